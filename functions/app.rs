@@ -1,0 +1,83 @@
+//! `App`: the ports and the configuration, built once by `assemble` and lent to every use case.
+//!
+//! It holds no state that a crash could lose: the one cache keeps what can be fetched again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::{
+    config::Config,
+    platform::ports::{Blobs, Clock, Documents, Http, Ids, Queue, Vault},
+};
+
+#[derive(Clone)]
+pub struct App {
+    pub config: Arc<Config>,
+    pub documents: Arc<dyn Documents>,
+    pub queue: Arc<dyn Queue>,
+    pub blobs: Arc<dyn Blobs>,
+    pub vault: Arc<dyn Vault>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub http: Arc<dyn Http>,
+    pub cache: Arc<SecretCache>,
+}
+
+impl App {
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+}
+
+/// Unwrapped keys and fetched signing keys, for a while; wiped when they leave.
+#[derive(Default)]
+pub struct SecretCache {
+    // A std mutex: held for a map lookup, never across an await.
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+struct Entry {
+    secret: Arc<Zeroizing<Vec<u8>>>,
+    until: OffsetDateTime,
+}
+
+/// More than any deployment has tenants and callback keys; beyond it the cache starts over.
+const MAX_ENTRIES: usize = 4096;
+
+impl SecretCache {
+    pub fn get(&self, name: &str, now: OffsetDateTime) -> Option<Arc<Zeroizing<Vec<u8>>>> {
+        let mut entries = self.lock();
+        match entries.get(name) {
+            Some(entry) if entry.until > now => Some(entry.secret.clone()),
+            Some(_) => {
+                entries.remove(name);
+                None
+            }
+            None => None,
+        }
+    }
+
+    pub fn put(&self, name: &str, secret: Zeroizing<Vec<u8>>, now: OffsetDateTime, keep: Duration) -> Arc<Zeroizing<Vec<u8>>> {
+        let secret = Arc::new(secret);
+        let mut entries = self.lock();
+        if entries.len() >= MAX_ENTRIES {
+            entries.clear();
+        }
+        entries.insert(name.to_owned(), Entry { secret: secret.clone(), until: now + keep });
+        secret
+    }
+
+    pub fn forget(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

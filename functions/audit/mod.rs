@@ -1,0 +1,9 @@
+//! The audit log: what happened, in whose name, in an order that nobody can change later.
+//!
+//! A use case adds an item to the batch of what it records ([`item::record`]); the sequencer gives each item its place
+//! in its owner's hash chain, once; export and verification work offline. The leaf is small, versioned and free of
+//! personal data (design I6): content is committed to by a salted hash, people appear as per-client pseudonyms.
+
+pub mod item;
+
+pub use item::{Event, record};

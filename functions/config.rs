@@ -1,0 +1,226 @@
+//! Settings: read once from the environment into [`RawConfig`], checked into [`Config`], all errors at once.
+//!
+//! Nothing else reads the environment (`clippy.toml`). A wrong setting never ends the process: `assemble` keeps the
+//! errors, health shows them by the setting's name, and invocations fail with 500 so that messages wait.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use url::Url;
+
+/// What the environment says, not yet checked. Keys are setting names such as `ASSAY_STORE`.
+pub type RawConfig = BTreeMap<String, String>;
+
+/// Every setting, its meaning and its default; `local.settings.example.json` is compared with this table by a test.
+pub const SETTINGS: &[Setting] = &[
+    Setting { name: "ASSAY_STORE", meaning: "where everything is kept: local (one data folder)", default: Some("local") },
+    Setting { name: "ASSAY_DATA", meaning: "the data folder of the local store", default: Some("data") },
+    Setting {
+        name: "ASSAY_PUBLIC_URL",
+        meaning: "the address people use, without the route prefix; links are made from it",
+        default: Some("http://127.0.0.1:7071"),
+    },
+    Setting {
+        name: "ASSAY_QUEUE_URL",
+        meaning: "the loopback address of the stand-in host's queues (set by `assay local`)",
+        default: Some("http://127.0.0.1:7072"),
+    },
+    Setting { name: "ASSAY_QUEUE_TOKEN", meaning: "the secret of that address (set by `assay local`)", default: Some("") },
+    Setting {
+        name: "ASSAY_SIGN_IN",
+        meaning: "how people sign in: demo (pick a demo person; not in packaged binaries) or none",
+        default: Some("none"),
+    },
+    Setting {
+        name: "ASSAY_DEMO_VENDOR_URL",
+        meaning: "loopback address of the demo vendor that answers for every vendor host (demo only)",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_DEADLINE_SECONDS",
+        meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
+        default: Some("240"),
+    },
+    Setting { name: "ASSAY_MAX_CONCURRENT", meaning: "invocations at work at once; more are answered 429", default: Some("256") },
+];
+
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub meaning: &'static str,
+    pub default: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub store: StoreKind,
+    /// Origin of every link, such as `https://assay.example.net`; its scheme decides the cookie's `Secure`.
+    pub public_url: Url,
+    pub sign_in: SignIn,
+    /// Set in the demo only: every vendor host is answered by this loopback address.
+    pub demo_vendor: Option<Url>,
+    pub deadline: Duration,
+    pub max_concurrent: usize,
+}
+
+impl Config {
+    pub fn is_demo(&self) -> bool {
+        self.sign_in == SignIn::Demo
+    }
+
+    /// A page's or hook's address under the route prefix: `portal/inbox` -> `https://host/api/portal/inbox`.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}api/{}", self.public_url, path.trim_start_matches('/'))
+    }
+
+    /// The origin a browser sends with a form of ours: scheme, host and port.
+    pub fn origin(&self) -> String {
+        self.public_url.origin().ascii_serialization()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum StoreKind {
+    Local { data: PathBuf, queue_url: Url, queue_token: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignIn {
+    /// Nobody can sign in.
+    None,
+    /// Anyone on this machine picks a demo person.
+    Demo,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("setting {setting}: {problem}")]
+pub struct ConfigError {
+    pub setting: &'static str,
+    /// What was expected; never the value itself, it may be a secret.
+    pub problem: String,
+}
+
+/// Checks every setting and reports every error, not only the first.
+pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
+    let mut reader = Reader { raw, errors: Vec::new() };
+    let data = PathBuf::from(reader.text("ASSAY_DATA"));
+    let queue_url = reader.url("ASSAY_QUEUE_URL");
+    let queue_token = reader.text("ASSAY_QUEUE_TOKEN");
+    let store = reader.one_of("ASSAY_STORE", &["local"]);
+    let public_url = reader.url("ASSAY_PUBLIC_URL");
+    let sign_in = match reader.one_of("ASSAY_SIGN_IN", &["none", "demo"]) {
+        Some("demo") if cfg!(feature = "demo") => SignIn::Demo,
+        Some("demo") => {
+            reader.fail("ASSAY_SIGN_IN", "this build has no demo sign-in; set it to none");
+            SignIn::None
+        }
+        _ => SignIn::None,
+    };
+    let demo_vendor = reader.optional_url("ASSAY_DEMO_VENDOR_URL");
+    if demo_vendor.is_some() && sign_in != SignIn::Demo {
+        reader.fail("ASSAY_DEMO_VENDOR_URL", "only the demo may send vendor calls to this machine; leave it empty");
+    }
+    if demo_vendor.as_ref().is_some_and(|url| url.host_str() != Some("127.0.0.1")) {
+        reader.fail("ASSAY_DEMO_VENDOR_URL", "must be an address on 127.0.0.1");
+    }
+    if sign_in == SignIn::Demo && public_url.as_ref().is_some_and(|url| !is_loopback(url)) {
+        reader.fail("ASSAY_SIGN_IN", "demo sign-in works only where ASSAY_PUBLIC_URL is an address of this machine");
+    }
+    let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
+    let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
+    match (public_url, queue_url, store, reader.errors.is_empty()) {
+        (Some(public_url), Some(queue_url), Some(_), true) => Ok(Config {
+            store: StoreKind::Local { data, queue_url, queue_token },
+            public_url,
+            sign_in,
+            demo_vendor,
+            deadline: Duration::from_secs(deadline),
+            max_concurrent: usize::try_from(max_concurrent).unwrap_or(usize::MAX),
+        }),
+        _ => Err(reader.errors),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+struct Reader<'a> {
+    raw: &'a RawConfig,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Reader<'a> {
+    fn fail(&mut self, setting: &'static str, problem: impl Into<String>) {
+        self.errors.push(ConfigError { setting, problem: problem.into() });
+    }
+
+    fn get(&self, name: &str) -> &'a str {
+        let default = SETTINGS.iter().find(|s| s.name == name).and_then(|s| s.default).unwrap_or_default();
+        self.raw.get(name).map_or(default, String::as_str)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.get(name).to_owned()
+    }
+
+    fn one_of(&mut self, name: &'static str, allowed: &[&'static str]) -> Option<&'static str> {
+        let value = self.get(name);
+        let found = allowed.iter().copied().find(|a| *a == value);
+        if found.is_none() {
+            self.fail(name, format!("expected one of: {}", allowed.join(", ")));
+        }
+        found
+    }
+
+    fn url(&mut self, name: &'static str) -> Option<Url> {
+        let url =
+            Url::parse(self.get(name)).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.path() == "/" && u.query().is_none());
+        if url.is_none() {
+            self.fail(name, "expected an http or https address without a path, such as https://assay.example.net");
+        }
+        url
+    }
+
+    fn optional_url(&mut self, name: &'static str) -> Option<Url> {
+        if self.get(name).is_empty() { None } else { self.url(name) }
+    }
+
+    fn number(&mut self, name: &'static str, min: u64, max: u64) -> u64 {
+        match self.get(name).parse::<u64>() {
+            Ok(n) if (min..=max).contains(&n) => n,
+            _ => {
+                self.fail(name, format!("expected a whole number from {min} to {max}"));
+                min
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_is_reported_at_once_by_name() {
+        let raw = RawConfig::from([
+            ("ASSAY_STORE".into(), "floppy".into()),
+            ("ASSAY_PUBLIC_URL".into(), "assay".into()),
+            ("ASSAY_DEADLINE_SECONDS".into(), "soon".into()),
+        ]);
+        let names: Vec<_> = check(&raw).expect_err("three mistakes").into_iter().map(|e| e.setting).collect();
+        assert_eq!(names, ["ASSAY_STORE", "ASSAY_PUBLIC_URL", "ASSAY_DEADLINE_SECONDS"]);
+    }
+
+    #[test]
+    fn the_demo_vendor_is_refused_outside_the_demo() {
+        let raw = RawConfig::from([("ASSAY_DEMO_VENDOR_URL".into(), "http://127.0.0.1:9".into())]);
+        assert_eq!(check(&raw).expect_err("no demo")[0].setting, "ASSAY_DEMO_VENDOR_URL");
+    }
+
+    #[test]
+    fn links_come_from_configuration() {
+        let config = check(&RawConfig::from([("ASSAY_PUBLIC_URL".into(), "https://assay.example.net".into())])).expect("good");
+        assert_eq!(config.link("portal/inbox"), "https://assay.example.net/api/portal/inbox");
+        assert_eq!(config.origin(), "https://assay.example.net");
+    }
+}

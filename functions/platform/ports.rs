@@ -1,0 +1,365 @@
+//! The seven ports: all that Assay asks of the world outside its own process.
+//!
+//! They have the shape of what Azure really offers, so that an embedded store and Cosmos DB are one contract:
+//! writes are atomic only inside one partition, a conflict is an answer and not an error, lists come in pages,
+//! nothing is aggregated across partitions. No port names a tenant: callers hand over a [`Partition`] that only
+//! `tenancy` makes. Adapters retry nothing for longer than a few seconds: redelivery is the queue's business.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Documents in partitions, with etags. Adapters: `platform/local` (redb), `platform/azure` (Cosmos DB).
+#[async_trait]
+pub trait Documents: Send + Sync {
+    /// Point read; `None` when there is no such document.
+    async fn read(&self, partition: &Partition, id: &str) -> Result<Option<Document>, PortError>;
+
+    /// All or nothing, at most [`MAX_BATCH_OPS`] operations on distinct ids and [`MAX_BATCH_BYTES`], durable before it returns.
+    async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError>;
+
+    /// One page of documents by id, in id order.
+    async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError>;
+
+    /// Documents of the partition created or replaced after `since`, oldest change first, each once in its latest form.
+    async fn changes(&self, partition: &Partition, since: Option<&ChangeToken>, limit: usize) -> Result<ChangePage, PortError>;
+}
+
+/// Operations one batch may hold (Cosmos DB: 100).
+pub const MAX_BATCH_OPS: usize = 100;
+/// Bytes one batch may hold (Cosmos DB: 2 MB).
+pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes one document may hold; well under Cosmos DB's 2 MB, so that a batch has room.
+pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
+
+/// Where documents that must change together live. Opaque: only `tenancy` makes one, from a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Partition {
+    container: Container,
+    key: String,
+}
+
+impl Partition {
+    /// Reserved for `tenancy` (and the contract suite): `tests/tidy.rs` fails on any other caller.
+    pub fn reserved_for_tenancy(container: Container, key: String) -> Self {
+        Self { container, key }
+    }
+
+    pub fn container(&self) -> Container {
+        self.container
+    }
+
+    /// The partition key: opaque text without personal data.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// The Cosmos DB containers, and the tables of the embedded store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Container {
+    /// What belongs to the MSP's installation: directory, connections, deliveries, dead letters.
+    Deployment,
+    /// What belongs to one client company.
+    Clients,
+    /// Logs: append-only entries and their heads, of clients and of the deployment.
+    Audit,
+}
+
+impl Container {
+    pub const ALL: [Self; 3] = [Self::Deployment, Self::Clients, Self::Audit];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployment",
+            Self::Clients => "clients",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    pub id: String,
+    pub etag: Etag,
+    pub body: Value,
+}
+
+/// Changes with every write of its document; opaque.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Etag(pub String);
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Fails with [`OpStatus::Conflict`] when the id is taken.
+    Create { id: String, body: Value },
+    /// Fails with [`OpStatus::PreconditionFailed`] when the etag moved on, [`OpStatus::NotFound`] when it is gone.
+    Replace { id: String, body: Value, if_match: Etag },
+    /// Fails with [`OpStatus::NotFound`] when there is nothing to delete.
+    Delete { id: String, if_match: Option<Etag> },
+}
+
+impl Op {
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Create { id, .. } | Self::Replace { id, .. } | Self::Delete { id, .. } => id,
+        }
+    }
+}
+
+/// A refused batch is an answer (Cosmos DB: `Ok` with status 207), so the caller must look at it.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchOutcome {
+    /// The new etag per operation, in order; `None` for a delete.
+    Committed(Vec<Option<Etag>>),
+    /// Nothing was written; the status per operation, in order.
+    Refused(Vec<OpStatus>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpStatus {
+    /// 409: the id exists.
+    Conflict,
+    /// 412: the etag is not the current one.
+    PreconditionFailed,
+    /// 404: nothing with this id.
+    NotFound,
+    /// 413: larger than [`MAX_DOCUMENT_BYTES`].
+    TooLarge,
+    /// 424: would have worked; another operation of the batch did not.
+    FailedDependency,
+}
+
+/// Ids that start with `prefix`, from `after` (exclusive) on, in the order asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    pub prefix: String,
+    pub after: Option<Continuation>,
+    pub descending: bool,
+    /// Documents per page; 0 means the adapter's default (100).
+    pub limit: usize,
+}
+
+impl Query {
+    pub fn prefix(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), ..Self::default() }
+    }
+}
+
+/// Where the next page starts; opaque to callers, may be handed to a browser and back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continuation(pub String);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    pub documents: Vec<Document>,
+    pub next: Option<Continuation>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeToken(pub String);
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangePage {
+    pub documents: Vec<Document>,
+    /// Where to go on, also when the page is empty.
+    pub token: ChangeToken,
+}
+
+/// Azure Storage queues; delivery to functions is the host's business, so the product only sends,
+/// and reads the `*-poison` queues that the host fills.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Durable before it returns. `delay` hides the message for that long.
+    async fn send(&self, queue: &str, message: Bytes, delay: Duration) -> Result<(), PortError>;
+
+    /// Up to `max` messages, hidden from others for `lease`.
+    async fn receive(&self, queue: &str, max: usize, lease: Duration) -> Result<Vec<Received>, PortError>;
+
+    /// Deletes a received message; a message that is gone already is not an error.
+    async fn delete(&self, queue: &str, message: &Received) -> Result<(), PortError>;
+}
+
+/// Bytes one queue message may hold (Azure Storage: 64 KiB after base64).
+pub const MAX_MESSAGE_BYTES: usize = 48 * 1024;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub id: String,
+    pub pop_receipt: String,
+    pub body: Bytes,
+    pub dequeue_count: u32,
+    pub inserted_at: OffsetDateTime,
+}
+
+/// Named byte strings, written once.
+#[async_trait]
+pub trait Blobs: Send + Sync {
+    /// Durable before it returns; an existing blob stays as it is.
+    async fn create(&self, container: BlobContainer, name: &str, bytes: Bytes) -> Result<Creation, PortError>;
+
+    async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError>;
+
+    /// Names that start with `prefix`, in order, one page.
+    async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError>;
+
+    /// Deleting what is not there is not an error.
+    async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creation {
+    New,
+    Existed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BlobContainer {
+    /// Webhook bodies exactly as they came, sealed. Many and small.
+    Raw,
+    /// Mails of the file mailbox (local mode): files that a person can open.
+    Mailbox,
+}
+
+impl BlobContainer {
+    pub const ALL: [Self; 2] = [Self::Raw, Self::Mailbox];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Mailbox => "mailbox",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobPage {
+    pub names: Vec<String>,
+    pub next: Option<Continuation>,
+}
+
+/// Key-encryption keys that never leave the vault.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// Wraps a data key under the named key, made on first use where the vault allows that.
+    async fn wrap(&self, key: &str, plain: &[u8]) -> Result<Wrapped, PortError>;
+
+    /// [`PortErrorKind::Denied`] when the key is revoked or disabled.
+    async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError>;
+}
+
+/// A wrapped data key, kept beside what it protects; `version` names the vault key's version.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Wrapped {
+    pub key: String,
+    pub version: String,
+    /// Base64 of the wrapped bytes.
+    pub bytes: String,
+}
+
+/// UTC now. Nothing else reads the clock (`clippy.toml`).
+pub trait Clock: Send + Sync {
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// Ids and random bytes. Nothing else draws randomness (`clippy.toml`).
+pub trait Ids: Send + Sync {
+    /// A version 7 UUID: later ids sort after earlier ones of this process.
+    fn uuid(&self) -> Uuid;
+
+    fn random(&self, bytes: &mut [u8]);
+}
+
+/// Outgoing HTTP: one request, one response, no redirect followed, body and time limited.
+#[async_trait]
+pub trait Http: Send + Sync {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, PortError>;
+}
+
+#[derive(Clone)]
+pub struct HttpRequest {
+    pub method: HttpMethod,
+    pub url: url::Url,
+    /// Names as the vendor writes them.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    pub timeout: Duration,
+    /// A longer answer is [`PortErrorKind::TooLarge`].
+    pub max_response_bytes: usize,
+}
+
+impl fmt::Debug for HttpRequest {
+    /// Without headers, query and body: they carry credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}{}", self.method, self.url.host_str().unwrap_or_default(), self.url.path())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpMethod {
+    Get,
+    Post,
+    Patch,
+}
+
+#[derive(Clone, Debug)]
+pub struct HttpResponse {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+impl HttpResponse {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// What went wrong at a port, and with which resource; the adapter's own error is the source.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{resource}: {kind}")]
+pub struct PortError {
+    pub resource: String,
+    pub kind: PortErrorKind,
+    #[source]
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PortErrorKind {
+    /// Not reachable or failing; the same call may work later.
+    #[error("not available")]
+    Unavailable,
+    #[error("throttled")]
+    Throttled { retry_after: Option<Duration> },
+    /// Not allowed: role, key or firewall. Will not work until somebody mends it.
+    #[error("access denied")]
+    Denied,
+    #[error("too large")]
+    TooLarge,
+    #[error("storage full")]
+    Full,
+    /// What is stored cannot be read: damaged, or written by a release this one does not know.
+    #[error("unreadable")]
+    Unreadable,
+    /// A mistake of the caller: more than one partition's limit, a name with forbidden characters.
+    #[error("invalid request")]
+    Invalid,
+}
+
+impl PortError {
+    pub fn new(resource: impl Into<String>, kind: PortErrorKind) -> Self {
+        Self { resource: resource.into(), kind, source: None }
+    }
+
+    pub fn because(resource: impl Into<String>, kind: PortErrorKind, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { resource: resource.into(), kind, source: Some(Arc::new(source)) }
+    }
+}

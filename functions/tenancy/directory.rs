@@ -1,0 +1,196 @@
+//! The directory: client companies, people, what each may do for which client, and who is signed in.
+//!
+//! Small records that people change. A grant is per client; there is no role that sees all clients by itself except
+//! the owner's, and an owner's grants are records too, so that an access list is one query.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId, store::Held};
+
+/// A client company of the MSP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+impl Record for Tenant {
+    const KIND: &'static str = "tenant";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    pub id: PersonId,
+    pub name: String,
+    pub email: String,
+    /// What the person is in the MSP's installation; what they may do for a client is a [`Grant`].
+    pub is_owner: bool,
+}
+
+impl Record for Person {
+    const KIND: &'static str = "person";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Connects tools, files evidence, proposes.
+    Engineer,
+    /// Decides proposals, never their own.
+    Approver,
+}
+
+impl Role {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Engineer => "Engineer",
+            Self::Approver => "Approver",
+        }
+    }
+}
+
+/// What one person may do for one client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    pub tenant: TenantId,
+    pub person: PersonId,
+    pub roles: Vec<Role>,
+}
+
+impl Grant {
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+impl Record for Grant {
+    const KIND: &'static str = "grant";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        format!("{}:{}", self.tenant, self.person)
+    }
+}
+
+/// A signed-in browser. The cookie holds a random token; the record's id is that token's hash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    pub token_hash: String,
+    pub person: PersonId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub signed_in_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+    /// Signed in by picking a demo person.
+    pub demo: bool,
+}
+
+impl Record for Session {
+    const KIND: &'static str = "session";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.token_hash.clone()
+    }
+}
+
+/// A line of a connection's client map: this company of the vendor is this client, said a human.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MappedCompany {
+    connection: ConnectionId,
+    /// The vendor's company id, as text.
+    company: String,
+    /// The vendor's name for it, for people.
+    pub company_name: String,
+    tenant: TenantId,
+    confirmed_by: PersonId,
+    #[serde(with = "time::serde::rfc3339")]
+    confirmed_at: OffsetDateTime,
+}
+
+impl MappedCompany {
+    /// Said by a signed-in person on the mapping page.
+    pub fn confirmed(
+        connection: ConnectionId,
+        company: &str,
+        company_name: &str,
+        tenant: TenantId,
+        by: PersonId,
+        at: OffsetDateTime,
+    ) -> Self {
+        Self { connection, company: company.into(), company_name: company_name.into(), tenant, confirmed_by: by, confirmed_at: at }
+    }
+
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    pub fn company(&self) -> &str {
+        &self.company
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub fn confirmed_by(&self) -> PersonId {
+        self.confirmed_by
+    }
+
+    pub fn confirmed_at(&self) -> OffsetDateTime {
+        self.confirmed_at
+    }
+}
+
+impl Record for MappedCompany {
+    const KIND: &'static str = "company";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.company.clone()
+    }
+}
+
+type Directory<'a> = Store<'a, DeploymentPlace>;
+
+pub async fn tenants(store: &Directory<'_>) -> Result<Vec<Tenant>, StoreError> {
+    Ok(values(store.all(DeploymentPlace::Directory, "").await?))
+}
+
+pub async fn tenant(store: &Directory<'_>, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+    Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
+}
+
+pub async fn people(store: &Directory<'_>) -> Result<Vec<Person>, StoreError> {
+    Ok(values(store.all(DeploymentPlace::Directory, "").await?))
+}
+
+pub async fn person(store: &Directory<'_>, id: PersonId) -> Result<Option<Person>, StoreError> {
+    Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
+}
+
+/// Everybody's grants for one client.
+pub async fn grants_of(store: &Directory<'_>, tenant: TenantId) -> Result<Vec<Grant>, StoreError> {
+    Ok(values(store.all(DeploymentPlace::Directory, &format!("{tenant}:")).await?))
+}
+
+pub async fn grant(store: &Directory<'_>, tenant: TenantId, person: PersonId) -> Result<Option<Grant>, StoreError> {
+    Ok(store.read(DeploymentPlace::Directory, &format!("{tenant}:{person}")).await?.map(|held| held.value))
+}
+
+fn values<T>(held: Vec<Held<T>>) -> Vec<T> {
+    held.into_iter().map(|h| h.value).collect()
+}

@@ -1,0 +1,20 @@
+//! Who may touch what: scopes, keys and sealed records, people and grants, signed queue messages.
+//!
+//! Every read and write of client data goes through a [`Scope`], which only a verified sign-in with a grant, a queue
+//! message whose MAC holds, or the sweep can make (design I3). The scope opens a [`Store`]: the one place where
+//! partitions are named and content is sealed under its owner's data key (I7). Nothing here knows an area's rules.
+
+pub mod directory;
+pub mod ids;
+pub mod keys;
+pub mod message;
+pub mod outbox;
+pub mod place;
+pub mod scope;
+pub mod seal;
+pub mod store;
+
+pub use ids::{ConnectionId, PersonId, ProposalId, TenantId};
+pub use place::{ClientPlace, ConnectionPlace, DeploymentPlace, Place};
+pub use scope::{Actor, DeploymentScope, IntakeScope, Scope};
+pub use store::{Batch, Held, Record, Store, StoreError};

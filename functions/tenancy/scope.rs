@@ -1,0 +1,142 @@
+//! Scopes: proof that the caller may touch what it asks for, and in whose name.
+//!
+//! There is no constructor from a bare tenant id. A [`Scope`] comes from a grant that was read after sign-in, from a
+//! queue message whose MAC held, or from the sweep's walk over the directory (design I3).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ClientPlace, ConnectionId, DeploymentPlace, PersonId, Store, StoreError, TenantId,
+    directory::{Grant, Session, Tenant},
+    keys::Owner,
+    message::Verified,
+};
+use crate::app::App;
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    Person(PersonId),
+    /// A function of Assay acting by rule.
+    Function(String),
+    /// A vendor's tool through its connection.
+    Connection(ConnectionId),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(id) => write!(f, "person {id}"),
+            Self::Function(name) => write!(f, "function {name}"),
+            Self::Connection(id) => write!(f, "connection {id}"),
+        }
+    }
+}
+
+/// One client, one actor, one cause.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    tenant: TenantId,
+    actor: Actor,
+    correlation: String,
+}
+
+impl Scope {
+    /// A signed-in person with a grant for the client.
+    pub fn of_person(grant: &Grant, correlation: &str) -> Self {
+        Self { tenant: grant.tenant, actor: Actor::Person(grant.person), correlation: correlation.into() }
+    }
+
+    /// A queue message of that client whose MAC held; `None` when the message belongs to no client.
+    pub fn of_message(message: &Verified) -> Option<Self> {
+        Some(Self { tenant: message.tenant()?, actor: Actor::Function(message.function().into()), correlation: message.id().to_string() })
+    }
+
+    /// The sweep, for one client of the directory.
+    pub fn of_sweep(tenant: &Tenant, correlation: &str) -> Self {
+        Self { tenant: tenant.id, actor: Actor::Function("sweep".into()), correlation: correlation.into() }
+    }
+
+    /// Intake, for the client that the connection's human-confirmed client map names.
+    pub fn of_client_map(entry: &super::directory::MappedCompany, correlation: &str) -> Self {
+        Self { tenant: entry.tenant(), actor: Actor::Connection(entry.connection()), correlation: correlation.into() }
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// What ties log lines, audit items and messages of one cause together.
+    pub fn correlation(&self) -> &str {
+        &self.correlation
+    }
+
+    /// Opens the client's records; fails with [`StoreError::Key`] when the client's key is revoked or unreachable.
+    pub async fn store<'a>(&self, app: &'a App) -> Result<Store<'a, ClientPlace>, StoreError> {
+        Store::open(app, Owner::Tenant(self.tenant), self.actor.clone(), &self.correlation).await
+    }
+}
+
+/// The MSP's installation: what belongs to no client.
+#[derive(Clone, Debug)]
+pub struct DeploymentScope {
+    actor: Actor,
+    correlation: String,
+}
+
+impl DeploymentScope {
+    /// A function acting by rule on the deployment's own records (sign-in, sweep, a message of no client).
+    pub fn of_function(name: &str, correlation: &str) -> Self {
+        Self { actor: Actor::Function(name.into()), correlation: correlation.into() }
+    }
+
+    /// A signed-in person; what they may do there is checked by their role.
+    pub fn of_session(session: &Session, correlation: &str) -> Self {
+        Self { actor: Actor::Person(session.person), correlation: correlation.into() }
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub fn correlation(&self) -> &str {
+        &self.correlation
+    }
+
+    pub async fn store<'a>(&self, app: &'a App) -> Result<Store<'a, DeploymentPlace>, StoreError> {
+        Store::open(app, Owner::Deployment, self.actor.clone(), &self.correlation).await
+    }
+}
+
+/// What a webhook gets: it may keep raw bytes of its connection and count rejects, and see no client.
+#[derive(Clone, Debug)]
+pub struct IntakeScope {
+    connection: ConnectionId,
+    correlation: String,
+}
+
+impl IntakeScope {
+    /// For a delivery to this connection's route, verified or not: it gives no access to any client.
+    pub fn of_delivery(connection: ConnectionId, correlation: &str) -> Self {
+        Self { connection, correlation: correlation.into() }
+    }
+
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    pub fn correlation(&self) -> &str {
+        &self.correlation
+    }
+
+    pub async fn store<'a>(&self, app: &'a App) -> Result<Store<'a, DeploymentPlace>, StoreError> {
+        Store::open(app, Owner::Deployment, Actor::Connection(self.connection), &self.correlation).await
+    }
+}

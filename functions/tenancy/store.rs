@@ -1,0 +1,313 @@
+//! `Store`: typed, sealed records of one owner, and the batches in which they change.
+//!
+//! A document holds its schema number, its kind and one sealed field; everything else about a client is inside the
+//! seal. Lists go by id prefix within one place, so nothing needs to be readable to be found. A record written by a
+//! newer release than this one is refused in words, an older one is upgraded on read.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{
+    Actor, Place,
+    keys::{self, Owner},
+    seal::{Binding, DataKey, SealError},
+};
+use crate::{
+    app::App,
+    platform::ports::{BatchOutcome, Continuation, Document, Etag, Op, OpStatus, Partition, PortError, PortErrorKind, Query},
+};
+
+/// One kind of record: where its ids start, which schema this release writes.
+pub trait Record: Serialize + DeserializeOwned + Send + Sync {
+    /// Also the prefix of every id of this kind, before a colon.
+    const KIND: &'static str;
+    const SCHEMA: u32;
+
+    /// The part of the id after `KIND:`; unreserved characters and colons only.
+    fn key(&self) -> String;
+
+    /// Lifts the body of an older schema to the present one.
+    fn upgrade(schema: u32, body: Value) -> Value {
+        let _ = schema;
+        body
+    }
+}
+
+/// A record as read, with the etag that a replace needs.
+#[derive(Clone, Debug)]
+pub struct Held<T> {
+    pub value: T,
+    pub etag: Etag,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The vault refused or could not be reached; other owners are not affected.
+    #[error("the key of {owner} cannot be used")]
+    Key {
+        owner: String,
+        #[source]
+        source: PortError,
+    },
+    #[error("record {document} cannot be opened")]
+    Sealed {
+        document: String,
+        #[source]
+        source: SealError,
+    },
+    #[error("record {document} has an unexpected shape")]
+    Shape {
+        document: String,
+        #[source]
+        source: Arc<serde_json::Error>,
+    },
+    #[error(
+        "record {document} was written by a newer release (schema {schema}; this one knows {known}): install that release or a newer one"
+    )]
+    NewerRelease { document: String, schema: u64, known: u32 },
+    /// Somebody else wrote first; nothing of this batch was written.
+    #[error("another writer was faster: {}", refused.iter().map(|(id, status)| format!("{id} {status:?}")).collect::<Vec<_>>().join(", "))]
+    Refused { refused: Vec<(String, OpStatus)> },
+}
+
+impl StoreError {
+    /// Whether reading again and deciding again may succeed.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    /// Whether the batch was refused because this record exists already.
+    pub fn exists<T: Record>(&self, key: &str) -> bool {
+        matches!(self, Self::Refused { refused } if refused.iter().any(|(id, status)| *status == OpStatus::Conflict && *id == id_of::<T>(key)))
+    }
+
+    /// Whether the same call may work later without anybody mending anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Port(error) | Self::Key { source: error, .. } => {
+                matches!(error.kind, PortErrorKind::Unavailable | PortErrorKind::Throttled { .. } | PortErrorKind::Full)
+            }
+            Self::Refused { .. } => true,
+            Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => false,
+        }
+    }
+}
+
+pub struct Store<'a, P> {
+    app: &'a App,
+    owner: Owner,
+    owner_text: String,
+    key: DataKey,
+    actor: Actor,
+    correlation: String,
+    place: PhantomData<P>,
+}
+
+impl<'a, P: Place> Store<'a, P> {
+    /// Only scopes open stores.
+    pub(super) async fn open(app: &'a App, owner: Owner, actor: Actor, correlation: &str) -> Result<Self, StoreError> {
+        let key = keys::data_key(app, owner).await?;
+        Ok(Self { app, owner, owner_text: owner.to_string(), key, actor, correlation: correlation.into(), place: PhantomData })
+    }
+
+    pub fn app(&self) -> &'a App {
+        self.app
+    }
+
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub fn correlation(&self) -> &str {
+        &self.correlation
+    }
+
+    /// The owner's key, for what is not a record: blobs, pseudonyms, MACs.
+    pub fn key(&self) -> &DataKey {
+        &self.key
+    }
+
+    pub async fn read<T: Record>(&self, place: P, key: &str) -> Result<Option<Held<T>>, StoreError> {
+        let document = self.app.documents.read(&self.partition(place), &id_of::<T>(key)).await?;
+        document.map(|d| self.unseal(place, d)).transpose()
+    }
+
+    /// One page of the records whose key starts with `prefix`.
+    pub async fn page<T: Record>(
+        &self,
+        place: P,
+        prefix: &str,
+        descending: bool,
+        limit: usize,
+        after: Option<Continuation>,
+    ) -> Result<(Vec<Held<T>>, Option<Continuation>), StoreError> {
+        let query = Query { prefix: id_of::<T>(prefix), after, descending, limit };
+        let page = self.app.documents.query(&self.partition(place), &query).await?;
+        let records = page.documents.into_iter().map(|d| self.unseal(place, d)).collect::<Result<_, _>>()?;
+        Ok((records, page.next))
+    }
+
+    /// Every record whose key starts with `prefix`: only for kinds whose number is bounded.
+    pub async fn all<T: Record>(&self, place: P, prefix: &str) -> Result<Vec<Held<T>>, StoreError> {
+        let mut records = Vec::new();
+        let mut after = None;
+        loop {
+            let (mut page, next) = self.page(place, prefix, false, 0, after).await?;
+            records.append(&mut page);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(records),
+            }
+        }
+    }
+
+    pub fn batch(&self, place: P) -> Batch<'_, 'a, P> {
+        Batch { store: self, place, ops: Vec::new(), error: None }
+    }
+
+    /// Seals bytes that are kept outside documents (a blob), bound to their name.
+    pub fn seal_blob(&self, container: &str, name: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes" };
+        self.key.seal_bytes(&binding, plain, self.app.ids.as_ref()).map_err(|source| StoreError::Sealed { document: name.into(), source })
+    }
+
+    pub fn open_blob(&self, container: &str, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes" };
+        self.key.open_bytes(&binding, sealed).map_err(|source| StoreError::Sealed { document: name.into(), source })
+    }
+
+    fn partition(&self, place: P) -> Partition {
+        Partition::reserved_for_tenancy(place.container(), format!("{}/{}", self.owner_text, place.key()))
+    }
+
+    fn seal<T: Record>(&self, place: P, id: &str, record: &T) -> Result<Value, StoreError> {
+        let plain = serde_json::to_vec(record).map_err(|source| StoreError::Shape { document: id.into(), source: Arc::new(source) })?;
+        let sealed = self
+            .key
+            .seal(&self.binding(place, id), &plain, self.app.ids.as_ref())
+            .map_err(|source| StoreError::Sealed { document: id.into(), source })?;
+        Ok(json!({ "schema": T::SCHEMA, "kind": T::KIND, "sealed": sealed }))
+    }
+
+    fn unseal<T: Record>(&self, place: P, document: Document) -> Result<Held<T>, StoreError> {
+        let Document { id, etag, body } = document;
+        let schema = body["schema"].as_u64().unwrap_or(u64::MAX);
+        if schema > u64::from(T::SCHEMA) {
+            return Err(StoreError::NewerRelease { document: id, schema, known: T::SCHEMA });
+        }
+        let sealed = body["sealed"].as_str().unwrap_or_default();
+        let plain =
+            self.key.open(&self.binding(place, &id), sealed).map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
+        let value = match u32::try_from(schema) {
+            Ok(schema) if schema < T::SCHEMA => {
+                serde_json::from_slice(&plain).and_then(|old| serde_json::from_value(T::upgrade(schema, old)))
+            }
+            _ => serde_json::from_slice(&plain),
+        };
+        Ok(Held { value: value.map_err(|source| StoreError::Shape { document: id, source: Arc::new(source) })?, etag })
+    }
+
+    fn binding<'b>(&'b self, place: P, id: &'b str) -> Binding<'b> {
+        Binding { owner: &self.owner_text, container: place.container().name(), document: id, field: "record" }
+    }
+}
+
+/// Changes of one place that happen together or not at all.
+pub struct Batch<'s, 'a, P> {
+    store: &'s Store<'a, P>,
+    place: P,
+    ops: Vec<Op>,
+    /// The first sealing error; reported by `commit`, so that building a batch reads as a list of changes.
+    error: Option<StoreError>,
+}
+
+impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
+    pub fn store(&self) -> &'s Store<'a, P> {
+        self.store
+    }
+
+    pub fn place(&self) -> P {
+        self.place
+    }
+
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    pub fn create<T: Record>(&mut self, record: &T) -> &mut Self {
+        let id = id_of::<T>(&record.key());
+        if let Some(body) = self.sealed(&id, record) {
+            self.ops.push(Op::Create { id, body });
+        }
+        self
+    }
+
+    /// Replaces what was read, if nobody wrote it since.
+    pub fn replace<T: Record>(&mut self, held: &Held<T>) -> &mut Self {
+        let id = id_of::<T>(&held.value.key());
+        if let Some(body) = self.sealed(&id, &held.value) {
+            self.ops.push(Op::Replace { id, body, if_match: held.etag.clone() });
+        }
+        self
+    }
+
+    /// Creates when there was nothing, replaces when there was.
+    pub fn put<T: Record>(&mut self, record: T, etag: Option<Etag>) -> &mut Self {
+        match etag {
+            Some(etag) => self.replace(&Held { value: record, etag }),
+            None => self.create(&record),
+        }
+    }
+
+    pub fn delete<T: Record>(&mut self, held: &Held<T>) -> &mut Self {
+        self.ops.push(Op::Delete { id: id_of::<T>(&held.value.key()), if_match: Some(held.etag.clone()) });
+        self
+    }
+
+    /// Writes all of it or nothing.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.ops.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = self.ops.iter().map(|op| op.id().to_owned()).collect();
+        match self.store.app.documents.batch(&self.store.partition(self.place), self.ops).await? {
+            BatchOutcome::Committed(_) => Ok(()),
+            BatchOutcome::Refused(statuses) => {
+                let refused: Vec<_> = ids.into_iter().zip(statuses).filter(|(_, status)| *status != OpStatus::FailedDependency).collect();
+                match refused.iter().find(|(_, status)| *status == OpStatus::TooLarge) {
+                    Some((id, _)) => Err(PortError::new(format!("document {id}"), PortErrorKind::TooLarge).into()),
+                    None => Err(StoreError::Refused { refused }),
+                }
+            }
+        }
+    }
+
+    fn sealed<T: Record>(&mut self, id: &str, record: &T) -> Option<Value> {
+        match self.store.seal(self.place, id, record) {
+            Ok(body) => Some(body),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                None
+            }
+        }
+    }
+}
+
+fn id_of<T: Record>(key: &str) -> String {
+    format!("{}:{key}", T::KIND)
+}

@@ -1,0 +1,10 @@
+//! What a browser or a vendor sends and gets: requests and replies without any server's types, problem documents,
+//! page templates, sessions and anti-forgery tokens.
+//!
+//! No area's rules live here: a page's data is a plain view struct, and `triggers/portal` picks its template.
+
+pub mod http;
+pub mod problem;
+
+pub use http::{Method, Reply, Request};
+pub use problem::Problem;

@@ -1,0 +1,84 @@
+//! Errors at the border: problem documents (RFC 9457) with a stable type. Internal text never leaves the process (I15).
+
+use serde_json::json;
+
+use super::Reply;
+use crate::{platform::ports::PortErrorKind, tenancy::StoreError};
+
+/// What a caller is told. `detail` is written for them: what happened, what was kept, what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{status} {kind}: {detail}")]
+pub struct Problem {
+    pub status: u16,
+    /// The last part of the type URI: stable, for programs.
+    pub kind: &'static str,
+    pub title: &'static str,
+    pub detail: String,
+}
+
+impl Problem {
+    pub fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, kind, title, detail: detail.into() }
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(400, "bad-request", "The request could not be read", detail)
+    }
+
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(401, "not-verified", "The sender could not be verified", detail)
+    }
+
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(403, "not-allowed", "Not allowed", detail)
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(404, "not-found", "Nothing here", "There is nothing at this address, or nothing that you may see.")
+    }
+
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(409, "conflict", "Somebody was faster", detail)
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(413, "too-large", "Too large", format!("At most {limit} bytes are taken here; nothing was kept."))
+    }
+
+    pub fn unavailable() -> Self {
+        Self::new(503, "unavailable", "Not available just now", "Nothing was changed. Try again in a minute.")
+    }
+
+    /// `application/problem+json`, with the reference that the log line carries too.
+    pub fn reply(&self, reference: &str) -> Reply {
+        let body = json!({
+            "type": format!("urn:assay:problem:{}", self.kind),
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": reference,
+        });
+        Reply::new(self.status, "application/problem+json", body.to_string()).with("cache-control", "no-store")
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// Logs the whole chain; the caller hears only what they can act on.
+    fn from(error: StoreError) -> Self {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(error = %error, source, "store refused");
+        match &error {
+            StoreError::Refused { .. } => {
+                Self::conflict("Somebody else changed this at the same moment. Nothing of yours was written; look again and repeat.")
+            }
+            StoreError::Key { source, .. } if source.kind == PortErrorKind::Denied => Self::new(
+                503,
+                "key-unavailable",
+                "The client's key cannot be used",
+                "The key that protects this client's data is revoked or not allowed. Other clients are not affected.",
+            ),
+            StoreError::NewerRelease { .. } => Self::new(503, "newer-release", "Written by a newer release", error.to_string()),
+            _ => Self::unavailable(),
+        }
+    }
+}
