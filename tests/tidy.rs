@@ -107,8 +107,20 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn the_top_level_holds_nothing_else() {
     let allowed = [
-        "Cargo.toml", "Cargo.lock", "functions", "infra", "host.json", "local.settings.example.json", "tests", "README.md", "LICENSE",
-        "rustfmt.toml", "clippy.toml", "deny.toml", "target", "data",
+        "Cargo.toml",
+        "Cargo.lock",
+        "functions",
+        "infra",
+        "host.json",
+        "local.settings.example.json",
+        "tests",
+        "README.md",
+        "LICENSE",
+        "rustfmt.toml",
+        "clippy.toml",
+        "deny.toml",
+        "target",
+        "data",
     ];
     let faults: Vec<_> = fs::read_dir(root())
         .expect("readable")
@@ -156,11 +168,7 @@ fn floor_of(module: &str) -> Option<usize> {
 
 fn code_lines(file: &Path) -> Vec<(usize, String)> {
     let text = fs::read_to_string(file).expect("readable");
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim_start().starts_with("//"))
-        .map(|(n, line)| (n + 1, line.to_owned()))
-        .collect()
+    text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(n, line)| (n + 1, line.to_owned())).collect()
 }
 
 /// The modules of this package that a line names: after `crate::` or `assay::`, and as the first name of a line inside
