@@ -4,6 +4,11 @@
 //! in its owner's hash chain, once; export and verification work offline. The leaf is small, versioned and free of
 //! personal data (design I6): content is committed to by a salted hash, people appear as per-client pseudonyms.
 
+pub mod chain;
+pub mod format;
 pub mod item;
+pub mod leaf;
+pub mod verify;
 
-pub use item::{Event, record};
+pub use item::{Event, Item, record};
+pub use verify::{Report, VerifyError, verify_file};
