@@ -5,10 +5,13 @@
 //! personal data (design I6): content is committed to by a salted hash, people appear as per-client pseudonyms.
 
 pub mod chain;
+pub mod entry;
 pub mod format;
 pub mod item;
 pub mod leaf;
+pub mod sequencer;
 pub mod verify;
 
 pub use item::{Event, Item, record};
+pub use sequencer::sequence;
 pub use verify::{Report, VerifyError, verify_file};
