@@ -2,3 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod tidy;
+//! Every integration test, in one binary.
+#![allow(clippy::unwrap_used)]
+
+#[path = "stories/audit_log.rs"]
+mod audit_log;
+#[path = "stories/audit_store.rs"]
+mod audit_store;
+#[path = "stories/audit_verify.rs"]
+mod audit_verify;
