@@ -3,6 +3,8 @@
 //! Levels come from policy, never from a request. The gate never knows what an action does: the area that staged it
 //! performs it, inside the batch that the gate commits (design, "Two places"). Silence never approves (I4).
 
+pub mod machine;
 pub mod proposal;
 
-pub use proposal::{Draft, Proposal, stage};
+pub use machine::{Answer, Refusal, Verdict};
+pub use proposal::{Draft, Proposal, State, stage};
