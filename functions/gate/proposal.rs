@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
+use super::machine::{Refusal, settled};
 use crate::{
     audit,
     evidence::EvidenceRef,
@@ -145,6 +146,26 @@ impl Record for Proposal {
     }
 }
 
+/// Made once, in the batch of the decision, and marked in the batch of the execution: if somebody with access to the
+/// store puts an older proposal back, it contradicts its receipt, and neither a second decision nor a second run follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    pub proposal: ProposalId,
+    pub approved: bool,
+    pub decision: Decision,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub executed_at: Option<OffsetDateTime>,
+}
+
+impl Record for Receipt {
+    const KIND: &'static str = "decision";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.proposal.to_string()
+    }
+}
+
 /// Stands beside every open proposal, made and deleted in the batch that opens and closes it: the inbox and the sweep
 /// read these, never all proposals ever staged. Ids are version 7, so they come oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -227,6 +248,21 @@ pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<Pro
     });
     batch.create(&proposal);
     Ok(proposal.id)
+}
+
+/// Puts a fresh draft into an open proposal, in the caller's batch (two operations): a new version and hash, the same
+/// deadline, and no second mail. For what does not change the answer, such as evidence that was read again with the same
+/// result; a changed answer is a new proposal that supersedes. Whoever has the page open hears that it changed.
+pub fn revise(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, draft: Draft) -> Result<(), Refusal> {
+    if let Some(refusal) = settled(&held.value.state) {
+        return Err(refusal);
+    }
+    let old = &held.value;
+    let proposal = Proposal { version: old.version + 1, hash: hash_of(&draft), draft, ..old.clone() };
+    let detail = json!({ "version": proposal.version, "hash": proposal.hash, "before": old.hash });
+    audit::record(batch, audit::Event::new("proposal.revised", object(proposal.id), detail));
+    batch.replace(&Held { value: proposal, etag: held.etag.clone() });
+    Ok(())
 }
 
 /// Writes the next state: replaces the proposal and keeps the marks of open and approved ones in step.
