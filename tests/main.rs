@@ -11,3 +11,8 @@ mod audit_log;
 mod audit_store;
 #[path = "stories/audit_verify.rs"]
 mod audit_verify;
+//! Every integration test, in one binary.
+#![allow(clippy::unwrap_used)]
+
+#[path = "stories/gate_machine.rs"]
+mod gate_machine;
