@@ -2,3 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod tidy;
+
+mod stories {
+    mod readiness_catalogue;
+    mod scoring;
+}
