@@ -65,10 +65,9 @@ pub fn reaches_the_gate(points: i32) -> bool {
 
 pub fn status(score: Score, open: &[OpenRequirement]) -> Status {
     match score {
-        Score::IfSspAccepted(_) => Status::None,
         Score::Of(_) if open.is_empty() => Status::Final,
         Score::Of(points) if reaches_the_gate(points) && open.iter().all(|o| o.poam.is_allowed()) => Status::Conditional,
-        Score::Of(_) => Status::None,
+        Score::Of(_) | Score::IfSspAccepted(_) => Status::None,
     }
 }
 

@@ -30,7 +30,7 @@ fn every_requirement_has_the_ids_weight_poam_rule_and_family_of_the_source() {
             PoamRule::Never => "never",
         };
         assert_eq!(source["poam"]["allowed"], poam, "{}", our.id);
-        assert_eq!(source["objectives"].as_u64().unwrap() as usize, ours.objectives_of(our.id).len(), "{}", our.id);
+        assert_eq!(source["objectives"].as_u64().unwrap(), ours.objectives_of(our.id).len() as u64, "{}", our.id);
         let family = ours.families.iter().find(|f| f.code == our.family).unwrap();
         assert_eq!(source["family_name"].as_str().unwrap().replace('&', "and"), family.name);
     }

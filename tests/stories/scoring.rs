@@ -103,7 +103,7 @@ fn answers_of(case: &Value) -> BTreeMap<&'static str, Answer> {
             let this = match (listed.get(objective.id), of_requirement) {
                 (Some(value), _) => answer(value),
                 (None, Some(Answer::Partial)) if !is_last || has_listed => Answer::Met,
-                (None, Some(Answer::NotMet)) | (None, None) if has_listed => default,
+                (None, Some(Answer::NotMet) | None) if has_listed => default,
                 (None, Some(finding)) => finding,
                 (None, None) => default,
             };
