@@ -6,4 +6,5 @@ mod tidy;
 mod stories {
     mod readiness_catalogue;
     mod scoring;
+    mod suggestions;
 }

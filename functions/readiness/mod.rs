@@ -5,7 +5,10 @@
 //! pages show. A suggestion is never a finding, and what nobody read is unknown, never compliant (design I8).
 
 pub mod catalogue;
+pub mod map;
 pub mod poam;
 pub mod score;
+pub mod suggest;
+pub mod topic;
 
 pub use catalogue::catalogue;
