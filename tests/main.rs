@@ -4,6 +4,7 @@
 mod tidy;
 
 mod stories {
+    mod gate_machine;
     mod readiness_catalogue;
     mod scoring;
     mod suggestions;
