@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod tidy;
-//! Every integration test, in one binary.
-#![allow(clippy::unwrap_used)]
 
 #[path = "stories/audit_log.rs"]
 mod audit_log;
@@ -16,3 +14,9 @@ mod audit_verify;
 
 #[path = "stories/gate_machine.rs"]
 mod gate_machine;
+mod stories {
+    mod gate_machine;
+    mod readiness_catalogue;
+    mod scoring;
+    mod suggestions;
+}
