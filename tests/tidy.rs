@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Inside one floor, who may use whom: everything else on the same floor is a neighbor's inside.
-const SAME_FLOOR: &[(&str, &str)] = &[("host", "assemble"), ("app", "config"), ("gate", "evidence")];
+const SAME_FLOOR: &[(&str, &str)] = &[("host", "assemble"), ("app", "config"), ("gate", "evidence"), ("web", "audit")];
 
 /// `(what, where it may stand, why)`.
 const PLACES: &[(&str, &[&str], &str)] = &[
