@@ -12,3 +12,8 @@ mod stories {
     mod scoring;
     mod suggestions;
 }
+//! The one integration-test binary: stories, the ports' contract, and the support they share.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests say what they found, and stop where it is wrong")]
+
+mod contract;
+mod support;
