@@ -27,3 +27,5 @@ mod stories {
     mod scoring;
     mod suggestions;
 }
+#![allow(clippy::unwrap_used)]
+mod host_local;

@@ -17,3 +17,6 @@ pub mod start;
 pub use handler::{Call, Handler, Limits};
 pub use serve::{ServeError, serve};
 pub use start::StartError;
+//! The Functions custom-handler protocol, and the stand-in host of local mode.
+
+pub mod local; // the stand-in host: `assay local` and the tests
