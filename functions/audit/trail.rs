@@ -92,6 +92,24 @@ async fn waiting<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<Vec<Ite
 }
 
 impl Shown {
+    /// What happened in words, without who: `proposal approved: proposal 0192..`.
+    pub fn text(&self) -> String {
+        format!("{}: {}", self.kind.replace(['.', '_'], " "), self.object)
+    }
+
+    /// What a person wrote with it, or why it happened, where the detail says so.
+    pub fn note(&self) -> Option<&str> {
+        ["comment", "reason", "why"].iter().find_map(|name| self.detail[*name].as_str()).filter(|note| !note.is_empty())
+    }
+
+    /// Where it stands.
+    pub fn proof(&self) -> String {
+        match self.place {
+            Some(Placement { seq, .. }) => format!("in the log, entry {seq}"),
+            None => "waits for its place in the log".into(),
+        }
+    }
+
     fn of_entry(entry: Entry) -> Result<Self, StoreError> {
         #[derive(Deserialize)]
         struct Content {
