@@ -113,6 +113,8 @@ impl Shown {
     fn of_entry(entry: Entry) -> Result<Self, StoreError> {
         #[derive(Deserialize)]
         struct Content {
+            /// Where the leaf names a person by the pseudonym.
+            object: Option<String>,
             detail: Value,
         }
         let unreadable = || PortError::new(format!("log entry {}", entry.seq), PortErrorKind::Unreadable);
@@ -122,7 +124,7 @@ impl Shown {
             place: Some(Placement { seq: entry.seq, hash: entry.hash }),
             at: leaf.at,
             kind: leaf.kind,
-            object: leaf.object,
+            object: content.object.unwrap_or(leaf.object),
             actor: entry.actor,
             correlation: leaf.correlation,
             detail: content.detail,
