@@ -1,5 +1,7 @@
 //! Every integration test, in one binary.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests say what they found, and stop where it is wrong")]
 
-#[path = "stories/gate_machine.rs"]
-mod gate_machine;
+mod support;
+
+#[path = "stories/gate/mod.rs"]
+mod gate;
