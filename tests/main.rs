@@ -11,3 +11,18 @@
 mod gate;
 mod support;
 mod tidy;
+
+mod stories {
+    mod audit_log;
+    mod audit_store;
+    mod audit_verify;
+    mod gate_machine;
+    mod readiness_catalogue;
+    mod scoring;
+    mod suggestions;
+}
+//! The one integration-test binary: stories, the ports' contract, and the support they share.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests say what they found, and stop where it is wrong")]
+
+mod contract;
+mod support;
