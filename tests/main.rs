@@ -8,6 +8,11 @@
 )]
 
 mod contract;
+    reason = "a test that cannot go on fails, and says what it found"
+)]
+
+#[path = "stories/gate/mod.rs"]
+mod gate;
 mod support;
 mod tidy;
 
