@@ -5,4 +5,4 @@
 
 pub mod record;
 
-pub use record::{Evidence, EvidenceRef, Filed, Observed, Origin, Population};
+pub use record::{AnalyzeV1, Evidence, EvidenceRef, Filed, Observed, Origin, Population};

@@ -114,6 +114,13 @@ impl Record for Evidence {
     }
 }
 
+/// What `analyze` is asked to do: look at this record, which was written in the batch of this message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalyzeV1 {
+    pub source_key: String,
+}
+
 /// What a suggestion, proposal or finding says of a record: enough to show it and to prove which state of it was meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceRef {
