@@ -2,3 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod tidy;
+
+#[path = "stories/gallery.rs"]
+mod gallery;
+#[path = "stories/pages.rs"]
+mod pages;
