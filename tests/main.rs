@@ -34,3 +34,7 @@ mod stories {
 }
 #![allow(clippy::unwrap_used)]
 mod host_local;
+#[path = "stories/gallery.rs"]
+mod gallery;
+#[path = "stories/pages.rs"]
+mod pages;
