@@ -8,11 +8,7 @@
 )]
 
 mod contract;
-    reason = "a test that cannot go on fails, and says what it found"
-)]
-
-#[path = "stories/gate/mod.rs"]
-mod gate;
+mod host_local;
 mod support;
 mod tidy;
 
@@ -27,14 +23,10 @@ mod stories {
     mod audit_log;
     mod audit_store;
     mod audit_verify;
-    mod gate_machine;
+    mod gallery;
+    mod gate;
+    mod pages;
     mod readiness_catalogue;
     mod scoring;
     mod suggestions;
 }
-#![allow(clippy::unwrap_used)]
-mod host_local;
-#[path = "stories/gallery.rs"]
-mod gallery;
-#[path = "stories/pages.rs"]
-mod pages;

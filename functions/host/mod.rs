@@ -10,6 +10,7 @@ pub mod demo;
 pub mod envelope;
 pub mod handler;
 mod headers;
+pub mod local;
 pub mod package;
 pub mod serve;
 pub mod start;
@@ -17,6 +18,3 @@ pub mod start;
 pub use handler::{Call, Handler, Limits};
 pub use serve::{ServeError, serve};
 pub use start::StartError;
-//! The Functions custom-handler protocol, and the stand-in host of local mode.
-
-pub mod local; // the stand-in host: `assay local` and the tests

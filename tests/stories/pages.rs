@@ -3,7 +3,7 @@
 use askama::Template as _;
 use assay::web::pages::{EvidenceCard, ProposalPage, ProposalState, Tag, Tone};
 
-use crate::gallery;
+use super::gallery;
 
 const HOSTILE: &str = r#"</title></textarea><script>alert(1)</script>" onmouseover="x' {{ 7*7 }} {% raw %}&amp;"#;
 
