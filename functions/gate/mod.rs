@@ -5,12 +5,13 @@
 
 pub mod decide;
 pub mod execute;
+pub mod inbox;
 pub mod lapse;
 pub mod machine;
 pub mod mail;
 pub mod notify;
 pub mod proposal;
-pub mod words;
+pub mod view;
 
 pub use decide::{DecideError, Decided, decide};
 pub use execute::{ExecuteError, NotPerformed, Performing, execute};

@@ -9,6 +9,7 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::{
+    inbox::{asked_by, name_of},
     mail::{self, Block, Mail, Mailbox},
     proposal::{NotifyV1, OpenMark, Proposal, State, object},
 };
@@ -18,7 +19,7 @@ use crate::{
     platform::ports::BlobContainer,
     tenancy::{
         Actor, ClientPlace, DeploymentScope, PersonId, ProposalId, Record, Scope, Store, StoreError, TenantId,
-        directory::{self, Person, Role},
+        directory::{self, Grant, Person, Role},
         message::{MessageError, Verified},
         outbox,
     },
@@ -122,27 +123,9 @@ pub async fn mailed(store: &Store<'_, ClientPlace>, id: ProposalId) -> Result<Ve
 }
 
 /// Those who may decide it now: approvers of the client, without the one who asks.
-pub async fn approvers(app: &App, correlation: &str, tenant: TenantId, requester: &Actor) -> Result<Vec<Person>, StoreError> {
-    let directory = DeploymentScope::of_function("notify", correlation).store(app).await?;
-    let mut people = Vec::new();
-    for grant in directory::grants_of(&directory, tenant).await? {
-        if grant.has(Role::Approver) && *requester != Actor::Person(grant.person) {
-            people.extend(directory::person(&directory, grant.person).await?);
-        }
-    }
-    Ok(people)
-}
-
-/// Who asks, for people.
-pub async fn asker(app: &App, correlation: &str, requester: &Actor) -> Result<String, StoreError> {
-    Ok(match requester {
-        Actor::Person(id) => {
-            let directory = DeploymentScope::of_function("notify", correlation).store(app).await?;
-            directory::person(&directory, *id).await?.map_or_else(|| "Somebody who has left".into(), |person| person.name)
-        }
-        Actor::Function(_) => "Assay, by rule".into(),
-        Actor::Connection(_) => "A connected tool".into(),
-    })
+pub(super) fn approvers<'p>(people: &'p [Person], grants: &'p [Grant], requester: &'p Actor) -> impl Iterator<Item = &'p Person> {
+    let may = move |person: &Person| grants.iter().any(|grant| grant.person == person.id && grant.has(Role::Approver));
+    people.iter().filter(move |person| may(person)).filter(move |person| *requester != Actor::Person(person.id))
 }
 
 /// Mails, then says so in one batch with its audit item; `false` when that was done before.
@@ -159,16 +142,18 @@ async fn deliver(
         return Ok(false);
     }
     let directory = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
-    let client = directory::tenant(&directory, tenant).await?.map_or_else(|| "A client".into(), |tenant| tenant.name);
-    let asked_by = asker(app, store.correlation(), &proposal.requester).await?;
+    let client = name_of(&directory::tenants(&directory).await?, tenant);
+    let people = directory::people(&directory).await?;
+    let grants = directory::grants_of(&directory, tenant).await?;
+    let asked_by = asked_by(&people, &proposal.requester);
     let mut notified = Notified { proposal: proposal.id, version, occasion, at: app.now(), mailed: Vec::new(), unreachable: Vec::new() };
-    for person in approvers(app, store.correlation(), tenant, &proposal.requester).await? {
+    for person in approvers(&people, &grants, &proposal.requester) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !mail::is_plain_address(&person.email) {
             notified.unreachable.push(one);
             continue;
         }
-        let mail = compose(app, tenant, &client, &asked_by, proposal, &person, &key);
+        let mail = compose(app, tenant, &client, &asked_by, proposal, person, &key);
         let name = format!("{tenant}/{}-{}.eml", key.replace(':', "-"), person.id);
         app.blobs.create(BlobContainer::Mailbox, &name, mail.bytes().into()).await?;
         notified.mailed.push(one);
@@ -182,8 +167,8 @@ async fn deliver(
         Occasion::Asked => "proposal.notified",
         Occasion::Reminded => "proposal.reminded",
     };
-    let people = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
-    let detail = json!({ "version": version, "mailed": people(&notified.mailed), "unreachable": people(&notified.unreachable) });
+    let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
+    let detail = json!({ "version": version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable) });
     audit::record(&mut batch, audit::Event::new(kind, object(proposal.id), detail));
     match batch.commit().await {
         Err(error) if error.exists::<Notified>(&key) => Ok(false),

@@ -173,6 +173,7 @@ pub struct OpenMark {
     pub proposal: ProposalId,
     pub kind: String,
     pub subject: String,
+    pub question: String,
     pub requester: Actor,
     #[serde(with = "time::serde::rfc3339")]
     pub staged_at: OffsetDateTime,
@@ -242,6 +243,7 @@ pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<Pro
         proposal: proposal.id,
         kind: proposal.draft.kind.clone(),
         subject: proposal.draft.subject.clone(),
+        question: proposal.draft.question.clone(),
         requester: proposal.requester.clone(),
         staged_at: now,
         decide_by: proposal.decide_by,
@@ -251,7 +253,7 @@ pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<Pro
 }
 
 /// Puts a fresh draft into an open proposal, in the caller's batch (two operations): a new version and hash, the same
-/// deadline, and no second mail. For what does not change the answer, such as evidence that was read again with the same
+/// deadline, and no second mail; kind, subject and question stay. For what does not change the answer, such as evidence that was read again with the same
 /// result; a changed answer is a new proposal that supersedes. Whoever has the page open hears that it changed.
 pub fn revise(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, draft: Draft) -> Result<(), Refusal> {
     if let Some(refusal) = settled(&held.value.state) {
@@ -316,7 +318,9 @@ pub fn hash_of(draft: &Draft) -> String {
     }
     for sentences in [reasons, limits] {
         part(&sentences.len().to_string());
-        sentences.iter().for_each(|sentence| part(sentence));
+        for sentence in sentences {
+            part(sentence);
+        }
     }
     for record in evidence {
         part(&record.source_key);

@@ -1,0 +1,12 @@
+//! Queue `execute`: runs the exact bytes that were approved.
+//!
+//! Everything is checked again here; idempotent by the proposal's id and version.
+
+use crate::{
+    app::App,
+    triggers::{Failure, QueueMessage},
+};
+
+pub async fn run(_message: QueueMessage, _app: &App) -> Result<(), Failure> {
+    Err(Failure::Other("not wired yet".into()))
+}

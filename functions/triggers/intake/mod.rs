@@ -1,0 +1,12 @@
+//! Queue `intake`: one stored webhook body, or one page of a pull, becomes evidence.
+//!
+//! Idempotent by the delivery's id in the message.
+
+use crate::{
+    app::App,
+    triggers::{Failure, QueueMessage},
+};
+
+pub async fn run(_message: QueueMessage, _app: &App) -> Result<(), Failure> {
+    Err(Failure::Other("not wired yet".into()))
+}

@@ -1,0 +1,7 @@
+//! The handler's promises to the Functions host, without sockets (`core`) and over one (`socket`).
+
+pub mod fixture;
+
+mod core;
+mod socket;
+mod start;
