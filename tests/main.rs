@@ -20,6 +20,7 @@ mod host_handler;
 mod host_table;
 
 mod stories {
+    mod analysis;
     mod audit_log;
     mod audit_store;
     mod audit_verify;

@@ -130,7 +130,9 @@ async fn attempt(
     let held = store.read::<Topic>(ClientPlace::Assessment, entry.record_type).await?;
     let mut topic = Kept::or_new(held, || Topic::new(entry.record_type));
     let before = topic.value.clone();
-    records.iter().for_each(|record| topic.value.take_in(entry, record));
+    for record in records {
+        topic.value.take_in(entry, record);
+    }
     if topic.etag.is_some() && topic.value == before {
         return Ok(());
     }

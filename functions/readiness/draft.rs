@@ -41,9 +41,8 @@ impl Wish {
     /// would make the proposal outdated.
     pub fn of_suggestion(found: Found, suggestion: &Suggestion) -> Self {
         let contradicted = suggestion.result == Outcome::Contradicted;
-        let rests_on_it = |e: &&EvidenceRef| match contradicted {
-            true => suggestion.contradictions.contains(&e.source_key),
-            false => e.population != Population::Unknown,
+        let rests_on_it = |e: &&EvidenceRef| {
+            if contradicted { suggestion.contradictions.contains(&e.source_key) } else { e.population != Population::Unknown }
         };
         let evidence = suggestion.citations.iter().filter(rests_on_it).cloned().collect();
         Self { found, evidence, reasons: suggestion.reasons.clone(), limits: suggestion.limits.clone() }

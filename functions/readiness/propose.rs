@@ -84,7 +84,7 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let mut objective = objective::read(store, wish.objective).await?;
     let standing = standing::read(store).await?;
     let mut limits: Vec<String> = records.iter().map(|record| limit_of(record, wish.objective)).collect();
-    limits.extend(objective.value.suggestion.iter().filter(|s| s.result == Outcome::Contradicted).flat_map(spoken_against));
+    limits.extend(objective.value.suggestion.iter().filter(|s| s.result == Outcome::Contradicted).filter_map(spoken_against));
     limits.dedup();
     let wish_in_full =
         Wish { found: wish.found, evidence: records.iter().map(Evidence::reference).collect(), reasons: vec![reason.into()], limits };
