@@ -16,6 +16,7 @@ pub mod analyze;
 pub mod execute;
 pub mod health;
 pub mod intake;
+mod message;
 pub mod notify;
 pub mod portal;
 pub mod sweep;

@@ -1,12 +1,12 @@
-//! Queue `notify`: tells an approver, or a person concerned, once.
-//!
-//! Idempotent by proposal and approver.
+//! Queue `notify`: mail a proposal to those who may decide it.
 
+use super::{Failure, QueueMessage, message};
 use crate::{
     app::App,
-    triggers::{Failure, QueueMessage},
+    gate::{self, NotifyError},
 };
 
-pub async fn run(_message: QueueMessage, _app: &App) -> Result<(), Failure> {
-    Err(Failure::Other("not wired yet".into()))
+pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
+    let Some(verified) = message::open(app, "notify", &message).await? else { return Ok(()) };
+    message::settle(app, "notify", &message, gate::notify(app, &verified).await, NotifyError::is_transient).await
 }
