@@ -124,3 +124,10 @@ pub struct EvidenceRef {
     pub collected_at: OffsetDateTime,
     pub population: Population,
 }
+
+/// What `analyze` is asked to do: look at the objectives that this record touches. Sent in the batch that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalyzeV1 {
+    pub source_key: String,
+    pub record_type: Option<String>,
+}
