@@ -1,1 +1,27 @@
+//! One binary for all integration tests: it links once. The table of invariants and their tests is in `tests/README.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod tidy;
+
+#[path = "stories/audit_log.rs"]
+mod audit_log;
+#[path = "stories/audit_store.rs"]
+mod audit_store;
+#[path = "stories/audit_verify.rs"]
+mod audit_verify;
+//! Every integration test, in one binary.
+#![allow(clippy::unwrap_used)]
+
+#[path = "stories/gate_machine.rs"]
+mod gate_machine;
+mod stories {
+    mod gate_machine;
+    mod readiness_catalogue;
+    mod scoring;
+    mod suggestions;
+}
+//! The one integration-test binary: stories, the ports' contract, and the support they share.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests say what they found, and stop where it is wrong")]
+
+mod contract;
+mod support;

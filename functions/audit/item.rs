@@ -1,16 +1,19 @@
 //! Audit items as they wait, in the batch of what they record, for the sequencer.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::tenancy::{Actor, Batch, Place, Record, seal::hex};
+use super::chain::Hash;
+use crate::tenancy::{Actor, Batch, Place, Record, seal::sha256};
 
 /// What happened. The kind is a stable word such as `proposal.approved`; the object names what it happened to.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub kind: &'static str,
+    /// Ids and catalogue names only (`proposal 0192..`, `objective 3.4.1[d]`): it stands readable in the log for ever,
+    /// also when the owner's key is gone. A person's or company's name, an address or a vendor's text goes into `detail`.
     pub object: String,
     /// For people with access: may name persons and content, so it is only ever committed to by a salted hash.
     pub detail: Value,
@@ -33,8 +36,8 @@ pub struct Item {
     pub actor: Actor,
     pub correlation: String,
     pub detail: Value,
-    /// 32 random bytes as hex: without it the commitment of the detail cannot be guessed.
-    pub salt: String,
+    /// 32 random bytes: without it the commitment of the detail cannot be guessed.
+    pub salt: Hash,
 }
 
 impl Record for Item {
@@ -47,6 +50,11 @@ impl Record for Item {
     }
 }
 
+/// Longest object or correlation in a leaf, in bytes: ids are shorter, and a leaf must stay small.
+const MAX_NAME_BYTES: usize = 256;
+/// Longest detail; what is longer is replaced by its hash, because an item that is too large could never get its place.
+const MAX_DETAIL_BYTES: usize = 64 * 1024;
+
 /// Adds the item to the batch: if the batch fails, nothing happened and nothing is logged (I5).
 pub fn record<P: Place>(batch: &mut Batch<'_, '_, P>, event: Event) {
     let store = batch.store();
@@ -57,11 +65,26 @@ pub fn record<P: Place>(batch: &mut Batch<'_, '_, P>, event: Event) {
         id: app.ids.uuid(),
         at: app.now(),
         kind: event.kind.into(),
-        object: event.object,
+        object: shortened(event.object),
         actor: store.actor().clone(),
-        correlation: store.correlation().into(),
-        detail: event.detail,
-        salt: hex(&salt),
+        correlation: shortened(store.correlation().into()),
+        detail: bounded(event.detail),
+        salt: Hash::from_bytes(salt),
     };
     batch.create(&item);
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_NAME_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_NAME_BYTES));
+    }
+    text
+}
+
+fn bounded(detail: Value) -> Value {
+    let text = detail.to_string();
+    if text.len() <= MAX_DETAIL_BYTES {
+        return detail;
+    }
+    json!({ "left_out": "longer than the log keeps", "bytes": text.len(), "sha256": sha256(text.as_bytes()) })
 }

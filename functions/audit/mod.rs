@@ -4,6 +4,19 @@
 //! in its owner's hash chain, once; export and verification work offline. The leaf is small, versioned and free of
 //! personal data (design I6): content is committed to by a salted hash, people appear as per-client pseudonyms.
 
+pub mod dead_letter;
+pub mod chain;
+pub mod entry;
+pub mod export;
+pub mod format;
 pub mod item;
+pub mod leaf;
+pub mod sequencer;
+pub mod trail;
+pub mod verify;
 
-pub use item::{Event, record};
+pub use export::{ExportError, Exported, export};
+pub use item::{Event, Item, record};
+pub use sequencer::sequence;
+pub use trail::Trail;
+pub use verify::{Report, VerifyError, verify_file};

@@ -52,3 +52,7 @@ impl From<crate::platform::ports::PortError> for ConnectorError {
         Self::Store(error.into())
     }
 }
+//! (being built)
+
+#[cfg(feature = "demo")]
+pub mod demo;

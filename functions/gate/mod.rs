@@ -3,6 +3,18 @@
 //! Levels come from policy, never from a request. The gate never knows what an action does: the area that staged it
 //! performs it, inside the batch that the gate commits (design, "Two places"). Silence never approves (I4).
 
+pub mod decide;
+pub mod execute;
+pub mod inbox;
+pub mod lapse;
+pub mod machine;
+pub mod mail;
+pub mod notify;
 pub mod proposal;
 
-pub use proposal::{Draft, Proposal, stage};
+pub use decide::{DecideError, Decided, decide};
+pub use execute::{ExecuteError, NotPerformed, Performing, execute};
+pub use lapse::{expire, supersede};
+pub use machine::{Answer, Refusal, Verdict};
+pub use notify::{NotifyError, notify, remind};
+pub use proposal::{Decision, Draft, Proposal, State, revise, stage};

@@ -1,12 +1,14 @@
 //! Proposals: a staged action with its exact bytes, their hash, and everything an approver must see to decide.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
+use super::machine::{Refusal, settled};
 use crate::{
     audit,
     evidence::EvidenceRef,
-    tenancy::{Actor, Batch, ClientPlace, PersonId, ProposalId, Record, StoreError, outbox, seal::sha256},
+    tenancy::{Actor, Batch, ClientPlace, Held, PersonId, ProposalId, Record, StoreError, outbox, seal::sha256},
 };
 
 /// Until when a proposal may be decided, and from the decision on, until when it may run.
@@ -32,8 +34,17 @@ pub struct Draft {
     pub limits: Vec<String>,
     pub before: String,
     pub after: String,
+    /// The end of the approve button, after "Approve and": `mark MET`.
+    pub approve_verb: String,
     pub on_approve: String,
     pub on_reject: String,
+}
+
+impl Draft {
+    /// The subject as people write it: the word of the question that ends in it (`CM.L2-3.4.1[d]` for `3.4.1[d]`).
+    pub fn label(&self) -> &str {
+        self.question.split_whitespace().find(|word| word.ends_with(&self.subject)).unwrap_or(&self.subject)
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,7 +53,7 @@ pub struct Proposal {
     /// Goes up with every change of the draft; a decision names the version it saw.
     pub version: u32,
     pub draft: Draft,
-    /// SHA-256 over a domain tag and the length-prefixed action and evidence hashes, lower-case hex.
+    /// [`hash_of`] the draft.
     pub hash: String,
     /// Who asks; never among those who decide.
     pub requester: Actor,
@@ -66,15 +77,18 @@ pub enum State {
     Rejected {
         decision: Decision,
     },
+    /// Nobody decided in time, or it was approved (`decision`) and did not run in time.
     Expired {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
+        decision: Option<Decision>,
     },
     /// New evidence changed the draft; `by` is the proposal that stands in its place, if one does.
     Superseded {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
         by: Option<ProposalId>,
+        decision: Option<Decision>,
     },
     Executed {
         decision: Decision,
@@ -88,6 +102,25 @@ pub enum State {
         at: OffsetDateTime,
         why: String,
     },
+}
+
+impl State {
+    /// The decision that was made, whatever became of it.
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Open => None,
+            Self::Approved { decision, .. }
+            | Self::Rejected { decision }
+            | Self::Executed { decision, .. }
+            | Self::Refused { decision, .. } => Some(decision),
+            Self::Expired { decision, .. } | Self::Superseded { decision, .. } => decision.as_ref(),
+        }
+    }
+
+    /// Whether nothing can change it any more.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Open | Self::Approved { .. })
+    }
 }
 
 /// A named human's answer to one proposal version.
@@ -113,6 +146,67 @@ impl Record for Proposal {
     }
 }
 
+/// Made once, in the batch of the decision, and marked in the batch of the execution: if somebody with access to the
+/// store puts an older proposal back, it contradicts its receipt, and neither a second decision nor a second run follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    pub proposal: ProposalId,
+    pub approved: bool,
+    pub decision: Decision,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub executed_at: Option<OffsetDateTime>,
+}
+
+impl Record for Receipt {
+    const KIND: &'static str = "decision";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.proposal.to_string()
+    }
+}
+
+/// Stands beside every open proposal, made and deleted in the batch that opens and closes it: the inbox and the sweep
+/// read these, never all proposals ever staged. Ids are version 7, so they come oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenMark {
+    pub proposal: ProposalId,
+    pub kind: String,
+    pub subject: String,
+    pub question: String,
+    pub requester: Actor,
+    #[serde(with = "time::serde::rfc3339")]
+    pub staged_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub decide_by: OffsetDateTime,
+}
+
+impl Record for OpenMark {
+    const KIND: &'static str = "open";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.proposal.to_string()
+    }
+}
+
+/// The same for what is approved and has not run yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApprovedMark {
+    pub proposal: ProposalId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub run_by: OffsetDateTime,
+}
+
+impl Record for ApprovedMark {
+    const KIND: &'static str = "approved";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.proposal.to_string()
+    }
+}
+
 /// What `notify` is asked to do: mail one proposal version to its approvers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NotifyV1 {
@@ -127,7 +221,7 @@ pub struct ExecuteV1 {
     pub version: u32,
 }
 
-/// Stages a draft: proposal, audit item and the request to notify, all in the caller's batch.
+/// Stages a draft: proposal, audit item and the request to notify, all in the caller's batch (five operations).
 pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<ProposalId, StoreError> {
     let store = batch.store();
     let app = store.app();
@@ -142,32 +236,98 @@ pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<Pro
         decide_by: now + APPROVAL_EXPIRY,
         state: State::Open,
     };
-    audit::record(
-        batch,
-        audit::Event::new(
-            "proposal.staged",
-            format!("proposal {}", proposal.id),
-            serde_json::json!({ "kind": proposal.draft.kind, "subject": proposal.draft.subject, "hash": proposal.hash, "version": 1 }),
-        ),
-    );
+    let detail = json!({ "kind": proposal.draft.kind, "subject": proposal.draft.subject, "hash": proposal.hash, "version": 1 });
+    audit::record(batch, audit::Event::new("proposal.staged", object(proposal.id), detail));
     outbox::send(batch, "notify", &NotifyV1 { proposal: proposal.id, version: 1 }, std::time::Duration::ZERO)?;
+    batch.create(&OpenMark {
+        proposal: proposal.id,
+        kind: proposal.draft.kind.clone(),
+        subject: proposal.draft.subject.clone(),
+        question: proposal.draft.question.clone(),
+        requester: proposal.requester.clone(),
+        staged_at: now,
+        decide_by: proposal.decide_by,
+    });
     batch.create(&proposal);
     Ok(proposal.id)
 }
 
-/// Covers the action's bytes and the hash of every record referred to: same ids with other content is another hash.
+/// Puts a fresh draft into an open proposal, in the caller's batch (two operations): a new version and hash, the same
+/// deadline, and no second mail; kind, subject and question stay. For what does not change the answer, such as evidence that was read again with the same
+/// result; a changed answer is a new proposal that supersedes. Whoever has the page open hears that it changed.
+pub fn revise(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, draft: Draft) -> Result<(), Refusal> {
+    if let Some(refusal) = settled(&held.value.state) {
+        return Err(refusal);
+    }
+    let old = &held.value;
+    let proposal = Proposal { version: old.version + 1, hash: hash_of(&draft), draft, ..old.clone() };
+    let detail = json!({ "version": proposal.version, "hash": proposal.hash, "before": old.hash });
+    audit::record(batch, audit::Event::new("proposal.revised", object(proposal.id), detail));
+    batch.replace(&Held { value: proposal, etag: held.etag.clone() });
+    Ok(())
+}
+
+/// Writes the next state: replaces the proposal and keeps the marks of open and approved ones in step.
+pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, next: State) {
+    let id = held.value.id.to_string();
+    match (&held.value.state, &next) {
+        (State::Open, State::Approved { run_by, .. }) => {
+            batch.remove::<OpenMark>(&id).create(&ApprovedMark { proposal: held.value.id, run_by: *run_by });
+        }
+        (State::Open, _) => {
+            batch.remove::<OpenMark>(&id);
+        }
+        (State::Approved { .. }, _) => {
+            batch.remove::<ApprovedMark>(&id);
+        }
+        _ => {}
+    }
+    batch.replace(&Held { value: Proposal { state: next, ..held.value.clone() }, etag: held.etag.clone() });
+}
+
+/// How audit items name a proposal.
+pub(super) fn object(id: ProposalId) -> String {
+    format!("proposal {id}")
+}
+
+/// SHA-256 over a domain tag and every part of the draft, length-prefixed, as lower-case hex: what was approved is what
+/// the approver read and what runs, down to the state of each record referred to.
 pub fn hash_of(draft: &Draft) -> String {
+    let Draft {
+        kind,
+        subject,
+        question,
+        explanation,
+        action,
+        evidence,
+        reasons,
+        limits,
+        before,
+        after,
+        approve_verb,
+        on_approve,
+        on_reject,
+    } = draft;
     let mut bytes = b"assay proposal 1".to_vec();
     let mut part = |text: &str| {
         bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
         bytes.extend_from_slice(text.as_bytes());
     };
-    part(&draft.kind);
-    part(&draft.subject);
-    part(&draft.action);
-    for record in &draft.evidence {
+    for text in [kind, subject, action, question, explanation, before, after, approve_verb, on_approve, on_reject] {
+        part(text);
+    }
+    for sentences in [reasons, limits] {
+        part(&sentences.len().to_string());
+        for sentence in sentences {
+            part(sentence);
+        }
+    }
+    for record in evidence {
         part(&record.source_key);
+        part(&record.title);
         part(&record.hash);
+        part(&record.collected_at.unix_timestamp_nanos().to_string());
+        part(&record.population.words());
     }
     sha256(&bytes)
 }

@@ -1,1 +1,4 @@
 //! (being built)
+
+#[cfg(feature = "demo")]
+pub mod demo;

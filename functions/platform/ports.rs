@@ -132,7 +132,7 @@ pub enum OpStatus {
     NotFound,
     /// 413: larger than [`MAX_DOCUMENT_BYTES`].
     TooLarge,
-    /// 424: would have worked; another operation of the batch did not.
+    /// 424: another operation of the batch did not work. Like Cosmos DB, only the first that fails says why.
     FailedDependency,
 }
 

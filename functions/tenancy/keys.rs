@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long an unwrapped key may live in memory.
-const KEEP: Duration = Duration::from_secs(300);
+const KEEP: Duration = Duration::from_mins(5);
 
 const DOCUMENT: &str = "data-key";
 
@@ -41,12 +41,11 @@ impl fmt::Display for Owner {
 /// The owner's data key, unwrapped; made when there is none yet.
 pub async fn data_key(app: &App, owner: Owner) -> Result<DataKey, StoreError> {
     let name = format!("data-key/{owner}");
-    let bytes = match app.cache.get(&name, app.now()) {
-        Some(bytes) => bytes,
-        None => {
-            let bytes = load_or_make(app, owner).await?;
-            app.cache.put(&name, bytes, app.now(), KEEP)
-        }
+    let bytes = if let Some(bytes) = app.cache.get(&name, app.now()) {
+        bytes
+    } else {
+        let bytes = load_or_make(app, owner).await?;
+        app.cache.put(&name, bytes, app.now(), KEEP)
     };
     DataKey::new(&bytes).map_err(|source| StoreError::Sealed { document: DOCUMENT.into(), source })
 }

@@ -1,7 +1,7 @@
 //! Scopes: proof that the caller may touch what it asks for, and in whose name.
 //!
 //! There is no constructor from a bare tenant id. A [`Scope`] comes from a grant that was read after sign-in, from a
-//! queue message whose MAC held, or from the sweep's walk over the directory (design I3).
+//! queue message whose MAC held, or from the directory for the sweep and for a typed command (design I3).
 
 use std::fmt;
 
@@ -58,6 +58,11 @@ impl Scope {
     /// The sweep, for one client of the directory.
     pub fn of_sweep(tenant: &Tenant, correlation: &str) -> Self {
         Self { tenant: tenant.id, actor: Actor::Function("sweep".into()), correlation: correlation.into() }
+    }
+
+    /// A command that the operator of the machine typed, for one client of the directory; its name is the actor.
+    pub fn of_command(tenant: &Tenant, command: &str) -> Self {
+        Self { tenant: tenant.id, actor: Actor::Function(command.into()), correlation: command.into() }
     }
 
     /// Intake, for the client that the connection's human-confirmed client map names.

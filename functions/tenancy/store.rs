@@ -276,6 +276,12 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         self
     }
 
+    /// Deletes by key what another record of this batch already guards with its etag.
+    pub fn remove<T: Record>(&mut self, key: &str) -> &mut Self {
+        self.ops.push(Op::Delete { id: id_of::<T>(key), if_match: None });
+        self
+    }
+
     /// Writes all of it or nothing.
     pub async fn commit(self) -> Result<(), StoreError> {
         if let Some(error) = self.error {

@@ -3,8 +3,13 @@
 //!
 //! No area's rules live here: a page's data is a plain view struct, and `triggers/portal` picks its template.
 
+pub mod assets;
 pub mod http;
+pub mod pages;
 pub mod problem;
+pub mod reply;
+pub mod security;
+pub mod session;
 
 pub use http::{Method, Reply, Request};
 pub use problem::Problem;

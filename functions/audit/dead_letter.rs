@@ -1,0 +1,141 @@
+//! Dead letters: messages that redelivery cannot mend, kept with the reason until a person has looked.
+//!
+//! They come from two sides: a consumer that refuses a message (its MAC does not hold, its form is unknown), and the
+//! host's `*-poison` queues, which the sweep drains. Seeing, replaying and dismissing one is for people; a replay sends
+//! the same bytes again, so whatever was wrong with them is checked again. A forged message stays forged.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::{Event, record};
+use crate::{
+    app::App,
+    platform::ports::Continuation,
+    tenancy::{DeploymentPlace, DeploymentScope, Held, Record, StoreError, seal::sha256},
+};
+
+/// The queues that feed functions, whose poison the sweep drains.
+pub const QUEUES: [&str; 4] = ["intake", "analyze", "notify", "execute"];
+
+/// How long a drained poison message is hidden while it is written down.
+const LEASE: Duration = Duration::from_mins(2);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Hash of queue and bytes: the same message drained twice is one dead letter.
+    pub id: String,
+    pub queue: String,
+    /// Base64 of the exact bytes.
+    pub body: String,
+    /// For people.
+    pub reason: String,
+    /// How often this came back after a replay, counting the first time.
+    pub times: u32,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    pub state: DeadLetterState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadLetterState {
+    Waiting,
+    Replayed,
+}
+
+impl Record for DeadLetter {
+    const KIND: &'static str = "dead-letter";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// Writes a dead letter down, with its audit item; the caller may then answer success.
+pub async fn keep(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], reason: &str) -> Result<(), StoreError> {
+    let store = scope.store(app).await?;
+    let id = sha256(&[queue.as_bytes(), &[0], body].concat());
+    loop {
+        let known: Option<Held<DeadLetter>> = store.read(DeploymentPlace::Operations, &id).await?;
+        let times = match &known {
+            Some(held) if held.value.state == DeadLetterState::Waiting => return Ok(()),
+            Some(held) => held.value.times + 1,
+            None => 1,
+        };
+        let letter = DeadLetter {
+            id: id.clone(),
+            queue: queue.into(),
+            body: BASE64.encode(body),
+            reason: reason.into(),
+            times,
+            at: app.now(),
+            state: DeadLetterState::Waiting,
+        };
+        let mut batch = store.batch(DeploymentPlace::Operations);
+        record(
+            &mut batch,
+            Event::new("message.dead", format!("message {id}"), json!({ "queue": queue, "reason": reason, "times": times })),
+        );
+        batch.put(letter, known.map(|held| held.etag));
+        match batch.commit().await {
+            Err(error) if error.is_conflict() => {}
+            other => return other,
+        }
+    }
+}
+
+/// Drains every poison queue into dead letters; returns how many messages were found.
+pub async fn drain_poison(app: &App, scope: &DeploymentScope) -> Result<usize, StoreError> {
+    let mut drained = 0;
+    for queue in QUEUES {
+        let poison = format!("{queue}-poison");
+        loop {
+            let messages = app.queue.receive(&poison, 16, LEASE).await?;
+            if messages.is_empty() {
+                break;
+            }
+            for message in messages {
+                keep(app, scope, queue, &message.body, "the function failed on it five times; the log lines of those invocations say why")
+                    .await?;
+                app.queue.delete(&poison, &message).await?;
+                drained += 1;
+            }
+        }
+    }
+    Ok(drained)
+}
+
+/// A page of dead letters.
+pub async fn list(
+    app: &App,
+    scope: &DeploymentScope,
+    after: Option<Continuation>,
+) -> Result<(Vec<DeadLetter>, Option<Continuation>), StoreError> {
+    let store = scope.store(app).await?;
+    let (page, next) = store.page::<DeadLetter>(DeploymentPlace::Operations, "", false, 50, after).await?;
+    Ok((page.into_iter().map(|held| held.value).collect(), next))
+}
+
+/// Sends the same bytes again; `false` when there is nothing to replay. Sent before it is marked, so that a crash in
+/// between repeats the send and loses nothing.
+pub async fn replay(app: &App, scope: &DeploymentScope, id: &str) -> Result<bool, StoreError> {
+    let store = scope.store(app).await?;
+    let Some(mut held) = store.read::<DeadLetter>(DeploymentPlace::Operations, id).await? else { return Ok(false) };
+    if held.value.state != DeadLetterState::Waiting {
+        return Ok(false);
+    }
+    let body = Bytes::from(BASE64.decode(&held.value.body).unwrap_or_default());
+    app.queue.send(&held.value.queue, body, Duration::ZERO).await?;
+    held.value.state = DeadLetterState::Replayed;
+    let mut batch = store.batch(DeploymentPlace::Operations);
+    record(&mut batch, Event::new("message.replayed", format!("message {id}"), json!({ "queue": held.value.queue })));
+    batch.replace(&held);
+    batch.commit().await?;
+    Ok(true)
+}

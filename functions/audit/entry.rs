@@ -1,0 +1,110 @@
+//! The log's records: entries in their places, the mark that an item has its place, and the head with its lease.
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::chain::Hash;
+use crate::tenancy::{
+    Actor, Place, Record,
+    place::{AUDIT_ENTRIES_PER_PART, AuditPart},
+};
+
+/// An item in its place: what the log proves, and sealed beside it what people with access may read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub seq: u64,
+    /// Exact bytes; see `leaf`.
+    pub leaf: String,
+    pub previous: Hash,
+    pub hash: Hash,
+    pub item: Uuid,
+    pub actor: Actor,
+    pub salt: Hash,
+    /// The exact bytes that the leaf commits to.
+    pub content: String,
+}
+
+impl Record for Entry {
+    const KIND: &'static str = "entry";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        entry_key(self.seq)
+    }
+}
+
+/// As wide as it must be for entries to sort by place.
+pub fn entry_key(seq: u64) -> String {
+    format!("{seq:016}")
+}
+
+/// The part of the log that holds this place.
+pub fn part_of<P: Place>(seq: u64) -> P {
+    P::audit(AuditPart::Entries(seq / AUDIT_ENTRIES_PER_PART))
+}
+
+/// Written with the item's entry, so that no item gets a second place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    pub item: Uuid,
+    pub seq: u64,
+}
+
+impl Record for Placed {
+    const KIND: &'static str = "placed";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        placed_key(self.item)
+    }
+}
+
+pub fn placed_key(item: Uuid) -> String {
+    item.simple().to_string()
+}
+
+/// Where the log goes on. It may lag behind the entries after a crash, never run ahead of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// The place of the next entry.
+    pub next: u64,
+    /// The hash of the entry before it.
+    pub hash: Hash,
+    /// The run that sequences now, if one does.
+    pub lease: Option<Lease>,
+}
+
+pub const HEAD_KEY: &str = "log";
+
+impl Record for Head {
+    const KIND: &'static str = "head";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        HEAD_KEY.into()
+    }
+}
+
+/// Keeps runs out of each other's way. What keeps the log whole is create-if-absent, not this: a lease can be lost
+/// without its holder knowing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    pub holder: Uuid,
+    #[serde(with = "time::serde::rfc3339")]
+    pub until: OffsetDateTime,
+}
+
+/// Renewed with every batch, so a run that lives keeps it and a dead one is followed soon.
+pub const LEASE: Duration = Duration::seconds(30);
+
+impl Lease {
+    pub fn new(holder: Uuid, now: OffsetDateTime) -> Self {
+        Self { holder, until: now + LEASE }
+    }
+
+    /// A lease that ends later than one taken now would is from before a clock was set back; it must not block for hours.
+    pub fn is_held(&self, now: OffsetDateTime) -> bool {
+        now < self.until && self.until - now <= LEASE
+    }
+}

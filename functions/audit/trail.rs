@@ -1,0 +1,118 @@
+//! The trail: the log as people with access read it, newest first, with what is still on its way into it.
+//!
+//! Plain data; the caller resolves actors to names and picks the page's template. Pages are cut at fixed places of the
+//! log, so a link to an older page shows the same entries tomorrow.
+
+use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::{
+    Item,
+    chain::Hash,
+    entry::{Entry, HEAD_KEY, Head, entry_key, part_of},
+    leaf,
+};
+use crate::{
+    platform::ports::{PortError, PortErrorKind},
+    tenancy::{Actor, Place, Store, StoreError, place::AuditPart},
+};
+
+/// Fewest entries on a page, while there are that many.
+const AT_LEAST: usize = 50;
+/// Entries share all but their last two digits in groups of this size; it divides a part's size.
+const GROUP: u64 = 100;
+/// Most waiting items shown per place: more than that is a backlog, and its number says enough.
+const WAITING_PER_PLACE: usize = 20;
+
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    /// State "being added": happened, recorded, without a place in the log yet. Only with the newest entries.
+    pub waiting: Vec<Shown>,
+    pub entries: Vec<Shown>,
+    /// `before` of the next older page.
+    pub older: Option<u64>,
+    /// Entries in the whole log.
+    pub total: u64,
+    /// What an export made now would end with.
+    pub head: Option<Hash>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Its place; `None` while it is being added.
+    pub place: Option<Placement>,
+    pub at: OffsetDateTime,
+    pub kind: String,
+    pub object: String,
+    pub actor: Actor,
+    pub correlation: String,
+    pub detail: Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    pub seq: u64,
+    pub hash: Hash,
+}
+
+/// The page of entries before `before` (or the newest); `places` are those where this owner's items can lie.
+pub async fn page<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item = P>, before: Option<u64>) -> Result<Trail, StoreError> {
+    let places: Vec<P> = places.into_iter().collect();
+    let head = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await?.map(|held| held.value);
+    let total = head.as_ref().map_or(0, |head| head.next);
+    // Items first: one that gets its place meanwhile is then shown twice, never not at all, and the second is dropped.
+    let waiting = if before.is_none() { waiting(store, &places).await? } else { Vec::new() };
+    let mut trail = Trail { total, head: head.map(|head| head.hash), ..Trail::default() };
+    let mut ids = Vec::new();
+    let mut end = before.unwrap_or(total).min(total);
+    while end > 0 && trail.entries.len() < AT_LEAST {
+        let group = (end - 1) / GROUP * GROUP;
+        let prefix = &entry_key(group)[..14];
+        let (group_entries, _) = store.page::<Entry>(part_of(group), prefix, true, 100, None).await?;
+        for entry in group_entries.into_iter().map(|held| held.value).filter(|entry| entry.seq < end) {
+            ids.push(entry.item);
+            trail.entries.push(Shown::of_entry(entry)?);
+        }
+        end = group;
+    }
+    trail.older = (end > 0).then_some(end);
+    trail.waiting = waiting.into_iter().filter(|item| !ids.contains(&item.id)).map(Shown::of_item).collect();
+    Ok(trail)
+}
+
+async fn waiting<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
+    for place in places {
+        let (here, _) = store.page::<Item>(*place, "", true, WAITING_PER_PLACE, None).await?;
+        items.extend(here.into_iter().map(|held| held.value));
+    }
+    items.sort_by_key(|item| std::cmp::Reverse((item.at, item.id)));
+    Ok(items)
+}
+
+impl Shown {
+    fn of_entry(entry: Entry) -> Result<Self, StoreError> {
+        #[derive(Deserialize)]
+        struct Content {
+            detail: Value,
+        }
+        let unreadable = || PortError::new(format!("log entry {}", entry.seq), PortErrorKind::Unreadable);
+        let leaf = leaf::read(&entry.leaf).map_err(|_| unreadable())?;
+        let content: Content = serde_json::from_str(&entry.content).map_err(|_| unreadable())?;
+        Ok(Self {
+            place: Some(Placement { seq: entry.seq, hash: entry.hash }),
+            at: leaf.at,
+            kind: leaf.kind,
+            object: leaf.object,
+            actor: entry.actor,
+            correlation: leaf.correlation,
+            detail: content.detail,
+        })
+    }
+
+    fn of_item(item: Item) -> Self {
+        let Item { at, kind, object, actor, correlation, detail, .. } = item;
+        Self { place: None, at, kind, object, actor, correlation, detail }
+    }
+}

@@ -1,0 +1,247 @@
+//! The state machine of an L2 proposal: what may follow what, as one pure function.
+//!
+//! executed => one valid approval of that exact version and hash, by somebody who may approve and did not ask, before
+//! both clocks ran out (design I4). Silence never approves; a final state stays. No I/O here: the callers read the
+//! facts (grants, evidence, the time) and write the answer.
+
+use time::OffsetDateTime;
+
+use super::proposal::{Decision, EXECUTION_EXPIRY, Proposal, State, hash_of};
+use crate::tenancy::{Actor, PersonId, ProposalId};
+
+/// The longest comment a decision keeps, in characters.
+pub const MAX_COMMENT: usize = 2000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Approve,
+    Reject,
+}
+
+/// What a person answers, and what they saw when they did.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub verdict: Verdict,
+    pub version: u32,
+    /// The hash the page showed.
+    pub hash: String,
+    /// Needed to reject.
+    pub comment: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    Decide {
+        person: PersonId,
+        name: &'a str,
+        /// Whether this person's grant for the client says approver.
+        may_approve: bool,
+        answer: &'a Answer,
+    },
+    Expire,
+    Supersede {
+        by: Option<ProposalId>,
+    },
+    Execute(Facts),
+    /// At execution something no longer held.
+    Refuse {
+        why: String,
+    },
+}
+
+/// What the executor read just now.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The version that the message asks for.
+    pub version: u32,
+    /// Whether the one who approved still may.
+    pub may_approve: bool,
+    /// Records referred to that are gone or changed, by title.
+    pub changed_evidence: Vec<String>,
+}
+
+/// Why an event does not move a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("already decided")]
+    AlreadyDecided { name: String, approved: bool, at: OffsetDateTime },
+    #[error("expired")]
+    Expired { at: OffsetDateTime },
+    #[error("superseded")]
+    Superseded { by: Option<ProposalId> },
+    /// Who asks does not decide.
+    #[error("the requester cannot decide")]
+    NotYours,
+    #[error("not an approver of this client")]
+    NotApprover,
+    /// It changed after the page was shown.
+    #[error("another version was seen")]
+    WrongVersion { current: u32 },
+    #[error("another hash was seen")]
+    WrongHash,
+    #[error("a rejection needs a comment")]
+    CommentNeeded,
+    #[error("the comment is too long")]
+    CommentTooLong,
+    #[error("nobody approved it")]
+    NotApproved,
+    /// The stored bytes are not those that were hashed.
+    #[error("the stored action does not match its hash")]
+    Tampered,
+    #[error("who approved it may not approve any more")]
+    AuthorityGone { name: String },
+    #[error("evidence changed after the approval")]
+    EvidenceChanged { titles: Vec<String> },
+    #[error("not due yet")]
+    NotDue,
+}
+
+/// The state after the event, or why there is none.
+pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<State, Refusal> {
+    match event {
+        Event::Decide { person, name, may_approve, answer } => decide(proposal, person, name, may_approve, answer, now),
+        Event::Expire => expire(proposal, now),
+        Event::Supersede { by } => match settled(&proposal.state) {
+            Some(refusal) if proposal.state.is_final() => Err(refusal),
+            _ => Ok(State::Superseded { at: now, by, decision: proposal.state.decision().cloned() }),
+        },
+        Event::Execute(facts) => execute(proposal, &facts, now),
+        Event::Refuse { why } => approved(proposal).map(|(decision, _)| State::Refused { decision: decision.clone(), at: now, why }),
+    }
+}
+
+/// What a decided or otherwise ended proposal answers to another decision; `None` while it is open.
+pub fn settled(state: &State) -> Option<Refusal> {
+    match state {
+        State::Open => None,
+        State::Expired { at, .. } => Some(Refusal::Expired { at: *at }),
+        State::Superseded { by, .. } => Some(Refusal::Superseded { by: *by }),
+        State::Rejected { decision } => Some(decided(decision, false)),
+        State::Approved { decision, .. } | State::Executed { decision, .. } | State::Refused { decision, .. } => {
+            Some(decided(decision, true))
+        }
+    }
+}
+
+impl Refusal {
+    /// One sentence for the person who asked, without the way on.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::AlreadyDecided { name, approved, .. } => {
+                format!("{name} has already {} this.", if *approved { "approved" } else { "rejected" })
+            }
+            Self::Expired { .. } => {
+                "This proposal has expired: the time to decide or to carry it out is over, and nothing was done.".into()
+            }
+            Self::Superseded { by: Some(_) } => "New evidence changed this proposal, and another one stands in its place.".into(),
+            Self::Superseded { by: None } => "New evidence changed the picture, so this proposal no longer stands.".into(),
+            Self::NotYours => "You asked for this, so somebody else decides it.".into(),
+            Self::NotApprover => "Only an approver of this client can decide this.".into(),
+            Self::WrongVersion { .. } | Self::WrongHash => {
+                "This proposal changed after you opened it. Nothing was recorded; look at what it says now.".into()
+            }
+            Self::CommentNeeded => "Say why you reject it: the comment is needed and kept in the audit trail.".into(),
+            Self::CommentTooLong => format!("The comment is longer than {MAX_COMMENT} characters. Nothing was recorded."),
+            Self::NotApproved => "Nobody has approved this.".into(),
+            Self::Tampered => "What is stored does not match its hash, so it cannot be decided or carried out.".into(),
+            Self::AuthorityGone { name } => format!("{name} approved this and is no longer an approver of this client."),
+            Self::EvidenceChanged { titles } => format!("This evidence changed after it was proposed: {}.", titles.join(", ")),
+            Self::NotDue => "Its time is not over yet.".into(),
+        }
+    }
+}
+
+fn decide(
+    proposal: &Proposal,
+    person: PersonId,
+    name: &str,
+    may_approve: bool,
+    answer: &Answer,
+    now: OffsetDateTime,
+) -> Result<State, Refusal> {
+    if !may_approve {
+        return Err(Refusal::NotApprover);
+    }
+    if let Some(refusal) = settled(&proposal.state) {
+        return Err(refusal);
+    }
+    if proposal.requester == Actor::Person(person) {
+        return Err(Refusal::NotYours);
+    }
+    if now >= proposal.decide_by {
+        return Err(Refusal::Expired { at: proposal.decide_by });
+    }
+    if answer.version != proposal.version {
+        return Err(Refusal::WrongVersion { current: proposal.version });
+    }
+    if answer.hash != proposal.hash {
+        return Err(Refusal::WrongHash);
+    }
+    if hash_of(&proposal.draft) != proposal.hash {
+        return Err(Refusal::Tampered);
+    }
+    let comment = answer.comment.trim();
+    if comment.chars().count() > MAX_COMMENT {
+        return Err(Refusal::CommentTooLong);
+    }
+    if answer.verdict == Verdict::Reject && comment.is_empty() {
+        return Err(Refusal::CommentNeeded);
+    }
+    let decision =
+        Decision { person, name: name.into(), version: answer.version, hash: answer.hash.clone(), comment: comment.into(), at: now };
+    Ok(match answer.verdict {
+        Verdict::Approve => State::Approved { decision, run_by: now + EXECUTION_EXPIRY },
+        Verdict::Reject => State::Rejected { decision },
+    })
+}
+
+fn expire(proposal: &Proposal, now: OffsetDateTime) -> Result<State, Refusal> {
+    let due = match &proposal.state {
+        State::Open => proposal.decide_by,
+        State::Approved { run_by, .. } => *run_by,
+        state => return Err(settled(state).unwrap_or(Refusal::NotDue)),
+    };
+    if now < due {
+        return Err(Refusal::NotDue);
+    }
+    Ok(State::Expired { at: now, decision: proposal.state.decision().cloned() })
+}
+
+/// Trusts nothing that the decision checked: the record may have been changed or rolled back in between.
+fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<State, Refusal> {
+    let (decision, run_by) = approved(proposal)?;
+    if hash_of(&proposal.draft) != proposal.hash {
+        return Err(Refusal::Tampered);
+    }
+    if decision.version != proposal.version || facts.version != proposal.version {
+        return Err(Refusal::WrongVersion { current: proposal.version });
+    }
+    if decision.hash != proposal.hash {
+        return Err(Refusal::WrongHash);
+    }
+    if proposal.requester == Actor::Person(decision.person) {
+        return Err(Refusal::NotYours);
+    }
+    if decision.at >= proposal.decide_by || now >= run_by || run_by > decision.at + EXECUTION_EXPIRY {
+        return Err(Refusal::Expired { at: run_by });
+    }
+    if !facts.may_approve {
+        return Err(Refusal::AuthorityGone { name: decision.name.clone() });
+    }
+    if !facts.changed_evidence.is_empty() {
+        return Err(Refusal::EvidenceChanged { titles: facts.changed_evidence.clone() });
+    }
+    Ok(State::Executed { decision: decision.clone(), at: now })
+}
+
+fn approved(proposal: &Proposal) -> Result<(&Decision, OffsetDateTime), Refusal> {
+    match &proposal.state {
+        State::Approved { decision, run_by } => Ok((decision, *run_by)),
+        State::Open => Err(Refusal::NotApproved),
+        state => Err(settled(state).unwrap_or(Refusal::NotApproved)),
+    }
+}
+
+fn decided(decision: &Decision, approved: bool) -> Refusal {
+    Refusal::AlreadyDecided { name: decision.name.clone(), approved, at: decision.at }
+}

@@ -1,0 +1,242 @@
+//! One mail as RFC 5322 bytes: a text part and an HTML part with the same content, nothing remote in either.
+//!
+//! Both parts are made from the same list of blocks, so they cannot differ. Headers take text from people and vendors:
+//! control characters become spaces, what is not ASCII is encoded (RFC 2047), and an address that is not plain is refused.
+
+use std::fmt::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+
+const TEXT_WIDTH: usize = 76;
+/// Leaves room for the header's name.
+const HEADER_WIDTH: usize = 66;
+
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub from: Mailbox,
+    pub to: Mailbox,
+    pub subject: String,
+    pub at: OffsetDateTime,
+    /// Without angle brackets; also the boundary, so it must not occur in the content.
+    pub message_id: String,
+    pub blocks: Vec<Block>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    pub name: String,
+    pub address: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum Block {
+    Heading(String),
+    Paragraph(String),
+    Fact { label: &'static str, value: String },
+    Link { label: &'static str, url: String },
+}
+
+/// Whether a mail can be sent there: one plain ASCII address, without anything that could end a header.
+pub fn is_plain_address(address: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
+    address.len() <= 254
+        && address.split_once('@').is_some_and(|(local, domain)| {
+            plain(local) && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)) && !domain.is_empty()
+        })
+}
+
+impl Mail {
+    /// The whole message with CRLF line ends.
+    pub fn bytes(&self) -> Vec<u8> {
+        let boundary = self.message_id.replace('@', ".").replace(['[', ']'], "");
+        let date = self.at.format(&Rfc2822).unwrap_or_default();
+        let mut mail = String::new();
+        for (name, value) in [
+            ("From", self.from.header()),
+            ("To", self.to.header()),
+            ("Subject", header_text(&self.subject)),
+            ("Date", date),
+            ("Message-ID", format!("<{}>", self.message_id)),
+            ("Auto-Submitted", "auto-generated".into()),
+            ("MIME-Version", "1.0".into()),
+            ("Content-Type", format!("multipart/alternative;\r\n boundary=\"{boundary}\"")),
+        ] {
+            let _ = write!(mail, "{name}: {value}\r\n");
+        }
+        for (kind, body) in [("plain", text(&self.blocks)), ("html", html(&self.blocks, &self.subject))] {
+            let _ = write!(
+                mail,
+                "\r\n--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}",
+                body.replace('\n', "\r\n")
+            );
+        }
+        let _ = write!(mail, "\r\n--{boundary}--\r\n");
+        mail.into_bytes()
+    }
+}
+
+impl Mailbox {
+    fn header(&self) -> String {
+        let name = one_line(&self.name);
+        let name = if name.is_ascii() { format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")) } else { encoded(&name) };
+        format!("{name}\r\n <{}>", self.address)
+    }
+}
+
+fn text(blocks: &[Block]) -> String {
+    let mut out = String::new();
+    for (n, block) in blocks.iter().enumerate() {
+        let is_fact = |b: Option<&Block>| matches!(b, Some(Block::Fact { .. }));
+        if n > 0 && !(is_fact(blocks.get(n - 1)) && is_fact(Some(block))) {
+            out.push('\n');
+        }
+        match block {
+            Block::Heading(text) | Block::Paragraph(text) => out.push_str(&wrapped(&one_line(text), "", TEXT_WIDTH)),
+            Block::Fact { label, value } => out.push_str(&wrapped(&format!("{label}: {}", one_line(value)), "  ", TEXT_WIDTH)),
+            Block::Link { label, url } => {
+                let _ = write!(out, "{label}:\n{url}");
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn html(blocks: &[Block], title: &str) -> String {
+    let mut out = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\n<title>{}</title></head>\n<body>\n",
+        wrapped(&escaped(title), "", TEXT_WIDTH)
+    );
+    for block in blocks {
+        let _ = match block {
+            Block::Heading(text) => writeln!(out, "<h1>{}</h1>", wrapped(&escaped(text), "", TEXT_WIDTH)),
+            Block::Paragraph(text) => writeln!(out, "<p>{}</p>", wrapped(&escaped(text), "", TEXT_WIDTH)),
+            Block::Fact { label, value } => writeln!(out, "<p><b>{label}:</b>\n{}</p>", wrapped(&escaped(value), "", TEXT_WIDTH)),
+            Block::Link { label, url } => writeln!(out, "<p>{label}:<br>\n<a href=\"{0}\">{0}</a></p>", escaped(url)),
+        };
+    }
+    out.push_str("</body>\n</html>\n");
+    out
+}
+
+/// Lines of at most `limit` characters where words allow it: a line may not pass 998 bytes (RFC 5322 2.1.1).
+fn wrapped(text: &str, indent: &str, limit: usize) -> String {
+    let mut lines = String::new();
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let mut word = word;
+        if width > 0 {
+            if width + 1 + word.chars().count() > limit {
+                let _ = write!(lines, "\n{indent}");
+                width = indent.len();
+            } else {
+                lines.push(' ');
+                width += 1;
+            }
+        }
+        // Nothing that people write has a word this long; a vendor's text might.
+        while word.chars().count() > 200 {
+            let at = word.char_indices().nth(200).map_or(word.len(), |(at, _)| at);
+            let _ = write!(lines, "{}\n{indent}", &word[..at]);
+            word = &word[at..];
+            width = indent.len();
+        }
+        lines.push_str(word);
+        width += word.chars().count();
+    }
+    lines
+}
+
+/// Text of a header: folded, and encoded where it is not ASCII.
+fn header_text(text: &str) -> String {
+    let text = one_line(text);
+    if text.is_ascii() { wrapped(&text, " ", HEADER_WIDTH).replace('\n', "\r\n") } else { encoded(&text) }
+}
+
+/// Encoded words of at most 75 characters, each whole characters (RFC 2047 2, 5).
+fn encoded(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut chunk = String::new();
+    for c in text.chars() {
+        if chunk.len() + c.len_utf8() > 42 {
+            words.push(std::mem::take(&mut chunk));
+        }
+        chunk.push(c);
+    }
+    words.push(chunk);
+    words.iter().map(|word| format!("=?UTF-8?B?{}?=", BASE64.encode(word))).collect::<Vec<_>>().join("\r\n ")
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in one_line(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn mail(subject: &str, name: &str) -> String {
+        let mail = Mail {
+            from: Mailbox { name: "Assay".into(), address: "assay@example.net".into() },
+            to: Mailbox { name: name.into(), address: "priya@example.net".into() },
+            subject: subject.into(),
+            at: datetime!(2026-11-24 17:00 UTC),
+            message_id: "p.1@example.net".into(),
+            blocks: vec![
+                Block::Heading("Mark <it> as MET?".into()),
+                Block::Fact { label: "Asked by", value: "Zoë \"Z\" Müller & Co".into() },
+                Block::Link { label: "Open it", url: format!("https://example.net/{}", "a".repeat(150)) },
+                Block::Paragraph("word ".repeat(300) + &"x".repeat(1500)),
+            ],
+        };
+        String::from_utf8(mail.bytes()).expect("utf-8")
+    }
+
+    #[test]
+    fn names_and_subjects_cannot_add_a_header() {
+        let mail = mail("Hello\r\nBcc: eve@example.net", "Eve\"\r\nBcc: eve@example.net");
+        let head = mail.split("\r\n\r\n").next().expect("head");
+        assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
+        assert!(head.contains(r#"To: "Eve\"  Bcc: eve@example.net""#), "{head}");
+        for bad in ["a@b@c", "a b@c", "a@c\r\nBcc: x", "<a@c>", "zoë@example.net", "", "@c", "a@"] {
+            assert!(!is_plain_address(bad), "{bad}");
+        }
+        assert!(is_plain_address("priya.nair+approvals@northgate.example"));
+    }
+
+    #[test]
+    fn what_is_not_ascii_is_encoded_in_headers_and_plain_in_the_text() {
+        let mail = mail("Müller Präzisionsteile und Oberflächentechnik: approve AC.L2-3.1.1[a] by Tue 1 Dec", "Zoë");
+        let (head, body) = mail.split_once("\r\n\r\n").expect("head and body");
+        assert!(head.is_ascii());
+        assert!(head.contains("To: =?UTF-8?B?Wm/Dqw==?=\r\n <priya@example.net>"), "{head}");
+        assert!(head.lines().all(|line| line.len() <= 78), "{head}");
+        assert!(body.contains("Zoë \"Z\" Müller & Co") && body.contains("Zoë &quot;Z&quot; Müller &amp; Co"));
+    }
+
+    #[test]
+    fn lines_end_in_crlf_and_are_short_and_the_link_stays_whole() {
+        let mail = mail("Hi", "Priya");
+        assert!(mail.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\n', '\r'])));
+        assert!(mail.contains(&format!("\r\nhttps://example.net/{}\r\n", "a".repeat(150))));
+        assert!(!mail.contains("src=") && mail.contains("Mark &lt;it&gt; as MET?"));
+    }
+}

@@ -1,0 +1,82 @@
+//! The demo around the stand-in host: serves the make-believe vendor on loopback, posts its events through the real
+//! webhook route, and finds the first approval link in the file mailbox.
+//!
+//! It has no way in that a real vendor does not have. Not in packaged binaries (feature `demo`).
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use url::Url;
+use warp::Filter as _;
+
+use crate::{connectors::demo, platform::ports::Clock};
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("the demo vendor cannot listen on 127.0.0.1")]
+    Listen(#[source] std::io::Error),
+    #[error("the demo's event could not be posted")]
+    Post(#[source] reqwest::Error),
+    #[error("the demo's event was answered {status} instead of 200")]
+    Refused { status: u16 },
+}
+
+/// Serves every vendor host under `/{host}/...` on a free loopback port until the process ends.
+pub async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(DemoError::Listen)?;
+    let address = listener.local_addr().map_err(DemoError::Listen)?;
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let routes = warp::path::full().and(query).and(warp::body::bytes()).map(move |path: warp::path::FullPath, query: String, body: Bytes| {
+        let (host, path) = path.as_str().trim_start_matches('/').split_once('/').unwrap_or_default();
+        let answer = demo::answer(host, &format!("/{path}"), &query, &body, clock.now());
+        warp::http::Response::builder().status(answer.status).header("content-type", answer.content_type).body(answer.body)
+    });
+    tokio::spawn(warp::serve(routes).incoming(listener).run());
+    Ok(address)
+}
+
+/// Posts what happened lately through the webhook route at `base`; returns how many events were taken.
+pub async fn post_events(base: &Url, clock: &dyn Clock) -> Result<usize, DemoError> {
+    let client = reqwest::Client::new();
+    let deliveries = demo::deliveries(clock.now());
+    for delivery in &deliveries {
+        let url = format!("{base}api/webhooks/{}/{}/callback?{}", delivery.connector, delivery.connection, delivery.query);
+        let mut request = client.post(url).timeout(Duration::from_secs(30)).body(delivery.body.clone());
+        for (name, value) in &delivery.headers {
+            request = request.header(*name, value);
+        }
+        let status = request.send().await.map_err(DemoError::Post)?.status().as_u16();
+        if status != 200 {
+            return Err(DemoError::Refused { status });
+        }
+    }
+    Ok(deliveries.len())
+}
+
+/// The link of the oldest mail in the mailbox folder, if there is one yet.
+pub fn first_link(mailbox: &Path, link_start: &str) -> Option<String> {
+    let mut mails = Vec::new();
+    collect(mailbox, &mut mails);
+    mails.sort();
+    mails.iter().find_map(|(_, mail)| {
+        let text = std::fs::read_to_string(mail).ok()?;
+        let start = text.find(link_start)?;
+        Some(text[start..].split(|c: char| c.is_whitespace() || c == '"' || c == '<').next()?.to_owned())
+    })
+}
+
+fn collect(folder: &Path, mails: &mut Vec<(std::time::SystemTime, PathBuf)>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, mails);
+        } else if let Ok(written) = entry.metadata().and_then(|m| m.modified()) {
+            mails.push((written, path));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Blobs: raw webhook bytes in the redb file (many and small), mails as files that a person can open.
+//!
+//! Names are segments of unreserved characters, so a name can be neither a way out of the folder nor a surprise in a URL.
+
+use std::{
+    fs, io,
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use bytes::Bytes;
+
+use super::{
+    files,
+    writer::{Change, RAW, Writer, kind_of_io},
+};
+use crate::platform::ports::{BatchOutcome, BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError, PortErrorKind};
+
+/// Names of one page.
+const PAGE: usize = 100;
+const MAX_NAME_BYTES: usize = 1024;
+/// What file systems take as one name.
+const MAX_SEGMENT_BYTES: usize = 200;
+
+pub struct LocalBlobs {
+    writer: Arc<Writer>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl LocalBlobs {
+    pub(super) fn new(writer: Arc<Writer>, mailbox: PathBuf, scratch: &Path) -> Self {
+        Self { writer, mailbox: Arc::new(Mailbox { folder: mailbox, scratch: scratch.join("mail"), writing: Mutex::new(()) }) }
+    }
+
+    async fn in_mailbox<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Mailbox, &str) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (mailbox, owned) = (self.mailbox.clone(), name.to_owned());
+        let done = tokio::task::spawn_blocking(move || work(&mailbox, &owned)).await;
+        done.map_err(io::Error::other).flatten().map_err(|error| PortError::because(format!("mailbox {name}"), kind_of_io(&error), error))
+    }
+}
+
+#[async_trait]
+impl Blobs for LocalBlobs {
+    async fn create(&self, container: BlobContainer, name: &str, bytes: Bytes) -> Result<Creation, PortError> {
+        check_name(name)?;
+        match container {
+            BlobContainer::Raw => match self.writer.change(Change::CreateRaw { name: name.into(), bytes }).await? {
+                BatchOutcome::Committed(_) => Ok(Creation::New),
+                BatchOutcome::Refused(_) => Ok(Creation::Existed),
+            },
+            BlobContainer::Mailbox => self.in_mailbox(name, move |mailbox, name| mailbox.create(name, &bytes)).await,
+        }
+    }
+
+    async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError> {
+        check_name(name)?;
+        match container {
+            BlobContainer::Raw => self.writer.read(|transaction| {
+                let table = transaction.open_table(RAW)?;
+                Ok(table.get(name)?.map(|held| Bytes::copy_from_slice(held.value())))
+            }),
+            BlobContainer::Mailbox => self.in_mailbox(name, Mailbox::read).await,
+        }
+    }
+
+    async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {
+        let after = after.map(after_name).transpose()?.filter(|name| name.starts_with(prefix));
+        let mut names = match container {
+            BlobContainer::Raw => {
+                let lower = after.as_deref().map_or(Bound::Included(prefix), Bound::Excluded);
+                self.writer.read(|transaction| {
+                    let mut names = Vec::new();
+                    for row in transaction.open_table(RAW)?.range::<&str>((lower, Bound::Unbounded))? {
+                        let name = row?.0.value().to_owned();
+                        if names.len() > PAGE || !name.starts_with(prefix) {
+                            break;
+                        }
+                        names.push(name);
+                    }
+                    Ok(names)
+                })?
+            }
+            BlobContainer::Mailbox => {
+                let mut names = self.in_mailbox("list", |mailbox, _| mailbox.names()).await?;
+                names.retain(|name| name.starts_with(prefix) && after.as_ref().is_none_or(|after| name > after));
+                names
+            }
+        };
+        let more = names.len() > PAGE;
+        names.truncate(PAGE);
+        let next = names.last().filter(|_| more).map(|name| Continuation(BASE64URL.encode(name)));
+        Ok(BlobPage { names, next })
+    }
+
+    async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError> {
+        check_name(name)?;
+        match container {
+            BlobContainer::Raw => {
+                // Refused means that it is gone already.
+                let _ = self.writer.change(Change::DeleteRaw { name: name.into() }).await?;
+                Ok(())
+            }
+            BlobContainer::Mailbox => self.in_mailbox(name, Mailbox::delete).await,
+        }
+    }
+}
+
+struct Mailbox {
+    folder: PathBuf,
+    scratch: PathBuf,
+    // One writer at a time: the look whether a mail exists and its rename belong together.
+    writing: Mutex<()>,
+}
+
+impl Mailbox {
+    fn create(&self, name: &str, bytes: &[u8]) -> io::Result<Creation> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.folder.join(name);
+        if path.try_exists()? {
+            return Ok(Creation::Existed);
+        }
+        self.make_folders(name)?;
+        files::write_durably(&self.scratch, &path, bytes)?;
+        Ok(Creation::New)
+    }
+
+    fn make_folders(&self, name: &str) -> io::Result<()> {
+        let mut folder = self.folder.clone();
+        let Some((parents, _)) = name.rsplit_once('/') else { return Ok(()) };
+        for segment in parents.split('/') {
+            let child = folder.join(segment);
+            if !child.try_exists()? {
+                fs::create_dir(&child)?;
+                files::sync_folder(&folder)?;
+            }
+            folder = child;
+        }
+        Ok(())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<Bytes>> {
+        match fs::read(self.folder.join(name)) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => path.parent().map_or(Ok(()), files::sync_folder),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        collect(&self.folder, "", &mut names)?;
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A file of another program with a name that is none of ours is not a mail.
+        let Ok(segment) = entry.file_name().into_string() else { continue };
+        let name = format!("{prefix}{segment}");
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{name}/"), names)?;
+        } else if check_name(&name).is_ok() {
+            names.push(name);
+        }
+    }
+    Ok(())
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory)
+}
+
+fn after_name(continuation: &Continuation) -> Result<String, PortError> {
+    BASE64URL
+        .decode(&continuation.0)
+        .ok()
+        .and_then(|name| String::from_utf8(name).ok())
+        .ok_or_else(|| PortError::new("continuation", PortErrorKind::Invalid))
+}
+
+/// Segments of unreserved characters (RFC 3986 2.3), none of them a dot segment.
+fn check_name(name: &str) -> Result<(), PortError> {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let good = |segment: &str| !matches!(segment, "" | "." | "..") && segment.len() <= MAX_SEGMENT_BYTES && segment.bytes().all(unreserved);
+    if name.len() > MAX_NAME_BYTES || !name.split('/').all(good) {
+        return Err(PortError::new("blob name", PortErrorKind::Invalid));
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Documents in redb: point reads and pages from a snapshot, batches through the group-committing writer.
+//!
+//! Limits are those of Cosmos DB, enforced here too, so that what works locally works there.
+
+use std::{collections::HashSet, ops::Bound, sync::Arc};
+
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+
+use super::writer::{CHANGES, Change, DOCUMENTS, Write, Writer, etag, split};
+use crate::platform::ports::{
+    BatchOutcome, ChangePage, ChangeToken, Continuation, Document, Documents, MAX_BATCH_BYTES, MAX_BATCH_OPS, Op, Page, Partition,
+    PortError, PortErrorKind, Query,
+};
+
+/// Documents of a page that asks for no number, and the most that one may ask for.
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
+/// Bytes of an id and of a partition key (Cosmos DB: 1,023 and 2,048).
+const MAX_ID_BYTES: usize = 1023;
+const MAX_PARTITION_BYTES: usize = 2048;
+/// Sorts after every character that an id may hold.
+const AFTER_IDS: char = '\u{7f}';
+
+pub struct LocalDocuments {
+    writer: Arc<Writer>,
+}
+
+impl LocalDocuments {
+    pub(super) fn new(writer: Arc<Writer>) -> Self {
+        Self { writer }
+    }
+}
+
+// Reads run on the caller's thread: a look into redb's cache costs less than a thread change, and at worst they read
+// some pages of a local file.
+#[async_trait]
+impl Documents for LocalDocuments {
+    async fn read(&self, partition: &Partition, id: &str) -> Result<Option<Document>, PortError> {
+        check_partition(partition)?;
+        check_id(id)?;
+        let (container, key) = (partition.container().name(), partition.key());
+        let stored = self.writer.read(|transaction| {
+            let table = transaction.open_table(DOCUMENTS)?;
+            Ok(table.get((container, key, id))?.map(|held| held.value().to_vec()))
+        })?;
+        stored.map(|bytes| document(id, &bytes)).transpose()
+    }
+
+    async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError> {
+        check_partition(partition)?;
+        if ops.len() > MAX_BATCH_OPS {
+            return Err(invalid(format!("batch of {} operations (at most {MAX_BATCH_OPS})", ops.len())));
+        }
+        let mut ids = HashSet::with_capacity(ops.len());
+        for op in &ops {
+            check_id(op.id())?;
+            if !ids.insert(op.id()) {
+                return Err(invalid(format!("batch with two operations on {}", op.id())));
+            }
+        }
+        if ops.is_empty() {
+            return Ok(BatchOutcome::Committed(Vec::new()));
+        }
+        let mut bytes = 0;
+        let mut writes = Vec::with_capacity(ops.len());
+        for op in ops {
+            let write = match op {
+                Op::Create { id, body } => Write::Create { body: json(&id, &body, &mut bytes)?, id },
+                Op::Replace { id, body, if_match } => Write::Replace { body: json(&id, &body, &mut bytes)?, id, if_match },
+                Op::Delete { id, if_match } => Write::Delete { id, if_match },
+            };
+            writes.push(write);
+        }
+        // A single document that is too large is an answer about that document, from the writer.
+        if bytes > MAX_BATCH_BYTES && writes.len() > 1 {
+            return Err(PortError::new(format!("batch of {bytes} bytes (at most {MAX_BATCH_BYTES})"), PortErrorKind::TooLarge));
+        }
+        self.writer.change(Change::Batch { container: partition.container().name(), partition: partition.key().into(), writes }).await
+    }
+
+    async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {
+        check_partition(partition)?;
+        let (container, key) = (partition.container().name(), partition.key());
+        let limit = page_size(query.limit);
+        let end = format!("{}{AFTER_IDS}", query.prefix);
+        let after = query.after.as_ref().map(after_id).transpose()?.filter(|id| id.starts_with(&query.prefix));
+        if query.after.is_some() && after.is_none() {
+            return Err(invalid("continuation of another query".into()));
+        }
+        let (mut lower, mut upper) =
+            (Bound::Included((container, key, query.prefix.as_str())), Bound::Excluded((container, key, end.as_str())));
+        match &after {
+            Some(id) if query.descending => upper = Bound::Excluded((container, key, id)),
+            Some(id) => lower = Bound::Excluded((container, key, id)),
+            None => {}
+        }
+        // One more than asked for tells whether there is a next page.
+        let mut found = self.writer.read(|transaction| {
+            let table = transaction.open_table(DOCUMENTS)?;
+            let mut range = table.range((lower, upper))?;
+            let mut found = Vec::new();
+            while found.len() <= limit
+                && let Some(row) = if query.descending { range.next_back() } else { range.next() }
+            {
+                let (key, stored) = row?;
+                found.push((key.value().2.to_owned(), stored.value().to_vec()));
+            }
+            Ok(found)
+        })?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(id, _)| Continuation(BASE64URL.encode(id)));
+        let documents = found.iter().map(|(id, stored)| document(id, stored)).collect::<Result<_, _>>()?;
+        Ok(Page { documents, next })
+    }
+
+    async fn changes(&self, partition: &Partition, since: Option<&ChangeToken>, limit: usize) -> Result<ChangePage, PortError> {
+        check_partition(partition)?;
+        let (container, key) = (partition.container().name(), partition.key());
+        let since = match since {
+            Some(token) => token.0.parse::<u64>().map_err(|_| invalid("change token".into()))?,
+            None => 0,
+        };
+        let found = self.writer.read(|transaction| {
+            let changes = transaction.open_table(CHANGES)?;
+            let documents = transaction.open_table(DOCUMENTS)?;
+            let range = (Bound::Excluded((container, key, since)), Bound::Included((container, key, u64::MAX)));
+            let mut found = Vec::new();
+            for row in changes.range(range)?.take(page_size(limit)) {
+                let (place, id) = row?;
+                let stored = documents.get((container, key, id.value()))?;
+                found.push((place.value().2, id.value().to_owned(), stored.map(|held| held.value().to_vec()).unwrap_or_default()));
+            }
+            Ok(found)
+        })?;
+        let token = ChangeToken(found.last().map_or(since, |(revision, ..)| *revision).to_string());
+        let documents = found.iter().map(|(_, id, stored)| document(id, stored)).collect::<Result<_, _>>()?;
+        Ok(ChangePage { documents, token })
+    }
+}
+
+fn page_size(limit: usize) -> usize {
+    if limit == 0 { DEFAULT_PAGE } else { limit.min(MAX_PAGE) }
+}
+
+fn document(id: &str, stored: &[u8]) -> Result<Document, PortError> {
+    let resource = || format!("document {id}");
+    let (revision, body) = split(stored).ok_or_else(|| PortError::new(resource(), PortErrorKind::Unreadable))?;
+    let body = serde_json::from_slice(body).map_err(|error| PortError::because(resource(), PortErrorKind::Unreadable, error))?;
+    Ok(Document { id: id.into(), etag: etag(revision), body })
+}
+
+/// The body as it is stored, its bytes counted.
+fn json(id: &str, body: &serde_json::Value, count: &mut usize) -> Result<Vec<u8>, PortError> {
+    let bytes = serde_json::to_vec(body).map_err(|error| PortError::because(format!("document {id}"), PortErrorKind::Invalid, error))?;
+    *count += bytes.len();
+    Ok(bytes)
+}
+
+fn after_id(continuation: &Continuation) -> Result<String, PortError> {
+    BASE64URL.decode(&continuation.0).ok().and_then(|id| String::from_utf8(id).ok()).ok_or_else(|| invalid("continuation".into()))
+}
+
+/// Printable ASCII without the characters that Cosmos DB forbids in ids.
+fn check_id(id: &str) -> Result<(), PortError> {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b'?' | b'#');
+    if id.is_empty() || id.len() > MAX_ID_BYTES || !id.bytes().all(allowed) {
+        return Err(invalid("document id".into()));
+    }
+    Ok(())
+}
+
+fn check_partition(partition: &Partition) -> Result<(), PortError> {
+    if partition.key().is_empty() || partition.key().len() > MAX_PARTITION_BYTES {
+        return Err(invalid("partition key".into()));
+    }
+    Ok(())
+}
+
+fn invalid(what: String) -> PortError {
+    PortError::new(what, PortErrorKind::Invalid)
+}

@@ -1,0 +1,111 @@
+//! Outgoing HTTP with reqwest: https only, no redirects, no proxy from the environment, answers counted while they come.
+//!
+//! In the demo nothing leaves the machine: every call goes to the demo vendor's loopback address, with the vendor's
+//! host as the first path segment.
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use url::Url;
+
+use crate::platform::ports::{Http, HttpMethod, HttpRequest, HttpResponse, PortError, PortErrorKind};
+
+#[derive(Default)]
+pub struct HttpClient {
+    // Made on first use: reading the trust store is not the start's business.
+    client: OnceLock<reqwest::Client>,
+    demo_vendor: Option<Url>,
+}
+
+impl HttpClient {
+    /// With `demo_vendor`, `https://HOST/path?q` is sent to `DEMO_URL/HOST/path?q`.
+    pub fn new(demo_vendor: Option<Url>) -> Self {
+        Self { client: OnceLock::new(), demo_vendor }
+    }
+
+    fn address(&self, url: &Url) -> Result<Url, PortError> {
+        let invalid = || PortError::new("outgoing request", PortErrorKind::Invalid);
+        let host = url.host_str().filter(|_| url.scheme() == "https").ok_or_else(invalid)?;
+        let Some(demo) = &self.demo_vendor else { return Ok(url.clone()) };
+        let mut address = demo.clone();
+        address.set_path(&format!("/{host}{}", url.path()));
+        address.set_query(url.query());
+        Ok(address)
+    }
+}
+
+#[async_trait]
+impl Http for HttpClient {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, PortError> {
+        let url = self.address(&request.url)?;
+        let resource = format!("https://{}", request.url.host_str().unwrap_or_default());
+        let method = match request.method {
+            HttpMethod::Get => reqwest::Method::GET,
+            HttpMethod::Post => reqwest::Method::POST,
+            HttpMethod::Patch => reqwest::Method::PATCH,
+        };
+        let mut call = client(&self.client)?.request(method, url).timeout(request.timeout);
+        for (name, value) in &request.headers {
+            call = call.header(name, value);
+        }
+        if !request.body.is_empty() {
+            call = call.body(request.body);
+        }
+        let answer = call.send().await.map_err(|error| failure(&resource, error))?;
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let body = read(answer, &resource, request.max_response_bytes).await?;
+        Ok(HttpResponse { status, headers, body })
+    }
+}
+
+/// The process's client behind this cell.
+pub(super) fn client(cell: &OnceLock<reqwest::Client>) -> Result<&reqwest::Client, PortError> {
+    if let Some(client) = cell.get() {
+        return Ok(client);
+    }
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+    let client = client.map_err(|error| PortError::because("http client", PortErrorKind::Unavailable, error))?;
+    Ok(cell.get_or_init(|| client))
+}
+
+/// The whole body, unless it is longer than `max`.
+pub(super) async fn read(mut answer: reqwest::Response, resource: &str, max: usize) -> Result<Bytes, PortError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(resource, error))? {
+        if chunk.len() > max - body.len() {
+            return Err(PortError::new(resource, PortErrorKind::TooLarge));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Without the URL: its path and query may carry credentials.
+pub(super) fn failure(resource: &str, error: reqwest::Error) -> PortError {
+    let kind = if error.is_builder() { PortErrorKind::Invalid } else { PortErrorKind::Unavailable };
+    PortError::because(resource, kind, error.without_url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_the_demo_every_vendor_host_is_an_address_of_this_machine() {
+        let client = HttpClient::new(Some("http://127.0.0.1:7073".parse().expect("a URL")));
+        let address = client.address(&"https://na.myconnectwise.net/v4/x?page=2".parse().expect("a URL")).expect("rewritten");
+        assert_eq!(address.as_str(), "http://127.0.0.1:7073/na.myconnectwise.net/v4/x?page=2");
+    }
+
+    #[test]
+    fn a_call_without_encryption_is_refused() {
+        let error = HttpClient::new(None).address(&"http://na.myconnectwise.net/".parse().expect("a URL")).expect_err("refused");
+        assert_eq!(error.kind, PortErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,24 @@
+//! The audit trail of one client, or of the deployment: who did what, when, and its place in the log.
+
+use askama::Template;
+
+use super::{Frame, Link, TimelineEntry};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "audit_trail.html", config = "functions/web/pages/askama.toml")]
+pub struct AuditPage {
+    pub frame: Frame,
+    /// Whose log: `Harbor Precision Machining`, `This installation`.
+    pub log: String,
+    /// The logs this person may read; `true` marks the one shown.
+    pub logs: Vec<(bool, Link)>,
+    /// Newest first.
+    pub entries: Vec<TimelineEntry>,
+    /// Entries that have their place in the log, and the hash of the newest one.
+    pub length: u64,
+    pub head: Option<String>,
+    /// Items that wait for their place.
+    pub unplaced: usize,
+    pub newer: Option<Link>,
+    pub older: Option<Link>,
+}

@@ -1,0 +1,36 @@
+//! The clients page: where each client stands, what waits, whether its tools answer.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use super::{Frame, Link, Readings, Tag};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "clients.html", config = "functions/web/pages/askama.toml")]
+pub struct ClientsPage {
+    pub frame: Frame,
+    /// Only clients this person has a grant for.
+    pub clients: Vec<ClientRow>,
+    /// Proposals of these clients that wait for anybody.
+    pub waiting: usize,
+    /// Companies of a vendor that are not mapped yet; 0 hides the line.
+    pub unmapped: usize,
+    /// Messages that could not be processed; 0 hides the line.
+    pub dead_letters: usize,
+    pub unmapped_href: String,
+    pub dead_letters_href: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct ClientRow {
+    pub name: String,
+    pub href: String,
+    pub readings: Readings,
+    /// Requirements MET, of 110.
+    pub met: usize,
+    /// Open proposals.
+    pub waiting: usize,
+    pub newest_evidence: Option<OffsetDateTime>,
+    /// One per connection that serves this client: its health in a word, with the way on when something is wrong.
+    pub connections: Vec<(Tag, Option<Link>)>,
+}

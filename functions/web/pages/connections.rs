@@ -1,0 +1,54 @@
+//! The connections page: is each tool heard, what was refused and why, when was everything read last.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use super::{Frame, PostForm, Tag};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "connections.html", config = "functions/web/pages/askama.toml")]
+pub struct ConnectionsPage {
+    pub frame: Frame,
+    pub connections: Vec<ConnectionView>,
+    pub mapping_href: String,
+    pub dead_letters: usize,
+    pub dead_letters_href: String,
+    pub notice: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConnectionView {
+    pub name: String,
+    /// `ConnectWise PSA`
+    pub system: String,
+    /// Heard from, silent, refused, turned off by the vendor.
+    pub health: Tag,
+    /// One sentence: why, and what to do.
+    pub health_note: Option<String>,
+    pub last_delivery: Option<OffsetDateTime>,
+    /// Verified deliveries so far.
+    pub accepted: u64,
+    pub rejects: Vec<RejectCount>,
+    pub last_pull: Option<LastPull>,
+    /// Only for an engineer or owner.
+    pub pull: Option<PostForm>,
+    /// What the vendor must post to.
+    pub webhook_address: String,
+    pub clients: usize,
+    pub unmapped: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct RejectCount {
+    /// In words: `wrong signature`.
+    pub reason: String,
+    pub count: u64,
+    pub last: OffsetDateTime,
+}
+
+#[derive(Clone, Debug)]
+pub struct LastPull {
+    pub at: OffsetDateTime,
+    /// `214 of 214 configurations`, `stopped at page 3: throttled`.
+    pub result: Tag,
+}

@@ -1,0 +1,31 @@
+//! Dead letters: messages that could not be processed, why, and a way to try again.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use super::{Frame, Link, PostForm};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "dead_letters.html", config = "functions/web/pages/askama.toml")]
+pub struct DeadLettersPage {
+    pub frame: Frame,
+    pub letters: Vec<DeadLetterView>,
+    pub older: Option<Link>,
+    pub notice: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DeadLetterView {
+    pub id: String,
+    /// The function that could not take it.
+    pub function: String,
+    /// In words, with what to do.
+    pub reason: String,
+    /// What it was about, as far as that can be said: `delivery 4f2c… of ConnectWise`.
+    pub about: Option<String>,
+    pub at: OffsetDateTime,
+    /// `None` when it cannot be replayed (its signature does not hold).
+    pub replay: Option<PostForm>,
+    /// Who replayed it, and when.
+    pub replayed: Option<(String, OffsetDateTime)>,
+}

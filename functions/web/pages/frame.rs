@@ -1,0 +1,89 @@
+//! What every page has around it: who is signed in, where they are, how much waits, the time by which "ago" is said.
+
+use time::{Date, OffsetDateTime};
+
+use super::{Ago, Deadline, Hash, day, paths};
+use crate::{config::Config, web::assets};
+
+/// Field of every page that extends `layout.html`.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub now: OffsetDateTime,
+    /// The part of the navigation that is marked as the present one.
+    pub section: Section,
+    /// `None`: a page for anybody, without navigation.
+    pub person: Option<SignedIn>,
+    /// Proposals that this person may decide.
+    pub waiting: usize,
+    /// Demo sign-in: every page says so.
+    pub demo: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub name: String,
+    /// What they are, in a word or two: `Approver`, `Engineer, approver`.
+    pub roles: String,
+    /// Anti-forgery token of the sign-out form.
+    pub sign_out_token: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    None,
+    Clients,
+    Approvals,
+    Connections,
+    Audit,
+}
+
+impl Frame {
+    pub fn new(config: &Config, now: OffsetDateTime, section: Section, person: Option<SignedIn>, waiting: usize) -> Self {
+        Self { now, section, person, waiting, demo: config.is_demo() }
+    }
+
+    /// A page for a browser that is not signed in.
+    pub fn anonymous(config: &Config, now: OffsetDateTime) -> Self {
+        Self::new(config, now, Section::None, None, 0)
+    }
+
+    /// `38 minutes ago`, with the exact time one hover away.
+    pub fn ago(&self, at: &OffsetDateTime) -> Ago {
+        Ago { at: *at, now: self.now }
+    }
+
+    /// `in 4 days, Tue 1 Dec 2026 17:00 UTC`.
+    pub fn deadline(&self, at: &OffsetDateTime) -> Deadline {
+        Deadline { at: *at, now: self.now }
+    }
+
+    pub(super) fn day(&self, date: &Date) -> String {
+        day(*date)
+    }
+
+    pub(super) fn hash(&self, hash: &str) -> Hash {
+        Hash(hash.to_owned())
+    }
+
+    pub(super) fn nav(&self) -> [(bool, &'static str, String); 4] {
+        let item = |section, label, path| (self.section == section, label, path);
+        [
+            item(Section::Clients, "Clients", paths::clients()),
+            item(Section::Approvals, "Approvals", paths::inbox()),
+            item(Section::Connections, "Connections", paths::connections()),
+            item(Section::Audit, "Audit trail", paths::audit()),
+        ]
+    }
+
+    pub(super) fn sign_out(&self) -> String {
+        paths::sign_out()
+    }
+
+    pub(super) fn stylesheet(&self) -> String {
+        assets::stylesheet_path()
+    }
+
+    pub(super) fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}

@@ -1,0 +1,45 @@
+//! The approval inbox: what waits for this person, what waits for others, what was decided lately.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use super::{Frame, Tag};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "inbox.html", config = "functions/web/pages/askama.toml")]
+pub struct InboxPage {
+    pub frame: Frame,
+    /// This person may decide; the nearest deadline first.
+    pub yours: Vec<InboxItem>,
+    /// Of clients this person sees, for others to decide.
+    pub others: Vec<InboxItem>,
+    /// Newest first, at most ten.
+    pub decided: Vec<DecidedItem>,
+    /// A sentence when a link led here: expired, superseded, not found.
+    pub notice: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct InboxItem {
+    pub href: String,
+    /// `Mark AC.L2-3.1.1[a] as MET for Harbor Precision?`
+    pub question: String,
+    pub client: String,
+    pub asked_by: String,
+    pub staged_at: OffsetDateTime,
+    pub decide_by: OffsetDateTime,
+    /// For items of others: `You asked, so another person decides`.
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DecidedItem {
+    pub href: String,
+    pub question: String,
+    pub client: String,
+    /// Approved, rejected, expired, superseded, carried out, not carried out.
+    pub outcome: Tag,
+    /// Who decided; `None` when nobody did.
+    pub by: Option<String>,
+    pub at: OffsetDateTime,
+}

@@ -1,0 +1,43 @@
+//! Pages: one file per page with the plain view struct that is its template, and the HTML beside it.
+//!
+//! A view struct holds words, times and links, never a record of an area: the area above fills it, `triggers/portal`
+//! renders it. Every text is escaped by the template engine; the few types that write HTML themselves are in `parts`,
+//! `when` and `score`. Pages work without JavaScript, carry no inline style or script, and ask nothing of other hosts.
+
+mod fingerprint;
+mod frame;
+mod parts;
+pub mod paths;
+mod score;
+mod when;
+
+mod audit_trail;
+mod client;
+mod clients;
+mod connections;
+mod dead_letters;
+mod inbox;
+mod mapping;
+mod message;
+mod problem;
+mod proposal;
+mod requirement;
+mod sign_in;
+
+pub use audit_trail::AuditPage;
+pub use client::{Cell, ClientPage, Family, Fix};
+pub use clients::{ClientRow, ClientsPage};
+pub use connections::{ConnectionView, ConnectionsPage, LastPull, RejectCount};
+pub use dead_letters::{DeadLetterView, DeadLettersPage};
+pub use fingerprint::fingerprint;
+pub use frame::{Frame, Section, SignedIn};
+pub use inbox::{DecidedItem, InboxItem, InboxPage};
+pub use mapping::{MappedLine, MappingPage, WaitingCompany};
+pub use message::MessagePage;
+pub use parts::{Choice, EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
+pub use problem::ProblemPage;
+pub use proposal::{DecisionForm, ProposalPage, ProposalState, Run, Side};
+pub use requirement::{FindingView, ObjectiveView, ProposeForm, RequirementPage, SuggestionView};
+pub use score::Readings;
+pub use sign_in::{DemoPerson, SignInPage};
+pub use when::{Ago, Deadline, day};

@@ -1,0 +1,91 @@
+//! The addresses of our own pages, in one place: what templates link to and `triggers/portal` routes.
+//!
+//! Paths only: a browser adds the origin it came by, and what leaves the process (mails) goes through `Config::link`.
+
+use crate::tenancy::{ConnectionId, ProposalId, TenantId};
+
+/// Everything a person sees lives below this.
+pub const BASE: &str = "/api/portal/";
+
+pub fn clients() -> String {
+    format!("{BASE}clients")
+}
+
+pub fn client(tenant: TenantId) -> String {
+    format!("{BASE}clients/{tenant}")
+}
+
+/// `requirement` is an id such as `AC.L2-3.1.1`.
+pub fn requirement(tenant: TenantId, requirement: &str) -> String {
+    format!("{BASE}clients/{tenant}/requirements/{requirement}")
+}
+
+/// POST: an engineer's own proposal.
+pub fn propose(tenant: TenantId, requirement: &str) -> String {
+    format!("{BASE}clients/{tenant}/requirements/{requirement}/propose")
+}
+
+/// POST: a proposal to take a finding back.
+pub fn roll_back(tenant: TenantId, requirement: &str) -> String {
+    format!("{BASE}clients/{tenant}/requirements/{requirement}/roll-back")
+}
+
+pub fn inbox() -> String {
+    format!("{BASE}inbox")
+}
+
+pub fn proposal(tenant: TenantId, proposal: ProposalId) -> String {
+    format!("{BASE}proposals/{tenant}/{proposal}")
+}
+
+/// POST: the decision.
+pub fn decide(tenant: TenantId, proposal: ProposalId) -> String {
+    format!("{BASE}proposals/{tenant}/{proposal}/decide")
+}
+
+pub fn connections() -> String {
+    format!("{BASE}connections")
+}
+
+/// POST: a full read now.
+pub fn pull(connection: ConnectionId) -> String {
+    format!("{BASE}connections/{connection}/pull")
+}
+
+/// GET: companies that wait; POST: this company is this client.
+pub fn mapping() -> String {
+    format!("{BASE}mapping")
+}
+
+pub fn dead_letters() -> String {
+    format!("{BASE}dead-letters")
+}
+
+/// POST.
+pub fn replay(dead_letter: &str) -> String {
+    format!("{BASE}dead-letters/{dead_letter}/replay")
+}
+
+/// The deployment's log.
+pub fn audit() -> String {
+    format!("{BASE}audit")
+}
+
+pub fn client_audit(tenant: TenantId) -> String {
+    format!("{BASE}audit/{tenant}")
+}
+
+pub fn sign_in() -> String {
+    format!("{BASE}sign-in")
+}
+
+/// The sign-in page that leads back to `next`, a path of ours.
+pub fn sign_in_then(next: &str) -> String {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("{BASE}sign-in?{query}")
+}
+
+/// POST.
+pub fn sign_out() -> String {
+    format!("{BASE}sign-out")
+}

@@ -1,0 +1,131 @@
+//! The decision page, the one that matters most: one question, exactly what changes, why, and two buttons.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use super::{EvidenceCard, Frame, Link, PostForm, Tag, TimelineEntry};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "proposal.html", config = "functions/web/pages/askama.toml")]
+pub struct ProposalPage {
+    pub frame: Frame,
+    pub client: String,
+    /// The kind of action in words: `Mark an objective as MET`.
+    pub kind: String,
+    /// As a sentence: `Mark AC.L2-3.1.1[a] as MET for Harbor Precision?`
+    pub question: String,
+    /// The subject in words: what the objective says.
+    pub explanation: String,
+    /// The requirement's page.
+    pub subject: Option<Link>,
+    /// A person's name, or `Assay, by rule`.
+    pub asked_by: String,
+    pub asked_at: OffsetDateTime,
+    pub before: Side,
+    pub after: Side,
+    /// Why now, one sentence each.
+    pub reasons: Vec<String>,
+    /// Newest first.
+    pub evidence: Vec<EvidenceCard>,
+    /// What the evidence as a whole does not show.
+    pub limits: Vec<String>,
+    pub on_approve: String,
+    pub on_reject: String,
+    pub decide_by: OffsetDateTime,
+    /// Names of the others who may decide, without the reader.
+    pub others: Vec<String>,
+    /// Of the exact action, lower-case hex.
+    pub hash: String,
+    pub version: u32,
+    /// The exact bytes that will run.
+    pub action: String,
+    pub history: Vec<TimelineEntry>,
+    pub state: ProposalState,
+    /// The next item that waits for this person.
+    pub next: Option<Link>,
+    pub inbox_href: String,
+}
+
+/// One side of what changes.
+#[derive(Clone, Debug)]
+pub struct Side {
+    pub tag: Option<Tag>,
+    pub text: String,
+}
+
+/// What the reader can do, or why not.
+#[derive(Clone, Debug)]
+pub enum ProposalState {
+    /// The reader decides.
+    Open(DecisionForm),
+    /// Open, and the reader may not decide: `You asked for this, so another person decides.`
+    NotYours {
+        why: String,
+    },
+    /// Somebody decided.
+    Decided {
+        approved: bool,
+        /// The reader did.
+        by_you: bool,
+        by: String,
+        at: OffsetDateTime,
+        comment: String,
+        /// The reader's own answer came too late and was not kept.
+        too_late: bool,
+        run: Run,
+        /// The audit entry.
+        entry: Option<Link>,
+    },
+    Expired {
+        at: OffsetDateTime,
+    },
+    /// New evidence changed what was asked; `by` is the proposal that stands in its place.
+    Superseded {
+        at: OffsetDateTime,
+        by: Option<Link>,
+    },
+}
+
+/// What became of an approved action.
+#[derive(Clone, Debug)]
+pub enum Run {
+    /// Rejected: nothing ran.
+    Never,
+    /// Approved, about to run.
+    Pending {
+        run_by: OffsetDateTime,
+    },
+    Done {
+        at: OffsetDateTime,
+        roll_back: Option<PostForm>,
+    },
+    /// Something no longer held; nothing ran.
+    Refused {
+        at: OffsetDateTime,
+        why: String,
+    },
+}
+
+/// Fields `decision` (`approve` or `reject`), `comment`, `version`, `hash`, `token`.
+#[derive(Clone, Debug)]
+pub struct DecisionForm {
+    pub action: String,
+    pub token: String,
+    /// With the verb: `Approve and mark MET`.
+    pub approve_label: String,
+    pub reject_label: String,
+    /// What was typed, when the form comes back.
+    pub comment: String,
+    /// Why it came back: `Say why you reject it.`
+    pub error: Option<String>,
+}
+
+impl ProposalPage {
+    fn is_open(&self) -> bool {
+        matches!(self.state, ProposalState::Open(_))
+    }
+
+    fn short_hash(&self) -> String {
+        self.hash.chars().take(8).collect()
+    }
+}

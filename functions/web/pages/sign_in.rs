@@ -1,0 +1,26 @@
+//! Sign-in. The demo's form lets anybody be anybody, and says so; without the demo there is no form.
+
+use askama::Template;
+
+use super::Frame;
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in.html", config = "functions/web/pages/askama.toml")]
+pub struct SignInPage {
+    pub frame: Frame,
+    /// Demo persons; empty when demo sign-in is off. The form's fields are `person` and `next`.
+    pub people: Vec<DemoPerson>,
+    pub action: String,
+    /// Where to go afterwards: a path of ours that `session::Next` accepted.
+    pub next: Option<String>,
+    /// Why the reader is here: `Sign in to see this approval.`
+    pub notice: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DemoPerson {
+    pub id: String,
+    pub name: String,
+    /// `Engineer at Northgate IT: connects tools, proposes`
+    pub what: String,
+}

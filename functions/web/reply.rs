@@ -1,0 +1,52 @@
+//! Replies for people: a rendered page, a redirect among our own pages, a problem as a page or as a document.
+
+use askama::Template;
+
+use super::{
+    Problem, Reply, Request,
+    pages::{Frame, Link, ProblemPage, paths},
+    security,
+};
+
+/// Renders a page; never kept by a browser or proxy.
+pub fn page(status: u16, template: &impl Template) -> Reply {
+    match template.render() {
+        Ok(html) => no_store(Reply::new(status, "text/html; charset=utf-8", html)),
+        Err(error) => {
+            tracing::error!(error = %error, "page did not render");
+            no_store(Reply::new(500, "text/plain; charset=utf-8", "This page could not be built. Nothing was changed; try again."))
+        }
+    }
+}
+
+/// 303 to a path of ours. Anything else leads to the clients page, so that no reply sends a browser to another host.
+pub fn redirect(path: &str) -> Reply {
+    let ours = path.starts_with(paths::BASE) && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    no_store(Reply::see_other(if ours { path } else { "/api/portal/clients" }))
+}
+
+/// A problem as a page for a browser, as a problem document for everything else.
+pub fn problem(request: &Request, problem: &Problem, frame: Frame) -> Reply {
+    let reference = request.invocation_id.as_str();
+    if !wants_html(request) {
+        return security::guard(problem.reply(reference));
+    }
+    let way_on =
+        if problem.status == 401 { Link::new(paths::sign_in(), "Sign in") } else { Link::new(paths::inbox(), "Go to your approvals") };
+    page(problem.status, &ProblemPage::new(frame, problem, reference, way_on))
+}
+
+/// Whether `Accept` names HTML; a browser's navigation always does.
+fn wants_html(request: &Request) -> bool {
+    request.header("accept").is_some_and(|accept| {
+        accept.split(',').any(|part| {
+            let mut pieces = part.split(';').map(str::trim);
+            let html = matches!(pieces.next(), Some("text/html" | "application/xhtml+xml"));
+            html && !pieces.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        })
+    })
+}
+
+fn no_store(reply: Reply) -> Reply {
+    security::guard(reply).with("cache-control", "no-store")
+}

@@ -1,0 +1,202 @@
+//! Who is signed in: a random token in a cookie, its hash in the store, eight hours and then again.
+//!
+//! The store never holds a token that could be used. Signing in and out are audited in the batch that does them.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
+use time::Duration;
+use zeroize::Zeroizing;
+
+use super::{Request, pages::paths};
+use crate::{
+    app::App,
+    audit,
+    config::Config,
+    tenancy::{
+        DeploymentPlace, DeploymentScope, Held, StoreError,
+        directory::{self, Person, Session},
+        seal::sha256,
+    },
+};
+#[cfg(feature = "demo")]
+use crate::{config::SignIn, tenancy::PersonId};
+
+/// A session's absolute life; nothing prolongs it.
+pub const LIFE: Duration = Duration::hours(8);
+
+/// Bytes of a token: too many to guess.
+const TOKEN_BYTES: usize = 32;
+
+/// A request of somebody who is signed in.
+#[derive(Clone, Debug)]
+pub struct Current {
+    pub session: Session,
+    pub person: Person,
+}
+
+/// The value of a `Set-Cookie` header.
+pub struct SetCookie(String);
+
+impl SetCookie {
+    pub fn header(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SetCookie(..)")
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    #[error("demo sign-in is off")]
+    Off,
+    #[error("no such demo person")]
+    Unknown,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who sent this request; `None` when nobody, or the session is over. Changes nothing.
+pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, StoreError> {
+    let Some(token_hash) = token_hash(&app.config, request) else { return Ok(None) };
+    let store = scope(&request.invocation_id).store(app).await?;
+    let Some(Held { value: session, .. }) = store.read::<Session>(DeploymentPlace::Sessions, &token_hash).await? else {
+        return Ok(None);
+    };
+    if session.expires_at <= app.now() || session.demo && !app.config.is_demo() {
+        return Ok(None);
+    }
+    let person = directory::person(&store, session.person).await?;
+    Ok(person.map(|person| Current { session, person }))
+}
+
+/// Signs a demo person in and ends the session this browser had, so that a planted cookie is worth nothing.
+#[cfg(feature = "demo")]
+pub async fn sign_in_demo(app: &App, request: &Request, person: PersonId) -> Result<SetCookie, SignInError> {
+    if app.config.sign_in != SignIn::Demo {
+        return Err(SignInError::Off);
+    }
+    let reader = scope(&request.invocation_id).store(app).await?;
+    let person = directory::person(&reader, person).await?.ok_or(SignInError::Unknown)?;
+    let earlier = match token_hash(&app.config, request) {
+        Some(hash) => reader.read::<Session>(DeploymentPlace::Sessions, &hash).await?,
+        None => None,
+    };
+    let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
+    app.ids.random(bytes.as_mut_slice());
+    let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+    let now = app.now();
+    let session =
+        Session { token_hash: sha256(token.as_bytes()), person: person.id, signed_in_at: now, expires_at: now + LIFE, demo: true };
+    let store = DeploymentScope::of_session(&session, &request.invocation_id).store(app).await?;
+    let mut batch = store.batch(DeploymentPlace::Sessions);
+    batch.create(&session);
+    if let Some(earlier) = &earlier {
+        batch.delete(earlier);
+    }
+    audit::record(
+        &mut batch,
+        audit::Event::new(
+            "session.signed-in",
+            format!("person {}", person.id),
+            json!({ "name": person.name, "how": "demo", "ends": ends(&session) }),
+        ),
+    );
+    batch.commit().await?;
+    Ok(SetCookie(format!("{}={}; {}; Max-Age={}", cookie_name(&app.config), token.as_str(), attributes(&app.config), LIFE.whole_seconds())))
+}
+
+/// Ends the session; doing it again changes nothing. The cookie is cleared either way.
+pub async fn sign_out(app: &App, request: &Request) -> Result<SetCookie, StoreError> {
+    let cleared = SetCookie(format!("{}=; {}; Max-Age=0", cookie_name(&app.config), attributes(&app.config)));
+    let Some(hash) = token_hash(&app.config, request) else { return Ok(cleared) };
+    let Some(held) = scope(&request.invocation_id).store(app).await?.read::<Session>(DeploymentPlace::Sessions, &hash).await? else {
+        return Ok(cleared);
+    };
+    let store = DeploymentScope::of_session(&held.value, &request.invocation_id).store(app).await?;
+    let mut batch = store.batch(DeploymentPlace::Sessions);
+    batch.delete(&held);
+    audit::record(&mut batch, audit::Event::new("session.signed-out", format!("person {}", held.value.person), json!({})));
+    match batch.commit().await {
+        // Another tab signed out at the same moment.
+        Err(error) if error.is_conflict() => Ok(cleared),
+        other => other.map(|()| cleared),
+    }
+}
+
+/// Deletes sessions that are over; for the sweep. Returns how many.
+pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreError> {
+    let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
+    let over: Vec<_> =
+        store.all::<Session>(DeploymentPlace::Sessions, "").await?.into_iter().filter(|held| held.value.expires_at <= app.now()).collect();
+    for held in &over {
+        let mut batch = store.batch(DeploymentPlace::Sessions);
+        batch.delete(held);
+        match batch.commit().await {
+            Err(error) if error.is_conflict() => {}
+            other => other?,
+        }
+    }
+    Ok(over.len())
+}
+
+/// Where to go after sign-in: one of our own pages, by construction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next(String);
+
+impl Next {
+    /// Takes a path below `/api/portal/` in unreserved characters with an optional query; no dot segments, no empty
+    /// segment, nothing a browser could read as another host. Paths that act (sign-in, sign-out) are not taken.
+    pub fn parse(text: &str) -> Option<Self> {
+        const MAX: usize = 512;
+        let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
+        let below = path.strip_prefix(paths::BASE)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        let segments = below.split('/').all(|s| !s.is_empty() && s != "." && s != ".." && s.bytes().all(plain));
+        let query = query.is_none_or(|q| q.bytes().all(|b| plain(b) || matches!(b, b'=' | b'&' | b'%' | b'+')));
+        let acts = matches!(below, "sign-in" | "sign-out");
+        (text.len() <= MAX && segments && query && !acts).then(|| Self(text.to_owned()))
+    }
+
+    /// The parsed path, or the clients page.
+    pub fn or_clients(text: Option<&str>) -> Self {
+        text.and_then(Self::parse).unwrap_or_else(|| Self(paths::clients()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn scope(correlation: &str) -> DeploymentScope {
+    DeploymentScope::of_function("sign-in", correlation)
+}
+
+fn ends(session: &Session) -> i64 {
+    session.expires_at.unix_timestamp()
+}
+
+fn is_https(config: &Config) -> bool {
+    config.public_url.scheme() == "https"
+}
+
+/// `__Host-` makes a browser refuse the cookie unless it is Secure, of this host and for every path.
+fn cookie_name(config: &Config) -> &'static str {
+    if is_https(config) { "__Host-assay" } else { "assay" }
+}
+
+fn attributes(config: &Config) -> &'static str {
+    if is_https(config) { "Path=/; HttpOnly; SameSite=Lax; Secure" } else { "Path=/; HttpOnly; SameSite=Lax" }
+}
+
+/// The hash of the token that came; a value that cannot be one of ours is not looked up.
+fn token_hash(config: &Config, request: &Request) -> Option<String> {
+    let token = request.cookie(cookie_name(config))?;
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    (bytes.len() == TOKEN_BYTES).then(|| sha256(token.as_bytes()))
+}

@@ -1,0 +1,29 @@
+"""An independent check of an Assay audit export: Python 3, standard library only. Usage: verify_audit.py FILE"""
+import hashlib, json, sys
+
+def sha(*parts): return hashlib.sha256(b"".join(parts)).hexdigest()
+def fail(what): sys.exit("BROKEN: " + what)
+
+lines = open(sys.argv[1], "rb").read().split(b"\n")
+if len(lines) < 3 or lines.pop() != b"": fail("the file is cut off")
+header, end = json.loads(lines[0]), json.loads(lines[-1])
+if (header["format"], header["version"]) != ("assay-audit-export", 1): fail("not an export of version 1")
+if end != {"end": "assay-audit-export", "sha256": sha(*(line + b"\n" for line in lines[:-1]))}: fail("the checksum of the file")
+if header["entries"] != len(lines) - 2: fail(f"the header promises {header['entries']} entries, {len(lines) - 2} are there")
+items, disclosed, previous = set(), 0, sha(b"assay audit log 1\n", header["owner"].encode())
+for seq, line in enumerate(lines[1:-1]):
+    entry = json.loads(line)
+    leaf = json.loads(entry["leaf"])
+    if entry["seq"] != seq: fail(f"entry {entry['seq']} stands in the place of entry {seq}")
+    if entry["previous"] != previous: fail(f"entry {seq} does not continue the one before it")
+    previous = sha(b"assay audit entry 1\n", bytes.fromhex(previous), entry["leaf"].encode())
+    if entry["hash"] != previous: fail(f"entry {seq} was changed")
+    if leaf["v"] != 1: fail(f"entry {seq} has a leaf of an unknown version")
+    if leaf["id"] in items: fail(f"entry {seq} repeats an item")
+    items.add(leaf["id"])
+    if "disclosed" in entry:
+        salt, content = entry["disclosed"]["salt"], entry["disclosed"]["content"]
+        if sha(bytes.fromhex(salt), content.encode()) != leaf["commitment"]: fail(f"entry {seq} discloses something else than it committed to")
+        disclosed += 1
+if previous != header["head"]: fail("the header names another head")
+print(f"{'DEMO. ' if header['demo'] else ''}HOLDS: {len(items)} entries of {header['owner']}, {disclosed} with content, head {previous}")

@@ -1,0 +1,298 @@
+//! Every item gets its place in the log exactly once: whatever call fails, whoever else runs, whatever the clock does.
+
+use std::{collections::BTreeSet, io::Cursor, sync::Arc};
+
+use assay::{
+    app::App,
+    audit::{
+        self, Event, Item, Report, chain,
+        entry::{Entry, HEAD_KEY, Head},
+        export, format, sequence, trail,
+        verify::verify,
+    },
+    tenancy::{
+        Actor, ClientPlace, PersonId, Place, Record, Scope, Store, TenantId,
+        directory::{Grant, Tenant},
+        keys::Owner,
+        place::{AUDIT_ENTRIES_PER_PART, AuditPart},
+    },
+};
+use serde_json::{Value, json};
+use time::macros::datetime;
+use uuid::Uuid;
+
+use super::audit_store::{Memory, Mishap, Rest, app};
+
+type Client<'a> = Store<'a, ClientPlace>;
+
+fn tenant() -> Tenant {
+    Tenant { id: TenantId(Uuid::from_u128(42)), name: "Harbor Precision".into(), created_at: datetime!(2026-01-01 00:00 UTC) }
+}
+
+async fn client(app: &App) -> Client<'_> {
+    let grant = Grant { tenant: tenant().id, person: PersonId(Uuid::from_u128(77)), roles: Vec::new() };
+    Scope::of_person(&grant, "c-1").store(app).await.unwrap()
+}
+
+/// Records `count` items, spread over the places.
+async fn happen(store: &Client<'_>, count: usize, detail: impl Fn(usize) -> Value) {
+    let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
+    for n in 0..count {
+        let mut batch = store.batch(places[n % places.len()]);
+        audit::record(&mut batch, Event::new("proposal.approved", format!("proposal {n}"), detail(n)));
+        batch.commit().await.unwrap();
+    }
+}
+
+fn numbered(n: usize) -> Value {
+    json!({ "n": n, "who": "Dana Whitfield" })
+}
+
+async fn run(store: &Client<'_>) -> Result<usize, assay::tenancy::StoreError> {
+    sequence(store, ClientPlace::with_outbox()).await
+}
+
+async fn waiting(store: &Client<'_>) -> usize {
+    let mut count = 0;
+    for place in ClientPlace::with_outbox() {
+        count += store.all::<Item>(place, "").await.unwrap().len();
+    }
+    count
+}
+
+async fn exported(store: &Client<'_>, disclose: bool) -> (Report, String) {
+    let mut file = Vec::new();
+    export::write(store, disclose, &mut file).await.unwrap();
+    (verify(Cursor::new(&file)).unwrap(), String::from_utf8(file).unwrap())
+}
+
+/// After whatever went wrong: one more run, and all items stand in the log, each once.
+async fn all_is_well(store: &Client<'_>, rest: &Rest, items: usize, story: &str) {
+    rest.turn_clock(31);
+    run(store).await.unwrap();
+    assert_eq!(waiting(store).await, 0, "{story}");
+    let (report, _) = exported(store, true).await;
+    assert_eq!((report.header.entries, report.disclosed), (items as u64, items as u64), "{story}");
+}
+
+#[tokio::test]
+async fn every_item_gets_its_place_once_in_the_order_it_happened() {
+    let (app, _, _) = app(&[]);
+    let store = client(&app).await;
+    assert_eq!(run(&store).await.unwrap(), 0);
+    happen(&store, 120, numbered).await;
+    assert_eq!(run(&store).await.unwrap(), 120);
+    assert_eq!(run(&store).await.unwrap(), 0);
+    let entries = store.all::<Entry>(ClientPlace::Log(AuditPart::Entries(0)), "").await.unwrap();
+    let objects: Vec<String> = entries.iter().map(|e| audit::leaf::read(&e.value.leaf).unwrap().object).collect();
+    assert_eq!(objects, (0..120).map(|n| format!("proposal {n}")).collect::<Vec<_>>());
+    assert_eq!(exported(&store, false).await.0.header.entries, 120);
+}
+
+#[tokio::test]
+async fn whatever_call_of_a_run_fails_the_next_run_finishes_what_it_began() {
+    let mishaps: [(&str, fn() -> Mishap); 3] =
+        [("fails", || Mishap::Fails), ("loses its answer", || Mishap::AnswerLost), ("is the last", || Mishap::Dies)];
+    for (name, mishap) in mishaps {
+        for call in 0.. {
+            let (app, memory, rest) = app(&[]);
+            let store = client(&app).await;
+            happen(&store, 52, numbered).await;
+            memory.at_call(call, mishap());
+            let outcome = run(&store).await;
+            let (_, struck) = memory.calm();
+            all_is_well(&store, &rest, 52, &format!("call {call} {name}")).await;
+            if !struck {
+                assert_eq!(outcome.unwrap(), 52);
+                assert!(call > 60, "a run has more calls than that");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn items_that_come_after_a_failed_run_stand_behind_those_it_had_placed() {
+    for call in 0..50 {
+        let (app, memory, rest) = app(&[]);
+        let store = client(&app).await;
+        happen(&store, 3, numbered).await;
+        memory.at_call(call, Mishap::Dies);
+        let _ = run(&store).await;
+        memory.calm();
+        happen(&store, 3, numbered).await;
+        all_is_well(&store, &rest, 6, &format!("died at call {call}")).await;
+    }
+}
+
+/// A second sequencer that believes the first one's lease has run out, and places what it sees, up to its own mishap.
+async fn takes_over(app: App, memory: Arc<Memory>, rest: Arc<Rest>, dies_at: Option<usize>) {
+    rest.turn_clock(31);
+    let store = client(&app).await;
+    happen(&store, 1, numbered).await;
+    if let Some(call) = dies_at {
+        memory.at_call(call, Mishap::Dies);
+    }
+    let _ = run(&store).await;
+    memory.calm();
+}
+
+#[tokio::test]
+async fn two_sequencers_that_race_at_any_call_place_nothing_twice_and_lose_nothing() {
+    for dies_at in [None, Some(20), Some(22), Some(40), Some(42), Some(43), Some(44), Some(46), Some(48)] {
+        for call in 0.. {
+            let (app, memory, rest) = app(&[]);
+            let store = client(&app).await;
+            happen(&store, 5, numbered).await;
+            let second = takes_over(app.clone(), memory.clone(), rest.clone(), dies_at);
+            memory.at_call(call, Mishap::Interrupted(Box::pin(second)));
+            run(&store).await.unwrap();
+            let (_, struck) = memory.calm();
+            let items = 5 + usize::from(struck);
+            all_is_well(&store, &rest, items, &format!("overtaken at call {call}, second dies at {dies_at:?}")).await;
+            if !struck {
+                assert!(call > 40, "a run has more calls than that");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_one_sequencer_holds_the_lease_another_leaves_the_work_to_it() {
+    let (app, memory, _) = app(&[]);
+    let store = client(&app).await;
+    happen(&store, 2, numbered).await;
+    let other = app.clone();
+    let second = async move { assert_eq!(run(&client(&other).await).await.unwrap(), 0) };
+    memory.at_call(30, Mishap::Interrupted(Box::pin(second)));
+    assert_eq!(run(&store).await.unwrap(), 2);
+    assert!(memory.calm().1);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_back_a_day_stops_nobody() {
+    let (app, memory, rest) = app(&[]);
+    let store = client(&app).await;
+    happen(&store, 3, numbered).await;
+    memory.at_call(25, Mishap::Dies);
+    run(&store).await.unwrap_err();
+    memory.calm();
+    rest.turn_clock(-86_400);
+    happen(&store, 3, numbered).await;
+    run(&store).await.unwrap();
+    assert_eq!((waiting(&store).await, exported(&store, false).await.0.header.entries), (0, 6));
+}
+
+#[tokio::test]
+async fn a_log_goes_on_in_its_next_part_whatever_call_fails_on_the_way() {
+    let begin = AUDIT_ENTRIES_PER_PART - 2;
+    for call in 0..120 {
+        let (app, memory, rest) = app(&[]);
+        let store = client(&app).await;
+        let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
+        batch.create(&Head { next: begin, hash: chain::start("earlier"), lease: None });
+        batch.commit().await.unwrap();
+        happen(&store, 5, numbered).await;
+        memory.at_call(call, Mishap::Dies);
+        let _ = run(&store).await;
+        memory.calm();
+        rest.turn_clock(31);
+        run(&store).await.unwrap();
+        let mut hash = chain::start("earlier");
+        let mut items = BTreeSet::new();
+        for part in 0..2 {
+            for entry in store.all::<Entry>(ClientPlace::Log(AuditPart::Entries(part)), "").await.unwrap() {
+                assert_eq!((entry.value.seq, entry.value.previous), (begin + items.len() as u64, hash), "died at call {call}");
+                hash = entry.value.hash;
+                assert!(items.insert(entry.value.item));
+            }
+        }
+        let head = store.read::<Head>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap().value;
+        assert_eq!((items.len(), head.next, head.hash, waiting(&store).await), (5, begin + 5, hash, 0), "died at call {call}");
+    }
+}
+
+#[tokio::test]
+async fn large_details_fill_several_batches_and_what_is_far_too_large_is_kept_by_its_hash() {
+    let (app, _, _) = app(&[]);
+    let store = client(&app).await;
+    happen(&store, 40, |n| json!({ "n": n, "text": "\"".repeat(30_000) })).await;
+    happen(&store, 1, |_| json!({ "text": "x".repeat(2_000_000) })).await;
+    assert_eq!(run(&store).await.unwrap(), 41);
+    let (report, text) = exported(&store, true).await;
+    assert_eq!(report.header.entries, 41);
+    assert!(text.contains("longer than the log keeps"));
+}
+
+#[tokio::test]
+async fn an_export_without_content_names_nobody_and_a_demo_says_so() {
+    let (app, _, _) = app(&[("ASSAY_SIGN_IN", "demo")]);
+    let store = client(&app).await;
+    happen(&store, 3, numbered).await;
+    run(&store).await.unwrap();
+    let (report, text) = exported(&store, false).await;
+    assert_eq!(report.disclosed, 0);
+    for personal in ["Dana", "Whitfield", "Harbor", &PersonId(Uuid::from_u128(77)).to_string(), &Uuid::from_u128(77).to_string()] {
+        assert!(!text.contains(personal), "{personal}");
+    }
+    assert!(text.lines().next().unwrap().contains(format::DEMO_NOTICE));
+    assert!(report.to_string().starts_with("DEMO"));
+    assert!(exported(&store, true).await.1.contains("Dana Whitfield"));
+}
+
+#[tokio::test]
+async fn an_export_to_a_file_stands_itself_in_the_log_it_exports() {
+    let (app, _, _) = app(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("log.jsonl");
+    let deployment = assay::tenancy::DeploymentScope::of_function("test", "c").store(&app).await.unwrap();
+    let missing = audit::export(&app, Owner::Tenant(tenant().id), [], &out, false).await.unwrap_err();
+    assert!(missing.to_string().starts_with("there is no client"));
+    let mut batch = deployment.batch(assay::tenancy::DeploymentPlace::Directory);
+    batch.create(&tenant());
+    batch.commit().await.unwrap();
+    happen(&client(&app).await, 3, numbered).await;
+    let made = audit::export(&app, Owner::Tenant(tenant().id), [], &out, true).await.unwrap();
+    let report = audit::verify_file(&out).unwrap();
+    assert_eq!((report.header.entries, report.header.head), (4, made.head));
+    assert_eq!(report.kinds["log.exported"], 1);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let places = [assay::tenancy::DeploymentPlace::Operations];
+    audit::export(&app, Owner::Deployment, places, &out, false).await.unwrap();
+    assert_eq!(audit::verify_file(&out).unwrap().header.owner, "deployment");
+}
+
+#[tokio::test]
+async fn the_trail_shows_the_newest_first_and_what_is_still_being_added() {
+    let (app, _, _) = app(&[]);
+    let store = client(&app).await;
+    happen(&store, 230, numbered).await;
+    run(&store).await.unwrap();
+    happen(&store, 2, |n| json!({ "late": n })).await;
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let page = trail::page(&store, ClientPlace::with_outbox(), before).await.unwrap();
+        assert_eq!(page.total, 230);
+        assert_eq!(page.waiting.len(), if before.is_none() { 2 } else { 0 });
+        seen.extend(page.entries.iter().map(|e| e.place.unwrap().seq));
+        if before.is_none() {
+            assert_eq!(page.waiting[0].detail, json!({ "late": 1 }));
+            assert_eq!(page.entries[0].detail, numbered(229));
+            assert_eq!(page.entries[0].actor, Actor::Person(PersonId(Uuid::from_u128(77))));
+            assert!(page.entries.len() >= 50);
+        }
+        match page.older {
+            Some(older) => before = Some(older),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..230).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn entries_sort_by_place_in_their_ids() {
+    assert!(audit::entry::entry_key(99_999) < audit::entry::entry_key(100_000));
+    assert_eq!(Head::KIND, "head");
+}

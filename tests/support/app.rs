@@ -1,0 +1,145 @@
+//! `TestApp`: a whole App on a fresh folder, with the real store and file vault, and a world that a story controls.
+
+use std::{path::Path, sync::Arc};
+
+use assay::{
+    app::App,
+    config::{self, RawConfig},
+    platform::local::LocalStore,
+};
+use tempfile::TempDir;
+
+use super::{clock::VirtualClock, disk::Disk, faults::Faults, http::StubHttp, ids::SeededIds, queue::MemoryQueue};
+
+pub struct TestApp {
+    // Taken while the folder is opened again: it has one owner at a time.
+    app: Option<App>,
+    settings: RawConfig,
+    pub clock: Arc<VirtualClock>,
+    pub ids: Arc<SeededIds>,
+    /// Stands for the host's queues: it outlives a restart, as they do.
+    pub queue: Arc<MemoryQueue>,
+    pub http: Arc<StubHttp>,
+    pub disk: Arc<Disk>,
+    /// Watches every port of [`Self::app`].
+    pub faults: Arc<Faults>,
+    folder: TempDir,
+}
+
+impl TestApp {
+    /// With demo sign-in, at `http://127.0.0.1:7071`.
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With further settings, such as `("ASSAY_PUBLIC_URL", "https://assay.example.net")`.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        Self::seeded(1, settings)
+    }
+
+    /// Ids and random bytes differ from seed to seed and are the same for one.
+    pub fn seeded(seed: u64, settings: &[(&str, &str)]) -> Self {
+        let mut raw = RawConfig::from([("ASSAY_SIGN_IN".to_owned(), "demo".to_owned())]);
+        raw.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let clock = Arc::new(VirtualClock::default());
+        let mut test = Self {
+            app: None,
+            settings: raw,
+            ids: Arc::new(SeededIds::new(seed, clock.clone())),
+            queue: Arc::new(MemoryQueue::new(clock.clone())),
+            clock,
+            http: Arc::default(),
+            disk: Arc::default(),
+            faults: Arc::default(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        test.restart();
+        test
+    }
+
+    pub fn app(&self) -> &App {
+        self.app.as_ref().unwrap()
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A new process on the same folder: caches are empty, everything that was durable is there. The caller must have
+    /// let go of every clone of the old App.
+    pub fn restart(&mut self) {
+        self.app = None;
+        let store = LocalStore::open_with(self.folder.path(), &self.disk.options()).unwrap();
+        let app = App {
+            config: Arc::new(config::check(&self.settings).unwrap()),
+            documents: store.documents,
+            queue: self.queue.clone(),
+            blobs: store.blobs,
+            vault: store.vault,
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            http: self.http.clone(),
+            cache: Arc::default(),
+        };
+        self.app = Some(self.faults.wrap(app));
+    }
+}
+
+mod tests {
+    use assay::tenancy::{DeploymentPlace, DeploymentScope, PersonId, directory::Person};
+
+    use super::*;
+    use crate::support::faults::Fault;
+
+    fn person(test: &TestApp) -> Person {
+        Person { id: PersonId(test.app().ids.uuid()), name: "Ada".into(), email: "ada@example.net".into(), is_owner: true }
+    }
+
+    use assay::platform::ports::Ids as _;
+
+    async fn create(test: &TestApp, person: &Person) -> Result<(), assay::tenancy::StoreError> {
+        let scope = DeploymentScope::of_function("test", "c");
+        let store = scope.store(test.app()).await?;
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.create(person);
+        batch.commit().await
+    }
+
+    async fn found(test: &TestApp, person: &Person) -> bool {
+        let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+        store.read::<Person>(DeploymentPlace::Directory, &person.id.to_string()).await.unwrap().is_some()
+    }
+
+    #[tokio::test]
+    async fn a_restarted_app_finds_what_was_written_before() {
+        let mut test = TestApp::new();
+        let ada = person(&test);
+        create(&test, &ada).await.unwrap();
+        test.restart();
+        assert!(found(&test, &ada).await);
+    }
+
+    #[tokio::test]
+    async fn a_fault_before_the_effect_leaves_nothing_and_a_lost_answer_leaves_the_effect() {
+        for (fault, there) in [(Fault::BeforeEffect, false), (Fault::AnswerLost, true)] {
+            let mut test = TestApp::new();
+            let ada = person(&test);
+            found(&test, &ada).await;
+            test.faults.stop_at(0, fault);
+            create(&test, &ada).await.unwrap_err();
+            assert!(test.faults.struck());
+            test.faults.mend();
+            test.restart();
+            assert_eq!(found(&test, &ada).await, there);
+        }
+    }
+
+    #[test]
+    fn ids_of_one_seed_are_the_same_in_every_run_and_rise() {
+        let ids = |seed| (0..300).map(|_| ()).scan(TestApp::seeded(seed, &[]), |test, ()| Some(test.ids.uuid())).collect::<Vec<_>>();
+        assert_eq!(ids(7), ids(7));
+        assert_ne!(ids(7), ids(8));
+        assert!(ids(7).is_sorted_by(|a, b| a < b));
+    }
+}

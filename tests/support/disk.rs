@@ -1,0 +1,84 @@
+//! A disk below redb that counts, fills up, or refuses, and by default leaves out the wait of fsync: what is written
+//! survives the process, not a power cut, which no test pulls.
+
+use std::{
+    fs::File,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use assay::platform::local::{self, OpenOptions, Opener};
+use redb::{StorageBackend, backends::FileBackend};
+
+/// The switches of one disk; they outlive a reopening.
+#[derive(Default)]
+pub struct Disk {
+    syncs: AtomicUsize,
+    refusal: Mutex<Option<io::ErrorKind>>,
+}
+
+impl Disk {
+    /// How often the store made something durable.
+    pub fn syncs(&self) -> usize {
+        self.syncs.load(Ordering::SeqCst)
+    }
+
+    /// From now on every write fails like this; `None` mends it.
+    pub fn refuse_writes(&self, kind: Option<io::ErrorKind>) {
+        *self.refusal.lock().unwrap() = kind;
+    }
+
+    /// Opens stores on this disk, and fails at once when the folder is in use.
+    pub fn options(self: &Arc<Self>) -> OpenOptions {
+        let disk = self.clone();
+        let opener: Opener = Arc::new(move |path| {
+            let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+            local::builder().create_with_backend(OnDisk { file: FileBackend::new(file)?, disk: disk.clone() })
+        });
+        OpenOptions { wait_for_lock: std::time::Duration::ZERO, opener }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.refusal.lock().unwrap().map_or(Ok(()), |kind| Err(kind.into()))
+    }
+}
+
+struct OnDisk {
+    file: FileBackend,
+    disk: Arc<Disk>,
+}
+
+impl std::fmt::Debug for OnDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnDisk")
+    }
+}
+
+impl StorageBackend for OnDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.check()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.check()?;
+        self.disk.syncs.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.disk.check()?;
+        self.file.write(offset, data)
+    }
+}

@@ -1,0 +1,183 @@
+//! Faults at the ports: every call of an App is counted, and one of them can be made to fail.
+//!
+//! Clock and ids have no effect that could be lost and are not counted. With [`Faults::stop_at`] the process counts as
+//! dead from the chosen call on: every later call fails too, until [`Faults::mend`] (and, to be true, a restart).
+
+use std::sync::{Arc, Mutex};
+
+use assay::{
+    app::App,
+    platform::ports::{
+        BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents, Http,
+        HttpRequest, HttpResponse, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Vault, Wrapped,
+    },
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The call fails and nothing happened.
+    BeforeEffect,
+    /// The call did its work, and the answer is lost.
+    AnswerLost,
+}
+
+#[derive(Default)]
+pub struct Faults(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    calls: Vec<&'static str>,
+    plan: Option<Plan>,
+}
+
+#[derive(Clone, Copy)]
+struct Plan {
+    at: usize,
+    fault: Fault,
+    dead_after: bool,
+}
+
+impl Faults {
+    /// Counts from zero again; call number `at` (from 0) fails, the others work.
+    pub fn fail_at(&self, at: usize, fault: Fault) {
+        *self.0.lock().unwrap() = State { calls: Vec::new(), plan: Some(Plan { at, fault, dead_after: false }) };
+    }
+
+    /// Counts from zero again; call number `at` fails, and so does everything after it.
+    pub fn stop_at(&self, at: usize, fault: Fault) {
+        *self.0.lock().unwrap() = State { calls: Vec::new(), plan: Some(Plan { at, fault, dead_after: true }) };
+    }
+
+    /// Counts from zero again, without a fault.
+    pub fn mend(&self) {
+        *self.0.lock().unwrap() = State::default();
+    }
+
+    /// Calls since the last of the above.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap().calls.len()
+    }
+
+    /// Their names, such as `documents.batch`.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.0.lock().unwrap().calls.clone()
+    }
+
+    /// Whether the planned call was reached.
+    pub fn struck(&self) -> bool {
+        let state = self.0.lock().unwrap();
+        state.plan.is_some_and(|plan| state.calls.len() > plan.at)
+    }
+
+    /// The same App with every port watched.
+    pub fn wrap(self: &Arc<Self>, app: App) -> App {
+        let faults = || self.clone();
+        App {
+            documents: Arc::new(Watched { port: app.documents, faults: faults() }),
+            queue: Arc::new(Watched { port: app.queue, faults: faults() }),
+            blobs: Arc::new(Watched { port: app.blobs, faults: faults() }),
+            vault: Arc::new(Watched { port: app.vault, faults: faults() }),
+            http: Arc::new(Watched { port: app.http, faults: faults() }),
+            ..app
+        }
+    }
+
+    fn enter(&self, call: &'static str) -> Option<Fault> {
+        let mut state = self.0.lock().unwrap();
+        let number = state.calls.len();
+        state.calls.push(call);
+        match state.plan {
+            Some(plan) if plan.at == number => Some(plan.fault),
+            Some(plan) if plan.dead_after && number > plan.at => Some(Fault::BeforeEffect),
+            _ => None,
+        }
+    }
+
+    async fn around<T: Send>(&self, call: &'static str, work: impl Future<Output = Result<T, PortError>> + Send) -> Result<T, PortError> {
+        let fault = self.enter(call);
+        if fault == Some(Fault::BeforeEffect) {
+            return Err(PortError::new(call, PortErrorKind::Unavailable));
+        }
+        let done = work.await;
+        if fault == Some(Fault::AnswerLost) { Err(PortError::new(call, PortErrorKind::Unavailable)) } else { done }
+    }
+}
+
+struct Watched<P: ?Sized> {
+    port: Arc<P>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Documents for Watched<dyn Documents> {
+    async fn read(&self, partition: &Partition, id: &str) -> Result<Option<Document>, PortError> {
+        self.faults.around("documents.read", self.port.read(partition, id)).await
+    }
+
+    async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError> {
+        self.faults.around("documents.batch", self.port.batch(partition, ops)).await
+    }
+
+    async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {
+        self.faults.around("documents.query", self.port.query(partition, query)).await
+    }
+
+    async fn changes(&self, partition: &Partition, since: Option<&ChangeToken>, limit: usize) -> Result<ChangePage, PortError> {
+        self.faults.around("documents.changes", self.port.changes(partition, since, limit)).await
+    }
+}
+
+#[async_trait]
+impl Queue for Watched<dyn Queue> {
+    async fn send(&self, queue: &str, message: Bytes, delay: std::time::Duration) -> Result<(), PortError> {
+        self.faults.around("queue.send", self.port.send(queue, message, delay)).await
+    }
+
+    async fn receive(&self, queue: &str, max: usize, lease: std::time::Duration) -> Result<Vec<Received>, PortError> {
+        self.faults.around("queue.receive", self.port.receive(queue, max, lease)).await
+    }
+
+    async fn delete(&self, queue: &str, message: &Received) -> Result<(), PortError> {
+        self.faults.around("queue.delete", self.port.delete(queue, message)).await
+    }
+}
+
+#[async_trait]
+impl Blobs for Watched<dyn Blobs> {
+    async fn create(&self, container: BlobContainer, name: &str, bytes: Bytes) -> Result<Creation, PortError> {
+        self.faults.around("blobs.create", self.port.create(container, name, bytes)).await
+    }
+
+    async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError> {
+        self.faults.around("blobs.read", self.port.read(container, name)).await
+    }
+
+    async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {
+        self.faults.around("blobs.list", self.port.list(container, prefix, after)).await
+    }
+
+    async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError> {
+        self.faults.around("blobs.delete", self.port.delete(container, name)).await
+    }
+}
+
+#[async_trait]
+impl Vault for Watched<dyn Vault> {
+    async fn wrap(&self, key: &str, plain: &[u8]) -> Result<Wrapped, PortError> {
+        self.faults.around("vault.wrap", self.port.wrap(key, plain)).await
+    }
+
+    async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError> {
+        self.faults.around("vault.unwrap", self.port.unwrap(wrapped)).await
+    }
+}
+
+#[async_trait]
+impl Http for Watched<dyn Http> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, PortError> {
+        self.faults.around("http.send", self.port.send(request)).await
+    }
+}

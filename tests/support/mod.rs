@@ -1,0 +1,13 @@
+//! What stories are told with: an App on a fresh folder, a clock that stands still, ids that repeat, stubs and faults.
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each story uses a part")]
+
+pub mod app;
+pub mod clock;
+pub mod disk;
+pub mod faults;
+pub mod http;
+pub mod ids;
+pub mod queue;
+pub mod shared;
+
+pub use app::TestApp;
