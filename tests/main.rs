@@ -3,18 +3,10 @@
 
 mod tidy;
 
-#[path = "stories/audit_log.rs"]
-mod audit_log;
-#[path = "stories/audit_store.rs"]
-mod audit_store;
-#[path = "stories/audit_verify.rs"]
-mod audit_verify;
-//! Every integration test, in one binary.
-#![allow(clippy::unwrap_used)]
-
-#[path = "stories/gate_machine.rs"]
-mod gate_machine;
 mod stories {
+    mod audit_log;
+    mod audit_store;
+    mod audit_verify;
     mod gate_machine;
     mod readiness_catalogue;
     mod scoring;
