@@ -1,6 +1,15 @@
 //! One binary for all integration tests: it links once. The table of invariants and their tests is in `tests/README.md`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests say what they found, and stop where it is wrong"
+)]
 
+mod connectors;
+mod contract;
+mod support;
 mod tidy;
 
 mod stories {
@@ -12,8 +21,3 @@ mod stories {
     mod scoring;
     mod suggestions;
 }
-//! The one integration-test binary: stories, the ports' contract, and the support they share.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests say what they found, and stop where it is wrong")]
-
-mod contract;
-mod support;

@@ -123,7 +123,7 @@ async fn once(
         at: arrival.collected_at,
     });
     audit::record(&mut batch, observed(&evidence, Some(arrival.delivery)));
-    let request = AnalyzeV1 { source_key: source_key.into(), record_type: evidence.record_type.clone() };
+    let request = AnalyzeV1 { source_key: source_key.into() };
     outbox::send(&mut batch, "analyze", &request, std::time::Duration::ZERO)?;
     batch.put(evidence, before.map(|held| held.etag));
     batch.put(known, etag);

@@ -58,7 +58,7 @@ pub async fn file(store: &Store<'_, ClientPlace>, link: LinkOut) -> Result<Evide
     let mut event = apply::observed(&evidence, None);
     event.kind = "evidence.filed";
     audit::record(&mut batch, event);
-    outbox::send(&mut batch, "analyze", &AnalyzeV1 { source_key, record_type: None }, std::time::Duration::ZERO)?;
+    outbox::send(&mut batch, "analyze", &AnalyzeV1 { source_key }, std::time::Duration::ZERO)?;
     batch.commit().await?;
     outbox::flush(store, place).await?;
     Ok(evidence)

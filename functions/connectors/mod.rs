@@ -11,6 +11,8 @@ pub mod call;
 pub mod connection;
 pub mod connectwise_manage;
 pub mod delivery;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod event;
 pub mod file;
 pub mod health;
@@ -52,7 +54,3 @@ impl From<crate::platform::ports::PortError> for ConnectorError {
         Self::Store(error.into())
     }
 }
-//! (being built)
-
-#[cfg(feature = "demo")]
-pub mod demo;

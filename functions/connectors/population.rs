@@ -291,7 +291,7 @@ async fn state(
         };
         let mut batch = client.batch(place);
         audit::record(&mut batch, observed(&evidence, None));
-        let request = AnalyzeV1 { source_key, record_type: Some(record_type.to_owned()) };
+        let request = AnalyzeV1 { source_key };
         outbox::send(&mut batch, "analyze", &request, std::time::Duration::ZERO)?;
         batch.put(evidence, held.map(|held| held.etag));
         batch.commit().await?;

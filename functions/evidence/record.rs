@@ -114,6 +114,13 @@ impl Record for Evidence {
     }
 }
 
+/// What `analyze` is asked to do: look at this record, which was written in the batch of this message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalyzeV1 {
+    pub source_key: String,
+}
+
 /// What a suggestion, proposal or finding says of a record: enough to show it and to prove which state of it was meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceRef {
@@ -123,11 +130,4 @@ pub struct EvidenceRef {
     #[serde(with = "time::serde::rfc3339")]
     pub collected_at: OffsetDateTime,
     pub population: Population,
-}
-
-/// What `analyze` is asked to do: look at the objectives that this record touches. Sent in the batch that wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnalyzeV1 {
-    pub source_key: String,
-    pub record_type: Option<String>,
 }
