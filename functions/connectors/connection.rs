@@ -1,0 +1,248 @@
+//! A connection: one configured connector of the MSP, with its credentials and what its records mean.
+//!
+//! One PSA connection serves many clients; which company is which client is the client map's business (`mapping`).
+//! Secrets live only in the sealed record and in requests to the vendor; [`Secret`] keeps them out of logs.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{
+    audit,
+    tenancy::{ConnectionId, DeploymentPlace, Record, Store, StoreError},
+    web::Problem,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    pub id: ConnectionId,
+    /// For people: `Northgate PSA`.
+    pub name: String,
+    /// The vendor's host as the MSP uses it, such as `na.myconnectwise.net`; the only host a signing key is fetched from.
+    pub host: String,
+    pub credentials: Credentials,
+    pub settings: Settings,
+}
+
+/// Which vendor, and how Assay proves itself to it and it to Assay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "vendor", rename_all = "snake_case")]
+pub enum Credentials {
+    ConnectwiseManage {
+        /// The login company, such as `northgateit`.
+        company: String,
+        public_key: Secret,
+        private_key: Secret,
+        /// The integration's clientId, sent with every call.
+        client_id: String,
+    },
+    Autotask {
+        user: String,
+        secret: Secret,
+        integration_code: Secret,
+        /// Signs webhooks; the earlier one holds until its time is over.
+        webhook_secret: Secret,
+        previous_webhook_secret: Option<PreviousSecret>,
+        /// The webhooks that Autotask made for this connection, by GUID.
+        webhook_guids: Vec<String>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    pub secret: Secret,
+    #[serde(with = "time::serde::rfc3339")]
+    pub until: OffsetDateTime,
+}
+
+/// How long the webhook secret before the present one still verifies.
+pub const ROTATION_OVERLAP: time::Duration = time::Duration::minutes(10);
+
+/// What the vendor's boards and types are in the evidence map. Keys are the vendor's ids as text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// ConnectWise board or Autotask queue.
+    pub boards: BTreeMap<String, String>,
+    pub ticket_types: BTreeMap<String, String>,
+    pub configuration_types: BTreeMap<String, String>,
+    /// Configurations of a type that is not listed; `None` keeps them without a meaning.
+    pub other_configurations: Option<String>,
+}
+
+impl Default for Settings {
+    /// A PSA's configurations are its device inventory; a ticket means something only where people said what its board
+    /// or type stands for.
+    fn default() -> Self {
+        Self {
+            boards: BTreeMap::new(),
+            ticket_types: BTreeMap::new(),
+            configuration_types: BTreeMap::new(),
+            other_configurations: Some("rmm_device_inventory".into()),
+        }
+    }
+}
+
+impl Settings {
+    /// The type says more than the board, so it is asked first.
+    pub fn of_ticket(&self, board: Option<&str>, kind: Option<&str>) -> Option<&str> {
+        let by_type = kind.and_then(|kind| self.ticket_types.get(kind));
+        by_type.or_else(|| board.and_then(|board| self.boards.get(board))).map(String::as_str)
+    }
+
+    pub fn of_configuration(&self, kind: Option<&str>) -> Option<&str> {
+        kind.and_then(|kind| self.configuration_types.get(kind)).or(self.other_configurations.as_ref()).map(String::as_str)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vendor {
+    ConnectwiseManage,
+    Autotask,
+}
+
+impl Vendor {
+    pub const ALL: [Self; 2] = [Self::ConnectwiseManage, Self::Autotask];
+
+    /// The segment of the webhook's route.
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::ConnectwiseManage => "connectwise_manage",
+            Self::Autotask => "autotask",
+        }
+    }
+
+    pub fn of_slug(slug: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|vendor| vendor.slug() == slug)
+    }
+
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ConnectwiseManage => "ConnectWise PSA",
+            Self::Autotask => "Autotask PSA",
+        }
+    }
+}
+
+impl Connection {
+    pub fn vendor(&self) -> Vendor {
+        match self.credentials {
+            Credentials::ConnectwiseManage { .. } => Vendor::ConnectwiseManage,
+            Credentials::Autotask { .. } => Vendor::Autotask,
+        }
+    }
+
+    /// Where the vendor is told to post, below the route prefix.
+    pub fn webhook_path(&self) -> String {
+        format!("webhooks/{}/{}", self.vendor().slug(), self.id)
+    }
+}
+
+impl Record for Connection {
+    const KIND: &'static str = "connection";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// Text that is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl Secret {
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Adds a connection, audited. The caller has checked that the person may.
+pub async fn add(store: &Store<'_, DeploymentPlace>, connection: &Connection) -> Result<(), Problem> {
+    check(connection)?;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(connection);
+    audit::record(&mut batch, changed("connection.added", connection));
+    Ok(batch.commit().await?)
+}
+
+/// Replaces what people may change: name, host, credentials, settings. Audited without a single secret.
+pub async fn change(store: &Store<'_, DeploymentPlace>, connection: Connection) -> Result<(), Problem> {
+    check(&connection)?;
+    let held = store.read::<Connection>(DeploymentPlace::Directory, &connection.key()).await?.ok_or_else(Problem::not_found)?;
+    if held.value.vendor() != connection.vendor() {
+        return Err(Problem::bad_request("A connection keeps its vendor. Add another connection instead."));
+    }
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    audit::record(&mut batch, changed("connection.changed", &connection));
+    batch.put(connection, Some(held.etag));
+    Ok(batch.commit().await?)
+}
+
+pub async fn read(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+    Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
+}
+
+pub async fn all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Connection>, StoreError> {
+    Ok(store.all(DeploymentPlace::Directory, "").await?.into_iter().map(|held| held.value).collect())
+}
+
+fn changed(kind: &'static str, connection: &Connection) -> audit::Event {
+    let detail = serde_json::json!({
+        "vendor": connection.vendor(), "name": connection.name, "host": connection.host, "settings": connection.settings,
+    });
+    audit::Event::new(kind, format!("connection {}", connection.id), detail)
+}
+
+fn check(connection: &Connection) -> Result<(), Problem> {
+    let host = &connection.host;
+    let url = url::Url::parse(&format!("https://{host}/")).ok();
+    if url.as_ref().and_then(|url| url.host_str()) != Some(host.as_str()) || url.is_some_and(|url| url.domain().is_none()) {
+        return Err(Problem::bad_request("The host must be a bare name in lower case, such as na.myconnectwise.net."));
+    }
+    if connection.name.trim().is_empty() {
+        return Err(Problem::bad_request("Give the connection a name that people know it by."));
+    }
+    match &connection.credentials {
+        Credentials::ConnectwiseManage { company, client_id, .. } if company.is_empty() || client_id.is_empty() => {
+            Err(Problem::bad_request("ConnectWise needs the login company and the integration's clientId."))
+        }
+        Credentials::Autotask { webhook_secret, .. } if webhook_secret.0.len() < 16 => {
+            Err(Problem::bad_request("The webhook secret needs at least 16 characters, or anybody could guess it."))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_means_what_its_type_or_else_its_board_was_said_to_mean() {
+        let settings = Settings {
+            boards: BTreeMap::from([("14".into(), "psa_ticket_remediation".into())]),
+            ticket_types: BTreeMap::from([("7".into(), "psa_ticket_change".into())]),
+            ..Settings::default()
+        };
+        assert_eq!(settings.of_ticket(Some("14"), Some("7")), Some("psa_ticket_change"));
+        assert_eq!(settings.of_ticket(Some("14"), Some("8")), Some("psa_ticket_remediation"));
+        assert_eq!(settings.of_ticket(Some("15"), None), None);
+        assert_eq!(settings.of_configuration(Some("17")), Some("rmm_device_inventory"));
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        assert_eq!(format!("{:?}", Secret("hunter2".into())), "Secret(..)");
+    }
+}

@@ -1,0 +1,192 @@
+//! What a connection remembers of deliveries: what became of each, whose each record is, what waits, what is held back.
+//!
+//! All of it is sealed under the deployment's key and holds no content: the bytes stay in the raw blob.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::intake::DeliveryV1;
+use crate::{
+    audit,
+    evidence::cui::Marking,
+    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Record, Store, StoreError, seal::sha256},
+};
+
+/// What became of one delivery; written last, for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub id: Uuid,
+    #[serde(with = "time::serde::rfc3339")]
+    pub received_at: OffsetDateTime,
+    pub outcome: Outcome,
+    pub reason: Option<String>,
+    pub dedupe_key: Option<String>,
+    /// Normalized facts without content.
+    pub events: Vec<Value>,
+    /// The raw blob.
+    pub blob: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It became evidence, or waits for its company to be mapped.
+    Accept,
+    Duplicate,
+    Stale,
+    Ignore,
+    Reject,
+    HintOnly,
+    Quarantined,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Duplicate => "duplicate",
+            Self::Stale => "stale",
+            Self::Ignore => "ignore",
+            Self::Reject => "reject",
+            Self::HintOnly => "hint_only",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl Record for Delivery {
+    const KIND: &'static str = "delivery";
+    const SCHEMA: u32 = 1;
+
+    /// Version 7: newest last.
+    fn key(&self) -> String {
+        self.id.simple().to_string()
+    }
+}
+
+impl Delivery {
+    pub fn place(connection: ConnectionId, id: Uuid) -> DeploymentPlace {
+        DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(&id.simple().to_string()))
+    }
+
+    /// Once per delivery; a waiting one that was processed later replaces what it said before.
+    pub async fn save(self, store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<(), StoreError> {
+        let place = Self::place(connection, self.id);
+        let held = store.read::<Self>(place, &self.key()).await?;
+        if held.as_ref().is_some_and(|held| held.value == self || held.value.reason.as_deref() != Some(WAITS)) {
+            return Ok(());
+        }
+        let mut batch = store.batch(place);
+        let detail = serde_json::json!({ "outcome": self.outcome, "reason": self.reason, "dedupe_key": self.dedupe_key });
+        audit::record(&mut batch, audit::Event::new("webhook.delivery", format!("delivery {}", self.id.simple()), detail));
+        batch.put(self, held.map(|held| held.etag));
+        match batch.commit().await {
+            // The same message ran twice at once; the other one said the same.
+            Err(error) if error.is_conflict() => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// The reason of an accepted delivery that waits for its company to be mapped.
+pub const WAITS: &str = "waits_for_mapping";
+
+/// Which company a vendor's record belongs to, by the newest event that said so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OwnedRecord {
+    /// `ticket:918204`.
+    pub record: String,
+    pub company: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub as_of: OffsetDateTime,
+}
+
+impl Record for OwnedRecord {
+    const KIND: &'static str = "owner";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.record.clone()
+    }
+}
+
+impl OwnedRecord {
+    pub fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
+        DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(record))
+    }
+}
+
+/// Deliveries of one record that wait for their company to be mapped. The bytes wait in their blobs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The vendor's company id, or [`UNKNOWN_COMPANY`].
+    pub company: String,
+    pub company_name: Option<String>,
+    pub record: String,
+    /// Newest last, at most [`MAX_WAITING`].
+    pub deliveries: Vec<DeliveryV1>,
+}
+
+/// Stands for the company of a record whose body does not name one.
+pub const UNKNOWN_COMPANY: &str = "unknown";
+
+/// Partial bodies of one record that are kept waiting.
+pub const MAX_WAITING: usize = 20;
+
+impl Record for Waiting {
+    const KIND: &'static str = "waiting";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        format!("{}:{}", self.company, self.record)
+    }
+}
+
+/// A body held back because it carries a CUI marking. The raw bytes stay sealed where they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quarantined {
+    pub record: String,
+    pub dedupe_key: String,
+    pub company: Option<String>,
+    pub marking: Marking,
+    /// `None` for a row that was pulled: its bytes are not kept.
+    pub blob: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+impl Record for Quarantined {
+    const KIND: &'static str = "quarantined";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        sha256(self.dedupe_key.as_bytes())
+    }
+}
+
+impl Quarantined {
+    /// Holds it back, once, audited.
+    pub async fn save(self, store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<(), StoreError> {
+        let place = DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(&self.record));
+        let mut batch = store.batch(place);
+        batch.create(&self);
+        let detail = serde_json::json!({ "record": self.record, "marking": self.marking });
+        audit::record(&mut batch, audit::Event::new("evidence.quarantined", format!("connection {connection} {}", self.record), detail));
+        match batch.commit().await {
+            Err(error) if error.is_conflict() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// What is held back of a connection.
+    pub async fn all(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Vec<Self>, StoreError> {
+        let mut found = Vec::new();
+        for shard in ConnectionPlace::all().filter(|place| *place != ConnectionPlace::Mapping) {
+            let held = store.all::<Self>(DeploymentPlace::Connection(connection, shard), "").await?;
+            found.extend(held.into_iter().map(|held| held.value));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,240 @@
+//! How a connection is doing: rejects and alarms counted, not multiplied, and what people are shown of it.
+//!
+//! A reject is one record per connection, reason and hour; the audit log hears when a count starts, not of every repeat
+//! (design I5), so a flood of forged bodies cannot fill the log.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Connection, connection, delivery::Delivery, pull};
+use crate::{
+    audit,
+    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Record, Store, StoreError},
+};
+
+/// Refused requests of one kind in one hour.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reject {
+    /// `None`: no connection of ours was named.
+    pub connection: Option<ConnectionId>,
+    pub reason: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub first_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_at: OffsetDateTime,
+    pub count: u64,
+}
+
+impl Record for Reject {
+    const KIND: &'static str = "reject";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        reject_key(self.connection, self.first_at, &self.reason)
+    }
+}
+
+fn reject_key(connection: Option<ConnectionId>, at: OffsetDateTime, reason: &str) -> String {
+    format!("{}:{:010}:{reason}", of(connection), at.unix_timestamp() / 3600)
+}
+
+fn of(connection: Option<ConnectionId>) -> String {
+    connection.map_or_else(|| "none".into(), |id| id.to_string())
+}
+
+/// Something about a connection that a person should look into.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    pub connection: ConnectionId,
+    pub alarm: Alarm,
+    pub reason: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub first_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_at: OffsetDateTime,
+    pub count: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alarm {
+    /// Somebody says that the vendor switched our webhook off.
+    DeactivationNotice,
+    /// The vendor refuses our credentials or our request.
+    PullRefused,
+}
+
+impl Alarm {
+    fn key(self) -> &'static str {
+        match self {
+            Self::DeactivationNotice => "deactivation_notice",
+            Self::PullRefused => "pull_refused",
+        }
+    }
+
+    /// For people: what it may mean and what to do.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::DeactivationNotice => {
+                "A notice says that the vendor switched the webhook off. It is not signed: look at the webhook in Autotask, switch it on again if it is off, and read the configurations once."
+            }
+            Self::PullRefused => "The vendor refused to be read. Check the credentials and the rights of the API user.",
+        }
+    }
+}
+
+impl Record for Alert {
+    const KIND: &'static str = "alert";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        format!("{}:{}", self.connection, self.alarm.key())
+    }
+}
+
+/// Tries of a count when others count at the same moment.
+const TRIES: usize = 8;
+
+/// Counts a refused request; the first of an hour is audited.
+pub async fn reject(store: &Store<'_, DeploymentPlace>, connection: Option<ConnectionId>, reason: &str) -> Result<(), StoreError> {
+    let now = store.app().now();
+    let key = reject_key(connection, now, reason);
+    count(store, &key, now, |held: Option<&mut Reject>| match held {
+        Some(reject) => {
+            reject.count += 1;
+            reject.last_at = now;
+            None
+        }
+        None => Some(Reject { connection, reason: reason.into(), first_at: now, last_at: now, count: 1 }),
+    })
+    .await
+}
+
+/// Raises an alarm, or counts it when it is raised already.
+pub async fn alarm(
+    store: &Store<'_, DeploymentPlace>,
+    connection: Option<ConnectionId>,
+    alarm: Alarm,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let Some(connection) = connection else { return Ok(()) };
+    let now = store.app().now();
+    let key = format!("{connection}:{}", alarm.key());
+    count(store, &key, now, |held: Option<&mut Alert>| match held {
+        Some(alert) => {
+            alert.count += 1;
+            alert.last_at = now;
+            None
+        }
+        None => Some(Alert { connection, alarm, reason: reason.into(), first_at: now, last_at: now, count: 1 }),
+    })
+    .await
+}
+
+/// A person has looked into it.
+pub async fn clear(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, alarm: Alarm) -> Result<(), StoreError> {
+    let key = format!("{connection}:{}", alarm.key());
+    let Some(held) = store.read::<Alert>(DeploymentPlace::Operations, &key).await? else { return Ok(()) };
+    let mut batch = store.batch(DeploymentPlace::Operations);
+    batch.delete(&held);
+    audit::record(
+        &mut batch,
+        audit::Event::new("alert.cleared", format!("connection {connection}"), serde_json::json!({ "alarm": alarm })),
+    );
+    batch.commit().await
+}
+
+async fn count<T: Record + Clone>(
+    store: &Store<'_, DeploymentPlace>,
+    key: &str,
+    now: OffsetDateTime,
+    change: impl Fn(Option<&mut T>) -> Option<T>,
+) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        let held = store.read::<T>(DeploymentPlace::Operations, key).await?;
+        let mut batch = store.batch(DeploymentPlace::Operations);
+        match held {
+            Some(mut held) => {
+                change(Some(&mut held.value));
+                batch.replace(&held);
+            }
+            None => {
+                if let Some(first) = change(None) {
+                    audit::record(&mut batch, audit::Event::new(audit_kind::<T>(), key, serde_json::json!({ "at": now.unix_timestamp() })));
+                    batch.create(&first);
+                }
+            }
+        }
+        tries += 1;
+        match batch.commit().await {
+            Err(error) if error.is_conflict() && tries < TRIES => {}
+            // A repeat that could not be counted in a crowd is not worth a failure: the count had started.
+            Err(error) if error.is_conflict() => return Ok(()),
+            other => return other,
+        }
+    }
+}
+
+fn audit_kind<T: Record>() -> &'static str {
+    if T::KIND == Alert::KIND { "alert.raised" } else { "webhook.rejected" }
+}
+
+/// What the pages show of one connection.
+#[derive(Clone, Debug)]
+pub struct Health {
+    pub connection: Connection,
+    pub last_delivery: Option<Delivery>,
+    pub pull: Option<pull::Report>,
+    pub alerts: Vec<Alert>,
+    /// Refused in the last 24 hours.
+    pub rejected: u64,
+}
+
+pub async fn of_all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Health>, StoreError> {
+    let mut healths = Vec::new();
+    for connection in connection::all(store).await? {
+        let id = connection.id;
+        healths.push(Health {
+            last_delivery: deliveries(store, id, 1).await?.pop(),
+            pull: pull::report(store, id).await?,
+            alerts: values(store.all::<Alert>(DeploymentPlace::Operations, &format!("{id}:")).await?),
+            rejected: rejects(store, Some(id)).await?.iter().map(|reject| reject.count).sum(),
+            connection,
+        });
+    }
+    Ok(healths)
+}
+
+/// Refused requests of the last 24 hours, newest first.
+pub async fn rejects(store: &Store<'_, DeploymentPlace>, connection: Option<ConnectionId>) -> Result<Vec<Reject>, StoreError> {
+    let since = store.app().now() - time::Duration::hours(24);
+    let mut found: Vec<Reject> = Vec::new();
+    let mut after = None;
+    loop {
+        let prefix = format!("{}:", of(connection));
+        let (page, next) = store.page::<Reject>(DeploymentPlace::Operations, &prefix, true, 0, after).await?;
+        let old = page.iter().any(|held| held.value.first_at < since);
+        found.extend(page.into_iter().map(|held| held.value).filter(|reject| reject.first_at >= since));
+        match next {
+            Some(next) if !old => after = Some(next),
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// The newest deliveries of a connection.
+pub async fn deliveries(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+    let mut found = Vec::new();
+    for shard in ConnectionPlace::all().filter(|place| *place != ConnectionPlace::Mapping) {
+        let (page, _) = store.page::<Delivery>(DeploymentPlace::Connection(connection, shard), "", true, limit, None).await?;
+        found.extend(page.into_iter().map(|held| held.value));
+    }
+    found.sort_by_key(|delivery| std::cmp::Reverse((delivery.received_at, delivery.id)));
+    found.truncate(limit);
+    Ok(found)
+}
+
+fn values<T>(held: Vec<crate::tenancy::Held<T>>) -> Vec<T> {
+    held.into_iter().map(|held| held.value).collect()
+}

@@ -1,0 +1,161 @@
+//! What is known of one vendor record, put together from events in any order.
+//!
+//! Webhooks come twice, late and out of order, and some show only what changed. So every field remembers the version it
+//! came with, and the later version wins: any order and any number of repeats ends in the same state (design I2; the
+//! property test below). A body that shows the whole record also drops what it does not show.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::event::Fields;
+use crate::tenancy::Record;
+
+/// Orders events of one record: the vendor's time, then its sequence number; the hash only makes the order total.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version {
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    pub sequence: u64,
+    pub hash: String,
+}
+
+/// One event's effect on the record.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub version: Version,
+    pub whole: bool,
+    pub deleted: bool,
+    pub fields: Fields,
+    /// The blob it was read from, when the bytes are kept.
+    pub raw: Option<String>,
+}
+
+/// Lies beside the evidence record that is made from it, under the same source key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    pub source_key: String,
+    /// The newest event of all.
+    pub newest: Version,
+    pub deleted: bool,
+    pub raw: Option<String>,
+    /// The newest event that showed the whole record.
+    whole: Option<Version>,
+    fields: BTreeMap<String, Field>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Field {
+    value: String,
+    version: Version,
+}
+
+impl Known {
+    pub fn first(source_key: &str, change: &Change) -> Self {
+        let mut known = Self {
+            source_key: source_key.into(),
+            newest: change.version.clone(),
+            deleted: change.deleted,
+            raw: change.raw.clone(),
+            whole: None,
+            fields: BTreeMap::new(),
+        };
+        known.apply(change);
+        known
+    }
+
+    /// Whether the change told anything new.
+    pub fn apply(&mut self, change: &Change) -> bool {
+        let version = &change.version;
+        let mut news = false;
+        if change.whole && self.whole.as_ref().is_none_or(|whole| version > whole) {
+            self.whole = Some(version.clone());
+            self.fields.retain(|_, field| field.version >= *version);
+            news = true;
+        }
+        if self.whole.as_ref().is_none_or(|whole| version >= whole) {
+            for (name, value) in &change.fields {
+                if self.fields.get(name).is_none_or(|field| field.version < *version) {
+                    self.fields.insert(name.clone(), Field { value: value.clone(), version: version.clone() });
+                    news = true;
+                }
+            }
+        }
+        if *version > self.newest {
+            self.newest = version.clone();
+            self.deleted = change.deleted;
+            self.raw.clone_from(&change.raw);
+            news = true;
+        }
+        news
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(|field| field.value.as_str())
+    }
+
+    /// What people are shown.
+    pub fn facts(&self) -> Fields {
+        self.fields.iter().filter(|(name, _)| !name.starts_with('_')).map(|(name, field)| (name.clone(), field.value.clone())).collect()
+    }
+}
+
+impl Record for Known {
+    const KIND: &'static str = "known";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.source_key.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn change() -> impl Strategy<Value = Change> {
+        let fields = prop::collection::btree_map("[abc]", "[xyz]", 0..3);
+        (0i64..4, 0u64..2, any::<bool>(), any::<bool>(), fields).prop_map(|(at, sequence, whole, deleted, fields)| Change {
+            version: Version {
+                at: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(at),
+                sequence,
+                // As with real bodies: other content, other hash.
+                hash: format!("{whole}{deleted}{fields:?}"),
+            },
+            whole,
+            deleted,
+            fields,
+            raw: None,
+        })
+    }
+
+    fn end(changes: &[Change]) -> Option<Known> {
+        let (first, rest) = changes.split_first()?;
+        let mut known = Known::first("k", first);
+        for change in rest {
+            known.apply(change);
+        }
+        Some(known)
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_any_repeats_end_in_the_same_state(
+            (changes, shuffled) in prop::collection::vec(change(), 1..7).prop_flat_map(|changes| {
+                let twice: Vec<Change> = changes.iter().chain(&changes).cloned().collect();
+                (Just(changes), Just(twice).prop_shuffle())
+            })
+        ) {
+            prop_assert_eq!(end(&changes), end(&shuffled));
+        }
+
+        #[test]
+        fn a_repeat_is_no_news(changes in prop::collection::vec(change(), 1..7), which in any::<prop::sample::Index>()) {
+            if let Some(mut known) = end(&changes) {
+                prop_assert!(!known.apply(which.get(&changes)));
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What a read of configurations writes: a record of each row, and one of the whole population.
+//!
+//! Rows go into the same evidence records as webhooks do, under the same source keys. What did not change is not written
+//! again, except that its collected time is lifted once a day (rows) or once an hour (the population): often enough for
+//! every freshness limit of the evidence map, seldom enough to keep the log readable. Only the population asks for an
+//! analysis: it stands for its rows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::{
+    Connection,
+    apply::{evidence_of, observed, source_key},
+    delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
+    event::{Entity, Fields, TYPE},
+    intake,
+    known::{Change, Known, Version},
+    pull::{Page, Row},
+};
+use crate::{
+    audit,
+    evidence::{AnalyzeV1, Evidence, Observed, Origin, Population},
+    tenancy::{ClientPlace, ConnectionPlace, DeploymentPlace, Held, Store, StoreError, outbox, place::EVIDENCE_SHARDS, seal::sha256},
+};
+
+/// One row that was read, as the run remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub id: String,
+    pub hash: String,
+    pub record_type: Option<String>,
+    /// It carries a CUI marking: counted, not kept.
+    pub held_back: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    pub lines: Vec<Line>,
+    /// Rows without an id that could be read.
+    pub unreadable: u64,
+}
+
+const REFRESH_ROWS_AFTER: time::Duration = time::Duration::hours(24);
+const REFRESH_POPULATION_AFTER: time::Duration = time::Duration::hours(1);
+/// Rows of one batch: two documents each, one audit item, below the 100 of a batch.
+const ROWS_PER_BATCH: usize = 40;
+
+type Deployment<'a> = Store<'a, DeploymentPlace>;
+type Client<'a> = Store<'a, ClientPlace>;
+
+/// Writes the rows of a page into the client's evidence.
+pub async fn write_page(
+    store: &Deployment<'_>,
+    client: &Client<'_>,
+    connection: &Connection,
+    company: &str,
+    page: &Page,
+) -> Result<Read, StoreError> {
+    let now = store.app().now();
+    let mut read = Read { lines: Vec::new(), unreadable: page.unreadable };
+    let mut shards: BTreeMap<u8, Vec<(String, Change)>> = BTreeMap::new();
+    for row in &page.rows {
+        if let Some(marking) = row.marking {
+            let held_back = Quarantined {
+                record: row.event.record_key(),
+                dedupe_key: row.hash.clone(),
+                company: Some(company.to_owned()),
+                marking,
+                blob: None,
+                at: now,
+            };
+            held_back.save(store, connection.id).await?;
+        } else {
+            let key = source_key(connection.id, Entity::Configuration, &row.event.id);
+            if let ClientPlace::Evidence(shard) = Evidence::place(&key) {
+                shards.entry(shard).or_default().push((key, change_of(row, now)));
+            }
+        }
+        read.lines.push(line(connection, row));
+    }
+    for (shard, changes) in shards {
+        write_shard(client, connection, shard, &changes, now).await?;
+    }
+    own_all(store, connection, company, page, now).await?;
+    Ok(read)
+}
+
+fn line(connection: &Connection, row: &Row) -> Line {
+    let record_type = connection.settings.of_configuration(row.event.fields.get(TYPE).map(String::as_str));
+    Line { id: row.event.id.clone(), hash: row.hash.clone(), record_type: record_type.map(str::to_owned), held_back: row.marking.is_some() }
+}
+
+fn change_of(row: &Row, now: OffsetDateTime) -> Change {
+    Change {
+        version: Version { at: row.event.occurred_at.unwrap_or(now), sequence: 0, hash: row.hash.clone() },
+        whole: true,
+        deleted: false,
+        fields: row.event.fields.clone(),
+        raw: None,
+    }
+}
+
+async fn write_shard(
+    client: &Client<'_>,
+    connection: &Connection,
+    shard: u8,
+    changes: &[(String, Change)],
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let place = ClientPlace::Evidence(shard);
+    let prefix = format!("{}:{}:", connection.id, Entity::Configuration.word());
+    let mut known = by_key(client.all::<Known>(place, &prefix).await?, |known| known.source_key.clone());
+    let mut evidence = by_key(client.all::<Evidence>(place, &prefix).await?, |evidence| evidence.source_key.clone());
+    for portion in changes.chunks(ROWS_PER_BATCH) {
+        let mut batch = client.batch(place);
+        let mut written = Vec::new();
+        for (key, change) in portion {
+            let before = evidence.remove(key);
+            let (after, etag, news) = match known.remove(key) {
+                // Rows without a time of their own would be news at every read.
+                Some(held) if held.value.newest.hash == change.version.hash && !held.value.deleted => (held.value, None, false),
+                Some(mut held) => {
+                    let news = held.value.apply(change);
+                    (held.value, Some(held.etag), news)
+                }
+                None => (Known::first(key, change), None, true),
+            };
+            let collected = before.as_ref().map(|held| held.value.collected_at);
+            if !news && collected.is_some_and(|at| now - at < REFRESH_ROWS_AFTER) {
+                continue;
+            }
+            let id = key.strip_prefix(&prefix).unwrap_or(key);
+            let record = evidence_of(connection, Entity::Configuration, id, &after, now);
+            written.push(json!({ "record": record.source_key, "hash": record.hash }));
+            batch.put(record, before.map(|held| held.etag));
+            if news {
+                batch.put(after, etag);
+            }
+        }
+        if !written.is_empty() {
+            let object = format!("{prefix}{shard:02}");
+            audit::record(&mut batch, audit::Event::new("evidence.observed", object, json!({ "records": written })));
+            batch.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Remembers whose the rows are, so that a later delete finds its client; frees what waited for that.
+async fn own_all(
+    store: &Deployment<'_>,
+    connection: &Connection,
+    company: &str,
+    page: &Page,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let mapping = DeploymentPlace::Connection(connection.id, ConnectionPlace::Mapping);
+    let prefix = format!("{UNKNOWN_COMPANY}:{}:", Entity::Configuration.word());
+    let waiting: HashSet<String> = store.all::<Waiting>(mapping, &prefix).await?.into_iter().map(|held| held.value.record).collect();
+    let mut shards: Vec<(DeploymentPlace, Vec<String>)> = Vec::new();
+    for row in &page.rows {
+        let record = row.event.record_key();
+        if waiting.contains(&record) {
+            intake::own(store, connection.id, &record, company, row.event.occurred_at.unwrap_or(now)).await?;
+            continue;
+        }
+        let place = OwnedRecord::place(connection.id, &record);
+        match shards.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, records)) => records.push(record),
+            None => shards.push((place, vec![record])),
+        }
+    }
+    for (place, records) in shards {
+        let prefix = format!("{}:", Entity::Configuration.word());
+        let mut owners = by_key(store.all::<OwnedRecord>(place, &prefix).await?, |owner| owner.record.clone());
+        for portion in records.chunks(ROWS_PER_BATCH) {
+            let mut batch = store.batch(place);
+            for record in portion {
+                let held = owners.remove(record);
+                if held.as_ref().is_none_or(|held| held.value.company != company) {
+                    let owner = OwnedRecord { record: record.clone(), company: company.to_owned(), as_of: now };
+                    batch.put(owner, held.map(|held| held.etag));
+                }
+            }
+            batch.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// After the last page of the client's last company: what is gone is marked so, and the population is stated.
+pub async fn write_population(
+    client: &Client<'_>,
+    connection: &Connection,
+    started_at: OffsetDateTime,
+    read: Read,
+) -> Result<(), StoreError> {
+    let populations = format!("{}:population:", connection.id);
+    let mut types: BTreeSet<String> = read.lines.iter().filter_map(|line| line.record_type.clone()).collect();
+    types.extend(connection.settings.other_configurations.clone());
+    let present: HashSet<&str> = read.lines.iter().map(|line| line.id.as_str()).collect();
+    for shard in 0..EVIDENCE_SHARDS {
+        for held in client.all::<Evidence>(ClientPlace::Evidence(shard), &populations).await? {
+            types.extend(held.value.record_type);
+        }
+        // A row that could not be read may be any of those that are missing.
+        if read.unreadable == 0 {
+            mark_gone(client, connection, shard, &present, started_at).await?;
+        }
+    }
+    for record_type in types {
+        state(client, connection, &record_type, started_at, &read).await?;
+    }
+    Ok(())
+}
+
+async fn mark_gone(
+    client: &Client<'_>,
+    connection: &Connection,
+    shard: u8,
+    present: &HashSet<&str>,
+    started_at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let place = ClientPlace::Evidence(shard);
+    let prefix = format!("{}:{}:", connection.id, Entity::Configuration.word());
+    for mut held in client.all::<Known>(place, &prefix).await? {
+        let id = held.value.source_key.strip_prefix(&prefix).unwrap_or_default().to_owned();
+        // What came after the read began cannot have been in it.
+        if held.value.deleted || present.contains(id.as_str()) || held.value.newest.at >= started_at {
+            continue;
+        }
+        let version = Version { at: started_at, sequence: 0, hash: held.value.newest.hash.clone() };
+        held.value.apply(&Change { version, whole: false, deleted: true, fields: Fields::new(), raw: None });
+        let before = client.read::<Evidence>(place, &held.value.source_key).await?;
+        let record = evidence_of(connection, Entity::Configuration, &id, &held.value, client.app().now());
+        let mut batch = client.batch(place);
+        audit::record(&mut batch, observed(&record, None));
+        batch.put(record, before.map(|held| held.etag));
+        batch.replace(&held);
+        batch.commit().await?;
+    }
+    Ok(())
+}
+
+/// `read` of `total` of one record type, with a hash over the rows.
+async fn state(
+    client: &Client<'_>,
+    connection: &Connection,
+    record_type: &str,
+    started_at: OffsetDateTime,
+    read: &Read,
+) -> Result<(), StoreError> {
+    let mut lines: Vec<&Line> = read.lines.iter().filter(|line| line.record_type.as_deref() == Some(record_type)).collect();
+    lines.sort_by(|a, b| a.id.cmp(&b.id));
+    let kept = lines.iter().filter(|line| !line.held_back).count();
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    // An unreadable row may be of any type: then no type is complete.
+    let population = Population::Of { read: count(kept), total: count(lines.len()) + read.unreadable };
+    let hash = sha256(lines.iter().map(|line| format!("{} {}\n", line.id, line.hash)).collect::<String>().as_bytes());
+
+    let source_key = format!("{}:population:{record_type}", connection.id);
+    let place = Evidence::place(&source_key);
+    let held = client.read::<Evidence>(place, &source_key).await?;
+    let now = client.app().now();
+    let unchanged = held.as_ref().is_some_and(|held| {
+        held.value.hash == hash && held.value.population == population && now - held.value.collected_at < REFRESH_POPULATION_AFTER
+    });
+    if !unchanged {
+        let facts =
+            BTreeMap::from([("records".to_owned(), population.words()), ("held back".to_owned(), count(lines.len() - kept).to_string())]);
+        let evidence = Evidence {
+            source_key: source_key.clone(),
+            record_type: Some(record_type.to_owned()),
+            title: format!("All configurations in {}: {}", connection.vendor().word(), population.words()),
+            origin: Origin::Observed(Observed {
+                connection: connection.id,
+                system: connection.vendor().word().into(),
+                entity: "population".into(),
+                vendor_id: record_type.to_owned(),
+                facts,
+                raw: None,
+            }),
+            occurred_at: started_at,
+            collected_at: now,
+            population,
+            hash,
+            deleted: false,
+        };
+        let mut batch = client.batch(place);
+        audit::record(&mut batch, observed(&evidence, None));
+        let request = AnalyzeV1 { source_key };
+        outbox::send(&mut batch, "analyze", &request, std::time::Duration::ZERO)?;
+        batch.put(evidence, held.map(|held| held.etag));
+        batch.commit().await?;
+    }
+    outbox::flush(client, place).await?;
+    Ok(())
+}
+
+fn by_key<T>(held: Vec<Held<T>>, key: impl Fn(&T) -> String) -> HashMap<String, Held<T>> {
+    held.into_iter().map(|held| (key(&held.value), held)).collect()
+}

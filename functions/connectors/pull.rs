@@ -1,0 +1,346 @@
+//! Reads every configuration of every mapped company, page by page, one page per message.
+//!
+//! A run is one record per connection: which companies are left, which page comes next. Its steps follow one another
+//! through the queue, so a connection never has two calls at once (Autotask allows three, ConnectWise says nothing), a
+//! crash repeats at most one page, and waiting is a delayed message. A whole read gives the population that no webhook
+//! can, and finds what a lost webhook left behind. What a page writes is in `population`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{
+    Connection, Credentials, autotask,
+    call::CallError,
+    connection, connectwise_manage,
+    event::{Entity, Event},
+    health::{self, Alarm},
+    intake::{self, IntakeV1},
+    mapping,
+    population::{self, Line, Read},
+};
+use crate::{
+    app::App,
+    audit,
+    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Scope, Store, StoreError, TenantId, outbox},
+};
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullV1 {
+    pub connection: ConnectionId,
+    pub run: Uuid,
+    /// The run's step when this was sent; another one is an old message.
+    pub step: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    run: Uuid,
+    step: u32,
+    #[serde(with = "time::serde::rfc3339")]
+    started_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    progress_at: OffsetDateTime,
+    /// The first one is being read; companies of one client stand together.
+    left: Vec<Turn>,
+    /// The next page of the first one.
+    next: Option<String>,
+    /// What was read of the client at hand.
+    lines: Vec<Line>,
+    unreadable: u64,
+    /// Failures in a row.
+    attempts: u32,
+    records: u64,
+    held_back: u64,
+    state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Turn {
+    client: TenantId,
+    company: String,
+}
+
+/// Where a run stands, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Running,
+    /// The vendor asked us to wait.
+    Waiting {
+        #[serde(with = "time::serde::rfc3339")]
+        until: OffsetDateTime,
+        why: String,
+    },
+    Finished,
+    Failed {
+        why: String,
+    },
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Finished | Self::Failed { .. })
+    }
+}
+
+impl Record for Run {
+    const KIND: &'static str = "pull";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        KEY.into()
+    }
+}
+
+/// One run per connection.
+const KEY: &str = "configurations";
+/// How often everything is read by itself.
+const EVERY: time::Duration = time::Duration::hours(24);
+/// A run without progress for so long may be replaced: its message is a dead letter or lost with its queue.
+const STUCK_AFTER: time::Duration = time::Duration::hours(6);
+/// Failures in a row after which a person must look: about twelve hours.
+const MAX_ATTEMPTS: u32 = 60;
+const SLOW_PACE: std::time::Duration = std::time::Duration::from_secs(60);
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(900);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requested {
+    Started,
+    AlreadyRunning,
+    /// There is no company to read: map one first.
+    NothingMapped,
+    NoSuchConnection,
+}
+
+/// Asks for a whole read, for the button and the timer.
+pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Requested, StoreError> {
+    if connection::read(store, id).await?.is_none() {
+        return Ok(Requested::NoSuchConnection);
+    }
+    let app = store.app();
+    let now = app.now();
+    let mut left: Vec<Turn> =
+        mapping::mapped(store, id).await?.iter().map(|entry| Turn { client: entry.tenant(), company: entry.company().into() }).collect();
+    left.sort_by(|a, b| (a.client, &a.company).cmp(&(b.client, &b.company)));
+    if left.is_empty() {
+        return Ok(Requested::NothingMapped);
+    }
+    let held = store.read::<Run>(place(id), KEY).await?;
+    if held.as_ref().is_some_and(|held| !held.value.state.is_over() && now - held.value.progress_at < STUCK_AFTER) {
+        // It may only need its message sent.
+        outbox::flush(store, place(id)).await?;
+        return Ok(Requested::AlreadyRunning);
+    }
+    let run = Run {
+        run: app.ids.uuid(),
+        step: 0,
+        started_at: now,
+        progress_at: now,
+        left,
+        next: None,
+        lines: Vec::new(),
+        unreadable: 0,
+        attempts: 0,
+        records: 0,
+        held_back: 0,
+        state: State::Running,
+    };
+    let mut batch = store.batch(place(id));
+    let message = IntakeV1::Pull(PullV1 { connection: id, run: run.run, step: 0 });
+    outbox::send(&mut batch, "intake", &message, std::time::Duration::ZERO)?;
+    audit::record(&mut batch, audit::Event::new("pull.started", format!("connection {id}"), json!({ "companies": run.left.len() })));
+    batch.put(run, held.map(|held| held.etag));
+    match batch.commit().await {
+        Err(error) if error.is_conflict() => return Ok(Requested::AlreadyRunning),
+        other => other?,
+    }
+    outbox::flush(store, place(id)).await?;
+    Ok(Requested::Started)
+}
+
+/// Starts the daily read of every connection whose time has come; returns how many. For the timer.
+pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> {
+    let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
+    let mut started = 0;
+    for connection in connection::all(&store).await? {
+        let last = store.read::<Run>(place(connection.id), KEY).await?;
+        let due = last.is_none_or(|held| store.app().now() - held.value.started_at >= EVERY);
+        if due && request_pull(&store, connection.id).await? == Requested::Started {
+            started += 1;
+        }
+    }
+    Ok(started)
+}
+
+/// Works off one step, and asks for the next one in the batch that remembers it.
+pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(), StoreError> {
+    let id = pull.connection;
+    let Some(held) = store.read::<Run>(place(id), KEY).await? else { return Ok(()) };
+    if held.value.run != pull.run || held.value.step != pull.step || held.value.state.is_over() {
+        outbox::flush(store, place(id)).await?;
+        return Ok(());
+    }
+    let now = store.app().now();
+    let mut run = held.value;
+    let delay = match turn(store, id, &mut run).await? {
+        Ok(pace) => {
+            run.attempts = 0;
+            run.state = if run.left.is_empty() { State::Finished } else { State::Running };
+            pace
+        }
+        Err(CallError::ComeBack { after, why }) if run.attempts < MAX_ATTEMPTS => {
+            // Never earlier than the vendor said; later each time it says so again.
+            let wait = (after * 2u32.pow(run.attempts.min(5))).min(LONGEST_WAIT.max(after));
+            run.attempts += 1;
+            run.state = State::Waiting { until: now + wait, why: why.into() };
+            wait
+        }
+        Err(error) => {
+            run.state = State::Failed { why: error.to_string() };
+            health::alarm(store, Some(id), Alarm::PullRefused, &error.to_string()).await?;
+            std::time::Duration::ZERO
+        }
+    };
+    run.step += 1;
+    run.progress_at = now;
+    let mut batch = store.batch(place(id));
+    if run.state.is_over() {
+        run.lines.clear();
+        let detail = json!({ "state": run.state, "records": run.records, "held_back": run.held_back });
+        let kind = if run.state == State::Finished { "pull.finished" } else { "pull.failed" };
+        audit::record(&mut batch, audit::Event::new(kind, format!("connection {id}"), detail));
+    } else {
+        let next = IntakeV1::Pull(PullV1 { step: run.step, ..pull.clone() });
+        outbox::send(&mut batch, "intake", &next, delay)?;
+    }
+    batch.put(run, Some(held.etag));
+    match batch.commit().await {
+        // The same step ran twice at once, and the other one was faster.
+        Err(error) if error.is_conflict() => {}
+        other => other?,
+    }
+    outbox::flush(store, place(id)).await?;
+    Ok(())
+}
+
+/// Reads and writes one page; the delay before the next one.
+async fn turn(
+    store: &Store<'_, DeploymentPlace>,
+    id: ConnectionId,
+    run: &mut Run,
+) -> Result<Result<std::time::Duration, CallError>, StoreError> {
+    let Some(current) = run.left.first().cloned() else { return Ok(Ok(std::time::Duration::ZERO)) };
+    let Some(connection) = connection::read(store, id).await? else { return Ok(Err(CallError::Refused("connection removed"))) };
+    let Some(entry) = intake::mapped(store, id, &current.company).await? else {
+        run.left.remove(0);
+        return Ok(Ok(std::time::Duration::ZERO));
+    };
+    let page = match read_page(store.app(), &connection, &current.company, run.next.as_deref()).await {
+        Ok(page) => page,
+        Err(error) => return Ok(Err(error)),
+    };
+    let scope = Scope::of_client_map(&entry, store.correlation());
+    let client = scope.store(store.app()).await?;
+    let read = population::write_page(store, &client, &connection, &current.company, &page).await?;
+    run.records += u64::try_from(read.lines.len()).unwrap_or(u64::MAX);
+    run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
+    run.unreadable += read.unreadable;
+    // A repeated page (its run record was not written) replaces its own lines.
+    for line in read.lines {
+        run.lines.retain(|known| known.id != line.id);
+        run.lines.push(line);
+    }
+    run.next = page.next;
+    if run.next.is_none() {
+        run.left.remove(0);
+        if run.left.first().is_none_or(|next| next.client != current.client) {
+            let read = Read { lines: std::mem::take(&mut run.lines), unreadable: std::mem::take(&mut run.unreadable) };
+            population::write_population(&client, &connection, run.started_at, read).await?;
+        }
+    }
+    Ok(Ok(page.pace))
+}
+
+/// Rows of one page in the form of all vendors.
+pub struct Page {
+    pub rows: Vec<Row>,
+    pub unreadable: u64,
+    pub next: Option<String>,
+    pub pace: std::time::Duration,
+}
+
+pub struct Row {
+    pub event: Event,
+    /// SHA-256 of the row exactly as sent.
+    pub hash: String,
+    pub marking: Option<crate::evidence::cui::Marking>,
+}
+
+/// One page of a company's configurations.
+pub async fn read_page(app: &App, connection: &Connection, company: &str, next: Option<&str>) -> Result<Page, CallError> {
+    let (raw, next, pace) = match &connection.credentials {
+        Credentials::ConnectwiseManage { .. } => {
+            use connectwise_manage::pull as vendor;
+            let query = next.map_or_else(|| vendor::configurations_of(company), str::to_owned);
+            let page = vendor::page(app, connection, "company/configurations", &query).await?;
+            (page.rows, page.next, std::time::Duration::ZERO)
+        }
+        Credentials::Autotask { .. } => {
+            use autotask::pull as vendor;
+            let pace = vendor::Pace::of_usage(vendor::usage(app, connection).await?);
+            if pace == vendor::Pace::Stop {
+                return Err(CallError::come_back(300, "the vendor's allowance is used up to 60 %"));
+            }
+            let page = vendor::page(app, connection, "ConfigurationItems", vendor::configurations_of(company), next).await?;
+            (page.rows, page.next, if pace == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
+        }
+    };
+    let mut page = Page { rows: Vec::with_capacity(raw.len()), unreadable: 0, next, pace };
+    for raw in raw {
+        match row(connection, raw.get()) {
+            Some(row) => page.rows.push(row),
+            None => page.unreadable += 1,
+        }
+    }
+    Ok(page)
+}
+
+fn row(connection: &Connection, raw: &str) -> Option<Row> {
+    let value = serde_json::from_str(raw).ok()?;
+    let hash = crate::tenancy::seal::sha256(raw.as_bytes());
+    let event = match &connection.credentials {
+        Credentials::ConnectwiseManage { .. } => connectwise_manage::event::row(Entity::Configuration, &value, hash.clone()),
+        Credentials::Autotask { .. } => autotask::event::row(Entity::Configuration, &value, hash.clone()),
+    }?;
+    Some(Row { event, hash, marking: super::event::marking(&value) })
+}
+
+/// What the pages show of the last run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub started_at: OffsetDateTime,
+    pub progress_at: OffsetDateTime,
+    pub companies_left: usize,
+    pub records: u64,
+    /// Rows that carry a CUI marking and were not kept.
+    pub held_back: u64,
+    pub state: State,
+}
+
+pub async fn report(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Option<Report>, StoreError> {
+    Ok(store.read::<Run>(place(connection), KEY).await?.map(|held| Report {
+        started_at: held.value.started_at,
+        progress_at: held.value.progress_at,
+        companies_left: held.value.left.len(),
+        records: held.value.records,
+        held_back: held.value.held_back,
+        state: held.value.state,
+    }))
+}
+
+fn place(connection: ConnectionId) -> DeploymentPlace {
+    DeploymentPlace::Connection(connection, ConnectionPlace::Mapping)
+}

@@ -1,0 +1,335 @@
+//! From a vendor's body to the right client's evidence, on good days and bad ones.
+
+use assay::{
+    connectors::{delivery::Outcome, delivery::Quarantined, file, health, mapping},
+    evidence::{Evidence, Origin},
+    platform::ports::Queue as _,
+    tenancy::{DeploymentPlace, PersonId, Scope, directory::Grant},
+};
+use proptest::{prelude::*, test_runner::TestRunner};
+use serde_json::{Value, json};
+use time::{Duration, macros::date};
+
+use super::world::{KEY_URL, SIGNING_KEY, World, autotask, callback, connectwise, hook, ticket};
+use crate::support::{faults::Fault, http::response};
+
+fn fact<'a>(evidence: &'a Evidence, name: &str) -> Option<&'a str> {
+    match &evidence.origin {
+        Origin::Observed(observed) => observed.facts.get(name).map(String::as_str),
+        Origin::Filed(_) => None,
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_becomes_evidence_of_its_client_without_its_description() {
+    let world = World::mapped(connectwise()).await;
+    world.serve_signing_key();
+    let reply = world.send(&ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z")).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!((world.raw_blobs().await, world.evidence(0).await.len()), (1, 0), "accept only keeps and queues");
+    world.pump().await;
+
+    let evidence = world.evidence(0).await;
+    assert_eq!(evidence.len(), 1);
+    assert_eq!(evidence[0].record_type.as_deref(), Some("psa_ticket_remediation"));
+    assert_eq!(fact(&evidence[0], "status"), Some("New"));
+    assert!(!serde_json::to_string(&evidence).unwrap().contains("never kept"));
+    assert!(world.evidence(1).await.is_empty());
+    assert_eq!(world.test.queue.bodies("analyze").len(), 1);
+}
+
+#[tokio::test]
+async fn the_vendor_sending_again_is_a_duplicate_and_our_own_redelivery_is_not() {
+    let world = World::mapped(connectwise()).await;
+    world.serve_signing_key();
+    let body = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+    world.send(&body).await;
+    let message = world.test.queue.bodies("intake").remove(0);
+    world.pump().await;
+    let before = world.evidence(0).await;
+
+    world.test.queue.send("intake", message, std::time::Duration::ZERO).await.unwrap();
+    world.pump().await;
+    assert_eq!(world.deliveries().await.len(), 1);
+    assert_eq!(world.deliveries().await[0].outcome, Outcome::Accept);
+
+    world.test.clock.advance(Duration::seconds(30));
+    world.send(&body).await;
+    world.pump().await;
+    assert_eq!(world.deliveries().await[0].outcome, Outcome::Duplicate);
+    assert_eq!(world.raw_blobs().await, 1, "the same bytes are kept once");
+    assert_eq!(world.evidence(0).await, before);
+    assert_eq!(world.test.queue.bodies("analyze").len(), 1);
+}
+
+/// Bodies of one story: a ticket's life told in parts, as Autotask does, and a configuration that is deleted.
+fn life(start: time::OffsetDateTime) -> Vec<Value> {
+    let at = |seconds| start + Duration::seconds(seconds);
+    let mut gone = hook(45, "Delete", 9, &json!({}), at(5));
+    gone["EntityType"] = json!("ConfigurationItem");
+    let mut made = hook(40, "Create", 9, &json!({ "CompanyID": "174", "ReferenceTitle": "RC-LT-22" }), at(0));
+    made["EntityType"] = json!("InstalledProduct");
+    vec![
+        hook(41, "Create", 7, &json!({ "CompanyID": "174", "Title": "AV out of date", "Status": "1" }), at(0)),
+        hook(42, "Update", 7, &json!({ "Status": "8" }), at(1)),
+        hook(43, "Update", 7, &json!({ "Priority": "2" }), at(1)),
+        hook(44, "Update", 7, &json!({ "Status": "5", "CompletedDate": "2026-03-02T09:00:02Z" }), at(2)),
+        made,
+        gone,
+    ]
+}
+
+#[test]
+fn duplicates_and_reordered_deliveries_end_in_the_same_evidence() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let run = |order: &[usize]| {
+        runtime.block_on(async {
+            let world = World::mapped(autotask()).await;
+            let bodies = life(world.app().now());
+            for at in order {
+                world.send(&bodies[*at]).await;
+                // Some orders work off at once, others all at the end.
+                if at % 2 == 0 {
+                    world.pump().await;
+                }
+            }
+            world.pump().await;
+            let store = world.deployment().await;
+            assert!(mapping::unmapped(&store, world.connection.id).await.unwrap().is_empty(), "nothing is left waiting");
+            world.evidence(1).await
+        })
+    };
+    let undisturbed = run(&[0, 1, 2, 3, 4, 5]);
+    assert_eq!(undisturbed.len(), 2);
+    let ticket = undisturbed.iter().find(|evidence| evidence.source_key.contains(":ticket:")).unwrap();
+    assert_eq!((fact(ticket, "status"), fact(ticket, "priority"), ticket.title.as_str()), (Some("5"), Some("2"), "AV out of date"));
+    assert!(undisturbed.iter().find(|evidence| evidence.source_key.contains(":configuration:")).unwrap().deleted);
+
+    let orders = Just([0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5].to_vec()).prop_shuffle();
+    let mut runner = TestRunner::new(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() });
+    runner
+        .run(&orders, |order| {
+            prop_assert_eq!(&run(&order), &undisturbed);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_company_that_nobody_mapped_waits_sealed_and_goes_on_when_it_is_mapped() {
+    let world = World::unmapped(connectwise()).await;
+    world.serve_signing_key();
+    for number in 0..25 {
+        world.send(&ticket(&format!("m{number}"), number, 250, "New", "2026-03-02T08:59:00Z")).await;
+    }
+    world.send(&ticket("late", 3, 250, "Closed", "2026-03-02T08:59:30Z")).await;
+    world.pump().await;
+    let waiting = mapping::unmapped(&world.deployment().await, world.connection.id).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((waiting[0].company.as_str(), waiting[0].name.as_deref(), waiting[0].waiting), ("250", Some("Company 250"), 25));
+    assert!(world.deliveries().await.iter().all(|delivery| delivery.reason.as_deref() == Some("waits_for_mapping")));
+
+    world.map("250", 0).await;
+    let evidence = world.evidence(0).await;
+    assert_eq!(evidence.len(), 25);
+    let closed = evidence.iter().find(|evidence| evidence.source_key.ends_with(":ticket:3")).unwrap();
+    assert_eq!(fact(closed, "status"), Some("Closed"));
+    assert!(mapping::unmapped(&world.deployment().await, world.connection.id).await.unwrap().is_empty());
+    assert!(world.deliveries().await.iter().all(|delivery| delivery.reason.is_none()));
+}
+
+#[tokio::test]
+async fn a_mapping_is_never_turned_to_another_client() {
+    let world = World::mapped(connectwise()).await;
+    let store = world.deployment().await;
+    let id = world.connection.id;
+    let problem = mapping::confirm(&store, id, "250", "", world.clients[1].id).await.unwrap_err();
+    assert_eq!(problem.status, 409);
+    assert!(mapping::confirm(&store, id, "unknown", "", world.clients[1].id).await.is_err());
+    assert!(mapping::confirm(&store, id, "../250", "", world.clients[1].id).await.is_err());
+}
+
+#[tokio::test]
+async fn a_record_that_moves_to_another_client_is_gone_for_the_first_one() {
+    let world = World::mapped(connectwise()).await;
+    world.serve_signing_key();
+    world.send(&ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z")).await;
+    world.pump().await;
+    world.send(&ticket("m2", 7, 174, "New", "2026-03-02T08:59:30Z")).await;
+    world.pump().await;
+    assert!(world.evidence(0).await[0].deleted);
+    assert!(!world.evidence(1).await[0].deleted);
+    // News from before the move is news of nobody.
+    world.send(&ticket("m3", 7, 250, "Old", "2026-03-02T08:59:10Z")).await;
+    world.pump().await;
+    assert_eq!(world.deliveries().await[0].outcome, Outcome::Stale);
+    // A delete names no company: it follows the owner.
+    world.send(&callback("m4", "ticket", "deleted", 7, &Value::Null)).await;
+    world.pump().await;
+    assert!(world.evidence(1).await[0].deleted);
+}
+
+#[tokio::test]
+async fn a_body_with_a_cui_marking_is_held_back_and_never_becomes_evidence() {
+    let world = World::mapped(connectwise()).await;
+    world.serve_signing_key();
+    let record = json!({ "id": 7, "summary": "Drawing", "company": { "id": 250 }, "notes": "\u{ff23}\u{ff35}\u{ff29}//SP-CTI" });
+    world.send(&callback("m1", "ticket", "added", 7, &Value::String(record.to_string()))).await;
+    world.pump().await;
+    let delivery = &world.deliveries().await[0];
+    assert_eq!((delivery.outcome, delivery.events.len()), (Outcome::Quarantined, 0));
+    assert!(world.evidence(0).await.is_empty());
+    assert_eq!(Quarantined::all(&world.deployment().await, world.connection.id).await.unwrap().len(), 1);
+    assert_eq!(world.audited("evidence.quarantined").await, 1);
+    assert_eq!(world.raw_blobs().await, 1, "nothing is deleted");
+}
+
+#[tokio::test]
+async fn when_the_key_host_is_down_nothing_is_stored_and_the_sender_is_told_to_come_back() {
+    let world = World::mapped(connectwise()).await;
+    world.test.http.lay_outage(KEY_URL);
+    let body = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+    assert_eq!(world.send(&body).await.status, 503);
+    world.test.http.clear();
+    world.test.http.lay_response(KEY_URL, 200, &[], "<html>we are down</html>");
+    assert_eq!(world.send(&body).await.status, 503);
+    assert_eq!((world.raw_blobs().await, world.test.queue.bodies("intake").len()), (0, 0));
+
+    world.test.http.clear();
+    world.serve_signing_key();
+    assert_eq!(world.send(&body).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_signing_key_is_kept_for_an_hour_and_fetched_once_more_when_it_does_not_hold() {
+    let world = World::mapped(connectwise()).await;
+    world.test.http.lay(KEY_URL, Ok(response(200, &[], json!({ "signing_key": "the key before" }).to_string())));
+    let body = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+    assert_eq!(world.send(&body).await.status, 401);
+    assert_eq!(world.test.http.calls().len(), 1);
+    // The vendor changed its key; a forged flood does not make us ask for every body.
+    world.test.http.clear();
+    world.serve_signing_key();
+    assert_eq!(world.send(&body).await.status, 401);
+    assert_eq!(world.test.http.calls().len(), 0);
+    world.test.clock.advance(Duration::minutes(1));
+    assert_eq!(world.send(&body).await.status, 200);
+    assert_eq!(world.test.http.calls().len(), 1);
+    assert_eq!(world.send(&body).await.status, 200);
+    assert_eq!(world.test.http.calls().len(), 1, "kept");
+    world.test.clock.advance(Duration::hours(1));
+    assert_eq!(world.send(&body).await.status, 200);
+    assert_eq!(world.test.http.calls().len(), 2, "asked again after an hour");
+    assert!(!SIGNING_KEY.is_empty());
+}
+
+#[tokio::test]
+async fn a_redirecting_key_host_is_not_followed() {
+    let world = World::mapped(connectwise()).await;
+    world.test.http.lay_response(KEY_URL, 302, &[("location", "https://attacker.example/key")], "");
+    assert_eq!(world.send(&ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z")).await.status, 401);
+    assert_eq!(world.test.http.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_forged_bodies_is_counted_and_not_multiplied() {
+    let world = World::mapped(autotask()).await;
+    for _ in 0..20 {
+        assert_eq!(world.post("", "", &[], b"{}").await.status, 401);
+    }
+    let rejects = health::rejects(&world.deployment().await, Some(world.connection.id)).await.unwrap();
+    assert_eq!((rejects.len(), rejects[0].count), (1, 20));
+    assert_eq!(world.audited("webhook.rejected").await, 1);
+    world.test.clock.advance(Duration::hours(1));
+    world.post("", "", &[], b"{}").await;
+    assert_eq!(world.audited("webhook.rejected").await, 2);
+}
+
+#[tokio::test]
+async fn an_address_of_no_connection_is_not_found_and_leaves_one_count() {
+    let world = World::mapped(autotask()).await;
+    let request = |path: &str| assay::web::Request {
+        method: assay::web::Method::Post,
+        path: path.into(),
+        query: String::new(),
+        headers: Vec::new(),
+        body: bytes::Bytes::new(),
+        invocation_id: "story".into(),
+    };
+    let id = world.connection.id.to_string();
+    let other = uuid::Uuid::from_u128(7).simple().to_string();
+    for (connector, connection, rest) in
+        [("autotask", other.as_str(), ""), ("autotask", "../x", ""), ("halopsa", &id, ""), ("connectwise_manage", &id, ""), ("autotask", &id, "more")]
+    {
+        let reply = assay::connectors::accept::accept(world.app(), request("webhooks"), connector, connection, rest).await;
+        assert_eq!(reply.status, 404, "{connector} {connection} {rest}");
+    }
+    assert_eq!(health::rejects(&world.deployment().await, None).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stop_at_any_call_loses_nothing_and_doubles_nothing() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        for call in 0.. {
+            let mut world = World::mapped(connectwise()).await;
+            world.serve_signing_key();
+            let body = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+            world.test.faults.stop_at(call, fault);
+            let mut answered = world.send(&body).await.status;
+            let stopped_in_intake = answered == 200 && world.pump_once().await.is_err();
+            let struck = world.test.faults.struck();
+            world.test.faults.mend();
+            world.test.restart();
+            if answered != 200 {
+                // The sender sends again.
+                assert_eq!(answered, 503, "call {call}");
+                answered = world.send(&body).await.status;
+            }
+            assert_eq!(answered, 200);
+            world.pump().await;
+            let evidence = world.evidence(0).await;
+            assert_eq!(evidence.len(), 1, "{fault:?} at call {call}");
+            assert_eq!(world.raw_blobs().await, 1);
+            assert!(!world.test.queue.bodies("analyze").is_empty(), "{fault:?} at call {call}: the next step is asked for");
+            let accepted = world.deliveries().await.iter().filter(|delivery| delivery.outcome == Outcome::Accept).count();
+            assert_eq!(accepted, 1, "{fault:?} at call {call}, stopped in intake: {stopped_in_intake}");
+            if !struck {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_engineer_files_a_document_once_as_a_link_out() {
+    let world = World::mapped(connectwise()).await;
+    let grant = Grant { tenant: world.clients[0].id, person: PersonId(uuid::Uuid::from_u128(1)), roles: Vec::new() };
+    let store = Scope::of_person(&grant, "story").store(world.app()).await.unwrap();
+    let link = file::LinkOut {
+        name: "Access request policy, version 3".into(),
+        place: "SharePoint: Security/Policies".into(),
+        hash: "ab".repeat(32),
+        approved_on: date!(2026 - 02 - 01),
+        form: uuid::Uuid::from_u128(2),
+    };
+    let first = file::file(&store, link.clone()).await.unwrap();
+    assert_eq!(file::file(&store, link.clone()).await.unwrap(), first);
+    assert_eq!(world.evidence(0).await, [first]);
+    let early = file::LinkOut { approved_on: date!(2027 - 01 - 01), ..link };
+    assert_eq!(file::file(&store, early).await.unwrap_err().status, 400);
+}
+
+#[tokio::test]
+async fn a_deactivation_notice_raises_one_alert_and_changes_nothing_else() {
+    let world = World::mapped(autotask()).await;
+    for _ in 0..3 {
+        assert_eq!(world.post("deactivated", "", &[], b"not even json").await.status, 200);
+    }
+    let store = world.deployment().await;
+    let alerts = store.all::<health::Alert>(DeploymentPlace::Operations, "").await.unwrap();
+    assert_eq!((alerts.len(), alerts[0].value.count), (1, 3));
+    assert_eq!(world.audited("alert.raised").await, 1);
+    assert!(world.deliveries().await.is_empty());
+    health::clear(&store, world.connection.id, health::Alarm::DeactivationNotice).await.unwrap();
+    assert!(health::of_all(&store).await.unwrap()[0].alerts.is_empty());
+}

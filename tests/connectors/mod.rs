@@ -1,0 +1,7 @@
+//! Connectors told as stories, and the golden cases of the vendors that are built.
+
+mod intake_stories;
+mod pull_cases;
+mod pull_stories;
+mod webhook_cases;
+mod world;
