@@ -1,6 +1,9 @@
 //! One binary for all integration tests: it links once. The table of invariants and their tests is in `tests/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod contract;
+mod support;
 mod tidy;
 
 #[path = "stories/audit_log.rs"]
@@ -9,19 +12,9 @@ mod audit_log;
 mod audit_store;
 #[path = "stories/audit_verify.rs"]
 mod audit_verify;
-//! Every integration test, in one binary.
-#![allow(clippy::unwrap_used)]
-
-#[path = "stories/gate_machine.rs"]
-mod gate_machine;
 mod stories {
     mod gate_machine;
     mod readiness_catalogue;
     mod scoring;
     mod suggestions;
 }
-//! The one integration-test binary: stories, the ports' contract, and the support they share.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests say what they found, and stop where it is wrong")]
-
-mod contract;
-mod support;
