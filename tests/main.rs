@@ -24,6 +24,19 @@ mod host_handler;
 #[path = "contract/host_table.rs"]
 mod host_table;
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod contract;
+mod support;
+mod tidy;
+
+#[path = "stories/audit_log.rs"]
+mod audit_log;
+#[path = "stories/audit_store.rs"]
+mod audit_store;
+#[path = "stories/audit_verify.rs"]
+mod audit_verify;
 mod stories {
     mod analysis;
     mod audit_log;
