@@ -15,6 +15,8 @@ mod contract;
 mod gate;
 mod support;
 mod tidy;
+//! Every integration test, in one binary.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "contract/host_golden/mod.rs"]
 mod host_golden;
@@ -38,3 +40,5 @@ mod host_local;
 mod gallery;
 #[path = "stories/pages.rs"]
 mod pages;
+#[path = "contract/program.rs"]
+mod program;
