@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{app::App, config::ConfigError, web::Reply};
 
-/// The handler asks this function itself while there is no `App`.
+/// The handler asks this function by name: it must answer while there is no `App`, and under any load.
 pub const NAME: &str = "health";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,5 +3,6 @@
 pub(crate) mod fixture;
 
 mod core;
+mod envelope;
 mod socket;
 mod start;
