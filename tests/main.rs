@@ -7,13 +7,9 @@
     reason = "a test that cannot go on fails, and says what it skipped"
 )]
 
-mod contract;
-mod host_local;
-    reason = "tests say what they found, and stop where it is wrong"
-)]
-
 mod connectors;
 mod contract;
+mod host_local;
 mod support;
 mod tidy;
 
@@ -23,20 +19,9 @@ mod host_golden;
 mod host_handler;
 #[path = "contract/host_table.rs"]
 mod host_table;
+#[path = "contract/program.rs"]
+mod program;
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test that is skipped says so")]
-
-mod contract;
-mod support;
-mod tidy;
-
-#[path = "stories/audit_log.rs"]
-mod audit_log;
-#[path = "stories/audit_store.rs"]
-mod audit_store;
-#[path = "stories/audit_verify.rs"]
-mod audit_verify;
 mod stories {
     mod analysis;
     mod audit_log;

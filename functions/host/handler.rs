@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     app::App,
-    config::{Config, ConfigError},
+    config::Config,
     triggers::{Failure, HttpFn, Kind, QueueMessage, Tick, Trigger, health, route::Template},
     web::{Method, Problem, Reply, Request},
 };
@@ -127,17 +127,18 @@ impl Handler {
 
     async fn http(&self, call: &mut Call, path: &str) -> Reply {
         let reference = headers::invocation_id(&call.headers).unwrap_or("none").to_owned();
-        let found: Vec<(&Route, String)> =
-            if may_be_rewritten(path) { Vec::new() } else { self.routes.iter().filter_map(|r| Some((r, r.template.matches(path)?))).collect() };
+        let found: Vec<(&Route, String)> = if may_be_rewritten(path) {
+            Vec::new()
+        } else {
+            self.routes.iter().filter_map(|r| Some((r, r.template.matches(path)?))).collect()
+        };
         let method = method_of(&call.method);
         let Some((route, path)) = found.iter().find(|(r, _)| method.is_some_and(|m| r.takes(m))) else {
             return no_route(&found, &call.method).reply(&reference);
         };
         let Some(method) = method else { return Problem::not_found().reply(&reference) };
-        if route.name == health::NAME
-            && let Some(reply) = self.health_without_app()
-        {
-            return reply;
+        if route.name == health::NAME {
+            return self.health();
         }
         let span = info_span!("invocation", function = route.name, invocation_id = %reference);
         let started = Instant::now();
@@ -164,12 +165,12 @@ impl Handler {
         guarded(deadline, permit, span, async move { run(request, &app).await }).await
     }
 
-    /// Health answers at once in every state of life, also under overload.
-    fn health_without_app(&self) -> Option<Reply> {
+    /// Health answers at once, in every state of life and under any load.
+    fn health(&self) -> Reply {
         match &*self.life.borrow() {
-            Life::Ready(_) => None,
-            Life::Starting => Some(health::starting()),
-            Life::Unwell(reasons) => Some(health::unwell(reasons)),
+            Life::Ready(app) => health::run(app),
+            Life::Starting => health::starting(),
+            Life::Unwell(reasons) => health::unwell(reasons),
         }
     }
 
@@ -348,9 +349,4 @@ impl Default for Limits {
     fn default() -> Self {
         Self { deadline: Duration::from_secs(30), max_concurrent: 256 }
     }
-}
-
-/// Reasons of the table in the form that health shows.
-pub(super) fn as_config_errors(reasons: Vec<String>) -> Vec<ConfigError> {
-    reasons.into_iter().map(|problem| ConfigError { setting: "functions", problem }).collect()
 }

@@ -16,7 +16,7 @@ use warp::{
 
 use super::{
     body::{Body, Broken, DRAIN_TIME},
-    handler::{Call, Handler, Limits, as_config_errors},
+    handler::{Call, Handler, Limits},
     start::{self, Life, StartError},
 };
 use crate::{
@@ -51,7 +51,7 @@ where
     };
     tracing::info!(port, "listening");
     let (life, watching) = watch::channel(Life::Starting);
-    let reasons = as_config_errors(check::check_own(limits.deadline, DRAIN_TIME));
+    let reasons = check::check_own(limits.deadline, DRAIN_TIME);
     if reasons.is_empty() {
         tokio::spawn(start::start(life, build));
     } else {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Kind, TABLE, Trigger, route::Template};
+use crate::config::ConfigError;
 
 /// A function as far as addresses go, whether it comes from [`TABLE`] or from a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,19 +91,19 @@ pub fn check_table(prefix: &str, functions: &[Declared]) -> Vec<String> {
 
 fn check_prefix(prefix: &str, envelopes: &[&str], reasons: &mut Vec<String>) {
     if prefix.trim_matches('/').is_empty() {
-        reasons.push("host.json: routePrefix is empty, so a route could reach an envelope's path".into());
+        reasons.push("routePrefix is empty, so a route could reach an envelope's path".into());
         return;
     }
     match Template::parse(prefix).as_ref().map(Template::first_literal) {
         Ok(Some(_)) if !prefix.contains('{') => {}
-        _ => reasons.push(format!("host.json: routePrefix {prefix:?} must be plain words between slashes")),
+        _ => reasons.push(format!("routePrefix {prefix:?} must be plain words between slashes")),
     }
     let first = prefix.split('/').next().unwrap_or_default();
     if let Some(name) = envelopes.iter().find(|name| name.eq_ignore_ascii_case(first)) {
-        reasons.push(format!("host.json: routePrefix {prefix} begins with the name of function {name}, so a route could reach its envelopes"));
+        reasons.push(format!("routePrefix {prefix} begins with the name of function {name}, so a route could reach its envelopes"));
     }
     if is_reserved(prefix) {
-        reasons.push(format!("host.json: routePrefix {prefix} begins with admin or runtime, which belong to the host"));
+        reasons.push(format!("routePrefix {prefix} begins with admin or runtime, which belong to the host"));
     }
 }
 
@@ -110,12 +111,16 @@ fn check_route(function: &Declared, http: &HttpRoute, template: &Template, envel
     let name = &function.name;
     let route = &http.route;
     if template.first_literal().is_none() {
-        reasons.push(format!("function {name}: route {route} must begin with a word; a parameter or catch-all at the root matches every name"));
+        reasons.push(format!(
+            "function {name}: route {route} must begin with a word; a parameter or catch-all at the root matches every name"
+        ));
     }
     if is_reserved(route) {
         reasons.push(format!("function {name}: route {route} begins with admin or runtime, which belong to the host"));
     }
-    if let Some(envelope) = envelopes.iter().find(|e| template.matches(e).is_some() || template.first_literal() == Some(&e.to_ascii_lowercase())) {
+    if let Some(envelope) =
+        envelopes.iter().find(|e| template.matches(e).is_some() || template.first_literal() == Some(&e.to_ascii_lowercase()))
+    {
         reasons.push(format!("function {name}: route {route} looks like the envelope path of function {envelope}"));
     }
     if http.methods.is_empty() {
@@ -204,22 +209,21 @@ fn time_span(text: &str) -> Option<Duration> {
     }
 }
 
-/// Every reason why this build's own table, with its own `host.json` and this deadline, must not be served.
-pub fn check_own(deadline: Duration, answer_time: Duration) -> Vec<String> {
+/// Every reason why this build's own table, with its own `host.json` and this deadline, must not be served. A call
+/// takes at most the deadline and then `answer_time`.
+pub fn check_own(deadline: Duration, answer_time: Duration) -> Vec<ConfigError> {
+    let of_host_json = |problem| ConfigError { setting: "host.json", problem };
     let settings = match host_settings(HOST_JSON) {
         Ok(settings) => settings,
-        Err(reason) => return vec![format!("host.json: {reason}")],
+        Err(problem) => return vec![of_host_json(problem)],
     };
     let functions: Vec<Declared> = TABLE.iter().map(Declared::of).collect();
-    let mut reasons = check_table(&settings.route_prefix, &functions);
+    let mut reasons: Vec<ConfigError> = check_table(&settings.route_prefix, &functions).into_iter().map(of_host_json).collect();
     // A host time-out kills the process, and two together shut the host down: ours must fire first (measured).
     if deadline + answer_time >= settings.function_timeout {
-        reasons.push(format!(
-            "deadline of {} s: with {} s to answer it must end before functionTimeout ({} s)",
-            deadline.as_secs(),
-            answer_time.as_secs(),
-            settings.function_timeout.as_secs()
-        ));
+        let most = settings.function_timeout.saturating_sub(answer_time).as_secs();
+        let problem = format!("must be less than {most}: functionTimeout of host.json, less the time to answer");
+        reasons.push(ConfigError { setting: "ASSAY_DEADLINE_SECONDS", problem });
     }
     reasons
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{app::App, config::ConfigError, web::Reply};
 
-/// The handler asks this function itself while there is no `App`.
+/// The handler asks this function by name: it must answer while there is no `App`, and under any load.
 pub const NAME: &str = "health";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,5 +40,6 @@ fn reply(status: Status, problems: &[ConfigError]) -> Reply {
         Status::Unwell => (503, "unwell"),
     };
     let problems: Vec<_> = problems.iter().map(|p| json!({ "setting": p.setting, "problem": p.problem })).collect();
-    Reply::json(code, &json!({ "status": word, "release": env!("CARGO_PKG_VERSION"), "problems": problems })).with("cache-control", "no-store")
+    Reply::json(code, &json!({ "status": word, "release": env!("CARGO_PKG_VERSION"), "problems": problems }))
+        .with("cache-control", "no-store")
 }

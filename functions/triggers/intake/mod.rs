@@ -7,6 +7,7 @@ use crate::{
     triggers::{Failure, QueueMessage},
 };
 
+#[expect(clippy::unused_async, reason = "not wired yet")]
 pub async fn run(_message: QueueMessage, _app: &App) -> Result<(), Failure> {
     Err(Failure::Other("not wired yet".into()))
 }

@@ -7,6 +7,7 @@ use crate::{
     triggers::{Failure, Tick},
 };
 
+#[expect(clippy::unused_async, reason = "not wired yet")]
 pub async fn run(_tick: Tick, _app: &App) -> Result<(), Failure> {
     Err(Failure::Other("not wired yet".into()))
 }

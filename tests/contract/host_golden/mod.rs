@@ -95,7 +95,6 @@ fn check(path: &PathBuf) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the folder of cases is named from outside")]
 fn folder() -> Option<PathBuf> {
     let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/functions-host");
     let folder = std::env::var_os("ASSAY_HOST_CASES").map_or_else(default, PathBuf::from);

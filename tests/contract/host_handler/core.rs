@@ -1,16 +1,31 @@
 //! One call, one reply: what the handler takes, refuses and survives.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use assay::{
-    host::Limits,
+    host::{
+        Limits,
+        body::{Body, Broken},
+    },
     triggers::{Failure, Kind, Trigger},
     web::{Reply, Request},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::fixture::{INVOCATION, ROOMY, call, chunked, ready};
+
+/// What `slow` waits for in the middle.
+pub(super) static GO_ON: Semaphore = Semaphore::const_new(0);
 
 pub(super) const TABLE: &[Trigger] = &[
     Trigger {
@@ -48,15 +63,33 @@ pub(super) const TABLE: &[Trigger] = &[
         kind: Kind::Queue {
             queue: "keep",
             run: |message, app| {
-                Box::pin(async move {
-                    app.queue.send("seen", message.body, Duration::ZERO).await.map_err(|e| Failure::Other(e.to_string()))
-                })
+                Box::pin(
+                    async move { app.queue.send("seen", message.body, Duration::ZERO).await.map_err(|e| Failure::Other(e.to_string())) },
+                )
             },
         },
     },
     Trigger {
         name: "fail",
         kind: Kind::Queue { queue: "fail", run: |_, _| Box::pin(async { Err(Failure::Other("secret words".into())) }) },
+    },
+    Trigger {
+        name: "slow",
+        kind: Kind::Queue {
+            queue: "slow",
+            run: |message, app| {
+                Box::pin(async move {
+                    for word in [&b"begun"[..], &message.body] {
+                        let kept = app.queue.send("seen", Bytes::copy_from_slice(word), Duration::ZERO).await;
+                        kept.map_err(|e| Failure::Other(e.to_string()))?;
+                        if word == b"begun" {
+                            GO_ON.acquire().await.map_err(|e| Failure::Other(e.to_string()))?.forget();
+                        }
+                    }
+                    Ok(())
+                })
+            },
+        },
     },
     Trigger { name: "hang", kind: Kind::Queue { queue: "hang", run: |_, _| Box::pin(pending()) } },
     Trigger { name: "panic", kind: Kind::Timer { schedule: "0 0 * * * *", run: |_, _| Box::pin(async { panic!("secret words") }) } },
@@ -65,7 +98,10 @@ pub(super) const TABLE: &[Trigger] = &[
 fn show(request: &Request) -> Reply {
     let body = String::from_utf8_lossy(&request.body);
     let id = &request.invocation_id;
-    Reply::json(200, &json!({ "method": format!("{:?}", request.method), "path": request.path, "query": request.query, "body": body, "id": id }))
+    Reply::json(
+        200,
+        &json!({ "method": format!("{:?}", request.method), "path": request.path, "query": request.query, "body": body, "id": id }),
+    )
 }
 
 pub(super) fn envelope(bytes: &[u8]) -> String {
@@ -85,7 +121,8 @@ async fn an_http_function_gets_path_query_body_and_invocation_id_as_they_came() 
     let (handler, _) = ready(TABLE, ROOMY);
     let reply = handler.answer(call("POST", "/API/Show/a//B%20c?x=%2B&x=2", &[], chunked(b"exactly these bytes"))).await;
     assert_eq!(reply.status, 200);
-    let expected = json!({ "method": "Post", "path": "show/a//B%20c", "query": "x=%2B&x=2", "body": "exactly these bytes", "id": INVOCATION });
+    let expected =
+        json!({ "method": "Post", "path": "show/a//B%20c", "query": "x=%2B&x=2", "body": "exactly these bytes", "id": INVOCATION });
     assert_eq!(body(&reply), expected);
 }
 
@@ -159,16 +196,15 @@ async fn a_body_may_be_as_long_as_the_limit_and_not_a_byte_longer() {
 
 #[tokio::test]
 async fn a_refused_upload_is_read_to_its_end() {
-    use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
     let (handler, _) = ready(TABLE, ROOMY);
     for (path, status) in [("/api/show/x", 413), ("/api/nowhere", 404), ("/nowhere", 404)] {
         let taken = Arc::new(AtomicUsize::new(0));
         let count = taken.clone();
         let upload = futures_util::stream::iter((0..500).map(move |_| {
             count.fetch_add(1, Relaxed);
-            Ok(bytes::Bytes::from_static(&[b'a'; 100]))
+            Ok(Bytes::from_static(&[b'a'; 100]))
         }));
-        let reply = handler.answer(call("POST", path, &[], assay::host::body::Body::new(upload))).await;
+        let reply = handler.answer(call("POST", path, &[], Body::new(upload))).await;
         assert_eq!((reply.status, taken.load(Relaxed)), (status, 500), "{path}");
     }
 }
@@ -176,8 +212,8 @@ async fn a_refused_upload_is_read_to_its_end() {
 #[tokio::test]
 async fn a_body_that_breaks_off_reaches_no_function() {
     let (handler, _) = ready(TABLE, ROOMY);
-    let pieces = [Ok(bytes::Bytes::from_static(b"half")), Err(assay::host::body::Broken)];
-    let reply = handler.answer(call("POST", "/api/show/x", &[], assay::host::body::Body::new(futures_util::stream::iter(pieces)))).await;
+    let pieces = [Ok(Bytes::from_static(b"half")), Err(Broken)];
+    let reply = handler.answer(call("POST", "/api/show/x", &[], Body::new(futures_util::stream::iter(pieces)))).await;
     assert_eq!(reply.status, 400);
 }
 
@@ -222,7 +258,16 @@ async fn a_failure_is_a_500_in_json_that_tells_nothing() {
 #[tokio::test]
 async fn what_is_no_envelope_is_a_500_in_json() {
     let (handler, seen) = ready(TABLE, ROOMY);
-    for bad in ["", "null", "[]", "{}", "{\"Data\":{}}", "{\"Data\":{\"message\":7}}", "{\"Data\":{\"message\":\"%\"}}", "{\"Data\":{\"a\":\"\",\"b\":\"\"}}"] {
+    for bad in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{\"Data\":{}}",
+        "{\"Data\":{\"message\":7}}",
+        "{\"Data\":{\"message\":\"%\"}}",
+        "{\"Data\":{\"a\":\"\",\"b\":\"\"}}",
+    ] {
         let reply = handler.answer(call("POST", "/keep", &[], bad)).await;
         assert_eq!((reply.status, reply.header("content-type")), (500, Some("application/json")), "{bad}");
     }

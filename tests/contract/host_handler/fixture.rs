@@ -10,11 +10,7 @@ use std::{
 use assay::{
     app::App,
     config::{self, RawConfig},
-    host::{
-        Call, Handler, Limits,
-        body::Body,
-        start::Life,
-    },
+    host::{Call, Handler, Limits, body::Body, start::Life},
     platform::ports::{
         BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document, Documents, Http,
         HttpRequest, HttpResponse, Ids, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Vault, Wrapped,
@@ -28,19 +24,19 @@ use tokio::sync::watch;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-pub const INVOCATION: &str = "7d0c1c1e-5a3b-4f5e-9c4a-0f6a1f2b3c4d";
+pub(crate) const INVOCATION: &str = "7d0c1c1e-5a3b-4f5e-9c4a-0f6a1f2b3c4d";
 
 /// What test functions left, in order.
 #[derive(Clone, Default)]
-pub struct Seen(Arc<Mutex<Vec<Bytes>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<Bytes>>>);
 
 impl Seen {
-    pub fn all(&self) -> Vec<Bytes> {
+    pub(crate) fn all(&self) -> Vec<Bytes> {
         self.0.lock().unwrap().clone()
     }
 }
 
-pub fn app() -> (App, Seen) {
+pub(crate) fn app() -> (App, Seen) {
     let seen = Seen::default();
     let nothing = Arc::new(Nothing);
     let app = App {
@@ -57,17 +53,17 @@ pub fn app() -> (App, Seen) {
     (app, seen)
 }
 
-pub const ROOMY: Limits = Limits { deadline: Duration::from_secs(60), max_concurrent: 8 };
+pub(crate) const ROOMY: Limits = Limits { deadline: Duration::from_mins(1), max_concurrent: 8 };
 
 /// A handler of this table that is ready.
-pub fn ready(table: &'static [Trigger], limits: Limits) -> (Handler, Seen) {
+pub(crate) fn ready(table: &'static [Trigger], limits: Limits) -> (Handler, Seen) {
     let (app, seen) = app();
     // The sender may go: the handler reads the last value.
     let (_, life) = watch::channel(Life::Ready(Arc::new(app)));
     (Handler::new(table, "api", limits, life), seen)
 }
 
-pub fn call(method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Call {
+pub(crate) fn call(method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Call {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut headers: Vec<(String, String)> = headers.iter().map(|(n, v)| (n.to_lowercase(), (*v).to_owned())).collect();
     if !headers.iter().any(|(n, _)| n == "x-azure-functions-invocationid") {
@@ -77,7 +73,7 @@ pub fn call(method: &str, target: &str, headers: &[(&str, &str)], body: impl Int
 }
 
 /// In pieces of seven bytes, as a chunked body may come.
-pub fn chunked(bytes: &[u8]) -> Body {
+pub(crate) fn chunked(bytes: &[u8]) -> Body {
     let pieces: Vec<_> = bytes.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     Body::new(futures_util::stream::iter(pieces))
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    core::{TABLE, envelope},
+    core::{GO_ON, TABLE, envelope},
     fixture::{ROOMY, Seen, ready},
 };
 
@@ -64,8 +64,10 @@ fn chunk(bytes: &str) -> String {
 async fn a_chunked_envelope_is_taken_as_azure_sends_it() {
     let (address, seen) = serving().await;
     let mut connection = Connection::to(address).await;
-    let (first, second) = envelope(b"message").split_at(9).map_both(chunk);
-    connection.send(format!("POST /keep HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{first}{second}0\r\n\r\n")).await;
+    let message = envelope(b"message");
+    let (first, second) = message.split_at(9);
+    let body = format!("{}{}0\r\n\r\n", chunk(first), chunk(second));
+    connection.send(format!("POST /keep HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{body}")).await;
     let (head, body) = connection.response().await;
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(head.contains("content-type: application/json"), "{head}");
@@ -100,7 +102,9 @@ async fn a_refused_upload_hears_413_and_its_connection_lives_on() {
     let (address, _) = serving().await;
     let mut connection = Connection::to(address).await;
     let upload = "a".repeat(3_000_000);
-    for head in ["Content-Length: 3000000\r\n\r\n".to_owned() + &upload, format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk(&upload))] {
+    for head in
+        ["Content-Length: 3000000\r\n\r\n".to_owned() + &upload, format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk(&upload))]
+    {
         connection.send(format!("POST /api/show/x HTTP/1.1\r\nHost: h\r\n{head}")).await;
         let (head, body) = connection.response().await;
         assert!(head.starts_with("http/1.1 413") && body.contains("urn:assay:problem:too-large"), "{head}{body}");
@@ -113,7 +117,7 @@ async fn a_refused_upload_hears_413_and_its_connection_lives_on() {
 async fn as_many_headers_as_the_host_lets_through_reach_the_function() {
     let (address, _) = serving().await;
     let mut connection = Connection::to(address).await;
-    let headers: String = (1..100).map(|n| format!("x-{n}: {}\r\n", "v".repeat(310))).collect();
+    let headers = (1..100).map(|n| format!("x-{n}: {}\r\n", "v".repeat(310))).collect::<Vec<_>>().concat();
     connection.send(format!("GET /api/show/x HTTP/1.1\r\nHost: h\r\n{headers}\r\n")).await;
     assert!(connection.response().await.0.starts_with("http/1.1 200"));
     let target = "q".repeat(8100);
@@ -148,18 +152,25 @@ async fn work_goes_on_when_the_client_hangs_up() {
     let (address, seen) = serving().await;
     let message = envelope(b"message");
     let mut gone = Connection::to(address).await;
-    gone.send(format!("POST /keep HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{message}", message.len())).await;
+    gone.send(format!("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{message}", message.len())).await;
+    calls_until(address, || seen.all().len() == 1).await;
     drop(gone);
-    // Other calls are answered while it finishes; there is no signal to wait for but the effect itself.
-    for _ in 0..1000 {
-        if !seen.all().is_empty() {
-            break;
+    GO_ON.add_permits(1);
+    calls_until(address, || seen.all().len() == 2).await;
+    assert_eq!(seen.all(), [&b"begun"[..], b"message"]);
+}
+
+/// Makes other calls until something has happened: there is no signal to wait for but the effect itself.
+async fn calls_until(address: SocketAddr, happened: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if happened() {
+            return;
         }
         let mut other = Connection::to(address).await;
         other.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
         other.response().await;
     }
-    assert_eq!(seen.all(), [&b"message"[..]]);
+    panic!("it did not happen");
 }
 
 #[tokio::test]
@@ -169,14 +180,4 @@ async fn a_taken_port_is_said_in_words() {
     let error = serve(port, Limits::default(), || std::future::ready(Err(Vec::new().into()))).await;
     assert!(matches!(error, ServeError::Port { port: p, .. } if p == port));
     assert!(error.to_string().contains("another process"));
-}
-
-trait Both {
-    fn map_both(self, f: fn(&str) -> String) -> (String, String);
-}
-
-impl Both for (&str, &str) {
-    fn map_both(self, f: fn(&str) -> String) -> (String, String) {
-        (f(self.0), f(self.1))
-    }
 }

@@ -90,3 +90,13 @@ async fn a_mistake_in_the_settings_is_not_tried_twice() {
     assert_eq!(tries.load(Relaxed), 1);
     assert!(matches!(&*life.borrow(), Life::Unwell(_)));
 }
+
+#[tokio::test]
+async fn health_answers_under_any_load() {
+    let (_, life) = watch::channel(Life::Ready(Arc::new(app().0)));
+    let handler = handler(life, Limits { max_concurrent: 0, ..ROOMY });
+    assert_eq!(handler.answer(call("GET", "/api/portal/inbox", &[], "")).await.status, 429);
+    let health = handler.answer(call("GET", "/api/health", &[], "")).await;
+    let body: Value = serde_json::from_slice(&health.body).unwrap();
+    assert_eq!((health.status, body), (200, json!({ "status": "ok", "release": env!("CARGO_PKG_VERSION"), "problems": [] })));
+}
