@@ -2,6 +2,9 @@
 
 mod answers;
 mod appfolders;
+mod children;
 mod envelopes;
+mod handler;
+mod pumps;
 mod queues;
 mod support;
