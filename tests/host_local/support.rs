@@ -81,3 +81,31 @@ impl Store {
         panic!("the queue store stays locked");
     }
 }
+
+/// The golden cases of the host whose file name starts with `prefix`, in order; empty (and said) when they are not there.
+pub(crate) fn golden(prefix: &str) -> Vec<(String, serde_json::Value)> {
+    #[expect(clippy::disallowed_methods, reason = "the folder of cases is the test's own setting")]
+    let (folder, demanded) = (std::env::var("ASSAY_HOST_CASES"), std::env::var("CI_DEMANDS_SHARED").is_ok());
+    let folder = folder.unwrap_or_else(|_| format!("{}/../shared/functions-host", env!("CARGO_MANIFEST_DIR")));
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        assert!(!demanded, "{folder} is not there");
+        println!("skipped: ../shared not there");
+        return Vec::new();
+    };
+    let mut cases: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|path| {
+            let name = path.file_stem()?.to_str()?.to_owned();
+            let is_case = name.starts_with(prefix) && path.extension().is_some_and(|e| e == "json");
+            is_case.then(|| (name, serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap()))
+        })
+        .collect();
+    cases.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(!cases.is_empty(), "no {prefix}* in {folder}");
+    cases
+}
+
+/// A function as its folder would hold it, with a route for http so that one rule is tried at a time.
+pub(crate) fn function(name: &str, json: &serde_json::Value) -> assay::host::local::appfolder::Function {
+    assay::host::local::appfolder::Function::parse(name, &json.to_string(), &std::collections::BTreeMap::new()).unwrap().unwrap()
+}
