@@ -1,5 +1,4 @@
 //! One binary for all integration tests: it links once. The table of invariants and their tests is in `tests/README.md`.
-//! The one integration-test binary: stories, the ports' contract, and the support they share.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,10 +9,6 @@
 
 mod contract;
 mod host_local;
-    reason = "tests say what they found, and stop where it is wrong"
-)]
-
-mod contract;
 mod support;
 mod tidy;
 
