@@ -22,6 +22,7 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::audit_store::{Memory, Mishap, Rest, app};
+use crate::support::{TestApp, faults::Fault};
 
 type Client<'a> = Store<'a, ClientPlace>;
 
@@ -313,4 +314,25 @@ async fn the_trail_shows_the_newest_first_and_what_is_still_being_added() {
 fn entries_sort_by_place_in_their_ids() {
     assert!(audit::entry::entry_key(99_999) < audit::entry::entry_key(100_000));
     assert_eq!(Head::KIND, "head");
+}
+
+#[tokio::test]
+async fn on_the_real_store_a_process_that_dies_in_a_run_is_followed_after_its_restart() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        for call in [0, 3, 5, 22, 23, 24, 25, 26, 27, 30] {
+            let mut test = TestApp::new();
+            happen(&client(test.app()).await, 3, numbered).await;
+            test.faults.stop_at(call, fault);
+            // The last message of a run may fail without harm, so nothing is said of its outcome.
+            let _ = run(&client(test.app()).await).await;
+            assert!(test.faults.struck());
+            test.faults.mend();
+            test.restart();
+            test.clock.advance(time::Duration::seconds(31));
+            let store = client(test.app()).await;
+            run(&store).await.unwrap();
+            let entries = exported(&store, true).await.0.header.entries;
+            assert_eq!((waiting(&store).await, entries), (0, 3), "{fault:?} at call {call}");
+        }
+    }
 }
