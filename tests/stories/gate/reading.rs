@@ -7,7 +7,10 @@ use assay::{
         inbox::{Standing, count, inbox},
         view::{self, Reader, Returned},
     },
-    tenancy::{ClientPlace, ProposalId, directory::Person},
+    tenancy::{
+        ClientPlace, DeploymentPlace, DeploymentScope, ProposalId, Scope, TenantId,
+        directory::{Grant, Person, Role, Tenant},
+    },
     web::pages::{Frame, ProposalPage, ProposalState, Run, Section},
 };
 use time::Duration;
@@ -44,6 +47,31 @@ async fn the_inbox_shows_the_oldest_first_page_by_page_and_counts_what_is_yours(
 
     house.test.clock.advance(Duration::days(7) - Duration::hours(2));
     assert_eq!(count(app, &house.priya, &grants, "c").await.unwrap(), 1, "what is past its deadline does not wait for you");
+}
+
+#[tokio::test]
+async fn a_client_whose_key_is_revoked_is_named_and_the_others_are_shown() {
+    let mut house = House::new().await;
+    let id = house.asked(draft()).await;
+    let other = Tenant { id: TenantId(Uuid::from_u128(200)), name: "Blue Fjord".into(), created_at: house.test.app().now() };
+    let theirs = Grant { tenant: other.id, person: house.priya.id, roles: vec![Role::Approver] };
+    let store = Scope::of_person(&theirs, "c").store(house.test.app()).await.unwrap();
+    let mut batch = store.batch(ClientPlace::Assessment);
+    gate::stage(&mut batch, draft()).unwrap();
+    batch.commit().await.unwrap();
+    let directory = DeploymentScope::of_function("test", "c").store(house.test.app()).await.unwrap();
+    let mut batch = directory.batch(DeploymentPlace::Directory);
+    batch.create(&other);
+    batch.commit().await.unwrap();
+    drop((store, directory));
+    revoke(&house, other.id);
+    house.test.restart();
+
+    let grants = [house.grant(&house.priya), theirs];
+    let found = inbox(house.test.app(), &house.priya, &grants, "c", None, 10).await.unwrap();
+    assert_eq!(found.waiting.iter().map(|waiting| waiting.mark.proposal).collect::<Vec<_>>(), [id]);
+    assert_eq!(found.unavailable, ["Blue Fjord"]);
+    assert!(view::inbox_page(frame(&house), found, None).notice.unwrap().starts_with("Blue Fjord cannot be shown"));
 }
 
 #[tokio::test]
@@ -119,6 +147,16 @@ async fn every_use_case_can_run_on_a_server() {
     sendable(inbox(app, &house.priya, &grants, "c", None, 10));
     sendable(count(app, &house.priya, &grants, "c"));
     sendable(view::proposal_page(app, reader, house.tenant, id, frame(&house), Returned::default(), |_| String::new()));
+}
+
+/// As the vault's keeper would: in the key's file.
+fn revoke(house: &House, tenant: TenantId) {
+    let vault = house.test.folder().join("vault");
+    let file = std::fs::read_dir(vault).unwrap().map(|entry| entry.unwrap().path());
+    let path = file.into_iter().find(|path| path.to_string_lossy().contains(&tenant.to_string())).unwrap();
+    let mut key: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    key["revoked"] = true.into();
+    std::fs::write(path, key.to_string()).unwrap();
 }
 
 fn frame(house: &House) -> Frame {
