@@ -1,13 +1,12 @@
-//! Queue `intake`: one stored webhook body, or one page of a pull, becomes evidence.
-//!
-//! Idempotent by the delivery's id in the message.
+//! Queue `intake`: turn a stored delivery, or a page of a pull, into evidence of the right client.
 
+use super::{Failure, QueueMessage, message};
 use crate::{
     app::App,
-    triggers::{Failure, QueueMessage},
+    connectors::{self, ConnectorError},
 };
 
-#[expect(clippy::unused_async, reason = "not wired yet")]
-pub async fn run(_message: QueueMessage, _app: &App) -> Result<(), Failure> {
-    Err(Failure::Other("not wired yet".into()))
+pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
+    let Some(verified) = message::open(app, "intake", &message).await? else { return Ok(()) };
+    message::settle(app, "intake", &message, connectors::intake::run(app, &verified).await, ConnectorError::is_transient).await
 }

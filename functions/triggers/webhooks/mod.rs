@@ -4,10 +4,17 @@
 
 use crate::{
     app::App,
+    connectors,
     web::{Problem, Reply, Request},
 };
 
-#[expect(clippy::unused_async, reason = "not wired yet")]
-pub async fn run(request: Request, _app: &App) -> Reply {
-    Problem::new(501, "not-wired", "Not wired yet", "This function does nothing yet; nothing was kept.").reply(&request.invocation_id)
+pub async fn run(request: Request, app: &App) -> Reply {
+    let path = request.path.clone();
+    let mut parts = path.splitn(4, '/').skip(1);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(connector), Some(connection), rest) => {
+            connectors::accept::accept(app, request, connector, connection, rest.unwrap_or_default()).await
+        }
+        _ => Problem::not_found().reply(&request.invocation_id),
+    }
 }
