@@ -4,14 +4,15 @@
 //! serving: the host would not start it again.
 
 use std::{
-    future::ready,
     io::{Write, stderr},
     path::PathBuf,
     process::ExitCode,
 };
 
 use assay::{
-    config::{self, RawConfig},
+    app::App,
+    assemble,
+    config::{self, Config, ConfigError, RawConfig},
     host::{self, Limits, StartError},
 };
 use clap::{Parser, Subcommand};
@@ -72,17 +73,22 @@ fn serve() -> Result<Box<dyn std::error::Error>, Box<dyn std::error::Error>> {
         port.ok_or("FUNCTIONS_CUSTOMHANDLER_PORT is not a port; the Functions host sets it. On your own machine run `assay local`")?;
     let checked = config::check(&settings);
     let limits = checked.as_ref().map(Limits::from).unwrap_or_default();
-    let build = move || {
-        ready(match &checked {
-            Err(reasons) => Err(StartError::from(reasons.clone())),
-            Ok(_config) => Err(StartError::from(vec![config::ConfigError {
-                setting: "ASSAY_STORE",
-                problem: "this build does not open a store yet".into(),
-            }])),
-        })
-    };
+    let build = move || open(checked.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(host::serve(port, limits, build)).into())
+}
+
+/// Opens the stores, off the threads that answer the host.
+async fn open(checked: Result<Config, Vec<ConfigError>>) -> Result<App, StartError> {
+    let config = checked?;
+    let opened = tokio::task::spawn_blocking(|| {
+        assemble::app(config).map_err(|error| {
+            tracing::error!(error = in_one_line(&error), "the App cannot be built");
+            StartError { reasons: vec![error.reason()], may_pass: error.may_pass() }
+        })
+    });
+    // A panic in there is a panic here, and `host::start` makes a reason of it.
+    opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 /// Our settings, and the port that the host chose.

@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod handler;
 mod headers;
 pub mod local;
+pub mod local; // the stand-in host: `assay local` and the tests
 pub mod package;
 pub mod serve;
 pub mod start;

@@ -43,23 +43,40 @@ fn serving_never_ends_with_zero() {
 
 #[test]
 fn with_bad_settings_it_stays_up_and_names_them_on_health() {
+    let (_running, health) = health_of(&[("ASSAY_STORE", "a secret"), ("ASSAY_MAX_CONCURRENT", "many")]);
+    assert!(health.starts_with("HTTP/1.1 503") && health.contains("ASSAY_STORE") && health.contains("ASSAY_MAX_CONCURRENT"), "{health}");
+    assert!(!health.contains("a secret"));
+}
+
+#[test]
+fn it_opens_its_store_after_it_listens_and_a_second_one_says_that_the_folder_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data-of-somebody");
+    let settings = [("ASSAY_DATA", data.to_str().unwrap())];
+    let (_first, health) = health_of(&settings);
+    assert!(health.starts_with("HTTP/1.1 200") && health.contains("\"ok\""), "{health}");
+    let (_second, health) = health_of(&settings);
+    assert!(health.starts_with("HTTP/1.1 503") && health.contains("ASSAY_DATA") && health.contains("in use"), "{health}");
+    assert!(!health.contains("data-of-somebody"));
+}
+
+/// What health says once the start is over.
+fn health_of(settings: &[(&str, &str)]) -> (Running, String) {
     // Freed again at once: the host picks a port in this way too.
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let mut command = assay(&[]);
-    command.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string()).env("ASSAY_STORE", "a secret").env("ASSAY_MAX_CONCURRENT", "many");
-    let _running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let health = loop {
-        // Refused until it listens; the settings are known a moment later.
+    command.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string()).envs(settings.iter().copied());
+    let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    loop {
+        // Refused until it listens.
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { continue };
         stream.write_all(b"GET /api/health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         if !response.contains("starting") {
-            break response;
+            return (running, response);
         }
-    };
-    assert!(health.starts_with("HTTP/1.1 503") && health.contains("ASSAY_STORE") && health.contains("ASSAY_MAX_CONCURRENT"), "{health}");
-    assert!(!health.contains("a secret"));
+    }
 }
 
 #[test]

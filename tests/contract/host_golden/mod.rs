@@ -10,6 +10,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use serde_json::Value;
 
+use crate::support::shared::dir;
+
 macro_rules! golden {
     ($($test:ident)*) => {
         $(#[test]
@@ -96,12 +98,5 @@ fn check(path: &PathBuf) {
 }
 
 fn folder() -> Option<PathBuf> {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/functions-host");
-    let folder = std::env::var_os("ASSAY_HOST_CASES").map_or_else(default, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI_DEMANDS_SHARED").is_none(), "{} is not there", folder.display());
-    println!("skipped: ../shared not there");
-    None
+    dir("ASSAY_HOST_CASES", "functions-host")
 }
