@@ -13,18 +13,12 @@ mod host_local;
 mod support;
 mod tidy;
 
-#[path = "stories/gallery.rs"]
-mod gallery;
-#[path = "stories/gate/mod.rs"]
-mod gate;
 #[path = "contract/host_golden/mod.rs"]
 mod host_golden;
 #[path = "contract/host_handler/mod.rs"]
 mod host_handler;
 #[path = "contract/host_table.rs"]
 mod host_table;
-#[path = "stories/pages.rs"]
-mod pages;
 #[path = "contract/program.rs"]
 mod program;
 
