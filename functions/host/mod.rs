@@ -11,7 +11,6 @@ pub mod envelope;
 pub mod handler;
 mod headers;
 pub mod local;
-pub mod local; // the stand-in host: `assay local` and the tests
 pub mod package;
 pub mod serve;
 pub mod start;
