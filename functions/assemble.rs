@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     app::App,
-    config::{Config, StoreKind},
+    config::{Config, ConfigError, StoreKind},
     platform::local::{HttpClient, LocalStore, OpenError, ProcessIds, QueueClient, SystemClock},
 };
 
@@ -15,6 +15,29 @@ use crate::{
 pub enum AssembleError {
     #[error(transparent)]
     Store(#[from] OpenError),
+}
+
+impl AssembleError {
+    /// For health, which anybody may read: the setting to mend and what is wrong with it, without its value.
+    pub fn reason(&self) -> ConfigError {
+        let Self::Store(error) = self;
+        let problem = match error {
+            OpenError::InUse(_) => "the data folder is in use by another Assay process",
+            OpenError::NewerRelease { .. } => "the store was written by a newer release; install that one or a newer one",
+            OpenError::Denied { .. } => "the data folder cannot be written by this account",
+            OpenError::Full { .. } => "there is no space left for the data folder",
+            OpenError::Damaged { .. } => "the store is damaged; put a backup of the whole folder in its place",
+            OpenError::Io { .. } => "the data folder cannot be opened; the log has the reason",
+        };
+        ConfigError { setting: "ASSAY_DATA", problem: problem.into() }
+    }
+
+    /// Whether a later try may succeed without a new process: after a slow stop of the host, the handler before us
+    /// may still hold the store for a while.
+    pub fn may_pass(&self) -> bool {
+        let Self::Store(error) = self;
+        matches!(error, OpenError::InUse(_) | OpenError::Full { .. } | OpenError::Io { .. })
+    }
 }
 
 /// The App that the configuration describes.

@@ -41,6 +41,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("240"),
     },
     Setting { name: "ASSAY_MAX_CONCURRENT", meaning: "invocations at work at once; more are answered 429", default: Some("256") },
+    Setting { name: "ASSAY_LOG", meaning: "which log lines are written, such as info or info,assay=debug", default: Some("info") },
 ];
 
 #[derive(Clone, Copy, Debug)]

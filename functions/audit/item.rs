@@ -13,7 +13,7 @@ use crate::tenancy::{Actor, Batch, Place, Record, seal::sha256};
 pub struct Event {
     pub kind: &'static str,
     /// Ids and catalogue names only (`proposal 0192..`, `objective 3.4.1[d]`): it stands readable in the log for ever,
-    /// also when the owner's key is gone. A person's or company's name, an address or a vendor's text goes into `detail`.
+    /// also when the owner's key is gone. `person` and an id becomes a pseudonym there; a person's or company's name, an address or a vendor's text goes into `detail`.
     pub object: String,
     /// For people with access: may name persons and content, so it is only ever committed to by a salted hash.
     pub detail: Value,

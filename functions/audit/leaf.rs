@@ -11,7 +11,7 @@ use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 use super::{Item, chain::Hash};
-use crate::tenancy::{Actor, seal::DataKey};
+use crate::tenancy::{Actor, PersonId, seal::DataKey};
 
 /// The form this release writes.
 pub const VERSION: u32 = 1;
@@ -32,21 +32,23 @@ pub struct Leaf {
     pub at: OffsetDateTime,
     /// A stable word such as `proposal.approved`.
     pub kind: String,
-    /// What it happened to, by ids only: `proposal 0192..`.
+    /// What it happened to, by ids only: `proposal 0192..`; a person by the pseudonym, as in `person 7c4e..`.
     pub object: String,
     /// `person:` and a pseudonym, `function:` and a name, or `connection:` and an id.
     pub actor: String,
-    /// What ties entries of one cause together; absent when nothing does.
+    /// The invocation or message that ties entries of one cause together; absent when nothing does. An id, never a name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub correlation: String,
     /// SHA-256 over the 32 salt bytes and the exact content bytes.
     pub commitment: Hash,
 }
 
-/// What a leaf commits to, as exact bytes: who really acted, and the detail.
+/// What a leaf commits to, as exact bytes: who really acted, on whom where the leaf has a pseudonym, and the detail.
 #[derive(Serialize)]
 struct Content<'a> {
     actor: &'a Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'a str>,
     detail: &'a Value,
 }
 
@@ -59,13 +61,15 @@ pub struct Written {
 
 /// Writes the leaf of an item: the one place where leaf and content get their bytes.
 pub fn write(item: &Item, key: &DataKey) -> Result<Written, serde_json::Error> {
-    let content = serde_json::to_string(&Content { actor: &item.actor, detail: &item.detail })?;
+    let object = without_persons(&item.object, key);
+    let content = Content { actor: &item.actor, object: (object != item.object).then_some(&item.object), detail: &item.detail };
+    let content = serde_json::to_string(&content)?;
     let leaf = Leaf {
         v: VERSION,
         id: item.id,
         at: item.at.to_offset(UtcOffset::UTC),
         kind: item.kind.clone(),
-        object: item.object.clone(),
+        object,
         actor: match &item.actor {
             Actor::Person(id) => format!("person:{}", key.pseudonym(&id.to_string())),
             Actor::Function(name) => format!("function:{name}"),
@@ -75,6 +79,19 @@ pub fn write(item: &Item, key: &DataKey) -> Result<Written, serde_json::Error> {
         commitment: commitment(&item.salt, &content),
     };
     Ok(Written { leaf: serde_json::to_string(&leaf)?, content })
+}
+
+/// `person` and an id becomes `person` and the same pseudonym that the person has as an actor.
+fn without_persons(object: &str, key: &DataKey) -> String {
+    let mut words: Vec<String> = object.split(' ').map(str::to_owned).collect();
+    for n in 1..words.len() {
+        if words[n - 1] == "person"
+            && let Ok(id) = words[n].parse::<PersonId>()
+        {
+            words[n] = key.pseudonym(&id.to_string());
+        }
+    }
+    words.join(" ")
 }
 
 /// The salt is 64 hex digits and stands for its 32 bytes, so no content can be read as part of a salt.
@@ -120,7 +137,6 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::tenancy::PersonId;
 
     fn item() -> Item {
         Item {
@@ -160,6 +176,18 @@ mod tests {
         let person = Uuid::from_u128(9);
         for secret in ["Dana", "Whitfield", "seen", &person.to_string(), &person.simple().to_string(), &item().salt.to_string()] {
             assert!(!leaf.contains(secret), "{secret} is in {leaf}");
+        }
+    }
+
+    #[test]
+    fn a_person_as_the_object_appears_as_a_pseudonym_too() {
+        let person = PersonId(Uuid::from_u128(9));
+        for text in [person.to_string(), person.0.to_string()] {
+            let Written { leaf, content } =
+                write(&Item { object: format!("person {text} of client 4"), ..item() }, &key()).expect("written");
+            let pseudonym = key().pseudonym(&person.to_string());
+            assert_eq!(read(&leaf).expect("own form").object, format!("person {pseudonym} of client 4"));
+            assert!(content.contains(&format!("person {text} of client 4")));
         }
     }
 

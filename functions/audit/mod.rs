@@ -4,8 +4,8 @@
 //! in its owner's hash chain, once; export and verification work offline. The leaf is small, versioned and free of
 //! personal data (design I6): content is committed to by a salted hash, people appear as per-client pseudonyms.
 
-pub mod dead_letter;
 pub mod chain;
+pub mod dead_letter;
 pub mod entry;
 pub mod export;
 pub mod format;

@@ -92,9 +92,29 @@ async fn waiting<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<Vec<Ite
 }
 
 impl Shown {
+    /// What happened in words, without who: `proposal approved: proposal 0192..`.
+    pub fn text(&self) -> String {
+        format!("{}: {}", self.kind.replace(['.', '_'], " "), self.object)
+    }
+
+    /// What a person wrote with it, or why it happened, where the detail says so.
+    pub fn note(&self) -> Option<&str> {
+        ["comment", "reason", "why"].iter().find_map(|name| self.detail[*name].as_str()).filter(|note| !note.is_empty())
+    }
+
+    /// Where it stands.
+    pub fn proof(&self) -> String {
+        match self.place {
+            Some(Placement { seq, .. }) => format!("in the log, entry {seq}"),
+            None => "waits for its place in the log".into(),
+        }
+    }
+
     fn of_entry(entry: Entry) -> Result<Self, StoreError> {
         #[derive(Deserialize)]
         struct Content {
+            /// Where the leaf names a person by the pseudonym.
+            object: Option<String>,
             detail: Value,
         }
         let unreadable = || PortError::new(format!("log entry {}", entry.seq), PortErrorKind::Unreadable);
@@ -104,7 +124,7 @@ impl Shown {
             place: Some(Placement { seq: entry.seq, hash: entry.hash }),
             at: leaf.at,
             kind: leaf.kind,
-            object: leaf.object,
+            object: content.object.unwrap_or(leaf.object),
             actor: entry.actor,
             correlation: leaf.correlation,
             detail: content.detail,

@@ -112,20 +112,32 @@ pub async fn inbox(
     Ok(inbox)
 }
 
-/// How many open proposals this person may decide: the number in the navigation. A client that cannot be read counts as 0.
+/// How many open proposals this person may decide: the number in the navigation.
 pub async fn count(app: &App, person: &Person, grants: &[Grant], correlation: &str) -> Result<usize, StoreError> {
-    let mut waiting = 0;
+    Ok(yours(app, person, grants, correlation).await?.len())
+}
+
+/// The open proposals that this person may decide; none of a client whose key cannot be used.
+pub(super) async fn yours(
+    app: &App,
+    person: &Person,
+    grants: &[Grant],
+    correlation: &str,
+) -> Result<Vec<(TenantId, OpenMark)>, StoreError> {
+    let mut found = Vec::new();
     for (grant, marks) in grants.iter().zip(join_all(grants.iter().map(|grant| open(app, grant, correlation))).await) {
         match marks {
-            Ok(marks) => {
-                let yours = |mark: &&OpenMark| app.now() < mark.decide_by && standing(grant, person, mark) == Standing::Yours;
-                waiting += marks.iter().filter(yours).count();
-            }
+            Ok(marks) => found.extend(
+                marks
+                    .into_iter()
+                    .filter(|mark| app.now() < mark.decide_by && standing(grant, person, mark) == Standing::Yours)
+                    .map(|mark| (grant.tenant, mark)),
+            ),
             Err(StoreError::Key { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(waiting)
+    Ok(found)
 }
 
 /// The open proposals of one client, oldest first.

@@ -11,6 +11,7 @@ pub mod machine;
 pub mod mail;
 pub mod notify;
 pub mod proposal;
+pub mod view;
 
 pub use decide::{DecideError, Decided, decide};
 pub use execute::{ExecuteError, NotPerformed, Performing, execute};

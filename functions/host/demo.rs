@@ -31,11 +31,12 @@ pub async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(DemoError::Listen)?;
     let address = listener.local_addr().map_err(DemoError::Listen)?;
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let routes = warp::path::full().and(query).and(warp::body::bytes()).map(move |path: warp::path::FullPath, query: String, body: Bytes| {
-        let (host, path) = path.as_str().trim_start_matches('/').split_once('/').unwrap_or_default();
-        let answer = demo::answer(host, &format!("/{path}"), &query, &body, clock.now());
-        warp::http::Response::builder().status(answer.status).header("content-type", answer.content_type).body(answer.body)
-    });
+    let routes =
+        warp::path::full().and(query).and(warp::body::bytes()).map(move |path: warp::path::FullPath, query: String, body: Bytes| {
+            let (host, path) = path.as_str().trim_start_matches('/').split_once('/').unwrap_or_default();
+            let answer = demo::answer(host, &format!("/{path}"), &query, &body, clock.now());
+            warp::http::Response::builder().status(answer.status).header("content-type", answer.content_type).body(answer.body)
+        });
     tokio::spawn(warp::serve(routes).incoming(listener).run());
     Ok(address)
 }

@@ -4,11 +4,23 @@
 //! turns new evidence into suggestions and proposals, `mark` is what the gate runs after an approval, `view` is what
 //! pages show. A suggestion is never a finding, and what nobody read is unknown, never compliant (design I8).
 
+pub mod analyze;
 pub mod catalogue;
+pub mod draft;
+mod lease;
 pub mod map;
+pub mod mark;
+pub mod objective;
 pub mod poam;
+pub mod propose;
 pub mod score;
+pub mod standing;
 pub mod suggest;
 pub mod topic;
 
+pub use analyze::{AnalyzeError, analyze, leftovers};
 pub use catalogue::catalogue;
+pub use mark::perform;
+pub use objective::{Finding, Found, Objective};
+pub use propose::{ByHand, ProposeError, propose_by_hand, propose_roll_back};
+pub use standing::Standing;

@@ -108,10 +108,15 @@ impl Score {
 
     pub fn words(self) -> String {
         match self {
-            Self::Of(points) => points.to_string(),
-            Self::IfSspAccepted(points) => format!("{points} if the SSP is accepted"),
+            Self::Of(points) => signed(points),
+            Self::IfSspAccepted(points) => format!("{} if the SSP is accepted", signed(points)),
         }
     }
+}
+
+/// With a true minus sign.
+pub fn signed(points: i32) -> String {
+    if points < 0 { format!("\u{2212}{}", points.unsigned_abs()) } else { points.to_string() }
 }
 
 /// All that follows from the answers of one reading.

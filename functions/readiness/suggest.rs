@@ -18,7 +18,7 @@ use crate::evidence::EvidenceRef;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suggestion {
     pub result: Outcome,
-    /// The strongest grade among what was read.
+    /// The strongest grade among what was read; when contradicted, the grade of what contradicts.
     pub grade: Grade,
     /// One plain sentence each, the deciding one first.
     pub reasons: Vec<String>,
@@ -99,7 +99,7 @@ pub fn suggest<'t>(
     contradictions.sort();
     Some(Suggestion {
         result,
-        grade: sources.iter().map(Source::grade).max()?,
+        grade: if against.is_empty() { sources.iter().map(Source::grade).max()? } else { leading.grade() },
         reasons: std::iter::once(first).chain(others.map(Source::in_words)).collect(),
         citations: citations(leading, &sources),
         limits: sources.iter().map(|s| s.entry.limits.to_owned()).collect(),

@@ -21,7 +21,8 @@ impl Method {
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
-    /// The path after the route prefix, without a leading slash, as it arrived: `portal/inbox`.
+    /// The path after the route prefix, without a leading slash: `portal/inbox`. The route's own words are spelled as in
+    /// its template (the host takes any case); the rest is as it arrived.
     pub path: String,
     /// Without the question mark.
     pub query: String,
@@ -29,7 +30,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Exactly as sent, already within the function's limit.
     pub body: Bytes,
-    /// The host's id of this invocation; the same when the proxy repeats a dropped request.
+    /// The host's id of this invocation; the same when the proxy repeats a dropped request, so it is the idempotency
+    /// key of a POST, PUT or DELETE without a body.
     pub invocation_id: String,
 }
 

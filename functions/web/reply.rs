@@ -50,3 +50,57 @@ fn wants_html(request: &Request) -> bool {
 fn no_store(reply: Reply) -> Reply {
     security::guard(reply).with("cache-control", "no-store")
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::{
+        config::{self, RawConfig},
+        web::Method,
+    };
+
+    fn asking(accept: Option<&str>) -> Request {
+        Request {
+            method: Method::Get,
+            path: "portal/inbox".into(),
+            query: String::new(),
+            headers: accept.map(|value| ("accept".to_owned(), value.to_owned())).into_iter().collect(),
+            body: Bytes::new(),
+            invocation_id: "3f9c1f7e".into(),
+        }
+    }
+
+    fn answer(accept: Option<&str>) -> Reply {
+        let config = config::check(&RawConfig::new()).expect("defaults");
+        problem(&asking(accept), &Problem::not_found(), Frame::anonymous(&config, datetime!(2026-11-25 02:52:09 UTC)))
+    }
+
+    #[test]
+    fn a_browser_gets_a_page_and_a_program_a_problem_document() {
+        let cases = [
+            (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), "text/html; charset=utf-8"),
+            (Some("application/json"), "application/problem+json"),
+            (Some("*/*"), "application/problem+json"),
+            (Some("text/html;q=0, application/json"), "application/problem+json"),
+            (None, "application/problem+json"),
+        ];
+        for (accept, content_type) in cases {
+            let reply = answer(accept);
+            assert_eq!(reply.status, 404);
+            assert_eq!(reply.header("content-type"), Some(content_type), "{accept:?}");
+            assert_eq!(reply.header("cache-control"), Some("no-store"));
+            assert!(String::from_utf8_lossy(&reply.body).contains("3f9c1f7e"), "the reference");
+        }
+    }
+
+    #[test]
+    fn a_redirect_never_leaves_our_pages() {
+        assert_eq!(redirect("/api/portal/inbox").header("location"), Some("/api/portal/inbox"));
+        for other in ["https://evil.example", "//evil.example", "/api/health", "/api/portal/\\evil", "/api/portal/a\r\nset-cookie: x", "/api/portal/\u{e9}"] {
+            assert_eq!(redirect(other).header("location"), Some("/api/portal/clients"), "{other:?}");
+        }
+    }
+}

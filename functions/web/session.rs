@@ -200,3 +200,43 @@ fn token_hash(config: &Config, request: &Request) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     (bytes.len() == TOKEN_BYTES).then(|| sha256(token.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use url::Url;
+
+    use super::*;
+
+    #[test]
+    fn our_own_pages_are_taken_and_nothing_else() {
+        for good in ["/api/portal/inbox", "/api/portal/clients/0192f3/requirements/AC.L2-3.1.1", "/api/portal/audit?after=b64_-&x=%2F"] {
+            assert_eq!(Next::parse(good).as_ref().map(Next::as_str), Some(good));
+        }
+        let bad = [
+            "", "/", "/api/portal", "/api/portal/", "//evil.example/api/portal/inbox", "https://evil.example/api/portal/inbox",
+            "/api/portal//evil.example", "/api/portal/../webhooks/x", "/api/portal/./inbox", "/api/portal/%2e%2e/x", "/api/portal/a\\b",
+            "/api/portal/inbox#x", "/api/portal/inbox?next=https://evil.example", "/api/portal/in box", "/api/portal/\u{e9}",
+            "/api/portal/sign-out", "/api/portal/sign-in?next=x", "/api/portal/a\r\nb", "/API/portal/inbox", " /api/portal/inbox", "/api/portal/a;b",
+        ];
+        for bad in bad {
+            assert_eq!(Next::parse(bad), None, "{bad:?}");
+        }
+        assert_eq!(Next::parse(&format!("/api/portal/{}", "a".repeat(600))), None);
+        assert_eq!(Next::or_clients(Some("//evil.example")).as_str(), "/api/portal/clients");
+    }
+
+    proptest! {
+        /// As a browser resolves it: the same origin, and a path that still lies below our pages.
+        #[test]
+        fn whatever_is_taken_stays_on_our_pages(text in prop_oneof![".{0,60}", "/api/portal/[a-z./\\\\%@:?#&=0-9 ]{0,30}", "[/\\\\]{1,3}[a-z.]{1,10}/api/portal/x"]) {
+            if let Some(next) = Next::parse(&text) {
+                let base = Url::parse("https://assay.example.net/api/portal/sign-in").expect("a base");
+                let there = base.join(next.as_str()).expect("a target");
+                prop_assert_eq!(there.origin(), base.origin());
+                prop_assert!(there.path().starts_with(paths::BASE));
+                prop_assert_eq!(there.fragment(), None);
+            }
+        }
+    }
+}

@@ -1,1 +1,113 @@
-//! The contract of the ports (being built).
+//! The contract of the ports: what every adapter must do, whatever stands behind it.
+//!
+//! The functions in `documents`, `queue`, `blobs` and `vault` take ports and know no adapter. The `*_contract` macros run
+//! them on the [`Ports`] that a function opens, so another adapter is some more lines below. What only the embedded
+//! store does is in `local`.
+#![allow(unreachable_pub, reason = "the suite names them")]
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use assay::platform::ports::{Blobs, Documents, Queue, Vault};
+
+mod blobs;
+mod documents;
+mod local;
+mod loopback;
+mod model;
+mod queue;
+mod vault;
+
+/// Ports under test, and the two things a test does to the world behind them.
+struct Ports {
+    documents: Arc<dyn Documents>,
+    queue: Arc<dyn Queue>,
+    blobs: Arc<dyn Blobs>,
+    vault: Arc<dyn Vault>,
+    /// Lets time pass for delays and leases.
+    pass_time: Box<dyn Fn(Duration) + Send + Sync>,
+    /// Revokes a vault key.
+    revoke: Box<dyn Fn(&str) + Send + Sync>,
+    /// Gives a vault key a new version.
+    rotate: Box<dyn Fn(&str) + Send + Sync>,
+    /// What must outlive the ports, such as a temporary folder.
+    _keep: Box<dyn Any + Send + Sync>,
+}
+
+/// One test per function of the contract; each opens its own ports.
+macro_rules! tests {
+    ($open:path, $module:ident: $($test:ident),+) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                super::$module::$test(&$open().await).await;
+            }
+        )+
+    };
+}
+
+macro_rules! documents_contract {
+    ($adapter:ident, $open:path) => {
+        mod $adapter {
+            tests!($open, documents:
+                contract_documents_are_created_read_replaced_and_deleted,
+                contract_documents_get_a_new_etag_with_every_write_and_never_an_old_one,
+                contract_documents_refuse_a_batch_as_a_whole_and_say_why,
+                contract_documents_refuse_what_is_beyond_the_limits,
+                contract_documents_refuse_ids_that_another_store_could_not_hold,
+                contract_documents_are_listed_by_prefix_in_pages_both_ways,
+                contract_documents_feed_each_change_once_in_its_latest_form,
+                contract_documents_of_other_partitions_and_containers_are_not_seen,
+                contract_documents_let_exactly_one_of_many_writers_win
+            );
+
+            #[test]
+            fn contract_documents_follow_the_model_under_random_batches() {
+                super::model::contract_documents_follow_the_model_under_random_batches($open());
+            }
+        }
+    };
+}
+
+macro_rules! queue_contract {
+    ($adapter:ident, $open:path) => {
+        mod $adapter {
+            tests!($open, queue:
+                contract_queue_delivers_bytes_as_they_were_sent,
+                contract_queue_hides_a_message_for_its_delay_and_its_lease,
+                contract_queue_deletes_by_the_latest_receipt_only,
+                contract_queue_gives_at_most_what_is_asked_for,
+                contract_queue_refuses_a_message_that_is_too_large
+            );
+        }
+    };
+}
+
+macro_rules! blobs_contract {
+    ($adapter:ident, $open:path) => {
+        mod $adapter {
+            tests!($open, blobs:
+                contract_blobs_are_written_once,
+                contract_blobs_are_listed_by_prefix_in_pages,
+                contract_blobs_refuse_names_that_could_leave_their_place
+            );
+        }
+    };
+}
+
+macro_rules! vault_contract {
+    ($adapter:ident, $open:path) => {
+        mod $adapter {
+            tests!($open, vault:
+                contract_vault_unwraps_what_it_wrapped_and_only_that,
+                contract_vault_unwraps_with_the_version_that_wrapped,
+                contract_vault_denies_a_revoked_key_and_no_other
+            );
+        }
+    };
+}
+
+documents_contract!(documents_in_redb, super::local::ports);
+blobs_contract!(blobs_in_redb_and_files, super::local::ports);
+vault_contract!(vault_in_files, super::local::ports);
+queue_contract!(queue_in_memory, super::local::ports);
+queue_contract!(queue_over_loopback, super::loopback::ports);

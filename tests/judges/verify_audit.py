@@ -1,4 +1,10 @@
-"""An independent check of an Assay audit export: Python 3, standard library only. Usage: verify_audit.py FILE"""
+"""An independent check of an Assay audit export: Python 3, standard library only. Usage: verify_audit.py FILE
+
+The file is JSON Lines: a header, one line per entry, an end with the SHA-256 of every byte before it. Each entry's hash
+is SHA-256 of "assay audit entry 1\n", the 32 bytes of the hash before it, and the leaf's exact bytes; the first one
+continues SHA-256 of "assay audit log 1\n" and the owner. Disclosed content belongs to an entry when SHA-256 of the 32
+salt bytes and the content's exact bytes is the leaf's commitment. Written apart from the product, to judge it.
+"""
 import hashlib, json, sys
 
 def sha(*parts): return hashlib.sha256(b"".join(parts)).hexdigest()

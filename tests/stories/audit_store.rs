@@ -43,9 +43,12 @@ pub(crate) enum Mishap {
     Interrupted(Interruption),
 }
 
+/// Bodies by id, each with its etag.
+type Held = BTreeMap<String, (u64, Value)>;
+
 #[derive(Default)]
 pub(crate) struct Memory {
-    partitions: Mutex<BTreeMap<String, BTreeMap<String, (u64, Value)>>>,
+    partitions: Mutex<BTreeMap<String, Held>>,
     etags: AtomicU64,
     calls: AtomicUsize,
     mishap: Mutex<Option<(usize, Mishap)>>,
@@ -86,7 +89,7 @@ impl Memory {
         Ok(false)
     }
 
-    fn with<T>(&self, partition: &Partition, run: impl FnOnce(&mut BTreeMap<String, (u64, Value)>) -> T) -> T {
+    fn with<T>(&self, partition: &Partition, run: impl FnOnce(&mut Held) -> T) -> T {
         run(self.partitions.lock().unwrap().entry(format!("{:?}/{}", partition.container(), partition.key())).or_default())
     }
 }
@@ -154,8 +157,8 @@ impl Documents for Memory {
             return Err(unavailable());
         }
         let limit = if query.limit == 0 { 100 } else { query.limit };
-        let mut found: Vec<Document> = self.with(partition, |p| p.iter().map(|(id, held)| document(id, held)).collect());
-        found.retain(|d| d.id.starts_with(&query.prefix));
+        let mut found: Vec<Document> = self
+            .with(partition, |p| p.iter().filter(|(id, _)| id.starts_with(&query.prefix)).map(|(id, held)| document(id, held)).collect());
         if query.descending {
             found.reverse();
         }

@@ -28,7 +28,7 @@ fn export_of(items: &[Item], demo: bool) -> Vec<Vec<u8>> {
         let written = leaf::write(item, &key).unwrap();
         let previous = hash;
         hash = chain::link(&previous, &written.leaf);
-        let disclosed = (seq % 2 == 1).then(|| format::Disclosed { salt: item.salt, content: written.content });
+        let disclosed = (seq % 2 == 1).then_some(format::Disclosed { salt: item.salt, content: written.content });
         lines.push(line(&format::Line { seq, leaf: written.leaf, previous, hash, disclosed }));
     }
     lines[0] = line(&format::Header {

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use assay::readiness::catalogue::{EvidenceClass, PoamRule, catalogue};
 use serde_json::Value;
 
-use super::scoring::shared_file;
+use crate::support::shared;
 
 fn items(file: &str, list: &str) -> Option<Vec<Value>> {
-    let path = shared_file("cmmc", file)?;
+    let path = shared::dir("ASSAY_CMMC", "cmmc")?.join(file);
     let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     Some(json[list].as_array().unwrap().clone())
 }

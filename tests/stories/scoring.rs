@@ -1,6 +1,6 @@
 //! Scores, Conditional status and POA&M eligibility: worked cases from a file, and what must hold for any answers.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use assay::readiness::{
     catalogue::catalogue,
@@ -11,27 +11,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 use time::{Date, macros::format_description};
 
-/// `../shared/{folder}/{file}`; says so and gives nothing where it is not there, unless the build demands it.
-pub(super) fn shared_file(folder: &str, file: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder).join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(setting("CI_DEMANDS_SHARED").is_none(), "{} is not there", path.display());
-    println!("skipped: ../shared not there");
-    None
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
-fn setting(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
+use crate::support::shared;
 
 #[test]
 fn scoring_cases() {
-    let Some(path) = setting("ASSAY_SCORING_CASES").map(PathBuf::from).or_else(|| shared_file("cmmc", "scoring-cases.json")) else {
-        return;
-    };
+    let Some(path) = shared::dir("ASSAY_SCORING_CASES", "cmmc/scoring-cases.json") else { return };
     let file: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     let cases = file["cases"].as_array().unwrap();
     assert!(!cases.is_empty(), "{} has no case", path.display());

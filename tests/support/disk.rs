@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -18,6 +18,8 @@ use redb::{StorageBackend, backends::FileBackend};
 pub struct Disk {
     syncs: AtomicUsize,
     refusal: Mutex<Option<io::ErrorKind>>,
+    /// Taken by a test that wants the disk to be slow.
+    held: (Mutex<bool>, Condvar),
 }
 
 impl Disk {
@@ -29,6 +31,16 @@ impl Disk {
     /// From now on every write fails like this; `None` mends it.
     pub fn refuse_writes(&self, kind: Option<io::ErrorKind>) {
         *self.refusal.lock().unwrap() = kind;
+    }
+
+    /// From now on nothing becomes durable, and whoever asks for it waits.
+    pub fn hold_syncs(&self) {
+        *self.held.0.lock().unwrap() = true;
+    }
+
+    pub fn release_syncs(&self) {
+        *self.held.0.lock().unwrap() = false;
+        self.held.1.notify_all();
     }
 
     /// Opens stores on this disk, and fails at once when the folder is in use.
@@ -73,6 +85,7 @@ impl StorageBackend for OnDisk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.check()?;
+        drop(self.disk.held.1.wait_while(self.disk.held.0.lock().unwrap(), |held| *held).unwrap());
         self.disk.syncs.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }

@@ -15,9 +15,9 @@ pub struct Readings {
 }
 
 /// Lowest and highest score, and what a conditional status needs (32 CFR 170.21(a)(2)(i): 80 % of 110).
-pub const LOWEST: i32 = -203;
-pub const HIGHEST: i32 = 110;
-pub const CONDITIONAL: i32 = 88;
+pub(super) const LOWEST: i32 = -203;
+pub(super) const HIGHEST: i32 = 110;
+pub(super) const CONDITIONAL: i32 = 88;
 
 /// The bar's drawing area: x of the lowest and of the highest score.
 const LEFT: i32 = 24;

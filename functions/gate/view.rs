@@ -1,0 +1,290 @@
+//! Fills the decision page and the inbox: every word an approver reads, and what they may do about it.
+//!
+//! Reads only. What a kind of action is called, where its subject has a page and how it is rolled back is the area's
+//! knowledge: `triggers/portal` sets `kind`, `subject` and `roll_back` on the page that comes from here.
+
+use time::OffsetDateTime;
+
+use super::{
+    inbox::{self, Inbox, Standing, asked_by, name_of},
+    machine::Refusal,
+    notify::{self, Mailed, Notified, Occasion},
+    proposal::{Decision, Proposal, State},
+};
+use crate::{
+    app::App,
+    evidence::{Evidence, EvidenceRef, Origin},
+    tenancy::{
+        Actor, ClientPlace, DeploymentScope, ProposalId, Scope, Store, StoreError, TenantId,
+        directory::{self, Grant, Person, Role},
+    },
+    web::pages::{
+        DecidedItem, DecisionForm, EvidenceCard, Frame, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Side, Tag,
+        TimelineEntry, Tone, paths,
+    },
+};
+
+/// What a form came back with.
+#[derive(Clone, Debug, Default)]
+pub struct Returned {
+    pub comment: String,
+    pub error: Option<String>,
+    /// The reader answered, and somebody else had decided.
+    pub too_late: bool,
+}
+
+/// Whose eyes: a signed-in person with their grants, read for this request.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    pub person: &'a Person,
+    pub grants: &'a [Grant],
+    pub correlation: &'a str,
+}
+
+/// The decision page; `None` when there is no such proposal or the reader has no grant for its client, which look the
+/// same. `token` makes the anti-forgery token of the form, which is bound to the proposal's hash.
+pub async fn proposal_page(
+    app: &App,
+    reader: Reader<'_>,
+    tenant: TenantId,
+    id: ProposalId,
+    frame: Frame,
+    returned: Returned,
+    token: impl FnOnce(&Proposal) -> String + Send,
+) -> Result<Option<ProposalPage>, StoreError> {
+    let Some(grant) = reader.grants.iter().find(|grant| grant.tenant == tenant && grant.person == reader.person.id) else {
+        return Ok(None);
+    };
+    let store = Scope::of_person(grant, reader.correlation).store(app).await?;
+    let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await? else { return Ok(None) };
+    let proposal = held.value;
+    let directory = DeploymentScope::of_function("portal", reader.correlation).store(app).await?;
+    let people = directory::people(&directory).await?;
+    let grants = directory::grants_of(&directory, tenant).await?;
+    let client = name_of(&directory::tenants(&directory).await?, tenant);
+    let notified = notify::mailed(&store, id).await?;
+    let mut evidence = Vec::new();
+    for reference in &proposal.draft.evidence {
+        evidence.push(card(&store, reference, &people).await?);
+    }
+    evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
+    let others = notify::approvers(&people, &grants, &proposal.requester).filter(|person| person.id != reader.person.id);
+    let draft = &proposal.draft;
+    Ok(Some(ProposalPage {
+        client,
+        kind: sentence_case(&draft.kind),
+        question: draft.question.clone(),
+        explanation: draft.explanation.clone(),
+        subject: None,
+        asked_by: asked_by(&people, &proposal.requester),
+        asked_at: proposal.staged_at,
+        before: Side { tag: None, text: draft.before.clone() },
+        after: Side { tag: None, text: draft.after.clone() },
+        reasons: draft.reasons.clone(),
+        evidence,
+        limits: draft.limits.clone(),
+        on_approve: draft.on_approve.clone(),
+        on_reject: draft.on_reject.clone(),
+        decide_by: proposal.decide_by,
+        others: others.map(|person| person.name.clone()).collect(),
+        hash: proposal.hash.clone(),
+        version: proposal.version,
+        action: draft.action.clone(),
+        history: history(&proposal, &people, &notified),
+        next: next_waiting(app, reader, id).await?,
+        inbox_href: paths::inbox(),
+        state: state(&proposal, grant, app.now(), returned, token),
+        frame,
+    }))
+}
+
+/// The inbox page of what [`inbox::inbox`] found.
+pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPage {
+    let unavailable = inbox.unavailable.iter().map(|client| {
+        format!(
+            "{client} cannot be shown: the key that protects its records cannot be used. Nothing is lost; other clients are not affected."
+        )
+    });
+    let notice = notice.into_iter().chain(unavailable).reduce(|all, one| format!("{all} {one}"));
+    let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);
+    let items = |list: Vec<inbox::Waiting>| list.into_iter().map(item).collect();
+    InboxPage { frame, yours: items(yours), others: items(others), decided: inbox.settled.iter().map(decided_item).collect(), notice }
+}
+
+fn item(waiting: inbox::Waiting) -> InboxItem {
+    InboxItem {
+        href: paths::proposal(waiting.tenant, waiting.mark.proposal),
+        question: waiting.mark.question,
+        client: waiting.client,
+        asked_by: waiting.asked_by,
+        staged_at: waiting.mark.staged_at,
+        decide_by: waiting.mark.decide_by,
+        note: match waiting.standing {
+            Standing::Yours => None,
+            Standing::Asked => Some(Refusal::NotYours.sentence()),
+            Standing::Sees => Some(Refusal::NotApprover.sentence()),
+        },
+    }
+}
+
+fn decided_item(settled: &inbox::Settled) -> DecidedItem {
+    let outcome = match &settled.proposal.state {
+        State::Open => Tag::new(Tone::Wait, "Waiting"),
+        State::Approved { .. } => Tag::new(Tone::Wait, "Approved"),
+        State::Rejected { .. } => Tag::new(Tone::Not, "Rejected"),
+        State::Expired { .. } => Tag::new(Tone::Unknown, "Expired"),
+        State::Superseded { .. } => Tag::new(Tone::Unknown, "Superseded"),
+        State::Executed { .. } => Tag::new(Tone::Met, "Carried out"),
+        State::Refused { .. } => Tag::new(Tone::Not, "Not carried out"),
+    };
+    DecidedItem {
+        href: paths::proposal(settled.tenant, settled.proposal.id),
+        question: settled.proposal.draft.question.clone(),
+        client: settled.client.clone(),
+        outcome,
+        by: settled.proposal.state.decision().map(|decision| decision.name.clone()),
+        at: settled.at,
+    }
+}
+
+fn state(
+    proposal: &Proposal,
+    grant: &Grant,
+    now: OffsetDateTime,
+    returned: Returned,
+    token: impl FnOnce(&Proposal) -> String,
+) -> ProposalState {
+    let decided = |decision: &Decision, approved, run| ProposalState::Decided {
+        approved,
+        by_you: decision.person == grant.person,
+        by: decision.name.clone(),
+        at: decision.at,
+        comment: decision.comment.clone(),
+        too_late: returned.too_late,
+        run,
+        entry: Some(Link::new(paths::client_audit(grant.tenant), "Audit trail")),
+    };
+    match &proposal.state {
+        State::Open if now >= proposal.decide_by => ProposalState::Expired { at: proposal.decide_by },
+        State::Open if proposal.requester == Actor::Person(grant.person) => ProposalState::NotYours { why: Refusal::NotYours.sentence() },
+        State::Open if !grant.has(Role::Approver) => ProposalState::NotYours { why: Refusal::NotApprover.sentence() },
+        State::Open => ProposalState::Open(DecisionForm {
+            action: paths::decide(grant.tenant, proposal.id),
+            token: token(proposal),
+            approve_label: format!("Approve and {}", proposal.draft.approve_verb),
+            reject_label: "Reject".into(),
+            comment: returned.comment,
+            error: returned.error,
+        }),
+        State::Approved { decision, run_by } => decided(decision, true, Run::Pending { run_by: *run_by }),
+        State::Rejected { decision } => decided(decision, false, Run::Never),
+        State::Executed { decision, at } => decided(decision, true, Run::Done { at: *at, roll_back: None }),
+        State::Refused { decision, at, why } => decided(decision, true, Run::Refused { at: *at, why: why.clone() }),
+        State::Expired { decision: Some(decision), at } => {
+            decided(decision, true, Run::Refused { at: *at, why: "It was not carried out in time, so it must be asked for again.".into() })
+        }
+        State::Expired { decision: None, at } => ProposalState::Expired { at: *at },
+        State::Superseded { at, by, .. } => ProposalState::Superseded {
+            at: *at,
+            by: by.map(|id| Link::new(paths::proposal(grant.tenant, id), "The proposal that stands now")),
+        },
+    }
+}
+
+/// A record in its present state, marked when that is not the state the proposal means.
+async fn card(store: &Store<'_, ClientPlace>, reference: &EvidenceRef, people: &[Person]) -> Result<EvidenceCard, StoreError> {
+    let record = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?.map(|held| held.value);
+    let freshness = match &record {
+        None => Tag::new(Tone::Not, "No longer there"),
+        Some(record) if record.deleted => Tag::new(Tone::Not, "Deleted at its source"),
+        Some(record) if record.hash != reference.hash => Tag::new(Tone::Wait, "Changed since it was proposed"),
+        Some(_) => Tag::new(Tone::Met, "As proposed"),
+    };
+    let mut card = EvidenceCard {
+        title: reference.title.clone(),
+        source: "A record that is no longer there".into(),
+        collected_at: reference.collected_at,
+        freshness,
+        population: Some(reference.population.words()),
+        facts: Vec::new(),
+        grade: None,
+        limits: Vec::new(),
+        place: None,
+        approved_on: None,
+        filed_by: None,
+        hash: reference.hash.clone(),
+    };
+    match record.map(|record| record.origin) {
+        Some(Origin::Observed(observed)) => {
+            card.source = format!("{}, {} {}", observed.system, observed.entity, observed.vendor_id);
+            card.facts = observed.facts.into_iter().collect();
+        }
+        Some(Origin::Filed(filed)) => {
+            card.source = "Linked file, kept by the client".into();
+            card.population = None;
+            card.place = Some(filed.place);
+            card.approved_on = Some(filed.approved_on);
+            card.filed_by = Some(asked_by(people, &Actor::Person(filed.filed_by)));
+        }
+        None => {}
+    }
+    Ok(card)
+}
+
+fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec<TimelineEntry> {
+    let entry = |at, actor: &str, text: String, note: Option<String>| TimelineEntry {
+        at,
+        actor: actor.into(),
+        text,
+        href: None,
+        note: note.filter(|note| !note.is_empty()),
+        proof: None,
+    };
+    let mut history = vec![entry(proposal.staged_at, &asked_by(people, &proposal.requester), "asked".into(), None)];
+    for one in notified {
+        let verb = if one.occasion == Occasion::Asked { "mailed" } else { "reminded" };
+        let whom = if one.mailed.is_empty() { "nobody: there is no approver who can be mailed".into() } else { names(&one.mailed) };
+        let unreachable = (!one.unreachable.is_empty()).then(|| format!("No usable address: {}.", names(&one.unreachable)));
+        history.push(entry(one.at, "Assay", format!("{verb} {whom}"), unreachable));
+    }
+    if let Some(decision) = proposal.state.decision() {
+        let verb = if matches!(proposal.state, State::Rejected { .. }) { "rejected it" } else { "approved it" };
+        history.push(entry(decision.at, &decision.name, verb.into(), Some(decision.comment.clone())));
+    }
+    match &proposal.state {
+        State::Open | State::Approved { .. } | State::Rejected { .. } => {}
+        State::Expired { at, .. } => history.push(entry(*at, "Assay", "let it expire".into(), None)),
+        State::Superseded { at, .. } => history.push(entry(*at, "Assay", "set it aside for newer evidence".into(), None)),
+        State::Executed { at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
+        State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),
+    }
+    history.sort_by_key(|entry| entry.at);
+    history
+}
+
+/// `Priya Nair, Sam Okafor and Dana Whitfield`.
+fn names(people: &[Mailed]) -> String {
+    match people {
+        [] => String::new(),
+        [one] => one.name.clone(),
+        [rest @ .., last] => {
+            format!("{} and {}", rest.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", "), last.name)
+        }
+    }
+}
+
+/// The oldest other proposal that this person may decide.
+async fn next_waiting(app: &App, reader: Reader<'_>, but: ProposalId) -> Result<Option<Link>, StoreError> {
+    let waiting = inbox::yours(app, reader.person, reader.grants, reader.correlation).await?;
+    let next = waiting.into_iter().filter(|(_, mark)| mark.proposal != but).min_by_key(|(_, mark)| mark.staged_at);
+    Ok(next.map(|(tenant, mark)| Link::new(paths::proposal(tenant, mark.proposal), mark.question)))
+}
+
+/// `mark_objective` -> `Mark objective`.
+fn sentence_case(kind: &str) -> String {
+    let mut words = kind.replace('_', " ");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
+}

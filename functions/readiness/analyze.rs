@@ -1,0 +1,281 @@
+//! New evidence changes the suggestions of the objectives it touches, and only those, and may raise a proposal.
+//!
+//! One run per client at a time (`lease`). Per record type one batch: what is remembered, the touched objectives, the
+//! standing, proposals and the audit item. Evidence is never listed: the cost is the same with ten records and with a
+//! hundred thousand. Only fresh, population-complete evidence of grade partial raises a proposal by itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::{
+    catalogue::{Determination, catalogue},
+    draft::{self, Setting, Wish},
+    lease::{self, Turn},
+    map::{Entry, Grade, evidence_map},
+    objective::{self, Found, Kept, LastProposal, Objective},
+    propose::client_name,
+    standing,
+    suggest::{Outcome, Suggestion, suggest},
+    topic::Topic,
+};
+use crate::{
+    app::App,
+    audit,
+    evidence::{AnalyzeV1, Evidence},
+    gate::{self, Proposal, State},
+    tenancy::{
+        Batch, ClientPlace, Held, Scope, Store, StoreError,
+        message::{MessageError, Verified},
+        outbox,
+    },
+};
+
+const ATTEMPTS: usize = 8;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("the message names no client")]
+    NoClient,
+    #[error("too much waits for this client's analysis")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AnalyzeError {
+    /// Whether redelivery may help; everything else is a dead letter.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Message(error) => error.is_transient(),
+            Self::Store(error) => error.is_transient(),
+            Self::Busy => true,
+            Self::NoClient => false,
+        }
+    }
+}
+
+/// Works through the record that the message names and what others marked meanwhile. Delivered again, it changes nothing.
+pub async fn analyze(app: &App, message: &Verified) -> Result<(), AnalyzeError> {
+    let AnalyzeV1 { source_key } = message.body()?;
+    let scope = Scope::of_message(message).ok_or(AnalyzeError::NoClient)?;
+    let store = scope.store(app).await?;
+    let mut round = match lease::take(&store, message.id(), &source_key).await? {
+        Turn::Work(keys) => Some(keys),
+        Turn::Marked => return Ok(()),
+        Turn::Full => return Err(AnalyzeError::Busy),
+    };
+    while let Some(keys) = round {
+        for (entry, records) in by_record_type(&store, &keys).await? {
+            take_in(app, &scope, &store, entry, &records).await?;
+        }
+        outbox::flush(&store, ClientPlace::Assessment).await?;
+        round = lease::finish_round(&store, message.id()).await?;
+    }
+    Ok(())
+}
+
+/// Puts a message on its way for a client whose analysis died with work left; for the sweep. Returns whether it did.
+pub async fn leftovers(app: &App, scope: &Scope) -> Result<bool, StoreError> {
+    let store = scope.store(app).await?;
+    let Some(source_key) = lease::left_over(&store).await? else { return Ok(false) };
+    let mut batch = store.batch(ClientPlace::Assessment);
+    outbox::send(&mut batch, "analyze", &AnalyzeV1 { source_key }, std::time::Duration::ZERO)?;
+    batch.commit().await?;
+    outbox::flush(&store, ClientPlace::Assessment).await?;
+    Ok(true)
+}
+
+/// The records as they are kept now. What does not exist, or has no type that the map knows, touches no objective.
+async fn by_record_type(store: &Store<'_, ClientPlace>, keys: &[String]) -> Result<Vec<(&'static Entry, Vec<Evidence>)>, StoreError> {
+    let mut groups: BTreeMap<&'static str, (&'static Entry, Vec<Evidence>)> = BTreeMap::new();
+    for key in keys {
+        let Some(held) = store.read::<Evidence>(Evidence::place(key), key).await? else { continue };
+        let entry = held.value.record_type.as_deref().and_then(|record_type| evidence_map().entry(record_type));
+        if let Some(entry) = entry {
+            groups.entry(entry.record_type).or_insert_with(|| (entry, Vec::new())).1.push(held.value);
+        }
+    }
+    Ok(groups.into_values().collect())
+}
+
+async fn take_in(
+    app: &App,
+    scope: &Scope,
+    store: &Store<'_, ClientPlace>,
+    entry: &'static Entry,
+    records: &[Evidence],
+) -> Result<(), StoreError> {
+    let mut lost = None;
+    for _ in 0..ATTEMPTS {
+        match attempt(app, scope, store, entry, records).await {
+            // A decision was executed in this moment; look again.
+            Err(error) if error.is_conflict() => lost = Some(error),
+            other => return other,
+        }
+    }
+    Err(lost.unwrap_or(StoreError::Refused { refused: vec![] }))
+}
+
+async fn attempt(
+    app: &App,
+    scope: &Scope,
+    store: &Store<'_, ClientPlace>,
+    entry: &'static Entry,
+    records: &[Evidence],
+) -> Result<(), StoreError> {
+    let held = store.read::<Topic>(ClientPlace::Assessment, entry.record_type).await?;
+    let mut topic = Kept::or_new(held, || Topic::new(entry.record_type));
+    let before = topic.value.clone();
+    for record in records {
+        topic.value.take_in(entry, record);
+    }
+    if topic.etag.is_some() && topic.value == before {
+        return Ok(());
+    }
+    let now = app.now();
+    let mut topics = Topics::with(topic.value.clone());
+    let mut standing = standing::read(store).await?;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    let mut changed: Vec<Value> = Vec::new();
+    for (id, _) in entry.objectives() {
+        let Some(determination) = catalogue().objective(id) else { continue };
+        topics.load(store, id).await?;
+        let suggestion = suggest(evidence_map(), determination, |record_type| topics.get(record_type), now);
+        let mut objective = objective::read(store, id).await?;
+        let last = last_proposal(store, &objective.value).await?;
+        let step = step(&objective.value, suggestion.as_ref(), last.as_ref().map(|p| &p.value.state), now);
+        if suggestion.as_ref().is_some_and(|s| s.differs_from(objective.value.suggestion.as_ref())) {
+            changed.push(summary(id, suggestion.as_ref()));
+        }
+        objective.value.suggestion = suggestion;
+        standing.value.note(&objective.value);
+        take_step(&mut batch, scope, &mut objective.value, determination, &standing.value, last, step).await?;
+        batch.put(objective.value, objective.etag);
+    }
+    for record in records {
+        standing.value.note_evidence(record.collected_at);
+    }
+    let keys: Vec<&str> = records.iter().map(|record| record.source_key.as_str()).collect();
+    let detail = json!({ "record_type": entry.record_type, "records": keys.len(), "first": keys.first(), "changed": changed });
+    audit::record(&mut batch, audit::Event::new("analysis.recorded", format!("record type {}", entry.record_type), detail));
+    batch.put(topic.value, topic.etag).put(standing.value, standing.etag);
+    batch.commit().await
+}
+
+fn summary(id: &str, suggestion: Option<&Suggestion>) -> Value {
+    json!({
+        "objective": id,
+        "result": suggestion.map(|s| s.result),
+        "grade": suggestion.map(|s| s.grade),
+        "contradictions": suggestion.map_or(0, |s| s.contradictions.len()),
+    })
+}
+
+/// The topics of one analysis, each read once.
+struct Topics(HashMap<&'static str, Option<Topic>>);
+
+impl Topics {
+    fn with(topic: Topic) -> Self {
+        let known = evidence_map().entry(&topic.record_type).map(|entry| (entry.record_type, Some(topic)));
+        Self(known.into_iter().collect())
+    }
+
+    async fn load(&mut self, store: &Store<'_, ClientPlace>, objective: &str) -> Result<(), StoreError> {
+        for (entry, _) in evidence_map().touching(objective) {
+            if !self.0.contains_key(entry.record_type) {
+                let held = store.read::<Topic>(ClientPlace::Assessment, entry.record_type).await?;
+                self.0.insert(entry.record_type, held.map(|h| h.value));
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, record_type: &str) -> Option<&Topic> {
+        self.0.get(record_type)?.as_ref()
+    }
+}
+
+async fn last_proposal(store: &Store<'_, ClientPlace>, objective: &Objective) -> Result<Option<Held<Proposal>>, StoreError> {
+    match &objective.last_proposal {
+        Some(last) => store.read::<Proposal>(ClientPlace::Assessment, &last.id.to_string()).await,
+        None => Ok(None),
+    }
+}
+
+/// What an analysis does about the proposals of one objective.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Leave,
+    /// The waiting proposal no longer stands, and nothing takes its place.
+    Withdraw,
+    /// A new proposal, which takes the place of a waiting one if there is one.
+    Raise(Found),
+}
+
+/// The rule of raising. A proposal is raised or replaced only when result, grade or a contradiction changed, or when the
+/// last one ended without an answer; a rejection is an answer. An objective that a human decided gets none by itself,
+/// unless something observed contradicts a MET: then a NOT MET is proposed. What a person proposed is left alone, unless
+/// a contradiction appears that its approver could not have seen.
+pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State>, now: OffsetDateTime) -> Step {
+    let Some(new) = new else { return Step::Leave };
+    let differs = new.differs_from(objective.suggestion.as_ref());
+    let wanted = wanted(objective, new, now);
+    match (last, &objective.last_proposal) {
+        (Some(State::Open | State::Approved { .. }), Some(waiting)) => match wanted {
+            _ if !differs => Step::Leave,
+            _ if waiting.by_hand && !(new.result == Outcome::Contradicted && waiting.found.answer().counts_as_met()) => Step::Leave,
+            Some(found) => Step::Raise(found),
+            None => Step::Withdraw,
+        },
+        (Some(State::Expired { .. } | State::Refused { .. }), _) => wanted.map_or(Step::Leave, Step::Raise),
+        _ if differs => wanted.map_or(Step::Leave, Step::Raise),
+        _ => Step::Leave,
+    }
+}
+
+fn wanted(objective: &Objective, suggestion: &Suggestion, now: OffsetDateTime) -> Option<Found> {
+    if suggestion.grade < Grade::Partial || !suggestion.is_fresh(now) {
+        return None;
+    }
+    match (objective.finding.as_ref().map(|f| f.found), suggestion.result) {
+        (None, Outcome::LikelyMet) if suggestion.population_complete => Some(Found::Met),
+        // To disprove, one observed record is enough.
+        (Some(Found::Met | Found::NotApplicable), Outcome::Contradicted) => Some(Found::NotMet),
+        _ => None,
+    }
+}
+
+async fn take_step(
+    batch: &mut Batch<'_, '_, ClientPlace>,
+    scope: &Scope,
+    objective: &mut Objective,
+    determination: &Determination,
+    standing: &standing::Standing,
+    last: Option<Held<Proposal>>,
+    step: Step,
+) -> Result<(), StoreError> {
+    let by = match step {
+        Step::Leave => return Ok(()),
+        Step::Withdraw => None,
+        Step::Raise(found) => {
+            let Some(suggestion) = &objective.suggestion else { return Ok(()) };
+            let app = batch.store().app();
+            let client = client_name(app, scope).await?;
+            let setting = Setting { client: &client, standing, now: app.now() };
+            let wish = Wish::of_suggestion(found, suggestion);
+            let Some(draft) = draft::mark(setting, determination, objective, wish, false) else { return Ok(()) };
+            let id = gate::stage(batch, draft)?;
+            objective.last_proposal = Some(LastProposal { id, version: 1, found, by_hand: false });
+            Some(id)
+        }
+    };
+    if let Some(last) = last {
+        // One that ended already needs no end.
+        let _ = gate::supersede(batch, &last, by);
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Drafts of readiness's proposals: the exact action, and everything an approver must read to decide about it.
+//!
+//! Pure: records in, a draft out. The words say what changes, what the evidence does not show, and that the approver
+//! supplies that judgment; they never say that a rule or a machine found something MET.
+
+use time::OffsetDateTime;
+
+use super::{
+    catalogue::{Catalogue, Determination, catalogue},
+    mark::{MARK, MarkObjective, ROLL_BACK, RollBackObjective},
+    objective::{Finding, Found, Objective},
+    score::{Answer, Reading, requirement_answer, signed},
+    standing::Standing,
+    suggest::{Outcome, Suggestion},
+};
+use crate::{
+    evidence::{EvidenceRef, Population},
+    gate::Draft,
+};
+
+/// What a draft is written against.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// The client's name.
+    pub client: &'a str,
+    pub standing: &'a Standing,
+    pub now: OffsetDateTime,
+}
+
+/// What somebody, or a rule, wants to have marked, and why.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub found: Found,
+    pub evidence: Vec<EvidenceRef>,
+    pub reasons: Vec<String>,
+    pub limits: Vec<String>,
+}
+
+impl Wish {
+    /// What a suggestion may raise by itself; it cites the readings it rests on, not single records, whose every change
+    /// would make the proposal outdated.
+    pub fn of_suggestion(found: Found, suggestion: &Suggestion) -> Self {
+        let contradicted = suggestion.result == Outcome::Contradicted;
+        let rests_on_it = |e: &&EvidenceRef| {
+            if contradicted { suggestion.contradictions.contains(&e.source_key) } else { e.population != Population::Unknown }
+        };
+        let evidence = suggestion.citations.iter().filter(rests_on_it).cloned().collect();
+        Self { found, evidence, reasons: suggestion.reasons.clone(), limits: suggestion.limits.clone() }
+    }
+}
+
+/// `None` when the bytes of the action cannot be made.
+pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Objective, wish: Wish, by_hand: bool) -> Option<Draft> {
+    let label = determination.cmmc_id();
+    let action = MarkObjective {
+        objective: objective.id.clone(),
+        found: wish.found,
+        evidence: wish.evidence.clone(),
+        previous: objective.finding.clone(),
+    };
+    let word = wish.found.words();
+    let mut limits = wish.limits;
+    limits.push(
+        "No record here is enough alone: who approves supplies the judgment that it is enough, or looks at what is missing first.".into(),
+    );
+    if determination.on_site {
+        limits.push("An assessor may want to see this one in person.".into());
+    }
+    let records = match wish.evidence.len() {
+        0 => String::new(),
+        1 => " with this record".into(),
+        n => format!(" with these {n} records"),
+    };
+    let partial = Found::partial_state(&objective.id)
+        .filter(|_| wish.found == Found::Partial)
+        .map_or_else(String::new, |s| format!(" It says: {s}."));
+    Some(Draft {
+        kind: MARK.into(),
+        subject: objective.id.clone(),
+        question: format!("Mark {label} as {word} for {}?", setting.client),
+        explanation: format!("The objective: {}.", determination.text),
+        action: serde_json::to_string(&action).ok()?,
+        evidence: wish.evidence,
+        reasons: wish.reasons,
+        limits,
+        before: before(setting, objective),
+        after: after(setting, determination, Some(wish.found)),
+        approve_verb: format!("mark {word}"),
+        on_approve: format!(
+            "{label} becomes {word}{records}, in your name.{partial} It can be rolled back; that is a decision of its own."
+        ),
+        on_reject: if by_hand {
+            "Nothing changes. Who asked is told why and can propose again.".into()
+        } else {
+            "Nothing changes. Assay asks again only when the evidence says something else.".into()
+        },
+    })
+}
+
+/// Takes back a finding; `None` when the bytes of the action cannot be made.
+pub fn roll_back(
+    setting: Setting<'_>,
+    determination: &Determination,
+    objective: &Objective,
+    finding: &Finding,
+    restore: Option<Finding>,
+    reason: &str,
+) -> Option<Draft> {
+    let label = determination.cmmc_id();
+    let word = finding.found.words();
+    let again = restore.as_ref().map_or("undecided", |f| f.found.words());
+    let action = RollBackObjective { objective: objective.id.clone(), of: finding.proposal, restore: restore.clone() };
+    Some(Draft {
+        kind: ROLL_BACK.into(),
+        subject: objective.id.clone(),
+        question: format!("Take back the finding {word} on {label} for {}?", setting.client),
+        explanation: format!("The objective: {}. {} found it {word} on {}.", determination.text, finding.name, finding.decided_at.date()),
+        action: serde_json::to_string(&action).ok()?,
+        evidence: vec![],
+        reasons: vec![reason.to_owned()],
+        limits: vec!["What was decided stays in the audit trail; taking it back erases nothing.".into()],
+        before: before(setting, objective),
+        after: after(setting, determination, restore.map(|f| f.found)),
+        approve_verb: "take it back".into(),
+        on_approve: format!("{label} is {again} again, in your name."),
+        on_reject: format!("The finding {word} stays. Who asked is told why and can propose again."),
+    })
+}
+
+fn before(setting: Setting<'_>, objective: &Objective) -> String {
+    let state = match &objective.finding {
+        Some(finding) => format!("{}, found by {} on {}.", finding.found.words(), finding.name, finding.decided_at.date()),
+        None => match &objective.suggestion {
+            Some(suggestion) => format!("Undecided, so it counts as NOT MET. Suggestion: {}.", suggestion.result.words()),
+            None => "Not read yet and undecided, so it counts as NOT MET.".into(),
+        },
+    };
+    let [today, _, best] = Reading::ALL.map(|reading| setting.standing.reckon(reading, setting.now).score);
+    format!("{state} Score {} today, {} at best.", today.words(), signed(best.points()))
+}
+
+/// The objective's state afterwards, and what that does to today's score.
+fn after(setting: Setting<'_>, determination: &Determination, found: Option<Found>) -> String {
+    let now = setting.standing.reckon(Reading::Today, setting.now).score;
+    let mut later = setting.standing.clone();
+    later.set(determination.id, found.map_or(Answer::Undecided, Found::answer));
+    let then = later.reckon(Reading::Today, setting.now).score;
+    let state = found.map_or("Undecided", Found::words);
+    if now != then {
+        return format!("{state}. Score today goes from {} to {}.", signed(now.points()), then.words());
+    }
+    let waiting = still_open(catalogue(), determination, &later);
+    if waiting.is_empty() {
+        return format!("{state}. The score today stays {}.", now.words());
+    }
+    let requirement = catalogue().requirement(determination.requirement()).map_or("", |r| r.cmmc_id);
+    format!(
+        "{state}. The score today stays {} while {} of {requirement} {} open.",
+        now.words(),
+        list(&waiting),
+        if waiting.len() == 1 { "is" } else { "are" }
+    )
+}
+
+/// Letters of the requirement's objectives that keep it from being met.
+fn still_open(catalogue: &Catalogue, determination: &Determination, standing: &Standing) -> Vec<String> {
+    let requirement = determination.requirement();
+    if requirement_answer(catalogue, requirement, |id| standing.found(id)) == Answer::NotMet {
+        return vec![];
+    }
+    let open = catalogue.objectives_of(requirement).iter().filter(|o| !standing.found(o.id).counts_as_met());
+    open.map(|o| format!("[{}]", o.letter())).collect()
+}
+
+fn list(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

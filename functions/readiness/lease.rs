@@ -1,0 +1,131 @@
+//! One analysis per client at a time, coalesced: who finds the lease taken leaves a mark and goes.
+//!
+//! The holder is a message id, so that a message that is delivered again takes its own lease again. What is being worked
+//! on stays on the record until it is done: a holder that dies loses nothing, and a record that is marked again while it
+//! is being worked on is worked on again. The lease saves work; correctness rests on the etags of what is written.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use crate::tenancy::{ClientPlace, Record, Store, StoreError};
+
+/// Longer than one round of work; renewed with every round.
+const TERM: Duration = Duration::minutes(2);
+/// Marks that one record holds; beyond it the message waits in its queue.
+const MAX_MARKS: usize = 2000;
+const ATTEMPTS: usize = 8;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Lease {
+    holder: Uuid,
+    #[serde(with = "time::serde::rfc3339")]
+    until: OffsetDateTime,
+    /// Source keys that nobody took yet.
+    dirty: BTreeSet<String>,
+    /// Source keys that the holder works on.
+    working: BTreeSet<String>,
+}
+
+impl Record for Lease {
+    const KIND: &'static str = "lease";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        KEY.into()
+    }
+}
+
+const KEY: &str = "analysis";
+
+pub(super) enum Turn {
+    /// These source keys are the caller's to work on.
+    Work(Vec<String>),
+    /// Somebody else works for this client and will find the mark.
+    Marked,
+    /// There are too many marks; come back later.
+    Full,
+}
+
+/// Takes the lease for `holder`, or leaves `source_key` for whoever has it.
+pub(super) async fn take(store: &Store<'_, ClientPlace>, holder: Uuid, source_key: &str) -> Result<Turn, StoreError> {
+    let mut lost = None;
+    for _ in 0..ATTEMPTS {
+        let now = store.app().now();
+        let held = store.read::<Lease>(ClientPlace::Assessment, KEY).await?;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        let turn = match held {
+            Some(mut held) if held.value.holder != holder && now < held.value.until => {
+                if held.value.dirty.len() >= MAX_MARKS {
+                    return Ok(Turn::Full);
+                }
+                if !held.value.dirty.insert(source_key.into()) {
+                    return Ok(Turn::Marked);
+                }
+                batch.replace(&held);
+                Turn::Marked
+            }
+            Some(mut held) => {
+                held.value.dirty.insert(source_key.into());
+                let keys = begin_round(&mut held.value, holder, now);
+                batch.replace(&held);
+                Turn::Work(keys)
+            }
+            None => {
+                let working = BTreeSet::from([source_key.to_owned()]);
+                batch.create(&Lease { holder, until: now + TERM, dirty: BTreeSet::new(), working });
+                Turn::Work(vec![source_key.into()])
+            }
+        };
+        match batch.commit().await {
+            Ok(()) => return Ok(turn),
+            Err(error) if error.is_conflict() => lost = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(lost.unwrap_or(StoreError::Refused { refused: vec![] }))
+}
+
+/// After a round of work: lets go when no mark was left, else gives the next round.
+pub(super) async fn finish_round(store: &Store<'_, ClientPlace>, holder: Uuid) -> Result<Option<Vec<String>>, StoreError> {
+    let mut lost = None;
+    for _ in 0..ATTEMPTS {
+        let Some(mut held) = store.read::<Lease>(ClientPlace::Assessment, KEY).await? else { return Ok(None) };
+        if held.value.holder != holder {
+            return Ok(None);
+        }
+        let mut batch = store.batch(ClientPlace::Assessment);
+        let next = if held.value.dirty.is_empty() {
+            batch.delete(&held);
+            None
+        } else {
+            held.value.working.clear();
+            let keys = begin_round(&mut held.value, holder, store.app().now());
+            batch.replace(&held);
+            Some(keys)
+        };
+        match batch.commit().await {
+            Ok(()) => return Ok(next),
+            Err(error) if error.is_conflict() => lost = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(lost.unwrap_or(StoreError::Refused { refused: vec![] }))
+}
+
+/// A source key that a dead holder left, if one did: for the sweep.
+pub(super) async fn left_over(store: &Store<'_, ClientPlace>) -> Result<Option<String>, StoreError> {
+    let Some(held) = store.read::<Lease>(ClientPlace::Assessment, KEY).await? else { return Ok(None) };
+    let Lease { until, dirty, working, .. } = held.value;
+    Ok(if until <= store.app().now() { working.into_iter().chain(dirty).next() } else { None })
+}
+
+fn begin_round(lease: &mut Lease, holder: Uuid, now: OffsetDateTime) -> Vec<String> {
+    lease.holder = holder;
+    lease.until = now + TERM;
+    let dirty = std::mem::take(&mut lease.dirty);
+    lease.working.extend(dirty);
+    lease.working.iter().cloned().collect()
+}

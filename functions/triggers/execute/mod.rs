@@ -1,0 +1,34 @@
+//! Queue `execute`: run what was approved. Hands the checked action to the area that staged it.
+
+use super::{Failure, QueueMessage, message};
+use crate::{
+    app::App,
+    audit,
+    gate::{self, ExecuteError, NotPerformed},
+    readiness,
+    tenancy::{ClientPlace, Scope},
+};
+
+pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
+    let Some(verified) = message::open(app, "execute", &message).await? else { return Ok(()) };
+    let outcome = gate::execute(app, &verified, |proposal, decision, batch| {
+        Box::pin(async move {
+            if readiness::mark::performs(&proposal.draft.kind) {
+                readiness::perform(proposal, decision, batch).await
+            } else {
+                Err(NotPerformed::Refused(format!("This release does not know the action {}.", proposal.draft.kind)))
+            }
+        })
+    })
+    .await
+    .map(|_| ());
+    let executed = outcome.is_ok();
+    message::settle(app, "execute", &message, outcome, ExecuteError::is_transient).await?;
+    if let (true, Some(scope)) = (executed, Scope::of_message(&verified)) {
+        let store = scope.store(app).await?;
+        if let Err(error) = audit::sequence(&store, ClientPlace::with_outbox()).await {
+            tracing::warn!(error = %error, "log not brought up to date; the sweep will");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! `GET /api/health`: whether this process can work, and which setting to mend if not.
+//!
+//! The one function that answers without an `App`, and at once. It tells settings' names and what was expected of
+//! them; never a value, a path, a host or an error's inner text.
+
+use serde_json::json;
+
+use crate::{app::App, config::ConfigError, web::Reply};
+
+/// The handler asks this function by name: it must answer while there is no `App`, and under any load.
+pub const NAME: &str = "health";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Starting,
+    Unwell,
+}
+
+/// Runs when there is an `App`: the start succeeded, so there is nothing to complain of.
+pub fn run(_app: &App) -> Reply {
+    reply(Status::Ok, &[])
+}
+
+/// Listening, still opening its stores.
+pub fn starting() -> Reply {
+    reply(Status::Starting, &[])
+}
+
+/// Up, but every invocation fails until somebody mends what is listed.
+pub fn unwell(problems: &[ConfigError]) -> Reply {
+    reply(Status::Unwell, problems)
+}
+
+/// 200 only when invocations can succeed: load balancers and monitors look at the status alone.
+fn reply(status: Status, problems: &[ConfigError]) -> Reply {
+    let (code, word) = match status {
+        Status::Ok => (200, "ok"),
+        Status::Starting => (503, "starting"),
+        Status::Unwell => (503, "unwell"),
+    };
+    let problems: Vec<_> = problems.iter().map(|p| json!({ "setting": p.setting, "problem": p.problem })).collect();
+    Reply::json(code, &json!({ "status": word, "release": env!("CARGO_PKG_VERSION"), "problems": problems }))
+        .with("cache-control", "no-store")
+}

@@ -1,0 +1,79 @@
+//! Timer `sweep`, every five minutes: whatever a crash, a lost message or the passing of time left to do.
+//!
+//! Each step is idempotent and stands alone: one that fails is logged, the others still run, and the invocation fails at
+//! the end so that the failure is seen. A client whose key cannot be used does not hold up the others (design I7).
+
+use std::future::Future;
+
+use super::{Failure, Tick};
+use crate::{
+    app::App,
+    audit::{self, dead_letter},
+    connectors, gate, readiness,
+    tenancy::{
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Scope, StoreError,
+        directory::{self, Tenant},
+        outbox,
+    },
+    web::session,
+};
+
+pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
+    let correlation = tick.invocation_id.as_str();
+    let mut sweep = Sweep { failed: Vec::new() };
+    let deployment = DeploymentScope::of_function("sweep", correlation);
+    sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
+    sweep.step("sessions", session::drop_expired(app, correlation)).await;
+    sweep.step("pulls", connectors::pull::run_due(app, correlation)).await;
+    let store = deployment.store(app).await?;
+    for tenant in directory::tenants(&store).await? {
+        sweep.client(app, &tenant, correlation).await;
+    }
+    let places = deployment_places(app, &deployment).await?;
+    for place in &places {
+        sweep.step("outbox", outbox::flush(&store, *place)).await;
+    }
+    sweep.step("log", audit::sequence(&store, places)).await;
+    if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
+}
+
+/// Every place of the deployment in which messages or audit items can wait.
+pub(super) async fn deployment_places(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
+    let connections = connectors::connection::all(&scope.store(app).await?).await?;
+    let theirs = connections.iter().flat_map(|c| ConnectionPlace::all().map(|place| DeploymentPlace::Connection(c.id, place)));
+    Ok([DeploymentPlace::Directory, DeploymentPlace::Sessions, DeploymentPlace::Operations].into_iter().chain(theirs).collect())
+}
+
+struct Sweep {
+    failed: Vec<&'static str>,
+}
+
+impl Sweep {
+    async fn client(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
+        let scope = Scope::of_sweep(tenant, correlation);
+        let store = match scope.store(app).await {
+            Ok(store) => store,
+            Err(error) => return self.note("client", &error),
+        };
+        for place in ClientPlace::with_outbox() {
+            self.step("outbox", outbox::flush(&store, place)).await;
+        }
+        self.step("analysis", readiness::leftovers(app, &scope)).await;
+        self.step("expiries", gate::expire(app, &scope)).await;
+        self.step("reminders", gate::remind(app, &scope)).await;
+        self.step("log", audit::sequence(&store, ClientPlace::with_outbox())).await;
+    }
+
+    async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {
+        if let Err(error) = work.await {
+            self.note(what, &error);
+        }
+    }
+
+    fn note(&mut self, what: &'static str, error: &StoreError) {
+        tracing::warn!(step = what, error = %error, "sweep step failed; the next sweep tries again");
+        if !self.failed.contains(&what) {
+            self.failed.push(what);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The handler's promises to the Functions host, without sockets (`core`) and over one (`socket`).
+
+pub(crate) mod fixture;
+
+mod core;
+mod envelope;
+mod socket;
+mod start;

@@ -1,0 +1,125 @@
+//! Those who may decide hear of it once.
+
+use assay::{
+    gate::{self, Verdict},
+    tenancy::PersonId,
+};
+use time::Duration;
+use uuid::Uuid;
+
+use super::{House, draft, flush};
+use crate::support::{TestApp, faults::Fault};
+
+#[tokio::test]
+async fn every_approver_but_the_one_who_asks_gets_one_mail_however_often_the_message_comes() {
+    let house = House::new().await;
+    let id = house.asked_by(&house.priya, draft()).await;
+    let message = house.messages("notify").await.pop().unwrap();
+    for _ in 0..5 {
+        gate::notify(house.test.app(), &message).await.unwrap();
+        house.test.clock.advance(Duration::hours(1));
+    }
+    let mails = house.mails().await;
+    assert_eq!(mails.len(), 1, "only Zoë decides what Priya asks");
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.notified"]);
+    let (name, mail) = &mails[0];
+    assert!(name.starts_with(&house.tenant.to_string()) && name.contains(&id.to_string()), "{name}");
+    assert!(mail.contains("To: =?UTF-8?B?Wm/DqyBPa2Fmb3I=?="), "{mail}");
+}
+
+#[tokio::test]
+async fn the_mail_says_what_who_why_and_until_when_and_its_link_is_from_configuration() {
+    let house = House::on(TestApp::with(&[("ASSAY_SIGN_IN", "none"), ("ASSAY_PUBLIC_URL", "https://assay.example.net")])).await;
+    let id = house.asked(draft()).await;
+    gate::notify(house.test.app(), &house.messages("notify").await[0]).await.unwrap();
+    let mails = house.mails().await;
+    assert_eq!(mails.len(), 2);
+    let mail = &mails[0].1;
+    assert!(mail.contains("\r\nSubject: Harbor Precision: approve AC.L2-3.1.1[a] by Mon 9 Mar\r\n"), "{mail}");
+    let [_, text, html, _] = mail.split("\r\n--").collect::<Vec<_>>()[..] else { panic!("{mail}") };
+    let body = |part: &str| part.split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert!(body(text).starts_with("Mark AC.L2-3.1.1[a] as MET for Harbor Precision?\r\n"), "{text}");
+    let link = format!("https://assay.example.net/api/portal/proposals/{}/{id}", house.tenant);
+    for part in [text, html] {
+        for said in ["Marco Reyes", "All 43 enabled accounts match a person.", "Mon 9 Mar 2026, 09:00 UTC", &link] {
+            assert!(part.contains(said), "{said} is not in {part}");
+        }
+        assert!(!part.contains("DEMO"));
+    }
+    assert_eq!(mail.matches("https://").count(), 3, "the same link, once as text and once with its address");
+}
+
+#[tokio::test]
+async fn one_reminder_goes_out_a_day_before_the_deadline_and_none_for_what_is_settled() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    let settled = house.asked(draft()).await;
+    let no = house.answer(settled, Verdict::Reject).await;
+    house.decide(&house.sam, settled, &no).await.unwrap();
+    let scope = house.scope(&house.marco);
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 0);
+    house.test.clock.advance(Duration::days(6));
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 1);
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 0);
+    let mails = house.mails().await;
+    assert_eq!(mails.len(), 2);
+    assert!(mails.iter().all(|(_, mail)| mail.contains("Subject: Reminder: Harbor Precision: approve")));
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.reminded"]);
+}
+
+#[tokio::test]
+async fn what_is_settled_before_the_mail_goes_out_mails_nobody() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    gate::notify(house.test.app(), &house.messages("notify").await[0]).await.unwrap();
+    assert!(house.mails().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_said_and_harms_nobody_else() {
+    let mut house = House::new().await;
+    let store = assay::tenancy::DeploymentScope::of_function("test", "c").store(house.test.app()).await.unwrap();
+    let place = assay::tenancy::DeploymentPlace::Directory;
+    let mut held = store.read::<assay::tenancy::directory::Person>(place, &house.priya.id.to_string()).await.unwrap().unwrap();
+    held.value.email = "priya@northgate.example\r\nBcc: eve@northgate.example".into();
+    let mut batch = store.batch(place);
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+    drop(store);
+    house.test.restart();
+    let id = house.asked(draft()).await;
+    gate::notify(house.test.app(), &house.messages("notify").await[0]).await.unwrap();
+    assert_eq!(house.mails().await.len(), 1);
+    let notified = gate::notify::mailed(&house.store().await, id).await.unwrap();
+    let ids = |list: &[gate::notify::Mailed]| list.iter().map(|one| one.person).collect::<Vec<PersonId>>();
+    assert_eq!(ids(&notified[0].unreachable), [PersonId(Uuid::from_u128(2))]);
+    assert_eq!(ids(&notified[0].mailed), [house.sam.id]);
+}
+
+#[tokio::test]
+async fn wherever_notify_stops_redelivery_ends_in_one_mail_each_and_one_audit_item() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        let mut at = 0;
+        loop {
+            let mut house = House::new().await;
+            let id = house.asked(draft()).await;
+            let message = house.messages("notify").await.pop().unwrap();
+            house.test.restart();
+            house.test.faults.stop_at(at, fault);
+            let _ = gate::notify(house.test.app(), &message).await;
+            let struck = house.test.faults.struck();
+            house.test.faults.mend();
+            house.test.restart();
+            gate::notify(house.test.app(), &message).await.unwrap();
+            flush(&house).await.unwrap();
+            assert_eq!(house.mails().await.len(), 2, "stopped at call {at}, {fault:?}");
+            assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.notified"]);
+            if !struck {
+                break;
+            }
+            at += 1;
+        }
+        assert!(at > 5, "only {at} calls were tried");
+    }
+}

@@ -1,0 +1,230 @@
+//! Stories of the gate, told in one house: a client, an engineer who asks, two approvers who decide.
+
+mod deciding;
+mod executing;
+mod lapsing;
+mod machine;
+mod mailing;
+mod reading;
+
+use assay::{
+    audit::item::Item,
+    gate::{
+        self, Answer, DecideError, Decided, Draft, NotPerformed, Performing, Proposal, State, Verdict,
+        proposal::{ApprovedMark, Decision, OpenMark},
+    },
+    tenancy::{
+        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Scope, Store, StoreError, TenantId,
+        directory::{Grant, Person, Role, Tenant},
+        message::{self, Verified},
+    },
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::support::TestApp;
+
+struct House {
+    test: TestApp,
+    tenant: TenantId,
+    /// Engineer; asks.
+    marco: Person,
+    /// Engineer and approver of the client.
+    priya: Person,
+    /// Approver of the client.
+    sam: Person,
+    /// Engineer without the right to decide.
+    eve: Person,
+}
+
+impl House {
+    async fn new() -> Self {
+        Self::on(TestApp::new()).await
+    }
+
+    async fn on(test: TestApp) -> Self {
+        let tenant = TenantId(Uuid::from_u128(100));
+        let person = |n, name: &str, email: &str| Person {
+            id: PersonId(Uuid::from_u128(n)),
+            name: name.into(),
+            email: email.into(),
+            is_owner: false,
+        };
+        let house = Self {
+            test,
+            tenant,
+            marco: person(1, "Marco Reyes", "marco@northgate.example"),
+            priya: person(2, "Priya Nair", "priya@northgate.example"),
+            sam: person(3, "Zoë Okafor", "zoe@harbor.example"),
+            eve: person(4, "Eve Stone", "eve@northgate.example"),
+        };
+        let store = DeploymentScope::of_function("test", "setup").store(house.test.app()).await.unwrap();
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.create(&Tenant { id: tenant, name: "Harbor Precision".into(), created_at: house.test.app().now() });
+        for person in [&house.marco, &house.priya, &house.sam, &house.eve] {
+            batch.create(person);
+            batch.create(&house.grant(person));
+        }
+        batch.commit().await.unwrap();
+        house
+    }
+
+    fn grant(&self, person: &Person) -> Grant {
+        let roles = if person.id == self.priya.id {
+            vec![Role::Engineer, Role::Approver]
+        } else if person.id == self.sam.id {
+            vec![Role::Approver]
+        } else {
+            vec![Role::Engineer]
+        };
+        Grant { tenant: self.tenant, person: person.id, roles }
+    }
+
+    async fn take_grant(&self, person: &Person) {
+        let store = DeploymentScope::of_function("test", "setup").store(self.test.app()).await.unwrap();
+        let held: Held<Grant> = store.read(DeploymentPlace::Directory, &format!("{}:{}", self.tenant, person.id)).await.unwrap().unwrap();
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.delete(&held);
+        batch.commit().await.unwrap();
+    }
+
+    fn scope(&self, person: &Person) -> Scope {
+        Scope::of_person(&self.grant(person), "story")
+    }
+
+    async fn store(&self) -> Store<'_, ClientPlace> {
+        self.scope(&self.marco).store(self.test.app()).await.unwrap()
+    }
+
+    /// Marco asks; the request to notify goes out.
+    async fn asked(&self, draft: Draft) -> ProposalId {
+        self.asked_by(&self.marco, draft).await
+    }
+
+    async fn asked_by(&self, person: &Person, draft: Draft) -> ProposalId {
+        let store = self.scope(person).store(self.test.app()).await.unwrap();
+        let mut batch = store.batch(ClientPlace::Assessment);
+        let id = gate::stage(&mut batch, draft).unwrap();
+        batch.commit().await.unwrap();
+        assay::tenancy::outbox::flush(&store, ClientPlace::Assessment).await.unwrap();
+        id
+    }
+
+    async fn held(&self, id: ProposalId) -> Held<Proposal> {
+        self.store().await.read(ClientPlace::Assessment, &id.to_string()).await.unwrap().unwrap()
+    }
+
+    async fn state(&self, id: ProposalId) -> State {
+        self.held(id).await.value.state
+    }
+
+    /// The answer of somebody who looks at the page now.
+    async fn answer(&self, id: ProposalId, verdict: Verdict) -> Answer {
+        let seen = self.held(id).await.value;
+        Answer { verdict, version: seen.version, hash: seen.hash, comment: "I looked at both records.".into() }
+    }
+
+    async fn decide(&self, person: &Person, id: ProposalId, answer: &Answer) -> Result<Decided, DecideError> {
+        gate::decide(self.test.app(), &self.scope(person), &self.grant(person), person, id, answer).await
+    }
+
+    async fn approve(&self, person: &Person, id: ProposalId) -> Result<Decided, DecideError> {
+        let answer = self.answer(id, Verdict::Approve).await;
+        self.decide(person, id, &answer).await
+    }
+
+    /// Every message that was sent to a function, opened.
+    async fn messages(&self, function: &str) -> Vec<Verified> {
+        let mut opened = Vec::new();
+        for body in self.test.queue.bodies(function) {
+            opened.push(message::open(self.test.app(), function, &body).await.unwrap());
+        }
+        opened
+    }
+
+    /// Kinds of the audit items about a proposal, in the order they were made.
+    async fn audited(&self, id: ProposalId) -> Vec<String> {
+        let items: Vec<Held<Item>> = self.store().await.all(ClientPlace::Assessment, "").await.unwrap();
+        let object = format!("proposal {id}");
+        items.into_iter().map(|held| held.value).filter(|item| item.object == object).map(|item| item.kind).collect()
+    }
+
+    async fn marks(&self) -> Vec<String> {
+        let marks: Vec<Held<Mark>> = self.store().await.all(ClientPlace::Assessment, "").await.unwrap();
+        marks.into_iter().map(|held| held.value.subject).collect()
+    }
+
+    /// Open and approved proposals, as inbox and sweep see them.
+    async fn standing(&self) -> (usize, usize) {
+        let store = self.store().await;
+        let open: Vec<Held<OpenMark>> = store.all(ClientPlace::Assessment, "").await.unwrap();
+        let approved: Vec<Held<ApprovedMark>> = store.all(ClientPlace::Assessment, "").await.unwrap();
+        (open.len(), approved.len())
+    }
+
+    async fn mails(&self) -> Vec<(String, String)> {
+        use assay::platform::ports::BlobContainer::Mailbox;
+        let blobs = &self.test.app().blobs;
+        let mut mails = Vec::new();
+        for name in blobs.list(Mailbox, "", None).await.unwrap().names {
+            let bytes = blobs.read(Mailbox, &name).await.unwrap().unwrap();
+            mails.push((name, String::from_utf8(bytes.to_vec()).unwrap()));
+        }
+        mails
+    }
+}
+
+/// What the stories' action does: it leaves one of these.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    subject: String,
+    action: String,
+}
+
+impl Record for Mark {
+    const KIND: &'static str = "mark";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        "one".into()
+    }
+}
+
+fn perform<'x>(proposal: &'x Proposal, _: &'x Decision, batch: &'x mut Batch<'_, '_, ClientPlace>) -> Performing<'x> {
+    Box::pin(async move {
+        let held: Option<Held<Mark>> = batch.store().read(batch.place(), "one").await?;
+        match (proposal.draft.kind.as_str(), held) {
+            ("mark", None) => {
+                batch.create(&Mark { subject: proposal.draft.subject.clone(), action: proposal.draft.action.clone() });
+            }
+            ("roll_back", Some(held)) => {
+                batch.delete(&held);
+            }
+            _ => return Err(NotPerformed::Refused("It is as asked already.".into())),
+        }
+        Ok(())
+    })
+}
+
+fn draft() -> Draft {
+    Draft {
+        kind: "mark".into(),
+        subject: "3.1.1[a]".into(),
+        question: "Mark AC.L2-3.1.1[a] as MET for Harbor Precision?".into(),
+        explanation: "The people who may use the system are identified.".into(),
+        action: r#"{"objective":"3.1.1[a]","met":true}"#.into(),
+        evidence: vec![],
+        reasons: vec!["All 43 enabled accounts match a person.".into()],
+        limits: vec!["Shows who has an account, not that access is limited to them.".into()],
+        before: "Not read yet".into(),
+        after: "MET".into(),
+        approve_verb: "mark MET".into(),
+        on_approve: "The objective becomes MET. You can roll it back.".into(),
+        on_reject: "Nothing changes.".into(),
+    }
+}
+
+/// Settles on a fresh process what an earlier one left: what the sweep does.
+async fn flush(house: &House) -> Result<usize, StoreError> {
+    assay::tenancy::outbox::flush(&house.store().await, ClientPlace::Assessment).await
+}

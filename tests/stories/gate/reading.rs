@@ -1,0 +1,171 @@
+//! What those who decide see: the inbox, and the page of one proposal.
+
+use askama::Template as _;
+use assay::{
+    gate::{
+        self, Draft, Verdict,
+        inbox::{Standing, count, inbox},
+        view::{self, Reader, Returned},
+    },
+    tenancy::{
+        ClientPlace, DeploymentPlace, DeploymentScope, ProposalId, Scope, TenantId,
+        directory::{Grant, Person, Role, Tenant},
+    },
+    web::pages::{Frame, ProposalPage, ProposalState, Run, Section},
+};
+use time::Duration;
+use uuid::Uuid;
+
+use super::{House, draft, perform};
+
+#[tokio::test]
+async fn the_inbox_shows_the_oldest_first_page_by_page_and_counts_what_is_yours() {
+    let house = House::new().await;
+    let app = house.test.app();
+    let mut asked = Vec::new();
+    for n in 0..5 {
+        let who = if n == 2 { &house.priya } else { &house.marco };
+        asked.push(house.asked_by(who, draft()).await);
+        house.test.clock.advance(Duration::hours(1));
+    }
+    let no = house.answer(asked[0], Verdict::Reject).await;
+    house.decide(&house.sam, asked[0], &no).await.unwrap();
+    let grants = [house.grant(&house.priya)];
+    assert_eq!(count(app, &house.priya, &grants, "c").await.unwrap(), 3);
+    assert_eq!(count(app, &house.eve, &[house.grant(&house.eve)], "c").await.unwrap(), 0);
+
+    let first = inbox(app, &house.priya, &grants, "c", None, 3).await.unwrap();
+    let rest = inbox(app, &house.priya, &grants, "c", first.next.as_deref(), 3).await.unwrap();
+    let ids: Vec<_> = first.waiting.iter().chain(&rest.waiting).map(|waiting| waiting.mark.proposal).collect();
+    assert_eq!(ids, asked[1..]);
+    assert_eq!((first.total, rest.next), (4, None));
+    assert_eq!(first.waiting[1].standing, Standing::Asked);
+    assert_eq!((first.waiting[0].client.as_str(), first.waiting[0].asked_by.as_str()), ("Harbor Precision", "Marco Reyes"));
+    assert_eq!(first.settled.iter().map(|settled| settled.proposal.id).collect::<Vec<_>>(), asked[..1]);
+    let page = view::inbox_page(frame(&house), first, None);
+    assert_eq!((page.yours.len(), page.others.len(), page.decided[0].outcome.word.as_str()), (2, 1, "Rejected"));
+
+    house.test.clock.advance(Duration::days(7) - Duration::hours(2));
+    assert_eq!(count(app, &house.priya, &grants, "c").await.unwrap(), 1, "what is past its deadline does not wait for you");
+}
+
+#[tokio::test]
+async fn a_client_whose_key_is_revoked_is_named_and_the_others_are_shown() {
+    let mut house = House::new().await;
+    let id = house.asked(draft()).await;
+    let other = Tenant { id: TenantId(Uuid::from_u128(200)), name: "Blue Fjord".into(), created_at: house.test.app().now() };
+    let theirs = Grant { tenant: other.id, person: house.priya.id, roles: vec![Role::Approver] };
+    let store = Scope::of_person(&theirs, "c").store(house.test.app()).await.unwrap();
+    let mut batch = store.batch(ClientPlace::Assessment);
+    gate::stage(&mut batch, draft()).unwrap();
+    batch.commit().await.unwrap();
+    let directory = DeploymentScope::of_function("test", "c").store(house.test.app()).await.unwrap();
+    let mut batch = directory.batch(DeploymentPlace::Directory);
+    batch.create(&other);
+    batch.commit().await.unwrap();
+    drop((store, directory));
+    revoke(&house, other.id);
+    house.test.restart();
+
+    let grants = [house.grant(&house.priya), theirs];
+    let found = inbox(house.test.app(), &house.priya, &grants, "c", None, 10).await.unwrap();
+    assert_eq!(found.waiting.iter().map(|waiting| waiting.mark.proposal).collect::<Vec<_>>(), [id]);
+    assert_eq!(found.unavailable, ["Blue Fjord"]);
+    assert!(view::inbox_page(frame(&house), found, None).notice.unwrap().starts_with("Blue Fjord cannot be shown"));
+}
+
+#[tokio::test]
+async fn the_page_shows_each_reader_what_they_may_do() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    gate::notify(house.test.app(), &house.messages("notify").await[0]).await.unwrap();
+    let priya = page(&house, &house.priya, id).await;
+    let ProposalState::Open(form) = &priya.state else { panic!("{:?}", priya.state) };
+    assert_eq!((form.approve_label.as_str(), form.token.as_str()), ("Approve and mark MET", priya.hash.as_str()));
+    assert_eq!(priya.others, ["Zoë Okafor"]);
+    assert_eq!(priya.history[1].text, "mailed Priya Nair and Zoë Okafor");
+    let html = priya.render().unwrap();
+    assert!(html.contains("Mark AC.L2-3.1.1[a] as MET for Harbor Precision?") && html.contains("Approve and mark MET"));
+    for reader in [&house.marco, &house.eve] {
+        assert!(matches!(page(&house, reader, id).await.state, ProposalState::NotYours { .. }));
+    }
+
+    house.approve(&house.sam, id).await.unwrap();
+    gate::execute(house.test.app(), &house.messages("execute").await[0], perform).await.unwrap();
+    let decided = page(&house, &house.priya, id).await;
+    assert!(matches!(&decided.state, ProposalState::Decided { by, by_you: false, run: Run::Done { .. }, .. } if by == "Zoë Okafor"));
+    assert!(decided.render().unwrap().contains("Zoë Okafor"));
+    assert_eq!(decided.history.len(), 4);
+}
+
+#[tokio::test]
+async fn an_expired_and_a_superseded_proposal_say_so_and_lead_on() {
+    let house = House::new().await;
+    let old = house.asked(draft()).await;
+    let store = house.store().await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    let new = gate::stage(&mut batch, Draft { after: "NOT MET".into(), ..draft() }).unwrap();
+    gate::supersede(&mut batch, &house.held(old).await, Some(new)).unwrap();
+    batch.commit().await.unwrap();
+    let superseded = page(&house, &house.priya, old).await;
+    assert!(matches!(&superseded.state, ProposalState::Superseded { by: Some(link), .. } if link.href.ends_with(&new.to_string())));
+    assert_eq!(superseded.next.map(|link| link.href), Some(format!("/api/portal/proposals/{}/{new}", house.tenant)));
+    house.test.clock.advance(Duration::days(8));
+    assert!(matches!(page(&house, &house.priya, new).await.state, ProposalState::Expired { .. }));
+}
+
+#[tokio::test]
+async fn without_a_grant_a_proposal_looks_like_none() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    let app = house.test.app();
+    let token = |_: &gate::Proposal| String::new();
+    let stranger = Reader { person: &house.priya, grants: &[house.grant(&house.sam)], correlation: "c" };
+    let seen = view::proposal_page(app, stranger, house.tenant, id, frame(&house), Returned::default(), token).await.unwrap();
+    let absent = Reader { grants: &[house.grant(&house.priya)], ..stranger };
+    let none = ProposalId(Uuid::from_u128(7));
+    let nothing = view::proposal_page(app, absent, house.tenant, none, frame(&house), Returned::default(), token).await.unwrap();
+    assert!(seen.is_none() && nothing.is_none());
+}
+
+/// What a trigger needs: futures that may move between threads.
+#[tokio::test]
+async fn every_use_case_can_run_on_a_server() {
+    fn sendable<T: Send>(_: T) {}
+    let house = House::new().await;
+    let app = house.test.app();
+    let id = house.asked(draft()).await;
+    let message = &house.messages("notify").await[0];
+    let (grants, scope) = ([house.grant(&house.priya)], house.scope(&house.priya));
+    let answer = house.answer(id, Verdict::Approve).await;
+    let reader = Reader { person: &house.priya, grants: &grants, correlation: "c" };
+    sendable(gate::execute(app, message, perform));
+    sendable(gate::notify(app, message));
+    sendable(gate::decide(app, &scope, &grants[0], &house.priya, id, &answer));
+    sendable(gate::expire(app, &scope));
+    sendable(gate::remind(app, &scope));
+    sendable(inbox(app, &house.priya, &grants, "c", None, 10));
+    sendable(count(app, &house.priya, &grants, "c"));
+    sendable(view::proposal_page(app, reader, house.tenant, id, frame(&house), Returned::default(), |_| String::new()));
+}
+
+/// As the vault's keeper would: in the key's file.
+fn revoke(house: &House, tenant: TenantId) {
+    let vault = house.test.folder().join("vault");
+    let file = std::fs::read_dir(vault).unwrap().map(|entry| entry.unwrap().path());
+    let path = file.into_iter().find(|path| path.to_string_lossy().contains(&tenant.to_string())).unwrap();
+    let mut key: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    key["revoked"] = true.into();
+    std::fs::write(path, key.to_string()).unwrap();
+}
+
+fn frame(house: &House) -> Frame {
+    Frame::new(&house.test.app().config, house.test.app().now(), Section::Approvals, None, 0)
+}
+
+async fn page(house: &House, person: &Person, id: ProposalId) -> ProposalPage {
+    let grants = [house.grant(person)];
+    let reader = Reader { person, grants: &grants, correlation: "c" };
+    let token = |proposal: &gate::Proposal| proposal.hash.clone();
+    view::proposal_page(house.test.app(), reader, house.tenant, id, frame(house), Returned::default(), token).await.unwrap().unwrap()
+}
