@@ -36,7 +36,7 @@ impl CallError {
 /// When nobody says how long to wait.
 const FLOOR: Duration = Duration::from_secs(30);
 /// No vendor's word makes us wait longer than this.
-const CEILING: Duration = Duration::from_secs(3600);
+const CEILING: Duration = Duration::from_hours(1);
 /// Largest page of rows that is read.
 const MAX_ANSWER: usize = 10 * 1024 * 1024;
 

@@ -259,7 +259,8 @@ async fn state(
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     // An unreadable row may be of any type: then no type is complete.
     let population = Population::Of { read: count(kept), total: count(lines.len()) + read.unreadable };
-    let hash = sha256(lines.iter().map(|line| format!("{} {}\n", line.id, line.hash)).collect::<String>().as_bytes());
+    let listed: Vec<String> = lines.iter().map(|line| format!("{} {}", line.id, line.hash)).collect();
+    let hash = sha256(listed.join("\n").as_bytes());
 
     let source_key = format!("{}:population:{record_type}", connection.id);
     let place = Evidence::place(&source_key);

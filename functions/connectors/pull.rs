@@ -103,8 +103,8 @@ const EVERY: time::Duration = time::Duration::hours(24);
 const STUCK_AFTER: time::Duration = time::Duration::hours(6);
 /// Failures in a row after which a person must look: about twelve hours.
 const MAX_ATTEMPTS: u32 = 60;
-const SLOW_PACE: std::time::Duration = std::time::Duration::from_secs(60);
-const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(900);
+const SLOW_PACE: std::time::Duration = std::time::Duration::from_mins(1);
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_mins(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requested {
@@ -281,12 +281,12 @@ pub struct Row {
 
 /// One page of a company's configurations.
 pub async fn read_page(app: &App, connection: &Connection, company: &str, next: Option<&str>) -> Result<Page, CallError> {
-    let (raw, next, pace) = match &connection.credentials {
+    let (sent, next, pace) = match &connection.credentials {
         Credentials::ConnectwiseManage { .. } => {
             use connectwise_manage::pull as vendor;
             let query = next.map_or_else(|| vendor::configurations_of(company), str::to_owned);
-            let page = vendor::page(app, connection, "company/configurations", &query).await?;
-            (page.rows, page.next, std::time::Duration::ZERO)
+            let answer = vendor::page(app, connection, "company/configurations", &query).await?;
+            (answer.rows, answer.next, std::time::Duration::ZERO)
         }
         Credentials::Autotask { .. } => {
             use autotask::pull as vendor;
@@ -294,13 +294,13 @@ pub async fn read_page(app: &App, connection: &Connection, company: &str, next: 
             if pace == vendor::Pace::Stop {
                 return Err(CallError::come_back(300, "the vendor's allowance is used up to 60 %"));
             }
-            let page = vendor::page(app, connection, "ConfigurationItems", vendor::configurations_of(company), next).await?;
-            (page.rows, page.next, if pace == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
+            let answer = vendor::page(app, connection, "ConfigurationItems", vendor::configurations_of(company), next).await?;
+            (answer.rows, answer.next, if pace == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
         }
     };
-    let mut page = Page { rows: Vec::with_capacity(raw.len()), unreadable: 0, next, pace };
-    for raw in raw {
-        match row(connection, raw.get()) {
+    let mut page = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace };
+    for text in sent {
+        match row(connection, text.get()) {
             Some(row) => page.rows.push(row),
             None => page.unreadable += 1,
         }

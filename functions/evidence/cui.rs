@@ -1,7 +1,7 @@
 //! The CUI guard: finds a marking of Controlled Unclassified Information in text that comes from a client's tools.
 //!
 //! Pure and total. It knows the banner (`CUI`, `CUI//SP-CTI`, `CONTROLLED` alone on a line), the portion mark (`(CUI)`),
-//! and the phrase; 32 CFR 2002.20 and the DoD marking handbook say how they look. It reads through tricks of spelling:
+//! and the phrase; `32 CFR 2002.20` and the marking handbook of the `DoD` say how they look. It reads through tricks of spelling:
 //! invisible and full-width characters, look-alike letters, case. It cannot tell unmarked CUI, and says so nowhere else.
 
 /// What was found: the form, never the text around it.

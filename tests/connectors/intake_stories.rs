@@ -1,7 +1,10 @@
 //! From a vendor's body to the right client's evidence, on good days and bad ones.
 
 use assay::{
-    connectors::{delivery::Outcome, delivery::Quarantined, file, health, mapping},
+    connectors::{
+        delivery::{Outcome, Quarantined},
+        file, health, mapping,
+    },
     evidence::{Evidence, Origin},
     platform::ports::Queue as _,
     tenancy::{DeploymentPlace, PersonId, Scope, directory::Grant},
@@ -10,7 +13,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
 use time::{Duration, macros::date};
 
-use super::world::{KEY_URL, SIGNING_KEY, World, autotask, callback, connectwise, hook, ticket};
+use super::world::{KEY_URL, World, autotask, callback, connectwise, hook, ticket};
 use crate::support::{faults::Fault, http::response};
 
 fn fact<'a>(evidence: &'a Evidence, name: &str) -> Option<&'a str> {
@@ -220,7 +223,6 @@ async fn a_signing_key_is_kept_for_an_hour_and_fetched_once_more_when_it_does_no
     world.test.clock.advance(Duration::hours(1));
     assert_eq!(world.send(&body).await.status, 200);
     assert_eq!(world.test.http.calls().len(), 2, "asked again after an hour");
-    assert!(!SIGNING_KEY.is_empty());
 }
 
 #[tokio::test]
@@ -258,9 +260,13 @@ async fn an_address_of_no_connection_is_not_found_and_leaves_one_count() {
     };
     let id = world.connection.id.to_string();
     let other = uuid::Uuid::from_u128(7).simple().to_string();
-    for (connector, connection, rest) in
-        [("autotask", other.as_str(), ""), ("autotask", "../x", ""), ("halopsa", &id, ""), ("connectwise_manage", &id, ""), ("autotask", &id, "more")]
-    {
+    for (connector, connection, rest) in [
+        ("autotask", other.as_str(), ""),
+        ("autotask", "../x", ""),
+        ("halopsa", &id, ""),
+        ("connectwise_manage", &id, ""),
+        ("autotask", &id, "more"),
+    ] {
         let reply = assay::connectors::accept::accept(world.app(), request("webhooks"), connector, connection, rest).await;
         assert_eq!(reply.status, 404, "{connector} {connection} {rest}");
     }
@@ -294,6 +300,7 @@ async fn a_stop_at_any_call_loses_nothing_and_doubles_nothing() {
             let accepted = world.deliveries().await.iter().filter(|delivery| delivery.outcome == Outcome::Accept).count();
             assert_eq!(accepted, 1, "{fault:?} at call {call}, stopped in intake: {stopped_in_intake}");
             if !struck {
+                assert!(call > 20, "the way has more calls than {call}");
                 break;
             }
         }

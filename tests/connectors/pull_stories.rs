@@ -7,7 +7,7 @@ use std::sync::{
 
 use assay::{
     connectors::{
-        Credentials, health,
+        health,
         pull::{self, Requested, State},
     },
     evidence::Population,
@@ -203,12 +203,13 @@ async fn a_moved_codebase_is_asked_for_once_more() {
     });
     assert_eq!(read_all(&world).await.state, State::Finished);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    assert!(matches!(world.connection.credentials, Credentials::ConnectwiseManage { .. }));
 }
 
 #[tokio::test]
 async fn a_stop_at_any_call_of_a_read_ends_in_the_same_evidence() {
-    let rows = || vec![configuration(1, "2026-03-01T00:00:00Z"), configuration(2, "2026-03-01T00:00:00Z"), configuration(3, "2026-03-01T00:00:00Z")];
+    let rows = || {
+        vec![configuration(1, "2026-03-01T00:00:00Z"), configuration(2, "2026-03-01T00:00:00Z"), configuration(3, "2026-03-01T00:00:00Z")]
+    };
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         let mut call = 0;
         loop {

@@ -33,7 +33,7 @@ async fn every_webhook_case_comes_out_as_it_says() {
     assert!(!cases.is_empty(), "no webhook case of a vendor that is built in {}", folder.display());
     let mut wrong = Vec::new();
     for (vendor, case) in &cases {
-        let problems = run(*vendor, case).await;
+        let problems = Box::pin(run(*vendor, case)).await;
         println!("{} {}", if problems.is_empty() { "ok  " } else { "FAIL" }, name(case));
         wrong.extend(problems.into_iter().map(|problem| format!("{}: {problem}", name(case))));
     }
@@ -84,7 +84,7 @@ async fn run(vendor: Vendor, case: &Value) -> Vec<String> {
         connection::change(&world.deployment().await, world.connection.clone()).await.unwrap();
     }
     world.test.clock.set(received_at);
-    lay_prior_state(&world, case).await;
+    Box::pin(lay_prior_state(&world, case)).await;
     let broken = lay_stubs(&world, case);
 
     let request = &case["request"];
@@ -150,13 +150,13 @@ async fn lay_prior_state(world: &World, case: &Value) {
         return;
     }
     let id = world.connection.id;
-    let (company, client) = match world.connection.vendor() {
+    let (company, owner) = match world.connection.vendor() {
         Vendor::ConnectwiseManage => ("250", 0),
         Vendor::Autotask => ("174", 1),
     };
-    let entry = world.map(company, client).await;
+    let entry = world.map(company, owner).await;
     let store = world.deployment().await;
-    let own = async |entity: Entity, vendor_id: &str| {
+    let lay_owner = async |entity: Entity, vendor_id: &str| {
         let record = format!("{}:{vendor_id}", entity.word());
         let place = OwnedRecord::place(id, &record);
         if store.read::<OwnedRecord>(place, &record).await.unwrap().is_none() {
@@ -177,14 +177,14 @@ async fn lay_prior_state(world: &World, case: &Value) {
             collected_at: moment(at),
         };
         apply::apply(world.app(), &Scope::of_client_map(&entry, "case"), &world.connection, &arrival).await.unwrap();
-        own(entity_of(word), vendor_id).await;
+        lay_owner(entity_of(word), vendor_id).await;
     }
     let body: Value = serde_json::from_str(case["request"]["body_utf8"].as_str().unwrap()).unwrap_or_default();
     for key in prior["seen_dedupe_keys"].as_array().into_iter().flatten() {
         let entity = entity_of(body["Type"].as_str().or_else(|| body["EntityType"].as_str()).unwrap_or_default());
         let vendor_id = [&body["ID"], &body["Id"]].into_iter().find(|id| !id.is_null()).unwrap().to_string();
         let place = Evidence::place(&apply::source_key(id, entity, vendor_id.trim_matches('"')));
-        let client = world.client(client).await;
+        let client = world.client(owner).await;
         let mut batch = client.batch(place);
         batch.create(&Seen {
             connection: id,
@@ -193,7 +193,7 @@ async fn lay_prior_state(world: &World, case: &Value) {
             at: OffsetDateTime::UNIX_EPOCH,
         });
         batch.commit().await.unwrap();
-        own(entity, vendor_id.trim_matches('"')).await;
+        lay_owner(entity, vendor_id.trim_matches('"')).await;
     }
 }
 
@@ -227,7 +227,9 @@ async fn compare(world: &World, case: &Value, status: u16, problems: &mut Vec<St
     let expect = &case["expect"];
     let outcome = expect["outcome"].as_str().unwrap_or_default();
     let reason = expect["reason"].as_str();
-    let mut differ = |what: &str, got: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| problems.push(format!("{what}: got {got:?}, expected {wanted:?}"));
+    let mut differ = |what: &str, got: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
+        problems.push(format!("{what}: got {got:?}, expected {wanted:?}"));
+    };
 
     let expected_status = expect["http_status"].as_u64().unwrap_or(match (&expect["verified"], outcome) {
         (_, "hint_only") | (Value::Bool(true), _) => 200,

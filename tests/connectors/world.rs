@@ -11,7 +11,7 @@ use assay::{
         health, intake, mapping,
     },
     evidence::Evidence,
-    platform::ports::{BlobContainer, Ids as _, Queue as _},
+    platform::ports::{BlobContainer, Queue as _},
     tenancy::{
         ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Scope, Store, TenantId,
         directory::{MappedCompany, Session, Tenant},
@@ -27,19 +27,19 @@ use time::OffsetDateTime;
 
 use crate::support::{TestApp, http::response};
 
-pub const SIGNING_KEY: &str = "cwsk-TEST-9f1c2f6b7d5a4e3fa1b0";
-pub const WEBHOOK_SECRET: &str = "Hk7$TEST#autotask-webhook-secret-01";
-pub const GUID: &str = "a1da62a4-2c49-40a8-8183-69994ce5b3eb";
-pub const KEY_URL: &str = "https://na.myconnectwise.net/v2026_1//system/callbackkey/index.rails?companyName=northgateit&id=5b0d2a60";
+pub(super) const SIGNING_KEY: &str = "cwsk-TEST-9f1c2f6b7d5a4e3fa1b0";
+pub(super) const WEBHOOK_SECRET: &str = "Hk7$TEST#autotask-webhook-secret-01";
+pub(super) const GUID: &str = "a1da62a4-2c49-40a8-8183-69994ce5b3eb";
+pub(super) const KEY_URL: &str = "https://na.myconnectwise.net/v2026_1//system/callbackkey/index.rails?companyName=northgateit&id=5b0d2a60";
 
-pub struct World {
-    pub test: TestApp,
-    pub connection: Connection,
-    pub clients: [Tenant; 2],
+pub(super) struct World {
+    pub(super) test: TestApp,
+    pub(super) connection: Connection,
+    pub(super) clients: [Tenant; 2],
 }
 
 /// ConnectWise with the credentials of the golden cases.
-pub fn connectwise() -> Credentials {
+pub(super) fn connectwise() -> Credentials {
     Credentials::ConnectwiseManage {
         company: "northgateit".into(),
         public_key: Secret("PUBKEY".into()),
@@ -49,11 +49,11 @@ pub fn connectwise() -> Credentials {
 }
 
 /// Autotask with the credentials of the golden cases.
-pub fn autotask() -> Credentials {
+pub(super) fn autotask() -> Credentials {
     autotask_with(WEBHOOK_SECRET, None, &[GUID.to_owned()])
 }
 
-pub fn autotask_with(secret: &str, previous: Option<PreviousSecret>, guids: &[String]) -> Credentials {
+pub(super) fn autotask_with(secret: &str, previous: Option<PreviousSecret>, guids: &[String]) -> Credentials {
     Credentials::Autotask {
         user: "api.user@northgate.example".into(),
         secret: Secret("s3cr3t-test".into()),
@@ -66,7 +66,7 @@ pub fn autotask_with(secret: &str, previous: Option<PreviousSecret>, guids: &[St
 
 impl World {
     /// Nothing is mapped yet.
-    pub async fn unmapped(credentials: Credentials) -> Self {
+    pub(super) async fn unmapped(credentials: Credentials) -> Self {
         let test = TestApp::new();
         let now = test.app().now();
         let host = match credentials {
@@ -96,25 +96,25 @@ impl World {
     }
 
     /// Company 250 is the first client, 174 the second.
-    pub async fn mapped(credentials: Credentials) -> Self {
+    pub(super) async fn mapped(credentials: Credentials) -> Self {
         let world = Self::unmapped(credentials).await;
         world.map("250", 0).await;
         world.map("174", 1).await;
         world
     }
 
-    pub async fn map(&self, company: &str, client: usize) -> MappedCompany {
+    pub(super) async fn map(&self, company: &str, client: usize) -> MappedCompany {
         let entry = mapping::confirm(&self.deployment().await, self.connection.id, company, "", self.clients[client].id).await.unwrap();
         self.pump().await;
         entry
     }
 
-    pub fn app(&self) -> &App {
+    pub(super) fn app(&self) -> &App {
         self.test.app()
     }
 
     /// As an engineer who is signed in.
-    pub async fn deployment(&self) -> Store<'_, DeploymentPlace> {
+    pub(super) async fn deployment(&self) -> Store<'_, DeploymentPlace> {
         let now = self.app().now();
         let session = Session {
             token_hash: String::new(),
@@ -126,12 +126,12 @@ impl World {
         DeploymentScope::of_session(&session, "story").store(self.app()).await.unwrap()
     }
 
-    pub async fn client(&self, client: usize) -> Store<'_, ClientPlace> {
+    pub(super) async fn client(&self, client: usize) -> Store<'_, ClientPlace> {
         let tenant = &self.clients[client];
         Scope::of_sweep(tenant, "story").store(self.app()).await.unwrap()
     }
 
-    pub async fn post(&self, rest: &str, query: &str, headers: &[(String, String)], body: &[u8]) -> Reply {
+    pub(super) async fn post(&self, rest: &str, query: &str, headers: &[(String, String)], body: &[u8]) -> Reply {
         let slug = self.connection.vendor().slug();
         let request = Request {
             method: Method::Post,
@@ -145,12 +145,12 @@ impl World {
     }
 
     /// Posts a body signed as this connection's vendor signs.
-    pub async fn send(&self, body: &Value) -> Reply {
+    pub(super) async fn send(&self, body: &Value) -> Reply {
         let bytes = body.to_string().into_bytes();
         self.post("", "", &[self.signature(&bytes)], &bytes).await
     }
 
-    pub fn signature(&self, body: &[u8]) -> (String, String) {
+    pub(super) fn signature(&self, body: &[u8]) -> (String, String) {
         match self.connection.vendor() {
             Vendor::ConnectwiseManage => {
                 let key = digest::digest(&digest::SHA256, SIGNING_KEY.as_bytes());
@@ -165,17 +165,17 @@ impl World {
     }
 
     /// The vendor's key host answers with the signing key.
-    pub fn serve_signing_key(&self) {
+    pub(super) fn serve_signing_key(&self) {
         self.test.http.lay(KEY_URL, Ok(response(200, &[], json!({ "signing_key": SIGNING_KEY }).to_string())));
     }
 
     /// Works off the intake messages that are visible now, until none is left.
-    pub async fn pump(&self) {
+    pub(super) async fn pump(&self) {
         while self.pump_once().await.unwrap() {}
     }
 
     /// One intake message; false when none is visible. A message that fails becomes visible again at once.
-    pub async fn pump_once(&self) -> Result<bool, assay::connectors::ConnectorError> {
+    pub(super) async fn pump_once(&self) -> Result<bool, assay::connectors::ConnectorError> {
         let queue = &self.test.queue;
         let Some(received) = queue.receive("intake", 1, std::time::Duration::ZERO).await.unwrap().pop() else { return Ok(false) };
         let verified = message::open(self.app(), "intake", &received.body).await?;
@@ -185,7 +185,7 @@ impl World {
     }
 
     /// Moves the clock until every intake message was worked off; how long that took.
-    pub async fn pump_through(&self) -> time::Duration {
+    pub(super) async fn pump_through(&self) -> time::Duration {
         let start = self.app().now();
         for _ in 0..10_000 {
             self.pump().await;
@@ -197,7 +197,7 @@ impl World {
         self.app().now() - start
     }
 
-    pub async fn evidence(&self, client: usize) -> Vec<Evidence> {
+    pub(super) async fn evidence(&self, client: usize) -> Vec<Evidence> {
         let store = self.client(client).await;
         let mut found = Vec::new();
         for shard in 0..EVIDENCE_SHARDS {
@@ -208,16 +208,16 @@ impl World {
     }
 
     /// The newest first.
-    pub async fn deliveries(&self) -> Vec<Delivery> {
+    pub(super) async fn deliveries(&self) -> Vec<Delivery> {
         health::deliveries(&self.deployment().await, self.connection.id, 1000).await.unwrap()
     }
 
-    pub async fn raw_blobs(&self) -> usize {
+    pub(super) async fn raw_blobs(&self) -> usize {
         self.app().blobs.list(BlobContainer::Raw, "", None).await.unwrap().names.len()
     }
 
     /// Audit items of a kind that wait in the deployment's places.
-    pub async fn audited(&self, kind: &str) -> usize {
+    pub(super) async fn audited(&self, kind: &str) -> usize {
         let store = self.deployment().await;
         let id = self.connection.id;
         let places = [DeploymentPlace::Operations, DeploymentPlace::Directory]
@@ -233,7 +233,7 @@ impl World {
 }
 
 /// A ConnectWise callback about a ticket.
-pub fn ticket(message: &str, id: u64, company: u64, status: &str, updated: &str) -> Value {
+pub(super) fn ticket(message: &str, id: u64, company: u64, status: &str, updated: &str) -> Value {
     let record = json!({
         "id": id, "summary": "BitLocker disabled on HPM-CNC-07", "board": { "id": 14, "name": "CMMC Remediation" },
         "status": { "name": status }, "company": { "id": company, "name": format!("Company {company}") }, "closedFlag": false,
@@ -242,12 +242,12 @@ pub fn ticket(message: &str, id: u64, company: u64, status: &str, updated: &str)
     callback(message, "ticket", "updated", id, &Value::String(record.to_string()))
 }
 
-pub fn callback(message: &str, kind: &str, action: &str, id: u64, record: &Value) -> Value {
+pub(super) fn callback(message: &str, kind: &str, action: &str, id: u64, record: &Value) -> Value {
     json!({ "MessageId": message, "Action": action, "Type": kind, "ID": id, "Entity": record, "Metadata": { "key_url": KEY_URL } })
 }
 
 /// An Autotask webhook about a ticket.
-pub fn hook(sequence: u64, action: &str, id: u64, fields: &Value, at: OffsetDateTime) -> Value {
+pub(super) fn hook(sequence: u64, action: &str, id: u64, fields: &Value, at: OffsetDateTime) -> Value {
     let at = at.format(&time::format_description::well_known::Rfc3339).unwrap();
     json!({ "Action": action, "Guid": GUID, "EntityType": "Ticket", "Id": id, "Fields": fields, "EventTime": at, "SequenceNumber": sequence })
 }

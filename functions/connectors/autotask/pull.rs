@@ -20,8 +20,8 @@ use crate::{
 };
 
 const ZONE_HOST: &str = "webservices.autotask.net";
-const KEEP_ZONE: Duration = Duration::from_secs(12 * 3600);
-const KEEP_USAGE: Duration = Duration::from_secs(60);
+const KEEP_ZONE: Duration = Duration::from_hours(12);
+const KEEP_USAGE: Duration = Duration::from_mins(1);
 
 /// From this share of the allowance on, one page a minute.
 pub const SLOW_DOWN_AT: f64 = 0.5;
@@ -116,29 +116,30 @@ pub async fn usage(app: &App, connection: &Connection) -> Result<f64, CallError>
 
 /// The base address of the user's database, ending with a slash.
 pub async fn zone(app: &App, connection: &Connection) -> Result<Url, CallError> {
+    let name = format!("autotask-zone/{}", connection.id);
+    if let Some(kept) = app.cache.get(&name, app.now()) {
+        return trusted_zone(&String::from_utf8_lossy(&kept)).ok_or(CallError::Refused("zone address not trusted"));
+    }
+    let zone = fetch_zone(app, connection).await?;
+    app.cache.put(&name, Zeroizing::new(zone.as_str().as_bytes().to_vec()), app.now(), KEEP_ZONE);
+    Ok(zone)
+}
+
+async fn fetch_zone(app: &App, connection: &Connection) -> Result<Url, CallError> {
     #[derive(Deserialize)]
     struct Answer {
         url: String,
     }
     let Credentials::Autotask { user, .. } = &connection.credentials else { return Err(CallError::Refused("not an Autotask connection")) };
-    let name = format!("autotask-zone/{}", connection.id);
-    let text = match app.cache.get(&name, app.now()) {
-        Some(kept) => String::from_utf8_lossy(&kept).into_owned(),
-        None => {
-            let mut url = Url::parse(&format!("https://{ZONE_HOST}/atservicesrest/v1.0/zoneInformation"))
-                .map_err(|_| CallError::Refused("address not understood"))?;
-            url.query_pairs_mut().append_pair("user", user);
-            let response = match call::get(app, url, Vec::new()).await {
-                Err(CallError::ComeBack { why: "failing", .. }) => return Err(CallError::Refused("no zone for this user")),
-                other => other?,
-            };
-            let answer: Answer = serde_json::from_slice(&response.body).map_err(|_| CallError::come_back(60, "answer is not JSON"))?;
-            trusted_zone(&answer.url).ok_or(CallError::Refused("zone address not trusted"))?;
-            app.cache.put(&name, Zeroizing::new(answer.url.clone().into_bytes()), app.now(), KEEP_ZONE);
-            answer.url
-        }
+    let mut url = Url::parse(&format!("https://{ZONE_HOST}/atservicesrest/v1.0/zoneInformation"))
+        .map_err(|_| CallError::Refused("address not understood"))?;
+    url.query_pairs_mut().append_pair("user", user);
+    let response = match call::get(app, url, Vec::new()).await {
+        Err(CallError::ComeBack { why: "failing", .. }) => return Err(CallError::Refused("no zone for this user")),
+        other => other?,
     };
-    trusted_zone(&text).ok_or(CallError::Refused("zone address not trusted"))
+    let answer: Answer = serde_json::from_slice(&response.body).map_err(|_| CallError::come_back(60, "answer is not JSON"))?;
+    trusted_zone(&answer.url).ok_or(CallError::Refused("zone address not trusted"))
 }
 
 /// Our credentials go only to the vendor's own hosts.

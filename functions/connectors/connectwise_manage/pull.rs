@@ -23,7 +23,7 @@ use crate::{
 /// Most rows per page (the vendor's maximum).
 pub const PAGE_SIZE: usize = 1000;
 
-const KEEP_CODEBASE: Duration = Duration::from_secs(12 * 3600);
+const KEEP_CODEBASE: Duration = Duration::from_hours(12);
 /// The API version this release was written against.
 const ACCEPT: &str = "application/vnd.connectwise.com+json; version=2025.16";
 
@@ -69,14 +69,13 @@ async fn page_once(app: &App, connection: &Connection, path: &str, query: &str) 
 
 /// `https://api-na.myconnectwise.net/v2026_1/apis/3.0`.
 pub async fn base(app: &App, connection: &Connection) -> Result<String, CallError> {
-    let codebase = match app.cache.get(&codebase_name(connection), app.now()) {
-        Some(kept) => String::from_utf8_lossy(&kept).into_owned(),
-        None => {
-            let codebase = fetch_codebase(app, connection).await?;
-            let bytes = Zeroizing::new(codebase.clone().into_bytes());
-            app.cache.put(&codebase_name(connection), bytes, app.now(), KEEP_CODEBASE);
-            codebase
-        }
+    let name = codebase_name(connection);
+    let codebase = if let Some(kept) = app.cache.get(&name, app.now()) {
+        String::from_utf8_lossy(&kept).into_owned()
+    } else {
+        let codebase = fetch_codebase(app, connection).await?;
+        app.cache.put(&name, Zeroizing::new(codebase.clone().into_bytes()), app.now(), KEEP_CODEBASE);
+        codebase
     };
     Ok(format!("https://{}/{codebase}/apis/3.0", api_host(&connection.host)))
 }
@@ -120,7 +119,7 @@ fn headers(connection: &Connection) -> Vec<(String, String)> {
 
 /// The query of `rel="next"` in a Link header (RFC 8288).
 fn next_query(link: &str) -> Option<String> {
-    let target = link.split(",").find(|part| part.replace(' ', "").contains("rel=\"next\""))?;
+    let target = link.split(',').find(|part| part.replace(' ', "").contains("rel=\"next\""))?;
     let url = target.trim().strip_prefix('<')?.split('>').next()?;
     url.split_once('?').map(|(_, query)| query.to_owned())
 }

@@ -24,7 +24,7 @@ use crate::{
 const HEADER: &str = "x-content-signature";
 
 /// How long a fetched signing key is kept.
-const KEEP: Duration = Duration::from_secs(3600);
+const KEEP: Duration = Duration::from_hours(1);
 
 /// A key that was fetched this recently is not fetched again for a signature that does not hold, or anybody could make
 /// us call the vendor once per forged body.
