@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
+use crate::tenancy::seal::sha256;
+
 const TEXT_WIDTH: usize = 76;
 /// Leaves room for the header's name.
 const HEADER_WIDTH: usize = 66;
@@ -18,7 +20,7 @@ pub struct Mail {
     pub to: Mailbox,
     pub subject: String,
     pub at: OffsetDateTime,
-    /// Without angle brackets; also the boundary, so it must not occur in the content.
+    /// Without angle brackets.
     pub message_id: String,
     pub blocks: Vec<Block>,
 }
@@ -49,7 +51,8 @@ pub fn is_plain_address(address: &str) -> bool {
 impl Mail {
     /// The whole message with CRLF line ends.
     pub fn bytes(&self) -> Vec<u8> {
-        let boundary = self.message_id.replace('@', ".").replace(['[', ']'], "");
+        // At most 70 characters (RFC 2046 5.1.1), and nothing that content could contain by chance.
+        let boundary = format!("assay-{}", &sha256(self.message_id.as_bytes())[..32]);
         let date = self.at.format(&Rfc2822).unwrap_or_default();
         let mut mail = String::new();
         for (name, value) in [
@@ -57,7 +60,7 @@ impl Mail {
             ("To", self.to.header()),
             ("Subject", header_text(&self.subject)),
             ("Date", date),
-            ("Message-ID", format!("<{}>", self.message_id)),
+            ("Message-ID", format!("\r\n <{}>", self.message_id)),
             ("Auto-Submitted", "auto-generated".into()),
             ("MIME-Version", "1.0".into()),
             ("Content-Type", format!("multipart/alternative;\r\n boundary=\"{boundary}\"")),
@@ -236,6 +239,8 @@ mod tests {
     fn lines_end_in_crlf_and_are_short_and_the_link_stays_whole() {
         let mail = mail("Hi", "Priya");
         assert!(mail.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\n', '\r'])));
+        let boundary = mail.split('"').find(|part| part.starts_with("assay-")).expect("boundary");
+        assert!(boundary.len() <= 70 && mail.matches(&format!("\r\n--{boundary}")).count() == 3);
         assert!(mail.contains(&format!("\r\nhttps://example.net/{}\r\n", "a".repeat(150))));
         assert!(!mail.contains("src=") && mail.contains("Mark &lt;it&gt; as MET?"));
     }
