@@ -153,7 +153,13 @@ async fn attempt(
         }
         objective.value.suggestion = suggestion;
         standing.value.note(&objective.value);
-        take_step(&mut batch, scope, &mut objective.value, determination, &standing.value, last, step).await?;
+        let outdated = last.as_ref().is_some_and(|held| held.value.state == State::Open && draft::is_outdated(&held.value.draft, records));
+        match (step, last) {
+            (Step::Leave, Some(open)) if outdated => {
+                refresh(&mut batch, scope, &mut objective.value, determination, &standing.value, &open, records).await?;
+            }
+            (step, last) => take_step(&mut batch, scope, &mut objective.value, determination, &standing.value, last, step).await?,
+        }
         batch.put(objective.value, objective.etag);
     }
     for record in records {
@@ -247,6 +253,36 @@ fn wanted(objective: &Objective, suggestion: &Suggestion, now: OffsetDateTime) -
         (Some(Found::Met | Found::NotApplicable), Outcome::Contradicted) => Some(Found::NotMet),
         _ => None,
     }
+}
+
+/// The answer is the same, but a record that the open proposal refers to was read again in another state: the proposal
+/// stays, with the reference of today in a new version, or it could never run.
+async fn refresh(
+    batch: &mut Batch<'_, '_, ClientPlace>,
+    scope: &Scope,
+    objective: &mut Objective,
+    determination: &Determination,
+    standing: &standing::Standing,
+    open: &Held<Proposal>,
+    records: &[Evidence],
+) -> Result<(), StoreError> {
+    let Some(last) = &mut objective.last_proposal else { return Ok(()) };
+    let (found, by_hand) = (last.found, last.by_hand);
+    last.version = open.value.version + 1;
+    let draft = match &objective.suggestion {
+        Some(suggestion) if !by_hand => {
+            let app = batch.store().app();
+            let client = client_name(app, scope).await?;
+            let setting = Setting { client: &client, standing, now: app.now() };
+            draft::mark(setting, determination, objective, Wish::of_suggestion(found, suggestion), false)
+        }
+        _ => draft::with_records_of_today(&open.value.draft, records),
+    };
+    if let Some(draft) = draft {
+        // It is open, as was read; if it is decided in this moment, the conflict of the batch runs this again.
+        let _ = gate::revise(batch, open, draft);
+    }
+    Ok(())
 }
 
 async fn take_step(

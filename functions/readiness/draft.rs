@@ -14,7 +14,7 @@ use super::{
     suggest::{Outcome, Suggestion},
 };
 use crate::{
-    evidence::{EvidenceRef, Population},
+    evidence::{Evidence, EvidenceRef, Population},
     gate::Draft,
 };
 
@@ -95,6 +95,22 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
             "Nothing changes. Assay asks again only when the evidence says something else.".into()
         },
     })
+}
+
+/// Whether a record that the draft refers to is in another state now.
+pub fn is_outdated(draft: &Draft, records: &[Evidence]) -> bool {
+    draft.evidence.iter().any(|e| records.iter().any(|record| record.source_key == e.source_key && record.hash != e.hash))
+}
+
+/// The same draft of a marking, referring to the records as they are now.
+pub fn with_records_of_today(draft: &Draft, records: &[Evidence]) -> Option<Draft> {
+    let mut action: MarkObjective = serde_json::from_str(&draft.action).ok()?;
+    for reference in &mut action.evidence {
+        if let Some(record) = records.iter().find(|record| record.source_key == reference.source_key) {
+            *reference = record.reference();
+        }
+    }
+    Some(Draft { action: serde_json::to_string(&action).ok()?, evidence: action.evidence, ..draft.clone() })
 }
 
 /// Takes back a finding; `None` when the bytes of the action cannot be made.

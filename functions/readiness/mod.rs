@@ -17,6 +17,7 @@ pub mod score;
 pub mod standing;
 pub mod suggest;
 pub mod topic;
+pub mod view;
 
 pub use analyze::{AnalyzeError, analyze, leftovers};
 pub use catalogue::catalogue;

@@ -115,9 +115,7 @@ pub async fn propose_roll_back(app: &App, scope: &Scope, objective_id: &str, rea
     let Some(determination) = catalogue().objective(objective_id) else {
         return refused(format!("There is no objective {objective_id}."));
     };
-    if reason.trim().is_empty() {
-        return refused("Say why: the approver decides on your reason.".into());
-    }
+    let reason = if reason.trim().is_empty() { "Asked for without a reason." } else { reason.trim() };
     let objective = objective::read(&store, objective_id).await?.value;
     let Some(finding) = &objective.finding else {
         return refused("Nobody decided this objective, so there is nothing to take back.".into());
@@ -129,7 +127,7 @@ pub async fn propose_roll_back(app: &App, scope: &Scope, objective_id: &str, rea
     let standing = standing::read(&store).await?;
     let setting = Setting { client: &client, standing: &standing.value, now: app.now() };
     let restore = before(&store, finding).await?;
-    let draft = in_form(draft::roll_back(setting, determination, &objective, finding, restore, reason.trim()))?;
+    let draft = in_form(draft::roll_back(setting, determination, &objective, finding, restore, reason))?;
     let mut batch = store.batch(ClientPlace::Assessment);
     let id = gate::stage(&mut batch, draft)?;
     batch.commit().await?;

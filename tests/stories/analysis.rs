@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use assay::web::pages::{Frame, Section, Standing as Sign};
 use assay::{
     app::App,
     evidence::{AnalyzeV1, Evidence, Filed, Observed, Origin, Population},
@@ -226,6 +227,22 @@ async fn more_evidence_with_the_same_answer_leaves_an_open_proposal_untouched() 
 }
 
 #[tokio::test]
+async fn a_cited_reading_that_changed_with_the_same_answer_keeps_the_proposal_and_refers_to_the_state_of_today() {
+    let mut client = Client::new().await;
+    client.analyzes(client.inventory(43, 43)).await;
+    let before = client.open_about(INVENTORY).await.unwrap();
+    let mails = client.test.queue.bodies("notify").len();
+    client.test.clock.advance(Duration::HOUR);
+    client.analyzes(Evidence { hash: "other rows".into(), ..client.inventory(44, 44) }).await;
+    let after = client.open_about(INVENTORY).await.unwrap();
+    assert_eq!((after.id, after.version), (before.id, 2));
+    assert!(after.draft.reasons[0].contains("44 of 44"));
+    assert_eq!(client.test.queue.bodies("notify").len(), mails, "nobody is asked a second time");
+    let done = client.decides(&after, Verdict::Approve).await;
+    assert!(matches!(done.state, State::Executed { .. }), "{:?}", done.state);
+}
+
+#[tokio::test]
 async fn a_reading_that_missed_devices_withdraws_what_was_asked_and_a_complete_one_asks_anew() {
     let mut client = Client::new().await;
     client.analyzes(client.inventory(43, 43)).await;
@@ -429,4 +446,44 @@ async fn a_proposal_made_against_another_finding_is_refused_when_it_runs() {
     assert!(matches!(late.state, State::Refused { .. }), "{:?}", late.state);
     assert_eq!(client.objective("3.10.1[a]").await.finding.unwrap().found, Found::NotMet);
     let _: ProposalId = late.id;
+}
+
+#[tokio::test]
+async fn the_pages_show_readings_requirements_and_evidence_without_calling_a_suggestion_a_finding() {
+    let mut client = Client::new().await;
+    let unread = readiness::view::client_row(client.app(), &client.engineer, "Harbor Precision", "c").await.unwrap();
+    assert_eq!((unread.readings.today, unread.readings.best, unread.met, unread.newest_evidence), (-203, 110, 0, None));
+
+    client.analyzes(client.inventory(43, 43)).await;
+    let page = readiness::view::client_page(client.app(), &client.engineer, "Harbor Precision", "c", frame(&client)).await.unwrap();
+    assert_eq!((page.waiting, page.met, page.not_met, page.unread), (4, 0, 0, 105));
+    assert_eq!(page.families.iter().map(|f| f.cells.len()).sum::<usize>(), 110);
+    let cell = page.families[3].cells[0].clone();
+    assert_eq!((cell.id.as_str(), cell.standing, cell.weight.as_str()), ("CM.L2-3.4.1", Sign::Waiting, "5"));
+    assert_eq!(cell.why, "0 of 6 objectives decided; 3 waiting for an approver; 3 likely met, as suggested");
+    assert!(page.status.unwrap().contains("3.12.4") && !page.readings.ssp_accepted);
+    assert!(page.fix_first.iter().any(|fix| fix.id == "AC.L2-3.1.1"), "what only corroborates is a gap");
+
+    let asked = client.open_about(INVENTORY).await.unwrap();
+    client.decides(&asked, Verdict::Approve).await;
+    let token: readiness::view::FormToken<'_> = &|words| words.join(" ");
+    let page = async |id: &'static str| {
+        readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", id, "c", frame(&client), token).await.unwrap()
+    };
+    let requirement = page("CM.L2-3.4.1").await.unwrap();
+    let d = &requirement.objectives[3];
+    assert_eq!((d.id.as_str(), d.standing), ("CM.L2-3.4.1[d]", Sign::Met));
+    assert_eq!(d.finding.as_ref().unwrap().by, "Priya Nair");
+    assert!(d.finding.as_ref().unwrap().roll_back.is_some());
+    assert_eq!(d.evidence[0].population.as_deref(), Some("43 of 43"));
+    assert!(requirement.objectives[4].finding.is_none() && requirement.objectives[4].open_proposal.is_some());
+    assert_eq!(requirement.objectives[0].standing, Sign::Unread);
+    let choices: Vec<String> = requirement.propose.unwrap().objectives.into_iter().map(|c| c.value).collect();
+    assert_eq!(choices, ["3.4.1[a]", "3.4.1[b]", "3.4.1[c]"]);
+    assert_eq!((requirement.previous.unwrap().text, requirement.next.unwrap().text), ("AU.L2-3.3.9".into(), "CM.L2-3.4.2".into()));
+    assert!(page("CM.L2-9.9.9").await.is_none());
+}
+
+fn frame(client: &Client) -> Frame {
+    Frame { now: client.now(), section: Section::Clients, person: None, waiting: 0, demo: true }
 }

@@ -1,0 +1,249 @@
+//! The page of one requirement: each objective in words, what is suggested, what a human decided, and the evidence.
+
+use std::collections::HashMap;
+
+use super::{Client, weight};
+use crate::{
+    app::App,
+    evidence::{Evidence, EvidenceRef, Origin},
+    readiness::{
+        catalogue::{Catalogue, Determination, PoamRule, Requirement, catalogue},
+        map::{Grade, evidence_map},
+        objective::{self, Objective},
+        suggest::Outcome,
+    },
+    tenancy::{
+        DeploymentScope, PersonId, StoreError, TenantId,
+        directory::{self, Grant, Role},
+    },
+    web::pages::{
+        Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, PostForm, ProposeForm, RequirementPage, Standing, SuggestionView,
+        Tag, Tone, paths,
+    },
+};
+
+/// Makes the anti-forgery token of a form, which is bound to these words: `["propose", tenant, requirement]` or
+/// `["roll_back", tenant, objective]`.
+pub type FormToken<'a> = &'a (dyn Fn(&[&str]) -> String + Send + Sync);
+
+/// The page of a requirement by its CMMC id (`CM.L2-3.4.1`); `None` when there is no such requirement.
+pub async fn requirement_page(
+    app: &App,
+    grant: &Grant,
+    client_name: &str,
+    requirement: &str,
+    correlation: &str,
+    frame: Frame,
+    token: FormToken<'_>,
+) -> Result<Option<RequirementPage>, StoreError> {
+    let catalogue = catalogue();
+    let Some(at) = catalogue.requirements.iter().position(|r| r.cmmc_id == requirement) else { return Ok(None) };
+    let requirement = &catalogue.requirements[at];
+    let client = Client::read(app, grant, correlation).await?;
+    let is_engineer = grant.has(Role::Engineer);
+    let mut records = Records { client: &client, read: HashMap::new(), people: HashMap::new(), app, correlation };
+    let mut objectives = Vec::new();
+    for determination in catalogue.objectives_of(requirement.id) {
+        let record = objective::read(&client.store, determination.id).await?.value;
+        let roll_back = is_engineer.then(|| PostForm {
+            action: paths::roll_back(grant.tenant, requirement.cmmc_id),
+            token: token(&["roll_back", &grant.tenant.to_string(), determination.id]),
+            fields: vec![("objective".into(), determination.id.into())],
+            label: "Ask to take it back".into(),
+        });
+        objectives.push(view(&client, grant.tenant, determination, &record, records.cards(determination, &record).await?, roll_back));
+    }
+    let propose = is_engineer.then(|| {
+        let choices = open_to_propose(&client, catalogue, requirement);
+        let token = token(&["propose", &grant.tenant.to_string(), requirement.cmmc_id]);
+        ProposeForm::empty(paths::propose(grant.tenant, requirement.cmmc_id), token, choices)
+    });
+    let (standing, why) = client.requirement(requirement);
+    let neighbor = |at: Option<usize>| {
+        at.and_then(|at| catalogue.requirements.get(at)).map(|r| Link::new(paths::requirement(grant.tenant, r.cmmc_id), r.cmmc_id))
+    };
+    Ok(Some(RequirementPage {
+        frame,
+        client: client_name.into(),
+        client_href: paths::client(grant.tenant),
+        id: requirement.cmmc_id.into(),
+        title: requirement.title.into(),
+        statement: requirement.statement.into(),
+        family: catalogue.families.iter().find(|f| f.code == requirement.family).map_or("", |f| f.name).into(),
+        weight: match requirement.weight {
+            Some(1) => "1 point".into(),
+            Some(_) => format!("{} points", weight(requirement)),
+            None => "no points: without it there is no score".into(),
+        },
+        poam: poam(requirement).into(),
+        standing,
+        why,
+        objectives,
+        propose,
+        previous: neighbor(at.checked_sub(1)),
+        next: neighbor(at.checked_add(1)),
+    }))
+}
+
+fn view(
+    client: &Client<'_>,
+    tenant: TenantId,
+    determination: &Determination,
+    record: &Objective,
+    evidence: Vec<EvidenceCard>,
+    roll_back: Option<PostForm>,
+) -> ObjectiveView {
+    let standing = client.objective(determination.id);
+    ObjectiveView {
+        id: determination.cmmc_id(),
+        letter: determination.letter().into(),
+        text: sentence(determination.text),
+        standing,
+        suggestion: record.suggestion.as_ref().map(|suggestion| SuggestionView {
+            result: match (suggestion.result, suggestion.is_fresh(client.now)) {
+                (Outcome::Contradicted, _) => Tag::new(Tone::Not, "contradicted"),
+                (_, false) => Tag::new(Tone::Unknown, "too old to count"),
+                (Outcome::LikelyMet, true) => Tag::new(Tone::Wait, "looks met"),
+                (Outcome::NotEnough, true) => Tag::new(Tone::Unknown, "not enough evidence"),
+            },
+            by: "by rule".into(),
+            at: suggestion.made_at,
+            reasons: suggestion.reasons.clone(),
+            limits: suggestion.limits.clone(),
+        }),
+        finding: record.finding.as_ref().map(|finding| FindingView {
+            result: match standing {
+                Standing::NotMet => Tag::new(Tone::Not, finding.found.words()),
+                other => other.tag(),
+            },
+            by: finding.name.clone(),
+            at: finding.decided_at,
+            comment: finding.comment.clone(),
+            proposal: Some(Link::new(paths::proposal(tenant, finding.proposal), "The decision")),
+            roll_back,
+        }),
+        open_proposal: client.waits(determination.id).map(|mark| Link::new(paths::proposal(tenant, mark.proposal), mark.question.clone())),
+        evidence,
+    }
+}
+
+fn open_to_propose(client: &Client<'_>, catalogue: &Catalogue, requirement: &Requirement) -> Vec<Choice> {
+    let open = catalogue
+        .objectives_of(requirement.id)
+        .iter()
+        .filter(|o| !matches!(client.objective(o.id), Standing::Met | Standing::NotApplicable) && client.waits(o.id).is_none());
+    open.map(|o| Choice { value: o.id.into(), label: format!("[{}] {}", o.letter(), o.text) }).collect()
+}
+
+fn poam(requirement: &Requirement) -> &'static str {
+    match requirement.poam {
+        PoamRule::Yes => "may be on it",
+        PoamRule::Conditional => "may be on it only while encryption is in use and just its FIPS validation is missing",
+        PoamRule::Never => "may never be on it",
+    }
+}
+
+/// The records that a page shows, each read once.
+struct Records<'c, 'a> {
+    client: &'c Client<'a>,
+    read: HashMap<String, Option<Evidence>>,
+    people: HashMap<PersonId, String>,
+    app: &'a App,
+    correlation: &'c str,
+}
+
+impl Records<'_, '_> {
+    /// What a finding rests on and what a suggestion cites, newest first.
+    async fn cards(&mut self, determination: &Determination, objective: &Objective) -> Result<Vec<EvidenceCard>, StoreError> {
+        let of_finding = objective.finding.iter().flat_map(|f| &f.evidence);
+        let mut references: Vec<&EvidenceRef> = Vec::new();
+        for reference in of_finding.chain(objective.suggestion.iter().flat_map(|s| &s.citations)) {
+            if references.iter().all(|known| known.source_key != reference.source_key) {
+                references.push(reference);
+            }
+        }
+        references.sort_by_key(|reference| std::cmp::Reverse(reference.collected_at));
+        let mut cards = Vec::new();
+        for reference in references {
+            cards.push(self.card(determination, reference).await?);
+        }
+        Ok(cards)
+    }
+
+    async fn card(&mut self, determination: &Determination, reference: &EvidenceRef) -> Result<EvidenceCard, StoreError> {
+        let key = &reference.source_key;
+        if !self.read.contains_key(key) {
+            let held = self.client.store.read::<Evidence>(Evidence::place(key), key).await?;
+            self.read.insert(key.clone(), held.map(|h| h.value));
+        }
+        let record = self.read.get(key).cloned().flatten();
+        let mut card = EvidenceCard {
+            title: reference.title.clone(),
+            source: "A record that is no longer there".into(),
+            collected_at: reference.collected_at,
+            freshness: Tag::new(Tone::Not, "no longer there"),
+            population: Some(reference.population.words()),
+            facts: Vec::new(),
+            grade: None,
+            limits: Vec::new(),
+            place: None,
+            approved_on: None,
+            filed_by: None,
+            hash: reference.hash.clone(),
+        };
+        let Some(record) = record else { return Ok(card) };
+        let entry = record.record_type.as_deref().and_then(|record_type| evidence_map().entry(record_type));
+        if let Some((entry, (_, grade))) = entry.and_then(|e| Some((e, e.objectives().find(|(id, _)| *id == determination.id)?))) {
+            card.grade = Some(grade_in_words(grade).into());
+            card.limits = vec![entry.limits.into()];
+        }
+        card.freshness = match (entry, record.deleted) {
+            (_, true) => Tag::new(Tone::Not, "deleted at its source"),
+            (Some(entry), _) if self.client.now > reference.collected_at.saturating_add(entry.max_age()) => Tag::new(Tone::Wait, "stale"),
+            _ if record.hash != reference.hash => Tag::new(Tone::Wait, "changed since"),
+            (Some(_), _) => Tag::new(Tone::Met, "fresh"),
+            (None, _) => Tag::new(Tone::Unknown, "as of that day"),
+        };
+        match record.origin {
+            Origin::Observed(observed) => {
+                card.source = format!("{}, {} {}", observed.system, observed.entity, observed.vendor_id);
+                card.facts = observed.facts.into_iter().collect();
+            }
+            Origin::Filed(filed) => {
+                card.source = "Linked file, kept by the client (name, place and hash only)".into();
+                card.population = None;
+                card.place = Some(filed.place);
+                card.approved_on = Some(filed.approved_on);
+                card.filed_by = Some(self.name(filed.filed_by).await?);
+            }
+        }
+        Ok(card)
+    }
+
+    async fn name(&mut self, person: PersonId) -> Result<String, StoreError> {
+        if let Some(name) = self.people.get(&person) {
+            return Ok(name.clone());
+        }
+        let store = DeploymentScope::of_function("portal", self.correlation).store(self.app).await?;
+        let name = directory::person(&store, person).await?.map_or_else(|| "Somebody who has left".to_owned(), |p| p.name);
+        self.people.insert(person, name.clone());
+        Ok(name)
+    }
+}
+
+fn grade_in_words(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Partial => "Partial: shows the objective in part",
+        Grade::Supporting => "Supporting: corroborates, more is needed",
+        Grade::Weak => "Weak: never counts alone",
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut words = text.to_owned();
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words.push('.');
+    words
+}
