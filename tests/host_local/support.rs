@@ -70,15 +70,9 @@ impl Store {
     /// Closes the file and opens it again, as a new process would.
     pub(crate) fn reopen(self) -> Self {
         let Self { queues, clock, ids, folder } = self;
-        drop(queues);
-        // The writer thread lets go of the file a moment after the last handle is gone.
-        for _ in 0..1_000_000 {
-            if let Ok(queues) = Queues::open(&folder.path().join("queues.redb"), clock.clone(), ids.clone()) {
-                return Self { queues, clock, ids, folder };
-            }
-            std::thread::yield_now();
-        }
-        panic!("the queue store stays locked");
+        queues.close();
+        let queues = Queues::open(&folder.path().join("queues.redb"), clock.clone(), ids.clone()).unwrap();
+        Self { queues, clock, ids, folder }
     }
 }
 

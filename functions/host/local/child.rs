@@ -183,14 +183,12 @@ impl Supervisor {
         };
         self.note_pid(&child, &worker_id);
         let last_words = listen(&mut child, &self.launch.log);
-        match self.until_ready(&mut child, &last_words).await {
-            Some(end) => end,
-            None => {
-                let life = Life { port: self.port, generation: self.generation };
-                self.state.send_modify(|state| state.phase = Phase::Ready(life));
-                self.until_end(child, &last_words).await
-            }
+        if let Some(end) = self.until_ready(&mut child, &last_words).await {
+            return end;
         }
+        let life = Life { port: self.port, generation: self.generation };
+        self.state.send_modify(|state| state.phase = Phase::Ready(life));
+        self.until_end(child, &last_words).await
     }
 
     /// `None` when it is ready.

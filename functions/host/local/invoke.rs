@@ -107,7 +107,7 @@ impl Invoker {
         }
         let text = Bytes::from(envelope.to_string());
         let left = Arc::new(Notify::new());
-        let body = if self.faults.has_content_length() { text.into() } else { chunked(text, Arc::clone(&left)) };
+        let body = if self.faults.has_content_length() { text.into() } else { chunked(&text, Arc::clone(&left)) };
         let call = self
             .client
             .post(format!("http://127.0.0.1:{}/{}", life.port, function.name))
@@ -168,13 +168,19 @@ impl Drop for Registered<'_> {
 
 /// A client for 127.0.0.1: no proxy, no redirects, HTTP/1.1.
 pub(super) fn loopback_client() -> reqwest::Client {
-    let client = reqwest::Client::builder().no_proxy().http1_only().redirect(reqwest::redirect::Policy::none()).build();
+    let client = loopback_builder().build();
     // It cannot fail without TLS files or a resolver to set up; the default client is the same but for the proxy.
     client.unwrap_or_default()
 }
 
+/// The Azure SDK turns decompression on for every client of the program; here bytes must pass as they are.
+pub(super) fn loopback_builder() -> reqwest::ClientBuilder {
+    let plain = reqwest::Client::builder().no_gzip().no_deflate().no_brotli().no_zstd();
+    plain.no_proxy().http1_only().redirect(reqwest::redirect::Policy::none())
+}
+
 /// In two chunks, so that a handler that trusts a single one is found out; `left` hears when the last is handed over.
-fn chunked(text: Bytes, left: Arc<Notify>) -> reqwest::Body {
+fn chunked(text: &Bytes, left: Arc<Notify>) -> reqwest::Body {
     let middle = text.len() / 2;
     let chunks = [text.slice(..middle), text.slice(middle..)].map(Ok::<_, std::convert::Infallible>);
     let end = stream::once(async move { left.notify_one() }).filter_map(|()| future::ready(None));

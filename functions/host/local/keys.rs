@@ -27,17 +27,17 @@ impl Keys {
             Err(error) => return Err(error),
         };
         let mut made = false;
-        let mut fill = |key: &mut String| {
+        let mut complete = |key: &mut String| {
             if key.is_empty() {
                 *key = new_key(ids);
                 made = true;
             }
         };
-        fill(&mut keys.master);
-        fill(&mut keys.host);
+        complete(&mut keys.master);
+        complete(&mut keys.host);
         for function in &app.functions {
             if matches!(function.trigger, Trigger::Http { level: AuthLevel::Function, .. }) {
-                fill(keys.functions.entry(function.name.clone()).or_default());
+                complete(keys.functions.entry(function.name.clone()).or_default());
             }
         }
         if made {
@@ -57,8 +57,8 @@ impl Keys {
     }
 }
 
-/// 40 bytes, as long as the real ones.
-fn new_key(ids: &dyn Ids) -> String {
+/// 40 random bytes, as many as the real ones have.
+pub(super) fn new_key(ids: &dyn Ids) -> String {
     let mut bytes = [0; 40];
     ids.random(&mut bytes);
     bytes.iter().fold(String::new(), |mut text, byte| {

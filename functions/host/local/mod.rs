@@ -134,9 +134,7 @@ impl Host {
         let timers_folder = data.join("timers");
         fs::create_dir_all(&timers_folder).map_err(|source| LocalError::Data { folder: timers_folder.clone(), source })?;
 
-        let mut token = [0; 32];
-        options.ids.random(&mut token);
-        let queue_token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let queue_token = keys::new_key(&*options.ids);
         let address = address_of(&front, options.port)?;
         let queue_url = address_of(&queue_front, 0)?;
         let mut settings = options.settings;
@@ -170,6 +168,7 @@ impl Host {
         }
         self.worker.stop("it was asked to end");
         self.worker.stopped().await;
+        self.queues.close();
     }
 }
 

@@ -34,7 +34,7 @@ pub fn rewrite_query(raw: &str) -> String {
                 at += 2;
             }
             (b'%', None) => out.push_str("%25"),
-            (b'{' | b'}' | b'|' | b'^' | b'"' | b'<' | b'>' | b'\\' | b'`', _) | (0x80.., _) => {
+            (b'{' | b'}' | b'|' | b'^' | b'"' | b'<' | b'>' | b'\\' | b'`' | 0x80.., _) => {
                 let _ = write!(out, "%{byte:02X}");
             }
             _ => out.push(char::from(byte)),
@@ -62,22 +62,19 @@ fn decode(raw: &[u8]) -> Option<String> {
                 out.push_str(&String::from_utf8_lossy(&raw[at..at + 3]));
                 at += 3;
             }
-            ..0x80 => {
+            1..0x80 => {
                 out.push(char::from(value));
                 at += 3;
             }
             _ => {
                 let escapes: Vec<u8> = (at..).step_by(3).map_while(|at| escape_at(raw, at)).take(4).collect();
-                match (1..=escapes.len()).find_map(|n| std::str::from_utf8(&escapes[..n]).ok()) {
-                    Some(character) => {
-                        out.push_str(character);
-                        at += 3 * character.len();
-                    }
-                    None => {
-                        out.push_str(&String::from_utf8_lossy(&raw[at..at + 3]));
-                        at += 3;
-                    }
+                let character = (1..=escapes.len()).find_map(|n| std::str::from_utf8(&escapes[..n]).ok());
+                let length = character.map_or(1, str::len);
+                match character {
+                    Some(character) => out.push_str(character),
+                    None => out.push_str(&String::from_utf8_lossy(&raw[at..at + 3])),
                 }
+                at += 3 * length;
             }
         }
     }

@@ -18,7 +18,7 @@ use warp::{
 use super::{
     HOST_VERSION,
     appfolder::{AppFolder, AuthLevel, Function, Trigger},
-    invoke::Invoker,
+    invoke::{Invoker, loopback_builder},
     keys::Keys,
     paths::{Target, rewrite, rewrite_query},
 };
@@ -28,7 +28,7 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// A longer target is 414 (measured: about this).
 const MAX_TARGET: usize = 8_100;
 /// Without a byte for this long an exchange is given up.
-const IDLE: Duration = Duration::from_secs(240);
+const IDLE: Duration = Duration::from_mins(4);
 /// Rounds of the retry handler.
 const ROUNDS: u32 = 10;
 /// Sends per round of a request that is safe to repeat.
@@ -55,7 +55,7 @@ pub struct Head {
 
 impl Front {
     pub fn new(app: AppFolder, keys: Keys, invoker: Arc<Invoker>) -> Self {
-        let client = reqwest::Client::builder().no_proxy().http1_only().redirect(reqwest::redirect::Policy::none()).read_timeout(IDLE);
+        let client = loopback_builder().read_timeout(IDLE);
         Self { app, keys, invoker, client: client.build().unwrap_or_default(), retry_pause: Duration::from_millis(50) }
     }
 
@@ -108,11 +108,8 @@ impl Front {
         }
         let Some(headers) = self.headers(&head) else { return empty(StatusCode::BAD_REQUEST) };
         let target = head.query.as_deref().map_or(encoded.clone(), |query| format!("{encoded}?{}", rewrite_query(query)));
-        let body = match self.body(&head.headers, body).await {
-            Some(body) => body,
-            // Too large or broken off: not 413 (measured).
-            None => return empty(StatusCode::INTERNAL_SERVER_ERROR),
-        };
+        // Too large or broken off is an empty 500, not 413 (measured).
+        let Some(body) = self.body(&head.headers, body).await else { return empty(StatusCode::INTERNAL_SERVER_ERROR) };
         match self.forward(&head.method, &target, &headers, body).await {
             Ok(response) => passed_on(response),
             Err(status) => empty(status),

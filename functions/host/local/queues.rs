@@ -7,8 +7,8 @@
 
 use std::{
     path::Path,
-    sync::{Arc, mpsc},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -26,13 +26,18 @@ pub const TIME_TO_LIVE: Duration = Duration::from_hours(7 * 24);
 const GROUP: usize = 512;
 const FORMAT: u64 = 1;
 
-/// Cheap to clone; the writer thread ends when the last clone is gone.
+/// Cheap to clone; clones share the file, which stays open until [`Queues::close`] or the last clone is gone.
 #[derive(Clone)]
 pub struct Queues {
-    writer: mpsc::Sender<Call>,
-    database: Arc<Database>,
+    open: Arc<Mutex<Option<Open>>>,
     clock: Arc<dyn Clock>,
     sent: Arc<Notify>,
+}
+
+struct Open {
+    writer: mpsc::Sender<Call>,
+    database: Arc<Database>,
+    thread: JoinHandle<()>,
 }
 
 /// A received message and the lease on it.
@@ -91,12 +96,21 @@ impl Queues {
         let database = Arc::new(database);
         let (writer, calls) = mpsc::channel();
         let sent = Arc::new(Notify::new());
-        let thread = Writer { database: Arc::clone(&database), clock: Arc::clone(&clock), ids, sent: Arc::clone(&sent) };
-        thread::Builder::new()
+        let owner = Writer { database: Arc::clone(&database), clock: Arc::clone(&clock), ids, sent: Arc::clone(&sent) };
+        let thread = thread::Builder::new()
             .name("queues".into())
-            .spawn(move || thread.run(&calls))
+            .spawn(move || owner.run(&calls))
             .map_err(|error| QueueError::Store(Arc::new(redb::Error::Io(error))))?;
-        Ok(Self { writer, database, clock, sent })
+        Ok(Self { open: Arc::new(Mutex::new(Some(Open { writer, database, thread }))), clock, sent })
+    }
+
+    /// Finishes what was asked for and lets go of the file; later calls on any clone are [`QueueError::Closed`].
+    pub fn close(&self) {
+        if let Some(Open { writer, database, thread }) = self.opened().take() {
+            drop((writer, database));
+            // A writer that panicked has let go as well.
+            let _ = thread.join();
+        }
     }
 
     /// Durable before it returns; hidden for `delay`.
@@ -131,7 +145,7 @@ impl Queues {
 
     pub fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
         let now = micros(self.clock.now());
-        let read = self.database.begin_read().map_err(store)?;
+        let read = self.database()?.begin_read().map_err(store)?;
         let due = read.open_table(DUE).map_err(store)?;
         let mut depth = Depth::default();
         for entry in due.range((queue, i64::MIN, 0)..=(queue, i64::MAX, u128::MAX)).map_err(store)? {
@@ -144,7 +158,7 @@ impl Queues {
     /// Whether a receive would find something: a read, so that polling an empty queue costs no fsync.
     pub fn has_due(&self, queue: &str) -> Result<bool, QueueError> {
         let now = micros(self.clock.now());
-        let read = self.database.begin_read().map_err(store)?;
+        let read = self.database()?.begin_read().map_err(store)?;
         let due = read.open_table(DUE).map_err(store)?;
         let mut range = due.range((queue, i64::MIN, 0)..=(queue, now, u128::MAX)).map_err(store)?;
         Ok(range.next().is_some())
@@ -167,8 +181,17 @@ impl Queues {
             return Err(QueueError::Name);
         }
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Call { queue: queue.to_owned(), action, reply }).map_err(|_| QueueError::Closed)?;
+        let call = Call { queue: queue.to_owned(), action, reply };
+        self.opened().as_ref().ok_or(QueueError::Closed)?.writer.send(call).map_err(|_| QueueError::Closed)?;
         answer.await.map_err(|_| QueueError::Closed)?
+    }
+
+    fn database(&self) -> Result<Arc<Database>, QueueError> {
+        self.opened().as_ref().map(|open| Arc::clone(&open.database)).ok_or(QueueError::Closed)
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,8 +211,10 @@ pub fn poison_queue_of(queue: &str) -> Option<String> {
     (!queue.ends_with("-poison") && is_queue_name(&name)).then_some(name)
 }
 
-/// Queue and id -> inserted, expires, visible (all microseconds since 1970), deliveries, pop receipt, body.
-const MESSAGES: TableDefinition<'_, (&str, u128), (i64, i64, i64, u32, u128, &[u8])> = TableDefinition::new("messages");
+/// Inserted, expires, visible (all microseconds since 1970), deliveries, pop receipt, body.
+type Stored<'a> = (i64, i64, i64, u32, u128, &'a [u8]);
+/// By queue and id.
+const MESSAGES: TableDefinition<'_, (&str, u128), Stored<'_>> = TableDefinition::new("messages");
 /// Queue, time of visibility and id: what is due, in order.
 const DUE: TableDefinition<'_, (&str, i64, u128), ()> = TableDefinition::new("due");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -346,14 +371,14 @@ struct Row {
     body: Bytes,
 }
 
-impl From<(i64, i64, i64, u32, u128, &[u8])> for Row {
-    fn from((inserted, expires, visible, count, pop, body): (i64, i64, i64, u32, u128, &[u8])) -> Self {
+impl From<Stored<'_>> for Row {
+    fn from((inserted, expires, visible, count, pop, body): Stored<'_>) -> Self {
         Self { inserted, expires, visible, count, pop, body: Bytes::copy_from_slice(body) }
     }
 }
 
 impl Row {
-    fn values(&self) -> (i64, i64, i64, u32, u128, &[u8]) {
+    fn values(&self) -> Stored<'_> {
         (self.inserted, self.expires, self.visible, self.count, self.pop, &self.body)
     }
 

@@ -10,7 +10,7 @@ use croner::{
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 #[derive(Clone, Debug)]
-pub struct Schedule(Cron);
+pub struct Schedule(Box<Cron>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a schedule has six fields: second, minute, hour, day, month, day of week")]
@@ -27,7 +27,7 @@ impl Schedule {
         }
         // NCRONTAB wants both day fields to hold.
         let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).dom_and_dow(true).build();
-        parser.parse(text).map(Self).map_err(|_| NotASchedule)
+        parser.parse(text).map(|cron| Self(Box::new(cron))).map_err(|_| NotASchedule)
     }
 
     /// The first time strictly after `at`; `None` when there is none in sight (30 February).
