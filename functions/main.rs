@@ -68,7 +68,8 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 fn serve() -> Result<Box<dyn std::error::Error>, Box<dyn std::error::Error>> {
     let (settings, port) = environment();
     write_json_lines(&settings);
-    let port = port.ok_or("FUNCTIONS_CUSTOMHANDLER_PORT is not a port; the Functions host sets it. On your own machine run `assay local`")?;
+    let port =
+        port.ok_or("FUNCTIONS_CUSTOMHANDLER_PORT is not a port; the Functions host sets it. On your own machine run `assay local`")?;
     let checked = config::check(&settings);
     let limits = checked.as_ref().map(Limits::from).unwrap_or_default();
     let build = move || {

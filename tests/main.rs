@@ -28,5 +28,6 @@ mod stories {
     mod pages;
     mod readiness_catalogue;
     mod scoring;
+    mod sign_in;
     mod suggestions;
 }

@@ -29,7 +29,11 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("azure_core", &["functions/platform/azure", "functions/assemble.rs", "tests/support"], "the Azure SDK stays behind the ports"),
     ("azure_identity", &["functions/platform/azure", "functions/assemble.rs", "tests/support"], "the Azure SDK stays behind the ports"),
     ("azure_data_cosmos", &["functions/platform/azure", "functions/assemble.rs", "tests/support"], "the Azure SDK stays behind the ports"),
-    ("azure_security_keyvault", &["functions/platform/azure", "functions/assemble.rs", "tests/support"], "the Azure SDK stays behind the ports"),
+    (
+        "azure_security_keyvault",
+        &["functions/platform/azure", "functions/assemble.rs", "tests/support"],
+        "the Azure SDK stays behind the ports",
+    ),
     ("azure_storage", &["functions/platform/azure", "functions/assemble.rs", "tests/support"], "the Azure SDK stays behind the ports"),
     ("platform::local", &["functions/platform", "functions/assemble.rs", "functions/assemble", "tests"], "only assemble names an adapter"),
     ("warp::", &["functions/host", "functions/triggers", "functions/web", "tests"], "the server's types stay at the border"),

@@ -127,8 +127,11 @@ impl Handler {
 
     async fn http(&self, call: &mut Call, path: &str) -> Reply {
         let reference = headers::invocation_id(&call.headers).unwrap_or("none").to_owned();
-        let found: Vec<(&Route, String)> =
-            if may_be_rewritten(path) { Vec::new() } else { self.routes.iter().filter_map(|r| Some((r, r.template.matches(path)?))).collect() };
+        let found: Vec<(&Route, String)> = if may_be_rewritten(path) {
+            Vec::new()
+        } else {
+            self.routes.iter().filter_map(|r| Some((r, r.template.matches(path)?))).collect()
+        };
         let method = method_of(&call.method);
         let Some((route, path)) = found.iter().find(|(r, _)| method.is_some_and(|m| r.takes(m))) else {
             return no_route(&found, &call.method).reply(&reference);

@@ -99,7 +99,8 @@ fn check_prefix(prefix: &str, envelopes: &[&str], reasons: &mut Vec<String>) {
     }
     let first = prefix.split('/').next().unwrap_or_default();
     if let Some(name) = envelopes.iter().find(|name| name.eq_ignore_ascii_case(first)) {
-        reasons.push(format!("host.json: routePrefix {prefix} begins with the name of function {name}, so a route could reach its envelopes"));
+        reasons
+            .push(format!("host.json: routePrefix {prefix} begins with the name of function {name}, so a route could reach its envelopes"));
     }
     if is_reserved(prefix) {
         reasons.push(format!("host.json: routePrefix {prefix} begins with admin or runtime, which belong to the host"));
@@ -110,12 +111,16 @@ fn check_route(function: &Declared, http: &HttpRoute, template: &Template, envel
     let name = &function.name;
     let route = &http.route;
     if template.first_literal().is_none() {
-        reasons.push(format!("function {name}: route {route} must begin with a word; a parameter or catch-all at the root matches every name"));
+        reasons.push(format!(
+            "function {name}: route {route} must begin with a word; a parameter or catch-all at the root matches every name"
+        ));
     }
     if is_reserved(route) {
         reasons.push(format!("function {name}: route {route} begins with admin or runtime, which belong to the host"));
     }
-    if let Some(envelope) = envelopes.iter().find(|e| template.matches(e).is_some() || template.first_literal() == Some(&e.to_ascii_lowercase())) {
+    if let Some(envelope) =
+        envelopes.iter().find(|e| template.matches(e).is_some() || template.first_literal() == Some(&e.to_ascii_lowercase()))
+    {
         reasons.push(format!("function {name}: route {route} looks like the envelope path of function {envelope}"));
     }
     if http.methods.is_empty() {

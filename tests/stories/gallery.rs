@@ -3,6 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
+use askama::Template;
 use assay::{
     config::{self, Config, RawConfig},
     web::{
@@ -16,7 +17,6 @@ use assay::{
         },
     },
 };
-use askama::Template;
 use time::{Duration, OffsetDateTime, macros::date, macros::datetime};
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-25 02:52:09 UTC);
@@ -234,9 +234,17 @@ fn requirement(engineer: bool) -> RequirementPage {
         at: NOW - Duration::days(3),
         comment: "Checked the list against HR on 21 November.".into(),
         proposal: Some(Link::new("#", "the decision")),
-        roll_back: engineer.then(|| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![("objective".into(), "3.1.1[a]".into())], label: "Propose to take it back".into() }),
+        roll_back: engineer.then(|| PostForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            fields: vec![("objective".into(), "3.1.1[a]".into())],
+            label: "Propose to take it back".into(),
+        }),
     };
-    let choice = |letter: &str| Choice { value: format!("3.1.1[{letter}]"), label: format!("AC.L2-3.1.1[{letter}]: the devices and other systems that are authorized") };
+    let choice = |letter: &str| Choice {
+        value: format!("3.1.1[{letter}]"),
+        label: format!("AC.L2-3.1.1[{letter}]: the devices and other systems that are authorized"),
+    };
     RequirementPage {
         frame: frame(Section::Clients),
         client: CLIENT.into(),
@@ -295,10 +303,17 @@ fn inbox(empty: bool) -> InboxPage {
         at: NOW - Duration::hours(5),
     };
     let (yours, others, done) = (
-        vec![item("Mark AC.L2-3.1.1[a] as MET for Harbor Precision Machining?", None), item("Mark CM.L2-3.4.1[d] as MET for Harbor Precision Machining?", None)],
+        vec![
+            item("Mark AC.L2-3.1.1[a] as MET for Harbor Precision Machining?", None),
+            item("Mark CM.L2-3.4.1[d] as MET for Harbor Precision Machining?", None),
+        ],
         vec![item("Mark MP.L2-3.8.3[a] as MET for Tidewater Composites?", Some("You asked, so another person decides."))],
         vec![
-            decided("Mark MP.L2-3.8.3[a] as MET for Harbor Precision Machining?", Tag::new(Tone::Met, "Approved, carried out"), Some("Sam Okafor")),
+            decided(
+                "Mark MP.L2-3.8.3[a] as MET for Harbor Precision Machining?",
+                Tag::new(Tone::Met, "Approved, carried out"),
+                Some("Sam Okafor"),
+            ),
             decided("Mark AC.L2-3.1.2[a] as MET for Harbor Precision Machining?", Tag::new(Tone::Not, "Rejected"), Some("You")),
             decided("Mark AC.L2-3.1.3[a] as MET for Harbor Precision Machining?", Tag::new(Tone::Unknown, "Expired"), None),
         ],
@@ -384,7 +399,12 @@ fn pending() -> Run {
 }
 
 fn done() -> Run {
-    let form = PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![("objective".into(), "3.1.1[a]".into())], label: "Propose to take it back".into() };
+    let form = PostForm {
+        action: "#".into(),
+        token: TOKEN.into(),
+        fields: vec![("objective".into(), "3.1.1[a]".into())],
+        label: "Propose to take it back".into(),
+    };
     Run::Done { at: NOW - Duration::seconds(60), roll_back: Some(form) }
 }
 
@@ -426,7 +446,10 @@ fn mapping(empty: bool) -> MappingPage {
                 at: NOW - Duration::days(12),
             }]
         },
-        clients: vec![Choice { value: "1".into(), label: CLIENT.into() }, Choice { value: "2".into(), label: "Tidewater Composites".into() }],
+        clients: vec![
+            Choice { value: "1".into(), label: CLIENT.into() },
+            Choice { value: "2".into(), label: "Tidewater Composites".into() },
+        ],
         action: paths::mapping(),
         connections_href: paths::connections(),
         notice: (!empty).then(|| "Harbor Precision is confirmed. Its 14 records are being processed.".into()),
@@ -455,12 +478,21 @@ fn connections(empty: bool) -> ConnectionsPage {
             vec![]
         } else {
             vec![
-                connection("ConnectWise of Northgate IT", "ConnectWise PSA", Tag::new(Tone::Met, "Heard"), None, vec![], Some(NOW - Duration::minutes(38))),
+                connection(
+                    "ConnectWise of Northgate IT",
+                    "ConnectWise PSA",
+                    Tag::new(Tone::Met, "Heard"),
+                    None,
+                    vec![],
+                    Some(NOW - Duration::minutes(38)),
+                ),
                 connection(
                     "Autotask",
                     "Autotask PSA",
                     Tag::new(Tone::Not, "Webhook off"),
-                    Some("The vendor turned the webhook off after repeated failures. Turn it on again there; the next full read repairs the gap."),
+                    Some(
+                        "The vendor turned the webhook off after repeated failures. Turn it on again there; the next full read repairs the gap.",
+                    ),
                     vec![reject("wrong signature", 3, 9), reject("malformed", 1, 30)],
                     Some(NOW - Duration::days(2)),
                 ),
@@ -512,13 +544,24 @@ fn audit(empty: bool) -> AuditPage {
     AuditPage {
         frame: frame(Section::Audit),
         log: CLIENT.into(),
-        logs: vec![(true, Link::new("#", CLIENT)), (false, Link::new("#", "Tidewater Composites")), (false, Link::new("#", "This installation"))],
+        logs: vec![
+            (true, Link::new("#", CLIENT)),
+            (false, Link::new("#", "Tidewater Composites")),
+            (false, Link::new("#", "This installation")),
+        ],
         entries: if empty {
             vec![]
         } else {
             vec![
                 entry("Assay", "marked AC.L2-3.1.1[a] as MET", Some("#"), None, 0, "waits for its place in the log"),
-                entry("Sam Okafor", "approved “Mark AC.L2-3.1.1[a] as MET”", Some("#"), Some("“Checked the list against HR on 21 November.”"), 1, "in the log, entry 412"),
+                entry(
+                    "Sam Okafor",
+                    "approved “Mark AC.L2-3.1.1[a] as MET”",
+                    Some("#"),
+                    Some("“Checked the list against HR on 21 November.”"),
+                    1,
+                    "in the log, entry 412",
+                ),
                 entry("ConnectWise", "delivered ticket 918204", None, None, 38, "in the log, entry 411"),
                 entry("Assay", "refused a delivery of Autotask: wrong signature, 3 times", None, None, 540, "in the log, entry 410"),
             ]
@@ -557,7 +600,9 @@ fn message() -> MessagePage {
         frame: frame(Section::Connections),
         heading: "The company is mapped".into(),
         tag: Some(Tag::new(Tone::Met, "Done")),
-        sentence: "Company 250 of ConnectWise is Harbor Precision Machining. Its 14 waiting records are being processed; you can close this page.".into(),
+        sentence:
+            "Company 250 of ConnectWise is Harbor Precision Machining. Its 14 waiting records are being processed; you can close this page."
+                .into(),
         links: vec![Link::new("#", "Go to Harbor Precision Machining"), Link::new("#", "Map the next company")],
     }
 }

@@ -107,7 +107,18 @@ fn nothing_is_chosen_for_the_reader_on_the_decision_page() {
     let html = gallery::proposal(gallery::open(None)).render().unwrap();
     assert_eq!(html.matches(r#"class="choice" name="decision""#).count(), 2, "two buttons of equal weight");
     assert!(!html.contains("autofocus") && !html.contains("checked") && !html.contains("selected"));
-    let order = ["<h1>", "Who asks", "What changes", "Evidence", "What happens", "Open until", "May decide", "Exact action", "Comment", "Approve and"];
+    let order = [
+        "<h1>",
+        "Who asks",
+        "What changes",
+        "Evidence",
+        "What happens",
+        "Open until",
+        "May decide",
+        "Exact action",
+        "Comment",
+        "Approve and",
+    ];
     let places: Vec<usize> = order.iter().map(|part| html.find(part).unwrap()).collect();
     assert!(places.is_sorted(), "{places:?}");
 }

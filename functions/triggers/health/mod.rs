@@ -40,5 +40,6 @@ fn reply(status: Status, problems: &[ConfigError]) -> Reply {
         Status::Unwell => (503, "unwell"),
     };
     let problems: Vec<_> = problems.iter().map(|p| json!({ "setting": p.setting, "problem": p.problem })).collect();
-    Reply::json(code, &json!({ "status": word, "release": env!("CARGO_PKG_VERSION"), "problems": problems })).with("cache-control", "no-store")
+    Reply::json(code, &json!({ "status": word, "release": env!("CARGO_PKG_VERSION"), "problems": problems }))
+        .with("cache-control", "no-store")
 }

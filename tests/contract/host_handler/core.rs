@@ -48,9 +48,9 @@ pub(super) const TABLE: &[Trigger] = &[
         kind: Kind::Queue {
             queue: "keep",
             run: |message, app| {
-                Box::pin(async move {
-                    app.queue.send("seen", message.body, Duration::ZERO).await.map_err(|e| Failure::Other(e.to_string()))
-                })
+                Box::pin(
+                    async move { app.queue.send("seen", message.body, Duration::ZERO).await.map_err(|e| Failure::Other(e.to_string())) },
+                )
             },
         },
     },
@@ -65,7 +65,10 @@ pub(super) const TABLE: &[Trigger] = &[
 fn show(request: &Request) -> Reply {
     let body = String::from_utf8_lossy(&request.body);
     let id = &request.invocation_id;
-    Reply::json(200, &json!({ "method": format!("{:?}", request.method), "path": request.path, "query": request.query, "body": body, "id": id }))
+    Reply::json(
+        200,
+        &json!({ "method": format!("{:?}", request.method), "path": request.path, "query": request.query, "body": body, "id": id }),
+    )
 }
 
 pub(super) fn envelope(bytes: &[u8]) -> String {
@@ -85,7 +88,8 @@ async fn an_http_function_gets_path_query_body_and_invocation_id_as_they_came() 
     let (handler, _) = ready(TABLE, ROOMY);
     let reply = handler.answer(call("POST", "/API/Show/a//B%20c?x=%2B&x=2", &[], chunked(b"exactly these bytes"))).await;
     assert_eq!(reply.status, 200);
-    let expected = json!({ "method": "Post", "path": "show/a//B%20c", "query": "x=%2B&x=2", "body": "exactly these bytes", "id": INVOCATION });
+    let expected =
+        json!({ "method": "Post", "path": "show/a//B%20c", "query": "x=%2B&x=2", "body": "exactly these bytes", "id": INVOCATION });
     assert_eq!(body(&reply), expected);
 }
 
@@ -159,7 +163,10 @@ async fn a_body_may_be_as_long_as_the_limit_and_not_a_byte_longer() {
 
 #[tokio::test]
 async fn a_refused_upload_is_read_to_its_end() {
-    use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    };
     let (handler, _) = ready(TABLE, ROOMY);
     for (path, status) in [("/api/show/x", 413), ("/api/nowhere", 404), ("/nowhere", 404)] {
         let taken = Arc::new(AtomicUsize::new(0));
@@ -222,7 +229,16 @@ async fn a_failure_is_a_500_in_json_that_tells_nothing() {
 #[tokio::test]
 async fn what_is_no_envelope_is_a_500_in_json() {
     let (handler, seen) = ready(TABLE, ROOMY);
-    for bad in ["", "null", "[]", "{}", "{\"Data\":{}}", "{\"Data\":{\"message\":7}}", "{\"Data\":{\"message\":\"%\"}}", "{\"Data\":{\"a\":\"\",\"b\":\"\"}}"] {
+    for bad in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{\"Data\":{}}",
+        "{\"Data\":{\"message\":7}}",
+        "{\"Data\":{\"message\":\"%\"}}",
+        "{\"Data\":{\"a\":\"\",\"b\":\"\"}}",
+    ] {
         let reply = handler.answer(call("POST", "/keep", &[], bad)).await;
         assert_eq!((reply.status, reply.header("content-type")), (500, Some("application/json")), "{bad}");
     }

@@ -10,11 +10,7 @@ use std::{
 use assay::{
     app::App,
     config::{self, RawConfig},
-    host::{
-        Call, Handler, Limits,
-        body::Body,
-        start::Life,
-    },
+    host::{Call, Handler, Limits, body::Body, start::Life},
     platform::ports::{
         BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document, Documents, Http,
         HttpRequest, HttpResponse, Ids, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Vault, Wrapped,

@@ -100,7 +100,9 @@ async fn a_refused_upload_hears_413_and_its_connection_lives_on() {
     let (address, _) = serving().await;
     let mut connection = Connection::to(address).await;
     let upload = "a".repeat(3_000_000);
-    for head in ["Content-Length: 3000000\r\n\r\n".to_owned() + &upload, format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk(&upload))] {
+    for head in
+        ["Content-Length: 3000000\r\n\r\n".to_owned() + &upload, format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk(&upload))]
+    {
         connection.send(format!("POST /api/show/x HTTP/1.1\r\nHost: h\r\n{head}")).await;
         let (head, body) = connection.response().await;
         assert!(head.starts_with("http/1.1 413") && body.contains("urn:assay:problem:too-large"), "{head}{body}");
