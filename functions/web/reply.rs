@@ -99,7 +99,14 @@ mod tests {
     #[test]
     fn a_redirect_never_leaves_our_pages() {
         assert_eq!(redirect("/api/portal/inbox").header("location"), Some("/api/portal/inbox"));
-        for other in ["https://evil.example", "//evil.example", "/api/health", "/api/portal/\\evil", "/api/portal/a\r\nset-cookie: x", "/api/portal/\u{e9}"] {
+        for other in [
+            "https://evil.example",
+            "//evil.example",
+            "/api/health",
+            "/api/portal/\\evil",
+            "/api/portal/a\r\nset-cookie: x",
+            "/api/portal/\u{e9}",
+        ] {
             assert_eq!(redirect(other).header("location"), Some("/api/portal/clients"), "{other:?}");
         }
     }

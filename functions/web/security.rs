@@ -84,13 +84,7 @@ mod tests {
     }
 
     fn session(token_hash: &str) -> Session {
-        Session {
-            token_hash: token_hash.into(),
-            person: PersonId(uuid::Uuid::nil()),
-            signed_in_at: AT,
-            expires_at: AT,
-            demo: true,
-        }
+        Session { token_hash: token_hash.into(), person: PersonId(uuid::Uuid::nil()), signed_in_at: AT, expires_at: AT, demo: true }
     }
 
     #[test]

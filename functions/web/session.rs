@@ -214,10 +214,27 @@ mod tests {
             assert_eq!(Next::parse(good).as_ref().map(Next::as_str), Some(good));
         }
         let bad = [
-            "", "/", "/api/portal", "/api/portal/", "//evil.example/api/portal/inbox", "https://evil.example/api/portal/inbox",
-            "/api/portal//evil.example", "/api/portal/../webhooks/x", "/api/portal/./inbox", "/api/portal/%2e%2e/x", "/api/portal/a\\b",
-            "/api/portal/inbox#x", "/api/portal/inbox?next=https://evil.example", "/api/portal/in box", "/api/portal/\u{e9}",
-            "/api/portal/sign-out", "/api/portal/sign-in?next=x", "/api/portal/a\r\nb", "/API/portal/inbox", " /api/portal/inbox", "/api/portal/a;b",
+            "",
+            "/",
+            "/api/portal",
+            "/api/portal/",
+            "//evil.example/api/portal/inbox",
+            "https://evil.example/api/portal/inbox",
+            "/api/portal//evil.example",
+            "/api/portal/../webhooks/x",
+            "/api/portal/./inbox",
+            "/api/portal/%2e%2e/x",
+            "/api/portal/a\\b",
+            "/api/portal/inbox#x",
+            "/api/portal/inbox?next=https://evil.example",
+            "/api/portal/in box",
+            "/api/portal/\u{e9}",
+            "/api/portal/sign-out",
+            "/api/portal/sign-in?next=x",
+            "/api/portal/a\r\nb",
+            "/API/portal/inbox",
+            " /api/portal/inbox",
+            "/api/portal/a;b",
         ];
         for bad in bad {
             assert_eq!(Next::parse(bad), None, "{bad:?}");

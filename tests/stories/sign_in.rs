@@ -125,6 +125,8 @@ async fn on_plain_http_the_cookie_is_still_out_of_reach_of_scripts_and_other_sit
     let test = TestApp::new();
     let priya = directory(test.app()).await;
     let cookie = session::sign_in_demo(test.app(), &request(""), priya.id).await.unwrap();
-    assert!(cookie.header().starts_with("assay=") && cookie.header().contains("HttpOnly; SameSite=Lax") && !cookie.header().contains("Secure"));
+    assert!(
+        cookie.header().starts_with("assay=") && cookie.header().contains("HttpOnly; SameSite=Lax") && !cookie.header().contains("Secure")
+    );
     assert!(!format!("{cookie:?}").contains(cookie.header()), "never in a log");
 }

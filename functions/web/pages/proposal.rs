@@ -125,6 +125,15 @@ impl ProposalPage {
         matches!(self.state, ProposalState::Open(_))
     }
 
+    /// Green only for what was approved and did not fail afterwards.
+    fn outcome_class(&self) -> &'static str {
+        match self.state {
+            ProposalState::Decided { run: Run::Refused { .. }, .. } | ProposalState::Decided { approved: false, .. } => "not",
+            ProposalState::Decided { .. } => "met",
+            _ => "unk",
+        }
+    }
+
     fn short_hash(&self) -> String {
         self.hash.chars().take(8).collect()
     }
