@@ -100,12 +100,7 @@ fn check_prefix(prefix: &str, envelopes: &[&str], reasons: &mut Vec<String>) {
     }
     let first = prefix.split('/').next().unwrap_or_default();
     if let Some(name) = envelopes.iter().find(|name| name.eq_ignore_ascii_case(first)) {
-<<<<<<< HEAD
         reasons.push(format!("routePrefix {prefix} begins with the name of function {name}, so a route could reach its envelopes"));
-=======
-        reasons
-            .push(format!("host.json: routePrefix {prefix} begins with the name of function {name}, so a route could reach its envelopes"));
->>>>>>> web
     }
     if is_reserved(prefix) {
         reasons.push(format!("routePrefix {prefix} begins with admin or runtime, which belong to the host"));

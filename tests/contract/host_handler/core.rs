@@ -196,13 +196,6 @@ async fn a_body_may_be_as_long_as_the_limit_and_not_a_byte_longer() {
 
 #[tokio::test]
 async fn a_refused_upload_is_read_to_its_end() {
-<<<<<<< HEAD
-=======
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    };
->>>>>>> web
     let (handler, _) = ready(TABLE, ROOMY);
     for (path, status) in [("/api/show/x", 413), ("/api/nowhere", 404), ("/nowhere", 404)] {
         let taken = Arc::new(AtomicUsize::new(0));
