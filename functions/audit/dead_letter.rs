@@ -39,6 +39,15 @@ pub struct DeadLetter {
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     pub state: DeadLetterState,
+    /// Who sent it again, and when.
+    pub replayed: Option<Replay>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replay {
+    pub by: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +85,7 @@ pub async fn keep(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], 
             times,
             at: app.now(),
             state: DeadLetterState::Waiting,
+            replayed: None,
         };
         let mut batch = store.batch(DeploymentPlace::Operations);
         record(
@@ -122,9 +132,15 @@ pub async fn list(
     Ok((page.into_iter().map(|held| held.value).collect(), next))
 }
 
+/// How many wait for a person.
+pub async fn waiting(app: &App, scope: &DeploymentScope) -> Result<usize, StoreError> {
+    let letters = scope.store(app).await?.all::<DeadLetter>(DeploymentPlace::Operations, "").await?;
+    Ok(letters.iter().filter(|held| held.value.state == DeadLetterState::Waiting).count())
+}
+
 /// Sends the same bytes again; `false` when there is nothing to replay. Sent before it is marked, so that a crash in
 /// between repeats the send and loses nothing.
-pub async fn replay(app: &App, scope: &DeploymentScope, id: &str) -> Result<bool, StoreError> {
+pub async fn replay(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> Result<bool, StoreError> {
     let store = scope.store(app).await?;
     let Some(mut held) = store.read::<DeadLetter>(DeploymentPlace::Operations, id).await? else { return Ok(false) };
     if held.value.state != DeadLetterState::Waiting {
@@ -133,6 +149,7 @@ pub async fn replay(app: &App, scope: &DeploymentScope, id: &str) -> Result<bool
     let body = Bytes::from(BASE64.decode(&held.value.body).unwrap_or_default());
     app.queue.send(&held.value.queue, body, Duration::ZERO).await?;
     held.value.state = DeadLetterState::Replayed;
+    held.value.replayed = Some(Replay { by: by.into(), at: app.now() });
     let mut batch = store.batch(DeploymentPlace::Operations);
     record(&mut batch, Event::new("message.replayed", format!("message {id}"), json!({ "queue": held.value.queue })));
     batch.replace(&held);

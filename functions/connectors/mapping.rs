@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::{
     ConnectorError, connection,
@@ -29,8 +30,9 @@ pub struct Unmapped {
     pub company: String,
     /// The vendor's name for it, when a body said it.
     pub name: Option<String>,
-    /// Records that wait for it.
+    /// Records that wait for it, and since when the first does.
     pub waiting: usize,
+    pub since: OffsetDateTime,
     /// False for records whose company no body named: there is nothing to map, they wait for a read that tells.
     pub can_be_mapped: bool,
 }
@@ -44,9 +46,11 @@ pub async fn unmapped(store: &Store<'_, DeploymentPlace>, connection: Connection
             company: waiting.company,
             name: None,
             waiting: 0,
+            since: store.app().now(),
             can_be_mapped,
         });
         entry.waiting += 1;
+        entry.since = waiting.deliveries.iter().map(|delivery| delivery.received_at).chain([entry.since]).min().unwrap_or(entry.since);
         entry.name = waiting.company_name.or(entry.name.take());
     }
     for entry in mapped(store, connection).await? {

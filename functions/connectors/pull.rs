@@ -81,7 +81,7 @@ pub enum State {
 }
 
 impl State {
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         matches!(self, Self::Finished | Self::Failed { .. })
     }
 }

@@ -191,6 +191,13 @@ pub async fn grant(store: &Directory<'_>, tenant: TenantId, person: PersonId) ->
     Ok(store.read(DeploymentPlace::Directory, &format!("{tenant}:{person}")).await?.map(|held| held.value))
 }
 
+/// One person's grants for all clients.
+pub async fn grants_for(store: &Directory<'_>, person: PersonId) -> Result<Vec<Grant>, StoreError> {
+    let mut grants: Vec<Grant> = values(store.all(DeploymentPlace::Directory, "").await?);
+    grants.retain(|grant| grant.person == person);
+    Ok(grants)
+}
+
 fn values<T>(held: Vec<Held<T>>) -> Vec<T> {
     held.into_iter().map(|h| h.value).collect()
 }

@@ -19,6 +19,11 @@ pub fn page(status: u16, template: &impl Template) -> Reply {
     }
 }
 
+/// A download; the caller names it.
+pub fn file(content_type: &str, bytes: Vec<u8>) -> Reply {
+    no_store(Reply::new(200, content_type, bytes))
+}
+
 /// 303 to a path of ours. Anything else leads to the clients page, so that no reply sends a browser to another host.
 pub fn redirect(path: &str) -> Reply {
     let ours = path.starts_with(paths::BASE) && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');

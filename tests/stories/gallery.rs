@@ -463,7 +463,6 @@ fn connections(empty: bool) -> ConnectionsPage {
         health,
         health_note: note.map(Into::into),
         last_delivery: last,
-        accepted: 1284,
         rejects,
         last_pull: last.map(|at| LastPull { at, result: Tag::new(Tone::Met, "214 of 214 configurations") }),
         pull: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Read everything now".into() }),
@@ -571,6 +570,7 @@ fn audit(empty: bool) -> AuditPage {
         unplaced: usize::from(!empty),
         newer: None,
         older: (!empty).then(|| Link::new("#", "Older entries")),
+        export: None,
     }
 }
 

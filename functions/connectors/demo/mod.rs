@@ -41,6 +41,16 @@ pub enum What {
     Owner,
 }
 
+impl What {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Engineer => "Engineer at Northgate IT: connects tools, files evidence, proposes",
+            Self::Approver => "Approver at Northgate IT: decides, never what they asked for themselves",
+            Self::Owner => "Owner of Northgate IT: sees all clients and every connection",
+        }
+    }
+}
+
 const fn person(number: u128) -> PersonId {
     PersonId(Uuid::from_u128(0x5e0a_11c7_0b7d_4f6e_9a3c_0000_0000_0000 + number))
 }

@@ -1,13 +1,94 @@
-//! `GET|POST /api/portal/{*rest}`: pages and decisions for people.
+//! `/api/portal/...`: the pages, and the forms on them.
 //!
-//! Picks the use case and the template; GET and HEAD change nothing.
+//! Routes a path to one use case and picks the template for the view struct it returns. GET and HEAD change nothing.
+//! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
+mod approvals;
+mod clients;
+mod connections;
+mod dead_letters;
+mod reader;
+mod sign_in;
+mod trail;
+
+use self::reader::Reader;
 use crate::{
     app::App,
-    web::{Problem, Reply, Request},
+    web::{
+        Method, Problem, Reply, Request, assets,
+        pages::{Frame, Section, paths},
+        reply,
+    },
 };
 
-#[expect(clippy::unused_async, reason = "not wired yet")]
-pub async fn run(request: Request, _app: &App) -> Reply {
-    Problem::new(501, "not-wired", "Not wired yet", "This function does nothing yet; nothing was kept.").reply(&request.invocation_id)
+pub async fn run(request: Request, app: &App) -> Reply {
+    let path = request.path.clone();
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match answer(app, &request, &parts).await {
+        Ok(reply) => reply,
+        Err(problem) => {
+            let frame = match Reader::of(app, &request).await {
+                Ok(Some(reader)) => reader.frame(Section::None).await.unwrap_or_else(|_| Frame::anonymous(&app.config, app.now())),
+                _ => Frame::anonymous(&app.config, app.now()),
+            };
+            reply::problem(&request, &problem, frame)
+        }
+    }
+}
+
+async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {
+    match (request.method.is_safe(), parts) {
+        (true, ["assets", name]) => return assets::serve(name).ok_or_else(Problem::not_found),
+        (true, ["sign-in"]) => return sign_in::show(app, request),
+        (false, ["sign-in"]) => return sign_in::sign_in(app, request).await,
+        (true, [] | [""]) => return Ok(reply::redirect(&paths::clients())),
+        _ => {}
+    }
+    let Some(reader) = Reader::of(app, request).await? else {
+        return if request.method.is_safe() {
+            Ok(reply::redirect(&paths::sign_in_then(&address(request))))
+        } else {
+            Err(Problem::unauthorized("You are not signed in any more, so nothing was done. Sign in and send the form again."))
+        };
+    };
+    if request.method.is_safe() { show(&reader, parts).await } else { act(&reader, parts).await }
+}
+
+async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
+    match parts {
+        ["clients"] => clients::list(reader).await,
+        ["clients", tenant] => clients::show(reader, tenant).await,
+        ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["inbox"] => approvals::inbox(reader).await,
+        ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
+        ["connections"] => connections::list(reader).await,
+        ["mapping"] => connections::mapping(reader).await,
+        ["dead-letters"] => dead_letters::list(reader).await,
+        ["audit"] => trail::deployment(reader).await,
+        ["audit", tenant] => trail::client(reader, tenant).await,
+        _ => Err(Problem::not_found()),
+    }
+}
+
+async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
+    if reader.request.method != Method::Post {
+        return Err(Problem::not_found());
+    }
+    match parts {
+        ["sign-out"] => sign_in::sign_out(reader).await,
+        ["clients", tenant, "requirements", id, "propose"] => clients::propose(reader, tenant, id).await,
+        ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
+        ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,
+        ["connections", id, "pull"] => connections::pull(reader, id).await,
+        ["mapping"] => connections::confirm(reader).await,
+        ["audit", tenant, "export"] => trail::export(reader, tenant).await,
+        ["dead-letters", id, "replay"] => dead_letters::replay(reader, id).await,
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// The page's own path and query, to come back to after sign-in.
+fn address(request: &Request) -> String {
+    let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+    format!("/api/{}{query}", request.path)
 }

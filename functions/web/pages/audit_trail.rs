@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Link, TimelineEntry};
+use super::{Frame, Link, PostForm, TimelineEntry};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "audit_trail.html", config = "functions/web/pages/askama.toml")]
@@ -21,4 +21,6 @@ pub struct AuditPage {
     pub unplaced: usize,
     pub newer: Option<Link>,
     pub older: Option<Link>,
+    /// A copy that anybody can verify.
+    pub export: Option<PostForm>,
 }

@@ -26,8 +26,6 @@ pub struct ConnectionView {
     /// One sentence: why, and what to do.
     pub health_note: Option<String>,
     pub last_delivery: Option<OffsetDateTime>,
-    /// Verified deliveries so far.
-    pub accepted: u64,
     pub rejects: Vec<RejectCount>,
     pub last_pull: Option<LastPull>,
     /// Only for an engineer or owner.

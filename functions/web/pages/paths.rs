@@ -75,6 +75,11 @@ pub fn client_audit(tenant: TenantId) -> String {
     format!("{BASE}audit/{tenant}")
 }
 
+/// POST: a copy of the client's log for verification.
+pub fn export_audit(tenant: TenantId) -> String {
+    format!("{BASE}audit/{tenant}/export")
+}
+
 pub fn sign_in() -> String {
     format!("{BASE}sign-in")
 }

@@ -1,0 +1,171 @@
+//! Clients, one client, one requirement, and what an engineer can ask for there.
+
+use time::{Date, macros::format_description};
+use uuid::Uuid;
+
+use super::{Reader, connections};
+use crate::{
+    audit::dead_letter,
+    connectors::{file, mapping},
+    readiness::{self, ByHand, Found, ProposeError, view},
+    tenancy::seal,
+    web::{
+        Problem, Reply,
+        pages::{ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, paths},
+        reply,
+    },
+};
+
+pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    let healths = connections::healths(reader).await?;
+    let mut clients = Vec::new();
+    for grant in &reader.grants {
+        let (tenant, grant) = reader.client(&grant.tenant.to_string()).await?;
+        let mut row = view::client_row(reader.app, grant, &tenant.name, reader.correlation()).await?;
+        row.connections = connections::of_client(reader, &healths, tenant.id).await?;
+        clients.push(row);
+    }
+    clients.sort_by(|a, b| a.name.cmp(&b.name));
+    let (mut unmapped, mut letters) = (0, 0);
+    if reader.operates() {
+        let store = reader.deployment().await?;
+        for health in &healths {
+            unmapped += mapping::unmapped(&store, health.connection.id).await?.iter().filter(|u| u.can_be_mapped).count();
+        }
+        letters = dead_letter::waiting(reader.app, &reader.deployment_scope()).await?;
+    }
+    Ok(reply::page(
+        200,
+        &ClientsPage {
+            frame: reader.frame(Section::Clients).await?,
+            waiting: clients.iter().map(|row| row.waiting).sum(),
+            clients,
+            unmapped,
+            dead_letters: letters,
+            unmapped_href: paths::mapping(),
+            dead_letters_href: paths::dead_letters(),
+        },
+    ))
+}
+
+pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let (tenant, grant) = reader.client(tenant).await?;
+    let frame = reader.frame(Section::Clients).await?;
+    let mut page = view::client_page(reader.app, grant, &tenant.name, reader.correlation(), frame).await?;
+    let healths = connections::healths(reader).await?;
+    page.connections = connections::of_client(reader, &healths, tenant.id).await?.into_iter().map(|(tag, _)| tag).collect();
+    Ok(reply::page(200, &page))
+}
+
+/// What an engineer's form came back with.
+pub(super) struct Returned {
+    errors: Vec<FieldError>,
+}
+
+pub(super) async fn requirement(reader: &Reader<'_>, tenant: &str, id: &str, returned: Option<Returned>) -> Result<Reply, Problem> {
+    let mut page = requirement_page(reader, tenant, id).await?;
+    let status = if returned.is_some() { 422 } else { 200 };
+    if let (Some(returned), Some(form)) = (returned, page.propose.as_mut()) {
+        form.objective = reader.field("objective");
+        form.title = reader.field("title");
+        form.place = reader.field("place");
+        form.sha256 = reader.field("sha256");
+        form.approved_on = reader.field("approved_on");
+        form.why = reader.field("why");
+        form.errors = returned.errors;
+    }
+    Ok(reply::page(status, &page))
+}
+
+async fn requirement_page(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<RequirementPage, Problem> {
+    let (tenant, grant) = reader.client(tenant).await?;
+    let frame = reader.frame(Section::Clients).await?;
+    let token = |what: &[&str]| reader.token(what);
+    view::requirement_page(reader.app, grant, &tenant.name, id, reader.correlation(), frame, &token).await?.ok_or_else(Problem::not_found)
+}
+
+/// Files a link-out and proposes an objective with it. Sent twice, it is filed and proposed once.
+pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
+    let (client, grant) = reader.engineer_of(tenant).await?;
+    reader.must_be_own_form(&["propose", &client.id.to_string(), requirement_id])?;
+    let fields = ["objective", "title", "place", "sha256", "approved_on", "why"].map(|name| reader.field(name));
+    let [objective, title, place, hash, approved_on, why] = &fields;
+    let mut errors = Vec::new();
+    let mut need = |field: &'static str, holds: bool, message: &str| {
+        if !holds {
+            errors.push(FieldError { field, message: message.into() });
+        }
+    };
+    let date = Date::parse(approved_on, format_description!("[year]-[month]-[day]")).ok();
+    need("objective", !objective.is_empty(), "Choose the objective this is about.");
+    need("title", !title.is_empty(), "Say what the document is called.");
+    need("place", !place.is_empty(), "Say where it is kept.");
+    need(
+        "sha256",
+        hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
+        "Give the SHA-256 of the file: 64 characters 0-9, a-f.",
+    );
+    need("approved_on", date.is_some(), "Give the day it was approved.");
+    need("why", !why.is_empty(), "Say why this shows the objective: the approver decides on your reason.");
+    let Some(approved_on) = date.filter(|_| errors.is_empty()) else {
+        return requirement(reader, tenant, requirement_id, Some(Returned { errors })).await;
+    };
+    let scope = reader.scope(grant);
+    let link = file::LinkOut {
+        name: title.clone(),
+        place: place.clone(),
+        hash: hash.clone(),
+        approved_on,
+        form: form_id(&[&[reader.person.id.to_string()][..], &fields[..]].concat()),
+    };
+    let evidence = match file::file(&scope.store(reader.app).await?, link).await {
+        Ok(evidence) => evidence,
+        Err(problem) if problem.status == 400 => {
+            let errors = vec![FieldError { field: "title", message: problem.detail }];
+            return requirement(reader, tenant, requirement_id, Some(Returned { errors })).await;
+        }
+        Err(problem) => return Err(problem),
+    };
+    let wish = ByHand { objective, found: Found::Met, evidence: &[evidence.source_key], reason: why };
+    match readiness::propose_by_hand(reader.app, &scope, &wish).await {
+        Ok(id) | Err(ProposeError::AlreadyOpen(id)) => Ok(reply::redirect(&paths::proposal(client.id, id))),
+        Err(ProposeError::Refused(message)) => {
+            let errors = vec![FieldError { field: "objective", message }];
+            requirement(reader, tenant, requirement_id, Some(Returned { errors })).await
+        }
+        Err(ProposeError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Proposes to take a finding back; that is a decision of its own.
+pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
+    let (client, grant) = reader.engineer_of(tenant).await?;
+    let objective = reader.field("objective");
+    reader.must_be_own_form(&["roll_back", &client.id.to_string(), &objective])?;
+    let reason = match reader.field("reason") {
+        reason if reason.is_empty() => format!("{} asks to take the finding back.", reader.person.name),
+        reason => reason,
+    };
+    match readiness::propose_roll_back(reader.app, &reader.scope(grant), &objective, &reason).await {
+        Ok(id) | Err(ProposeError::AlreadyOpen(id)) => Ok(reply::redirect(&paths::proposal(client.id, id))),
+        Err(ProposeError::Refused(sentence)) => Ok(reply::page(
+            409,
+            &MessagePage {
+                frame: reader.frame(Section::Clients).await?,
+                heading: "Nothing to take back".into(),
+                tag: Some(Tag::new(Tone::Unknown, "Not proposed")),
+                sentence,
+                links: vec![Link::new(paths::requirement(client.id, requirement_id), "Back to the requirement")],
+            },
+        )),
+        Err(ProposeError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// The same words of the same person are the same form.
+fn form_id(words: &[String]) -> Uuid {
+    let mut bytes = [0; 16];
+    let digest = seal::sha256(words.join("\u{1f}").as_bytes());
+    bytes.copy_from_slice(&digest.as_bytes()[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}

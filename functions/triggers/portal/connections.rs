@@ -1,0 +1,192 @@
+//! Connections with their health, the pull button, and the mapping page.
+
+use super::Reader;
+use crate::{
+    audit::dead_letter,
+    connectors::{
+        Connection, health, mapping,
+        pull::{self, Requested},
+    },
+    tenancy::{ConnectionId, TenantId, directory},
+    web::{
+        Problem, Reply,
+        pages::{
+            Choice, ConnectionView, ConnectionsPage, LastPull, Link, MappedLine, MappingPage, PostForm, RejectCount, Section, Tag, Tone,
+            WaitingCompany, paths,
+        },
+        reply,
+    },
+};
+
+pub(super) async fn healths(reader: &Reader<'_>) -> Result<Vec<health::Health>, Problem> {
+    Ok(health::of_all(&reader.deployment().await?).await?)
+}
+
+/// The connections that serve this client, each as a word, with the way on when something is wrong.
+pub(super) async fn of_client(
+    reader: &Reader<'_>,
+    healths: &[health::Health],
+    tenant: TenantId,
+) -> Result<Vec<(Tag, Option<Link>)>, Problem> {
+    let store = reader.deployment().await?;
+    let mut found = Vec::new();
+    for health in healths {
+        if mapping::mapped(&store, health.connection.id).await?.iter().any(|entry| entry.tenant() == tenant) {
+            let well = health.alerts.is_empty();
+            let word = if well {
+                health.connection.vendor().word().to_owned()
+            } else {
+                format!("{}: look here", health.connection.vendor().word())
+            };
+            let tone = if well { Tone::Met } else { Tone::Not };
+            found.push((Tag::new(tone, word), (!well).then(|| Link::new(paths::connections(), "See why"))));
+        }
+    }
+    Ok(found)
+}
+
+pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let store = reader.deployment().await?;
+    let mut connections = Vec::new();
+    for health in healths(reader).await? {
+        let id = health.connection.id;
+        let rejects = health::rejects(&store, Some(id)).await?;
+        let unmapped = mapping::unmapped(&store, id).await?.iter().filter(|u| u.can_be_mapped).count();
+        let clients = mapping::mapped(&store, id).await?.len();
+        connections.push(view(reader, health, &rejects, clients, unmapped));
+    }
+    Ok(reply::page(
+        200,
+        &ConnectionsPage {
+            frame: reader.frame(Section::Connections).await?,
+            connections,
+            mapping_href: paths::mapping(),
+            dead_letters: dead_letter::waiting(reader.app, &reader.deployment_scope()).await?,
+            dead_letters_href: paths::dead_letters(),
+            notice: notice(reader),
+        },
+    ))
+}
+
+fn view(reader: &Reader<'_>, health: health::Health, rejects: &[health::Reject], clients: usize, unmapped: usize) -> ConnectionView {
+    let Connection { id, name, .. } = &health.connection;
+    let (tag, note) = match (health.alerts.first(), &health.last_delivery) {
+        (Some(alert), _) => (Tag::new(Tone::Not, "Look here"), Some(alert.alarm.words().to_owned())),
+        (None, Some(_)) => (Tag::new(Tone::Met, "Heard from"), None),
+        (None, None) => (
+            Tag::new(Tone::Unknown, "Silent"),
+            Some("Nothing has arrived yet: give the vendor the address below, then change a ticket there.".into()),
+        ),
+    };
+    ConnectionView {
+        name: name.clone(),
+        system: health.connection.vendor().word().into(),
+        health: tag,
+        health_note: note,
+        last_delivery: health.last_delivery.as_ref().map(|delivery| delivery.received_at),
+        rejects: rejects
+            .iter()
+            .map(|reject| RejectCount { reason: reject.reason.replace('_', " "), count: reject.count, last: reject.last_at })
+            .collect(),
+        last_pull: health.pull.map(|report| {
+            let tone = if report.state.is_over() { Tone::Met } else { Tone::Wait };
+            let left = if report.companies_left > 0 { format!(", {} companies to go", report.companies_left) } else { String::new() };
+            LastPull { at: report.progress_at, result: Tag::new(tone, format!("{} records read{left}", report.records)) }
+        }),
+        pull: Some(PostForm {
+            action: paths::pull(*id),
+            token: reader.token(&["pull", &id.to_string()]),
+            fields: vec![],
+            label: "Read configurations now".into(),
+        }),
+        webhook_address: reader.app.config.link(&health.connection.webhook_path()),
+        clients,
+        unmapped,
+    }
+}
+
+fn notice(reader: &Reader<'_>) -> Option<String> {
+    let words = match reader.request.query_value("pull")?.as_str() {
+        "started" => "Reading has started. It goes on by itself; this page shows how far it is.",
+        "running" => "A read is under way already.",
+        "unmapped" => "There is no company to read yet: map one first.",
+        _ => return None,
+    };
+    Some(words.into())
+}
+
+pub(super) async fn pull(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
+    reader.must_be_own_form(&["pull", &id.to_string()])?;
+    let word = match pull::request_pull(&reader.deployment().await?, id).await? {
+        Requested::Started => "started",
+        Requested::AlreadyRunning => "running",
+        Requested::NothingMapped => "unmapped",
+        Requested::NoSuchConnection => return Err(Problem::not_found()),
+    };
+    Ok(reply::redirect(&format!("{}?pull={word}", paths::connections())))
+}
+
+pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let store = reader.deployment().await?;
+    let people = directory::people(&store).await?;
+    let tenants = directory::tenants(&store).await?;
+    let (mut waiting, mut mapped) = (Vec::new(), Vec::new());
+    for connection in crate::connectors::connection::all(&store).await? {
+        for company in mapping::unmapped(&store, connection.id).await?.into_iter().filter(|company| company.can_be_mapped) {
+            waiting.push(WaitingCompany {
+                connection: connection.name.clone(),
+                connection_id: connection.id.to_string(),
+                token: reader.token(&["map", &connection.id.to_string(), &company.company]),
+                company: company.company,
+                company_name: company.name,
+                records: company.waiting,
+                since: company.since,
+            });
+        }
+        // Only clients of the reader: others are not theirs to know.
+        for entry in mapping::mapped(&store, connection.id).await? {
+            let Some(grant) = reader.grants.iter().find(|grant| grant.tenant == entry.tenant()) else { continue };
+            mapped.push(MappedLine {
+                connection: connection.name.clone(),
+                company: entry.company().into(),
+                company_name: entry.company_name.clone(),
+                client: tenants.iter().find(|t| t.id == grant.tenant).map_or_else(String::new, |t| t.name.clone()),
+                client_href: paths::client(grant.tenant),
+                by: people.iter().find(|p| p.id == entry.confirmed_by()).map_or_else(|| "somebody".into(), |p| p.name.clone()),
+                at: entry.confirmed_at(),
+            });
+        }
+    }
+    let clients = tenants.into_iter().filter(|tenant| reader.grants.iter().any(|grant| grant.tenant == tenant.id));
+    Ok(reply::page(
+        200,
+        &MappingPage {
+            frame: reader.frame(Section::Connections).await?,
+            waiting,
+            mapped,
+            clients: clients.map(|tenant| Choice { value: tenant.id.to_string(), label: tenant.name }).collect(),
+            action: paths::mapping(),
+            connections_href: paths::connections(),
+            notice: reader.request.query_value("mapped").map(|_| "Mapped. What waited for this company is being processed now.".into()),
+        },
+    ))
+}
+
+pub(super) async fn confirm(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let (connection, company) = (reader.field("connection"), reader.field("company"));
+    reader.must_be_own_form(&["map", &connection, &company])?;
+    let id: ConnectionId = connection.parse().map_err(|_| Problem::not_found())?;
+    let (tenant, _) = reader
+        .client(&reader.field("client"))
+        .await
+        .map_err(|_| Problem::bad_request("Choose one of your clients. Nothing was mapped."))?;
+    let store = reader.deployment().await?;
+    let name = mapping::unmapped(&store, id).await?.into_iter().find(|u| u.company == company).and_then(|u| u.name).unwrap_or_default();
+    mapping::confirm(&store, id, &company, &name, tenant.id).await?;
+    Ok(reply::redirect(&format!("{}?mapped=1", paths::mapping())))
+}

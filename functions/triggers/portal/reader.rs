@@ -1,0 +1,124 @@
+//! Who reads or acts: a signed-in person with the grants they have now, read for this request and not kept.
+
+use crate::{
+    app::App,
+    gate::{inbox, view},
+    tenancy::{
+        DeploymentPlace, DeploymentScope, Scope, Store, StoreError, TenantId,
+        directory::{self, Grant, Person, Role, Session, Tenant},
+        keys::{self, Owner},
+        seal::DataKey,
+    },
+    web::{
+        Problem, Request,
+        pages::{Frame, Section, SignedIn},
+        security, session,
+    },
+};
+
+pub(super) struct Reader<'a> {
+    pub(super) app: &'a App,
+    pub(super) request: &'a Request,
+    pub(super) person: Person,
+    pub(super) grants: Vec<Grant>,
+    session: Session,
+    key: DataKey,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) async fn of(app: &'a App, request: &'a Request) -> Result<Option<Self>, Problem> {
+        let Some(current) = session::current(app, request).await? else { return Ok(None) };
+        let directory = DeploymentScope::of_session(&current.session, &request.invocation_id).store(app).await?;
+        let grants = directory::grants_for(&directory, current.person.id).await?;
+        let key = keys::data_key(app, Owner::Deployment).await?;
+        Ok(Some(Self { app, request, person: current.person, grants, session: current.session, key }))
+    }
+
+    pub(super) fn correlation(&self) -> &str {
+        &self.request.invocation_id
+    }
+
+    /// The deployment's records in this person's name.
+    pub(super) async fn deployment(&self) -> Result<Store<'a, DeploymentPlace>, StoreError> {
+        self.deployment_scope().store(self.app).await
+    }
+
+    pub(super) fn deployment_scope(&self) -> DeploymentScope {
+        DeploymentScope::of_session(&self.session, self.correlation())
+    }
+
+    /// The client and this person's grant for it; a client without a grant looks like one that does not exist.
+    pub(super) async fn client(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
+        let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
+        let grant = self.grants.iter().find(|grant| grant.tenant == id).ok_or_else(Problem::not_found)?;
+        let tenant = directory::tenant(&self.deployment().await?, id).await?.ok_or_else(Problem::not_found)?;
+        Ok((tenant, grant))
+    }
+
+    pub(super) fn scope(&self, grant: &Grant) -> Scope {
+        Scope::of_person(grant, self.correlation())
+    }
+
+    /// The client as an engineer of it.
+    pub(super) async fn engineer_of(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
+        let (tenant, grant) = self.client(tenant).await?;
+        if grant.has(Role::Engineer) { Ok((tenant, grant)) } else { Err(not_for_you("an engineer of this client")) }
+    }
+
+    /// Tools, mapping and dead letters belong to the MSP: its owner and its engineers.
+    pub(super) fn operates(&self) -> bool {
+        self.person.is_owner || self.grants.iter().any(|grant| grant.has(Role::Engineer))
+    }
+
+    pub(super) fn must_operate(&self) -> Result<(), Problem> {
+        if self.operates() { Ok(()) } else { Err(not_for_you("the owner or an engineer")) }
+    }
+
+    pub(super) fn eyes(&self) -> view::Reader<'_> {
+        view::Reader { person: &self.person, grants: &self.grants, correlation: self.correlation() }
+    }
+
+    pub(super) async fn frame(&self, section: Section) -> Result<Frame, Problem> {
+        let waiting = inbox::count(self.app, &self.person, &self.grants, self.correlation()).await?;
+        let mut roles: Vec<&str> = Vec::new();
+        if self.person.is_owner {
+            roles.push("Owner");
+        }
+        for role in [Role::Engineer, Role::Approver] {
+            if self.grants.iter().any(|grant| grant.has(role)) {
+                roles.push(role.word());
+            }
+        }
+        let signed_in = SignedIn { name: self.person.name.clone(), roles: roles.join(", "), sign_out_token: self.token(&["sign-out"]) };
+        Ok(Frame::new(&self.app.config, self.app.now(), section, Some(signed_in), waiting))
+    }
+
+    /// The anti-forgery token of a form that says exactly this.
+    pub(super) fn token(&self, what: &[&str]) -> String {
+        security::form_token(&self.key, &self.session, what)
+    }
+
+    /// Before a form does anything: it came from our own page, and its token is of this session and these words.
+    pub(super) fn must_be_own_form(&self, what: &[&str]) -> Result<(), Problem> {
+        let token = self.field("token");
+        if security::same_origin(self.request, &self.app.config) && security::form_token_holds(&self.key, &self.session, what, &token) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(
+            "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
+        ))
+    }
+
+    /// A form field, without surrounding blanks; empty when it is missing.
+    pub(super) fn field(&self, name: &str) -> String {
+        self.request.form_value(name).unwrap_or_default().trim().to_owned()
+    }
+
+    pub(super) async fn inbox(&self, after: Option<&str>, limit: usize) -> Result<inbox::Inbox, StoreError> {
+        inbox::inbox(self.app, &self.person, &self.grants, self.correlation(), after, limit).await
+    }
+}
+
+fn not_for_you(who: &str) -> Problem {
+    Problem::forbidden(format!("Only {who} can do this. Nothing was done; ask one of them."))
+}

@@ -1,0 +1,69 @@
+//! Sign-in and sign-out. Without the demo nobody can sign in here yet, and the page says so.
+
+use super::Reader;
+use crate::{
+    app::App,
+    web::{
+        Problem, Reply, Request,
+        pages::{Frame, SignInPage, paths},
+        reply,
+        session::{self, Next},
+    },
+};
+
+pub(super) fn show(app: &App, request: &Request) -> Result<Reply, Problem> {
+    let next = request.query_value("next").and_then(|next| Next::parse(&next));
+    let page = SignInPage {
+        frame: Frame::anonymous(&app.config, app.now()),
+        people: people(app),
+        action: paths::sign_in(),
+        notice: next.as_ref().filter(|next| next.as_str().contains("/proposals/")).map(|_| "Sign in to see this approval.".into()),
+        next: next.map(|next| next.as_str().to_owned()),
+    };
+    Ok(reply::page(200, &page))
+}
+
+#[cfg(feature = "demo")]
+fn people(app: &App) -> Vec<crate::web::pages::DemoPerson> {
+    use crate::{connectors::demo, web::pages::DemoPerson};
+    if !app.config.is_demo() {
+        return Vec::new();
+    }
+    demo::PEOPLE
+        .iter()
+        .map(|person| DemoPerson { id: person.id.to_string(), name: person.name.into(), what: person.what.words().into() })
+        .collect()
+}
+
+#[cfg(not(feature = "demo"))]
+fn people(_app: &App) -> Vec<crate::web::pages::DemoPerson> {
+    Vec::new()
+}
+
+/// Picks a demo person. There is no session yet that a token could be bound to; the origin is checked all the same.
+#[cfg(feature = "demo")]
+pub(super) async fn sign_in(app: &App, request: &Request) -> Result<Reply, Problem> {
+    use crate::web::{security, session::SignInError};
+    if !security::same_origin(request, &app.config) {
+        return Err(Problem::forbidden("Sign in on our own page."));
+    }
+    let person = request.form_value("person").and_then(|id| id.parse().ok()).ok_or_else(|| Problem::bad_request("Pick a person."))?;
+    let cookie = session::sign_in_demo(app, request, person).await.map_err(|error| match error {
+        SignInError::Off => Problem::forbidden("Demo sign-in is off here."),
+        SignInError::Unknown => Problem::bad_request("There is no such demo person. Pick one from the page."),
+        SignInError::Store(error) => error.into(),
+    })?;
+    let next = Next::or_clients(request.form_value("next").as_deref());
+    Ok(reply::redirect(next.as_str()).with("set-cookie", cookie.header()))
+}
+
+#[cfg(not(feature = "demo"))]
+pub(super) async fn sign_in(_app: &App, _request: &Request) -> Result<Reply, Problem> {
+    Err(Problem::forbidden("Demo sign-in is not part of this build."))
+}
+
+pub(super) async fn sign_out(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_be_own_form(&["sign-out"])?;
+    let cookie = session::sign_out(reader.app, reader.request).await?;
+    Ok(reply::redirect(&paths::sign_in()).with("set-cookie", cookie.header()))
+}

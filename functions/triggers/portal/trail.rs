@@ -1,0 +1,135 @@
+//! The audit trail of a client or of the installation, and its export.
+
+use std::collections::HashMap;
+
+use super::Reader;
+use crate::{
+    audit::{
+        self, Event,
+        trail::{self, Shown},
+    },
+    tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId, directory},
+    triggers::sweep,
+    web::{
+        Problem, Reply,
+        pages::{AuditPage, Link, PostForm, Section, TimelineEntry, paths},
+        reply,
+    },
+};
+
+pub(super) async fn client(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let (tenant, grant) = reader.client(tenant).await?;
+    let store = reader.scope(grant).store(reader.app).await?;
+    let shown = trail::page(&store, ClientPlace::with_outbox(), before(reader)).await?;
+    let export = PostForm {
+        action: paths::export_audit(tenant.id),
+        token: reader.token(&["export", &tenant.id.to_string()]),
+        fields: vec![],
+        label: "Export for verification".into(),
+    };
+    page(reader, Some(tenant.id), tenant.name, shown, Some(export)).await
+}
+
+/// The installation's own log: sign-ins, connections, refused webhooks.
+pub(super) async fn deployment(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    if !reader.operates() {
+        return match reader.grants.first() {
+            Some(grant) => Ok(reply::redirect(&paths::client_audit(grant.tenant))),
+            None => Err(Problem::not_found()),
+        };
+    }
+    let store = reader.deployment().await?;
+    let places = sweep::deployment_places(reader.app, &reader.deployment_scope()).await?;
+    let shown = trail::page(&store, places, before(reader)).await?;
+    page(reader, None, "This installation".into(), shown, None).await
+}
+
+/// The log as a file that anybody can verify. A POST, because taking a copy is itself recorded, and stands in the copy.
+pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let (tenant, grant) = reader.client(tenant).await?;
+    reader.must_be_own_form(&["export", &tenant.id.to_string()])?;
+    let store = reader.scope(grant).store(reader.app).await?;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    audit::record(&mut batch, Event::new("log.exported", "log", serde_json::json!({ "disclosed": true })));
+    batch.commit().await?;
+    audit::sequence(&store, ClientPlace::with_outbox()).await?;
+    let mut file = Vec::new();
+    audit::export::write(&store, true, &mut file).await.map_err(|error| {
+        tracing::warn!(error = %error, "export failed");
+        Problem::unavailable()
+    })?;
+    let name = format!("attachment; filename=\"audit-{}.jsonl\"", tenant.id);
+    Ok(reply::file("application/jsonl", file).with("content-disposition", name))
+}
+
+fn before(reader: &Reader<'_>) -> Option<u64> {
+    reader.request.query_value("before").and_then(|before| before.parse().ok())
+}
+
+async fn page(
+    reader: &Reader<'_>,
+    tenant: Option<TenantId>,
+    log: String,
+    trail: trail::Trail,
+    export: Option<PostForm>,
+) -> Result<Reply, Problem> {
+    let names = Names::read(reader).await?;
+    let mut logs: Vec<(bool, Link)> = Vec::new();
+    for (id, name) in &names.clients {
+        logs.push((tenant == Some(*id), Link::new(paths::client_audit(*id), name.as_str())));
+    }
+    if reader.operates() {
+        logs.push((tenant.is_none(), Link::new(paths::audit(), "This installation")));
+    }
+    let address = tenant.map_or_else(paths::audit, paths::client_audit);
+    let unplaced = trail.waiting.len();
+    Ok(reply::page(
+        200,
+        &AuditPage {
+            frame: reader.frame(Section::Audit).await?,
+            log,
+            logs,
+            entries: trail.waiting.iter().chain(&trail.entries).map(|shown| names.entry(shown)).collect(),
+            length: trail.total,
+            head: trail.head.map(|head| head.to_string()),
+            unplaced,
+            newer: before(reader).map(|_| Link::new(address.as_str(), "Newest")),
+            older: trail.older.map(|before| Link::new(format!("{address}?before={before}"), "Older")),
+            export,
+        },
+    ))
+}
+
+struct Names {
+    people: HashMap<PersonId, String>,
+    connections: HashMap<String, String>,
+    clients: Vec<(TenantId, String)>,
+}
+
+impl Names {
+    async fn read(reader: &Reader<'_>) -> Result<Self, StoreError> {
+        let store = reader.deployment().await?;
+        let mut clients: Vec<_> = directory::tenants(&store).await?.into_iter().map(|t| (t.id, t.name)).collect();
+        clients.retain(|(id, _)| reader.grants.iter().any(|grant| grant.tenant == *id));
+        Ok(Self {
+            people: directory::people(&store).await?.into_iter().map(|p| (p.id, p.name)).collect(),
+            connections: crate::connectors::connection::all(&store).await?.into_iter().map(|c| (c.id.to_string(), c.name)).collect(),
+            clients,
+        })
+    }
+
+    fn entry(&self, shown: &Shown) -> TimelineEntry {
+        TimelineEntry {
+            at: shown.at,
+            actor: match &shown.actor {
+                Actor::Person(id) => self.people.get(id).cloned().unwrap_or_else(|| "Somebody who left".into()),
+                Actor::Function(name) => format!("Assay ({name})"),
+                Actor::Connection(id) => self.connections.get(&id.to_string()).cloned().unwrap_or_else(|| "A connection".into()),
+            },
+            text: shown.text(),
+            href: None,
+            note: shown.note().map(str::to_owned),
+            proof: Some(shown.proof()),
+        }
+    }
+}
