@@ -8,7 +8,10 @@ use std::{path::Path, sync::Arc};
 use crate::{
     app::App,
     config::{Config, ConfigError, StoreKind},
-    platform::local::{HttpClient, LocalStore, OpenError, ProcessIds, QueueClient, SystemClock},
+    platform::{
+        local::{HttpClient, LocalStore, OpenError, ProcessIds, QueueClient, SystemClock},
+        ports::{Clock, Ids},
+    },
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,12 @@ impl AssembleError {
         let Self::Store(error) = self;
         matches!(error, OpenError::InUse(_) | OpenError::Full { .. } | OpenError::Io { .. })
     }
+}
+
+/// The machine's clock, and ids of this process, for what is not an `App`: the stand-in host.
+pub fn clock_and_ids() -> (Arc<dyn Clock>, Arc<dyn Ids>) {
+    let clock = Arc::new(SystemClock);
+    (clock.clone(), Arc::new(ProcessIds::new(clock)))
 }
 
 /// The App that the configuration describes.

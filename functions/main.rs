@@ -4,16 +4,20 @@
 //! serving: the host would not start it again.
 
 use std::{
-    io::{Write, stderr},
-    path::PathBuf,
+    io::{Write, stderr, stdout},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
+#[cfg(feature = "demo")]
+use assay::connectors::demo;
 use assay::{
     app::App,
-    assemble,
-    config::{self, Config, ConfigError, RawConfig},
-    host::{self, Limits, StartError},
+    assemble, audit,
+    config::{self, Config, ConfigError, RawConfig, StoreKind},
+    host::{self, Limits, StartError, command::LocalCommand},
+    tenancy::{DeploymentScope, keys::Owner},
+    triggers::sweep,
 };
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -31,13 +35,43 @@ enum Command {
     /// Answer the Azure Functions host (what the host starts; on your own machine use `local`)
     Serve,
     /// Run everything on this machine: a stand-in for the Functions host, and its store
-    Local,
+    #[command(after_help = host::local::HELP)]
+    Local {
+        /// Start with a make-believe MSP and two client companies
+        #[arg(long)]
+        demo: bool,
+        /// Throw the data away and start over
+        #[arg(long)]
+        fresh: bool,
+        /// The port people and tools use, on 127.0.0.1
+        #[arg(long, default_value_t = 7071)]
+        port: u16,
+        /// The folder that holds everything [default: data/demo with --demo, else data/local]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
     /// Check settings and what they point to, and say what to mend
     Doctor,
     /// Check an audit export offline
-    Verify,
-    /// Write the audit log of a client to a file that can be checked offline
-    ExportAudit,
+    Verify {
+        /// The file, from a client's audit trail or from `export-audit`
+        file: PathBuf,
+    },
+    /// Write the audit log of a client to a file that can be checked offline (Assay must not be running)
+    ExportAudit {
+        /// The data folder
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The client's id, or `deployment` for the installation's own log
+        #[arg(long)]
+        of: String,
+        /// The file to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Put the content of the entries into the file, not only what proves it
+        #[arg(long)]
+        disclose: bool,
+    },
     /// Lay out the app folder that the Functions host reads
     Package {
         /// The folder: new, empty, or one that this command laid out before
@@ -61,8 +95,66 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         Command::Serve => Err(serve()?),
         Command::Package { stage } => Ok(host::package::stage(&stage, &std::env::current_exe()?)?),
-        Command::Local | Command::Doctor | Command::Verify | Command::ExportAudit => Err("not built yet".into()),
+        Command::Local { demo, fresh, port, data } => {
+            let data = data.unwrap_or_else(|| PathBuf::from(if demo { "data/demo" } else { "data/local" }));
+            local(demo, fresh, port, data)
+        }
+        Command::Doctor => doctor(),
+        Command::Verify { file } => {
+            say(&audit::verify_file(&file)?.to_string());
+            Ok(())
+        }
+        Command::ExportAudit { data, of, out, disclose } => export_audit(data, &of, &out, disclose),
     }
+}
+
+/// The stand-in host and its child, until Ctrl-C.
+fn local(demo: bool, fresh: bool, port: u16, data: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
+    let (clock, ids) = assemble::clock_and_ids();
+    let command = LocalCommand { data, port, demo, fresh, executable: std::env::current_exe()?, settings: environment().0, clock, ids };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(host::command::run(command, say))?)
+}
+
+/// Settings, then the store they name.
+fn doctor() -> Result<(), Box<dyn std::error::Error>> {
+    let (settings, _) = environment();
+    let config = config::check(&settings).map_err(StartError::from)?;
+    say("settings: good");
+    let StoreKind::Local { data, .. } = &config.store;
+    let folder = data.display().to_string();
+    assemble::app(config)?;
+    say(&format!("store: the data folder {folder} opens"));
+    Ok(())
+}
+
+fn export_audit(data: PathBuf, of: &str, out: &Path, disclose: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let owner = match of {
+        "deployment" => Owner::Deployment,
+        client => Owner::Tenant(
+            client.parse().map_err(|_| "--of takes a client's id (32 hex digits, in the address of its page) or `deployment`")?,
+        ),
+    };
+    let mut settings = environment().0;
+    settings.insert("ASSAY_DATA".into(), data.display().to_string());
+    #[cfg_attr(not(feature = "demo"), expect(unused_mut, reason = "only the demo marks its exports"))]
+    let mut app = assemble::app(config::check(&settings).map_err(StartError::from)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let exported = runtime.block_on(async {
+        #[cfg(feature = "demo")]
+        if demo::is_seeded(&app).await? {
+            app.config = Config { sign_in: config::SignIn::Demo, ..(*app.config).clone() }.into();
+        }
+        let places = sweep::deployment_places(&app, &DeploymentScope::of_function("export-audit", "export-audit")).await?;
+        audit::export(&app, owner, places, out, disclose).await.map_err(Box::<dyn std::error::Error>::from)
+    })?;
+    say(&format!("{} entries, head {}; check it with: assay verify {}", exported.entries, exported.head, out.display()));
+    Ok(())
+}
+
+fn say(words: &str) {
+    // A closed stdout is no reason to end.
+    let _ = writeln!(stdout(), "{words}");
 }
 
 /// Returns why serving ended, or why it could not begin.
@@ -88,7 +180,16 @@ async fn open(checked: Result<Config, Vec<ConfigError>>) -> Result<App, StartErr
         })
     });
     // A panic in there is a panic here, and `host::start` makes a reason of it.
-    opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    let app = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    #[cfg(feature = "demo")]
+    if app.config.is_demo() {
+        demo::seed(&app).await.map_err(|error| {
+            tracing::error!(error = in_one_line(&error), "the demo cannot be seeded");
+            let reason = ConfigError { setting: "ASSAY_SIGN_IN", problem: "the demo cannot be seeded; the log has the reason".into() };
+            StartError { reasons: vec![reason], may_pass: error.is_transient() }
+        })?;
+    }
+    Ok(app)
 }
 
 /// Our settings, and the port that the host chose.

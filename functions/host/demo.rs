@@ -11,7 +11,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use url::Url;
 use warp::Filter as _;
 
 use crate::{connectors::demo, platform::ports::Clock};
@@ -20,6 +19,8 @@ use crate::{connectors::demo, platform::ports::Clock};
 pub enum DemoError {
     #[error("the demo vendor cannot listen on 127.0.0.1")]
     Listen(#[source] std::io::Error),
+    #[error("the handler did not get ready: {0}")]
+    NotReady(String),
     #[error("the demo's event could not be posted")]
     Post(#[source] reqwest::Error),
     #[error("the demo's event was answered {status} instead of 200")]
@@ -41,12 +42,27 @@ pub async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError
     Ok(address)
 }
 
+/// Waits until health says that all is well: the demo's clients are seeded by then.
+pub async fn wait_until_ready(base: &str) -> Result<(), DemoError> {
+    let client = reqwest::Client::new();
+    let mut last = String::new();
+    for _ in 0..ATTEMPTS {
+        match client.get(format!("{base}/api/health")).timeout(Duration::from_secs(30)).send().await {
+            Ok(reply) if reply.status().is_success() => return Ok(()),
+            Ok(reply) => last = reply.text().await.unwrap_or_default(),
+            Err(error) => last = error.to_string(),
+        }
+        pause().await;
+    }
+    Err(DemoError::NotReady(last))
+}
+
 /// Posts what happened lately through the webhook route at `base`; returns how many events were taken.
-pub async fn post_events(base: &Url, clock: &dyn Clock) -> Result<usize, DemoError> {
+pub async fn post_events(base: &str, clock: &dyn Clock) -> Result<usize, DemoError> {
     let client = reqwest::Client::new();
     let deliveries = demo::deliveries(clock.now());
     for delivery in &deliveries {
-        let url = format!("{base}api/webhooks/{}/{}/callback?{}", delivery.connector, delivery.connection, delivery.query);
+        let url = format!("{base}/api/webhooks/{}/{}?{}", delivery.connector, delivery.connection, delivery.query);
         let mut request = client.post(url).timeout(Duration::from_secs(30)).body(delivery.body.clone());
         for (name, value) in &delivery.headers {
             request = request.header(*name, value);
@@ -59,16 +75,33 @@ pub async fn post_events(base: &Url, clock: &dyn Clock) -> Result<usize, DemoErr
     Ok(deliveries.len())
 }
 
-/// The link of the oldest mail in the mailbox folder, if there is one yet.
-pub fn first_link(mailbox: &Path, link_start: &str) -> Option<String> {
-    let mut mails = Vec::new();
-    collect(mailbox, &mut mails);
-    mails.sort();
-    mails.iter().find_map(|(_, mail)| {
-        let text = std::fs::read_to_string(mail).ok()?;
-        let start = text.find(link_start)?;
-        Some(text[start..].split(|c: char| c.is_whitespace() || c == '"' || c == '<').next()?.to_owned())
-    })
+/// The link of the oldest mail in the mailbox folder; waits a while for the first.
+pub async fn first_link(mailbox: &Path, link_start: &str) -> Option<String> {
+    for _ in 0..ATTEMPTS {
+        let mut mails = Vec::new();
+        collect(mailbox, &mut mails);
+        mails.sort();
+        if let Some(link) = mails.iter().find_map(|(_, mail)| link_in(mail, link_start)) {
+            return Some(link);
+        }
+        pause().await;
+    }
+    None
+}
+
+/// Half a minute in all.
+const ATTEMPTS: usize = 150;
+
+#[expect(clippy::disallowed_methods, reason = "the demo waits for another process, as a person would")]
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
+fn link_in(mail: &Path, link_start: &str) -> Option<String> {
+    // Quoted-printable: soft line breaks are not part of the text.
+    let text = std::fs::read_to_string(mail).ok()?.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
+    let start = text.find(link_start)?;
+    Some(text[start..].split(|c: char| c.is_whitespace() || c == '"' || c == '<').next()?.to_owned())
 }
 
 fn collect(folder: &Path, mails: &mut Vec<(std::time::SystemTime, PathBuf)>) {

@@ -5,6 +5,7 @@
 //! function does; `triggers::TABLE` says what there is.
 
 pub mod body;
+pub mod command;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod envelope;

@@ -48,6 +48,7 @@ fn options(folder: &Path, port: u16) -> Options {
         clock: HandClock::new(),
         ids: Arc::new(CountingIds::default()),
         faults: Faults::default(),
+        lock: None,
     }
 }
 

@@ -6,7 +6,9 @@
 
 pub mod autotask;
 pub mod connectwise;
+mod seed;
 
+pub use seed::{is_seeded, seed};
 use time::OffsetDateTime;
 use uuid::{Uuid, uuid};
 

@@ -72,6 +72,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub faults: Faults,
+    /// The data folder's lock, where the caller holds it already.
+    pub lock: Option<fs::File>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +124,10 @@ impl Host {
     /// Returns when the front listens; the handler may still be getting ready (requests wait for it).
     pub async fn start(options: Options) -> Result<Self, LocalError> {
         let data = options.data.clone();
-        let lock = lock(&data)?;
+        let lock = match options.lock {
+            Some(lock) => lock,
+            None => lock(&data)?,
+        };
         let in_data = |source| LocalError::Data { folder: data.clone(), source };
         let pid_file = data.join("handler.pid");
         child::end_leftover(&pid_file);
@@ -185,7 +190,7 @@ async fn heartbeat(invoker: Arc<Invoker>, pumps: Vec<Arc<Pump>>) {
 }
 
 /// One `assay local` per data folder: the lock belongs to the open file, so a killed process leaves none behind.
-fn lock(data: &Path) -> Result<fs::File, LocalError> {
+pub fn lock(data: &Path) -> Result<fs::File, LocalError> {
     let failed = |source| LocalError::Data { folder: data.to_path_buf(), source };
     fs::create_dir_all(data).map_err(failed)?;
     let file = fs::File::options().create(true).truncate(false).write(true).open(data.join("host.lock")).map_err(failed)?;

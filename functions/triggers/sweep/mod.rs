@@ -38,7 +38,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
 }
 
 /// Every place of the deployment in which messages or audit items can wait.
-pub(super) async fn deployment_places(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
+pub async fn deployment_places(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
     let connections = connectors::connection::all(&scope.store(app).await?).await?;
     let theirs = connections.iter().flat_map(|c| ConnectionPlace::all().map(|place| DeploymentPlace::Connection(c.id, place)));
     Ok([DeploymentPlace::Directory, DeploymentPlace::Sessions, DeploymentPlace::Operations].into_iter().chain(theirs).collect())

@@ -1,0 +1,106 @@
+//! Seeds the demo: an MSP, two client companies, four people, two connections and a client map.
+//!
+//! Everything is create-if-absent, so a start that was cut off is finished by the next. Reads of the inventories are
+//! asked for once; the daily timer goes on from there.
+
+use std::collections::BTreeMap;
+
+use super::{AUTOTASK, CONNECTWISE, HARBOR, PEOPLE, RIDGE, What, autotask, connectwise};
+use crate::{
+    app::App,
+    connectors::{
+        connection::{Connection, Credentials, Secret, Settings},
+        pull,
+    },
+    tenancy::{
+        ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Store, StoreError, TenantId,
+        directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+    },
+};
+
+/// Companies of the demo's client map: connection, the vendor's id, its name, the client.
+fn companies() -> [(ConnectionId, String, &'static str, TenantId); 2] {
+    [
+        (CONNECTWISE, connectwise::HARBOR.to_string(), "Harbor Precision Machining LLC", HARBOR),
+        (AUTOTASK, autotask::RIDGE.to_string(), "Ridge Composites Inc", RIDGE),
+    ]
+}
+
+/// Whether this store holds the demo's clients.
+pub async fn is_seeded(app: &App) -> Result<bool, StoreError> {
+    let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
+    Ok(directory::tenant(&store, HARBOR).await?.is_some())
+}
+
+pub async fn seed(app: &App) -> Result<(), StoreError> {
+    let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
+    let now = app.now();
+    for (id, name) in [(HARBOR, "Harbor Precision Machining"), (RIDGE, "Ridge Composites")] {
+        create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }).await?;
+    }
+    for person in PEOPLE {
+        let record = Person { id: person.id, name: person.name.into(), email: person.email.into(), is_owner: person.what == What::Owner };
+        create(&store, DeploymentPlace::Directory, &record).await?;
+        let role = if person.what == What::Approver { Role::Approver } else { Role::Engineer };
+        for tenant in [HARBOR, RIDGE] {
+            create(&store, DeploymentPlace::Directory, &Grant { tenant, person: person.id, roles: vec![role] }).await?;
+        }
+    }
+    for connection in [connectwise(), autotask()] {
+        create(&store, DeploymentPlace::Directory, &connection).await?;
+    }
+    for (connection, company, name, tenant) in companies() {
+        let entry = MappedCompany::confirmed(connection, &company, name, tenant, PEOPLE[0].id, now);
+        create(&store, DeploymentPlace::Connection(connection, ConnectionPlace::Mapping), &entry).await?;
+        if pull::report(&store, connection).await?.is_none() {
+            pull::request_pull(&store, connection).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn create<T: Record>(store: &Store<'_, DeploymentPlace>, place: DeploymentPlace, record: &T) -> Result<(), StoreError> {
+    let mut batch = store.batch(place);
+    batch.create(record);
+    match batch.commit().await {
+        Err(error) if error.exists::<T>(&record.key()) => Ok(()),
+        other => other,
+    }
+}
+
+fn connectwise() -> Connection {
+    let meanings = [(connectwise::INCIDENTS, "psa_ticket_incident"), (connectwise::CHANGES, "psa_ticket_change")];
+    Connection {
+        id: CONNECTWISE,
+        name: "Northgate ConnectWise".into(),
+        host: connectwise::HOST.into(),
+        credentials: Credentials::ConnectwiseManage {
+            company: connectwise::COMPANY.into(),
+            public_key: Secret(connectwise::PUBLIC_KEY.into()),
+            private_key: Secret(connectwise::PRIVATE_KEY.into()),
+            client_id: connectwise::CLIENT_ID.into(),
+        },
+        settings: Settings { boards: by_id(&meanings), ..Settings::default() },
+    }
+}
+
+fn autotask() -> Connection {
+    Connection {
+        id: AUTOTASK,
+        name: "Northgate Autotask".into(),
+        host: autotask::ZONE_HOST.into(),
+        credentials: Credentials::Autotask {
+            user: autotask::USER.into(),
+            secret: Secret(autotask::SECRET.into()),
+            integration_code: Secret(autotask::INTEGRATION_CODE.into()),
+            webhook_secret: Secret(autotask::WEBHOOK_SECRET.into()),
+            previous_webhook_secret: None,
+            webhook_guids: vec![autotask::WEBHOOK_GUID.into()],
+        },
+        settings: Settings { ticket_types: by_id(&[(autotask::INCIDENT_TYPE, "psa_ticket_incident")]), ..Settings::default() },
+    }
+}
+
+fn by_id(meanings: &[(u32, &str)]) -> BTreeMap<String, String> {
+    meanings.iter().map(|(id, meaning)| (id.to_string(), (*meaning).to_owned())).collect()
+}
