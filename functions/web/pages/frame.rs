@@ -57,14 +57,6 @@ impl Frame {
         Deadline { at: *at, now: self.now }
     }
 
-    pub(super) fn day(&self, date: &Date) -> String {
-        day(*date)
-    }
-
-    pub(super) fn hash(&self, hash: &str) -> Hash {
-        Hash(hash.to_owned())
-    }
-
     pub(super) fn nav(&self) -> [(bool, &'static str, String); 4] {
         let item = |section, label, path| (self.section == section, label, path);
         [
@@ -73,6 +65,18 @@ impl Frame {
             item(Section::Connections, "Connections", paths::connections()),
             item(Section::Audit, "Audit trail", paths::audit()),
         ]
+    }
+}
+
+/// What templates ask of their frame although no field is needed: a template calls methods, and passes references.
+#[expect(clippy::unused_self, clippy::trivially_copy_pass_by_ref, reason = "the form templates can call")]
+impl Frame {
+    pub(super) fn day(&self, date: &Date) -> String {
+        day(*date)
+    }
+
+    pub(super) fn hash(&self, hash: &str) -> Hash {
+        Hash(hash.to_owned())
     }
 
     pub(super) fn sign_out(&self) -> String {

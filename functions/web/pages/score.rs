@@ -60,6 +60,7 @@ impl Readings {
         x(self.best)
     }
 
+    #[expect(clippy::unused_self, reason = "the form templates can call")]
     pub(super) fn conditional_x(&self) -> i32 {
         x(CONDITIONAL)
     }
