@@ -104,7 +104,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             say(&audit::verify_file(&file)?.to_string());
             Ok(())
         }
-        Command::ExportAudit { data, of, out, disclose } => export_audit(data, &of, &out, disclose),
+        Command::ExportAudit { data, of, out, disclose } => export_audit(&data, &of, &out, disclose),
     }
 }
 
@@ -128,7 +128,7 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn export_audit(data: PathBuf, of: &str, out: &Path, disclose: bool) -> Result<(), Box<dyn std::error::Error>> {
+fn export_audit(data: &Path, of: &str, out: &Path, disclose: bool) -> Result<(), Box<dyn std::error::Error>> {
     let owner = match of {
         "deployment" => Owner::Deployment,
         client => Owner::Tenant(

@@ -80,8 +80,7 @@ fn check_messages(name: &str, expected: &Value, effects: &Effects) {
                     assert!(std::str::from_utf8(body).unwrap().contains("\n  "), "{name}: indented");
                 }
                 if let Some(hex) = message["bytes_hex"].as_str() {
-                    let found: String = body.iter().map(|b| format!("{b:02x}")).collect();
-                    assert_eq!(found, hex, "{name}");
+                    assert_eq!(assay::tenancy::seal::hex(body), hex, "{name}");
                 }
             }
         }

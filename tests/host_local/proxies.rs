@@ -83,7 +83,8 @@ async fn host_golden_req_http_proxied_headers_reach_the_handler_as_the_host_rewr
         let key = bench.keys.functions["Approve"].clone();
         let body = client["body_text"].as_str().unwrap();
         let sent = client["headers"].as_object().unwrap().iter().filter(|(n, _)| *n != "Host");
-        let lines: String = sent.map(|(n, v)| format!("{n}: {}\r\n", v.as_str().unwrap().replace("<key>", &key))).collect();
+        let lines: Vec<String> = sent.map(|(n, v)| format!("{n}: {}\r\n", v.as_str().unwrap().replace("<key>", &key))).collect();
+        let lines = lines.concat();
         let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
         let target = client["target"].as_str().unwrap();
         let (code, _, _) = raw_request(&bench.address, &request(client["method"].as_str().unwrap(), target, &lines, &chunks)).await;

@@ -30,7 +30,8 @@ pub(crate) fn config() -> Config {
 
 /// Name and HTML of every page in every state.
 pub(crate) fn pages() -> Vec<(&'static str, String)> {
-    let all: Vec<(&'static str, Box<dyn Fn() -> String>)> = vec![
+    type Render = Box<dyn Fn() -> String>;
+    let all: Vec<(&'static str, Render)> = vec![
         ("clients", Box::new(|| clients(false).render().unwrap())),
         ("clients-empty", Box::new(|| clients(true).render().unwrap())),
         ("client", Box::new(|| client(true).render().unwrap())),

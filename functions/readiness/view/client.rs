@@ -60,7 +60,7 @@ pub async fn client_page(app: &App, grant: &Grant, name: &str, correlation: &str
         unread: count(crate::web::pages::Standing::Unread),
         waiting: client.open.len(),
         oldest_waiting: client.open.iter().map(|mark| mark.staged_at).min(),
-        status: status(&today),
+        status: Some(status(&today)),
         newest_evidence: client.standing.newest_evidence,
         connections: Vec::new(),
         families: families.collect(),
@@ -71,8 +71,8 @@ pub async fn client_page(app: &App, grant: &Grant, name: &str, correlation: &str
 }
 
 /// What status today's findings would give, in words.
-fn status(today: &Reckoning) -> Option<String> {
-    Some(match (today.status, today.score) {
+fn status(today: &Reckoning) -> String {
+    match (today.status, today.score) {
         (Status::Final, _) => "Every requirement is MET: Final status is possible.".into(),
         (Status::Conditional, _) => {
             "Conditional status is possible: what is open may be on a POA&M, to be closed within 180 days of the status date.".into()
@@ -91,7 +91,7 @@ fn status(today: &Reckoning) -> Option<String> {
             };
             format!("Conditional status is not possible yet. {gate}{poam}").trim_end().into()
         }
-    })
+    }
 }
 
 const FIXES: usize = 10;

@@ -24,7 +24,8 @@ use crate::{
 pub async fn run(request: Request, app: &App) -> Reply {
     let path = request.path.clone();
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    match answer(app, &request, &parts).await {
+    // On the heap: the futures of all pages in one are too large for a stack.
+    match Box::pin(answer(app, &request, &parts)).await {
         Ok(reply) => reply,
         Err(problem) => {
             let frame = match Reader::of(app, &request).await {
@@ -39,7 +40,7 @@ pub async fn run(request: Request, app: &App) -> Reply {
 async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {
     match (request.method.is_safe(), parts) {
         (true, ["assets", name]) => return assets::serve(name).ok_or_else(Problem::not_found),
-        (true, ["sign-in"]) => return sign_in::show(app, request),
+        (true, ["sign-in"]) => return Ok(sign_in::show(app, request)),
         (false, ["sign-in"]) => return sign_in::sign_in(app, request).await,
         (true, [] | [""]) => return Ok(reply::redirect(&paths::clients())),
         _ => {}
@@ -51,7 +52,7 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
             Err(Problem::unauthorized("You are not signed in any more, so nothing was done. Sign in and send the form again."))
         };
     };
-    if request.method.is_safe() { show(&reader, parts).await } else { act(&reader, parts).await }
+    if request.method.is_safe() { show(&reader, parts).await } else { Box::pin(act(&reader, parts)).await }
 }
 
 async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
@@ -76,7 +77,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     }
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
-        ["clients", tenant, "requirements", id, "propose"] => clients::propose(reader, tenant, id).await,
+        ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
         ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,
         ["connections", id, "pull"] => connections::pull(reader, id).await,

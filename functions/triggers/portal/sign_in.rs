@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-pub(super) fn show(app: &App, request: &Request) -> Result<Reply, Problem> {
+pub(super) fn show(app: &App, request: &Request) -> Reply {
     let next = request.query_value("next").and_then(|next| Next::parse(&next));
     let page = SignInPage {
         frame: Frame::anonymous(&app.config, app.now()),
@@ -20,7 +20,7 @@ pub(super) fn show(app: &App, request: &Request) -> Result<Reply, Problem> {
         notice: next.as_ref().filter(|next| next.as_str().contains("/proposals/")).map(|_| "Sign in to see this approval.".into()),
         next: next.map(|next| next.as_str().to_owned()),
     };
-    Ok(reply::page(200, &page))
+    reply::page(200, &page)
 }
 
 #[cfg(feature = "demo")]

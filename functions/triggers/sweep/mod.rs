@@ -27,7 +27,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     sweep.step("pulls", connectors::pull::run_due(app, correlation)).await;
     let store = deployment.store(app).await?;
     for tenant in directory::tenants(&store).await? {
-        sweep.client(app, &tenant, correlation).await;
+        Box::pin(sweep.client(app, &tenant, correlation)).await;
     }
     let places = deployment_places(app, &deployment).await?;
     for place in &places {
