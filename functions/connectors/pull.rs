@@ -281,7 +281,7 @@ pub struct Row {
 
 /// One page of a company's configurations.
 pub async fn read_page(app: &App, connection: &Connection, company: &str, next: Option<&str>) -> Result<Page, CallError> {
-    let (sent, next, pace) = match &connection.credentials {
+    let (sent, next, wait) = match &connection.credentials {
         Credentials::ConnectwiseManage { .. } => {
             use connectwise_manage::pull as vendor;
             let query = next.map_or_else(|| vendor::configurations_of(company), str::to_owned);
@@ -290,19 +290,27 @@ pub async fn read_page(app: &App, connection: &Connection, company: &str, next: 
         }
         Credentials::Autotask { .. } => {
             use autotask::pull as vendor;
-            let pace = vendor::Pace::of_usage(vendor::usage(app, connection).await?);
-            if pace == vendor::Pace::Stop {
+            let allowed = vendor::Pace::of_usage(vendor::usage(app, connection).await?);
+            if allowed == vendor::Pace::Stop {
                 return Err(CallError::come_back(300, "the vendor's allowance is used up to 60 %"));
             }
             let answer = vendor::page(app, connection, "ConfigurationItems", vendor::configurations_of(company), next).await?;
-            (answer.rows, answer.next, if pace == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
+            (answer.rows, answer.next, if allowed == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
         }
     };
+<<<<<<< HEAD
     let mut read = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace };
     for text in sent {
         match row(connection, text.get()) {
             Some(row) => read.rows.push(row),
             None => read.unreadable += 1,
+=======
+    let mut page = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace: wait };
+    for entry in sent {
+        match row(connection, entry.get()) {
+            Some(row) => page.rows.push(row),
+            None => page.unreadable += 1,
+>>>>>>> connectors
         }
     }
     Ok(read)
