@@ -298,22 +298,14 @@ pub async fn read_page(app: &App, connection: &Connection, company: &str, next: 
             (answer.rows, answer.next, if allowed == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
         }
     };
-<<<<<<< HEAD
-    let mut read = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace };
-    for text in sent {
-        match row(connection, text.get()) {
-            Some(row) => read.rows.push(row),
-            None => read.unreadable += 1,
-=======
     let mut page = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace: wait };
     for entry in sent {
         match row(connection, entry.get()) {
             Some(row) => page.rows.push(row),
             None => page.unreadable += 1,
->>>>>>> connectors
         }
     }
-    Ok(read)
+    Ok(page)
 }
 
 fn row(connection: &Connection, raw: &str) -> Option<Row> {
