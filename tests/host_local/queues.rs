@@ -125,7 +125,7 @@ async fn a_message_longer_than_azure_takes_is_refused() {
 }
 
 #[test]
-fn queue_names_follow_azure_storage() {
+fn queue_names_follow_the_rules_of_azure() {
     for good in ["work", "a-1", "abc", &"x".repeat(63)] {
         assert!(is_queue_name(good), "{good}");
     }

@@ -81,7 +81,7 @@ pub(crate) fn write() -> PathBuf {
 }
 
 fn frame(section: Section) -> Frame {
-    let person = SignedIn { name: "Priya Nair".into(), roles: "Approver".into(), sign_out_token: TOKEN.into() };
+    let person = SignedIn { name: "Priya Nair".into(), roles: "Approver".into(), operates: true, sign_out_token: TOKEN.into() };
     Frame::new(&config(), NOW, section, Some(person), 3)
 }
 

@@ -10,6 +10,7 @@ mod dead_letters;
 mod reader;
 mod sign_in;
 mod trail;
+mod words;
 
 use self::reader::Reader;
 use crate::{

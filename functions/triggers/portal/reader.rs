@@ -89,7 +89,12 @@ impl<'a> Reader<'a> {
                 roles.push(role.word());
             }
         }
-        let signed_in = SignedIn { name: self.person.name.clone(), roles: roles.join(", "), sign_out_token: self.token(&["sign-out"]) };
+        let signed_in = SignedIn {
+            name: self.person.name.clone(),
+            roles: roles.join(", "),
+            operates: self.operates(),
+            sign_out_token: self.token(&["sign-out"]),
+        };
         Ok(Frame::new(&self.app.config, self.app.now(), section, Some(signed_in), waiting))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Reader;
+use super::{Reader, words};
 use crate::{
     audit::{
         self, Event,
@@ -89,7 +89,7 @@ async fn page(
             frame: reader.frame(Section::Audit).await?,
             log,
             logs,
-            entries: trail.waiting.iter().chain(&trail.entries).map(|shown| names.entry(shown)).collect(),
+            entries: trail.waiting.iter().chain(&trail.entries).map(|shown| names.entry(tenant, shown)).collect(),
             length: trail.total,
             head: trail.head.map(|head| head.to_string()),
             unplaced,
@@ -118,7 +118,7 @@ impl Names {
         })
     }
 
-    fn entry(&self, shown: &Shown) -> TimelineEntry {
+    fn entry(&self, tenant: Option<TenantId>, shown: &Shown) -> TimelineEntry {
         TimelineEntry {
             at: shown.at,
             actor: match &shown.actor {
@@ -126,8 +126,8 @@ impl Names {
                 Actor::Function(name) => format!("Assay ({name})"),
                 Actor::Connection(id) => self.connections.get(&id.to_string()).cloned().unwrap_or_else(|| "A connection".into()),
             },
-            text: shown.text(),
-            href: None,
+            text: words::sentence(shown),
+            href: tenant.zip(words::proposal_of(shown).and_then(|id| id.parse().ok())).map(|(tenant, id)| paths::proposal(tenant, id)),
             note: shown.note().map(str::to_owned),
             proof: Some(shown.proof()),
         }

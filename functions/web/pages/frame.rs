@@ -24,6 +24,8 @@ pub struct SignedIn {
     pub name: String,
     /// What they are, in a word or two: `Approver`, `Engineer, approver`.
     pub roles: String,
+    /// Tools, mapping and dead letters are theirs too.
+    pub operates: bool,
     /// Anti-forgery token of the sign-out form.
     pub sign_out_token: String,
 }
