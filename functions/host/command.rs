@@ -11,6 +11,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "demo")]
+use super::demo;
 use super::{
     local::{self, Host, LocalError, child::HandlerLog},
     package::{self, PackageError},
@@ -43,14 +45,16 @@ pub enum CommandError {
     Empty { folder: PathBuf, source: io::Error },
     #[cfg(feature = "demo")]
     #[error("the demo could not be brought to life")]
-    Demo(#[from] super::demo::DemoError),
-    #[cfg(not(feature = "demo"))]
+    Demo(#[from] demo::DemoError),
     #[error("this build has no demo; run `assay local` without --demo")]
     NoDemo,
 }
 
 /// Runs until Ctrl-C.
 pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Result<(), CommandError> {
+    if command.demo && !cfg!(feature = "demo") {
+        return Err(CommandError::NoDemo);
+    }
     if command.fresh {
         empty(&command.data)?;
     }
@@ -59,7 +63,7 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     let lock = local::lock(&command.data)?;
     package::stage(&app_folder, &command.executable)?;
     let handler_log = command.data.join("handler.log");
-    let mut options = local::Options {
+    let options = local::Options {
         port: command.port,
         app_folder,
         settings: command.settings,
@@ -70,16 +74,19 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
         lock: Some(lock),
         data: command.data.clone(),
     };
-    if command.demo {
-        demo_settings(&mut options, &command.clock).await?;
-    }
+    #[cfg(feature = "demo")]
+    let options = if command.demo { demo::prepare(options, command.clock.clone()).await? } else { options };
     let host = Host::start(options).await?;
     say(&format!("Assay runs on {}; its data is in {}, its log in {}", host.address, command.data.display(), handler_log.display()));
     let life = async {
+        #[cfg(feature = "demo")]
         if command.demo {
-            bring_to_life(&host, &command.data, command.clock.as_ref(), &say).await?;
-        } else {
-            say(&format!("Dashboard: {}/api/portal/clients", host.address));
+            demo::bring_to_life(&host.address, command.clock.as_ref(), &say).await?;
+        }
+        say(&format!("Dashboard:      {}/api/portal/clients", host.address));
+        #[cfg(feature = "demo")]
+        if command.demo {
+            say(&demo::first_approval(&host.address, &command.data).await);
         }
         say("Ctrl-C ends it.");
         std::future::pending::<Result<(), CommandError>>().await
@@ -107,40 +114,4 @@ fn empty(data: &Path) -> Result<(), CommandError> {
     }
     let _lock = local::lock(data)?;
     fs::remove_dir_all(data).map_err(failed)
-}
-
-#[cfg(not(feature = "demo"))]
-async fn demo_settings(_options: &mut local::Options, _clock: &Arc<dyn Clock>) -> Result<(), CommandError> {
-    Err(CommandError::NoDemo)
-}
-
-#[cfg(not(feature = "demo"))]
-async fn bring_to_life(_host: &Host, _data: &Path, _clock: &dyn Clock, _say: &(impl Fn(&str) + Sync)) -> Result<(), CommandError> {
-    Err(CommandError::NoDemo)
-}
-
-#[cfg(feature = "demo")]
-async fn demo_settings(options: &mut local::Options, clock: &Arc<dyn Clock>) -> Result<(), CommandError> {
-    let vendor = super::demo::serve_vendor(clock.clone()).await?;
-    options.settings.insert("ASSAY_SIGN_IN".into(), "demo".into());
-    options.settings.insert("ASSAY_DEMO_VENDOR_URL".into(), format!("http://{vendor}"));
-    Ok(())
-}
-
-#[cfg(feature = "demo")]
-async fn bring_to_life(host: &Host, data: &Path, clock: &dyn Clock, say: &(impl Fn(&str) + Sync)) -> Result<(), CommandError> {
-    use super::demo;
-    say(
-        "Demo: a make-believe MSP, Northgate IT, with two clients. Anyone on this computer can act as anyone; never use it with real data.",
-    );
-    demo::wait_until_ready(&host.address).await?;
-    let events = demo::post_events(&host.address, clock).await?;
-    say(&format!("{events} events of ConnectWise and Autotask came in through the webhook route; two inventories are being read ..."));
-    let link = demo::first_link(&data.join("mailbox"), &format!("{}/api/portal/proposals/", host.address)).await;
-    say(&format!("Dashboard:      {}/api/portal/clients", host.address));
-    match link {
-        Some(link) => say(&format!("First approval: {link}")),
-        None => say("No proposal waits: all that the demo raises is decided. --fresh starts over."),
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use warp::Filter as _;
 
+use super::local::Options;
 use crate::{connectors::demo, platform::ports::Clock};
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum DemoError {
 }
 
 /// Serves every vendor host under `/{host}/...` on a free loopback port until the process ends.
-pub async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError> {
+async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(DemoError::Listen)?;
     let address = listener.local_addr().map_err(DemoError::Listen)?;
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
@@ -42,8 +43,33 @@ pub async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError
     Ok(address)
 }
 
+/// Starts the make-believe vendor and points the settings at it.
+pub async fn prepare(mut options: Options, clock: Arc<dyn Clock>) -> Result<Options, DemoError> {
+    let vendor = serve_vendor(clock).await?;
+    options.settings.insert("ASSAY_SIGN_IN".into(), "demo".into());
+    options.settings.insert("ASSAY_DEMO_VENDOR_URL".into(), format!("http://{vendor}"));
+    Ok(options)
+}
+
+/// Waits for the handler, then lets the make-believe tools report.
+pub async fn bring_to_life(base: &str, clock: &dyn Clock, say: &(impl Fn(&str) + Sync)) -> Result<(), DemoError> {
+    say("Demo: a make-believe MSP, Northgate IT, with two clients. Anyone on this computer can act as anyone; never use it with real data.");
+    wait_until_ready(base).await?;
+    let events = post_events(base, clock).await?;
+    say(&format!("{events} events of ConnectWise and Autotask came in through the webhook route; two inventories are being read ..."));
+    Ok(())
+}
+
+/// The line that leads to the first approval.
+pub async fn first_approval(base: &str, data: &Path) -> String {
+    match first_link(&data.join("mailbox"), &format!("{base}/api/portal/proposals/")).await {
+        Some(link) => format!("First approval: {link}"),
+        None => "No proposal waits: all that the demo raised is decided. --fresh starts over.".into(),
+    }
+}
+
 /// Waits until health says that all is well: the demo's clients are seeded by then.
-pub async fn wait_until_ready(base: &str) -> Result<(), DemoError> {
+async fn wait_until_ready(base: &str) -> Result<(), DemoError> {
     let client = reqwest::Client::new();
     let mut last = String::new();
     for _ in 0..ATTEMPTS {
@@ -58,7 +84,7 @@ pub async fn wait_until_ready(base: &str) -> Result<(), DemoError> {
 }
 
 /// Posts what happened lately through the webhook route at `base`; returns how many events were taken.
-pub async fn post_events(base: &str, clock: &dyn Clock) -> Result<usize, DemoError> {
+async fn post_events(base: &str, clock: &dyn Clock) -> Result<usize, DemoError> {
     let client = reqwest::Client::new();
     let deliveries = demo::deliveries(clock.now());
     for delivery in &deliveries {
@@ -76,7 +102,7 @@ pub async fn post_events(base: &str, clock: &dyn Clock) -> Result<usize, DemoErr
 }
 
 /// The link of the oldest mail in the mailbox folder; waits a while for the first.
-pub async fn first_link(mailbox: &Path, link_start: &str) -> Option<String> {
+async fn first_link(mailbox: &Path, link_start: &str) -> Option<String> {
     for _ in 0..ATTEMPTS {
         let mut mails = Vec::new();
         collect(mailbox, &mut mails);

@@ -4,6 +4,8 @@
 //! No area's rules live here: a page's data is a plain view struct, and `triggers/portal` picks its template.
 
 pub mod assets;
+#[cfg(feature = "demo")]
+pub mod demo_sign_in;
 pub mod http;
 pub mod pages;
 pub mod problem;

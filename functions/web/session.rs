@@ -7,7 +7,6 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use time::Duration;
-use zeroize::Zeroizing;
 
 use super::{Request, pages::paths};
 use crate::{
@@ -20,14 +19,12 @@ use crate::{
         seal::sha256,
     },
 };
-#[cfg(feature = "demo")]
-use crate::{config::SignIn, tenancy::PersonId};
 
 /// A session's absolute life; nothing prolongs it.
 pub const LIFE: Duration = Duration::hours(8);
 
 /// Bytes of a token: too many to guess.
-const TOKEN_BYTES: usize = 32;
+pub(super) const TOKEN_BYTES: usize = 32;
 
 /// A request of somebody who is signed in.
 #[derive(Clone, Debug)]
@@ -37,7 +34,7 @@ pub struct Current {
 }
 
 /// The value of a `Set-Cookie` header.
-pub struct SetCookie(String);
+pub struct SetCookie(pub(super) String);
 
 impl SetCookie {
     pub fn header(&self) -> &str {
@@ -49,16 +46,6 @@ impl fmt::Debug for SetCookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SetCookie(..)")
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    #[error("demo sign-in is off")]
-    Off,
-    #[error("no such demo person")]
-    Unknown,
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Who sent this request; `None` when nobody, or the session is over. Changes nothing.
@@ -73,42 +60,6 @@ pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, St
     }
     let person = directory::person(&store, session.person).await?;
     Ok(person.map(|person| Current { session, person }))
-}
-
-/// Signs a demo person in and ends the session this browser had, so that a planted cookie is worth nothing.
-#[cfg(feature = "demo")]
-pub async fn sign_in_demo(app: &App, request: &Request, person: PersonId) -> Result<SetCookie, SignInError> {
-    if app.config.sign_in != SignIn::Demo {
-        return Err(SignInError::Off);
-    }
-    let reader = scope(&request.invocation_id).store(app).await?;
-    let person = directory::person(&reader, person).await?.ok_or(SignInError::Unknown)?;
-    let earlier = match token_hash(&app.config, request) {
-        Some(hash) => reader.read::<Session>(DeploymentPlace::Sessions, &hash).await?,
-        None => None,
-    };
-    let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
-    app.ids.random(bytes.as_mut_slice());
-    let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
-    let now = app.now();
-    let session =
-        Session { token_hash: sha256(token.as_bytes()), person: person.id, signed_in_at: now, expires_at: now + LIFE, demo: true };
-    let store = DeploymentScope::of_session(&session, &request.invocation_id).store(app).await?;
-    let mut batch = store.batch(DeploymentPlace::Sessions);
-    batch.create(&session);
-    if let Some(earlier) = &earlier {
-        batch.delete(earlier);
-    }
-    audit::record(
-        &mut batch,
-        audit::Event::new(
-            "session.signed-in",
-            format!("person {}", person.id),
-            json!({ "name": person.name, "how": "demo", "ends": ends(&session) }),
-        ),
-    );
-    batch.commit().await?;
-    Ok(SetCookie(format!("{}={}; {}; Max-Age={}", cookie_name(&app.config), token.as_str(), attributes(&app.config), LIFE.whole_seconds())))
 }
 
 /// Ends the session; doing it again changes nothing. The cookie is cleared either way.
@@ -173,12 +124,8 @@ impl Next {
     }
 }
 
-fn scope(correlation: &str) -> DeploymentScope {
+pub(super) fn scope(correlation: &str) -> DeploymentScope {
     DeploymentScope::of_function("sign-in", correlation)
-}
-
-fn ends(session: &Session) -> i64 {
-    session.expires_at.unix_timestamp()
 }
 
 fn is_https(config: &Config) -> bool {
@@ -186,16 +133,16 @@ fn is_https(config: &Config) -> bool {
 }
 
 /// `__Host-` makes a browser refuse the cookie unless it is Secure, of this host and for every path.
-fn cookie_name(config: &Config) -> &'static str {
+pub(super) fn cookie_name(config: &Config) -> &'static str {
     if is_https(config) { "__Host-assay" } else { "assay" }
 }
 
-fn attributes(config: &Config) -> &'static str {
+pub(super) fn attributes(config: &Config) -> &'static str {
     if is_https(config) { "Path=/; HttpOnly; SameSite=Lax; Secure" } else { "Path=/; HttpOnly; SameSite=Lax" }
 }
 
 /// The hash of the token that came; a value that cannot be one of ours is not looked up.
-fn token_hash(config: &Config, request: &Request) -> Option<String> {
+pub(super) fn token_hash(config: &Config, request: &Request) -> Option<String> {
     let token = request.cookie(cookie_name(config))?;
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     (bytes.len() == TOKEN_BYTES).then(|| sha256(token.as_bytes()))

@@ -7,7 +7,7 @@ use assay::{
         directory::{Person, Session},
         seal::sha256,
     },
-    web::{Method, Request, session},
+    web::{Method, Request, demo_sign_in, session},
 };
 use bytes::Bytes;
 use time::Duration;
@@ -55,7 +55,7 @@ async fn who_signs_in_is_known_until_they_sign_out_and_both_are_written_down() {
     let test = TestApp::new();
     let app = test.app();
     let priya = directory(app).await;
-    let cookie = kept(&session::sign_in_demo(app, &request(""), priya.id).await.unwrap());
+    let cookie = kept(&demo_sign_in::sign_in(app, &request(""), priya.id).await.unwrap());
 
     let current = session::current(app, &request(&cookie)).await.unwrap().expect("signed in");
     assert_eq!(current.person, priya);
@@ -74,7 +74,7 @@ async fn a_session_ends_after_eight_hours_however_busy_it_was() {
     let test = TestApp::new();
     let app = test.app();
     let priya = directory(app).await;
-    let cookie = kept(&session::sign_in_demo(app, &request(""), priya.id).await.unwrap());
+    let cookie = kept(&demo_sign_in::sign_in(app, &request(""), priya.id).await.unwrap());
     test.clock.advance(Duration::hours(8) - Duration::SECOND);
     assert!(session::current(app, &request(&cookie)).await.unwrap().is_some());
     test.clock.advance(Duration::SECOND);
@@ -88,8 +88,8 @@ async fn signing_in_again_ends_the_session_the_browser_had() {
     let test = TestApp::new();
     let app = test.app();
     let priya = directory(app).await;
-    let first = kept(&session::sign_in_demo(app, &request(""), priya.id).await.unwrap());
-    let second = kept(&session::sign_in_demo(app, &request(&first), priya.id).await.unwrap());
+    let first = kept(&demo_sign_in::sign_in(app, &request(""), priya.id).await.unwrap());
+    let second = kept(&demo_sign_in::sign_in(app, &request(&first), priya.id).await.unwrap());
     assert_ne!(first, second);
     assert!(session::current(app, &request(&first)).await.unwrap().is_none());
     assert!(session::current(app, &request(&second)).await.unwrap().is_some());
@@ -105,7 +105,7 @@ async fn a_cookie_that_is_not_ours_is_nobody() {
         assert!(session::current(app, &request(cookie)).await.unwrap().is_none(), "{cookie}");
     }
     let unknown = PersonId(app.ids.uuid());
-    assert!(matches!(session::sign_in_demo(app, &request(""), unknown).await, Err(session::SignInError::Unknown)));
+    assert!(matches!(demo_sign_in::sign_in(app, &request(""), unknown).await, Err(demo_sign_in::SignInError::Unknown)));
     assert!(sessions(app).await.is_empty());
 }
 
@@ -114,7 +114,7 @@ async fn without_demo_sign_in_nobody_becomes_anybody_by_picking() {
     let test = TestApp::with(&[("ASSAY_SIGN_IN", "none"), ("ASSAY_PUBLIC_URL", "https://assay.example.net")]);
     let app = test.app();
     let priya = directory(app).await;
-    assert!(matches!(session::sign_in_demo(app, &request(""), priya.id).await, Err(session::SignInError::Off)));
+    assert!(matches!(demo_sign_in::sign_in(app, &request(""), priya.id).await, Err(demo_sign_in::SignInError::Off)));
     assert!(audit_kinds(app).await.is_empty());
     let cleared = session::sign_out(app, &request("")).await.unwrap();
     assert!(cleared.header().starts_with("__Host-assay=; Path=/; HttpOnly; SameSite=Lax; Secure"));
@@ -124,7 +124,7 @@ async fn without_demo_sign_in_nobody_becomes_anybody_by_picking() {
 async fn on_plain_http_the_cookie_is_still_out_of_reach_of_scripts_and_other_sites() {
     let test = TestApp::new();
     let priya = directory(test.app()).await;
-    let cookie = session::sign_in_demo(test.app(), &request(""), priya.id).await.unwrap();
+    let cookie = demo_sign_in::sign_in(test.app(), &request(""), priya.id).await.unwrap();
     assert!(
         cookie.header().starts_with("assay=") && cookie.header().contains("HttpOnly; SameSite=Lax") && !cookie.header().contains("Secure")
     );

@@ -5,7 +5,7 @@ use crate::{
     app::App,
     web::{
         Problem, Reply, Request,
-        pages::{Frame, SignInPage, paths},
+        pages::{DemoPerson, Frame, SignInPage, paths},
         reply,
         session::{self, Next},
     },
@@ -24,31 +24,31 @@ pub(super) fn show(app: &App, request: &Request) -> Reply {
 }
 
 #[cfg(feature = "demo")]
-fn people(app: &App) -> Vec<crate::web::pages::DemoPerson> {
-    use crate::{connectors::demo, web::pages::DemoPerson};
+fn people(app: &App) -> Vec<DemoPerson> {
     if !app.config.is_demo() {
         return Vec::new();
     }
-    demo::PEOPLE
-        .iter()
-        .map(|person| DemoPerson { id: person.id.to_string(), name: person.name.into(), what: person.what.words().into() })
-        .collect()
+    let people = crate::connectors::demo::PEOPLE.iter();
+    people.map(|p| DemoPerson { id: p.id.to_string(), name: p.name.into(), what: p.what.words().into() }).collect()
 }
 
 #[cfg(not(feature = "demo"))]
-fn people(_app: &App) -> Vec<crate::web::pages::DemoPerson> {
+fn people(_app: &App) -> Vec<DemoPerson> {
     Vec::new()
 }
 
 /// Picks a demo person. There is no session yet that a token could be bound to; the origin is checked all the same.
 #[cfg(feature = "demo")]
 pub(super) async fn sign_in(app: &App, request: &Request) -> Result<Reply, Problem> {
-    use crate::web::{security, session::SignInError};
+    use crate::web::{
+        demo_sign_in::{self, SignInError},
+        security,
+    };
     if !security::same_origin(request, &app.config) {
         return Err(Problem::forbidden("Sign in on our own page."));
     }
     let person = request.form_value("person").and_then(|id| id.parse().ok()).ok_or_else(|| Problem::bad_request("Pick a person."))?;
-    let cookie = session::sign_in_demo(app, request, person).await.map_err(|error| match error {
+    let cookie = demo_sign_in::sign_in(app, request, person).await.map_err(|error| match error {
         SignInError::Off => Problem::forbidden("Demo sign-in is off here."),
         SignInError::Unknown => Problem::bad_request("There is no such demo person. Pick one from the page."),
         SignInError::Store(error) => error.into(),
@@ -58,8 +58,8 @@ pub(super) async fn sign_in(app: &App, request: &Request) -> Result<Reply, Probl
 }
 
 #[cfg(not(feature = "demo"))]
-pub(super) async fn sign_in(_app: &App, _request: &Request) -> Result<Reply, Problem> {
-    Err(Problem::forbidden("Demo sign-in is not part of this build."))
+pub(super) fn sign_in(_app: &App, _request: &Request) -> std::future::Ready<Result<Reply, Problem>> {
+    std::future::ready(Err(Problem::forbidden("Demo sign-in is not part of this build.")))
 }
 
 pub(super) async fn sign_out(reader: &Reader<'_>) -> Result<Reply, Problem> {
