@@ -166,10 +166,10 @@ async fn lay_prior_state(world: &World, case: &Value) {
         }
     };
     for (key, at) in prior["last_applied"].as_object().into_iter().flatten() {
-        let (kind, vendor_id) = key.split_once(':').unwrap();
+        let (entity, vendor_id) = key.split_once(':').unwrap();
         let version = Version { at: moment(at), sequence: 0, hash: "0".repeat(64) };
         let arrival = Arrival {
-            entity: entity_of(kind),
+            entity: entity_of(entity),
             id: vendor_id,
             change: Change { version, whole: true, deleted: false, fields: Fields::new(), raw: None },
             dedupe_key: "laid before",
@@ -177,7 +177,7 @@ async fn lay_prior_state(world: &World, case: &Value) {
             collected_at: moment(at),
         };
         apply::apply(world.app(), &Scope::of_client_map(&entry, "case"), &world.connection, &arrival).await.unwrap();
-        lay_owner(entity_of(kind), vendor_id).await;
+        lay_owner(entity_of(entity), vendor_id).await;
     }
     let body: Value = serde_json::from_str(case["request"]["body_utf8"].as_str().unwrap()).unwrap_or_default();
     for key in prior["seen_dedupe_keys"].as_array().into_iter().flatten() {

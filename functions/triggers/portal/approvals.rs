@@ -60,8 +60,17 @@ async fn page(reader: &Reader<'_>, status: u16, tenant: TenantId, id: ProposalId
     let token = |proposal: &Proposal| {
         reader.token(&words(proposal.id, &proposal.version.to_string(), &proposal.hash).each_ref().map(String::as_str))
     };
+    let mut about = None;
+    let token = |proposal: &Proposal| {
+        about = Some((proposal.draft.kind.clone(), proposal.draft.subject.clone()));
+        token(proposal)
+    };
     let page = view::proposal_page(reader.app, reader.eyes(), tenant, id, frame, returned, token).await?;
-    page.map(|page| reply::page(status, &page)).ok_or_else(Problem::not_found)
+    let mut page = page.ok_or_else(Problem::not_found)?;
+    if let Some((kind, objective)) = about {
+        with_subject(reader, &mut page, tenant, &kind, &objective);
+    }
+    Ok(reply::page(status, &page))
 }
 
 /// What the decision form's token is bound to: this proposal, this version, the hash that was shown.
