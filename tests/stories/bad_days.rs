@@ -8,7 +8,10 @@ use assay::{
         Item,
         dead_letter::{self, DeadLetter, DeadLetterState},
     },
-    connectors::demo::{self, What},
+    connectors::{
+        demo::{self, What},
+        pull,
+    },
     evidence::{AnalyzeV1, Evidence},
     gate::{DecideError, Proposal, State, Verdict, proposal::ExecuteV1},
     platform::ports::{PortErrorKind, Queue as _},
@@ -145,6 +148,43 @@ async fn a_clock_that_jumps_back_a_day_stops_nothing_and_reopens_nothing() {
         end.mails.clone_from(&expected.mails);
         assert_eq!(end, expected, "stage {stage}");
     }
+}
+
+#[tokio::test]
+async fn what_is_read_after_the_clock_jumped_back_is_what_counts_and_what_runs() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let approver = person(What::Approver);
+    let id = flow.mailed(approver, HARBOR, OBJECTIVE).await;
+    flow.clock_jumps(-Duration::days(1));
+    flow.vendor_has_devices(2);
+    pull::request_pull(&flow.deployment().await, demo::CONNECTWISE).await.unwrap();
+    flow.pump().await;
+    let proposal = flow.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await.unwrap().unwrap().value;
+    assert_eq!(proposal.draft.evidence[0].title, "All configurations in ConnectWise PSA: 2 of 2");
+    flow.answer(approver, HARBOR, OBJECTIVE, Verdict::Approve).await;
+    flow.settle().await;
+    let end = EndState::of(&flow).await;
+    assert_eq!((end.findings.len(), end.decisions), (1, vec!["Harbor 3.4.1[d] approved: true, by Priya Nair, ran: true".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_analysis_that_died_before_the_clock_jumped_back_does_not_stay_in_charge() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
+    assert!(flow.deliver_one().await, "intake");
+    // The analysis takes its lease and fails, as often as the queue delivers it.
+    for _ in 0..5 {
+        flow.test.faults.stop_at(6, Fault::BeforeEffect);
+        assert!(flow.deliver_one().await, "analyze");
+        flow.test.faults.mend();
+        flow.test.clock.advance(Duration::seconds(30));
+    }
+    assert_eq!(flow.test.queue.filled(), ["analyze-poison"]);
+    flow.clock_jumps(-Duration::days(1));
+    flow.settle().await;
+    let end = EndState::of(&flow).await;
+    let of = |objective: &str| end.suggestions.iter().filter(|words| words.contains(objective)).count();
+    assert_eq!((of("3.6.2[a]"), of(OBJECTIVE)), (1, 1), "{:?}", end.suggestions);
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ pub struct Flow {
 impl Flow {
     pub async fn new(extent: Extent) -> Self {
         let test = TestApp::new();
-        answer_as_the_vendors(&test, extent);
+        answer_as_the_vendors(&test, if extent == Extent::Small { 3 } else { usize::MAX });
         seed(test.app(), extent).await;
         Self { test, starts: Vec::new(), answered: Vec::new(), next_sweep: START + SWEEP_EVERY, swept: Ok(()), mortal: false, deaths: 0 }
     }
@@ -170,6 +170,11 @@ impl Flow {
             }
             self.pump().await;
         }
+    }
+
+    /// ConnectWise shows only this many devices from now on.
+    pub fn vendor_has_devices(&self, devices: usize) {
+        answer_as_the_vendors(&self.test, devices);
     }
 
     /// The machine's clock is set; what the host counts by its own goes on: its timer, and the messages it hides.
@@ -336,15 +341,13 @@ fn timer_function() -> TimerFn {
 }
 
 /// The demo's vendors, always as they were when the story began.
-fn answer_as_the_vendors(test: &TestApp, extent: Extent) {
+fn answer_as_the_vendors(test: &TestApp, devices: usize) {
     test.http.answer_with(move |request| {
         let url = &request.url;
         let answer = demo::answer(url.host_str().unwrap(), url.path(), url.query().unwrap_or_default(), &request.body, START);
         let mut body = answer.body;
-        if extent == Extent::Small
-            && let Ok(Value::Array(mut rows)) = serde_json::from_str(&body)
-        {
-            rows.truncate(3);
+        if let Ok(Value::Array(mut rows)) = serde_json::from_str(&body) {
+            rows.truncate(devices);
             body = Value::Array(rows).to_string();
         }
         Some(Ok(response(answer.status, &[("content-type", answer.content_type)], body)))
