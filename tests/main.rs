@@ -27,11 +27,14 @@ mod stories {
     mod audit_log;
     mod audit_store;
     mod audit_verify;
+    mod bad_days;
     mod gallery;
     mod gate;
+    mod main_job;
     mod pages;
     mod readiness_catalogue;
     mod scoring;
     mod sign_in;
+    mod stop_at_every_call;
     mod suggestions;
 }

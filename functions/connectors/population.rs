@@ -270,6 +270,11 @@ async fn state(
         held.value.hash == hash && held.value.population == population && now - held.value.collected_at < REFRESH_POPULATION_AFTER
     });
     if !unchanged {
+        // A clock that was set back must not make this reading look older than the one it replaces.
+        let (occurred_at, collected_at) = held.as_ref().map_or((started_at, now), |held| {
+            let before = &held.value;
+            (started_at.max(before.occurred_at + time::Duration::milliseconds(1)), now.max(before.collected_at))
+        });
         let facts =
             BTreeMap::from([("records".to_owned(), population.words()), ("held back".to_owned(), count(lines.len() - kept).to_string())]);
         let evidence = Evidence {
@@ -284,8 +289,8 @@ async fn state(
                 facts,
                 raw: None,
             }),
-            occurred_at: started_at,
-            collected_at: now,
+            occurred_at,
+            collected_at,
             population,
             hash,
             deleted: false,

@@ -38,6 +38,13 @@ impl Record for Lease {
     }
 }
 
+impl Lease {
+    /// A lease that ends later than one taken now would is from before a clock was set back; it must not block for hours.
+    fn is_held(&self, now: OffsetDateTime) -> bool {
+        now < self.until && self.until - now <= TERM
+    }
+}
+
 const KEY: &str = "analysis";
 
 pub(super) enum Turn {
@@ -57,7 +64,7 @@ pub(super) async fn take(store: &Store<'_, ClientPlace>, holder: Uuid, source_ke
         let held = store.read::<Lease>(ClientPlace::Assessment, KEY).await?;
         let mut batch = store.batch(ClientPlace::Assessment);
         let turn = match held {
-            Some(mut held) if held.value.holder != holder && now < held.value.until => {
+            Some(mut held) if held.value.holder != holder && held.value.is_held(now) => {
                 if held.value.dirty.len() >= MAX_MARKS {
                     return Ok(Turn::Full);
                 }
@@ -118,8 +125,9 @@ pub(super) async fn finish_round(store: &Store<'_, ClientPlace>, holder: Uuid) -
 /// A source key that a dead holder left, if one did: for the sweep.
 pub(super) async fn left_over(store: &Store<'_, ClientPlace>) -> Result<Option<String>, StoreError> {
     let Some(held) = store.read::<Lease>(ClientPlace::Assessment, KEY).await? else { return Ok(None) };
-    let Lease { until, dirty, working, .. } = held.value;
-    Ok(if until <= store.app().now() { working.into_iter().chain(dirty).next() } else { None })
+    let is_over = !held.value.is_held(store.app().now());
+    let Lease { dirty, working, .. } = held.value;
+    Ok(if is_over { working.into_iter().chain(dirty).next() } else { None })
 }
 
 fn begin_round(lease: &mut Lease, holder: Uuid, now: OffsetDateTime) -> Vec<String> {

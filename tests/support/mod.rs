@@ -4,7 +4,9 @@
 pub mod app;
 pub mod clock;
 pub mod disk;
+pub mod end_state;
 pub mod faults;
+pub mod flow;
 pub mod http;
 pub mod ids;
 pub mod queue;

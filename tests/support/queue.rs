@@ -20,7 +20,11 @@ pub struct MemoryQueue {
 struct State {
     queues: BTreeMap<String, Vec<Message>>,
     made: u64,
+    copies: Option<Copies>,
 }
+
+/// Queue and body of every message that was sent.
+pub type Copies = Arc<Mutex<Vec<(String, Bytes)>>>;
 
 struct Message {
     id: String,
@@ -34,6 +38,18 @@ struct Message {
 impl MemoryQueue {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default() }
+    }
+
+    /// From now on a copy of every message that is sent.
+    pub fn keep_copies(&self) -> Copies {
+        self.state.lock().unwrap().copies.get_or_insert_default().clone()
+    }
+
+    /// The clock was set by this much, and the time that messages are hidden was not.
+    pub fn shift(&self, by: time::Duration) {
+        for message in self.state.lock().unwrap().queues.values_mut().flatten() {
+            message.visible_at += by;
+        }
     }
 
     /// Every message of the queue, hidden or not, in the order they were sent.
@@ -56,6 +72,9 @@ impl Queue for MemoryQueue {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap();
         state.made += 1;
+        if let Some(copies) = &state.copies {
+            copies.lock().unwrap().push((queue.to_owned(), message.clone()));
+        }
         let message = Message {
             id: format!("message-{}", state.made),
             body: message,

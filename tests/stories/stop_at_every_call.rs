@@ -1,0 +1,183 @@
+//! The main job, stopped at every port call in turn: it must end as if nothing had happened.
+//!
+//! The undisturbed run tells which port calls there are. Then, one run each:
+//! - the process dies before a call. What it leaves behind is decided by the calls with an effect before that moment,
+//!   so one run stands for all calls up to the next effect of the same invocation: every call is covered.
+//! - the process dies after the last call of an invocation, before its answer.
+//! - a call fails, or works and its answer is lost, and the process lives on with the error. Every call with an effect is
+//!   taken both ways; of the reads, where both are the same, every ninth. `ASSAY_EVERY_CALL=1` takes every one, and dies
+//!   before every one.
+//!
+//! After the stop the host does its part: a new process, redelivery after 30 seconds, the sweep every five minutes; the
+//! vendor sends again what was not answered 200, the approver sends the form again.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use assay::{
+    connectors::demo::{self, What},
+    gate::Verdict,
+};
+
+use crate::support::{
+    clock::START,
+    end_state::EndState,
+    faults::Fault,
+    flow::{Extent, Flow, HARBOR, deliveries_of, person},
+};
+
+/// Audit entries that may be more than in the undisturbed run, and why. All others must be exactly as many.
+const MAY_DIFFER: &[(&str, &str)] =
+    &[("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too")];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stop {
+    call: usize,
+    fault: Fault,
+    dies: bool,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let when = if self.fault == Fault::BeforeEffect { "before" } else { "after" };
+        write!(f, "call {} {when} its effect, the process {}", self.call, if self.dies { "dies" } else { "lives" })
+    }
+}
+
+struct Undisturbed {
+    end: EndState,
+    calls: Vec<&'static str>,
+    /// Number of the first call of each invocation.
+    invocations: Vec<usize>,
+}
+
+#[test]
+fn a_stop_at_any_call_of_the_main_job_ends_as_if_nothing_had_happened() {
+    let undisturbed = block_on(undisturbed());
+    assert_eq!((undisturbed.end.findings.len(), undisturbed.end.decisions.len()), (1, 1));
+    assert_eq!(undisturbed.end.left_over, Vec::<String>::new());
+    let plan = plan(&undisturbed);
+    let (next, faults) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let start = std::time::Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(stop) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let name = format!("{stop} ({})", undisturbed.calls[stop.call]);
+                    let end = std::panic::catch_unwind(|| block_on(disturbed(*stop)));
+                    let difference = end.map_or_else(|_| vec!["it did not end".into()], |end| differences(&undisturbed.end, &end));
+                    if !difference.is_empty() {
+                        faults.lock().unwrap().insert(stop.call, format!("{name}:\n    {}", difference.join("\n    ")));
+                    }
+                }
+            });
+        }
+    });
+    eprintln!("{} runs, {:?}", plan.len(), start.elapsed());
+    let faults: Vec<String> = faults.into_inner().unwrap().into_values().collect();
+    assert!(faults.is_empty(), "{} of {} stops end otherwise:\n{}", faults.len(), plan.len(), faults.join("\n"));
+}
+
+/// The whole job, the same in every run: whoever gets no answer tries again.
+async fn main_job(flow: &mut Flow) {
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
+    flow.answer(person(What::Approver), HARBOR, "3.4.1[d]", Verdict::Approve).await;
+    flow.settle().await;
+}
+
+async fn undisturbed() -> Undisturbed {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.test.faults.mend();
+    flow.starts.clear();
+    main_job(&mut flow).await;
+    let calls = flow.test.faults.calls();
+    let invocations = flow.starts.clone();
+    Undisturbed { end: EndState::of(&flow).await, calls, invocations }
+}
+
+async fn disturbed(stop: Stop) -> EndState {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.mortal = stop.dies;
+    if stop.dies {
+        flow.test.faults.stop_at(stop.call, stop.fault);
+    } else {
+        flow.test.faults.fail_at(stop.call, stop.fault);
+    }
+    main_job(&mut flow).await;
+    if stop.dies {
+        assert_eq!(flow.deaths, 1, "the call was never reached");
+    } else {
+        assert!(flow.test.faults.struck(), "the call was never reached");
+        flow.test.faults.mend();
+    }
+    EndState::of(&flow).await
+}
+
+fn plan(undisturbed: &Undisturbed) -> Vec<Stop> {
+    let every_call = every_call();
+    let Undisturbed { calls, invocations, .. } = undisturbed;
+    let mut plan = Vec::new();
+    let mut reads = 0;
+    for (call, name) in calls.iter().enumerate() {
+        let begins = invocations.contains(&call);
+        let ends = invocations.contains(&(call + 1)) || call + 1 == calls.len();
+        if every_call || begins || has_effect(calls[call - 1]) {
+            plan.push(Stop { call, fault: Fault::BeforeEffect, dies: true });
+        }
+        if ends {
+            plan.push(Stop { call, fault: Fault::AnswerLost, dies: true });
+        }
+        if has_effect(name) {
+            plan.push(Stop { call, fault: Fault::BeforeEffect, dies: false });
+            plan.push(Stop { call, fault: Fault::AnswerLost, dies: false });
+        } else {
+            reads += 1;
+            if every_call || reads % 9 == 0 {
+                plan.push(Stop { call, fault: Fault::AnswerLost, dies: false });
+            }
+        }
+    }
+    plan
+}
+
+/// Vendors are only read.
+fn has_effect(call: &str) -> bool {
+    matches!(call, "documents.batch" | "queue.send" | "queue.receive" | "queue.delete" | "blobs.create" | "blobs.delete" | "vault.wrap")
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests take their switches from the environment")]
+fn every_call() -> bool {
+    std::env::var("ASSAY_EVERY_CALL").is_ok()
+}
+
+fn differences(expected: &EndState, found: &EndState) -> Vec<String> {
+    let mut said = Vec::new();
+    let mut compare = |what: &str, same: bool, expected: &dyn fmt::Debug, found: &dyn fmt::Debug| {
+        if !same {
+            said.push(format!("{what}: expected {expected:?}, found {found:?}"));
+        }
+    };
+    macro_rules! same {
+        ($($field:ident),*) => { $( compare(stringify!($field), expected.$field == found.$field, &expected.$field, &found.$field); )* };
+    }
+    same!(evidence, suggestions, findings, proposals, decisions, mails, dead_letters, left_over);
+    let kinds = expected.audit.keys().chain(found.audit.keys());
+    for kind in kinds {
+        let (wanted, there) = (expected.audit.get(kind).copied().unwrap_or(0), found.audit.get(kind).copied().unwrap_or(0));
+        let may_differ = MAY_DIFFER.iter().any(|(name, _)| name == kind);
+        compare(kind, wanted == there || (may_differ && there > wanted), &wanted, &there);
+    }
+    said.dedup();
+    said
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}

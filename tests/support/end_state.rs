@@ -1,0 +1,154 @@
+//! What a story ended in, in words that do not depend on when it happened or on which id was given: two runs of the same
+//! job, one of them disturbed, must compare equal.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Cursor,
+};
+
+use assay::{audit::dead_letter::DeadLetter, connectors::demo};
+use assay::{
+    audit::{Item, export, verify},
+    evidence::{Evidence, Origin},
+    gate::{
+        Proposal, State,
+        proposal::{ApprovedMark, OpenMark, Receipt},
+    },
+    platform::ports::BlobContainer,
+    readiness::Objective,
+    tenancy::{ClientPlace, ConnectionPlace, DeploymentPlace, Place, Record, Store, outbox::Pending, place::EVIDENCE_SHARDS},
+};
+
+use super::flow::{Flow, HARBOR, RIDGE};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndState {
+    pub evidence: BTreeSet<String>,
+    pub suggestions: BTreeSet<String>,
+    pub findings: BTreeSet<String>,
+    /// Subject and state of every proposal ever staged.
+    pub proposals: Vec<String>,
+    pub decisions: Vec<String>,
+    /// Recipient and subject line of every mail.
+    pub mails: Vec<String>,
+    pub dead_letters: usize,
+    /// Entries by owner and kind, of logs that were exported and verified.
+    pub audit: BTreeMap<String, u64>,
+    /// Messages and audit items that nobody came for.
+    pub left_over: Vec<String>,
+}
+
+impl EndState {
+    pub async fn of(flow: &Flow) -> Self {
+        let mut end = Self::default();
+        for (name, tenant) in [("Harbor", HARBOR), ("Ridge", RIDGE)] {
+            let store = flow.client(tenant).await;
+            end.client(name, &store).await;
+            end.log(name, &store, ClientPlace::with_outbox()).await;
+        }
+        let store = flow.deployment().await;
+        let connections = [demo::CONNECTWISE, demo::AUTOTASK];
+        let theirs = connections.into_iter().flat_map(|id| ConnectionPlace::all().map(move |place| DeploymentPlace::Connection(id, place)));
+        let places = [DeploymentPlace::Directory, DeploymentPlace::Sessions, DeploymentPlace::Operations].into_iter().chain(theirs);
+        end.log("deployment", &store, places).await;
+        end.dead_letters = all::<DeadLetter, _>(&store, DeploymentPlace::Operations).await.len();
+        end.mails = mails(flow).await;
+        end.left_over.extend(flow.test.queue.filled().into_iter().map(|queue| format!("messages in {queue}")));
+        end
+    }
+
+    async fn client(&mut self, name: &str, store: &Store<'_, ClientPlace>) {
+        for shard in 0..EVIDENCE_SHARDS {
+            for Evidence { source_key, record_type, title, origin, population, hash, deleted, .. } in
+                all::<Evidence, _>(store, ClientPlace::Evidence(shard)).await
+            {
+                let facts = match origin {
+                    Origin::Observed(observed) => format!("{:?}", observed.facts),
+                    Origin::Filed(_) => "filed".into(),
+                };
+                let words = format!("{name} {source_key} {record_type:?} {title} {facts} {} {hash} {deleted}", population.words());
+                self.evidence.insert(words);
+            }
+        }
+        let place = ClientPlace::Assessment;
+        for Objective { id, suggestion, finding, .. } in all::<Objective, _>(store, place).await {
+            if let Some(s) = suggestion {
+                let cited: Vec<_> = s.citations.iter().map(|c| format!("{} {}", c.source_key, c.hash)).collect();
+                self.suggestions.insert(format!("{name} {id} {:?} {:?} {:?} {cited:?}", s.result, s.grade, s.contradictions));
+            }
+            if let Some(f) = finding {
+                let evidence: Vec<_> = f.evidence.iter().map(|e| format!("{} {}", e.source_key, e.hash)).collect();
+                self.findings.insert(format!("{name} {id} {:?} by {} on {evidence:?}", f.found, f.name));
+            }
+        }
+        let proposals = all::<Proposal, _>(store, place).await;
+        for Proposal { id, draft, state, .. } in &proposals {
+            self.proposals.push(format!("{name} {} {} {}", draft.kind, draft.subject, word(state)));
+            let receipts: Vec<Receipt> = all(store, place).await;
+            for receipt in receipts.iter().filter(|receipt| receipt.proposal == *id) {
+                let Receipt { approved, decision, executed_at, .. } = receipt;
+                let ran = executed_at.is_some();
+                self.decisions.push(format!("{name} {} approved: {approved}, by {}, ran: {ran}", draft.subject, decision.name));
+            }
+        }
+        self.proposals.sort();
+        self.decisions.sort();
+        let open = proposals.iter().filter(|p| p.state == State::Open).count();
+        let marks = (all::<OpenMark, _>(store, place).await.len(), all::<ApprovedMark, _>(store, place).await.len());
+        if marks != (open, 0) {
+            self.left_over.push(format!("{name}: {open} open proposals, marks {marks:?}"));
+        }
+    }
+
+    /// Exports and verifies one log, and looks for what has no place in it.
+    async fn log<P: Place>(&mut self, name: &str, store: &Store<'_, P>, places: impl Iterator<Item = P>) {
+        for place in places {
+            let (items, messages) = (all::<Item, _>(store, place).await.len(), all::<Pending, _>(store, place).await.len());
+            if (items, messages) != (0, 0) {
+                self.left_over.push(format!("{name} {}: {items} audit items, {messages} messages", place.key()));
+            }
+        }
+        let mut file = Vec::new();
+        export::write(store, true, &mut file).await.unwrap();
+        let report = verify::verify(Cursor::new(file)).unwrap();
+        for (kind, count) in report.kinds {
+            *self.audit.entry(format!("{name} {kind}")).or_default() += count;
+        }
+    }
+}
+
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Approved { .. } => "approved",
+        State::Rejected { .. } => "rejected",
+        State::Expired { .. } => "expired",
+        State::Superseded { .. } => "superseded",
+        State::Executed { .. } => "executed",
+        State::Refused { .. } => "refused",
+    }
+}
+
+async fn mails(flow: &Flow) -> Vec<String> {
+    let blobs = &flow.app().blobs;
+    let (mut mails, mut after) = (Vec::new(), None);
+    loop {
+        let page = blobs.list(BlobContainer::Mailbox, "", after.as_ref()).await.unwrap();
+        for name in page.names {
+            let mail = blobs.read(BlobContainer::Mailbox, &name).await.unwrap().unwrap();
+            let mail = String::from_utf8_lossy(&mail).replace("\r\n ", " ");
+            let head = |start: &str| mail.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default().to_owned();
+            mails.push(format!("{}: {}", head("To: "), head("Subject: ")));
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    mails.sort();
+    mails
+}
+
+pub async fn all<T: Record, P: Place>(store: &Store<'_, P>, place: P) -> Vec<T> {
+    store.all::<T>(place, "").await.unwrap().into_iter().map(|held| held.value).collect()
+}

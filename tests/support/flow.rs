@@ -1,0 +1,427 @@
+//! The main job in one process: two clients of one MSP, the functions of `triggers::TABLE` run as the host runs them,
+//! vendors that post and answer, people who decide, and time that passes only when a story says so.
+//!
+//! What stands for the host does what the host does and no more: it hides a message for 30 seconds, delivers it again
+//! when the function failed or its process died, moves it to `NAME-poison` after five tries, and runs the sweep every
+//! five minutes. It never looks into a message.
+
+use std::collections::BTreeMap;
+
+use assay::{
+    app::App,
+    connectors::{
+        Connection, Credentials, Secret, Settings, connection,
+        demo::{self, Delivery, DemoPerson, What, autotask, connectwise},
+    },
+    gate::{self, Answer, DecideError, Decided, Proposal, Verdict},
+    platform::ports::{Queue as _, Received},
+    tenancy::{
+        ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, ProposalId, Scope, Store, StoreError,
+        TenantId,
+        directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+    },
+    triggers::{Failure, HttpFn, Kind, QueueFn, QueueMessage, TABLE, Tick, TimerFn},
+    web::{Method, Reply, Request},
+};
+use bytes::Bytes;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use super::{TestApp, clock::START, http::response};
+
+pub const HARBOR: TenantId = demo::HARBOR;
+pub const RIDGE: TenantId = demo::RIDGE;
+pub const QUEUES: [&str; 4] = ["intake", "analyze", "notify", "execute"];
+
+/// How long a delivered message is hidden, how often it is tried, how often the timer runs: as `host.json` says.
+const VISIBILITY: std::time::Duration = std::time::Duration::from_secs(30);
+const TRIES: u32 = 5;
+const SWEEP_EVERY: Duration = Duration::minutes(5);
+
+/// How much of the world there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// ConnectWise reads Harbor Precision, Autotask reads Ridge Composites; all their devices.
+    Both,
+    /// Only ConnectWise, and three of Harbor's devices; Ridge has nothing connected.
+    Small,
+}
+
+pub struct Flow {
+    pub test: TestApp,
+    /// How many port calls there had been when each invocation began.
+    pub starts: Vec<usize>,
+    /// Proposals that people answered.
+    answered: Vec<ProposalId>,
+    next_sweep: OffsetDateTime,
+    /// How the last sweep ended.
+    pub swept: Result<(), String>,
+    /// Whether the process dies at the fault that the story planned; otherwise it lives on with the error.
+    pub mortal: bool,
+    /// How often it died.
+    pub deaths: usize,
+}
+
+impl Flow {
+    pub async fn new(extent: Extent) -> Self {
+        let test = TestApp::new();
+        answer_as_the_vendors(&test, if extent == Extent::Small { 3 } else { usize::MAX });
+        seed(test.app(), extent).await;
+        Self { test, starts: Vec::new(), answered: Vec::new(), next_sweep: START + SWEEP_EVERY, swept: Ok(()), mortal: false, deaths: 0 }
+    }
+
+    pub fn app(&self) -> &App {
+        self.test.app()
+    }
+
+    /// A vendor's callback, sent once. `None` is no answer: the process died over it.
+    pub async fn post(&mut self, delivery: &Delivery) -> Option<Reply> {
+        let invocation_id = self.invocation();
+        let headers = delivery.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
+        let request = Request {
+            method: Method::Post,
+            path: format!("webhooks/{}/{}", delivery.connector, delivery.connection),
+            query: delivery.query.clone(),
+            headers,
+            body: Bytes::from(delivery.body.clone()),
+            invocation_id,
+        };
+        let reply = http_function("webhooks")(request, self.test.app()).await;
+        (!self.died()).then_some(reply)
+    }
+
+    /// A vendor's callback, sent until it is taken, as vendors do.
+    pub async fn vendor_sends(&mut self, delivery: &Delivery) {
+        for _ in 0..5 {
+            match self.post(delivery).await {
+                Some(reply) if reply.status == 200 => return,
+                Some(reply) => assert_eq!(reply.status, 503, "{}", String::from_utf8_lossy(&reply.body)),
+                None => {}
+            }
+            self.test.clock.advance(Duration::seconds(30));
+        }
+        panic!("the callback is never taken");
+    }
+
+    /// Delivers every message that is visible, and those that follow from them, until none is.
+    pub async fn pump(&mut self) {
+        while self.deliver_one().await {}
+    }
+
+    /// Delivers one visible message; false when there is none.
+    pub async fn deliver_one(&mut self) -> bool {
+        for (queue, run) in queue_functions() {
+            let received = self.test.queue.receive(queue, 1, VISIBILITY).await.unwrap().pop();
+            if let Some(received) = received {
+                self.deliver(queue, run, received).await;
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn deliver(&mut self, queue: &'static str, run: QueueFn, received: Received) {
+        let outcome = self.invoke(run, received.body.clone()).await;
+        if self.died() {
+            return;
+        }
+        let queues = &self.test.queue;
+        match outcome {
+            Ok(()) => queues.delete(queue, &received).await.unwrap(),
+            Err(_) if received.dequeue_count >= TRIES => {
+                queues.send(&format!("{queue}-poison"), received.body.clone(), std::time::Duration::ZERO).await.unwrap();
+                queues.delete(queue, &received).await.unwrap();
+            }
+            // It stays hidden for the rest of its time.
+            Err(_) => {}
+        }
+    }
+
+    /// Runs a queue function on these bytes, whatever the queue holds.
+    pub async fn run(&mut self, queue: &str, body: Bytes) -> Result<(), Failure> {
+        let (_, run) = queue_functions().find(|(name, _)| *name == queue).unwrap();
+        self.invoke(run, body).await
+    }
+
+    async fn invoke(&mut self, run: QueueFn, body: Bytes) -> Result<(), Failure> {
+        let message = QueueMessage { body, invocation_id: self.invocation() };
+        run(message, self.test.app()).await
+    }
+
+    /// The timer, now.
+    pub async fn sweep(&mut self) {
+        self.next_sweep = self.test.app().now() + SWEEP_EVERY;
+        let tick = Tick { past_due: false, invocation_id: self.invocation() };
+        let outcome = timer_function()(tick, self.test.app()).await.map_err(|error| error.to_string());
+        self.swept = if self.died() { Err("the process died".into()) } else { outcome };
+    }
+
+    /// Time passes; messages are delivered and the sweep runs when their time comes.
+    pub async fn pass(&mut self, time: Duration) {
+        let end = self.test.app().now() + time;
+        loop {
+            let now = self.test.app().now();
+            if now >= end {
+                return;
+            }
+            self.test.clock.set((now + Duration::seconds(30)).min(end).min(self.next_sweep.max(now + Duration::seconds(1))));
+            if self.test.app().now() >= self.next_sweep {
+                self.sweep().await;
+            }
+            self.pump().await;
+        }
+    }
+
+    /// ConnectWise shows only this many devices from now on.
+    pub fn vendor_has_devices(&self, devices: usize) {
+        answer_as_the_vendors(&self.test, devices);
+    }
+
+    /// The machine's clock is set; what the host counts by its own goes on: its timer, and the messages it hides.
+    pub fn clock_jumps(&mut self, by: Duration) {
+        self.test.clock.advance(by);
+        self.test.queue.shift(by);
+        self.next_sweep += by;
+    }
+
+    /// Until a sweep finds nothing left to do and no message waits anywhere.
+    pub async fn settle(&mut self) {
+        for _ in 0..60 {
+            self.pump().await;
+            self.pass(self.next_sweep - self.test.app().now() - Duration::seconds(1)).await;
+            // Late, if the story moved the clock by hand.
+            self.test.clock.set(self.next_sweep.max(self.test.app().now()));
+            let before = self.waits();
+            self.sweep().await;
+            if self.swept.is_ok() && !before && !self.waits() {
+                return;
+            }
+        }
+        panic!("it never comes to rest: {:?}, {:?}", self.test.queue.filled(), self.swept);
+    }
+
+    fn waits(&self) -> bool {
+        !self.test.queue.filled().is_empty()
+    }
+
+    /// Waits for the mail about this subject, opens its link and answers the page; sends the same form again until it is
+    /// taken, as a person does whose page did not load.
+    pub async fn answer(&mut self, who: &DemoPerson, tenant: TenantId, subject: &str, verdict: Verdict) -> Decided {
+        let id = self.mailed(who, tenant, subject).await;
+        // Nobody reads, looks at the evidence and decides in less.
+        self.pass(Duration::minutes(2)).await;
+        let mut form = None;
+        for _ in 0..10 {
+            self.starts.push(self.test.faults.count());
+            let done = self.try_answer(who, tenant, id, verdict, &mut form).await;
+            match done {
+                _ if self.died() => {}
+                Ok(decided) => {
+                    self.answered.push(id);
+                    return decided;
+                }
+                Err(DecideError::Store(_)) => {}
+                Err(error) => panic!("{subject}: {error:?}"),
+            }
+            self.pass(Duration::seconds(30)).await;
+        }
+        panic!("{subject} is never decided");
+    }
+
+    /// The proposal that the mail's link leads to; time passes until there is one.
+    pub async fn mailed(&mut self, who: &DemoPerson, tenant: TenantId, subject: &str) -> ProposalId {
+        for _ in 0..60 {
+            for mail in mails_to(&self.test, who, tenant).iter().filter(|mail| mail.contains(subject)) {
+                let link = mail.split_once("/api/portal/proposals/").unwrap().1;
+                let id: ProposalId = link.split(['/', '\r']).nth(1).unwrap().parse().unwrap();
+                if !self.answered.contains(&id) {
+                    return id;
+                }
+            }
+            self.pass(Duration::seconds(30)).await;
+        }
+        panic!("nobody is asked about {subject}");
+    }
+
+    /// Looks at the page and answers it, once.
+    pub async fn answer_once(&self, who: &DemoPerson, tenant: TenantId, id: ProposalId, verdict: Verdict) -> Result<Decided, DecideError> {
+        self.try_answer(who, tenant, id, verdict, &mut None).await
+    }
+
+    async fn try_answer(
+        &self,
+        who: &DemoPerson,
+        tenant: TenantId,
+        id: ProposalId,
+        verdict: Verdict,
+        form: &mut Option<Answer>,
+    ) -> Result<Decided, DecideError> {
+        let (person, grant) = self.reader(who, tenant).await?;
+        let scope = Scope::of_person(&grant, "page");
+        if form.is_none() {
+            let store = scope.store(self.app()).await?;
+            let seen = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(DecideError::NotFound)?;
+            let Proposal { version, hash, .. } = seen.value;
+            *form = Some(Answer { verdict, version, hash, comment: "I compared it with the RMM.".into() });
+        }
+        gate::decide(self.app(), &scope, &grant, &person, id, form.as_ref().unwrap()).await
+    }
+
+    /// The person and the grant, as a page reads them.
+    pub async fn reader(&self, who: &DemoPerson, tenant: TenantId) -> Result<(Person, Grant), StoreError> {
+        let store = DeploymentScope::of_function("portal", "page").store(self.app()).await?;
+        let person = directory::person(&store, who.id).await?.unwrap();
+        let grant = directory::grant(&store, tenant, who.id).await?.unwrap();
+        Ok((person, grant))
+    }
+
+    /// A client's records, as the sweep sees them.
+    pub async fn client(&self, tenant: TenantId) -> Store<'_, ClientPlace> {
+        let tenant = Tenant { id: tenant, name: String::new(), created_at: START };
+        Scope::of_sweep(&tenant, "story").store(self.app()).await.unwrap()
+    }
+
+    pub async fn deployment(&self) -> Store<'_, DeploymentPlace> {
+        DeploymentScope::of_function("story", "story").store(self.app()).await.unwrap()
+    }
+
+    fn invocation(&mut self) -> String {
+        self.starts.push(self.test.faults.count());
+        format!("invocation-{}", self.starts.len())
+    }
+
+    /// Whether the process died at the planned fault; then a new one stands in its place, and all goes well from here.
+    fn died(&mut self) -> bool {
+        let died = self.mortal && self.test.faults.struck();
+        if died {
+            self.deaths += 1;
+            self.test.faults.mend();
+            self.test.restart();
+        }
+        died
+    }
+}
+
+/// What lies in a person's mailbox about one client, as text.
+pub fn mails_to(test: &TestApp, who: &DemoPerson, tenant: TenantId) -> Vec<String> {
+    let folder = std::fs::read_dir(test.folder().join("mailbox").join(tenant.to_string()));
+    let paths = folder.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let theirs = paths.filter(|path| path.to_string_lossy().ends_with(&format!("-{}.eml", who.id)));
+    theirs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+pub fn person(what: What) -> &'static DemoPerson {
+    demo::PEOPLE.iter().find(|person| person.what == what).unwrap()
+}
+
+/// What happened at the vendor's clients just before `at`, as it posts it.
+pub fn deliveries_of(connection: ConnectionId, at: OffsetDateTime) -> Vec<Delivery> {
+    demo::deliveries(at).into_iter().filter(|delivery| delivery.connection == connection).collect()
+}
+
+fn queue_functions() -> impl Iterator<Item = (&'static str, QueueFn)> {
+    TABLE.iter().filter_map(|trigger| match trigger.kind {
+        Kind::Queue { queue, run } => Some((queue, run)),
+        _ => None,
+    })
+}
+
+fn http_function(name: &str) -> HttpFn {
+    let found = TABLE.iter().find(|trigger| trigger.name == name).map(|trigger| &trigger.kind);
+    let Some(Kind::Http { run, .. }) = found else { panic!("no HTTP function {name}") };
+    *run
+}
+
+fn timer_function() -> TimerFn {
+    let timers = TABLE.iter().filter_map(|trigger| match trigger.kind {
+        Kind::Timer { run, .. } => Some(run),
+        _ => None,
+    });
+    timers.last().unwrap()
+}
+
+/// The demo's vendors, always as they were when the story began.
+fn answer_as_the_vendors(test: &TestApp, devices: usize) {
+    test.http.answer_with(move |request| {
+        let url = &request.url;
+        let answer = demo::answer(url.host_str().unwrap(), url.path(), url.query().unwrap_or_default(), &request.body, START);
+        let mut body = answer.body;
+        if let Ok(Value::Array(mut rows)) = serde_json::from_str(&body) {
+            rows.truncate(devices);
+            body = Value::Array(rows).to_string();
+        }
+        Some(Ok(response(answer.status, &[("content-type", answer.content_type)], body)))
+    });
+}
+
+/// What people set up before any of this: clients, colleagues, grants, connections, and which company is which client.
+async fn seed(app: &App, extent: Extent) {
+    let store = DeploymentScope::of_function("story", "seed").store(app).await.unwrap();
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    for (id, name) in [(HARBOR, "Harbor Precision"), (RIDGE, "Ridge Composites")] {
+        batch.create(&Tenant { id, name: name.into(), created_at: START });
+        for DemoPerson { id: person, what, .. } in demo::PEOPLE {
+            let roles = match what {
+                What::Engineer => vec![Role::Engineer],
+                What::Approver => vec![Role::Approver],
+                What::Owner => continue,
+            };
+            batch.create(&Grant { tenant: id, person: *person, roles });
+        }
+    }
+    for DemoPerson { id, name, email, what } in demo::PEOPLE {
+        batch.create(&Person { id: *id, name: (*name).into(), email: (*email).into(), is_owner: *what == What::Owner });
+    }
+    batch.commit().await.unwrap();
+
+    connection::add(&store, &connectwise()).await.unwrap();
+    map(&store, demo::CONNECTWISE, connectwise::HARBOR, HARBOR).await;
+    if extent == Extent::Both {
+        connection::add(&store, &autotask()).await.unwrap();
+        map(&store, demo::AUTOTASK, autotask::RIDGE, RIDGE).await;
+    }
+}
+
+async fn map(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, company: u32, tenant: TenantId) {
+    let by: PersonId = person(What::Engineer).id;
+    let mut batch = store.batch(DeploymentPlace::Connection(connection, ConnectionPlace::Mapping));
+    batch.create(&MappedCompany::confirmed(connection, &company.to_string(), "", tenant, by, START));
+    batch.commit().await.unwrap();
+}
+
+fn connectwise() -> Connection {
+    let boards = [(connectwise::INCIDENTS, "psa_ticket_incident"), (connectwise::CHANGES, "psa_ticket_change")];
+    Connection {
+        id: demo::CONNECTWISE,
+        name: "Northgate ConnectWise".into(),
+        host: connectwise::HOST.into(),
+        credentials: Credentials::ConnectwiseManage {
+            company: connectwise::COMPANY.into(),
+            public_key: Secret(connectwise::PUBLIC_KEY.into()),
+            private_key: Secret(connectwise::PRIVATE_KEY.into()),
+            client_id: connectwise::CLIENT_ID.into(),
+        },
+        settings: Settings { boards: meaning(&boards), ..Settings::default() },
+    }
+}
+
+fn autotask() -> Connection {
+    Connection {
+        id: demo::AUTOTASK,
+        name: "Northgate Autotask".into(),
+        host: autotask::ZONE_HOST.into(),
+        credentials: Credentials::Autotask {
+            user: autotask::USER.into(),
+            secret: Secret(autotask::SECRET.into()),
+            integration_code: Secret(autotask::INTEGRATION_CODE.into()),
+            webhook_secret: Secret(autotask::WEBHOOK_SECRET.into()),
+            previous_webhook_secret: None,
+            webhook_guids: vec![autotask::WEBHOOK_GUID.into()],
+        },
+        settings: Settings { ticket_types: meaning(&[(autotask::INCIDENT_TYPE, "psa_ticket_incident")]), ..Settings::default() },
+    }
+}
+
+fn meaning(pairs: &[(u32, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(id, record_type)| (id.to_string(), (*record_type).to_owned())).collect()
+}
