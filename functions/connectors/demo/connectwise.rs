@@ -130,7 +130,7 @@ fn ticket(
 }
 
 /// base64(HMAC-SHA256(SHA-256(signing key), body)), as ConnectWise signs callbacks.
-fn signature(body: &[u8]) -> String {
+pub fn signature(body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, digest::digest(&digest::SHA256, SIGNING_KEY.as_bytes()).as_ref());
     BASE64.encode(hmac::sign(&key, body))
 }
