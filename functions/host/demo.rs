@@ -29,7 +29,7 @@ pub enum DemoError {
 }
 
 /// Serves every vendor host under `/{host}/...` on a free loopback port until the process ends.
-async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError> {
+pub async fn serve_vendor(clock: Arc<dyn Clock>) -> Result<SocketAddr, DemoError> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(DemoError::Listen)?;
     let address = listener.local_addr().map_err(DemoError::Listen)?;
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
@@ -53,7 +53,9 @@ pub async fn prepare(mut options: Options, clock: Arc<dyn Clock>) -> Result<Opti
 
 /// Waits for the handler, then lets the make-believe tools report.
 pub async fn bring_to_life(base: &str, clock: &dyn Clock, say: &(impl Fn(&str) + Sync)) -> Result<(), DemoError> {
-    say("Demo: a make-believe MSP, Northgate IT, with two clients. Anyone on this computer can act as anyone; never use it with real data.");
+    say(
+        "Demo: a make-believe MSP, Northgate IT, with two clients. Anyone on this computer can act as anyone; never use it with real data.",
+    );
     wait_until_ready(base).await?;
     let events = post_events(base, clock).await?;
     say(&format!("{events} events of ConnectWise and Autotask came in through the webhook route; two inventories are being read ..."));

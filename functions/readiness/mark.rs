@@ -48,6 +48,23 @@ pub fn performs(kind: &str) -> bool {
     matches!(kind, MARK | ROLL_BACK)
 }
 
+/// What an action of readiness is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// `3.4.1[d]`
+    pub objective: &'static str,
+    /// `CM.L2-3.4.1`
+    pub requirement: &'static str,
+}
+
+/// For links; `None` when the bytes are no action of readiness, or about nothing in the catalogue.
+pub fn subject_of(action: &str) -> Option<Subject> {
+    let action: serde_json::Value = serde_json::from_str(action).ok()?;
+    let objective = catalogue().objective(action["objective"].as_str()?)?;
+    let requirement = catalogue().requirement(objective.requirement())?;
+    Some(Subject { objective: objective.id, requirement: requirement.cmmc_id })
+}
+
 /// Adds to the gate's batch what the approved proposal does: the objective's record, the standing, the audit item.
 pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch<'_, '_, ClientPlace>) -> Result<(), NotPerformed> {
     match proposal.draft.kind.as_str() {

@@ -30,7 +30,6 @@ pub enum SignInError {
     Store(#[from] StoreError),
 }
 
-
 /// Signs a demo person in and ends the session this browser had, so that a planted cookie is worth nothing.
 pub async fn sign_in(app: &App, request: &Request, person: PersonId) -> Result<SetCookie, SignInError> {
     if app.config.sign_in != SignIn::Demo {

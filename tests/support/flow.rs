@@ -333,11 +333,11 @@ fn http_function(name: &str) -> HttpFn {
 }
 
 fn timer_function() -> TimerFn {
-    let timers = TABLE.iter().filter_map(|trigger| match trigger.kind {
+    let mut timers = TABLE.iter().filter_map(|trigger| match trigger.kind {
         Kind::Timer { run, .. } => Some(run),
         _ => None,
     });
-    timers.last().unwrap()
+    timers.next_back().unwrap()
 }
 
 /// The demo's vendors, always as they were when the story began.

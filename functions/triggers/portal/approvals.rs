@@ -3,10 +3,11 @@
 use super::Reader;
 use crate::{
     gate::{self, Answer, DecideError, Proposal, Refusal, Verdict, view},
-    tenancy::{ProposalId, TenantId},
+    readiness,
+    tenancy::{ProposalId, TenantId, directory::Role},
     web::{
         Problem, Reply,
-        pages::{Section, paths},
+        pages::{Link, PostForm, ProposalState, Run, Section, paths},
         reply,
     },
 };
@@ -60,15 +61,20 @@ async fn page(reader: &Reader<'_>, status: u16, tenant: TenantId, id: ProposalId
     let token = |proposal: &Proposal| {
         reader.token(&words(proposal.id, &proposal.version.to_string(), &proposal.hash).each_ref().map(String::as_str))
     };
-    let mut about = None;
-    let token = |proposal: &Proposal| {
-        about = Some((proposal.draft.kind.clone(), proposal.draft.subject.clone()));
-        token(proposal)
-    };
     let page = view::proposal_page(reader.app, reader.eyes(), tenant, id, frame, returned, token).await?;
     let mut page = page.ok_or_else(Problem::not_found)?;
-    if let Some((kind, objective)) = about {
-        with_subject(reader, &mut page, tenant, &kind, &objective);
+    if let Some(subject) = readiness::mark::subject_of(&page.action) {
+        page.kind = "Mark an objective".into();
+        page.subject = Some(Link::new(paths::requirement(tenant, subject.requirement), subject.requirement));
+        let engineer = reader.grants.iter().any(|grant| grant.tenant == tenant && grant.has(Role::Engineer));
+        if let (true, ProposalState::Decided { run: Run::Done { roll_back, .. }, .. }) = (engineer, &mut page.state) {
+            *roll_back = Some(PostForm {
+                action: paths::roll_back(tenant, subject.requirement),
+                token: reader.token(&["roll_back", &tenant.to_string(), subject.objective]),
+                fields: vec![("objective".into(), subject.objective.into())],
+                label: "Ask to take it back".into(),
+            });
+        }
     }
     Ok(reply::page(status, &page))
 }
