@@ -50,7 +50,8 @@ pub enum Outcome {
 impl Outcome {
     pub fn words(self) -> &'static str {
         match self {
-            Self::LikelyMet => "likely met",
+            // No record of a tool is enough alone, so the best that is said is "in part".
+            Self::LikelyMet => "supported in part",
             Self::Contradicted => "contradicted",
             Self::NotEnough => "not enough evidence",
         }

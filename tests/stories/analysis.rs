@@ -460,7 +460,7 @@ async fn the_pages_show_readings_requirements_and_evidence_without_calling_a_sug
     assert_eq!(page.families.iter().map(|f| f.cells.len()).sum::<usize>(), 110);
     let cell = page.families[3].cells[0].clone();
     assert_eq!((cell.id.as_str(), cell.standing, cell.weight.as_str()), ("CM.L2-3.4.1", Sign::Waiting, "5"));
-    assert_eq!(cell.why, "0 of 6 objectives decided; 3 waiting for an approver; 3 likely met, as suggested");
+    assert_eq!(cell.why, "0 of 6 objectives decided; 3 waiting for an approver; 3 supported in part, as suggested");
     assert!(page.status.unwrap().contains("3.12.4") && !page.readings.ssp_accepted);
     assert!(page.fix_first.iter().any(|fix| fix.id == "AC.L2-3.1.1"), "what only corroborates is a gap");
 

@@ -119,7 +119,7 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
             None => Tag::new(Tone::Unknown, "none"),
             Some((Outcome::Contradicted, _)) => Tag::new(Tone::Not, "contradicts"),
             Some((_, false)) => Tag::new(Tone::Unknown, "stale"),
-            Some((Outcome::LikelyMet, true)) => Tag::new(Tone::Wait, "likely met"),
+            Some((Outcome::LikelyMet, true)) => Tag::new(Tone::Wait, "supported in part"),
             Some((Outcome::NotEnough, true)) => Tag::new(Tone::Wait, "not enough"),
         };
         fixes.push(Fix {

@@ -135,7 +135,7 @@ impl Tally {
         let counted = [
             (self.waiting, "waiting for an approver"),
             (self.contradicted, "contradicted by what was observed"),
-            (self.likely, "likely met, as suggested"),
+            (self.likely, "supported in part, as suggested"),
         ];
         parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
         if self.decided == 0 && self.read == 0 {

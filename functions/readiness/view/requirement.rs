@@ -103,7 +103,7 @@ fn view(
             result: match (suggestion.result, suggestion.is_fresh(client.now)) {
                 (Outcome::Contradicted, _) => Tag::new(Tone::Not, "contradicted"),
                 (_, false) => Tag::new(Tone::Unknown, "too old to count"),
-                (Outcome::LikelyMet, true) => Tag::new(Tone::Wait, "looks met"),
+                (Outcome::LikelyMet, true) => Tag::new(Tone::Wait, "supported in part"),
                 (Outcome::NotEnough, true) => Tag::new(Tone::Unknown, "not enough evidence"),
             },
             by: "by rule".into(),

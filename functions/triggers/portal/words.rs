@@ -9,7 +9,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
     let detail = &shown.detail;
     let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
     match shown.kind.as_str() {
-        "evidence.observed" => match detail["records"].as_u64() {
+        "evidence.observed" => match detail["records"].as_array().map(Vec::len) {
             Some(1) => "reported 1 record of an inventory".into(),
             Some(n) => format!("reported {n} records of an inventory"),
             None if detail["deleted"] == true => format!("deleted {}", thing(&shown.object)),

@@ -50,7 +50,7 @@ pub struct ObjectiveView {
 
 #[derive(Clone, Debug)]
 pub struct SuggestionView {
-    /// `looks met`, `contradicted`, `supports in part`.
+    /// `supported in part`, `contradicted`, `not enough`.
     pub result: Tag,
     /// `by rule`, `by AI`.
     pub by: String,
