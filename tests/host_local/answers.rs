@@ -38,7 +38,7 @@ fn outputs_of(case: &Value) -> Vec<Output> {
 }
 
 /// Every promise of `host_effect` that an evaluation can keep; what a pump or a proxy keeps has its own tests.
-fn check(name: &str, case: &Value) {
+pub(crate) fn check(name: &str, case: &Value) {
     let expected = &case["host_effect"];
     if case["response"]["mode"].is_string() {
         return; // forwarded and proxied answers are not evaluated at all: `proxy` tests
