@@ -275,8 +275,7 @@ async fn state(
             let before = &held.value;
             (started_at.max(before.occurred_at + time::Duration::milliseconds(1)), now.max(before.collected_at))
         });
-        let facts =
-            BTreeMap::from([("records".to_owned(), population.words()), ("held back".to_owned(), count(lines.len() - kept).to_string())]);
+        let facts = BTreeMap::from([("Set aside for a CUI marking".to_owned(), count(lines.len() - kept).to_string())]);
         let evidence = Evidence {
             source_key: source_key.clone(),
             record_type: Some(record_type.to_owned()),

@@ -55,6 +55,17 @@ pub struct Observed {
     pub raw: Option<String>,
 }
 
+impl Observed {
+    /// For people: `ConnectWise PSA, ticket 918204`; a population is all there is of its kind.
+    pub fn source(&self) -> String {
+        if self.entity == "population" {
+            format!("{}, everything of this kind", self.system)
+        } else {
+            format!("{}, {} {}", self.system, self.entity, self.vendor_id)
+        }
+    }
+}
+
 /// Filed by a person as a link-out: Assay keeps name, place and hash, never the file (design I12).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Filed {

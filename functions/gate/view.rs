@@ -216,7 +216,7 @@ async fn card(store: &Store<'_, ClientPlace>, reference: &EvidenceRef, people: &
     };
     match record.map(|record| record.origin) {
         Some(Origin::Observed(observed)) => {
-            card.source = format!("{}, {} {}", observed.system, observed.entity, observed.vendor_id);
+            card.source = observed.source();
             card.facts = observed.facts.into_iter().collect();
         }
         Some(Origin::Filed(filed)) => {

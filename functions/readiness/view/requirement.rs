@@ -206,7 +206,7 @@ impl Records<'_, '_> {
         };
         match record.origin {
             Origin::Observed(observed) => {
-                card.source = format!("{}, {} {}", observed.system, observed.entity, observed.vendor_id);
+                card.source = observed.source();
                 card.facts = observed.facts.into_iter().collect();
             }
             Origin::Filed(filed) => {
