@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// Items on one page of the inbox.
-const PAGE: usize = 50;
+/// Items of the inbox; the page has no second one yet, and this is more than a person decides in a week.
+const PAGE: usize = 500;
 
 pub(super) async fn inbox(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let after = reader.request.query_value("after");
