@@ -3,7 +3,8 @@
 //! The loopback API, every call with `Authorization: Bearer {ASSAY_QUEUE_TOKEN}`:
 //! `POST /queues/{name}/messages?delay=SECONDS` with the raw bytes -> 201 when durable;
 //! `POST /queues/{name}/receive?max=N&lease=SECONDS` -> 200 and `[{id, pop_receipt, body (base64), dequeue_count, inserted_at}]`;
-//! `DELETE /queues/{name}/messages/{id}?pop_receipt=..` -> 204, and 404 when it is gone.
+//! `DELETE /queues/{name}/messages/{id}?pop_receipt=..` -> 204, 404 when it is gone, 412 when the lease was
+//! lost to somebody else.
 //! Refusals: 400, 401, 413, 429, 507 (full), 503.
 
 use std::{sync::OnceLock, time::Duration};
@@ -69,7 +70,7 @@ impl QueueClient {
         let kind = match answer.status().as_u16() {
             200..=299 => return http::read(answer, &resource, MAX_ANSWER_BYTES).await.map(Some),
             404 => return Ok(None),
-            400 => PortErrorKind::Invalid,
+            400 | 412 => PortErrorKind::Invalid,
             401 | 403 => PortErrorKind::Denied,
             413 => PortErrorKind::TooLarge,
             429 => PortErrorKind::Throttled { retry_after: None },
