@@ -28,6 +28,7 @@ mod stories {
     mod audit_store;
     mod audit_verify;
     mod bad_days;
+    mod connecting;
     mod gallery;
     mod gate;
     mod main_job;

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::{
     audit,
     tenancy::{ConnectionId, DeploymentPlace, Record, Store, StoreError},
-    web::Problem,
+    web::{Problem, pages::FieldError},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,8 +183,10 @@ pub async fn change(store: &Store<'_, DeploymentPlace>, connection: Connection) 
     if held.value.vendor() != connection.vendor() {
         return Err(Problem::bad_request("A connection keeps its vendor. Add another connection instead."));
     }
+    let mut event = changed("connection.changed", &connection);
+    event.detail["credentials_changed"] = (held.value.credentials != connection.credentials).into();
     let mut batch = store.batch(DeploymentPlace::Directory);
-    audit::record(&mut batch, changed("connection.changed", &connection));
+    audit::record(&mut batch, event);
     batch.put(connection, Some(held.etag));
     Ok(batch.commit().await?)
 }
@@ -205,23 +207,33 @@ fn changed(kind: &'static str, connection: &Connection) -> audit::Event {
 }
 
 fn check(connection: &Connection) -> Result<(), Problem> {
+    faults(connection).into_iter().next().map_or(Ok(()), |fault| Err(Problem::bad_request(fault.message)))
+}
+
+/// What stands in the way of this connection, by the field of the form.
+pub fn faults(connection: &Connection) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let mut need = |holds: bool, field, message: &str| {
+        if !holds {
+            faults.push(FieldError { field, message: message.into() });
+        }
+    };
     let host = &connection.host;
     let url = url::Url::parse(&format!("https://{host}/")).ok();
-    if url.as_ref().and_then(|url| url.host_str()) != Some(host.as_str()) || url.is_some_and(|url| url.domain().is_none()) {
-        return Err(Problem::bad_request("The host must be a bare name in lower case, such as na.myconnectwise.net."));
-    }
-    if connection.name.trim().is_empty() {
-        return Err(Problem::bad_request("Give the connection a name that people know it by."));
-    }
+    let bare = url.is_some_and(|url| url.host_str() == Some(host.as_str()) && url.domain().is_some());
+    need(!connection.name.trim().is_empty(), "name", "Give the connection a name that people know it by.");
+    need(bare, "host", "The host must be a bare name in lower case, such as na.myconnectwise.net.");
     match &connection.credentials {
-        Credentials::ConnectwiseManage { company, client_id, .. } if company.is_empty() || client_id.is_empty() => {
-            Err(Problem::bad_request("ConnectWise needs the login company and the integration's clientId."))
+        Credentials::ConnectwiseManage { company, client_id, .. } => {
+            need(!company.is_empty(), "company", "ConnectWise needs the login company.");
+            need(!client_id.is_empty(), "client_id", "ConnectWise needs the integration's clientId.");
         }
-        Credentials::Autotask { webhook_secret, .. } if webhook_secret.0.len() < 16 => {
-            Err(Problem::bad_request("The webhook secret needs at least 16 characters, or anybody could guess it."))
+        Credentials::Autotask { webhook_secret, .. } => {
+            let long = webhook_secret.0.len() >= 16;
+            need(long, "webhook_secret", "The webhook secret needs at least 16 characters, or anybody could guess it.");
         }
-        _ => Ok(()),
     }
+    faults
 }
 
 #[cfg(test)]

@@ -6,14 +6,17 @@ use std::{fs, path::PathBuf};
 use askama::Template;
 use assay::{
     config::{self, Config, RawConfig},
+    connectors::{Vendor, form},
+    readiness::map::evidence_map,
     web::{
         Problem, assets,
         pages::{
-            AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionView, ConnectionsPage, DeadLetterView, DeadLettersPage,
-            DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, FieldError, FindingView, Fix, Frame, InboxItem, InboxPage,
-            LastPull, Link, MappedLine, MappingPage, MessagePage, ObjectiveView, PostForm, ProblemPage, ProposalPage, ProposalState,
-            ProposeForm, Readings, RejectCount, RequirementPage, Run, Section, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag,
-            TimelineEntry, Tone, WaitingCompany, paths,
+            AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
+            ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
+            FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
+            NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
+            RejectCount, RequirementPage, Run, Section, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone,
+            WaitingCompany, paths,
         },
     },
 };
@@ -55,6 +58,13 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("mapping-empty", Box::new(|| mapping(true).render().unwrap())),
         ("connections", Box::new(|| connections(false).render().unwrap())),
         ("connections-empty", Box::new(|| connections(true).render().unwrap())),
+        ("connection-choice", Box::new(|| connection_form(None, &[]).render().unwrap())),
+        ("connection-new", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, false)), &[]).render().unwrap())),
+        ("connection-new-errors", Box::new(|| connection_form(Some((Vendor::Autotask, false)), WRONG).render().unwrap())),
+        ("connection-change", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, true)), &[]).render().unwrap())),
+        ("connection-change-errors", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, true)), WRONG).render().unwrap())),
+        ("client-new", Box::new(|| new_client(false).render().unwrap())),
+        ("client-new-errors", Box::new(|| new_client(true).render().unwrap())),
         ("dead-letters", Box::new(|| dead_letters(false).render().unwrap())),
         ("dead-letters-empty", Box::new(|| dead_letters(true).render().unwrap())),
         ("audit", Box::new(|| audit(false).render().unwrap())),
@@ -125,6 +135,8 @@ fn clients(empty: bool) -> ClientsPage {
         unmapped: 1,
         dead_letters: 2,
         unmapped_href: paths::mapping(),
+        add_href: Some(paths::new_client()),
+        notice: None,
         dead_letters_href: paths::dead_letters(),
     }
 }
@@ -460,6 +472,7 @@ fn mapping(empty: bool) -> MappingPage {
 fn connections(empty: bool) -> ConnectionsPage {
     let connection = |name: &str, system: &str, health, note: Option<&str>, rejects, last: Option<OffsetDateTime>| ConnectionView {
         name: name.into(),
+        change_href: "#".into(),
         system: system.into(),
         health,
         health_note: note.map(Into::into),
@@ -500,9 +513,59 @@ fn connections(empty: bool) -> ConnectionsPage {
             ]
         },
         mapping_href: paths::mapping(),
+        add_href: paths::new_connection(),
         dead_letters: usize::from(!empty) * 2,
         dead_letters_href: paths::dead_letters(),
         notice: (!empty).then(|| "A full read of ConnectWise has started. It goes on when you close this page.".into()),
+    }
+}
+
+const WRONG: &[(&str, &str)] = &[
+    ("host", "The host must be a bare name in lower case, such as na.myconnectwise.net."),
+    ("private_key", "Private key is missing."),
+    ("boards", "Line 2 of the boards: there is no record type “incident”. Take one of the list."),
+    ("webhook_guids", "Webhook GUIDs, line 1 is not a GUID."),
+];
+
+fn connection_form(of: Option<(Vendor, bool)>, wrong: &[(&'static str, &str)]) -> ConnectionFormPage {
+    let errors: Vec<FieldError> = wrong.iter().map(|(field, message)| FieldError { field, message: (*message).into() }).collect();
+    let typed = |name: &str| match name {
+        "name" => "ConnectWise of Northgate IT".to_owned(),
+        "host" => "na.myconnectwise.net".into(),
+        "boards" => "21 = psa_ticket_incident\n22 = incident".into(),
+        _ => String::new(),
+    };
+    let form = of.map(|(vendor, kept)| ConnectionForm {
+        action: "#".into(),
+        token: TOKEN.into(),
+        hidden: vec![("vendor".into(), vendor.slug().into())],
+        fields: form::fields(vendor, &typed, kept, &errors),
+        settings: if kept { form::settings_fields(vendor, &typed, &errors) } else { vec![] },
+        record_types: evidence_map().entries.iter().map(|e| Choice { value: e.record_type.into(), label: e.name.into() }).collect(),
+        label: if kept { "Save".into() } else { "Add this connection".into() },
+    });
+    ConnectionFormPage {
+        frame: frame(Section::Connections),
+        heading: of.map_or("Add a connection".into(), |(vendor, _)| format!("Add {}", vendor.word())),
+        connections_href: paths::connections(),
+        vendors: Vendor::ALL.into_iter().map(|vendor| Link::new(paths::new_connection_of(vendor.slug()), vendor.word())).collect(),
+        form,
+    }
+}
+
+fn new_client(wrong: bool) -> NewClientPage {
+    let errors = [FieldError { field: "name", message: "There is a client of this name already. Nothing was added.".into() }];
+    let name = Field::new("name", "Company", "As its people write it", FieldKind::Text, CLIENT.into());
+    let person =
+        |name: &str, engineer, approver| PersonRow { id: name.to_lowercase().replace(' ', "-"), name: name.into(), engineer, approver };
+    NewClientPage {
+        frame: frame(Section::Clients),
+        clients_href: paths::clients(),
+        action: "#".into(),
+        token: TOKEN.into(),
+        id: "0192f3".into(),
+        name: if wrong { name.with_errors(&errors) } else { name },
+        people: vec![person("Marco Reyes", true, false), person("Dana Whitfield-Okonkwo", false, true), person("Sam Okafor", false, false)],
     }
 }
 

@@ -53,6 +53,19 @@ fn every_form_posts_and_carries_a_token_unless_nobody_is_signed_in() {
 }
 
 #[test]
+fn every_field_has_a_label_and_a_secret_has_no_value_to_show() {
+    for (name, html) in gallery::pages() {
+        for input in html.split("<input ").skip(1).map(|rest| rest.split('>').next().unwrap()) {
+            if input.contains(r#"type="password""#) {
+                assert!(!input.contains("value="), "{name}: {input}");
+            }
+            let Some(id) = input.split("id=\"").nth(1).and_then(|rest| rest.split('"').next()) else { continue };
+            assert!(html.contains(&format!("<label for=\"{id}\"")), "{name}: {input}");
+        }
+    }
+}
+
+#[test]
 fn demo_is_said_on_every_page_made_with_it() {
     for (name, html) in gallery::pages().into_iter().filter(|(name, _)| *name != "sign-in-off") {
         assert!(html.contains("DEMO sign-in") && html.contains("<strong>DEMO</strong>"), "{name}");

@@ -43,6 +43,11 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             unmapped,
             dead_letters: letters,
             unmapped_href: paths::mapping(),
+            add_href: reader.person.is_owner.then(paths::new_client),
+            notice: reader
+                .request
+                .query_value("added")
+                .map(|_| "Added. Map a company of a connection to it, and its evidence comes in.".into()),
             dead_letters_href: paths::dead_letters(),
         },
     ))

@@ -62,6 +62,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             frame: reader.frame(Section::Connections).await?,
             connections,
             mapping_href: paths::mapping(),
+            add_href: paths::new_connection(),
             dead_letters: dead_letter::waiting(reader.app, &reader.deployment_scope()).await?,
             dead_letters_href: paths::dead_letters(),
             notice: notice(reader),
@@ -81,6 +82,7 @@ fn view(reader: &Reader<'_>, health: health::Health, rejects: &[health::Reject],
     };
     ConnectionView {
         name: name.clone(),
+        change_href: paths::connection(*id),
         system: health.connection.vendor().word().into(),
         health: tag,
         health_note: note,
@@ -107,10 +109,12 @@ fn view(reader: &Reader<'_>, health: health::Health, rejects: &[health::Reject],
 }
 
 fn notice(reader: &Reader<'_>) -> Option<String> {
-    let words = match reader.request.query_value("pull")?.as_str() {
-        "started" => "Reading has started. It goes on by itself; this page shows how far it is.",
-        "running" => "A read is under way already.",
-        "unmapped" => "There is no company to read yet: map one first.",
+    let words = match (reader.request.query_value("pull").as_deref(), reader.request.query_value("saved").as_deref()) {
+        (Some("started"), _) => "Reading has started. It goes on by itself; this page shows how far it is.",
+        (Some("running"), _) => "A read is under way already.",
+        (Some("unmapped"), _) => "There is no company to read yet: map one first.",
+        (_, Some("added")) => "Added. Give the vendor the webhook address below, then say what its boards and types mean.",
+        (_, Some("changed")) => "Changed.",
         _ => return None,
     };
     Some(words.into())

@@ -5,8 +5,10 @@
 
 mod approvals;
 mod clients;
+mod connection_form;
 mod connections;
 mod dead_letters;
+mod new_client;
 mod reader;
 mod sign_in;
 mod trail;
@@ -59,11 +61,14 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
 async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     match parts {
         ["clients"] => clients::list(reader).await,
+        ["clients", "new"] => new_client::show(reader).await,
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
         ["inbox"] => approvals::inbox(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
         ["connections"] => connections::list(reader).await,
+        ["connections", "new"] => connection_form::show_new(reader).await,
+        ["connections", id] => connection_form::show(reader, id).await,
         ["mapping"] => connections::mapping(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
         ["audit"] => trail::deployment(reader).await,
@@ -78,9 +83,12 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     }
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
+        ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
         ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,
+        ["connections"] => Box::pin(connection_form::add(reader)).await,
+        ["connections", id] => Box::pin(connection_form::change(reader, id)).await,
         ["connections", id, "pull"] => connections::pull(reader, id).await,
         ["mapping"] => connections::confirm(reader).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,

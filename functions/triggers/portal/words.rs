@@ -39,6 +39,12 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => "was refused: a webhook call could not be verified".into(),
         "pull.started" => "began to read all configurations".into(),
+        "connection.added" => format!("added the connection {}", text("name")),
+        "connection.changed" if detail["credentials_changed"] == true => {
+            format!("changed the connection {}, its credentials too", text("name"))
+        }
+        "connection.changed" => format!("changed the connection {}", text("name")),
+        "client.added" => format!("added the client {}", text("name")),
         "company.mapped" => "said which client a company is".into(),
         "intake.waiting" => "kept a record, sealed, until its company is mapped".into(),
         "intake.released" => "took in a record that waited for its company".into(),

@@ -18,6 +18,10 @@ pub struct ClientsPage {
     /// Messages that could not be processed; 0 hides the line.
     pub dead_letters: usize,
     pub unmapped_href: String,
+    /// Only for the owner.
+    pub add_href: Option<String>,
+    /// What was just done.
+    pub notice: Option<String>,
     pub dead_letters_href: String,
 }
 

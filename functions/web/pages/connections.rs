@@ -11,6 +11,7 @@ pub struct ConnectionsPage {
     pub frame: Frame,
     pub connections: Vec<ConnectionView>,
     pub mapping_href: String,
+    pub add_href: String,
     pub dead_letters: usize,
     pub dead_letters_href: String,
     pub notice: Option<String>,
@@ -19,6 +20,8 @@ pub struct ConnectionsPage {
 #[derive(Clone, Debug)]
 pub struct ConnectionView {
     pub name: String,
+    /// Where its name, credentials and settings are changed.
+    pub change_href: String,
     /// `ConnectWise PSA`
     pub system: String,
     /// Heard from, silent, refused, turned off by the vendor.

@@ -15,6 +15,11 @@ pub fn client(tenant: TenantId) -> String {
     format!("{BASE}clients/{tenant}")
 }
 
+/// The form of a client to add; it posts to [`clients`].
+pub fn new_client() -> String {
+    format!("{BASE}clients/new")
+}
+
 /// `requirement` is an id such as `AC.L2-3.1.1`.
 pub fn requirement(tenant: TenantId, requirement: &str) -> String {
     format!("{BASE}clients/{tenant}/requirements/{requirement}")
@@ -45,6 +50,21 @@ pub fn decide(tenant: TenantId, proposal: ProposalId) -> String {
 
 pub fn connections() -> String {
     format!("{BASE}connections")
+}
+
+/// The choice of a vendor; `?vendor=` shows its form, which posts to [`connections`].
+pub fn new_connection() -> String {
+    format!("{BASE}connections/new")
+}
+
+/// `vendor` is a segment of ours, such as `autotask`.
+pub fn new_connection_of(vendor: &str) -> String {
+    format!("{BASE}connections/new?vendor={vendor}")
+}
+
+/// GET: the form to change it; POST: the change.
+pub fn connection(connection: ConnectionId) -> String {
+    format!("{BASE}connections/{connection}")
 }
 
 /// POST: a full read now.
