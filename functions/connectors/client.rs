@@ -1,0 +1,47 @@
+//! A client company of the MSP, added by its owner: the record, who may do what for it, and the audit item in one batch.
+//!
+//! Nothing else is made here: its key comes with its first record, its evidence with a company that is mapped to it.
+
+use serde_json::json;
+
+use crate::{
+    audit,
+    tenancy::{
+        DeploymentPlace, PersonId, Record as _, Store, TenantId,
+        directory::{self, Grant, Role, Tenant},
+    },
+    web::Problem,
+};
+
+const MAX_NAME_CHARS: usize = 120;
+
+/// Adds the client with these grants; the same id again adds nothing. The caller has checked that the person is the owner.
+pub async fn add(store: &Store<'_, DeploymentPlace>, id: TenantId, name: &str, grants: Vec<(PersonId, Vec<Role>)>) -> Result<(), Problem> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+        return Err(Problem::bad_request(format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
+    }
+    let known = directory::tenants(store).await?;
+    if known.iter().any(|tenant| tenant.id == id) {
+        return Ok(());
+    }
+    if known.iter().any(|tenant| tenant.name.to_lowercase() == name.to_lowercase()) {
+        return Err(Problem::bad_request("There is a client of this name already. Nothing was added."));
+    }
+    let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&tenant);
+    let detail = json!({
+        "name": name,
+        "grants": grants.iter().map(|(person, roles)| json!({ "person": person, "roles": roles })).collect::<Vec<_>>(),
+    });
+    for (person, roles) in grants {
+        batch.create(&Grant { tenant: id, person, roles });
+    }
+    audit::record(&mut batch, audit::Event::new("client.added", format!("client {id}"), detail));
+    match batch.commit().await {
+        // The same form, sent twice at once.
+        Err(error) if error.exists::<Tenant>(&tenant.key()) => Ok(()),
+        other => Ok(other?),
+    }
+}

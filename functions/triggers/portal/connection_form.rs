@@ -1,0 +1,147 @@
+//! Adding and changing a connection.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::Reader;
+use crate::{
+    connectors::{Connection, Credentials, Vendor, connection, form},
+    readiness::map::evidence_map,
+    tenancy::ConnectionId,
+    web::{
+        Problem, Reply,
+        pages::{Choice, ConnectionForm, ConnectionFormPage, FieldError, Link, MessagePage, Section, Tag, Tone, paths},
+        reply,
+    },
+};
+
+pub(super) async fn show_new(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    match reader.request.query_value("vendor").as_deref().and_then(Vendor::of_slug) {
+        None => page(reader, 200, "Add a connection".into(), None).await,
+        Some(vendor) => {
+            let id = ConnectionId(reader.app.ids.uuid());
+            new_page(reader, vendor, id, &|_| String::new(), None).await
+        }
+    }
+}
+
+/// The id was given when the form was opened, so the form sent twice adds one connection.
+pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let (slug, id) = (reader.field("vendor"), reader.field("id"));
+    reader.must_be_own_form(&["add connection", &slug, &id])?;
+    let vendor = Vendor::of_slug(&slug).ok_or_else(Problem::not_found)?;
+    let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
+    let store = reader.deployment().await?;
+    let done = reply::redirect(&format!("{}?saved=added", paths::connections()));
+    if connection::read(&store, id).await?.is_some() {
+        return Ok(done);
+    }
+    let typed = |name: &str| reader.field(name);
+    let mut random = [0; 32];
+    reader.app.ids.random(&mut random);
+    let random = URL_SAFE_NO_PAD.encode(random);
+    match form::added(vendor, id, &typed, &random) {
+        Err(errors) => new_page(reader, vendor, id, &typed, Some(errors)).await,
+        Ok(connection) => {
+            connection::add(&store, &connection).await?;
+            match &connection.credentials {
+                Credentials::Autotask { webhook_secret, .. } if webhook_secret.0 == random => {
+                    random_secret(reader, &connection, &random).await
+                }
+                _ => Ok(done),
+            }
+        }
+    }
+}
+
+/// The one time that a secret is shown: it is ours, and without it nobody could set the webhook up.
+async fn random_secret(reader: &Reader<'_>, connection: &Connection, secret: &str) -> Result<Reply, Problem> {
+    let page = MessagePage {
+        frame: reader.frame(Section::Connections).await?,
+        heading: format!("{} is added", connection.name),
+        tag: Some(Tag::new(Tone::Wait, "Copy this now")),
+        sentence: format!("The webhook secret is {secret} and is not shown again. Give it to Autotask as the webhook's secret key."),
+        links: vec![Link::new(format!("{}?saved=added", paths::connections()), "I have it: on to the webhook address")],
+    };
+    Ok(reply::page(200, &page))
+}
+
+pub(super) async fn show(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
+    let held = held(reader, id).await?;
+    change_page(reader, &held, &|name| form::shown(&held, name), None).await
+}
+
+pub(super) async fn change(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
+    let held = held(reader, id).await?;
+    reader.must_be_own_form(&["change connection", &held.id.to_string()])?;
+    let typed = |name: &str| reader.field(name);
+    match form::changed(&held, &typed, &|name| evidence_map().entry(name).is_some(), reader.app.now()) {
+        Err(errors) => change_page(reader, &held, &typed, Some(errors)).await,
+        Ok(connection) => {
+            connection::change(&reader.deployment().await?, connection).await?;
+            Ok(reply::redirect(&format!("{}?saved=changed", paths::connections())))
+        }
+    }
+}
+
+async fn held(reader: &Reader<'_>, id: &str) -> Result<Connection, Problem> {
+    reader.must_operate()?;
+    let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
+    connection::read(&reader.deployment().await?, id).await?.ok_or_else(Problem::not_found)
+}
+
+async fn new_page(
+    reader: &Reader<'_>,
+    vendor: Vendor,
+    id: ConnectionId,
+    typed: form::Typed<'_>,
+    errors: Option<Vec<FieldError>>,
+) -> Result<Reply, Problem> {
+    let (slug, id) = (vendor.slug(), id.to_string());
+    let form = ConnectionForm {
+        action: paths::connections(),
+        token: reader.token(&["add connection", slug, &id]),
+        hidden: vec![("vendor".into(), slug.into()), ("id".into(), id)],
+        fields: form::fields(vendor, typed, false, errors.as_deref().unwrap_or_default()),
+        settings: vec![],
+        record_types: vec![],
+        label: "Add this connection".into(),
+    };
+    page(reader, status(errors.is_some()), format!("Add {}", vendor.word()), Some(form)).await
+}
+
+async fn change_page(
+    reader: &Reader<'_>,
+    held: &Connection,
+    typed: form::Typed<'_>,
+    errors: Option<Vec<FieldError>>,
+) -> Result<Reply, Problem> {
+    let wrong = errors.as_deref().unwrap_or_default();
+    let record_types = evidence_map().entries.iter().map(|entry| Choice { value: entry.record_type.into(), label: entry.name.into() });
+    let form = ConnectionForm {
+        action: paths::connection(held.id),
+        token: reader.token(&["change connection", &held.id.to_string()]),
+        hidden: vec![],
+        fields: form::fields(held.vendor(), typed, true, wrong),
+        settings: form::settings_fields(held.vendor(), typed, wrong),
+        record_types: record_types.collect(),
+        label: "Save".into(),
+    };
+    page(reader, status(errors.is_some()), format!("Change {}", held.name), Some(form)).await
+}
+
+fn status(wrong: bool) -> u16 {
+    if wrong { 422 } else { 200 }
+}
+
+async fn page(reader: &Reader<'_>, status: u16, heading: String, form: Option<ConnectionForm>) -> Result<Reply, Problem> {
+    let page = ConnectionFormPage {
+        frame: reader.frame(Section::Connections).await?,
+        heading,
+        connections_href: paths::connections(),
+        vendors: Vendor::ALL.into_iter().map(|vendor| Link::new(paths::new_connection_of(vendor.slug()), vendor.word())).collect(),
+        form,
+    };
+    Ok(reply::page(status, &page))
+}

@@ -1,0 +1,77 @@
+//! Adding a client: only the owner does, and says with it who may do what for it.
+
+use super::Reader;
+use crate::{
+    connectors::client,
+    tenancy::{
+        PersonId, TenantId,
+        directory::{self, Role},
+    },
+    web::{
+        Problem, Reply,
+        pages::{Field, FieldError, FieldKind, NewClientPage, PersonRow, Section, paths},
+        reply,
+    },
+};
+
+pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    must_own(reader)?;
+    page(reader, &TenantId(reader.app.ids.uuid()).to_string(), None).await
+}
+
+pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    must_own(reader)?;
+    let id = reader.field("id");
+    reader.must_be_own_form(&["add client", &id])?;
+    let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
+    let store = reader.deployment().await?;
+    let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
+    for person in directory::people(&store).await?.into_iter().filter(|person| person.id != reader.person.id) {
+        let roles: Vec<Role> = [Role::Engineer, Role::Approver].into_iter().filter(|role| checked(reader, *role, person.id)).collect();
+        if !roles.is_empty() {
+            grants.push((person.id, roles));
+        }
+    }
+    match client::add(&store, tenant, &reader.field("name"), grants).await {
+        Ok(()) => Ok(reply::redirect(&format!("{}?added=1", paths::clients()))),
+        Err(problem) if problem.status == 400 => page(reader, &id, Some(problem.detail)).await,
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn page(reader: &Reader<'_>, id: &str, error: Option<String>) -> Result<Reply, Problem> {
+    let status = if error.is_some() { 422 } else { 200 };
+    let errors: Vec<FieldError> = error.map(|message| FieldError { field: "name", message }).into_iter().collect();
+    let mut name = Field::new("name", "Company", "As its people write it", FieldKind::Text, reader.field("name")).with_errors(&errors);
+    name.required = true;
+    let people = directory::people(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
+    let page = NewClientPage {
+        frame: reader.frame(Section::Clients).await?,
+        clients_href: paths::clients(),
+        action: paths::clients(),
+        token: reader.token(&["add client", id]),
+        id: id.to_owned(),
+        name,
+        people: people
+            .map(|person| PersonRow {
+                id: person.id.to_string(),
+                engineer: checked(reader, Role::Engineer, person.id),
+                approver: checked(reader, Role::Approver, person.id),
+                name: person.name,
+            })
+            .collect(),
+    };
+    Ok(reply::page(status, &page))
+}
+
+fn checked(reader: &Reader<'_>, role: Role, person: PersonId) -> bool {
+    let role = role.word().to_lowercase();
+    !reader.field(&format!("{role}-{person}")).is_empty()
+}
+
+fn must_own(reader: &Reader<'_>) -> Result<(), Problem> {
+    if reader.person.is_owner {
+        return Ok(());
+    }
+    Err(Problem::forbidden("Only the owner can add a client. Nothing was done; ask them."))
+}

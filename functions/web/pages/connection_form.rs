@@ -1,0 +1,76 @@
+//! The form of a connection: which vendor, then its fields; the same form changes one that is there.
+//!
+//! A secret goes in and never comes back: its field has no value to show, also when the form returns with errors.
+
+use askama::Template;
+
+use super::{Choice, FieldError, Frame, Link};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "connection_form.html", config = "functions/web/pages/askama.toml")]
+pub struct ConnectionFormPage {
+    pub frame: Frame,
+    pub heading: String,
+    pub connections_href: String,
+    /// The choice, as long as no vendor is chosen.
+    pub vendors: Vec<Link>,
+    pub form: Option<ConnectionForm>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConnectionForm {
+    pub action: String,
+    pub token: String,
+    /// Hidden fields by name.
+    pub hidden: Vec<(String, String)>,
+    pub fields: Vec<Field>,
+    /// What boards and types mean; empty for a connection that is not there yet.
+    pub settings: Vec<Field>,
+    /// What they can mean, by name of the record type.
+    pub record_types: Vec<Choice>,
+    /// The button.
+    pub label: String,
+}
+
+/// A labeled field with its hint, and with what is wrong with it.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Also its id on the page.
+    pub name: &'static str,
+    pub label: &'static str,
+    pub hint: String,
+    pub kind: FieldKind,
+    pub required: bool,
+    pub(super) value: String,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    Text,
+    Secret,
+    /// One entry a line.
+    Lines,
+}
+
+impl Field {
+    /// `value` is what was typed or what is kept; a secret is not taken along.
+    pub fn new(name: &'static str, label: &'static str, hint: impl Into<String>, kind: FieldKind, value: String) -> Self {
+        let value = if kind == FieldKind::Secret { String::new() } else { value };
+        Self { name, label, hint: hint.into(), kind, required: false, value, error: None }
+    }
+
+    /// Takes its own error of the list.
+    #[must_use]
+    pub fn with_errors(mut self, errors: &[FieldError]) -> Self {
+        self.error = errors.iter().find(|error| error.field == self.name).map(|error| error.message.clone());
+        self
+    }
+}
+
+impl ConnectionForm {
+    fn errors(&self) -> Vec<(&'static str, &str)> {
+        let all = self.fields.iter().chain(&self.settings);
+        all.filter_map(|field| Some((field.name, field.error.as_deref()?))).collect()
+    }
+}

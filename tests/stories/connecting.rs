@@ -1,0 +1,262 @@
+//! Connecting a first tool and adding a client, through the pages as a browser uses them.
+
+use assay::{
+    audit::item::Item,
+    connectors::{
+        Connection, Credentials, connection,
+        demo::{What, connectwise, deliveries},
+    },
+    tenancy::{
+        DeploymentPlace,
+        directory::{self, Role},
+    },
+    triggers::portal,
+    web::{Method, Reply, Request, demo_sign_in},
+};
+use time::Duration;
+use url::form_urlencoded;
+
+use crate::support::{
+    clock::START,
+    flow::{Extent, Flow, person},
+};
+
+const ORIGIN: &str = "http://127.0.0.1:7071";
+
+/// A browser of one person.
+struct Browser<'a> {
+    flow: &'a Flow,
+    cookie: String,
+    origin: &'static str,
+}
+
+impl<'a> Browser<'a> {
+    async fn of(flow: &'a Flow, what: What) -> Self {
+        let mut browser = Self { flow, cookie: String::new(), origin: ORIGIN };
+        let request = browser.request(Method::Post, "portal/sign-in", "");
+        let cookie = demo_sign_in::sign_in(flow.app(), &request, person(what).id).await.unwrap();
+        cookie.header().split(';').next().unwrap().clone_into(&mut browser.cookie);
+        browser
+    }
+
+    fn request(&self, method: Method, address: &str, body: &str) -> Request {
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        Request {
+            method,
+            path: path.into(),
+            query: query.into(),
+            headers: vec![
+                ("cookie".into(), self.cookie.clone()),
+                ("origin".into(), self.origin.into()),
+                ("accept".into(), "text/html".into()),
+            ],
+            body: body.to_owned().into(),
+            invocation_id: "browser".into(),
+        }
+    }
+
+    async fn get(&self, address: &str) -> Reply {
+        portal::run(self.request(Method::Get, address, ""), self.flow.app()).await
+    }
+
+    /// Opens the page and sends its form with these fields, its hidden ones included.
+    async fn fill_in(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> Reply {
+        let html = text(&self.get(page).await);
+        let hidden = html.split_once("<main").unwrap().1.split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
+            let (name, rest) = input.split_once("\" value=\"").unwrap();
+            (name.to_owned(), rest.split('"').next().unwrap().to_owned())
+        });
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in hidden.chain(typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))) {
+            body.append_pair(&name, &value);
+        }
+        portal::run(self.request(Method::Post, action, &body.finish()), self.flow.app()).await
+    }
+
+    async fn fill_in_connectwise(&self, typed: &[(&str, &str)]) -> Reply {
+        let all = [typed, CONNECTWISE].concat();
+        self.fill_in("portal/connections/new?vendor=connectwise_manage", "portal/connections", &all).await
+    }
+}
+
+const CONNECTWISE: &[(&str, &str)] = &[
+    ("name", "The second ConnectWise"),
+    ("host", connectwise::HOST),
+    ("company", connectwise::COMPANY),
+    ("public_key", "a public key of the story"),
+    ("private_key", "a private key of the story"),
+    ("client_id", connectwise::CLIENT_ID),
+];
+
+fn text(reply: &Reply) -> String {
+    String::from_utf8(reply.body.to_vec()).unwrap()
+}
+
+async fn connections(flow: &Flow) -> Vec<Connection> {
+    connection::all(&flow.deployment().await).await.unwrap()
+}
+
+async fn connection_named(flow: &Flow, name: &str) -> Connection {
+    connections(flow).await.into_iter().find(|connection| connection.name == name).unwrap()
+}
+
+async fn audited(flow: &Flow, kind: &str) -> Vec<Item> {
+    let items = flow.deployment().await.all::<Item>(DeploymentPlace::Directory, "").await.unwrap();
+    items.into_iter().map(|held| held.value).filter(|item| item.kind == kind).collect()
+}
+
+#[tokio::test]
+async fn an_engineer_adds_a_connectwise_connection_and_a_signed_webhook_to_its_address_is_accepted() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let connection = {
+        let marco = Browser::of(&flow, What::Engineer).await;
+        let choice = text(&marco.get("portal/connections/new").await);
+        assert!(choice.contains("vendor=connectwise_manage") && choice.contains("vendor=autotask"));
+        let reply = marco.fill_in_connectwise(&[]).await;
+        assert_eq!((reply.status, reply.header("location")), (303, Some("/api/portal/connections?saved=added")));
+        let connection = connection_named(&flow, "The second ConnectWise").await;
+        let page = text(&marco.get("portal/connections?saved=added").await);
+        assert!(page.contains(&format!("{ORIGIN}/api/{}", connection.webhook_path())), "the webhook address");
+        assert_eq!(audited(&flow, "connection.added").await.len(), 2, "the story's own, and this one");
+        connection
+    };
+    let mut delivery = deliveries(START).into_iter().find(|delivery| delivery.connector == "connectwise_manage").unwrap();
+    delivery.connection = connection.id;
+    assert_eq!(flow.post(&delivery).await.unwrap().status, 200);
+    delivery.body.push(' ');
+    assert_eq!(flow.post(&delivery).await.unwrap().status, 401, "another body under the same signature");
+}
+
+#[tokio::test]
+async fn a_form_sent_twice_adds_one_connection() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let html = text(&marco.get("portal/connections/new?vendor=connectwise_manage").await);
+    let hidden = |name: &str| {
+        let start = html.rsplit_once(&format!("name=\"{name}\" value=\"")).unwrap().1;
+        start.split('"').next().unwrap().to_owned()
+    };
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    for name in ["token", "vendor", "id"] {
+        body.append_pair(name, &hidden(name));
+    }
+    body.extend_pairs(CONNECTWISE);
+    let body = body.finish();
+    for _ in 0..2 {
+        assert_eq!(portal::run(marco.request(Method::Post, "portal/connections", &body), flow.app()).await.status, 303);
+    }
+    assert_eq!(connections(&flow).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_typed_comes_back_with_its_errors_and_secrets_never_do() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let reply = marco.fill_in_connectwise(&[("host", "not a host"), ("company", "")]).await;
+    let html = text(&reply);
+    assert_eq!(reply.status, 422);
+    assert!(html.contains("The host must be a bare name") && html.contains("Login company is missing."));
+    assert!(html.contains("The second ConnectWise") && html.contains("not a host"));
+    assert!(!html.contains("a public key of the story") && !html.contains("a private key of the story"));
+    assert_eq!(connections(&flow).await.len(), 1);
+
+    marco.fill_in_connectwise(&[]).await;
+    let id = connection_named(&flow, "The second ConnectWise").await.id;
+    for address in ["portal/connections".to_owned(), format!("portal/connections/{id}")] {
+        let html = text(&marco.get(&address).await);
+        assert!(html.contains("The second ConnectWise"), "{address}");
+        assert!(!html.contains("key of the story"), "{address}");
+    }
+    let item = serde_json::to_string(&audited(&flow, "connection.added").await).unwrap();
+    assert!(item.contains("The second ConnectWise") && !item.contains("key of the story"));
+}
+
+#[tokio::test]
+async fn an_approver_and_a_foreign_origin_are_refused_and_nothing_is_added() {
+    let flow = Flow::new(Extent::Small).await;
+    let priya = Browser::of(&flow, What::Approver).await;
+    let id = connections(&flow).await[0].id;
+    for address in
+        ["portal/connections/new", "portal/connections/new?vendor=autotask", &format!("portal/connections/{id}"), "portal/clients/new"]
+    {
+        assert_eq!(priya.get(address).await.status, 403, "{address}");
+    }
+    for address in ["portal/connections", &format!("portal/connections/{id}"), "portal/clients"] {
+        let request = priya.request(Method::Post, address, "name=x");
+        assert_eq!(portal::run(request, flow.app()).await.status, 403, "{address}");
+    }
+    let mut marco = Browser::of(&flow, What::Engineer).await;
+    marco.origin = "https://evil.example";
+    assert_eq!(marco.fill_in_connectwise(&[]).await.status, 403);
+    let mut olivia = Browser::of(&flow, What::Owner).await;
+    olivia.origin = "https://evil.example";
+    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel")]).await.status, 403);
+    assert_eq!(connections(&flow).await.len(), 1);
+    assert_eq!(directory::tenants(&flow.deployment().await).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_random_webhook_secret_is_shown_once_and_a_changed_one_holds_beside_the_old_for_ten_minutes() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let typed = [
+        ("name", "Our Autotask"),
+        ("host", "webservices5.autotask.net"),
+        ("user", "api@northgate.example"),
+        ("secret", "the API secret"),
+        ("integration_code", "the code"),
+    ];
+    let reply = marco.fill_in("portal/connections/new?vendor=autotask", "portal/connections", &typed).await;
+    let held = connection_named(&flow, "Our Autotask").await;
+    let Credentials::Autotask { webhook_secret: random, .. } = &held.credentials else { panic!("another vendor") };
+    assert_eq!(reply.status, 200);
+    assert!(text(&reply).contains(&random.0) && random.0.len() == 43);
+    let address = format!("portal/connections/{}", held.id);
+    assert!(!text(&marco.get(&address).await).contains(&random.0));
+
+    let change = [&typed[..3], &[("webhook_secret", "a secret that we chose"), ("ticket_types", "1 = psa_ticket_incident")]].concat();
+    assert_eq!(marco.fill_in(&address, &address, &change).await.status, 303);
+    let now = connection_named(&flow, "Our Autotask").await;
+    let Credentials::Autotask { secret, webhook_secret, previous_webhook_secret, .. } = now.credentials else { panic!("another vendor") };
+    let previous = previous_webhook_secret.unwrap();
+    assert_eq!((secret.0.as_str(), webhook_secret.0.as_str()), ("the API secret", "a secret that we chose"));
+    assert_eq!((&previous.secret, previous.until), (random, flow.app().now() + Duration::minutes(10)));
+    assert_eq!(now.settings.ticket_types["1"], "psa_ticket_incident");
+
+    let wrong = [&typed[..3], &[("ticket_types", "1 = psa_ticket_incident\n2 = incident")]].concat();
+    let reply = marco.fill_in(&address, &address, &wrong).await;
+    assert_eq!(reply.status, 422);
+    assert!(text(&reply).contains("Line 2 of the ticket types") && text(&reply).contains("2 = incident"));
+    assert_eq!(audited(&flow, "connection.changed").await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_cannot() {
+    let flow = Flow::new(Extent::Small).await;
+    let (owner, approver) = (person(What::Owner), person(What::Approver));
+    let olivia = Browser::of(&flow, What::Owner).await;
+    assert!(text(&olivia.get("portal/clients").await).contains("/api/portal/clients/new"));
+    let checkbox = format!("approver-{}", approver.id);
+    let typed = [("name", " Kestrel Avionics & Søn "), (checkbox.as_str(), "yes")];
+    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &typed).await.status, 303);
+
+    let store = flow.deployment().await;
+    let tenants = directory::tenants(&store).await.unwrap();
+    let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics & Søn").unwrap();
+    let mut grants = directory::grants_of(&store, kestrel.id).await.unwrap();
+    grants.sort_by_key(|grant| grant.person != owner.id);
+    let roles: Vec<_> = grants.iter().map(|grant| (grant.person, grant.roles.clone())).collect();
+    assert_eq!(roles, [(owner.id, vec![Role::Engineer]), (approver.id, vec![Role::Approver])]);
+    assert_eq!(audited(&flow, "client.added").await.len(), 1);
+    assert!(text(&olivia.get("portal/clients").await).contains("Kestrel Avionics"));
+    assert_eq!(olivia.get(&format!("portal/clients/{}", kestrel.id)).await.status, 200);
+
+    let again = olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "kestrel avionics & søn")]).await;
+    assert_eq!(again.status, 422);
+    assert!(text(&again).contains("a client of this name already"));
+
+    let marco = Browser::of(&flow, What::Engineer).await;
+    assert!(!text(&marco.get("portal/clients").await).contains("/api/portal/clients/new"));
+    assert_eq!(marco.get("portal/clients/new").await.status, 403);
+    assert_eq!(marco.get(&format!("portal/clients/{}", kestrel.id)).await.status, 404, "no grant");
+}
