@@ -31,6 +31,7 @@ mod stories {
     mod connecting;
     mod gallery;
     mod gate;
+    mod killed_handler;
     mod main_job;
     mod pages;
     mod readiness_catalogue;

@@ -168,6 +168,20 @@ async fn an_empty_answer_hangs_until_function_timeout_and_takes_the_others_in_fl
 }
 
 #[tokio::test]
+async fn a_kill_mid_flight_strikes_chunked_or_not() {
+    for content_length in [false, true] {
+        let handler = Handler::start(|_| std::future::pending()).await;
+        let bench = Bench::new(&handler, 5);
+        bench.faults.set_content_length(content_length);
+        bench.faults.plan("ProcessWork", [Fault::KillMidFlight]);
+        bench.send("x").await;
+        bench.pump.tick().await.unwrap();
+        assert!(matches!(bench.invoker.worker.phase(), Phase::Ready(life) if life.generation == 2), "content-length: {content_length}");
+        assert_eq!(bench.depth("work"), Depth { due: 0, hidden: 1 });
+    }
+}
+
+#[tokio::test]
 async fn two_invocations_that_time_out_together_stop_the_app_instance() {
     let mut handler = Handler::start(|_| std::future::pending()).await;
     let bench = Bench::new(&handler, 5);

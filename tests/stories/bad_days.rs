@@ -114,7 +114,7 @@ async fn a_disk_that_stays_full_for_hours_only_fills_dead_letters_that_people_ca
     flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
     flow.settle().await;
     let mut end = EndState::of(&flow).await;
-    assert_eq!(std::mem::take(&mut end.dead_letters), 1, "it stays to be seen");
+    assert_eq!(std::mem::take(&mut end.dead_letters).len(), 1, "it stays to be seen");
     for kind in ["deployment message.dead", "deployment message.replayed"] {
         assert_eq!(end.audit.remove(kind), Some(1));
     }
@@ -312,7 +312,7 @@ async fn a_forged_message_is_a_dead_letter_once_and_stays_forged_when_it_is_sent
     let count = u64::try_from(forged.len()).unwrap();
     assert_eq!(after.audit.remove("deployment message.dead"), Some(2 * count));
     assert_eq!(after.audit.remove("deployment message.replayed"), Some(count));
-    after.dead_letters = 0;
+    after.dead_letters.clear();
     assert_eq!(after, before, "nothing else happened");
 }
 
@@ -350,7 +350,7 @@ async fn a_message_that_keeps_failing_is_put_aside_seen_and_sent_again_when_the_
     flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
     flow.settle().await;
     let mut end = EndState::of(&flow).await;
-    assert_eq!(std::mem::take(&mut end.dead_letters), 1);
+    assert_eq!(std::mem::take(&mut end.dead_letters).len(), 1);
     assert_eq!(end.audit.remove("deployment message.dead"), Some(1));
     assert_eq!(end.audit.remove("deployment message.replayed"), Some(1));
     assert_eq!(end, expected);

@@ -99,7 +99,7 @@ async fn a_webhook_becomes_an_approved_and_provable_objective_and_can_be_taken_b
     assert_eq!(entries_about(&second.1, &format!("objective {OBJECTIVE}")), ["objective.marked", "objective.rolled_back"]);
 
     let end = EndState::of(&flow).await;
-    assert_eq!((end.left_over, end.dead_letters), (Vec::new(), 0));
+    assert_eq!((end.left_over, end.dead_letters), (Vec::new(), Vec::new()));
 }
 
 #[tokio::test]

@@ -39,9 +39,14 @@ impl TestApp {
 
     /// Ids and random bytes differ from seed to seed and are the same for one.
     pub fn seeded(seed: u64, settings: &[(&str, &str)]) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), VirtualClock::default(), seed, settings)
+    }
+
+    /// On a data folder that may hold something already.
+    pub fn on(folder: TempDir, clock: VirtualClock, seed: u64, settings: &[(&str, &str)]) -> Self {
         let mut raw = RawConfig::from([("ASSAY_SIGN_IN".to_owned(), "demo".to_owned())]);
         raw.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let clock = Arc::new(VirtualClock::default());
+        let clock = Arc::new(clock);
         let mut test = Self {
             app: None,
             settings: raw,
@@ -51,7 +56,7 @@ impl TestApp {
             http: Arc::default(),
             disk: Arc::default(),
             faults: Arc::default(),
-            folder: tempfile::tempdir().unwrap(),
+            folder,
         };
         test.restart();
         test

@@ -17,6 +17,10 @@ impl Default for VirtualClock {
 }
 
 impl VirtualClock {
+    pub fn at(now: OffsetDateTime) -> Self {
+        Self(Mutex::new(now))
+    }
+
     pub fn set(&self, now: OffsetDateTime) {
         *self.0.lock().unwrap() = now;
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     io::Cursor,
 };
 
@@ -31,7 +32,8 @@ pub struct EndState {
     pub decisions: Vec<String>,
     /// Recipient and subject line of every mail.
     pub mails: Vec<String>,
-    pub dead_letters: usize,
+    /// The queue of every dead letter.
+    pub dead_letters: Vec<String>,
     /// Entries by owner and kind, of logs that were exported and verified.
     pub audit: BTreeMap<String, u64>,
     /// Messages and audit items that nobody came for.
@@ -51,10 +53,32 @@ impl EndState {
         let theirs = connections.into_iter().flat_map(|id| ConnectionPlace::all().map(move |place| DeploymentPlace::Connection(id, place)));
         let places = [DeploymentPlace::Directory, DeploymentPlace::Sessions, DeploymentPlace::Operations].into_iter().chain(theirs);
         end.log("deployment", &store, places).await;
-        end.dead_letters = all::<DeadLetter, _>(&store, DeploymentPlace::Operations).await.len();
+        let letters = all::<DeadLetter, _>(&store, DeploymentPlace::Operations).await;
+        end.dead_letters = letters.into_iter().map(|letter| letter.queue).collect();
         end.mails = mails(flow).await;
         end.left_over.extend(flow.test.queue.filled().into_iter().map(|queue| format!("messages in {queue}")));
         end
+    }
+
+    /// What a disturbed run ended in that this undisturbed one did not, in words. The audit entries of `may_differ`, each
+    /// with its reason, are not counted; all others must be exactly as many.
+    pub fn differences(&self, found: &Self, may_differ: &[(&str, &str)]) -> Vec<String> {
+        let mut said = Vec::new();
+        let mut compare = |what: &str, same: bool, expected: &dyn fmt::Debug, found: &dyn fmt::Debug| {
+            if !same {
+                said.push(format!("{what}: expected {expected:?}, found {found:?}"));
+            }
+        };
+        macro_rules! same {
+            ($($field:ident),*) => { $( compare(stringify!($field), self.$field == found.$field, &self.$field, &found.$field); )* };
+        }
+        same!(evidence, suggestions, findings, proposals, decisions, mails, dead_letters, left_over);
+        for kind in self.audit.keys().chain(found.audit.keys()) {
+            let (wanted, there) = (self.audit.get(kind).copied().unwrap_or(0), found.audit.get(kind).copied().unwrap_or(0));
+            compare(kind, wanted == there || may_differ.iter().any(|(name, _)| name == kind), &wanted, &there);
+        }
+        said.dedup();
+        said
     }
 
     async fn client(&mut self, name: &str, store: &Store<'_, ClientPlace>) {

@@ -5,7 +5,7 @@
 //! when the function failed or its process died, moves it to `NAME-poison` after five tries, and runs the sweep every
 //! five minutes. It never looks into a message.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use assay::{
     app::App,
@@ -65,9 +65,20 @@ pub struct Flow {
 impl Flow {
     pub async fn new(extent: Extent) -> Self {
         let test = TestApp::new();
-        answer_as_the_vendors(&test, if extent == Extent::Small { 3 } else { usize::MAX });
+        answer_as_the_vendors(&test, START, if extent == Extent::Small { 3 } else { usize::MAX });
         seed(test.app(), extent).await;
-        Self { test, starts: Vec::new(), answered: Vec::new(), next_sweep: START + SWEEP_EVERY, swept: Ok(()), mortal: false, deaths: 0 }
+        Self::of(test)
+    }
+
+    /// What others began, taken over; the vendors show what they showed at `vendors_at`.
+    pub fn taken_over(test: TestApp, vendors_at: OffsetDateTime) -> Self {
+        answer_as_the_vendors(&test, vendors_at, usize::MAX);
+        Self::of(test)
+    }
+
+    fn of(test: TestApp) -> Self {
+        let next_sweep = test.app().now() + SWEEP_EVERY;
+        Self { test, starts: Vec::new(), answered: Vec::new(), next_sweep, swept: Ok(()), mortal: false, deaths: 0 }
     }
 
     pub fn app(&self) -> &App {
@@ -174,7 +185,7 @@ impl Flow {
 
     /// ConnectWise shows only this many devices from now on.
     pub fn vendor_has_devices(&self, devices: usize) {
-        answer_as_the_vendors(&self.test, devices);
+        answer_as_the_vendors(&self.test, START, devices);
     }
 
     /// The machine's clock is set; what the host counts by its own goes on: its timer, and the messages it hides.
@@ -231,12 +242,9 @@ impl Flow {
     /// The proposal that the mail's link leads to; time passes until there is one.
     pub async fn mailed(&mut self, who: &DemoPerson, tenant: TenantId, subject: &str) -> ProposalId {
         for _ in 0..60 {
-            for mail in mails_to(&self.test, who, tenant).iter().filter(|mail| mail.contains(subject)) {
-                let link = mail.split_once("/api/portal/proposals/").unwrap().1;
-                let id: ProposalId = link.split(['/', '\r']).nth(1).unwrap().parse().unwrap();
-                if !self.answered.contains(&id) {
-                    return id;
-                }
+            let asked = asked_about(self.test.folder(), who, tenant, subject);
+            if let Some(id) = asked.into_iter().find(|id| !self.answered.contains(id)) {
+                return id;
             }
             self.pass(Duration::seconds(30)).await;
         }
@@ -304,7 +312,21 @@ impl Flow {
 
 /// What lies in a person's mailbox about one client, as text.
 pub fn mails_to(test: &TestApp, who: &DemoPerson, tenant: TenantId) -> Vec<String> {
-    let folder = std::fs::read_dir(test.folder().join("mailbox").join(tenant.to_string()));
+    mails_in(test.folder(), who, tenant)
+}
+
+/// The proposals about this subject that a person was mailed.
+pub fn asked_about(data: &Path, who: &DemoPerson, tenant: TenantId, subject: &str) -> Vec<ProposalId> {
+    let mails = mails_in(data, who, tenant).into_iter().filter(|mail| mail.contains(subject));
+    let ids = mails.map(|mail| {
+        let link = mail.split_once("/api/portal/proposals/").unwrap().1;
+        link.split(['/', '\r']).nth(1).unwrap().parse().unwrap()
+    });
+    ids.collect()
+}
+
+fn mails_in(data: &Path, who: &DemoPerson, tenant: TenantId) -> Vec<String> {
+    let folder = std::fs::read_dir(data.join("mailbox").join(tenant.to_string()));
     let paths = folder.into_iter().flatten().map(|entry| entry.unwrap().path());
     let theirs = paths.filter(|path| path.to_string_lossy().ends_with(&format!("-{}.eml", who.id)));
     theirs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
@@ -340,11 +362,11 @@ fn timer_function() -> TimerFn {
     timers.next_back().unwrap()
 }
 
-/// The demo's vendors, always as they were when the story began.
-fn answer_as_the_vendors(test: &TestApp, devices: usize) {
+/// The demo's vendors, always as they were at that time.
+fn answer_as_the_vendors(test: &TestApp, at: OffsetDateTime, devices: usize) {
     test.http.answer_with(move |request| {
         let url = &request.url;
-        let answer = demo::answer(url.host_str().unwrap(), url.path(), url.query().unwrap_or_default(), &request.body, START);
+        let answer = demo::answer(url.host_str().unwrap(), url.path(), url.query().unwrap_or_default(), &request.body, at);
         let mut body = answer.body;
         if let Ok(Value::Array(mut rows)) = serde_json::from_str(&body) {
             rows.truncate(devices);

@@ -53,6 +53,11 @@ impl Faults {
         self.change(|plan| plan.reorder = on);
     }
 
+    /// Whether every planned fault was met.
+    pub fn are_spent(&self) -> bool {
+        self.change(|plan| plan.next.values().all(VecDeque::is_empty))
+    }
+
     pub(super) fn take(&self, function: &str) -> Option<Fault> {
         self.change(|plan| plan.next.get_mut(function).and_then(VecDeque::pop_front))
     }

@@ -114,6 +114,7 @@ pub struct Host {
     pub queues: Queues,
     pub worker: Worker,
     pub keys: Keys,
+    invoker: Arc<Invoker>,
     pumps: Vec<Arc<Pump>>,
     tasks: JoinSet<()>,
     /// Held open: the lock ends with the process, however it ends.
@@ -161,8 +162,13 @@ impl Host {
             tasks.spawn(timer.run());
         }
         tasks.spawn(heartbeat(Arc::clone(&invoker), pumps.clone()));
-        tasks.spawn(Front::new(app, keys.clone(), invoker).serve(front));
-        Ok(Self { address, queue_url, queue_token, queues, worker, keys, pumps, tasks, _lock: lock })
+        tasks.spawn(Front::new(app, keys.clone(), Arc::clone(&invoker)).serve(front));
+        Ok(Self { address, queue_url, queue_token, queues, worker, keys, invoker, pumps, tasks, _lock: lock })
+    }
+
+    /// Whether a timer runs or a message is leased, be it that its invocation still waits for the handler.
+    pub fn is_busy(&self) -> bool {
+        self.invoker.in_flight() > 0 || self.pumps.iter().any(|pump| pump.in_flight() > 0)
     }
 
     /// Gives leased messages back, so that the next start need not wait for their leases, then kills the handler.

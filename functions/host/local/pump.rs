@@ -139,6 +139,10 @@ impl Pump {
         Ok(batch)
     }
 
+    pub fn in_flight(&self) -> usize {
+        self.leases().len()
+    }
+
     async fn deliver(&self, message: Leased) {
         let end = self.outcome(&message).await;
         let lease = self.leases().remove(&message.id);

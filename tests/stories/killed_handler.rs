@@ -1,0 +1,380 @@
+//! The main job on the real parts: the packaged app folder, the stand-in host, and the handler as a process of its own that
+//! is killed with SIGKILL. However often it dies, the job must end as it does when nothing happens.
+//!
+//! The host's clock is moved by hand, as fast as nothing is in flight; the handler's own clock is the machine's. What only
+//! time can mend (the lease of an analysis that was killed lasts two minutes) is waited for on the same data folder in
+//! this process, where time is free: that is what the next sweeps would do.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use assay::{
+    assemble,
+    connectors::demo::{self, What},
+    gate::Verdict,
+    host::{
+        demo::serve_vendor,
+        local::{
+            Host, Options,
+            child::HandlerLog,
+            faults::{Fault, Faults},
+            queues::Queues,
+        },
+        package,
+    },
+    platform::ports::{Clock, Queue as _},
+    tenancy::ProposalId,
+};
+use reqwest::{Client, Response, header, redirect};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use tokio::time::{Interval, interval};
+use url::form_urlencoded;
+
+use crate::support::{
+    TestApp,
+    clock::VirtualClock,
+    end_state::EndState,
+    flow::{Flow, HARBOR, QUEUES, asked_about, person},
+};
+
+const OBJECTIVE: &str = "3.4.1[d]";
+/// How far the host's clock goes when nothing is in flight and nothing is due.
+const STEP: time::Duration = time::Duration::seconds(10);
+/// Steps without the awaited thing after which time passes in this process instead: an hour.
+const PATIENCE: usize = 360;
+
+/// Audit entries that may be more or fewer than in the undisturbed run, and why.
+const MAY_DIFFER: &[(&str, &str)] = &[
+    ("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too"),
+    ("Harbor analysis.recorded", "records that come in at once are analyzed together"),
+    ("Ridge analysis.recorded", "records that come in at once are analyzed together"),
+    ("Harbor evidence.observed", "a device that a webhook and the read both bring is observed once when the newer comes first"),
+    ("Ridge evidence.observed", "a device that a webhook and the read both bring is observed once when the newer comes first"),
+];
+
+/// What goes wrong in one run.
+#[derive(Clone, Copy, Default)]
+struct Disaster {
+    name: &'static str,
+    /// At the next deliveries to these functions. The third counted kill stops the app instance for good, so there are two.
+    faults: &'static [(&'static str, &'static [Fault])],
+    /// The handler dies right after it answered a webhook with 200.
+    kill_after_webhook: bool,
+    /// A second handler is started beside the first, which lives on for a while.
+    two_handlers: bool,
+    reorder: bool,
+    content_length: bool,
+}
+
+const NOTHING: Disaster =
+    Disaster { name: "nothing", faults: &[], kill_after_webhook: false, two_handlers: false, reorder: false, content_length: false };
+
+const DISASTERS: &[Disaster] = &[
+    Disaster {
+        name: "killed in intake and execute",
+        faults: &[("intake", &[Fault::KillMidFlight]), ("execute", &[Fault::KillMidFlight])],
+        ..NOTHING
+    },
+    Disaster {
+        name: "killed after the answers of intake and execute",
+        faults: &[("intake", &[Fault::DropAnswer, Fault::KillAfterAnswer]), ("execute", &[Fault::KillAfterAnswer])],
+        content_length: true,
+        ..NOTHING
+    },
+    Disaster { name: "killed in analyze", faults: &[("analyze", &[Fault::KillMidFlight, Fault::KillMidFlight])], ..NOTHING },
+    Disaster {
+        name: "killed after the answers of analyze and notify",
+        faults: &[("analyze", &[Fault::KillAfterAnswer]), ("notify", &[Fault::KillAfterAnswer])],
+        ..NOTHING
+    },
+    Disaster {
+        name: "killed in notify and in the sweep",
+        faults: &[("notify", &[Fault::KillMidFlight]), ("sweep", &[Fault::KillMidFlight])],
+        ..NOTHING
+    },
+    Disaster { name: "killed after a webhook's 200", kill_after_webhook: true, reorder: true, ..NOTHING },
+    Disaster {
+        name: "answers lost, messages twice, late and out of order",
+        faults: &[
+            ("intake", &[Fault::DeliverLate(Duration::from_mins(7)), Fault::DeliverTwice, Fault::DropAnswer]),
+            ("analyze", &[Fault::DropAnswer, Fault::DeliverTwice]),
+            ("notify", &[Fault::DropAnswer, Fault::DeliverTwice]),
+            ("execute", &[Fault::DropAnswer, Fault::DeliverTwice]),
+            ("sweep", &[Fault::DropAnswer]),
+        ],
+        reorder: true,
+        ..NOTHING
+    },
+    Disaster { name: "two handlers at once", two_handlers: true, ..NOTHING },
+];
+
+#[test]
+fn a_killed_handler_under_the_host_ends_as_if_nothing_had_happened() {
+    let (clock, _) = assemble::clock_and_ids();
+    // The vendors show the same in every run.
+    let vendors_at = clock.now();
+    let run = |disaster: &Disaster| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(Run::new(*disaster, vendors_at).to_its_end())
+    };
+    let undisturbed = run(&NOTHING);
+    assert_eq!((undisturbed.findings.len(), undisturbed.decisions.len()), (1, 1));
+    assert_eq!((&undisturbed.left_over, &undisturbed.dead_letters), (&Vec::new(), &Vec::new()));
+    let next = Mutex::new(DISASTERS.iter());
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(disaster) = { next.lock().unwrap().next() } {
+                    let end = std::panic::catch_unwind(|| run(disaster));
+                    let difference = end.map_or_else(|_| vec!["it did not end".into()], |end| undisturbed.differences(&end, MAY_DIFFER));
+                    if !difference.is_empty() {
+                        failures.lock().unwrap().push(format!("{}:\n    {}", disaster.name, difference.join("\n    ")));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+struct Run {
+    disaster: Disaster,
+    vendors_at: OffsetDateTime,
+    clock: Arc<VirtualClock>,
+    faults: Faults,
+    folder: TempDir,
+    http: Client,
+}
+
+impl Run {
+    fn new(disaster: Disaster, vendors_at: OffsetDateTime) -> Self {
+        let faults = Faults::default();
+        for (function, planned) in disaster.faults {
+            faults.plan(function, planned.iter().copied());
+        }
+        faults.set_reorder(disaster.reorder);
+        faults.set_content_length(disaster.content_length);
+        let http = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
+        Self { disaster, vendors_at, clock: Arc::new(VirtualClock::at(vendors_at)), faults, folder: tempfile::tempdir().unwrap(), http }
+    }
+
+    async fn to_its_end(self) -> EndState {
+        let host = self.start().await;
+        self.until_well(&host).await;
+        for delivery in demo::deliveries(self.vendors_at) {
+            self.vendor_sends(&host, &delivery).await;
+        }
+        if self.disaster.kill_after_webhook {
+            host.worker.kill(true);
+        }
+        if self.disaster.two_handlers {
+            self.two_handlers(&host).await;
+        }
+        if self.passes(&host, async || self.asked().len() == 2).await {
+            self.approve(&host, self.asked()[0]).await;
+        }
+        self.passes(&host, async || self.faults.are_spent()).await;
+        self.went_as_planned(&host).await;
+        host.stop().await;
+        self.the_rest_of_the_time().await
+    }
+
+    /// The proposal, once for each approver who was mailed.
+    fn asked(&self) -> Vec<ProposalId> {
+        let approvers = demo::PEOPLE.iter().filter(|person| person.what == What::Approver);
+        approvers.flat_map(|approver| asked_about(self.folder.path(), approver, HARBOR, OBJECTIVE)).collect()
+    }
+
+    /// Everything that was to go wrong did. Two kills at once cost one process.
+    async fn went_as_planned(&self, host: &Host) {
+        let Disaster { name, faults, kill_after_webhook, two_handlers, .. } = self.disaster;
+        let killed =
+            faults.iter().flat_map(|(_, faults)| *faults).any(|fault| matches!(fault, Fault::KillMidFlight | Fault::KillAfterAnswer));
+        assert!(self.faults.are_spent(), "{name}: a fault was never met");
+        let life = host.worker.ready().await.unwrap();
+        assert_eq!(life.generation > 1, killed || kill_after_webhook || two_handlers, "{name}: {life:?}");
+    }
+
+    async fn start(&self) -> Host {
+        let app_folder = self.folder.path().join("app");
+        package::stage(&app_folder, Path::new(env!("CARGO_BIN_EXE_assay"))).unwrap();
+        let vendor = serve_vendor(Arc::new(VirtualClock::at(self.vendors_at))).await.unwrap();
+        let settings = [("ASSAY_SIGN_IN", "demo".to_owned()), ("ASSAY_DEMO_VENDOR_URL", format!("http://{vendor}"))];
+        let (_, ids) = assemble::clock_and_ids();
+        let options = Options {
+            data: self.folder.path().to_owned(),
+            port: 0,
+            app_folder,
+            settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
+            handler_log: HandlerLog::File(self.folder.path().join("handler.log")),
+            clock: self.clock.clone(),
+            ids,
+            faults: self.faults.clone(),
+            lock: None,
+        };
+        Host::start(options).await.unwrap()
+    }
+
+    /// Until health says so; the host's clock stands still.
+    async fn until_well(&self, host: &Host) {
+        let mut beat = beat();
+        for _ in 0..2000 {
+            if self.get(host, "/api/health").await.is_ok_and(|reply| reply.status() == 200) {
+                return;
+            }
+            beat.tick().await;
+        }
+        panic!("{}: the handler never gets well", self.disaster.name);
+    }
+
+    /// Time passes while the host has nothing to do; says whether what is awaited came true.
+    async fn passes(&self, host: &Host, is_true: impl AsyncFn() -> bool) -> bool {
+        let mut beat = beat();
+        let mut steps = 0;
+        while steps < PATIENCE {
+            if is_true().await {
+                return true;
+            }
+            beat.tick().await;
+            let busy = host.is_busy() || QUEUES.iter().any(|queue| host.queues.has_due(queue).unwrap());
+            if !busy {
+                self.clock.advance(STEP);
+                steps += 1;
+            }
+        }
+        false
+    }
+
+    /// As vendors do: until it is taken.
+    async fn vendor_sends(&self, host: &Host, delivery: &demo::Delivery) {
+        let url = format!("{}/api/webhooks/{}/{}?{}", host.address, delivery.connector, delivery.connection, delivery.query);
+        for _ in 0..5 {
+            let request = delivery.headers.iter().fold(self.http.post(&url), |request, (name, value)| request.header(*name, value));
+            if request.body(delivery.body.clone()).send().await.is_ok_and(|reply| reply.status() == 200) {
+                return;
+            }
+        }
+        panic!("{}: the callback is never taken", self.disaster.name);
+    }
+
+    /// The second one has to wait for the store, and says so; when the first is gone it goes on.
+    async fn two_handlers(&self, host: &Host) {
+        let noted = fs::read_to_string(self.folder.path().join("handler.pid")).unwrap();
+        let first = noted.split(' ').next().unwrap();
+        host.worker.start_second();
+        let mut beat = beat();
+        let mut words = String::new();
+        while !words.contains("in use") {
+            beat.tick().await;
+            words = self.get(host, "/api/health").await.unwrap().text().await.unwrap();
+        }
+        let killed = std::process::Command::new("kill").args(["-KILL", first]).status().unwrap();
+        assert!(killed.success());
+        self.until_well(host).await;
+    }
+
+    /// Signs in, opens the link, sends the form; sends it again until it is taken.
+    async fn approve(&self, host: &Host, id: ProposalId) {
+        let page = format!("/api/portal/proposals/{HARBOR}/{id}");
+        let cookie = self.sign_in(host).await;
+        let mut form = None;
+        let carried_out = async || {
+            let shown = self.http.get(format!("{}{page}", host.address)).header(header::COOKIE, &cookie).send().await;
+            text(shown).await.is_ok_and(|html| html.contains("Carried out"))
+        };
+        for _ in 0..20 {
+            if form.is_none() {
+                let shown = self.http.get(format!("{}{page}", host.address)).header(header::COOKIE, &cookie).send().await;
+                form = text(shown).await.ok().and_then(|html| decision(&html));
+            }
+            let Some(form) = &form else { continue };
+            let sent = self.post(host, &format!("{page}/decide"), &cookie, form).await;
+            if sent.is_ok_and(|reply| reply.status() == 303) {
+                self.passes(host, carried_out).await;
+                return;
+            }
+        }
+        panic!("{}: the decision is never taken", self.disaster.name);
+    }
+
+    async fn sign_in(&self, host: &Host) -> String {
+        for _ in 0..20 {
+            let form =
+                form_urlencoded::Serializer::new(String::new()).append_pair("person", &person(What::Approver).id.to_string()).finish();
+            let Ok(reply) = self.post(host, "/api/portal/sign-in", "", &form).await else { continue };
+            if let Some(cookie) = reply.headers().get(header::SET_COOKIE) {
+                return cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+            }
+        }
+        panic!("{}: nobody can sign in", self.disaster.name);
+    }
+
+    async fn get(&self, host: &Host, path: &str) -> reqwest::Result<Response> {
+        self.http.get(format!("{}{path}", host.address)).send().await
+    }
+
+    async fn post(&self, host: &Host, path: &str, cookie: &str, form: &str) -> reqwest::Result<Response> {
+        let request = self.http.post(format!("{}{path}", host.address));
+        let request = request.header(header::COOKIE, cookie).header(header::ORIGIN, &host.address);
+        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned()).send().await
+    }
+
+    /// The data folder and what the host's queues still hold, taken over by this process; three minutes are over.
+    async fn the_rest_of_the_time(self) -> EndState {
+        let (system, ids) = assemble::clock_and_ids();
+        let later = system.now().max(self.clock.now()) + time::Duration::minutes(3);
+        let queues = Queues::open(&self.folder.path().join("queues.redb"), Arc::new(VirtualClock::at(later)), ids).unwrap();
+        let test = TestApp::on(self.folder, VirtualClock::at(later), 7, &[]);
+        for queue in QUEUES {
+            for queue in [queue.to_owned(), format!("{queue}-poison")] {
+                loop {
+                    let left = queues.receive(&queue, 32, Duration::from_hours(1)).await.unwrap();
+                    if left.is_empty() {
+                        break;
+                    }
+                    for message in left {
+                        test.queue.send(&queue, message.body, Duration::ZERO).await.unwrap();
+                    }
+                }
+            }
+        }
+        let mut flow = Flow::taken_over(test, self.vendors_at);
+        flow.settle().await;
+        let mut end = EndState::of(&flow).await;
+        if end.decisions.is_empty() {
+            flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
+            flow.settle().await;
+            end = EndState::of(&flow).await;
+        }
+        end
+    }
+}
+
+async fn text(reply: reqwest::Result<Response>) -> reqwest::Result<String> {
+    reply?.error_for_status()?.text().await
+}
+
+/// The decision form with its hidden fields, answered with yes.
+fn decision(html: &str) -> Option<String> {
+    let form = html.split("<form").find(|form| form.contains("/decide\""))?.split("</form").next()?;
+    let mut answer = form_urlencoded::Serializer::new(String::new());
+    for input in form.split("name=\"").skip(1) {
+        let Some((name, rest)) = input.split_once("\" value=\"") else { continue };
+        if !name.contains('"') && name != "decision" {
+            answer.append_pair(name, rest.split('"').next()?);
+        }
+    }
+    answer.append_pair("decision", "approve").append_pair("comment", "I compared it with the RMM.");
+    Some(answer.finish())
+}
+
+fn beat() -> Interval {
+    interval(Duration::from_millis(20))
+}
