@@ -45,6 +45,15 @@ export function faultsOfPage() {
     return `${Math.round(width)}x${Math.round(height)}`;
   };
 
+  // What does not fit its box and is not shown beyond it.
+  const cut = (element) => {
+    const drawing = element.ownerSVGElement;
+    const box = (drawing ?? element).getBoundingClientRect();
+    const { left, right } = element.getBoundingClientRect();
+    const hides = /hidden|clip/.test(getComputedStyle(drawing ?? element).overflowX);
+    return hides && (drawing ? left < box.left - 1 || right > box.right + 1 : element.scrollWidth > element.clientWidth + 1);
+  };
+
   const root = document.scrollingElement;
   const wide = root.scrollWidth > root.clientWidth;
   const headings = [...document.querySelectorAll('h1')].filter(shown);
@@ -53,6 +62,7 @@ export function faultsOfPage() {
     'one heading of first level': headings.length === 1 ? [] : [`${headings.length} are there`],
     'no sideways scroll': wide ? [...document.body.querySelectorAll('*')].filter(beyond).slice(0, 3).map(place).concat(`${root.scrollWidth} px wide`) : [],
     'readable text': texts().filter((e) => textSize(e) < SMALLEST_TEXT).map((e) => `${place(e)} ${textSize(e).toFixed(1)} px`),
+    'no cut text': texts().filter(cut).map(place),
     'target size': [...document.querySelectorAll(TARGETS)].filter((t) => shown(t) && tooSmall(t) && !inSentence(t)).map((t) => `${place(t)} ${size(t)}`),
   };
 }
