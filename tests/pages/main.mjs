@@ -1,0 +1,65 @@
+// Drives the demo's pages as its people do: the owner, an engineer who asks for something, an approver who decides.
+// `.ci/pages` starts the demo and says where it and the first approval are. Each part takes the demo as the one before
+// left it, so their order matters.
+
+import { chromium } from 'playwright-core';
+import { crawl } from './crawl.mjs';
+import * as decide from './decide.mjs';
+import * as forms from './forms.mjs';
+import { gallery } from './gallery.mjs';
+import { EVERY_LOOK, LOOKS } from './look.mjs';
+import { openAs } from './person.mjs';
+import { Report } from './report.mjs';
+
+const { CHROMIUM, GALLERY, PICTURES } = process.env;
+const [base, firstApproval] = process.argv.slice(2);
+const report = new Report(PICTURES);
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+});
+
+async function owner() {
+  const person = await openAs(browser, base, report, 'Owner');
+  await person.look('sign-in', '/api/portal/sign-in', { looks: EVERY_LOOK });
+  await crawl(person, { looks: EVERY_LOOK });
+  await person.look('not-found', '/api/portal/nothing-here', { status: 404 });
+  await forms.newClient(person);
+  await forms.newConnections(person);
+  await person.close();
+}
+
+async function engineer() {
+  const person = await openAs(browser, base, report, 'Engineer');
+  await crawl(person, { looks: LOOKS });
+  await forms.changeConnection(person);
+  await forms.propose(person);
+  await person.close();
+}
+
+async function approver() {
+  const person = await openAs(browser, base, report, 'Approver');
+  // The two pictures of README.md.
+  await person.picture('dashboard', '/api/portal/clients', 560);
+  await person.picture('approval', firstApproval, 1020);
+  await crawl(person, { looks: LOOKS });
+  await person.look('forbidden', '/api/portal/connections', { status: 403 });
+  await decide.rejectWithoutReason(person, firstApproval);
+  await decide.withoutScript(await openAs(browser, base, report, 'Approver', { javaScriptEnabled: false }), firstApproval);
+  await decide.byKeyboard(person);
+  await decide.afterwards(person, firstApproval);
+  await person.close();
+}
+
+try {
+  await owner();
+  await engineer();
+  await approver();
+  await gallery(browser, base, report, GALLERY, LOOKS);
+} catch (error) {
+  // What was found before it got stuck is printed all the same.
+  report.check('the drive', 'goes through', error.stack);
+} finally {
+  await browser.close();
+}
+process.exitCode = report.end() ? 0 : 1;
