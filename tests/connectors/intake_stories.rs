@@ -225,6 +225,63 @@ async fn a_signing_key_is_kept_for_an_hour_and_fetched_once_more_when_it_does_no
     assert_eq!(world.test.http.calls().len(), 2, "asked again after an hour");
 }
 
+/// A body about ticket `id` that names a key address of the vendor's which nobody has seen before.
+fn forged(id: u64) -> Value {
+    let mut body = ticket(&format!("forged {id}"), id, 250, "New", "2026-03-02T08:59:00Z");
+    body["Metadata"]["key_url"] = KEY_URL.replace("id=5b0d2a60", &format!("id={id}")).into();
+    body
+}
+
+#[tokio::test]
+async fn forged_bodies_with_ever_new_key_addresses_cost_a_few_calls_and_lose_no_true_callback() {
+    let world = World::mapped(connectwise()).await;
+    world.serve_signing_key();
+    let known = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+    assert_eq!(world.send(&known).await.status, 200);
+    // Keys that are there and do not hold, as far as anybody can tell from outside.
+    world.test.http.answer_with(|request| {
+        let own = request.url.as_str() == KEY_URL || request.url.query().is_some_and(|query| query.ends_with("=second"));
+        let key = if own { super::world::SIGNING_KEY } else { "another key" };
+        Some(Ok(response(200, &[], json!({ "signing_key": key }).to_string())))
+    });
+    let flood = async || {
+        for id in 0..20 {
+            assert!(matches!(world.send(&forged(id)).await.status, 401 | 503));
+        }
+    };
+    world.test.clock.advance(Duration::minutes(1));
+    let before = world.test.http.calls().len();
+    flood().await;
+    assert_eq!(world.test.http.calls().len() - before, 4, "per connection, whatever the addresses");
+
+    // What was verified before needs no luck, also when its key must be fetched anew.
+    world.test.clock.advance(Duration::hours(1));
+    flood().await;
+    assert_eq!(world.send(&known).await.status, 200);
+    // What is seen for the first time is sent again by the vendor, and taken when there is room.
+    let mut second = ticket("m2", 8, 250, "New", "2026-03-02T08:59:00Z");
+    second["Metadata"]["key_url"] = KEY_URL.replace("id=5b0d2a60", "id=second").into();
+    assert_eq!(world.send(&second).await.status, 503);
+    world.test.clock.advance(Duration::seconds(30));
+    assert_eq!(world.send(&second).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_address_of_another_company_or_of_another_page_is_never_called() {
+    let world = World::mapped(connectwise()).await;
+    for address in [
+        KEY_URL.replace("companyName=northgateit&", ""),
+        KEY_URL.replace("northgateit", "somebodyelse"),
+        format!("{KEY_URL}&companyName=somebodyelse"),
+        KEY_URL.replace("callbackkey/index.rails", "files/download.rails"),
+    ] {
+        let mut body = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+        body["Metadata"]["key_url"] = address.clone().into();
+        assert_eq!(world.send(&body).await.status, 401, "{address}");
+    }
+    assert!(world.test.http.calls().is_empty());
+}
+
 #[tokio::test]
 async fn a_redirecting_key_host_is_not_followed() {
     let world = World::mapped(connectwise()).await;
