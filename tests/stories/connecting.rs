@@ -19,6 +19,7 @@ use url::form_urlencoded;
 use crate::support::{
     clock::START,
     flow::{Extent, Flow, person},
+    http::response,
 };
 
 const ORIGIN: &str = "http://127.0.0.1:7071";
@@ -71,6 +72,18 @@ impl<'a> Browser<'a> {
             body.append_pair(&name, &value);
         }
         portal::run(self.request(Method::Post, action, &body.finish()), self.flow.app()).await
+    }
+
+    /// Presses the button of the page's form that goes to this address.
+    async fn press(&self, page: &str, action: &str) -> Reply {
+        let html = text(&self.get(page).await);
+        let form = html.split_once(&format!("action=\"/api/{action}\"")).unwrap_or_else(|| panic!("no form for {action}")).1;
+        let hidden = form.split("</form>").next().unwrap().split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
+            let (name, rest) = input.split_once("\" value=\"").unwrap();
+            (name.to_owned(), rest.split('"').next().unwrap().to_owned())
+        });
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(hidden).finish();
+        portal::run(self.request(Method::Post, action, &body), self.flow.app()).await
     }
 
     async fn fill_in_connectwise(&self, typed: &[(&str, &str)]) -> Reply {
@@ -259,4 +272,27 @@ async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_can
     assert!(!text(&marco.get("portal/clients").await).contains("/api/portal/clients/new"));
     assert_eq!(marco.get("portal/clients/new").await.status, 403);
     assert_eq!(marco.get(&format!("portal/clients/{}", kestrel.id)).await.status, 404, "no grant");
+}
+
+/// Reads everything of the one connection, by the button, as far as it comes now; what the page shows then.
+async fn read_now(flow: &mut Flow) -> String {
+    let connection = connections(flow).await[0].id;
+    let action = format!("portal/connections/{connection}/pull");
+    assert_eq!(Browser::of(flow, What::Engineer).await.press("portal/connections", &action).await.status, 303);
+    flow.pump().await;
+    text(&Browser::of(flow, What::Engineer).await.get("portal/connections").await)
+}
+
+#[tokio::test]
+async fn a_read_that_failed_or_waits_says_so_why_and_what_to_do_and_is_never_green() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.test.http.answer_with(|_| Some(Ok(response(401, &[], ""))));
+    let page = read_now(&mut flow).await;
+    assert!(page.contains(r#"<span class="tag not">Failed after 0 records, 1 company to go</span>"#), "{page}");
+    assert!(page.contains("credentials or rights") && page.contains("then read again"));
+    assert!(!page.contains("records read</span>"));
+
+    flow.test.http.answer_with(|_| Some(Ok(response(429, &[("retry-after", "600")], ""))));
+    let page = read_now(&mut flow).await;
+    assert!(page.contains(r#"<span class="tag wait">Waiting"#) && page.contains("throttled") && page.contains("in 10 minutes"), "{page}");
 }

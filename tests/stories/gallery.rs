@@ -470,7 +470,8 @@ fn mapping(empty: bool) -> MappingPage {
 }
 
 fn connections(empty: bool) -> ConnectionsPage {
-    let connection = |name: &str, system: &str, health, note: Option<&str>, rejects, last: Option<OffsetDateTime>| ConnectionView {
+    let connection = |name: &str, system: &str, health, note: Option<&str>, rejects, last: Option<OffsetDateTime>| {
+        ConnectionView {
         name: name.into(),
         change_href: "#".into(),
         system: system.into(),
@@ -478,11 +479,20 @@ fn connections(empty: bool) -> ConnectionsPage {
         health_note: note.map(Into::into),
         last_delivery: last,
         rejects,
-        last_pull: last.map(|at| LastPull { at, result: Tag::new(Tone::Met, "214 of 214 configurations") }),
+        last_pull: last.map(|at| {
+            let (result, notes) = if note.is_none() {
+                (Tag::new(Tone::Met, "214 records read"), vec![])
+            } else {
+                let why = "The read ended early: the vendor refused: credentials or rights. Check the credentials and the rights of the API user, then read again.";
+                (Tag::new(Tone::Not, "Failed after 12 records, 1 company to go"), vec![why.to_owned()])
+            };
+            LastPull { at, result, until: None, notes }
+        }),
         pull: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Read everything now".into() }),
         webhook_address: "https://assay.example.net/api/webhooks/connectwise_manage/0192f3a4c5d67e8f9012a3b4c5d6e7f8/tickets".into(),
         clients: 2,
         unmapped: 1,
+    }
     };
     let reject = |reason: &str, count, hours| RejectCount { reason: reason.into(), count, last: NOW - Duration::hours(hours) };
     ConnectionsPage {

@@ -6,6 +6,7 @@
 mod approvals;
 mod clients;
 mod connection_form;
+mod connection_view;
 mod connections;
 mod dead_letters;
 mod new_client;

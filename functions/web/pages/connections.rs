@@ -50,6 +50,10 @@ pub struct RejectCount {
 #[derive(Clone, Debug)]
 pub struct LastPull {
     pub at: OffsetDateTime,
-    /// `214 of 214 configurations`, `stopped at page 3: throttled`.
+    /// `214 records read`, `Failed after 12 records`.
     pub result: Tag,
+    /// When it goes on, while it waits.
+    pub until: Option<OffsetDateTime>,
+    /// Why, what it means and what to do; a sentence or two each.
+    pub notes: Vec<String>,
 }

@@ -1,0 +1,122 @@
+//! One connection as its page shows it: is it heard, what was refused, how the last whole read went and what to do.
+//!
+//! A read that failed, waits or held rows back never looks like one that is well.
+
+use super::Reader;
+use crate::{
+    connectors::{
+        Connection, health,
+        pull::{Report, State},
+    },
+    web::pages::{ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, paths},
+};
+
+pub(super) fn view(
+    reader: &Reader<'_>,
+    health: health::Health,
+    rejects: &[health::Reject],
+    clients: usize,
+    unmapped: usize,
+) -> ConnectionView {
+    let Connection { id, name, .. } = &health.connection;
+    let (tag, note) = match (health.alerts.first(), &health.last_delivery) {
+        (Some(alert), _) => (Tag::new(Tone::Not, "Look here"), Some(alert.alarm.words().to_owned())),
+        (None, Some(_)) => (Tag::new(Tone::Met, "Heard from"), None),
+        (None, None) => (
+            Tag::new(Tone::Unknown, "Silent"),
+            Some("Nothing has arrived yet: give the vendor the address below, then change a ticket there.".into()),
+        ),
+    };
+    ConnectionView {
+        name: name.clone(),
+        change_href: paths::connection(*id),
+        system: health.connection.vendor().word().into(),
+        health: tag,
+        health_note: note,
+        last_delivery: health.last_delivery.as_ref().map(|delivery| delivery.received_at),
+        rejects: rejects
+            .iter()
+            .map(|reject| RejectCount { reason: reject.reason.replace('_', " "), count: reject.count, last: reject.last_at })
+            .collect(),
+        last_pull: health.pull.as_ref().map(last_pull),
+        pull: Some(PostForm {
+            action: paths::pull(*id),
+            token: reader.token(&["pull", &id.to_string()]),
+            fields: vec![],
+            label: "Read configurations now".into(),
+        }),
+        webhook_address: reader.app.config.link(&health.connection.webhook_path()),
+        clients,
+        unmapped,
+    }
+}
+
+fn last_pull(report: &Report) -> LastPull {
+    let records = count(report.records, "record");
+    let left = u64::try_from(report.companies_left).unwrap_or(u64::MAX);
+    let to_go = if left == 0 { String::new() } else { format!(", {} to go", companies(left)) };
+    let mut notes = Vec::new();
+    let (tone, word, until) = match &report.state {
+        State::Finished if report.held_back == 0 => (Tone::Met, format!("{records} read"), None),
+        State::Finished => (Tone::Wait, format!("{records} read, {} held back", report.held_back), None),
+        State::Running => (Tone::Wait, format!("Reading: {records} so far{to_go}"), None),
+        State::Waiting { until, why } => {
+            notes.push(format!("The vendor could not be read on ({why}). Reading goes on by itself."));
+            (Tone::Wait, format!("Waiting: {records} so far{to_go}"), Some(*until))
+        }
+        State::Failed { why } => {
+            notes.push(format!("The read ended early: {why}. Check the credentials and the rights of the API user, then read again."));
+            notes.push("Until a read comes to its end, the inventory stays as it was and grows old.".into());
+            (Tone::Not, format!("Failed after {records}{to_go}"), None)
+        }
+    };
+    if report.held_back > 0 {
+        notes.push(format!(
+            "{} CUI marking and {} not kept, so the inventory is not complete. Take the marked text out of the tool; the next read counts {}.",
+            if report.held_back == 1 { "1 record carries a".into() } else { format!("{} records carry a", report.held_back) },
+            if report.held_back == 1 { "was" } else { "were" },
+            if report.held_back == 1 { "it" } else { "them" },
+        ));
+    }
+    LastPull { at: report.progress_at, result: Tag::new(tone, word), until, notes }
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn companies(number: u64) -> String {
+    if number == 1 { "1 company".into() } else { format!("{number} companies") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::{Duration, OffsetDateTime};
+
+    fn report(state: State, held_back: u64) -> Report {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        Report { started_at: at, progress_at: at, companies_left: 2, records: 1, held_back, state }
+    }
+
+    #[test]
+    fn only_a_read_that_came_to_its_end_and_kept_all_is_shown_as_good() {
+        let shown = |state, held_back| last_pull(&report(state, held_back)).result;
+        let until = OffsetDateTime::UNIX_EPOCH + Duration::minutes(5);
+        let good = shown(State::Finished, 0);
+        assert_eq!((good.tone, good.word.as_str()), (Tone::Met, "1 record read"));
+        assert_eq!(shown(State::Failed { why: "the vendor refused: credentials or rights".into() }, 0).tone, Tone::Not);
+        for (state, held_back) in [(State::Finished, 1), (State::Running, 0), (State::Waiting { until, why: "throttled".into() }, 0)] {
+            assert_eq!(shown(state, held_back).tone, Tone::Wait);
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_and_what_to_do_are_said() {
+        let failed = last_pull(&report(State::Failed { why: "the vendor refused: credentials or rights".into() }, 0));
+        assert!(failed.notes[0].contains("credentials or rights") && failed.notes[0].contains("then read again"), "{failed:?}");
+        let until = OffsetDateTime::UNIX_EPOCH + Duration::minutes(5);
+        assert_eq!(last_pull(&report(State::Waiting { until, why: "throttled".into() }, 0)).until, Some(until));
+        assert!(last_pull(&report(State::Finished, 3)).notes[0].starts_with("3 records carry a CUI marking"));
+    }
+}
