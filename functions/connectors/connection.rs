@@ -60,28 +60,18 @@ pub struct PreviousSecret {
 pub const ROTATION_OVERLAP: time::Duration = time::Duration::minutes(10);
 
 /// What the vendor's boards and types are in the evidence map. Keys are the vendor's ids as text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// By default nothing means anything: only what people said counts as evidence of something.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// ConnectWise board or Autotask queue.
     pub boards: BTreeMap<String, String>,
     pub ticket_types: BTreeMap<String, String>,
     pub configuration_types: BTreeMap<String, String>,
-    /// Configurations of a type that is not listed; `None` keeps them without a meaning.
+    /// Configurations of a type that is not listed; `None` keeps them without a meaning. Connections of an earlier
+    /// release say devices here; the form shows it as a line `* = ..`, which people can take out.
     pub other_configurations: Option<String>,
-}
-
-impl Default for Settings {
-    /// A PSA's configurations are its device inventory; a ticket means something only where people said what its board
-    /// or type stands for.
-    fn default() -> Self {
-        Self {
-            boards: BTreeMap::new(),
-            ticket_types: BTreeMap::new(),
-            configuration_types: BTreeMap::new(),
-            other_configurations: Some("rmm_device_inventory".into()),
-        }
-    }
 }
 
 impl Settings {
@@ -250,7 +240,17 @@ mod tests {
         assert_eq!(settings.of_ticket(Some("14"), Some("7")), Some("psa_ticket_change"));
         assert_eq!(settings.of_ticket(Some("14"), Some("8")), Some("psa_ticket_remediation"));
         assert_eq!(settings.of_ticket(Some("15"), None), None);
-        assert_eq!(settings.of_configuration(Some("17")), Some("rmm_device_inventory"));
+    }
+
+    #[test]
+    fn a_configuration_means_only_what_people_said_and_an_earlier_release_may_have_said_all() {
+        let settings = |text: &str| serde_json::from_str::<Settings>(text).expect("settings");
+        let new = settings(r#"{"configuration_types":{"17":"rmm_device_inventory"}}"#);
+        assert_eq!(new.of_configuration(Some("17")), Some("rmm_device_inventory"));
+        assert_eq!((new.of_configuration(Some("40")), new.of_configuration(None)), (None, None));
+        assert_eq!(Settings::default().of_configuration(Some("17")), None);
+        let kept = settings(r#"{"boards":{},"other_configurations":"rmm_device_inventory"}"#);
+        assert_eq!(kept.of_configuration(Some("40")), Some("rmm_device_inventory"));
     }
 
     #[test]

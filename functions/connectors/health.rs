@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Connection, connection, delivery::Delivery, pull};
+use super::{Connection, connection, delivery::Delivery, pull, unlisted};
 use crate::{
     audit,
     tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Record, Store, StoreError},
@@ -186,6 +186,8 @@ pub struct Health {
     pub connection: Connection,
     pub last_delivery: Option<Delivery>,
     pub pull: Option<pull::Report>,
+    /// Types of the last whole read that mean nothing yet.
+    pub unlisted: Vec<unlisted::Seen>,
     pub alerts: Vec<Alert>,
     /// Refused in the last 24 hours.
     pub rejected: u64,
@@ -198,6 +200,7 @@ pub async fn of_all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Health>, S
         healths.push(Health {
             last_delivery: deliveries(store, id, 1).await?.pop(),
             pull: pull::report(store, id).await?,
+            unlisted: unlisted::seen(store, id, &connection.settings).await?,
             alerts: values(store.all::<Alert>(DeploymentPlace::Operations, &format!("{id}:")).await?),
             rejected: rejects(store, Some(id)).await?.iter().map(|reject| reject.count).sum(),
             connection,

@@ -23,6 +23,7 @@ pub mod known;
 pub mod mapping;
 pub mod population;
 pub mod pull;
+pub mod unlisted;
 
 pub use connection::{Connection, Credentials, Secret, Settings, Vendor};
 

@@ -5,6 +5,8 @@
 //! crash repeats at most one page, and waiting is a delayed message. A whole read gives the population that no webhook
 //! can, and finds what a lost webhook left behind. What a page writes is in `population`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -19,6 +21,7 @@ use super::{
     intake::{self, IntakeV1},
     mapping,
     population::{self, Line, Read},
+    unlisted::Unlisted,
 };
 use crate::{
     app::App,
@@ -50,6 +53,12 @@ pub struct Run {
     /// What was read of the client at hand.
     lines: Vec<Line>,
     unreadable: u64,
+    /// The vendor's names of types that mean nothing yet.
+    #[serde(default)]
+    type_names: BTreeMap<String, String>,
+    /// What was found of such types at the clients that are read.
+    #[serde(default)]
+    unlisted: Unlisted,
     /// Failures in a row.
     attempts: u32,
     records: u64,
@@ -143,6 +152,8 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         next: None,
         lines: Vec::new(),
         unreadable: 0,
+        type_names: BTreeMap::new(),
+        unlisted: Unlisted::default(),
         attempts: 0,
         records: 0,
         held_back: 0,
@@ -212,6 +223,11 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
         let detail = json!({ "state": run.state, "records": run.records, "held_back": run.held_back });
         let kind = if run.state == State::Finished { "pull.finished" } else { "pull.failed" };
         audit::record(&mut batch, audit::Event::new(kind, format!("connection {id}"), detail));
+        if run.state == State::Finished {
+            let unlisted = std::mem::take(&mut run.unlisted);
+            let before = store.read::<Unlisted>(place(id), &unlisted.key()).await?;
+            batch.put(unlisted, before.map(|held| held.etag));
+        }
     } else {
         let next = IntakeV1::Pull(PullV1 { step: run.step, ..pull.clone() });
         outbox::send(&mut batch, "intake", &next, delay)?;
@@ -248,6 +264,7 @@ async fn turn(
     run.records += u64::try_from(read.lines.len()).unwrap_or(u64::MAX);
     run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
     run.unreadable += read.unreadable;
+    run.type_names.extend(read.type_names);
     // A repeated page (its run record was not written) replaces its own lines.
     for line in read.lines {
         run.lines.retain(|known| known.id != line.id);
@@ -257,8 +274,10 @@ async fn turn(
     if run.next.is_none() {
         run.left.remove(0);
         if run.left.first().is_none_or(|next| next.client != current.client) {
-            let read = Read { lines: std::mem::take(&mut run.lines), unreadable: std::mem::take(&mut run.unreadable) };
-            population::write_population(&client, &connection, run.started_at, read).await?;
+            let lines = std::mem::take(&mut run.lines);
+            let read = Read { lines, unreadable: std::mem::take(&mut run.unreadable), type_names: std::mem::take(&mut run.type_names) };
+            population::write_population(&client, &connection, run.started_at, &read).await?;
+            run.unlisted.add(&read);
         }
     }
     Ok(Ok(page.pace))

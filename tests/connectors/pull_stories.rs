@@ -105,6 +105,49 @@ async fn a_row_with_a_cui_marking_is_counted_and_makes_the_population_incomplete
 }
 
 #[tokio::test]
+async fn only_types_that_people_mapped_count_and_the_others_are_named_for_them() {
+    let world = World::mapped(connectwise()).await;
+    let of_type = |id: u64, kind: Value| {
+        let mut row = configuration(id, "2026-03-01T00:00:00Z");
+        row["type"] = kind;
+        row
+    };
+    let printer = || json!({ "id": 40, "name": "Printer" });
+    let rows = vec![
+        configuration(1, "2026-03-01T00:00:00Z"),
+        of_type(2, printer()),
+        of_type(3, json!({ "id": 41, "name": "UPS" })),
+        of_type(4, printer()),
+        of_type(5, Value::Null),
+    ];
+    serve(&world, rows, 2);
+    read_all(&world).await;
+    assert_eq!(population(&world).await.population, Population::Of { read: 1, total: 1 });
+    let seen = health::of_all(&world.deployment().await).await.unwrap().remove(0).unlisted;
+    let seen: Vec<_> = seen.iter().map(|seen| (seen.id.as_deref(), seen.name.as_deref(), seen.count)).collect();
+    assert_eq!(seen, [(Some("40"), Some("Printer"), 2), (None, None, 1), (Some("41"), Some("UPS"), 1)]);
+}
+
+#[tokio::test]
+async fn what_is_not_in_use_is_left_out_of_the_count_and_said() {
+    let world = World::mapped(connectwise()).await;
+    let mut retired = configuration(2, "2026-03-01T00:00:00Z");
+    retired["activeFlag"] = json!(false);
+    serve(&world, vec![configuration(1, "2026-03-01T00:00:00Z"), retired.clone()], 50);
+    read_all(&world).await;
+    let stated = population(&world).await;
+    assert_eq!(stated.population, Population::Of { read: 1, total: 1 });
+    assert!(stated.title.ends_with("1 of 1, 1 inactive left out"), "{}", stated.title);
+    assert_eq!(world.evidence(0).await.len(), 3, "it is a record all the same");
+
+    world.test.clock.advance(Duration::minutes(1));
+    retired["activeFlag"] = json!(true);
+    serve(&world, vec![configuration(1, "2026-03-01T00:00:00Z"), retired], 50);
+    read_all(&world).await;
+    assert_eq!(population(&world).await.population, Population::Of { read: 2, total: 2 });
+}
+
+#[tokio::test]
 async fn a_delete_by_webhook_finds_the_client_that_the_read_found() {
     let world = World::mapped(connectwise()).await;
     serve(&world, vec![configuration(1, "2026-03-01T00:00:00Z")], 50);

@@ -296,3 +296,23 @@ async fn a_read_that_failed_or_waits_says_so_why_and_what_to_do_and_is_never_gre
     let page = read_now(&mut flow).await;
     assert!(page.contains(r#"<span class="tag wait">Waiting"#) && page.contains("throttled") && page.contains("in 10 minutes"), "{page}");
 }
+
+#[tokio::test]
+async fn types_that_mean_nothing_yet_are_named_where_people_can_say_what_they_mean() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let mut connection = connections(&flow).await.remove(0);
+    connection.settings.configuration_types.clear();
+    connection::change(&flow.deployment().await, connection.clone()).await.unwrap();
+    let page = read_now(&mut flow).await;
+    let named = "<code>17</code> Managed Workstation: 3 configurations";
+    assert!(page.contains("Types without a meaning") && page.contains(named), "{page}");
+
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let address = format!("portal/connections/{}", connection.id);
+    assert!(text(&marco.get(&address).await).contains(named));
+    let typed = [CONNECTWISE, &[("configuration_types", "17 = rmm_device_inventory")]].concat();
+    assert_eq!(marco.fill_in(&address, &address, &typed).await.status, 303);
+    for address in [address.as_str(), "portal/connections"] {
+        assert!(!text(&marco.get(address).await).contains(named), "{address}");
+    }
+}

@@ -16,7 +16,7 @@ use assay::{
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
             RejectCount, RequirementPage, Run, Section, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone,
-            WaitingCompany, paths,
+            UnlistedType, WaitingCompany, paths,
         },
     },
 };
@@ -488,6 +488,7 @@ fn connections(empty: bool) -> ConnectionsPage {
             };
             LastPull { at, result, until: None, notes }
         }),
+        unlisted: if note.is_some() { unlisted() } else { vec![] },
         pull: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Read everything now".into() }),
         webhook_address: "https://assay.example.net/api/webhooks/connectwise_manage/0192f3a4c5d67e8f9012a3b4c5d6e7f8/tickets".into(),
         clients: 2,
@@ -537,6 +538,11 @@ const WRONG: &[(&str, &str)] = &[
     ("webhook_guids", "Webhook GUIDs, line 1 is not a GUID."),
 ];
 
+fn unlisted() -> Vec<UnlistedType> {
+    let of = |id: Option<&str>, name: &str, count| UnlistedType { id: id.map(Into::into), name: name.into(), count };
+    vec![of(Some("40"), "Printer", 14), of(Some("41"), "Uninterruptible power supply", 1), of(None, "Without a type", 3)]
+}
+
 fn connection_form(of: Option<(Vendor, bool)>, wrong: &[(&'static str, &str)]) -> ConnectionFormPage {
     let errors: Vec<FieldError> = wrong.iter().map(|(field, message)| FieldError { field, message: (*message).into() }).collect();
     let typed = |name: &str| match name {
@@ -551,6 +557,7 @@ fn connection_form(of: Option<(Vendor, bool)>, wrong: &[(&'static str, &str)]) -
         hidden: vec![("vendor".into(), vendor.slug().into())],
         fields: form::fields(vendor, &typed, kept, &errors),
         settings: if kept { form::settings_fields(vendor, &typed, &errors) } else { vec![] },
+        unlisted: if kept { unlisted() } else { vec![] },
         record_types: evidence_map().entries.iter().map(|e| Choice { value: e.record_type.into(), label: e.name.into() }).collect(),
         label: if kept { "Save".into() } else { "Add this connection".into() },
     });

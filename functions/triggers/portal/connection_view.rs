@@ -7,8 +7,9 @@ use crate::{
     connectors::{
         Connection, health,
         pull::{Report, State},
+        unlisted,
     },
-    web::pages::{ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, paths},
+    web::pages::{ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, UnlistedType, paths},
 };
 
 pub(super) fn view(
@@ -39,6 +40,7 @@ pub(super) fn view(
             .map(|reject| RejectCount { reason: reject.reason.replace('_', " "), count: reject.count, last: reject.last_at })
             .collect(),
         last_pull: health.pull.as_ref().map(last_pull),
+        unlisted: unlisted_types(&health.unlisted),
         pull: Some(PostForm {
             action: paths::pull(*id),
             token: reader.token(&["pull", &id.to_string()]),
@@ -49,6 +51,15 @@ pub(super) fn view(
         clients,
         unmapped,
     }
+}
+
+pub(super) fn unlisted_types(seen: &[unlisted::Seen]) -> Vec<UnlistedType> {
+    let named = |seen: &unlisted::Seen| match (&seen.name, &seen.id) {
+        (Some(name), _) => name.clone(),
+        (None, Some(_)) => "without a name".into(),
+        (None, None) => "Without a type".into(),
+    };
+    seen.iter().map(|seen| UnlistedType { id: seen.id.clone(), name: named(seen), count: seen.count }).collect()
 }
 
 fn last_pull(report: &Report) -> LastPull {

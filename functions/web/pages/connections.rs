@@ -31,6 +31,8 @@ pub struct ConnectionView {
     pub last_delivery: Option<OffsetDateTime>,
     pub rejects: Vec<RejectCount>,
     pub last_pull: Option<LastPull>,
+    /// Types of the last read that mean nothing yet.
+    pub unlisted: Vec<UnlistedType>,
     /// Only for an engineer or owner.
     pub pull: Option<PostForm>,
     /// What the vendor must post to.
@@ -45,6 +47,15 @@ pub struct RejectCount {
     pub reason: String,
     pub count: u64,
     pub last: OffsetDateTime,
+}
+
+/// A type of configurations that nobody said the meaning of.
+#[derive(Clone, Debug)]
+pub struct UnlistedType {
+    /// The vendor's id, as it is typed into the settings; `None` where there is nothing to type.
+    pub id: Option<String>,
+    pub name: String,
+    pub count: u64,
 }
 
 #[derive(Clone, Debug)]
