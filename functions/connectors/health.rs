@@ -62,6 +62,10 @@ pub enum Alarm {
     DeactivationNotice,
     /// The vendor refuses our credentials or our request.
     PullRefused,
+    /// The vendor asked us to wait, or did not answer, for as long as we ask.
+    PullGaveUp,
+    /// A client's key cannot be used, so a read left the client out.
+    ClientSkipped,
 }
 
 impl Alarm {
@@ -69,6 +73,8 @@ impl Alarm {
         match self {
             Self::DeactivationNotice => "deactivation_notice",
             Self::PullRefused => "pull_refused",
+            Self::PullGaveUp => "pull_gave_up",
+            Self::ClientSkipped => "client_skipped",
         }
     }
 
@@ -79,6 +85,12 @@ impl Alarm {
                 "A notice says that the vendor switched the webhook off. It is not signed: look at the webhook in Autotask, switch it on again if it is off, and read the configurations once."
             }
             Self::PullRefused => "The vendor refused to be read. Check the credentials and the rights of the API user.",
+            Self::PullGaveUp => {
+                "The vendor did not let itself be read for about half a day, and never said no. Look whether the tool is up and what else uses its API allowance, then read again."
+            }
+            Self::ClientSkipped => {
+                "A read left a client out, because its key cannot be used; the other clients were read. Have the client's key switched on again in the vault, then read again."
+            }
         }
     }
 }

@@ -63,6 +63,9 @@ pub struct Run {
     attempts: u32,
     records: u64,
     held_back: u64,
+    /// Clients that were left out, because their key cannot be used.
+    #[serde(default)]
+    skipped: Vec<TenantId>,
     state: State,
 }
 
@@ -86,7 +89,29 @@ pub enum State {
     Finished,
     Failed {
         why: String,
+        #[serde(default)]
+        cause: Cause,
     },
+}
+
+/// Why a run ended early, as far as it decides what a person does next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The vendor said no.
+    #[default]
+    Refused,
+    /// It never said no, and it never answered either, for as long as we ask.
+    GaveUp,
+}
+
+impl Cause {
+    fn alarm(self) -> Alarm {
+        match self {
+            Self::Refused => Alarm::PullRefused,
+            Self::GaveUp => Alarm::PullGaveUp,
+        }
+    }
 }
 
 impl State {
@@ -157,6 +182,7 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         attempts: 0,
         records: 0,
         held_back: 0,
+        skipped: Vec::new(),
         state: State::Running,
     };
     let mut batch = store.batch(place(id));
@@ -172,18 +198,29 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
     Ok(Requested::Started)
 }
 
-/// Starts the daily read of every connection whose time has come; returns how many. For the timer.
+/// Starts the daily read of every connection whose time has come; returns how many. For the timer. One that cannot be
+/// started is told of when all have had their turn.
 pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let mut started = 0;
+    let mut failed = None;
     for connection in connection::all(&store).await? {
-        let last = store.read::<Run>(place(connection.id), KEY).await?;
-        let due = last.is_none_or(|held| store.app().now() - held.value.started_at >= EVERY);
-        if due && request_pull(&store, connection.id).await? == Requested::Started {
-            started += 1;
+        match start_if_due(&store, connection.id).await {
+            Ok(Some(Requested::Started)) => started += 1,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(connection = %connection.id, error = %error, "the daily read could not be started");
+                failed.get_or_insert(error);
+            }
         }
     }
-    Ok(started)
+    failed.map_or(Ok(started), Err)
+}
+
+async fn start_if_due(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Option<Requested>, StoreError> {
+    let last = store.read::<Run>(place(id), KEY).await?;
+    let due = last.is_none_or(|held| store.app().now() - held.value.started_at >= EVERY);
+    Ok(if due { Some(request_pull(store, id).await?) } else { None })
 }
 
 /// Works off one step, and asks for the next one in the batch that remembers it.
@@ -196,6 +233,7 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     }
     let now = store.app().now();
     let mut run = held.value;
+    let skipped = run.skipped.len();
     let delay = match turn(store, id, &mut run).await? {
         Ok(pace) => {
             run.attempts = 0;
@@ -210,17 +248,32 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
             wait
         }
         Err(error) => {
-            run.state = State::Failed { why: error.to_string() };
-            health::alarm(store, Some(id), Alarm::PullRefused, &error.to_string()).await?;
+            let (cause, why) = match error {
+                CallError::ComeBack { why, .. } => {
+                    (Cause::GaveUp, format!("the vendor did not let us read in {MAX_ATTEMPTS} tries: {why}"))
+                }
+                error => (Cause::Refused, error.to_string()),
+            };
+            health::alarm(store, Some(id), cause.alarm(), &why).await?;
+            run.state = State::Failed { why, cause };
             std::time::Duration::ZERO
         }
     };
+    if run.skipped.len() > skipped {
+        health::alarm(store, Some(id), Alarm::ClientSkipped, "the key of a client cannot be used").await?;
+    }
     run.step += 1;
     run.progress_at = now;
     let mut batch = store.batch(place(id));
+    for client in &run.skipped[skipped..] {
+        let detail = json!({ "reason": "the client's key cannot be used" });
+        audit::record(&mut batch, audit::Event::new("pull.client_skipped", format!("connection {id} client {client}"), detail));
+    }
     if run.state.is_over() {
         run.lines.clear();
-        let detail = json!({ "state": run.state, "records": run.records, "held_back": run.held_back });
+        let detail = json!({
+            "state": run.state, "records": run.records, "held_back": run.held_back, "clients_skipped": run.skipped.len(),
+        });
         let kind = if run.state == State::Finished { "pull.finished" } else { "pull.failed" };
         audit::record(&mut batch, audit::Event::new(kind, format!("connection {id}"), detail));
         if run.state == State::Finished {
@@ -242,24 +295,44 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     Ok(())
 }
 
-/// Reads and writes one page; the delay before the next one.
-async fn turn(
-    store: &Store<'_, DeploymentPlace>,
-    id: ConnectionId,
-    run: &mut Run,
-) -> Result<Result<std::time::Duration, CallError>, StoreError> {
+/// One page of the client at hand; a client whose key cannot be used is left out, so that it holds up no other.
+async fn turn(store: &Store<'_, DeploymentPlace>, id: ConnectionId, run: &mut Run) -> Result<Turned, StoreError> {
     let Some(current) = run.left.first().cloned() else { return Ok(Ok(std::time::Duration::ZERO)) };
+    match read_and_write(store, id, &current, run).await {
+        Err(error @ StoreError::Key { .. }) if is_lost(&error, current.client) => {
+            tracing::warn!(connection = %id, client = %current.client, error = %error, "client left out of the read");
+            run.left.retain(|turn| turn.client != current.client);
+            run.next = None;
+            run.lines.clear();
+            run.type_names.clear();
+            run.unreadable = 0;
+            run.skipped.push(current.client);
+            Ok(Ok(std::time::Duration::ZERO))
+        }
+        other => other,
+    }
+}
+
+/// Whether the client's key is gone until somebody mends it.
+fn is_lost(error: &StoreError, client: TenantId) -> bool {
+    matches!(error, StoreError::Key { owner, .. } if *owner == client.to_string()) && !error.is_transient()
+}
+
+/// The delay before the next page, or what the vendor said.
+type Turned = Result<std::time::Duration, CallError>;
+
+async fn read_and_write(store: &Store<'_, DeploymentPlace>, id: ConnectionId, current: &Turn, run: &mut Run) -> Result<Turned, StoreError> {
     let Some(connection) = connection::read(store, id).await? else { return Ok(Err(CallError::Refused("connection removed"))) };
     let Some(entry) = intake::mapped(store, id, &current.company).await? else {
         run.left.remove(0);
         return Ok(Ok(std::time::Duration::ZERO));
     };
+    // Before the vendor is asked: what cannot be written need not be read.
+    let client = Scope::of_client_map(&entry, store.correlation()).store(store.app()).await?;
     let page = match read_page(store.app(), &connection, &current.company, run.next.as_deref()).await {
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
-    let scope = Scope::of_client_map(&entry, store.correlation());
-    let client = scope.store(store.app()).await?;
     let read = population::write_page(store, &client, &connection, &current.company, &page).await?;
     run.records += u64::try_from(read.lines.len()).unwrap_or(u64::MAX);
     run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
@@ -346,6 +419,8 @@ pub struct Report {
     pub records: u64,
     /// Rows that carry a CUI marking and were not kept.
     pub held_back: u64,
+    /// Clients that were left out, because their key cannot be used.
+    pub clients_skipped: usize,
     pub state: State,
 }
 
@@ -356,6 +431,7 @@ pub async fn report(store: &Store<'_, DeploymentPlace>, connection: ConnectionId
         companies_left: held.value.left.len(),
         records: held.value.records,
         held_back: held.value.held_back,
+        clients_skipped: held.value.skipped.len(),
         state: held.value.state,
     }))
 }

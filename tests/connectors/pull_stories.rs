@@ -7,10 +7,12 @@ use std::sync::{
 
 use assay::{
     connectors::{
-        health,
-        pull::{self, Requested, State},
+        Connection, connection, health, mapping,
+        pull::{self, Cause, Requested, State},
     },
     evidence::Population,
+    platform::ports::{Container, Documents as _, Ids as _, Op, Partition},
+    tenancy::ConnectionId,
 };
 use serde_json::{Value, json};
 use time::Duration;
@@ -189,6 +191,74 @@ async fn refused_credentials_end_the_run_with_an_alert_and_no_population() {
     assert!(world.evidence(0).await.is_empty());
     let health = health::of_all(&world.deployment().await).await.unwrap();
     assert_eq!(health[0].alerts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_vendor_that_only_asks_us_to_wait_is_not_said_to_have_refused() {
+    let world = World::mapped(connectwise()).await;
+    world.test.http.answer_with(|_| Some(Ok(response(429, &[("Retry-After", "60")], ""))));
+    let store = world.deployment().await;
+    pull::request_pull(&store, world.connection.id).await.unwrap();
+    for _ in 0..70 {
+        world.pump().await;
+        world.test.clock.advance(Duration::minutes(15));
+    }
+    let state = pull::report(&store, world.connection.id).await.unwrap().unwrap().state;
+    let State::Failed { why, cause } = state else { panic!("{state:?}") };
+    assert_eq!(cause, Cause::GaveUp);
+    assert!(why.contains("throttled") && !why.contains("refused"), "{why}");
+    let alarms: Vec<_> = health::of_all(&store).await.unwrap().remove(0).alerts.into_iter().map(|alert| alert.alarm).collect();
+    assert_eq!(alarms, [health::Alarm::PullGaveUp]);
+}
+
+#[tokio::test]
+async fn a_client_whose_key_is_revoked_is_left_out_and_holds_up_no_other() {
+    let world = World::mapped(connectwise()).await;
+    world.test.http.answer_with(|request| {
+        if request.url.path().starts_with("/login/companyinfo/") {
+            return Some(Ok(response(200, &[], r#"{"Codebase":"v2026_1/"}"#)));
+        }
+        Some(Ok(response(200, &[], json!([configuration(1, "2026-03-01T00:00:00Z")]).to_string())))
+    });
+    read_all(&world).await;
+    let read_at = |evidence: Vec<assay::evidence::Evidence>| population_of(&evidence).collected_at;
+    let before = (read_at(world.evidence(0).await), read_at(world.evidence(1).await));
+
+    let vault = world.test.folder().join("vault").join(format!("{}.json", world.clients[0].id));
+    let key = std::fs::read_to_string(&vault).unwrap();
+    let mut revoked: Value = serde_json::from_str(&key).unwrap();
+    revoked["revoked"] = json!(true);
+    std::fs::write(&vault, revoked.to_string()).unwrap();
+    world.test.clock.advance(Duration::hours(2));
+    let report = read_all(&world).await;
+    assert_eq!((report.state, report.clients_skipped, report.companies_left), (State::Finished, 1, 0));
+    assert!(read_at(world.evidence(1).await) > before.1, "the other client was read");
+    assert_eq!(world.audited("pull.client_skipped").await, 1);
+    let alarms: Vec<_> =
+        health::of_all(&world.deployment().await).await.unwrap().remove(0).alerts.into_iter().map(|alert| alert.alarm).collect();
+    assert_eq!(alarms, [health::Alarm::ClientSkipped]);
+
+    std::fs::write(&vault, key).unwrap();
+    world.test.clock.advance(Duration::hours(2));
+    assert_eq!(read_all(&world).await.clients_skipped, 0);
+    assert!(read_at(world.evidence(0).await) > before.0);
+}
+
+#[tokio::test]
+async fn a_connection_whose_read_cannot_be_started_does_not_hold_up_the_others() {
+    let world = World::mapped(connectwise()).await;
+    let store = world.deployment().await;
+    let second = Connection { id: ConnectionId(world.test.ids.uuid()), name: "The second".into(), ..world.connection.clone() };
+    connection::add(&store, &second).await.unwrap();
+    mapping::confirm(&store, second.id, "250", "", world.clients[0].id).await.unwrap();
+    // As a newer release would have left it, before somebody put this one back.
+    let body = json!({ "schema": 99, "kind": "pull", "sealed": "" });
+    let place = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    let create = Op::Create { id: "pull:configurations".into(), body };
+    assert!(matches!(world.app().documents.batch(&place, vec![create]).await.unwrap(), assay::platform::ports::BatchOutcome::Committed(_)));
+
+    pull::run_due(world.app(), "story").await.unwrap_err();
+    assert!(pull::report(&store, second.id).await.unwrap().is_some(), "the second one has begun");
 }
 
 #[tokio::test]

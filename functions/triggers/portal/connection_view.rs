@@ -6,7 +6,7 @@ use super::Reader;
 use crate::{
     connectors::{
         Connection, health,
-        pull::{Report, State},
+        pull::{Cause, Report, State},
         unlisted,
     },
     web::pages::{ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, UnlistedType, paths},
@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) fn view(
     reader: &Reader<'_>,
-    health: health::Health,
+    health: &health::Health,
     rejects: &[health::Reject],
     clients: usize,
     unmapped: usize,
@@ -68,15 +68,19 @@ fn last_pull(report: &Report) -> LastPull {
     let to_go = if left == 0 { String::new() } else { format!(", {} to go", companies(left)) };
     let mut notes = Vec::new();
     let (tone, word, until) = match &report.state {
-        State::Finished if report.held_back == 0 => (Tone::Met, format!("{records} read"), None),
-        State::Finished => (Tone::Wait, format!("{records} read, {} held back", report.held_back), None),
+        State::Finished if report.held_back == 0 && report.clients_skipped == 0 => (Tone::Met, format!("{records} read"), None),
+        State::Finished => (Tone::Wait, format!("{records} read, not complete"), None),
         State::Running => (Tone::Wait, format!("Reading: {records} so far{to_go}"), None),
         State::Waiting { until, why } => {
             notes.push(format!("The vendor could not be read on ({why}). Reading goes on by itself."));
             (Tone::Wait, format!("Waiting: {records} so far{to_go}"), Some(*until))
         }
-        State::Failed { why } => {
-            notes.push(format!("The read ended early: {why}. Check the credentials and the rights of the API user, then read again."));
+        State::Failed { why, cause } => {
+            let next = match cause {
+                Cause::Refused => "Check the credentials and the rights of the API user, then read again.",
+                Cause::GaveUp => "Look whether the tool is up and what else uses its API allowance, then read again.",
+            };
+            notes.push(format!("The read ended early: {why}. {next}"));
             notes.push("Until a read comes to its end, the inventory stays as it was and grows old.".into());
             (Tone::Not, format!("Failed after {records}{to_go}"), None)
         }
@@ -87,6 +91,12 @@ fn last_pull(report: &Report) -> LastPull {
             if report.held_back == 1 { "1 record carries a".into() } else { format!("{} records carry a", report.held_back) },
             if report.held_back == 1 { "was" } else { "were" },
             if report.held_back == 1 { "it" } else { "them" },
+        ));
+    }
+    if report.clients_skipped > 0 {
+        notes.push(format!(
+            "Left out: {}, because the key cannot be used. Have it switched on again in the vault, then read again.",
+            count(u64::try_from(report.clients_skipped).unwrap_or(u64::MAX), "client"),
         ));
     }
     LastPull { at: report.progress_at, result: Tag::new(tone, word), until, notes }
@@ -107,7 +117,11 @@ mod tests {
 
     fn report(state: State, held_back: u64) -> Report {
         let at = OffsetDateTime::UNIX_EPOCH;
-        Report { started_at: at, progress_at: at, companies_left: 2, records: 1, held_back, state }
+        Report { started_at: at, progress_at: at, companies_left: 2, records: 1, held_back, clients_skipped: 0, state }
+    }
+
+    fn failed(why: &str, cause: Cause) -> Report {
+        report(State::Failed { why: why.into(), cause }, 0)
     }
 
     #[test]
@@ -116,7 +130,9 @@ mod tests {
         let until = OffsetDateTime::UNIX_EPOCH + Duration::minutes(5);
         let good = shown(State::Finished, 0);
         assert_eq!((good.tone, good.word.as_str()), (Tone::Met, "1 record read"));
-        assert_eq!(shown(State::Failed { why: "the vendor refused: credentials or rights".into() }, 0).tone, Tone::Not);
+        assert_eq!(last_pull(&failed("the vendor refused: credentials or rights", Cause::Refused)).result.tone, Tone::Not);
+        let without_a_client = Report { clients_skipped: 1, ..report(State::Finished, 0) };
+        assert_eq!(last_pull(&without_a_client).result.tone, Tone::Wait);
         for (state, held_back) in [(State::Finished, 1), (State::Running, 0), (State::Waiting { until, why: "throttled".into() }, 0)] {
             assert_eq!(shown(state, held_back).tone, Tone::Wait);
         }
@@ -124,8 +140,10 @@ mod tests {
 
     #[test]
     fn what_went_wrong_and_what_to_do_are_said() {
-        let failed = last_pull(&report(State::Failed { why: "the vendor refused: credentials or rights".into() }, 0));
-        assert!(failed.notes[0].contains("credentials or rights") && failed.notes[0].contains("then read again"), "{failed:?}");
+        let refused = last_pull(&failed("the vendor refused: credentials or rights", Cause::Refused));
+        assert!(refused.notes[0].contains("credentials or rights") && refused.notes[0].contains("then read again"), "{refused:?}");
+        let throttled = last_pull(&failed("the vendor did not let us read in 60 tries: throttled", Cause::GaveUp));
+        assert!(!throttled.notes[0].contains("credentials"), "{throttled:?}");
         let until = OffsetDateTime::UNIX_EPOCH + Duration::minutes(5);
         assert_eq!(last_pull(&report(State::Waiting { until, why: "throttled".into() }, 0)).until, Some(until));
         assert!(last_pull(&report(State::Finished, 3)).notes[0].starts_with("3 records carry a CUI marking"));

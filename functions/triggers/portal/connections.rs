@@ -51,7 +51,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         let rejects = health::rejects(&store, Some(id)).await?;
         let unmapped = mapping::unmapped(&store, id).await?.iter().filter(|u| u.can_be_mapped).count();
         let clients = mapping::mapped(&store, id).await?.len();
-        connections.push(connection_view::view(reader, health, &rejects, clients, unmapped));
+        connections.push(connection_view::view(reader, &health, &rejects, clients, unmapped));
     }
     Ok(reply::page(
         200,

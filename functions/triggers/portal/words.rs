@@ -39,6 +39,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => "was refused: a webhook call could not be verified".into(),
         "pull.started" => "began to read all configurations".into(),
+        "pull.client_skipped" => "left a client out of a read: its key cannot be used".into(),
         "connection.added" => format!("added the connection {}", text("name")),
         "connection.changed" if detail["credentials_changed"] == true => {
             format!("changed the connection {}, its credentials too", text("name"))
