@@ -14,16 +14,17 @@ use time::OffsetDateTime;
 use super::{
     Connection,
     apply::{evidence_of, observed, source_key},
-    delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
+    delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY},
     event::{Entity, Fields, TYPE, TYPE_NAME},
     intake,
     known::{Change, Known, Version},
+    mapping,
     pull::{Page, Row},
 };
 use crate::{
     audit,
     evidence::{AnalyzeV1, Evidence, Observed, Origin, Population},
-    tenancy::{ClientPlace, ConnectionPlace, DeploymentPlace, Held, Store, StoreError, outbox, place::EVIDENCE_SHARDS, seal::sha256},
+    tenancy::{ClientPlace, DeploymentPlace, Held, Store, StoreError, outbox, place::EVIDENCE_SHARDS, seal::sha256},
 };
 
 /// One row that was read, as the run remembers it.
@@ -177,9 +178,10 @@ async fn own_all(
     page: &Page,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let mapping = DeploymentPlace::Connection(connection.id, ConnectionPlace::Mapping);
     let prefix = format!("{UNKNOWN_COMPANY}:{}:", Entity::Configuration.word());
-    let waiting: HashSet<String> = store.all::<Waiting>(mapping, &prefix).await?.into_iter().map(|held| held.value.record).collect();
+    // One that cannot be read must not stop the read of everything else.
+    let waiting: HashSet<String> =
+        mapping::waiting(store, connection.id, &prefix).await?.into_iter().flatten().map(|held| held.value.record).collect();
     let mut shards: Vec<(DeploymentPlace, Vec<String>)> = Vec::new();
     for row in &page.rows {
         let record = row.event.record_key();

@@ -1,13 +1,14 @@
 //! From a vendor's body to the right client's evidence, on good days and bad ones.
 
 use assay::{
+    audit::dead_letter,
     connectors::{
-        delivery::{Outcome, Quarantined},
+        delivery::{Outcome, Quarantined, Waiting},
         file, health, mapping,
     },
     evidence::{Evidence, Origin},
-    platform::ports::Queue as _,
-    tenancy::{DeploymentPlace, PersonId, Scope, directory::Grant},
+    platform::ports::{BatchOutcome, BlobContainer, Container, Op, Partition, Queue as _},
+    tenancy::{ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Scope, directory::Grant},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -139,6 +140,74 @@ async fn a_company_that_nobody_mapped_waits_sealed_and_goes_on_when_it_is_mapped
     assert_eq!(fact(closed, "status"), Some("Closed"));
     assert!(mapping::unmapped(&world.deployment().await, world.connection.id).await.unwrap().is_empty());
     assert!(world.deliveries().await.iter().all(|delivery| delivery.reason.is_none()));
+}
+
+#[tokio::test]
+async fn of_a_busy_record_the_newest_changes_wait_and_what_was_let_go_is_counted_and_audited() {
+    let world = World::unmapped(autotask()).await;
+    let start = world.app().now();
+    for number in 0..25u64 {
+        let fields = json!({ "CompanyID": "174", "Title": "AV out of date", "Status": number.to_string() });
+        world.send(&hook(number, "Update", 7, &fields, start + Duration::seconds(number.try_into().unwrap()))).await;
+        world.test.clock.advance(Duration::seconds(1));
+    }
+    world.pump().await;
+    let waiting = mapping::unmapped(&world.deployment().await, world.connection.id).await.unwrap();
+    assert_eq!((waiting[0].waiting, waiting[0].let_go), (1, 5));
+    assert_eq!(world.audited("intake.crowded_out").await, 5);
+    let let_go = |deliveries: &[assay::connectors::delivery::Delivery]| {
+        deliveries.iter().map(|delivery| delivery.reason.as_deref() == Some("crowded_out_while_waiting")).collect::<Vec<_>>()
+    };
+    // Newest first.
+    assert_eq!(let_go(&world.deliveries().await), [vec![false; 20], vec![true; 5]].concat());
+
+    world.map("174", 1).await;
+    assert_eq!(fact(&world.evidence(1).await[0], "status"), Some("24"));
+    assert_eq!(let_go(&world.deliveries().await), [vec![false; 20], vec![true; 5]].concat());
+}
+
+#[tokio::test]
+async fn what_waited_and_cannot_be_read_becomes_a_dead_letter_and_holds_up_nothing() {
+    let world = World::unmapped(connectwise()).await;
+    world.serve_signing_key();
+    for number in 1..=25 {
+        world.send(&ticket(&format!("m{number}"), number, 250, "New", "2026-03-02T08:59:00Z")).await;
+    }
+    world.pump().await;
+    let store = world.deployment().await;
+    let place = DeploymentPlace::Connection(world.connection.id, ConnectionPlace::Mapping);
+    let blob = store.read::<Waiting>(place, "250:ticket:1").await.unwrap().unwrap().value.deliveries.remove(0).blob;
+    world.app().blobs.delete(BlobContainer::Raw, &blob).await.unwrap();
+    // Damaged on the disk.
+    let partition =
+        Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    let damaged = world.app().documents.read(&partition, "waiting:250:ticket:2").await.unwrap().unwrap();
+    let whole = damaged.body.clone();
+    let write = async |body: Value| {
+        let held = world.app().documents.read(&partition, "waiting:250:ticket:2").await.unwrap().unwrap();
+        let replace = Op::Replace { id: held.id, body, if_match: held.etag };
+        assert!(matches!(world.app().documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
+    };
+    write(json!({ "schema": 1, "kind": "waiting", "sealed": "AAAA" })).await;
+    assert_eq!(mapping::unmapped(&store, world.connection.id).await.unwrap()[0].waiting, 25, "people still see that it waits");
+
+    world.map("250", 0).await;
+    assert_eq!(world.evidence(0).await.len(), 23, "all the others");
+    let operator = || DeploymentScope::of_function("portal", "story");
+    let letters = dead_letter::list(world.app(), &operator(), None).await.unwrap().0;
+    let mut reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(reasons[0].starts_with("raw bytes") && reasons[1].contains("waiting:250:ticket:2 cannot be opened"), "{reasons:?}");
+    let unreadable = world.deliveries().await.iter().filter(|delivery| delivery.reason.as_deref() == Some("unreadable")).count();
+    assert_eq!(unreadable, 1);
+
+    // Restored from a backup, and sent again by a person.
+    write(whole).await;
+    let letter = letters.iter().find(|letter| letter.reason.contains("ticket:2")).unwrap();
+    assert!(dead_letter::replay(world.app(), &operator(), &letter.id, "Olivia Hart").await.unwrap());
+    world.pump().await;
+    assert_eq!(world.evidence(0).await.len(), 24);
 }
 
 #[tokio::test]

@@ -440,6 +440,7 @@ fn mapping(empty: bool) -> MappingPage {
         company: id.into(),
         company_name: name.map(Into::into),
         records: 14,
+        let_go: u64::from(name.is_none()) * 3,
         since: NOW - Duration::hours(3),
         token: TOKEN.into(),
     };

@@ -107,6 +107,7 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
                 company: company.company,
                 company_name: company.name,
                 records: company.waiting,
+                let_go: company.let_go,
                 since: company.since,
             });
         }

@@ -48,6 +48,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "client.added" => format!("added the client {}", text("name")),
         "company.mapped" => "said which client a company is".into(),
         "intake.waiting" => "kept a record, sealed, until its company is mapped".into(),
+        "intake.crowded_out" => "let an older change go: 20 newer ones of the same record wait for its company to be mapped".into(),
         "intake.released" => "took in a record that waited for its company".into(),
         "message.dead" => format!("could not process a message: {}", text("reason")),
         "message.replayed" => "sent a message again".into(),
