@@ -453,7 +453,7 @@ async fn an_engineer_files_a_document_once_as_a_link_out() {
 }
 
 #[tokio::test]
-async fn a_deactivation_notice_raises_one_alert_and_changes_nothing_else() {
+async fn an_unsigned_deactivation_notice_is_shown_as_unverified_for_a_week_and_is_no_alarm() {
     let world = World::mapped(autotask()).await;
     for _ in 0..3 {
         assert_eq!(world.post("deactivated", "", &[], b"not even json").await.status, 200);
@@ -463,6 +463,29 @@ async fn a_deactivation_notice_raises_one_alert_and_changes_nothing_else() {
     assert_eq!((alerts.len(), alerts[0].value.count), (1, 3));
     assert_eq!(world.audited("alert.raised").await, 1);
     assert!(world.deliveries().await.is_empty());
+    let shown = async || {
+        let health = health::of_all(&store).await.unwrap().remove(0);
+        (health.alerts.len(), health.hints.len())
+    };
+    assert_eq!(shown().await, (0, 1));
+    world.test.clock.advance(Duration::days(7));
+    assert_eq!(shown().await, (0, 0), "it lasts no longer than a week");
+    world.post("deactivated", "", &[], b"").await;
+    assert_eq!(shown().await, (0, 1));
+    health::clear(&store, world.connection.id, health::Alarm::UnverifiedDeactivation).await.unwrap();
+    assert_eq!(shown().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_signed_deactivation_notice_is_an_alarm_until_a_person_has_seen_to_it() {
+    let world = World::mapped(autotask()).await;
+    assert_eq!(world.send(&hook(1, "Deactivated", 7, &json!({}), world.app().now())).await.status, 200);
+    world.pump().await;
+    let store = world.deployment().await;
+    world.test.clock.advance(Duration::days(30));
+    let alerts = health::of_all(&store).await.unwrap().remove(0).alerts;
+    assert_eq!(alerts[0].alarm, health::Alarm::DeactivationNotice);
     health::clear(&store, world.connection.id, health::Alarm::DeactivationNotice).await.unwrap();
     assert!(health::of_all(&store).await.unwrap()[0].alerts.is_empty());
+    assert_eq!(world.audited("alert.cleared").await, 1);
 }

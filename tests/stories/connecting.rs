@@ -7,7 +7,7 @@ use assay::{
         demo::{What, connectwise, deliveries},
     },
     tenancy::{
-        DeploymentPlace,
+        Actor, DeploymentPlace,
         directory::{self, Role},
     },
     triggers::portal,
@@ -315,4 +315,27 @@ async fn types_that_mean_nothing_yet_are_named_where_people_can_say_what_they_me
     for address in [address.as_str(), "portal/connections"] {
         assert!(!text(&marco.get(address).await).contains(named), "{address}");
     }
+}
+
+#[tokio::test]
+async fn an_engineer_says_that_an_alarm_is_seen_to_and_the_log_says_who_did() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.test.http.answer_with(|_| Some(Ok(response(401, &[], ""))));
+    let page = read_now(&mut flow).await;
+    assert!(page.contains("Look here") && page.contains("I have seen to it"), "{page}");
+
+    let id = connections(&flow).await[0].id;
+    let action = format!("portal/connections/{id}/alarms/pull_refused/clear");
+    let priya = Browser::of(&flow, What::Approver).await;
+    assert_eq!(portal::run(priya.request(Method::Post, &action, "token=x"), flow.app()).await.status, 403);
+    let marco = Browser::of(&flow, What::Engineer).await;
+    assert_eq!(portal::run(marco.request(Method::Post, &action, "token=x"), flow.app()).await.status, 403, "not our form");
+    let reply = marco.press("portal/connections", &action).await;
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/api/portal/connections?cleared=1")));
+    let page = text(&marco.get("portal/connections?cleared=1").await);
+    assert!(page.contains("Noted, with your name") && !page.contains("I have seen to it") && !page.contains("Look here"));
+    assert!(page.contains("Failed after"), "what happened stays to be seen");
+    let items = flow.deployment().await.all::<Item>(DeploymentPlace::Operations, "").await.unwrap();
+    let cleared = items.iter().find(|item| item.value.kind == "alert.cleared").unwrap();
+    assert_eq!(cleared.value.actor, Actor::Person(person(What::Engineer).id));
 }

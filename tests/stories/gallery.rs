@@ -11,7 +11,7 @@ use assay::{
     web::{
         Problem, assets,
         pages::{
-            AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
+            AlarmView, AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
@@ -470,6 +470,16 @@ fn mapping(empty: bool) -> MappingPage {
     }
 }
 
+fn alarm(words: &str) -> AlarmView {
+    AlarmView {
+        tag: Tag::new(Tone::Not, "Alarm"),
+        words: words.into(),
+        count: 3,
+        last: NOW - Duration::hours(2),
+        clear: PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "I have seen to it".into() },
+    }
+}
+
 fn connections(empty: bool) -> ConnectionsPage {
     let connection = |name: &str, system: &str, health, note: Option<&str>, rejects, last: Option<OffsetDateTime>| {
         ConnectionView {
@@ -477,7 +487,8 @@ fn connections(empty: bool) -> ConnectionsPage {
         change_href: "#".into(),
         system: system.into(),
         health,
-        health_note: note.map(Into::into),
+        health_note: None,
+        alarms: note.map(alarm).into_iter().collect(),
         last_delivery: last,
         rejects,
         last_pull: last.map(|at| {

@@ -9,7 +9,7 @@ use crate::{
         pull::{Cause, Report, State},
         unlisted,
     },
-    web::pages::{ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, UnlistedType, paths},
+    web::pages::{AlarmView, ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, UnlistedType, paths},
 };
 
 pub(super) fn view(
@@ -20,10 +20,10 @@ pub(super) fn view(
     unmapped: usize,
 ) -> ConnectionView {
     let Connection { id, name, .. } = &health.connection;
-    let (tag, note) = match (health.alerts.first(), &health.last_delivery) {
-        (Some(alert), _) => (Tag::new(Tone::Not, "Look here"), Some(alert.alarm.words().to_owned())),
-        (None, Some(_)) => (Tag::new(Tone::Met, "Heard from"), None),
-        (None, None) => (
+    let (tag, note) = match (health.alerts.is_empty(), &health.last_delivery) {
+        (false, _) => (Tag::new(Tone::Not, "Look here"), None),
+        (true, Some(_)) => (Tag::new(Tone::Met, "Heard from"), None),
+        (true, None) => (
             Tag::new(Tone::Unknown, "Silent"),
             Some("Nothing has arrived yet: give the vendor the address below, then change a ticket there.".into()),
         ),
@@ -34,6 +34,7 @@ pub(super) fn view(
         system: health.connection.vendor().word().into(),
         health: tag,
         health_note: note,
+        alarms: health.alerts.iter().chain(&health.hints).map(|alert| alarm(reader, alert)).collect(),
         last_delivery: health.last_delivery.as_ref().map(|delivery| delivery.received_at),
         rejects: rejects
             .iter()
@@ -50,6 +51,22 @@ pub(super) fn view(
         webhook_address: reader.app.config.link(&health.connection.webhook_path()),
         clients,
         unmapped,
+    }
+}
+
+fn alarm(reader: &Reader<'_>, alert: &health::Alert) -> AlarmView {
+    let (id, key) = (alert.connection, alert.alarm.key());
+    AlarmView {
+        tag: if alert.alarm.is_hint() { Tag::new(Tone::Unknown, "Unverified") } else { Tag::new(Tone::Not, "Alarm") },
+        words: alert.alarm.words().into(),
+        count: alert.count,
+        last: alert.last_at,
+        clear: PostForm {
+            action: paths::clear_alarm(id, key),
+            token: reader.token(&["clear alarm", &id.to_string(), key]),
+            fields: vec![],
+            label: "I have seen to it".into(),
+        },
     }
 }
 

@@ -68,6 +68,9 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
 }
 
 fn notice(reader: &Reader<'_>) -> Option<String> {
+    if reader.request.query_value("cleared").is_some() {
+        return Some("Noted, with your name. It comes back if it happens again.".into());
+    }
     let words = match (reader.request.query_value("pull").as_deref(), reader.request.query_value("saved").as_deref()) {
         (Some("started"), _) => "Reading has started. It goes on by itself; this page shows how far it is.",
         (Some("running"), _) => "A read is under way already.",
@@ -90,6 +93,16 @@ pub(super) async fn pull(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem
         Requested::NoSuchConnection => return Err(Problem::not_found()),
     };
     Ok(reply::redirect(&format!("{}?pull={word}", paths::connections())))
+}
+
+/// A person has seen to an alarm: it goes from the page, and the log says who took it away.
+pub(super) async fn clear_alarm(reader: &Reader<'_>, id: &str, alarm: &str) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
+    let alarm = health::Alarm::of_key(alarm).ok_or_else(Problem::not_found)?;
+    reader.must_be_own_form(&["clear alarm", &id.to_string(), alarm.key()])?;
+    health::clear(&reader.deployment().await?, id, alarm).await?;
+    Ok(reply::redirect(&format!("{}?cleared=1", paths::connections())))
 }
 
 pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {

@@ -28,6 +28,7 @@ pub struct ConnectionView {
     pub health: Tag,
     /// One sentence: why, and what to do.
     pub health_note: Option<String>,
+    pub alarms: Vec<AlarmView>,
     pub last_delivery: Option<OffsetDateTime>,
     pub rejects: Vec<RejectCount>,
     pub last_pull: Option<LastPull>,
@@ -39,6 +40,17 @@ pub struct ConnectionView {
     pub webhook_address: String,
     pub clients: usize,
     pub unmapped: usize,
+}
+
+/// Something that a person should look into, until they say that they have.
+#[derive(Clone, Debug)]
+pub struct AlarmView {
+    pub tag: Tag,
+    /// What it may mean, and what to do.
+    pub words: String,
+    pub count: u64,
+    pub last: OffsetDateTime,
+    pub clear: PostForm,
 }
 
 #[derive(Clone, Debug)]
