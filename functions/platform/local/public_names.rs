@@ -38,15 +38,14 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let special = match address.octets() {
+    let special = matches!(
+        address.octets(),
         // This network, private, loopback, link-local with the metadata service, multicast and reserved.
-        [0 | 10 | 127 | 224..=255, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..] => true,
-        // Carrier-grade NAT, protocol assignments, documentation, old relays, benchmarks.
-        [100, 64..=127, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 18 | 19, ..] => true,
-        [198, 51, 100, _] | [203, 0, 113, _] => true,
-        _ => address == AZURE_HOST,
-    };
-    !special
+        [0 | 10 | 127 | 224..=255, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..]
+        // Carrier-grade NAT, protocol assignments, old relays, benchmarks, documentation.
+        | [100, 64..=127, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _]
+    );
+    !special && address != AZURE_HOST
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
