@@ -20,6 +20,7 @@ pub mod form;
 pub mod health;
 pub mod intake;
 pub mod known;
+mod lines;
 pub mod mapping;
 pub mod population;
 pub mod pull;

@@ -19,7 +19,7 @@ use super::{
     event::{Entity, Event},
     health::{self, Alarm},
     intake::{self, IntakeV1},
-    mapping,
+    lines, mapping,
     population::{self, Line, Read},
     unlisted::Unlisted,
 };
@@ -50,7 +50,13 @@ pub struct Run {
     left: Vec<Turn>,
     /// The next page of the first one.
     next: Option<String>,
-    /// What was read of the client at hand.
+    /// Pages of lines that this run wrote, and which of them is the first one of the client at hand.
+    #[serde(default)]
+    pages: u32,
+    #[serde(default)]
+    first_page: u32,
+    /// Lines of a run that an earlier release began: it kept them here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lines: Vec<Line>,
     unreadable: u64,
     /// The vendor's names of types that mean nothing yet.
@@ -111,6 +117,17 @@ impl Cause {
             Self::Refused => Alarm::PullRefused,
             Self::GaveUp => Alarm::PullGaveUp,
         }
+    }
+}
+
+impl Run {
+    /// Nothing that was read of the client at hand is carried to the next one.
+    fn end_client(&mut self) {
+        self.next = None;
+        self.first_page = self.pages;
+        self.lines.clear();
+        self.type_names.clear();
+        self.unreadable = 0;
     }
 }
 
@@ -175,6 +192,8 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         progress_at: now,
         left,
         next: None,
+        pages: 0,
+        first_page: 0,
         lines: Vec::new(),
         unreadable: 0,
         type_names: BTreeMap::new(),
@@ -186,7 +205,8 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         state: State::Running,
     };
     let mut batch = store.batch(place(id));
-    let message = IntakeV1::Pull(PullV1 { connection: id, run: run.run, step: 0 });
+    let message_run = run.run;
+    let message = IntakeV1::Pull(PullV1 { connection: id, run: message_run, step: 0 });
     outbox::send(&mut batch, "intake", &message, std::time::Duration::ZERO)?;
     audit::record(&mut batch, audit::Event::new("pull.started", format!("connection {id}"), json!({ "companies": run.left.len() })));
     batch.put(run, held.map(|held| held.etag));
@@ -195,6 +215,7 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         other => other?,
     }
     outbox::flush(store, place(id)).await?;
+    lines::forget(store, id, message_run, 0).await?;
     Ok(Requested::Started)
 }
 
@@ -233,12 +254,14 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     }
     let now = store.app().now();
     let mut run = held.value;
-    let skipped = run.skipped.len();
+    let (skipped, first_page) = (run.skipped.len(), run.first_page);
+    let mut read = Vec::new();
     let delay = match turn(store, id, &mut run).await? {
-        Ok(pace) => {
+        Ok(turned) => {
             run.attempts = 0;
             run.state = if run.left.is_empty() { State::Finished } else { State::Running };
-            pace
+            read = turned.lines;
+            turned.pace
         }
         Err(CallError::ComeBack { after, why }) if run.attempts < MAX_ATTEMPTS => {
             // Never earlier than the vendor said; later each time it says so again.
@@ -269,8 +292,10 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
         let detail = json!({ "reason": "the client's key cannot be used" });
         audit::record(&mut batch, audit::Event::new("pull.client_skipped", format!("connection {id} client {client}"), detail));
     }
+    run.pages = lines::keep(&mut batch, run.run, run.pages, &read);
     if run.state.is_over() {
         run.lines.clear();
+        run.first_page = run.pages;
         let detail = json!({
             "state": run.state, "records": run.records, "held_back": run.held_back, "clients_skipped": run.skipped.len(),
         });
@@ -285,29 +310,30 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
         let next = IntakeV1::Pull(PullV1 { step: run.step, ..pull.clone() });
         outbox::send(&mut batch, "intake", &next, delay)?;
     }
+    let (of_run, first_left) = (run.run, run.first_page);
     batch.put(run, Some(held.etag));
     match batch.commit().await {
         // The same step ran twice at once, and the other one was faster.
-        Err(error) if error.is_conflict() => {}
+        Err(error) if error.is_conflict() => return Ok(()),
         other => other?,
     }
     outbox::flush(store, place(id)).await?;
+    if first_left > first_page {
+        lines::forget(store, id, of_run, first_left).await?;
+    }
     Ok(())
 }
 
 /// One page of the client at hand; a client whose key cannot be used is left out, so that it holds up no other.
-async fn turn(store: &Store<'_, DeploymentPlace>, id: ConnectionId, run: &mut Run) -> Result<Turned, StoreError> {
-    let Some(current) = run.left.first().cloned() else { return Ok(Ok(std::time::Duration::ZERO)) };
+async fn turn(store: &Store<'_, DeploymentPlace>, id: ConnectionId, run: &mut Run) -> Result<Result<Turned, CallError>, StoreError> {
+    let Some(current) = run.left.first().cloned() else { return Ok(Ok(Turned::default())) };
     match read_and_write(store, id, &current, run).await {
         Err(error @ StoreError::Key { .. }) if is_lost(&error, current.client) => {
             tracing::warn!(connection = %id, client = %current.client, error = %error, "client left out of the read");
             run.left.retain(|turn| turn.client != current.client);
-            run.next = None;
-            run.lines.clear();
-            run.type_names.clear();
-            run.unreadable = 0;
             run.skipped.push(current.client);
-            Ok(Ok(std::time::Duration::ZERO))
+            run.end_client();
+            Ok(Ok(Turned::default()))
         }
         other => other,
     }
@@ -318,14 +344,25 @@ fn is_lost(error: &StoreError, client: TenantId) -> bool {
     matches!(error, StoreError::Key { owner, .. } if *owner == client.to_string()) && !error.is_transient()
 }
 
-/// The delay before the next page, or what the vendor said.
-type Turned = Result<std::time::Duration, CallError>;
+/// What a page leaves to do.
+#[derive(Default)]
+struct Turned {
+    /// The delay before the next one.
+    pace: std::time::Duration,
+    /// To be kept until the client is read to its end.
+    lines: Vec<Line>,
+}
 
-async fn read_and_write(store: &Store<'_, DeploymentPlace>, id: ConnectionId, current: &Turn, run: &mut Run) -> Result<Turned, StoreError> {
+async fn read_and_write(
+    store: &Store<'_, DeploymentPlace>,
+    id: ConnectionId,
+    current: &Turn,
+    run: &mut Run,
+) -> Result<Result<Turned, CallError>, StoreError> {
     let Some(connection) = connection::read(store, id).await? else { return Ok(Err(CallError::Refused("connection removed"))) };
     let Some(entry) = intake::mapped(store, id, &current.company).await? else {
         run.left.remove(0);
-        return Ok(Ok(std::time::Duration::ZERO));
+        return Ok(Ok(Turned::default()));
     };
     // Before the vendor is asked: what cannot be written need not be read.
     let client = Scope::of_client_map(&entry, store.correlation()).store(store.app()).await?;
@@ -338,22 +375,21 @@ async fn read_and_write(store: &Store<'_, DeploymentPlace>, id: ConnectionId, cu
     run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
     run.unreadable += read.unreadable;
     run.type_names.extend(read.type_names);
-    // A repeated page (its run record was not written) replaces its own lines.
-    for line in read.lines {
-        run.lines.retain(|known| known.id != line.id);
-        run.lines.push(line);
-    }
     run.next = page.next;
-    if run.next.is_none() {
-        run.left.remove(0);
-        if run.left.first().is_none_or(|next| next.client != current.client) {
-            let lines = std::mem::take(&mut run.lines);
-            let read = Read { lines, unreadable: std::mem::take(&mut run.unreadable), type_names: std::mem::take(&mut run.type_names) };
-            population::write_population(&client, &connection, run.started_at, &read).await?;
-            run.unlisted.add(&read);
-        }
+    if run.next.is_some() {
+        return Ok(Ok(Turned { pace: page.pace, lines: read.lines }));
     }
-    Ok(Ok(page.pace))
+    run.left.remove(0);
+    if run.left.first().is_some_and(|next| next.client == current.client) {
+        return Ok(Ok(Turned { pace: page.pace, lines: read.lines }));
+    }
+    let last = std::mem::take(&mut run.lines).into_iter().chain(read.lines).collect();
+    let lines = lines::of_client(store, id, run.run, run.first_page, last).await?;
+    let whole = Read { lines, unreadable: run.unreadable, type_names: std::mem::take(&mut run.type_names) };
+    population::write_population(&client, &connection, run.started_at, &whole).await?;
+    run.unlisted.add(&whole);
+    run.end_client();
+    Ok(Ok(Turned { pace: page.pace, lines: Vec::new() }))
 }
 
 /// Rows of one page in the form of all vendors.
@@ -390,6 +426,9 @@ pub async fn read_page(app: &App, connection: &Connection, company: &str, next: 
             (answer.rows, answer.next, if allowed == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
         }
     };
+    if sent.len() > lines::MOST_ROWS {
+        return Err(CallError::Refused("more rows in one answer than were asked for"));
+    }
     let mut page = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace: wait };
     for entry in sent {
         match row(connection, entry.get()) {

@@ -11,7 +11,7 @@ use assay::{
         pull::{self, Cause, Requested, State},
     },
     evidence::Population,
-    platform::ports::{Container, Documents as _, Ids as _, Op, Partition},
+    platform::ports::{Container, Ids as _, Op, Partition, Query, Queue as _},
     tenancy::ConnectionId,
 };
 use serde_json::{Value, json};
@@ -80,6 +80,43 @@ async fn a_whole_read_gives_a_complete_population_and_a_second_one_changes_nothi
 
 fn population_of(evidence: &[assay::evidence::Evidence]) -> &assay::evidence::Evidence {
     evidence.iter().find(|evidence| evidence.source_key.contains(":population:")).unwrap()
+}
+
+#[tokio::test]
+async fn the_record_of_a_run_stays_small_however_many_devices_a_client_has_and_nothing_is_left_behind() {
+    let world = World::mapped(connectwise()).await;
+    let rows: Vec<Value> = (0..900).map(|id| configuration(id, "2026-03-01T00:00:00Z")).collect();
+    serve(&world, rows, 150);
+    let place = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    let pages = async || world.app().documents.query(&place, &Query::prefix("pull-lines:")).await.unwrap().documents.len();
+    let store = world.deployment().await;
+    pull::request_pull(&store, world.connection.id).await.unwrap();
+    let mut most = 0;
+    while world.pump_once().await.unwrap() {
+        let run = world.app().documents.read(&place, "pull:configurations").await.unwrap().unwrap();
+        assert!(run.body.to_string().len() < 4096, "{} bytes", run.body.to_string().len());
+        most = most.max(pages().await);
+    }
+    assert_eq!((most, pages().await), (5, 0), "the sixth page ends the client");
+    assert_eq!(population(&world).await.population, Population::Of { read: 900, total: 900 });
+}
+
+#[tokio::test]
+async fn what_an_abandoned_run_had_read_is_no_part_of_the_next_one() {
+    let world = World::mapped(connectwise()).await;
+    serve(&world, (0..4).map(|id| configuration(id, "2026-03-01T00:00:00Z")).collect(), 2);
+    let store = world.deployment().await;
+    pull::request_pull(&store, world.connection.id).await.unwrap();
+    world.pump_once().await.unwrap();
+    // Its next message is lost with its queue.
+    let lost = world.test.queue.receive("intake", 1, std::time::Duration::ZERO).await.unwrap().remove(0);
+    world.test.queue.delete("intake", &lost).await.unwrap();
+    world.test.clock.advance(Duration::hours(7));
+    serve(&world, vec![configuration(2, "2026-03-01T00:00:00Z")], 2);
+    read_all(&world).await;
+    assert_eq!(population(&world).await.population, Population::Of { read: 1, total: 1 });
+    let place = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    assert!(world.app().documents.query(&place, &Query::prefix("pull-lines:")).await.unwrap().documents.is_empty());
 }
 
 #[tokio::test]
