@@ -35,7 +35,7 @@ impl App {
     }
 }
 
-/// Unwrapped keys and fetched signing keys, for a while; wiped when they leave.
+/// Unwrapped keys, fetched signing keys and how many were fetched, for a while; wiped when they leave.
 #[derive(Default)]
 pub struct SecretCache {
     // A std mutex: held for a map lookup, never across an await.
@@ -65,12 +65,21 @@ impl SecretCache {
 
     pub fn put(&self, name: &str, secret: Zeroizing<Vec<u8>>, now: OffsetDateTime, keep: Duration) -> Arc<Zeroizing<Vec<u8>>> {
         let secret = Arc::new(secret);
-        let mut entries = self.lock();
-        if entries.len() >= MAX_ENTRIES {
-            entries.clear();
-        }
-        entries.insert(name.to_owned(), Entry { secret: secret.clone(), until: now + keep });
+        insert(&mut self.lock(), name, Entry { secret: secret.clone(), until: now + keep }, now);
         secret
+    }
+
+    /// Counts one more use of `name`; false when there were `most` already in the window that its first use began.
+    pub fn allow(&self, name: &str, most: u8, now: OffsetDateTime, window: Duration) -> bool {
+        let mut entries = self.lock();
+        let begun = entries.get(name).filter(|entry| entry.until > now);
+        let used = begun.and_then(|entry| entry.secret.first().copied()).unwrap_or(0);
+        if used >= most {
+            return false;
+        }
+        let until = begun.map_or(now + window, |entry| entry.until);
+        insert(&mut entries, name, Entry { secret: Arc::new(Zeroizing::new(vec![used + 1])), until }, now);
+        true
     }
 
     pub fn forget(&self, name: &str) {
@@ -80,4 +89,14 @@ impl SecretCache {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
         self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn insert(entries: &mut HashMap<String, Entry>, name: &str, entry: Entry, now: OffsetDateTime) {
+    if entries.len() >= MAX_ENTRIES {
+        entries.retain(|_, kept| kept.until > now);
+    }
+    if entries.len() >= MAX_ENTRIES {
+        entries.clear();
+    }
+    entries.insert(name.to_owned(), entry);
 }

@@ -64,7 +64,7 @@ async fn take(app: &App, request: &Request, connector: &str, connection: &str, r
     match (connection.vendor(), rest) {
         (_, "") => {}
         (Vendor::Autotask, DEACTIVATED) => {
-            health::alarm(&store, Some(id), Alarm::DeactivationNotice, "deactivation_notice_unsigned").await.map_err(not_now)?;
+            health::alarm(&store, Some(id), Alarm::UnverifiedDeactivation, "deactivation_notice_unsigned").await.map_err(not_now)?;
             return Ok(Reply::json(200, &json!({ "outcome": "hint_only" })));
         }
         _ => return Err(Problem::not_found()),

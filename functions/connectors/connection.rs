@@ -60,28 +60,18 @@ pub struct PreviousSecret {
 pub const ROTATION_OVERLAP: time::Duration = time::Duration::minutes(10);
 
 /// What the vendor's boards and types are in the evidence map. Keys are the vendor's ids as text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// By default nothing means anything: only what people said counts as evidence of something.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// ConnectWise board or Autotask queue.
     pub boards: BTreeMap<String, String>,
     pub ticket_types: BTreeMap<String, String>,
     pub configuration_types: BTreeMap<String, String>,
-    /// Configurations of a type that is not listed; `None` keeps them without a meaning.
+    /// Configurations of a type that is not listed; `None` keeps them without a meaning. Connections of an earlier
+    /// release say devices here; the form shows it as a line `* = ..`, which people can take out.
     pub other_configurations: Option<String>,
-}
-
-impl Default for Settings {
-    /// A PSA's configurations are its device inventory; a ticket means something only where people said what its board
-    /// or type stands for.
-    fn default() -> Self {
-        Self {
-            boards: BTreeMap::new(),
-            ticket_types: BTreeMap::new(),
-            configuration_types: BTreeMap::new(),
-            other_configurations: Some("rmm_device_inventory".into()),
-        }
-    }
 }
 
 impl Settings {
@@ -206,6 +196,10 @@ fn changed(kind: &'static str, connection: &Connection) -> audit::Event {
     audit::Event::new(kind, format!("connection {}", connection.id), detail)
 }
 
+/// Ends of names that mean something only inside a network (RFC 6761, 6762, 8375, and what is customary). What a name
+/// leads to is judged again at every call, by its address.
+const INSIDE: [&str; 6] = [".local", ".localhost", ".internal", ".lan", ".home.arpa", ".localdomain"];
+
 fn check(connection: &Connection) -> Result<(), Problem> {
     faults(connection).into_iter().next().map_or(Ok(()), |fault| Err(Problem::bad_request(fault.message)))
 }
@@ -220,9 +214,15 @@ pub fn faults(connection: &Connection) -> Vec<FieldError> {
     };
     let host = &connection.host;
     let url = url::Url::parse(&format!("https://{host}/")).ok();
-    let bare = url.is_some_and(|url| url.host_str() == Some(host.as_str()) && url.domain().is_some());
+    let bare = url.is_some_and(|url| url.host_str() == Some(host.as_str()) && url.domain().is_some()) && !host.ends_with('.');
+    let outside = host.contains('.') && !INSIDE.iter().any(|end| host.ends_with(end));
     need(!connection.name.trim().is_empty(), "name", "Give the connection a name that people know it by.");
     need(bare, "host", "The host must be a bare name in lower case, such as na.myconnectwise.net.");
+    need(
+        !bare || outside,
+        "host",
+        "The host must be a name of the public internet, such as na.myconnectwise.net. This one is of a network inside.",
+    );
     match &connection.credentials {
         Credentials::ConnectwiseManage { company, client_id, .. } => {
             need(!company.is_empty(), "company", "ConnectWise needs the login company.");
@@ -250,7 +250,55 @@ mod tests {
         assert_eq!(settings.of_ticket(Some("14"), Some("7")), Some("psa_ticket_change"));
         assert_eq!(settings.of_ticket(Some("14"), Some("8")), Some("psa_ticket_remediation"));
         assert_eq!(settings.of_ticket(Some("15"), None), None);
-        assert_eq!(settings.of_configuration(Some("17")), Some("rmm_device_inventory"));
+    }
+
+    #[test]
+    fn a_configuration_means_only_what_people_said_and_an_earlier_release_may_have_said_all() {
+        let settings = |text: &str| serde_json::from_str::<Settings>(text).expect("settings");
+        let new = settings(r#"{"configuration_types":{"17":"rmm_device_inventory"}}"#);
+        assert_eq!(new.of_configuration(Some("17")), Some("rmm_device_inventory"));
+        assert_eq!((new.of_configuration(Some("40")), new.of_configuration(None)), (None, None));
+        assert_eq!(Settings::default().of_configuration(Some("17")), None);
+        let kept = settings(r#"{"boards":{},"other_configurations":"rmm_device_inventory"}"#);
+        assert_eq!(kept.of_configuration(Some("40")), Some("rmm_device_inventory"));
+    }
+
+    #[test]
+    fn a_host_is_a_bare_name_of_the_public_internet() {
+        let refused = |host: &str| {
+            let credentials = Credentials::ConnectwiseManage {
+                company: "northgateit".into(),
+                public_key: Secret("a".into()),
+                private_key: Secret("b".into()),
+                client_id: "c".into(),
+            };
+            let id = ConnectionId(uuid::Uuid::nil());
+            let connection = Connection { id, name: "PSA".into(), host: host.into(), credentials, settings: Settings::default() };
+            faults(&connection).len() == 1
+        };
+        assert!(!refused("na.myconnectwise.net") && !refused("psa.northgate.example"));
+        for host in [
+            "",
+            "localhost",
+            "psa",
+            "127.0.0.1",
+            "10.0.0.8",
+            "[::1]",
+            "2130706433",
+            "0x7f.1",
+            "psa.local",
+            "a.localhost",
+            "metadata.google.internal",
+            "nas.lan",
+            "router.home.arpa",
+            "na.myconnectwise.net.",
+            "psa.local.",
+            "na.myconnectwise.net:8443",
+            "NA.myconnectwise.net",
+            "a@b.example",
+        ] {
+            assert!(refused(host), "{host}");
+        }
     }
 
     #[test]

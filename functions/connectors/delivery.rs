@@ -75,7 +75,7 @@ impl Delivery {
     pub async fn save(self, store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<(), StoreError> {
         let place = Self::place(connection, self.id);
         let held = store.read::<Self>(place, &self.key()).await?;
-        if held.as_ref().is_some_and(|held| held.value == self || held.value.reason.as_deref() != Some(WAITS)) {
+        if held.as_ref().is_some_and(|held| held.value == self || !held.value.may_go_on()) {
             return Ok(());
         }
         let mut batch = store.batch(place);
@@ -90,8 +90,35 @@ impl Delivery {
     }
 }
 
+impl Delivery {
+    /// What it says now is not the last word.
+    fn may_go_on(&self) -> bool {
+        matches!(self.reason.as_deref(), Some(WAITS | UNREADABLE))
+    }
+
+    /// Says that a waiting delivery will not be processed after all, or not before somebody mends it.
+    pub async fn set_aside(
+        store: &Store<'_, DeploymentPlace>,
+        delivery: &DeliveryV1,
+        outcome: Outcome,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let id = delivery.delivery;
+        let Some(held) = store.read::<Self>(Self::place(delivery.connection, id), &id.simple().to_string()).await? else {
+            return Ok(());
+        };
+        Self { outcome, reason: Some(reason.into()), events: Vec::new(), ..held.value }.save(store, delivery.connection).await
+    }
+}
+
 /// The reason of an accepted delivery that waits for its company to be mapped.
 pub const WAITS: &str = "waits_for_mapping";
+
+/// The reason of one that waited and could not be read when its turn came: it is a dead letter.
+pub const UNREADABLE: &str = "unreadable";
+
+/// The reason of one that waited behind more than [`MAX_WAITING`] newer ones of its record.
+pub const CROWDED_OUT: &str = "crowded_out_while_waiting";
 
 /// Which company a vendor's record belongs to, by the newest event that said so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,6 +154,9 @@ pub struct Waiting {
     pub record: String,
     /// Newest last, at most [`MAX_WAITING`].
     pub deliveries: Vec<DeliveryV1>,
+    /// Older ones that were let go for newer ones.
+    #[serde(default)]
+    pub let_go: u64,
 }
 
 /// Stands for the company of a record whose body does not name one.
@@ -141,6 +171,12 @@ impl Record for Waiting {
 
     fn key(&self) -> String {
         format!("{}:{}", self.company, self.record)
+    }
+}
+
+impl Waiting {
+    pub fn none_yet(company: &str, record: &str) -> Self {
+        Self { company: company.into(), company_name: None, record: record.into(), deliveries: Vec::new(), let_go: 0 }
     }
 }
 

@@ -41,6 +41,9 @@ pub type Fields = BTreeMap<String, String>;
 pub const TITLE: &str = "_title";
 pub const BOARD: &str = "_board";
 pub const TYPE: &str = "_type";
+/// The vendor's name of the type, and whether the record is in use there, among the fields that people are shown.
+pub const TYPE_NAME: &str = "type";
+pub const ACTIVE: &str = "active";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Entity {
@@ -104,6 +107,11 @@ impl Event {
         format!("{}:{}", self.entity.word(), self.id)
     }
 
+    /// Whether the vendor says that the record is not in use any more. One that does not say counts.
+    pub fn is_inactive(&self) -> bool {
+        self.fields.get(ACTIVE).is_some_and(|active| active == NO)
+    }
+
     /// The facts that a delivery record shows; no content.
     pub fn facts(&self) -> Value {
         let id = self.id.parse::<i64>().map_or_else(|_| json!(self.id), |id| json!(id));
@@ -132,10 +140,18 @@ pub fn text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
-        Value::Bool(truth) => if *truth { "yes" } else { "no" }.to_owned(),
+        Value::Bool(truth) => if *truth { YES } else { NO }.to_owned(),
         _ => return None,
     };
     (!text.is_empty()).then_some(text)
+}
+
+const YES: &str = "yes";
+const NO: &str = "no";
+
+/// A truth value in words, however it was sent; what is none stays as it is.
+pub fn yes_or_no(value: &Value) -> Option<String> {
+    truth(value).map_or_else(|| text(value), |truth| Some(if truth { YES } else { NO }.to_owned()))
 }
 
 /// A vendor's id: digits, letters, dash or underscore, so that it can stand in a key.

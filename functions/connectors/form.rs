@@ -80,8 +80,19 @@ pub fn settings_fields(vendor: Vendor, typed: Typed<'_>, errors: &[FieldError]) 
     vec![
         field("boards", boards, "Such as 21 = psa_ticket_incident"),
         field("ticket_types", "Ticket types", "A ticket's type says more than its board, so it is asked first"),
-        field("configuration_types", "Configuration types", "Such as 17 = rmm_device_inventory; other types count as devices"),
+        field("configuration_types", "Configuration types", configuration_hint(&typed("configuration_types"))),
     ]
+}
+
+/// Stands for every type that is not listed.
+const ANY: &str = "*";
+
+fn configuration_hint(typed: &str) -> &'static str {
+    if typed.lines().any(|line| line.trim_start().starts_with(ANY)) {
+        "The line with * makes every other type count, phones and printers too: list the types instead and take it out"
+    } else {
+        "Such as 17 = rmm_device_inventory; a type that is not listed counts as nothing"
+    }
 }
 
 /// What a kept connection shows in its fields.
@@ -92,7 +103,11 @@ pub fn shown(connection: &Connection, name: &str) -> String {
         ("host", _) => connection.host.clone(),
         ("boards", _) => lines(&connection.settings.boards),
         ("ticket_types", _) => lines(&connection.settings.ticket_types),
-        ("configuration_types", _) => lines(&connection.settings.configuration_types),
+        ("configuration_types", _) => {
+            let Settings { configuration_types, other_configurations, .. } = &connection.settings;
+            let other = other_configurations.iter().map(|means| (ANY.to_owned(), means.clone()));
+            lines(&configuration_types.clone().into_iter().chain(other).collect())
+        }
         ("company", Credentials::ConnectwiseManage { company, .. }) => company.clone(),
         ("client_id", Credentials::ConnectwiseManage { client_id, .. }) => client_id.clone(),
         ("user", Credentials::Autotask { user, .. }) => user.clone(),
@@ -155,11 +170,12 @@ pub fn changed(held: &Connection, typed: Typed<'_>, known: Known<'_>, now: Offse
             }
         }
     };
+    let mut configuration_types = reading.meanings("configuration_types", known);
     let settings = Settings {
         boards: reading.meanings("boards", known),
         ticket_types: reading.meanings("ticket_types", known),
-        configuration_types: reading.meanings("configuration_types", known),
-        other_configurations: held.settings.other_configurations.clone(),
+        other_configurations: configuration_types.remove(ANY),
+        configuration_types,
     };
     reading.done(Connection { id: held.id, name: typed("name"), host: host(typed), credentials, settings })
 }
@@ -221,7 +237,8 @@ impl Reading<'_> {
         let words = field.replace('_', " ");
         let mut meanings = BTreeMap::new();
         for (number, line) in numbered(&text) {
-            let pair = line.split_once('=').map(|(id, means)| (event::id(&json!(id.trim())), means.trim()));
+            let any = |id: &str| (field == "configuration_types" && id == ANY).then(|| ANY.to_owned());
+            let pair = line.split_once('=').map(|(id, means)| (any(id.trim()).or_else(|| event::id(&json!(id.trim()))), means.trim()));
             let Some((Some(id), means)) = pair else {
                 self.fault(field, format!("Line {number} of the {words} must read like 21 = psa_ticket_incident."));
                 continue;
@@ -316,7 +333,7 @@ mod tests {
     fn settings_are_read_line_by_line_and_an_error_names_its_line() {
         let settings = change(&[("boards", "21 = psa_ticket_incident\r\n\r\n22=psa_ticket_incident")]).expect("good").settings;
         assert_eq!(settings.boards.keys().collect::<Vec<_>>(), ["21", "22"]);
-        assert_eq!(settings.other_configurations, autotask().settings.other_configurations);
+        assert_eq!(settings.other_configurations, None);
         let faults = faults(&[
             ("boards", "21 = psa_ticket_incident\n\n22 = tickets"),
             ("ticket_types", "7\n8 = psa_ticket_incident\n8 = psa_ticket_incident"),
@@ -325,6 +342,20 @@ mod tests {
         assert!(faults[0].1.contains("Line 3 of the boards") && faults[0].1.contains("“tickets”"), "{faults:?}");
         assert!(faults[1].1.contains("Line 1 of the ticket types"), "{faults:?}");
         assert!(faults[2].1.contains("says 8 a second time"), "{faults:?}");
+    }
+
+    #[test]
+    fn what_an_earlier_release_made_count_is_shown_as_a_line_that_people_can_take_out() {
+        let mut old = autotask();
+        old.settings.other_configurations = Some("rmm_device_inventory".into());
+        assert_eq!(shown(&old, "configuration_types"), "* = rmm_device_inventory");
+        let saved = |text: &str| {
+            let values: Vec<_> = SAME.iter().copied().chain([("configuration_types", text)]).collect();
+            changed(&old, &typed(&values), &|_| true, OffsetDateTime::UNIX_EPOCH).expect("good").settings
+        };
+        assert_eq!(saved("* = rmm_device_inventory"), old.settings);
+        assert_eq!(saved("10 = rmm_device_inventory").other_configurations, None);
+        assert!(faults(&[("boards", "* = psa_ticket_incident")])[0].1.contains("Line 1 of the boards"));
     }
 
     #[test]

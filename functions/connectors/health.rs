@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Connection, connection, delivery::Delivery, pull};
+use super::{Connection, connection, delivery::Delivery, pull, unlisted};
 use crate::{
     audit,
     tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Record, Store, StoreError},
@@ -58,17 +58,39 @@ pub struct Alert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Alarm {
-    /// Somebody says that the vendor switched our webhook off.
+    /// The vendor says, signed, that it switched our webhook off.
     DeactivationNotice,
+    /// Somebody says so without a signature, as the vendor's own notice comes: a hint, and never an alarm by itself.
+    UnverifiedDeactivation,
     /// The vendor refuses our credentials or our request.
     PullRefused,
+    /// The vendor asked us to wait, or did not answer, for as long as we ask.
+    PullGaveUp,
+    /// A client's key cannot be used, so a read left the client out.
+    ClientSkipped,
 }
 
 impl Alarm {
-    fn key(self) -> &'static str {
+    const ALL: [Self; 5] =
+        [Self::DeactivationNotice, Self::UnverifiedDeactivation, Self::PullRefused, Self::PullGaveUp, Self::ClientSkipped];
+
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|alarm| alarm.key() == key)
+    }
+
+    /// Anybody could have caused it: it is shown as unverified, and forgotten by itself.
+    pub fn is_hint(self) -> bool {
+        self == Self::UnverifiedDeactivation
+    }
+
+    /// Also a segment of its button's address.
+    pub fn key(self) -> &'static str {
         match self {
             Self::DeactivationNotice => "deactivation_notice",
+            Self::UnverifiedDeactivation => "unverified_deactivation",
             Self::PullRefused => "pull_refused",
+            Self::PullGaveUp => "pull_gave_up",
+            Self::ClientSkipped => "client_skipped",
         }
     }
 
@@ -76,9 +98,18 @@ impl Alarm {
     pub fn words(self) -> &'static str {
         match self {
             Self::DeactivationNotice => {
-                "A notice says that the vendor switched the webhook off. It is not signed: look at the webhook in Autotask, switch it on again if it is off, and read the configurations once."
+                "Autotask says that it switched the webhook off. Switch it on again there, then read the configurations once: that repairs the gap."
+            }
+            Self::UnverifiedDeactivation => {
+                "A notice says that the vendor switched the webhook off. Such notices carry no signature, so anybody could have sent it. Look at the webhook in Autotask; if it is off, switch it on again and read the configurations once."
             }
             Self::PullRefused => "The vendor refused to be read. Check the credentials and the rights of the API user.",
+            Self::PullGaveUp => {
+                "The vendor did not let itself be read for about half a day, and never said no. Look whether the tool is up and what else uses its API allowance, then read again."
+            }
+            Self::ClientSkipped => {
+                "A read left a client out, because its key cannot be used; the other clients were read. Have the client's key switched on again in the vault, then read again."
+            }
         }
     }
 }
@@ -131,7 +162,7 @@ pub async fn alarm(
     .await
 }
 
-/// A person has looked into it.
+/// A person has looked into it. Nothing to clear is no error: somebody else was faster.
 pub async fn clear(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, alarm: Alarm) -> Result<(), StoreError> {
     let key = format!("{connection}:{}", alarm.key());
     let Some(held) = store.read::<Alert>(DeploymentPlace::Operations, &key).await? else { return Ok(()) };
@@ -141,7 +172,10 @@ pub async fn clear(store: &Store<'_, DeploymentPlace>, connection: ConnectionId,
         &mut batch,
         audit::Event::new("alert.cleared", format!("connection {connection}"), serde_json::json!({ "alarm": alarm })),
     );
-    batch.commit().await
+    match batch.commit().await {
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
 }
 
 async fn count<T: Record + Clone>(
@@ -186,19 +220,31 @@ pub struct Health {
     pub connection: Connection,
     pub last_delivery: Option<Delivery>,
     pub pull: Option<pull::Report>,
+    /// Types of the last whole read that mean nothing yet.
+    pub unlisted: Vec<unlisted::Seen>,
     pub alerts: Vec<Alert>,
+    /// Told without proof lately; see [`Alarm::is_hint`].
+    pub hints: Vec<Alert>,
     /// Refused in the last 24 hours.
     pub rejected: u64,
 }
+
+/// How long a hint is shown after it was last given.
+const HINT_LASTS: time::Duration = time::Duration::days(7);
 
 pub async fn of_all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Health>, StoreError> {
     let mut healths = Vec::new();
     for connection in connection::all(store).await? {
         let id = connection.id;
+        let told = values(store.all::<Alert>(DeploymentPlace::Operations, &format!("{id}:")).await?);
+        let (mut hints, alerts): (Vec<_>, Vec<_>) = told.into_iter().partition(|alert: &Alert| alert.alarm.is_hint());
+        hints.retain(|hint| store.app().now() - hint.last_at < HINT_LASTS);
         healths.push(Health {
             last_delivery: deliveries(store, id, 1).await?.pop(),
             pull: pull::report(store, id).await?,
-            alerts: values(store.all::<Alert>(DeploymentPlace::Operations, &format!("{id}:")).await?),
+            unlisted: unlisted::seen(store, id, &connection.settings).await?,
+            alerts,
+            hints,
             rejected: rejects(store, Some(id)).await?.iter().map(|reject| reject.count).sum(),
             connection,
         });

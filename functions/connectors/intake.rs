@@ -13,7 +13,7 @@ use super::{
     Connection, ConnectorError, Credentials,
     apply::{self, Applied, Arrival},
     autotask, connection, connectwise_manage,
-    delivery::{Delivery, MAX_WAITING, Outcome, OwnedRecord, Quarantined, UNKNOWN_COMPANY, WAITS, Waiting},
+    delivery::{CROWDED_OUT, Delivery, MAX_WAITING, Outcome, OwnedRecord, Quarantined, UNKNOWN_COMPANY, WAITS, Waiting},
     event::{self, Action, Event, Judged},
     health::{self, Alarm},
     known::{Change, Version},
@@ -55,6 +55,12 @@ pub struct DeliveryV1 {
 pub struct ReleaseV1 {
     pub connection: ConnectionId,
     pub company: String,
+    /// Where the round before this one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Only this record: one that could not be read, sent again by a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
 }
 
 pub async fn run(app: &App, message: &Verified) -> Result<(), ConnectorError> {
@@ -175,8 +181,10 @@ async fn place(
         (Some(company), _) => company,
         (None, Some(earlier)) => &earlier.company,
         (None, None) => {
-            wait(store, connection, event, UNKNOWN_COMPANY, delivery).await?;
-            return Ok((Outcome::Accept, Some(WAITS)));
+            return Ok(match wait(store, connection, event, UNKNOWN_COMPANY, delivery).await? {
+                Wait::CrowdedOut => (Outcome::Ignore, Some(CROWDED_OUT)),
+                Wait::Waits | Wait::MappedMeanwhile => (Outcome::Accept, Some(WAITS)),
+            });
         }
     };
     let version = Version { at, sequence: event.sequence, hash: hash.into() };
@@ -194,9 +202,12 @@ async fn place(
             };
             write(store, connection, event, delivery, &entry, change, &event.dedupe_key).await?
         }
-        None if wait(store, connection, event, company, delivery).await? => (Outcome::Accept, Some(WAITS)),
-        // Mapped at the very moment: go round once more.
-        None => return Box::pin(place(store, connection, event, delivery, hash)).await,
+        None => match wait(store, connection, event, company, delivery).await? {
+            Wait::Waits => (Outcome::Accept, Some(WAITS)),
+            Wait::CrowdedOut => (Outcome::Ignore, Some(CROWDED_OUT)),
+            // At the very moment: go round once more.
+            Wait::MappedMeanwhile => return Box::pin(place(store, connection, event, delivery, hash)).await,
+        },
     };
     if event.company.is_some() && placed.0 == Outcome::Accept {
         own(store, connection.id, &record, company, at).await?;
@@ -282,23 +293,31 @@ pub(super) async fn own(
     Ok(())
 }
 
-/// Keeps the delivery waiting; false when the company was mapped meanwhile and it need not wait.
+enum Wait {
+    Waits,
+    /// More than enough newer ones of its record wait already.
+    CrowdedOut,
+    /// The company was mapped meanwhile, and it need not wait.
+    MappedMeanwhile,
+}
+
+/// Keeps the delivery waiting, the newest of each record; what is let go for them is audited and counted.
 async fn wait(
     store: &Store<'_, DeploymentPlace>,
     connection: &Connection,
     event: &Event,
     company: &str,
     delivery: &DeliveryV1,
-) -> Result<bool, StoreError> {
+) -> Result<Wait, StoreError> {
     let place = DeploymentPlace::Connection(connection.id, ConnectionPlace::Mapping);
     let record = event.record_key();
     let held = store.read::<Waiting>(place, &format!("{company}:{record}")).await?;
     let (mut waiting, etag) = match held {
         Some(held) => (held.value, Some(held.etag)),
-        None => (Waiting { company: company.into(), company_name: None, record: record.clone(), deliveries: Vec::new() }, None),
+        None => (Waiting::none_yet(company, &record), None),
     };
     if waiting.deliveries.iter().any(|known| known.delivery == delivery.delivery) {
-        return Ok(true);
+        return Ok(Wait::Waits);
     }
     // The same bytes again: the earlier copy waits already.
     let known = waiting.deliveries.iter().any(|known| known.blob == delivery.blob);
@@ -307,15 +326,26 @@ async fn wait(
         waiting.deliveries.push(delivery.clone());
         waiting.deliveries.sort_by_key(|delivery| (delivery.received_at, delivery.delivery));
         let surplus = waiting.deliveries.len().saturating_sub(MAX_WAITING);
-        waiting.deliveries.drain(..surplus);
+        let let_go: Vec<DeliveryV1> = waiting.deliveries.drain(..surplus).collect();
+        waiting.let_go += u64::try_from(let_go.len()).unwrap_or(u64::MAX);
         let mut batch = store.batch(place);
-        let detail = serde_json::json!({ "company": company, "delivery": delivery.delivery.simple().to_string() });
-        audit::record(&mut batch, audit::Event::new("intake.waiting", format!("connection {} {record}", connection.id), detail));
+        let object = format!("connection {} {record}", connection.id);
+        let detail = |of: &DeliveryV1| serde_json::json!({ "company": company, "delivery": of.delivery.simple().to_string() });
+        audit::record(&mut batch, audit::Event::new("intake.waiting", object.clone(), detail(delivery)));
+        for of in &let_go {
+            audit::record(&mut batch, audit::Event::new("intake.crowded_out", object.clone(), detail(of)));
+        }
         batch.put(waiting, etag);
         batch.commit().await?;
+        for of in &let_go {
+            Delivery::set_aside(store, of, Outcome::Ignore, CROWDED_OUT).await?;
+        }
+        if let_go.contains(delivery) {
+            return Ok(Wait::CrowdedOut);
+        }
     }
     // A person may have mapped the company between our look and our write; then nobody would come for what waits.
-    Ok(mapped(store, connection.id, company).await?.is_none())
+    Ok(if mapped(store, connection.id, company).await?.is_none() { Wait::Waits } else { Wait::MappedMeanwhile })
 }
 
 pub(super) async fn mapped(

@@ -1,25 +1,29 @@
 //! The client map: which company of the vendor is which client, said by a named human and never guessed.
 //!
 //! A mapping is confirmed once and stays: evidence lies with the client it was confirmed for. What waited for it goes on
-//! through the outbox, in portions.
+//! through the outbox, in portions; what cannot be read becomes a dead letter with its reason and holds up nothing.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 use time::OffsetDateTime;
 
+use uuid::Uuid;
+
 use super::{
     ConnectorError, connection,
-    delivery::{UNKNOWN_COMPANY, Waiting},
+    delivery::{Delivery, Outcome, UNKNOWN_COMPANY, UNREADABLE, Waiting},
     event,
     intake::{self, IntakeV1, ReleaseV1},
 };
 use crate::{
-    audit,
+    audit::{self, dead_letter},
+    platform::ports::Continuation,
     tenancy::{
-        Actor, ConnectionId, ConnectionPlace, DeploymentPlace, PersonId, Store, StoreError, TenantId,
+        Actor, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError, TenantId,
         directory::{self, MappedCompany},
-        outbox,
+        message, outbox,
+        seal::sha256,
     },
     web::Problem,
 };
@@ -33,23 +37,32 @@ pub struct Unmapped {
     /// Records that wait for it, and since when the first does.
     pub waiting: usize,
     pub since: OffsetDateTime,
+    /// Older changes of these records that were let go for newer ones.
+    pub let_go: u64,
     /// False for records whose company no body named: there is nothing to map, they wait for a read that tells.
     pub can_be_mapped: bool,
 }
 
 pub async fn unmapped(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Vec<Unmapped>, StoreError> {
     let mut companies: BTreeMap<String, Unmapped> = BTreeMap::new();
-    for held in store.all::<Waiting>(place(connection), "").await? {
-        let waiting = held.value;
-        let can_be_mapped = waiting.company != UNKNOWN_COMPANY;
-        let entry = companies.entry(waiting.company.clone()).or_insert(Unmapped {
-            company: waiting.company,
+    for record in waiting(store, connection, "").await? {
+        // One that cannot be read is shown too: its key says whose it is.
+        let company = match &record {
+            Ok(held) => held.value.company.clone(),
+            Err(error) => error.unreadable::<Waiting>().and_then(|key| key.split(':').next()).unwrap_or(UNKNOWN_COMPANY).to_owned(),
+        };
+        let can_be_mapped = company != UNKNOWN_COMPANY;
+        let entry = companies.entry(company.clone()).or_insert(Unmapped {
+            company,
             name: None,
             waiting: 0,
             since: store.app().now(),
+            let_go: 0,
             can_be_mapped,
         });
         entry.waiting += 1;
+        let Ok(Held { value: waiting, .. }) = record else { continue };
+        entry.let_go += waiting.let_go;
         entry.since = waiting.deliveries.iter().map(|delivery| delivery.received_at).chain([entry.since]).min().unwrap_or(entry.since);
         entry.name = waiting.company_name.or(entry.name.take());
     }
@@ -57,6 +70,24 @@ pub async fn unmapped(store: &Store<'_, DeploymentPlace>, connection: Connection
         companies.remove(entry.company());
     }
     Ok(companies.into_values().collect())
+}
+
+/// What waits under this prefix of the key (`{company}:{record}`), each record by itself.
+pub(super) async fn waiting(
+    store: &Store<'_, DeploymentPlace>,
+    connection: ConnectionId,
+    prefix: &str,
+) -> Result<Vec<Result<Held<Waiting>, StoreError>>, StoreError> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let (mut page, next) = store.page_of_each::<Waiting>(place(connection), prefix, 0, after).await?;
+        found.append(&mut page);
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(found),
+        }
+    }
 }
 
 pub async fn mapped(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Vec<MappedCompany>, StoreError> {
@@ -92,7 +123,12 @@ pub async fn confirm(
     batch.create(&entry);
     let detail = json!({ "connection": connection, "company": company, "client": tenant });
     audit::record(&mut batch, audit::Event::new("company.mapped", format!("connection {connection} company {company}"), detail));
-    outbox::send(&mut batch, "intake", &IntakeV1::Release(ReleaseV1 { connection, company }), std::time::Duration::ZERO)?;
+    outbox::send(
+        &mut batch,
+        "intake",
+        &IntakeV1::Release(ReleaseV1 { connection, company, after: None, record: None }),
+        std::time::Duration::ZERO,
+    )?;
     batch.commit().await?;
     outbox::flush(store, place).await?;
     Ok(entry)
@@ -107,30 +143,68 @@ pub async fn release(store: &Store<'_, DeploymentPlace>, release: &ReleaseV1) ->
     if intake::mapped(store, release.connection, &release.company).await?.is_none() {
         return Ok(());
     }
-    let (waiting, next) = store.page::<Waiting>(place, &format!("{}:", release.company), false, PORTION, None).await?;
-    for held in waiting {
-        for delivery in &held.value.deliveries {
-            intake::work_off(store, delivery).await?;
-        }
-        let mut batch = store.batch(place);
-        batch.delete(&held);
-        audit::record(
-            &mut batch,
-            audit::Event::new("intake.released", format!("connection {} {}", release.connection, held.value.record), json!({})),
-        );
-        match batch.commit().await {
-            // The message ran twice at once.
-            Err(error) if error.is_conflict() => {}
-            other => other?,
+    if let Some(record) = &release.record {
+        return match store.read::<Waiting>(place, &format!("{}:{record}", release.company)).await? {
+            Some(held) => work_off(store, release.connection, &held).await,
+            None => Ok(()),
+        };
+    }
+    let after = release.after.clone().map(Continuation);
+    let (waiting, next) = store.page_of_each::<Waiting>(place, &format!("{}:", release.company), PORTION, after).await?;
+    for record in waiting {
+        match record {
+            Ok(held) => work_off(store, release.connection, &held).await?,
+            Err(error) => set_record_aside(store, release, error).await?,
         }
     }
-    if next.is_some() {
+    if let Some(Continuation(after)) = next {
         let mut batch = store.batch(place);
-        outbox::send(&mut batch, "intake", &IntakeV1::Release(release.clone()), std::time::Duration::ZERO)?;
+        let release = ReleaseV1 { after: Some(after), ..release.clone() };
+        outbox::send(&mut batch, "intake", &IntakeV1::Release(release), std::time::Duration::ZERO)?;
         batch.commit().await?;
     }
     outbox::flush(store, place).await?;
     Ok(())
+}
+
+async fn work_off(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, held: &Held<Waiting>) -> Result<(), ConnectorError> {
+    for delivery in &held.value.deliveries {
+        match intake::work_off(store, delivery).await {
+            Err(error @ (ConnectorError::RawMissing(_) | ConnectorError::Store(StoreError::Sealed { .. }))) => {
+                let message = message::seal(store.app(), "intake", None, delivery.delivery, &IntakeV1::Delivery(delivery.clone())).await?;
+                bury(store, &message, &error.to_string()).await?;
+                Delivery::set_aside(store, delivery, Outcome::Reject, UNREADABLE).await?;
+            }
+            other => other?,
+        }
+    }
+    let mut batch = store.batch(place(connection));
+    batch.delete(held);
+    let object = format!("connection {connection} {}", held.value.record);
+    audit::record(&mut batch, audit::Event::new("intake.released", object, json!({})));
+    match batch.commit().await {
+        // The message ran twice at once.
+        Err(error) if error.is_conflict() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A waiting record that cannot be read stays where it is; its dead letter, sent again, tries this one record.
+async fn set_record_aside(store: &Store<'_, DeploymentPlace>, release: &ReleaseV1, error: StoreError) -> Result<(), ConnectorError> {
+    let Some(record) = error.unreadable::<Waiting>().and_then(|key| key.split_once(':')).map(|(_, record)| record.to_owned()) else {
+        return Err(error.into());
+    };
+    let connection = release.connection;
+    // The same bytes each time, so that the same record is one dead letter.
+    let id = Uuid::parse_str(&sha256(format!("{connection} {} {record}", release.company).as_bytes())[..32]).unwrap_or_default();
+    let again = ReleaseV1 { connection, company: release.company.clone(), after: None, record: Some(record) };
+    let message = message::seal(store.app(), "intake", None, id, &IntakeV1::Release(again)).await?;
+    bury(store, &message, &error.to_string()).await
+}
+
+async fn bury(store: &Store<'_, DeploymentPlace>, message: &[u8], reason: &str) -> Result<(), ConnectorError> {
+    let scope = DeploymentScope::of_function("intake", store.correlation());
+    Ok(dead_letter::keep(store.app(), &scope, "intake", message, reason).await?)
 }
 
 fn place(connection: ConnectionId) -> DeploymentPlace {

@@ -20,9 +20,11 @@ pub mod form;
 pub mod health;
 pub mod intake;
 pub mod known;
+mod lines;
 pub mod mapping;
 pub mod population;
 pub mod pull;
+pub mod unlisted;
 
 pub use connection::{Connection, Credentials, Secret, Settings, Vendor};
 

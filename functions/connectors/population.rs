@@ -14,26 +14,33 @@ use time::OffsetDateTime;
 use super::{
     Connection,
     apply::{evidence_of, observed, source_key},
-    delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
-    event::{Entity, Fields, TYPE},
+    delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY},
+    event::{Entity, Fields, TYPE, TYPE_NAME},
     intake,
     known::{Change, Known, Version},
+    mapping,
     pull::{Page, Row},
 };
 use crate::{
     audit,
     evidence::{AnalyzeV1, Evidence, Observed, Origin, Population},
-    tenancy::{ClientPlace, ConnectionPlace, DeploymentPlace, Held, Store, StoreError, outbox, place::EVIDENCE_SHARDS, seal::sha256},
+    tenancy::{ClientPlace, DeploymentPlace, Held, Store, StoreError, outbox, place::EVIDENCE_SHARDS, seal::sha256},
 };
 
 /// One row that was read, as the run remembers it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     pub id: String,
     pub hash: String,
     pub record_type: Option<String>,
     /// It carries a CUI marking: counted, not kept.
     pub held_back: bool,
+    /// The vendor's id of the type, where the settings give it no meaning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The vendor says that it is not in use any more: it is kept as a record and left out of the count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inactive: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -41,6 +48,8 @@ pub struct Read {
     pub lines: Vec<Line>,
     /// Rows without an id that could be read.
     pub unreadable: u64,
+    /// The vendor's names of types that mean nothing, by their ids.
+    pub type_names: BTreeMap<String, String>,
 }
 
 const REFRESH_ROWS_AFTER: time::Duration = time::Duration::hours(24);
@@ -60,7 +69,7 @@ pub async fn write_page(
     page: &Page,
 ) -> Result<Read, StoreError> {
     let now = store.app().now();
-    let mut read = Read { lines: Vec::new(), unreadable: page.unreadable };
+    let mut read = Read { unreadable: page.unreadable, ..Read::default() };
     let mut shards: BTreeMap<u8, Vec<(String, Change)>> = BTreeMap::new();
     for row in &page.rows {
         if let Some(marking) = row.marking {
@@ -79,7 +88,11 @@ pub async fn write_page(
                 shards.entry(shard).or_default().push((key, change_of(row, now)));
             }
         }
-        read.lines.push(line(connection, row));
+        let line = line(connection, row);
+        if let (Some(kind), Some(name)) = (&line.kind, row.event.fields.get(TYPE_NAME)) {
+            read.type_names.insert(kind.clone(), name.clone());
+        }
+        read.lines.push(line);
     }
     for (shard, changes) in shards {
         write_shard(client, connection, shard, &changes, now).await?;
@@ -89,8 +102,16 @@ pub async fn write_page(
 }
 
 fn line(connection: &Connection, row: &Row) -> Line {
-    let record_type = connection.settings.of_configuration(row.event.fields.get(TYPE).map(String::as_str));
-    Line { id: row.event.id.clone(), hash: row.hash.clone(), record_type: record_type.map(str::to_owned), held_back: row.marking.is_some() }
+    let kind = row.event.fields.get(TYPE);
+    let record_type = connection.settings.of_configuration(kind.map(String::as_str));
+    Line {
+        id: row.event.id.clone(),
+        hash: row.hash.clone(),
+        record_type: record_type.map(str::to_owned),
+        held_back: row.marking.is_some(),
+        kind: kind.filter(|_| record_type.is_none()).cloned(),
+        inactive: row.event.is_inactive(),
+    }
 }
 
 fn change_of(row: &Row, now: OffsetDateTime) -> Change {
@@ -157,9 +178,10 @@ async fn own_all(
     page: &Page,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let mapping = DeploymentPlace::Connection(connection.id, ConnectionPlace::Mapping);
     let prefix = format!("{UNKNOWN_COMPANY}:{}:", Entity::Configuration.word());
-    let waiting: HashSet<String> = store.all::<Waiting>(mapping, &prefix).await?.into_iter().map(|held| held.value.record).collect();
+    // One that cannot be read must not stop the read of everything else.
+    let waiting: HashSet<String> =
+        mapping::waiting(store, connection.id, &prefix).await?.into_iter().flatten().map(|held| held.value.record).collect();
     let mut shards: Vec<(DeploymentPlace, Vec<String>)> = Vec::new();
     for row in &page.rows {
         let record = row.event.record_key();
@@ -196,11 +218,12 @@ pub async fn write_population(
     client: &Client<'_>,
     connection: &Connection,
     started_at: OffsetDateTime,
-    read: Read,
+    read: &Read,
 ) -> Result<(), StoreError> {
     let populations = format!("{}:population:", connection.id);
     let mut types: BTreeSet<String> = read.lines.iter().filter_map(|line| line.record_type.clone()).collect();
-    types.extend(connection.settings.other_configurations.clone());
+    let settings = &connection.settings;
+    types.extend(settings.configuration_types.values().chain(&settings.other_configurations).cloned());
     let present: HashSet<&str> = read.lines.iter().map(|line| line.id.as_str()).collect();
     for shard in 0..EVIDENCE_SHARDS {
         for held in client.all::<Evidence>(ClientPlace::Evidence(shard), &populations).await? {
@@ -212,7 +235,7 @@ pub async fn write_population(
         }
     }
     for record_type in types {
-        state(client, connection, &record_type, started_at, &read).await?;
+        state(client, connection, &record_type, started_at, read).await?;
     }
     Ok(())
 }
@@ -245,7 +268,7 @@ async fn mark_gone(
     Ok(())
 }
 
-/// `read` of `total` of one record type, with a hash over the rows.
+/// `read` of `total` of one record type, with a hash over the rows. What is not in use is left out, and said.
 async fn state(
     client: &Client<'_>,
     connection: &Connection,
@@ -253,13 +276,18 @@ async fn state(
     started_at: OffsetDateTime,
     read: &Read,
 ) -> Result<(), StoreError> {
-    let mut lines: Vec<&Line> = read.lines.iter().filter(|line| line.record_type.as_deref() == Some(record_type)).collect();
+    let of_type = read.lines.iter().filter(|line| line.record_type.as_deref() == Some(record_type));
+    let (inactive, mut lines): (Vec<&Line>, Vec<&Line>) = of_type.partition(|line| line.inactive);
     lines.sort_by(|a, b| a.id.cmp(&b.id));
     let kept = lines.iter().filter(|line| !line.held_back).count();
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     // An unreadable row may be of any type: then no type is complete.
     let population = Population::Of { read: count(kept), total: count(lines.len()) + read.unreadable };
-    let listed: Vec<String> = lines.iter().map(|line| format!("{} {}", line.id, line.hash)).collect();
+    let mut listed: Vec<String> = lines.iter().map(|line| format!("{} {}", line.id, line.hash)).collect();
+    let left_out = if inactive.is_empty() { String::new() } else { format!(", {} inactive left out", inactive.len()) };
+    if !left_out.is_empty() {
+        listed.push(left_out.clone());
+    }
     let hash = sha256(listed.join("\n").as_bytes());
 
     let source_key = format!("{}:population:{record_type}", connection.id);
@@ -275,11 +303,14 @@ async fn state(
             let before = &held.value;
             (started_at.max(before.occurred_at + time::Duration::milliseconds(1)), now.max(before.collected_at))
         });
-        let facts = BTreeMap::from([("Set aside for a CUI marking".to_owned(), count(lines.len() - kept).to_string())]);
+        let facts = BTreeMap::from([
+            ("Inactive there, left out of the count".to_owned(), inactive.len().to_string()),
+            ("Set aside for a CUI marking".to_owned(), (lines.len() - kept).to_string()),
+        ]);
         let evidence = Evidence {
             source_key: source_key.clone(),
             record_type: Some(record_type.to_owned()),
-            title: format!("All configurations in {}: {}", connection.vendor().word(), population.words()),
+            title: format!("All configurations in {}: {}{left_out}", connection.vendor().word(), population.words()),
             origin: Origin::Observed(Observed {
                 connection: connection.id,
                 system: connection.vendor().word().into(),

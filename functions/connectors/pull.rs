@@ -5,6 +5,8 @@
 //! crash repeats at most one page, and waiting is a delayed message. A whole read gives the population that no webhook
 //! can, and finds what a lost webhook left behind. What a page writes is in `population`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -17,8 +19,9 @@ use super::{
     event::{Entity, Event},
     health::{self, Alarm},
     intake::{self, IntakeV1},
-    mapping,
+    lines, mapping,
     population::{self, Line, Read},
+    unlisted::Unlisted,
 };
 use crate::{
     app::App,
@@ -47,13 +50,28 @@ pub struct Run {
     left: Vec<Turn>,
     /// The next page of the first one.
     next: Option<String>,
-    /// What was read of the client at hand.
+    /// Pages of lines that this run wrote, and which of them is the first one of the client at hand.
+    #[serde(default)]
+    pages: u32,
+    #[serde(default)]
+    first_page: u32,
+    /// Lines of a run that an earlier release began: it kept them here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lines: Vec<Line>,
     unreadable: u64,
+    /// The vendor's names of types that mean nothing yet.
+    #[serde(default)]
+    type_names: BTreeMap<String, String>,
+    /// What was found of such types at the clients that are read.
+    #[serde(default)]
+    unlisted: Unlisted,
     /// Failures in a row.
     attempts: u32,
     records: u64,
     held_back: u64,
+    /// Clients that were left out, because their key cannot be used.
+    #[serde(default)]
+    skipped: Vec<TenantId>,
     state: State,
 }
 
@@ -77,7 +95,40 @@ pub enum State {
     Finished,
     Failed {
         why: String,
+        #[serde(default)]
+        cause: Cause,
     },
+}
+
+/// Why a run ended early, as far as it decides what a person does next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The vendor said no.
+    #[default]
+    Refused,
+    /// It never said no, and it never answered either, for as long as we ask.
+    GaveUp,
+}
+
+impl Cause {
+    fn alarm(self) -> Alarm {
+        match self {
+            Self::Refused => Alarm::PullRefused,
+            Self::GaveUp => Alarm::PullGaveUp,
+        }
+    }
+}
+
+impl Run {
+    /// Nothing that was read of the client at hand is carried to the next one.
+    fn end_client(&mut self) {
+        self.next = None;
+        self.first_page = self.pages;
+        self.lines.clear();
+        self.type_names.clear();
+        self.unreadable = 0;
+    }
 }
 
 impl State {
@@ -141,15 +192,21 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         progress_at: now,
         left,
         next: None,
+        pages: 0,
+        first_page: 0,
         lines: Vec::new(),
         unreadable: 0,
+        type_names: BTreeMap::new(),
+        unlisted: Unlisted::default(),
         attempts: 0,
         records: 0,
         held_back: 0,
+        skipped: Vec::new(),
         state: State::Running,
     };
     let mut batch = store.batch(place(id));
-    let message = IntakeV1::Pull(PullV1 { connection: id, run: run.run, step: 0 });
+    let message_run = run.run;
+    let message = IntakeV1::Pull(PullV1 { connection: id, run: message_run, step: 0 });
     outbox::send(&mut batch, "intake", &message, std::time::Duration::ZERO)?;
     audit::record(&mut batch, audit::Event::new("pull.started", format!("connection {id}"), json!({ "companies": run.left.len() })));
     batch.put(run, held.map(|held| held.etag));
@@ -158,21 +215,33 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         other => other?,
     }
     outbox::flush(store, place(id)).await?;
+    lines::forget(store, id, message_run, 0).await?;
     Ok(Requested::Started)
 }
 
-/// Starts the daily read of every connection whose time has come; returns how many. For the timer.
+/// Starts the daily read of every connection whose time has come; returns how many. For the timer. One that cannot be
+/// started is told of when all have had their turn.
 pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let mut started = 0;
+    let mut failed = None;
     for connection in connection::all(&store).await? {
-        let last = store.read::<Run>(place(connection.id), KEY).await?;
-        let due = last.is_none_or(|held| store.app().now() - held.value.started_at >= EVERY);
-        if due && request_pull(&store, connection.id).await? == Requested::Started {
-            started += 1;
+        match start_if_due(&store, connection.id).await {
+            Ok(Some(Requested::Started)) => started += 1,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(connection = %connection.id, error = %error, "the daily read could not be started");
+                failed.get_or_insert(error);
+            }
         }
     }
-    Ok(started)
+    failed.map_or(Ok(started), Err)
+}
+
+async fn start_if_due(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Option<Requested>, StoreError> {
+    let last = store.read::<Run>(place(id), KEY).await?;
+    let due = last.is_none_or(|held| store.app().now() - held.value.started_at >= EVERY);
+    Ok(if due { Some(request_pull(store, id).await?) } else { None })
 }
 
 /// Works off one step, and asks for the next one in the batch that remembers it.
@@ -185,11 +254,14 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     }
     let now = store.app().now();
     let mut run = held.value;
+    let (skipped, first_page) = (run.skipped.len(), run.first_page);
+    let mut read = Vec::new();
     let delay = match turn(store, id, &mut run).await? {
-        Ok(pace) => {
+        Ok(turned) => {
             run.attempts = 0;
             run.state = if run.left.is_empty() { State::Finished } else { State::Running };
-            pace
+            read = turned.lines;
+            turned.pace
         }
         Err(CallError::ComeBack { after, why }) if run.attempts < MAX_ATTEMPTS => {
             // Never earlier than the vendor said; later each time it says so again.
@@ -199,69 +271,125 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
             wait
         }
         Err(error) => {
-            run.state = State::Failed { why: error.to_string() };
-            health::alarm(store, Some(id), Alarm::PullRefused, &error.to_string()).await?;
+            let (cause, why) = match error {
+                CallError::ComeBack { why, .. } => {
+                    (Cause::GaveUp, format!("the vendor did not let us read in {MAX_ATTEMPTS} tries: {why}"))
+                }
+                error => (Cause::Refused, error.to_string()),
+            };
+            health::alarm(store, Some(id), cause.alarm(), &why).await?;
+            run.state = State::Failed { why, cause };
             std::time::Duration::ZERO
         }
     };
+    if run.skipped.len() > skipped {
+        health::alarm(store, Some(id), Alarm::ClientSkipped, "the key of a client cannot be used").await?;
+    }
     run.step += 1;
     run.progress_at = now;
     let mut batch = store.batch(place(id));
+    for client in &run.skipped[skipped..] {
+        let detail = json!({ "reason": "the client's key cannot be used" });
+        audit::record(&mut batch, audit::Event::new("pull.client_skipped", format!("connection {id} client {client}"), detail));
+    }
+    run.pages = lines::keep(&mut batch, run.run, run.pages, &read);
     if run.state.is_over() {
         run.lines.clear();
-        let detail = json!({ "state": run.state, "records": run.records, "held_back": run.held_back });
+        run.first_page = run.pages;
+        let detail = json!({
+            "state": run.state, "records": run.records, "held_back": run.held_back, "clients_skipped": run.skipped.len(),
+        });
         let kind = if run.state == State::Finished { "pull.finished" } else { "pull.failed" };
         audit::record(&mut batch, audit::Event::new(kind, format!("connection {id}"), detail));
+        if run.state == State::Finished {
+            let unlisted = std::mem::take(&mut run.unlisted);
+            let before = store.read::<Unlisted>(place(id), &unlisted.key()).await?;
+            batch.put(unlisted, before.map(|held| held.etag));
+        }
     } else {
         let next = IntakeV1::Pull(PullV1 { step: run.step, ..pull.clone() });
         outbox::send(&mut batch, "intake", &next, delay)?;
     }
+    let (of_run, first_left) = (run.run, run.first_page);
     batch.put(run, Some(held.etag));
     match batch.commit().await {
         // The same step ran twice at once, and the other one was faster.
-        Err(error) if error.is_conflict() => {}
+        Err(error) if error.is_conflict() => return Ok(()),
         other => other?,
     }
     outbox::flush(store, place(id)).await?;
+    if first_left > first_page {
+        lines::forget(store, id, of_run, first_left).await?;
+    }
     Ok(())
 }
 
-/// Reads and writes one page; the delay before the next one.
-async fn turn(
+/// One page of the client at hand; a client whose key cannot be used is left out, so that it holds up no other.
+async fn turn(store: &Store<'_, DeploymentPlace>, id: ConnectionId, run: &mut Run) -> Result<Result<Turned, CallError>, StoreError> {
+    let Some(current) = run.left.first().cloned() else { return Ok(Ok(Turned::default())) };
+    match read_and_write(store, id, &current, run).await {
+        Err(error @ StoreError::Key { .. }) if is_lost(&error, current.client) => {
+            tracing::warn!(connection = %id, client = %current.client, error = %error, "client left out of the read");
+            run.left.retain(|turn| turn.client != current.client);
+            run.skipped.push(current.client);
+            run.end_client();
+            Ok(Ok(Turned::default()))
+        }
+        other => other,
+    }
+}
+
+/// Whether the client's key is gone until somebody mends it.
+fn is_lost(error: &StoreError, client: TenantId) -> bool {
+    matches!(error, StoreError::Key { owner, .. } if *owner == client.to_string()) && !error.is_transient()
+}
+
+/// What a page leaves to do.
+#[derive(Default)]
+struct Turned {
+    /// The delay before the next one.
+    pace: std::time::Duration,
+    /// To be kept until the client is read to its end.
+    lines: Vec<Line>,
+}
+
+async fn read_and_write(
     store: &Store<'_, DeploymentPlace>,
     id: ConnectionId,
+    current: &Turn,
     run: &mut Run,
-) -> Result<Result<std::time::Duration, CallError>, StoreError> {
-    let Some(current) = run.left.first().cloned() else { return Ok(Ok(std::time::Duration::ZERO)) };
+) -> Result<Result<Turned, CallError>, StoreError> {
     let Some(connection) = connection::read(store, id).await? else { return Ok(Err(CallError::Refused("connection removed"))) };
     let Some(entry) = intake::mapped(store, id, &current.company).await? else {
         run.left.remove(0);
-        return Ok(Ok(std::time::Duration::ZERO));
+        return Ok(Ok(Turned::default()));
     };
+    // Before the vendor is asked: what cannot be written need not be read.
+    let client = Scope::of_client_map(&entry, store.correlation()).store(store.app()).await?;
     let page = match read_page(store.app(), &connection, &current.company, run.next.as_deref()).await {
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
-    let scope = Scope::of_client_map(&entry, store.correlation());
-    let client = scope.store(store.app()).await?;
     let read = population::write_page(store, &client, &connection, &current.company, &page).await?;
     run.records += u64::try_from(read.lines.len()).unwrap_or(u64::MAX);
     run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
     run.unreadable += read.unreadable;
-    // A repeated page (its run record was not written) replaces its own lines.
-    for line in read.lines {
-        run.lines.retain(|known| known.id != line.id);
-        run.lines.push(line);
-    }
+    run.type_names.extend(read.type_names);
     run.next = page.next;
-    if run.next.is_none() {
-        run.left.remove(0);
-        if run.left.first().is_none_or(|next| next.client != current.client) {
-            let read = Read { lines: std::mem::take(&mut run.lines), unreadable: std::mem::take(&mut run.unreadable) };
-            population::write_population(&client, &connection, run.started_at, read).await?;
-        }
+    if run.next.is_some() {
+        return Ok(Ok(Turned { pace: page.pace, lines: read.lines }));
     }
-    Ok(Ok(page.pace))
+    run.left.remove(0);
+    if run.left.first().is_some_and(|next| next.client == current.client) {
+        return Ok(Ok(Turned { pace: page.pace, lines: read.lines }));
+    }
+    let last = std::mem::take(&mut run.lines).into_iter().chain(read.lines).collect();
+    let lines = lines::of_client(store, id, run.run, run.first_page, last).await?;
+    let whole = Read { lines, unreadable: run.unreadable, type_names: std::mem::take(&mut run.type_names) };
+    population::write_population(&client, &connection, run.started_at, &whole).await?;
+    run.unlisted.add(&whole);
+    run.end_client();
+    Ok(Ok(Turned { pace: page.pace, lines: Vec::new() }))
 }
 
 /// Rows of one page in the form of all vendors.
@@ -298,6 +426,9 @@ pub async fn read_page(app: &App, connection: &Connection, company: &str, next: 
             (answer.rows, answer.next, if allowed == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
         }
     };
+    if sent.len() > lines::MOST_ROWS {
+        return Err(CallError::Refused("more rows in one answer than were asked for"));
+    }
     let mut page = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace: wait };
     for entry in sent {
         match row(connection, entry.get()) {
@@ -327,6 +458,8 @@ pub struct Report {
     pub records: u64,
     /// Rows that carry a CUI marking and were not kept.
     pub held_back: u64,
+    /// Clients that were left out, because their key cannot be used.
+    pub clients_skipped: usize,
     pub state: State,
 }
 
@@ -337,6 +470,7 @@ pub async fn report(store: &Store<'_, DeploymentPlace>, connection: ConnectionId
         companies_left: held.value.left.len(),
         records: held.value.records,
         held_back: held.value.held_back,
+        clients_skipped: held.value.skipped.len(),
         state: held.value.state,
     }))
 }

@@ -85,6 +85,16 @@ impl StoreError {
         matches!(self, Self::Refused { refused } if refused.iter().any(|(id, status)| *status == OpStatus::Conflict && *id == id_of::<T>(key)))
     }
 
+    /// The record that cannot be read, for its key; `None` when it is not about one record.
+    pub fn unreadable<T: Record>(&self) -> Option<&str> {
+        match self {
+            Self::Sealed { document, .. } | Self::Shape { document, .. } | Self::NewerRelease { document, .. } => {
+                document.strip_prefix(T::KIND)?.strip_prefix(':')
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the same call may work later without anybody mending anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -153,6 +163,19 @@ impl<'a, P: Place> Store<'a, P> {
         let page = self.app.documents.query(&self.partition(place), &query).await?;
         let records = page.documents.into_iter().map(|d| self.unseal(place, d)).collect::<Result<_, _>>()?;
         Ok((records, page.next))
+    }
+
+    /// One page in which each record stands for itself, so that one that cannot be read does not hide the others.
+    pub async fn page_of_each<T: Record>(
+        &self,
+        place: P,
+        prefix: &str,
+        limit: usize,
+        after: Option<Continuation>,
+    ) -> Result<(Vec<Result<Held<T>, StoreError>>, Option<Continuation>), StoreError> {
+        let query = Query { prefix: id_of::<T>(prefix), after, descending: false, limit };
+        let page = self.app.documents.query(&self.partition(place), &query).await?;
+        Ok((page.documents.into_iter().map(|d| self.unseal(place, d)).collect(), page.next))
     }
 
     /// Every record whose key starts with `prefix`: only for kinds whose number is bounded.

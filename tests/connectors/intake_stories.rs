@@ -1,13 +1,14 @@
 //! From a vendor's body to the right client's evidence, on good days and bad ones.
 
 use assay::{
+    audit::dead_letter,
     connectors::{
-        delivery::{Outcome, Quarantined},
+        delivery::{Outcome, Quarantined, Waiting},
         file, health, mapping,
     },
     evidence::{Evidence, Origin},
-    platform::ports::Queue as _,
-    tenancy::{DeploymentPlace, PersonId, Scope, directory::Grant},
+    platform::ports::{BatchOutcome, BlobContainer, Container, Op, Partition, Queue as _},
+    tenancy::{ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Scope, directory::Grant},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -142,6 +143,74 @@ async fn a_company_that_nobody_mapped_waits_sealed_and_goes_on_when_it_is_mapped
 }
 
 #[tokio::test]
+async fn of_a_busy_record_the_newest_changes_wait_and_what_was_let_go_is_counted_and_audited() {
+    let world = World::unmapped(autotask()).await;
+    let start = world.app().now();
+    for number in 0..25u64 {
+        let fields = json!({ "CompanyID": "174", "Title": "AV out of date", "Status": number.to_string() });
+        world.send(&hook(number, "Update", 7, &fields, start + Duration::seconds(number.try_into().unwrap()))).await;
+        world.test.clock.advance(Duration::seconds(1));
+    }
+    world.pump().await;
+    let waiting = mapping::unmapped(&world.deployment().await, world.connection.id).await.unwrap();
+    assert_eq!((waiting[0].waiting, waiting[0].let_go), (1, 5));
+    assert_eq!(world.audited("intake.crowded_out").await, 5);
+    let let_go = |deliveries: &[assay::connectors::delivery::Delivery]| {
+        deliveries.iter().map(|delivery| delivery.reason.as_deref() == Some("crowded_out_while_waiting")).collect::<Vec<_>>()
+    };
+    // Newest first.
+    assert_eq!(let_go(&world.deliveries().await), [vec![false; 20], vec![true; 5]].concat());
+
+    world.map("174", 1).await;
+    assert_eq!(fact(&world.evidence(1).await[0], "status"), Some("24"));
+    assert_eq!(let_go(&world.deliveries().await), [vec![false; 20], vec![true; 5]].concat());
+}
+
+#[tokio::test]
+async fn what_waited_and_cannot_be_read_becomes_a_dead_letter_and_holds_up_nothing() {
+    let world = World::unmapped(connectwise()).await;
+    world.serve_signing_key();
+    for number in 1..=25 {
+        world.send(&ticket(&format!("m{number}"), number, 250, "New", "2026-03-02T08:59:00Z")).await;
+    }
+    world.pump().await;
+    let store = world.deployment().await;
+    let place = DeploymentPlace::Connection(world.connection.id, ConnectionPlace::Mapping);
+    let blob = store.read::<Waiting>(place, "250:ticket:1").await.unwrap().unwrap().value.deliveries.remove(0).blob;
+    world.app().blobs.delete(BlobContainer::Raw, &blob).await.unwrap();
+    // Damaged on the disk.
+    let partition =
+        Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    let damaged = world.app().documents.read(&partition, "waiting:250:ticket:2").await.unwrap().unwrap();
+    let whole = damaged.body.clone();
+    let write = async |body: Value| {
+        let held = world.app().documents.read(&partition, "waiting:250:ticket:2").await.unwrap().unwrap();
+        let replace = Op::Replace { id: held.id, body, if_match: held.etag };
+        assert!(matches!(world.app().documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
+    };
+    write(json!({ "schema": 1, "kind": "waiting", "sealed": "AAAA" })).await;
+    assert_eq!(mapping::unmapped(&store, world.connection.id).await.unwrap()[0].waiting, 25, "people still see that it waits");
+
+    world.map("250", 0).await;
+    assert_eq!(world.evidence(0).await.len(), 23, "all the others");
+    let operator = || DeploymentScope::of_function("portal", "story");
+    let letters = dead_letter::list(world.app(), &operator(), None).await.unwrap().0;
+    let mut reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(reasons[0].starts_with("raw bytes") && reasons[1].contains("waiting:250:ticket:2 cannot be opened"), "{reasons:?}");
+    let unreadable = world.deliveries().await.iter().filter(|delivery| delivery.reason.as_deref() == Some("unreadable")).count();
+    assert_eq!(unreadable, 1);
+
+    // Restored from a backup, and sent again by a person.
+    write(whole).await;
+    let letter = letters.iter().find(|letter| letter.reason.contains("ticket:2")).unwrap();
+    assert!(dead_letter::replay(world.app(), &operator(), &letter.id, "Olivia Hart").await.unwrap());
+    world.pump().await;
+    assert_eq!(world.evidence(0).await.len(), 24);
+}
+
+#[tokio::test]
 async fn a_mapping_is_never_turned_to_another_client() {
     let world = World::mapped(connectwise()).await;
     let store = world.deployment().await;
@@ -223,6 +292,63 @@ async fn a_signing_key_is_kept_for_an_hour_and_fetched_once_more_when_it_does_no
     world.test.clock.advance(Duration::hours(1));
     assert_eq!(world.send(&body).await.status, 200);
     assert_eq!(world.test.http.calls().len(), 2, "asked again after an hour");
+}
+
+/// A body about ticket `id` that names a key address of the vendor's which nobody has seen before.
+fn forged(id: u64) -> Value {
+    let mut body = ticket(&format!("forged {id}"), id, 250, "New", "2026-03-02T08:59:00Z");
+    body["Metadata"]["key_url"] = KEY_URL.replace("id=5b0d2a60", &format!("id={id}")).into();
+    body
+}
+
+#[tokio::test]
+async fn forged_bodies_with_ever_new_key_addresses_cost_a_few_calls_and_lose_no_true_callback() {
+    let world = World::mapped(connectwise()).await;
+    world.serve_signing_key();
+    let known = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+    assert_eq!(world.send(&known).await.status, 200);
+    // Keys that are there and do not hold, as far as anybody can tell from outside.
+    world.test.http.answer_with(|request| {
+        let own = request.url.as_str() == KEY_URL || request.url.query().is_some_and(|query| query.ends_with("=second"));
+        let key = if own { super::world::SIGNING_KEY } else { "another key" };
+        Some(Ok(response(200, &[], json!({ "signing_key": key }).to_string())))
+    });
+    let flood = async || {
+        for id in 0..20 {
+            assert!(matches!(world.send(&forged(id)).await.status, 401 | 503));
+        }
+    };
+    world.test.clock.advance(Duration::minutes(1));
+    let before = world.test.http.calls().len();
+    flood().await;
+    assert_eq!(world.test.http.calls().len() - before, 4, "per connection, whatever the addresses");
+
+    // What was verified before needs no luck, also when its key must be fetched anew.
+    world.test.clock.advance(Duration::hours(1));
+    flood().await;
+    assert_eq!(world.send(&known).await.status, 200);
+    // What is seen for the first time is sent again by the vendor, and taken when there is room.
+    let mut second = ticket("m2", 8, 250, "New", "2026-03-02T08:59:00Z");
+    second["Metadata"]["key_url"] = KEY_URL.replace("id=5b0d2a60", "id=second").into();
+    assert_eq!(world.send(&second).await.status, 503);
+    world.test.clock.advance(Duration::seconds(30));
+    assert_eq!(world.send(&second).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_address_of_another_company_or_of_another_page_is_never_called() {
+    let world = World::mapped(connectwise()).await;
+    for address in [
+        KEY_URL.replace("companyName=northgateit&", ""),
+        KEY_URL.replace("northgateit", "somebodyelse"),
+        format!("{KEY_URL}&companyName=somebodyelse"),
+        KEY_URL.replace("callbackkey/index.rails", "files/download.rails"),
+    ] {
+        let mut body = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
+        body["Metadata"]["key_url"] = address.clone().into();
+        assert_eq!(world.send(&body).await.status, 401, "{address}");
+    }
+    assert!(world.test.http.calls().is_empty());
 }
 
 #[tokio::test]
@@ -327,7 +453,7 @@ async fn an_engineer_files_a_document_once_as_a_link_out() {
 }
 
 #[tokio::test]
-async fn a_deactivation_notice_raises_one_alert_and_changes_nothing_else() {
+async fn an_unsigned_deactivation_notice_is_shown_as_unverified_for_a_week_and_is_no_alarm() {
     let world = World::mapped(autotask()).await;
     for _ in 0..3 {
         assert_eq!(world.post("deactivated", "", &[], b"not even json").await.status, 200);
@@ -337,6 +463,29 @@ async fn a_deactivation_notice_raises_one_alert_and_changes_nothing_else() {
     assert_eq!((alerts.len(), alerts[0].value.count), (1, 3));
     assert_eq!(world.audited("alert.raised").await, 1);
     assert!(world.deliveries().await.is_empty());
+    let shown = async || {
+        let health = health::of_all(&store).await.unwrap().remove(0);
+        (health.alerts.len(), health.hints.len())
+    };
+    assert_eq!(shown().await, (0, 1));
+    world.test.clock.advance(Duration::days(7));
+    assert_eq!(shown().await, (0, 0), "it lasts no longer than a week");
+    world.post("deactivated", "", &[], b"").await;
+    assert_eq!(shown().await, (0, 1));
+    health::clear(&store, world.connection.id, health::Alarm::UnverifiedDeactivation).await.unwrap();
+    assert_eq!(shown().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_signed_deactivation_notice_is_an_alarm_until_a_person_has_seen_to_it() {
+    let world = World::mapped(autotask()).await;
+    assert_eq!(world.send(&hook(1, "Deactivated", 7, &json!({}), world.app().now())).await.status, 200);
+    world.pump().await;
+    let store = world.deployment().await;
+    world.test.clock.advance(Duration::days(30));
+    let alerts = health::of_all(&store).await.unwrap().remove(0).alerts;
+    assert_eq!(alerts[0].alarm, health::Alarm::DeactivationNotice);
     health::clear(&store, world.connection.id, health::Alarm::DeactivationNotice).await.unwrap();
     assert!(health::of_all(&store).await.unwrap()[0].alerts.is_empty());
+    assert_eq!(world.audited("alert.cleared").await, 1);
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use assay::{
-    connectors::{Vendor, autotask::pull as at, call::CallError, connectwise_manage::pull as cw},
+    connectors::{Credentials, Vendor, autotask::pull as at, call::CallError, connection, connectwise_manage::pull as cw},
     platform::ports::{HttpRequest, HttpResponse},
 };
 use bytes::Bytes;
@@ -120,13 +120,24 @@ fn is_configurations(case: &Value) -> bool {
     name(case).split('/').next_back().is_some_and(|name| name.starts_with("pull_configuration"))
 }
 
+/// A case says nothing of types: here every one is a device.
+async fn world_of(credentials: Credentials) -> World {
+    let mut world = World::unmapped(credentials).await;
+    world.connection.settings.other_configurations = Some("rmm_device_inventory".into());
+    connection::change(&world.deployment().await, world.connection.clone()).await.unwrap();
+    world
+}
+
 /// The whole run: as the button starts it, through the queue, to evidence and population.
-async fn run(world: &World, case: &Value, items: impl Fn(&Value) -> usize) -> Vec<String> {
+async fn run(world: &World, case: &Value, items: impl Fn(&Value) -> &Value) -> Vec<String> {
     let store = world.deployment().await;
     assay::connectors::pull::request_pull(&store, world.connection.id).await.unwrap();
     world.pump_through().await;
     let evidence = world.evidence(0).await;
-    let total: usize = case["exchanges"].as_array().unwrap().iter().map(|exchange| items(&exchange["response"]["body"])).sum();
+    let pages = case["exchanges"].as_array().unwrap().iter().filter_map(|exchange| items(&exchange["response"]["body"]).as_array());
+    let served: Vec<&Value> = pages.flatten().collect();
+    let total = served.len();
+    let in_use = served.iter().filter(|row| row["activeFlag"] != false && row["isActive"] != false).count();
     let rows = evidence.iter().filter(|evidence| !evidence.source_key.contains(":population:")).count();
     let mut problems = Vec::new();
     if rows != total {
@@ -134,15 +145,15 @@ async fn run(world: &World, case: &Value, items: impl Fn(&Value) -> usize) -> Ve
     }
     let population = evidence.iter().find(|evidence| evidence.source_key.ends_with(":population:rmm_device_inventory"));
     let words = population.map(|population| population.population.words());
-    if words.as_deref() != Some(&format!("{total} of {total}")) {
-        problems.push(format!("population {words:?} of {total} rows"));
+    if words.as_deref() != Some(&format!("{in_use} of {in_use}")) {
+        problems.push(format!("population {words:?} of {in_use} rows in use"));
     }
     compare_records(case, rows, &mut problems);
     problems
 }
 
 async fn connectwise_case(case: &Value) -> Vec<String> {
-    let world = World::unmapped(connectwise()).await;
+    let world = world_of(connectwise()).await;
     let codebase = BTreeMap::from([("/login/companyinfo/", r#"{"Codebase":"v2026_1/"}"#)]);
     let first = Url::parse(case["exchanges"][0]["request"]["url"].as_str().unwrap()).unwrap();
     let mut problems = Vec::new();
@@ -150,7 +161,7 @@ async fn connectwise_case(case: &Value) -> Vec<String> {
         let conditions = first.query_pairs().find(|(name, _)| name == "conditions").map(|(_, value)| value.into_owned());
         world.map(conditions.as_deref().and_then(|text| text.strip_prefix("company/id=")).unwrap(), 0).await;
         let vendor = Vendors::serve(&world, case, codebase);
-        problems.extend(run(&world, case, |body| body.as_array().map_or(0, Vec::len)).await);
+        problems.extend(run(&world, case, |body| body).await);
         problems.extend(vendor.lock().unwrap().problems());
         return problems;
     }
@@ -159,7 +170,7 @@ async fn connectwise_case(case: &Value) -> Vec<String> {
         for exchange in case["exchanges"].as_array().unwrap() {
             let url = Url::parse(exchange["request"]["url"].as_str().unwrap()).unwrap();
             let mut connection = world.connection.clone();
-            if let assay::connectors::Credentials::ConnectwiseManage { company, .. } = &mut connection.credentials {
+            if let Credentials::ConnectwiseManage { company, .. } = &mut connection.credentials {
                 url.path_segments().unwrap().next_back().unwrap().clone_into(company);
             }
             world.app().cache.forget(&format!("connectwise-codebase/{}", connection.id));
@@ -207,7 +218,7 @@ async fn connectwise_case(case: &Value) -> Vec<String> {
 }
 
 async fn autotask_case(case: &Value) -> Vec<String> {
-    let world = World::unmapped(autotask()).await;
+    let world = world_of(autotask()).await;
     let around = BTreeMap::from([
         ("/zoneInformation", r#"{"url":"https://webservices5.autotask.net/ATServicesRest/"}"#),
         ("/ThresholdInformation", r#"{"externalRequestThreshold":10000,"currentTimeframeRequestCount":100}"#),
@@ -219,7 +230,7 @@ async fn autotask_case(case: &Value) -> Vec<String> {
         let company = request["body"]["filter"][0]["value"].to_string();
         world.map(company.trim_matches('"'), 0).await;
         let vendor = Vendors::serve(&world, case, around);
-        problems.extend(run(&world, case, |body| body["items"].as_array().map_or(0, Vec::len)).await);
+        problems.extend(run(&world, case, |body| &body["items"]).await);
         problems.extend(vendor.lock().unwrap().problems());
         return problems;
     }
@@ -228,7 +239,7 @@ async fn autotask_case(case: &Value) -> Vec<String> {
         for exchange in case["exchanges"].as_array().unwrap() {
             let url = Url::parse(exchange["request"]["url"].as_str().unwrap()).unwrap();
             let mut connection = world.connection.clone();
-            if let assay::connectors::Credentials::Autotask { user, .. } = &mut connection.credentials {
+            if let Credentials::Autotask { user, .. } = &mut connection.credentials {
                 *user = url.query_pairs().find(|(name, _)| name == "user").unwrap().1.into_owned();
             }
             world.app().cache.forget(&format!("autotask-zone/{}", connection.id));

@@ -7,10 +7,12 @@ use std::sync::{
 
 use assay::{
     connectors::{
-        health,
-        pull::{self, Requested, State},
+        Connection, connection, health, mapping,
+        pull::{self, Cause, Requested, State},
     },
     evidence::Population,
+    platform::ports::{Container, Ids as _, Op, Partition, Query, Queue as _},
+    tenancy::ConnectionId,
 };
 use serde_json::{Value, json};
 use time::Duration;
@@ -81,6 +83,43 @@ fn population_of(evidence: &[assay::evidence::Evidence]) -> &assay::evidence::Ev
 }
 
 #[tokio::test]
+async fn the_record_of_a_run_stays_small_however_many_devices_a_client_has_and_nothing_is_left_behind() {
+    let world = World::mapped(connectwise()).await;
+    let rows: Vec<Value> = (0..900).map(|id| configuration(id, "2026-03-01T00:00:00Z")).collect();
+    serve(&world, rows, 150);
+    let place = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    let pages = async || world.app().documents.query(&place, &Query::prefix("pull-lines:")).await.unwrap().documents.len();
+    let store = world.deployment().await;
+    pull::request_pull(&store, world.connection.id).await.unwrap();
+    let mut most = 0;
+    while world.pump_once().await.unwrap() {
+        let run = world.app().documents.read(&place, "pull:configurations").await.unwrap().unwrap();
+        assert!(run.body.to_string().len() < 4096, "{} bytes", run.body.to_string().len());
+        most = most.max(pages().await);
+    }
+    assert_eq!((most, pages().await), (5, 0), "the sixth page ends the client");
+    assert_eq!(population(&world).await.population, Population::Of { read: 900, total: 900 });
+}
+
+#[tokio::test]
+async fn what_an_abandoned_run_had_read_is_no_part_of_the_next_one() {
+    let world = World::mapped(connectwise()).await;
+    serve(&world, (0..4).map(|id| configuration(id, "2026-03-01T00:00:00Z")).collect(), 2);
+    let store = world.deployment().await;
+    pull::request_pull(&store, world.connection.id).await.unwrap();
+    world.pump_once().await.unwrap();
+    // Its next message is lost with its queue.
+    let lost = world.test.queue.receive("intake", 1, std::time::Duration::ZERO).await.unwrap().remove(0);
+    world.test.queue.delete("intake", &lost).await.unwrap();
+    world.test.clock.advance(Duration::hours(7));
+    serve(&world, vec![configuration(2, "2026-03-01T00:00:00Z")], 2);
+    read_all(&world).await;
+    assert_eq!(population(&world).await.population, Population::Of { read: 1, total: 1 });
+    let place = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    assert!(world.app().documents.query(&place, &Query::prefix("pull-lines:")).await.unwrap().documents.is_empty());
+}
+
+#[tokio::test]
 async fn what_a_lost_webhook_deleted_is_found_gone_by_the_next_read() {
     let world = World::mapped(connectwise()).await;
     serve(&world, vec![configuration(1, "2026-03-01T00:00:00Z"), configuration(2, "2026-03-01T00:00:00Z")], 50);
@@ -102,6 +141,49 @@ async fn a_row_with_a_cui_marking_is_counted_and_makes_the_population_incomplete
     let report = read_all(&world).await;
     assert_eq!(report.held_back, 1);
     assert_eq!(population(&world).await.population, Population::Of { read: 1, total: 2 });
+}
+
+#[tokio::test]
+async fn only_types_that_people_mapped_count_and_the_others_are_named_for_them() {
+    let world = World::mapped(connectwise()).await;
+    let of_type = |id: u64, kind: Value| {
+        let mut row = configuration(id, "2026-03-01T00:00:00Z");
+        row["type"] = kind;
+        row
+    };
+    let printer = || json!({ "id": 40, "name": "Printer" });
+    let rows = vec![
+        configuration(1, "2026-03-01T00:00:00Z"),
+        of_type(2, printer()),
+        of_type(3, json!({ "id": 41, "name": "UPS" })),
+        of_type(4, printer()),
+        of_type(5, Value::Null),
+    ];
+    serve(&world, rows, 2);
+    read_all(&world).await;
+    assert_eq!(population(&world).await.population, Population::Of { read: 1, total: 1 });
+    let seen = health::of_all(&world.deployment().await).await.unwrap().remove(0).unlisted;
+    let seen: Vec<_> = seen.iter().map(|seen| (seen.id.as_deref(), seen.name.as_deref(), seen.count)).collect();
+    assert_eq!(seen, [(Some("40"), Some("Printer"), 2), (None, None, 1), (Some("41"), Some("UPS"), 1)]);
+}
+
+#[tokio::test]
+async fn what_is_not_in_use_is_left_out_of_the_count_and_said() {
+    let world = World::mapped(connectwise()).await;
+    let mut retired = configuration(2, "2026-03-01T00:00:00Z");
+    retired["activeFlag"] = json!(false);
+    serve(&world, vec![configuration(1, "2026-03-01T00:00:00Z"), retired.clone()], 50);
+    read_all(&world).await;
+    let stated = population(&world).await;
+    assert_eq!(stated.population, Population::Of { read: 1, total: 1 });
+    assert!(stated.title.ends_with("1 of 1, 1 inactive left out"), "{}", stated.title);
+    assert_eq!(world.evidence(0).await.len(), 3, "it is a record all the same");
+
+    world.test.clock.advance(Duration::minutes(1));
+    retired["activeFlag"] = json!(true);
+    serve(&world, vec![configuration(1, "2026-03-01T00:00:00Z"), retired], 50);
+    read_all(&world).await;
+    assert_eq!(population(&world).await.population, Population::Of { read: 2, total: 2 });
 }
 
 #[tokio::test]
@@ -146,6 +228,74 @@ async fn refused_credentials_end_the_run_with_an_alert_and_no_population() {
     assert!(world.evidence(0).await.is_empty());
     let health = health::of_all(&world.deployment().await).await.unwrap();
     assert_eq!(health[0].alerts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_vendor_that_only_asks_us_to_wait_is_not_said_to_have_refused() {
+    let world = World::mapped(connectwise()).await;
+    world.test.http.answer_with(|_| Some(Ok(response(429, &[("Retry-After", "60")], ""))));
+    let store = world.deployment().await;
+    pull::request_pull(&store, world.connection.id).await.unwrap();
+    for _ in 0..70 {
+        world.pump().await;
+        world.test.clock.advance(Duration::minutes(15));
+    }
+    let state = pull::report(&store, world.connection.id).await.unwrap().unwrap().state;
+    let State::Failed { why, cause } = state else { panic!("{state:?}") };
+    assert_eq!(cause, Cause::GaveUp);
+    assert!(why.contains("throttled") && !why.contains("refused"), "{why}");
+    let alarms: Vec<_> = health::of_all(&store).await.unwrap().remove(0).alerts.into_iter().map(|alert| alert.alarm).collect();
+    assert_eq!(alarms, [health::Alarm::PullGaveUp]);
+}
+
+#[tokio::test]
+async fn a_client_whose_key_is_revoked_is_left_out_and_holds_up_no_other() {
+    let world = World::mapped(connectwise()).await;
+    world.test.http.answer_with(|request| {
+        if request.url.path().starts_with("/login/companyinfo/") {
+            return Some(Ok(response(200, &[], r#"{"Codebase":"v2026_1/"}"#)));
+        }
+        Some(Ok(response(200, &[], json!([configuration(1, "2026-03-01T00:00:00Z")]).to_string())))
+    });
+    read_all(&world).await;
+    let read_at = |evidence: Vec<assay::evidence::Evidence>| population_of(&evidence).collected_at;
+    let before = (read_at(world.evidence(0).await), read_at(world.evidence(1).await));
+
+    let vault = world.test.folder().join("vault").join(format!("{}.json", world.clients[0].id));
+    let key = std::fs::read_to_string(&vault).unwrap();
+    let mut revoked: Value = serde_json::from_str(&key).unwrap();
+    revoked["revoked"] = json!(true);
+    std::fs::write(&vault, revoked.to_string()).unwrap();
+    world.test.clock.advance(Duration::hours(2));
+    let report = read_all(&world).await;
+    assert_eq!((report.state, report.clients_skipped, report.companies_left), (State::Finished, 1, 0));
+    assert!(read_at(world.evidence(1).await) > before.1, "the other client was read");
+    assert_eq!(world.audited("pull.client_skipped").await, 1);
+    let alarms: Vec<_> =
+        health::of_all(&world.deployment().await).await.unwrap().remove(0).alerts.into_iter().map(|alert| alert.alarm).collect();
+    assert_eq!(alarms, [health::Alarm::ClientSkipped]);
+
+    std::fs::write(&vault, key).unwrap();
+    world.test.clock.advance(Duration::hours(2));
+    assert_eq!(read_all(&world).await.clients_skipped, 0);
+    assert!(read_at(world.evidence(0).await) > before.0);
+}
+
+#[tokio::test]
+async fn a_connection_whose_read_cannot_be_started_does_not_hold_up_the_others() {
+    let world = World::mapped(connectwise()).await;
+    let store = world.deployment().await;
+    let second = Connection { id: ConnectionId(world.test.ids.uuid()), name: "The second".into(), ..world.connection.clone() };
+    connection::add(&store, &second).await.unwrap();
+    mapping::confirm(&store, second.id, "250", "", world.clients[0].id).await.unwrap();
+    // As a newer release would have left it, before somebody put this one back.
+    let body = json!({ "schema": 99, "kind": "pull", "sealed": "" });
+    let place = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{}/mapping", world.connection.id));
+    let create = Op::Create { id: "pull:configurations".into(), body };
+    assert!(matches!(world.app().documents.batch(&place, vec![create]).await.unwrap(), assay::platform::ports::BatchOutcome::Committed(_)));
+
+    pull::run_due(world.app(), "story").await.unwrap_err();
+    assert!(pull::report(&store, second.id).await.unwrap().is_some(), "the second one has begun");
 }
 
 #[tokio::test]

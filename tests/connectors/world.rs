@@ -83,7 +83,11 @@ impl World {
             name: "Northgate PSA".into(),
             host: host.into(),
             credentials,
-            settings: Settings { boards: BTreeMap::from([("14".into(), "psa_ticket_remediation".into())]), ..Settings::default() },
+            settings: Settings {
+                boards: BTreeMap::from([("14".into(), "psa_ticket_remediation".into())]),
+                configuration_types: ["10", "17", "21"].map(|of| (of.into(), "rmm_device_inventory".into())).into(),
+                ..Settings::default()
+            },
         };
         let world = Self { test, connection, clients };
         let store = world.deployment().await;

@@ -9,6 +9,7 @@ use assay::{
         ports::{Http as _, HttpMethod, HttpRequest, PortErrorKind, Queue as _},
     },
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use url::Url;
 use warp::{Filter as _, Reply as _, http::StatusCode, reply::Response};
@@ -76,10 +77,18 @@ fn request(url: &str) -> HttpRequest {
     }
 }
 
+/// 64 KiB of blanks, packed.
+const PACKED: &str =
+    "H4sIAAAAAAACA+3BgQAAAACAIJX9KRepCgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAGqUGSy0AAABAA==";
+
 /// Says what it was asked, by the last segment of the path.
 fn vendor() -> Url {
-    let routes = warp::path::full().and(warp::header::<String>("x-sent")).and(warp::body::bytes()).map(
-        |path: warp::path::FullPath, sent: String, body: Bytes| match path.as_str() {
+    let asked = warp::header::optional::<String>("accept-encoding");
+    let routes = warp::path::full().and(warp::header::<String>("x-sent")).and(asked).and(warp::body::bytes()).map(
+        |path: warp::path::FullPath, sent: String, packing: Option<String>, body: Bytes| match path.as_str() {
+            "/api.example.net/packed" if packing.is_none() => {
+                warp::reply::with_header(BASE64.decode(PACKED).unwrap(), "content-encoding", "gzip").into_response()
+            }
             "/api.example.net/echo" => warp::reply::with_header(body.to_vec(), "X-Was-Sent", sent).into_response(),
             "/api.example.net/long" => "12345".into_response(),
             "/api.example.net/moved" => {
@@ -98,6 +107,28 @@ async fn outgoing_calls_carry_everything_follow_no_redirect_and_stop_at_their_li
     assert_eq!((echo.status, echo.header("x-was-sent"), &echo.body[..]), (200, Some("yes"), &b"ping"[..]));
     assert_eq!(client.send(request("https://api.example.net/moved")).await.unwrap().status, 302);
     assert_eq!(client.send(request("https://api.example.net/long")).await.unwrap_err().kind, PortErrorKind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_packed_answer_is_counted_as_it_came_and_not_asked_for() {
+    let client = HttpClient::new(Some(vendor()));
+    let packed = BASE64.decode(PACKED).unwrap();
+    let within = HttpRequest { max_response_bytes: packed.len(), ..request("https://api.example.net/packed") };
+    let answer = client.send(within).await.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (200, &packed[..]));
+}
+
+#[tokio::test]
+async fn without_the_demo_no_call_reaches_this_machine_whatever_its_name() {
+    let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let port = inside.local_addr().unwrap().port();
+    let client = HttpClient::new(None);
+    for host in ["localhost", "127.0.0.1", "[::1]", "2130706433", "169.254.169.254"] {
+        let error = client.send(request(&format!("https://{host}:{port}/x"))).await.unwrap_err();
+        assert_eq!(error.kind, PortErrorKind::Denied, "{host}: {error:?}");
+    }
+    assert_eq!(inside.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody connected");
 }
 
 #[tokio::test]

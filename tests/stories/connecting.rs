@@ -7,7 +7,7 @@ use assay::{
         demo::{What, connectwise, deliveries},
     },
     tenancy::{
-        DeploymentPlace,
+        Actor, DeploymentPlace,
         directory::{self, Role},
     },
     triggers::portal,
@@ -19,6 +19,7 @@ use url::form_urlencoded;
 use crate::support::{
     clock::START,
     flow::{Extent, Flow, person},
+    http::response,
 };
 
 const ORIGIN: &str = "http://127.0.0.1:7071";
@@ -71,6 +72,18 @@ impl<'a> Browser<'a> {
             body.append_pair(&name, &value);
         }
         portal::run(self.request(Method::Post, action, &body.finish()), self.flow.app()).await
+    }
+
+    /// Presses the button of the page's form that goes to this address.
+    async fn press(&self, page: &str, action: &str) -> Reply {
+        let html = text(&self.get(page).await);
+        let form = html.split_once(&format!("action=\"/api/{action}\"")).unwrap_or_else(|| panic!("no form for {action}")).1;
+        let hidden = form.split("</form>").next().unwrap().split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
+            let (name, rest) = input.split_once("\" value=\"").unwrap();
+            (name.to_owned(), rest.split('"').next().unwrap().to_owned())
+        });
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(hidden).finish();
+        portal::run(self.request(Method::Post, action, &body), self.flow.app()).await
     }
 
     async fn fill_in_connectwise(&self, typed: &[(&str, &str)]) -> Reply {
@@ -259,4 +272,70 @@ async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_can
     assert!(!text(&marco.get("portal/clients").await).contains("/api/portal/clients/new"));
     assert_eq!(marco.get("portal/clients/new").await.status, 403);
     assert_eq!(marco.get(&format!("portal/clients/{}", kestrel.id)).await.status, 404, "no grant");
+}
+
+/// Reads everything of the one connection, by the button, as far as it comes now; what the page shows then.
+async fn read_now(flow: &mut Flow) -> String {
+    let connection = connections(flow).await[0].id;
+    let action = format!("portal/connections/{connection}/pull");
+    assert_eq!(Browser::of(flow, What::Engineer).await.press("portal/connections", &action).await.status, 303);
+    flow.pump().await;
+    text(&Browser::of(flow, What::Engineer).await.get("portal/connections").await)
+}
+
+#[tokio::test]
+async fn a_read_that_failed_or_waits_says_so_why_and_what_to_do_and_is_never_green() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.test.http.answer_with(|_| Some(Ok(response(401, &[], ""))));
+    let page = read_now(&mut flow).await;
+    assert!(page.contains(r#"<span class="tag not">Failed after 0 records, 1 company to go</span>"#), "{page}");
+    assert!(page.contains("credentials or rights") && page.contains("then read again"));
+    assert!(!page.contains("records read</span>"));
+
+    flow.test.http.answer_with(|_| Some(Ok(response(429, &[("retry-after", "600")], ""))));
+    let page = read_now(&mut flow).await;
+    assert!(page.contains(r#"<span class="tag wait">Waiting"#) && page.contains("throttled") && page.contains("in 10 minutes"), "{page}");
+}
+
+#[tokio::test]
+async fn types_that_mean_nothing_yet_are_named_where_people_can_say_what_they_mean() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let mut connection = connections(&flow).await.remove(0);
+    connection.settings.configuration_types.clear();
+    connection::change(&flow.deployment().await, connection.clone()).await.unwrap();
+    let page = read_now(&mut flow).await;
+    let named = "<code>17</code> Managed Workstation: 3 configurations";
+    assert!(page.contains("Types without a meaning") && page.contains(named), "{page}");
+
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let address = format!("portal/connections/{}", connection.id);
+    assert!(text(&marco.get(&address).await).contains(named));
+    let typed = [CONNECTWISE, &[("configuration_types", "17 = rmm_device_inventory")]].concat();
+    assert_eq!(marco.fill_in(&address, &address, &typed).await.status, 303);
+    for address in [address.as_str(), "portal/connections"] {
+        assert!(!text(&marco.get(address).await).contains(named), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn an_engineer_says_that_an_alarm_is_seen_to_and_the_log_says_who_did() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.test.http.answer_with(|_| Some(Ok(response(401, &[], ""))));
+    let page = read_now(&mut flow).await;
+    assert!(page.contains("Look here") && page.contains("I have seen to it"), "{page}");
+
+    let id = connections(&flow).await[0].id;
+    let action = format!("portal/connections/{id}/alarms/pull_refused/clear");
+    let priya = Browser::of(&flow, What::Approver).await;
+    assert_eq!(portal::run(priya.request(Method::Post, &action, "token=x"), flow.app()).await.status, 403);
+    let marco = Browser::of(&flow, What::Engineer).await;
+    assert_eq!(portal::run(marco.request(Method::Post, &action, "token=x"), flow.app()).await.status, 403, "not our form");
+    let reply = marco.press("portal/connections", &action).await;
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/api/portal/connections?cleared=1")));
+    let page = text(&marco.get("portal/connections?cleared=1").await);
+    assert!(page.contains("Noted, with your name") && !page.contains("I have seen to it") && !page.contains("Look here"));
+    assert!(page.contains("Failed after"), "what happened stays to be seen");
+    let items = flow.deployment().await.all::<Item>(DeploymentPlace::Operations, "").await.unwrap();
+    let cleared = items.iter().find(|item| item.value.kind == "alert.cleared").unwrap();
+    assert_eq!(cleared.value.actor, Actor::Person(person(What::Engineer).id));
 }

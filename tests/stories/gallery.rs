@@ -11,12 +11,12 @@ use assay::{
     web::{
         Problem, assets,
         pages::{
-            AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
+            AlarmView, AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
             RejectCount, RequirementPage, Run, Section, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone,
-            WaitingCompany, paths,
+            UnlistedType, WaitingCompany, paths,
         },
     },
 };
@@ -440,6 +440,7 @@ fn mapping(empty: bool) -> MappingPage {
         company: id.into(),
         company_name: name.map(Into::into),
         records: 14,
+        let_go: u64::from(name.is_none()) * 3,
         since: NOW - Duration::hours(3),
         token: TOKEN.into(),
     };
@@ -469,20 +470,42 @@ fn mapping(empty: bool) -> MappingPage {
     }
 }
 
+fn alarm(words: &str) -> AlarmView {
+    AlarmView {
+        tag: Tag::new(Tone::Not, "Alarm"),
+        words: words.into(),
+        count: 3,
+        last: NOW - Duration::hours(2),
+        clear: PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "I have seen to it".into() },
+    }
+}
+
 fn connections(empty: bool) -> ConnectionsPage {
-    let connection = |name: &str, system: &str, health, note: Option<&str>, rejects, last: Option<OffsetDateTime>| ConnectionView {
+    let connection = |name: &str, system: &str, health, note: Option<&str>, rejects, last: Option<OffsetDateTime>| {
+        ConnectionView {
         name: name.into(),
         change_href: "#".into(),
         system: system.into(),
         health,
-        health_note: note.map(Into::into),
+        health_note: None,
+        alarms: note.map(alarm).into_iter().collect(),
         last_delivery: last,
         rejects,
-        last_pull: last.map(|at| LastPull { at, result: Tag::new(Tone::Met, "214 of 214 configurations") }),
+        last_pull: last.map(|at| {
+            let (result, notes) = if note.is_none() {
+                (Tag::new(Tone::Met, "214 records read"), vec![])
+            } else {
+                let why = "The read ended early: the vendor refused: credentials or rights. Check the credentials and the rights of the API user, then read again.";
+                (Tag::new(Tone::Not, "Failed after 12 records, 1 company to go"), vec![why.to_owned()])
+            };
+            LastPull { at, result, until: None, notes }
+        }),
+        unlisted: if note.is_some() { unlisted() } else { vec![] },
         pull: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Read everything now".into() }),
         webhook_address: "https://assay.example.net/api/webhooks/connectwise_manage/0192f3a4c5d67e8f9012a3b4c5d6e7f8/tickets".into(),
         clients: 2,
         unmapped: 1,
+    }
     };
     let reject = |reason: &str, count, hours| RejectCount { reason: reason.into(), count, last: NOW - Duration::hours(hours) };
     ConnectionsPage {
@@ -527,6 +550,11 @@ const WRONG: &[(&str, &str)] = &[
     ("webhook_guids", "Webhook GUIDs, line 1 is not a GUID."),
 ];
 
+fn unlisted() -> Vec<UnlistedType> {
+    let of = |id: Option<&str>, name: &str, count| UnlistedType { id: id.map(Into::into), name: name.into(), count };
+    vec![of(Some("40"), "Printer", 14), of(Some("41"), "Uninterruptible power supply", 1), of(None, "Without a type", 3)]
+}
+
 fn connection_form(of: Option<(Vendor, bool)>, wrong: &[(&'static str, &str)]) -> ConnectionFormPage {
     let errors: Vec<FieldError> = wrong.iter().map(|(field, message)| FieldError { field, message: (*message).into() }).collect();
     let typed = |name: &str| match name {
@@ -541,6 +569,7 @@ fn connection_form(of: Option<(Vendor, bool)>, wrong: &[(&'static str, &str)]) -
         hidden: vec![("vendor".into(), vendor.slug().into())],
         fields: form::fields(vendor, &typed, kept, &errors),
         settings: if kept { form::settings_fields(vendor, &typed, &errors) } else { vec![] },
+        unlisted: if kept { unlisted() } else { vec![] },
         record_types: evidence_map().entries.iter().map(|e| Choice { value: e.record_type.into(), label: e.name.into() }).collect(),
         label: if kept { "Save".into() } else { "Add this connection".into() },
     });

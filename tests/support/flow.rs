@@ -423,7 +423,11 @@ fn connectwise() -> Connection {
             private_key: Secret(connectwise::PRIVATE_KEY.into()),
             client_id: connectwise::CLIENT_ID.into(),
         },
-        settings: Settings { boards: meaning(&boards), ..Settings::default() },
+        settings: Settings {
+            boards: meaning(&boards),
+            configuration_types: meaning(&[connectwise::WORKSTATIONS, connectwise::SERVERS].map(|of| (of, "rmm_device_inventory"))),
+            ..Settings::default()
+        },
     }
 }
 
@@ -440,7 +444,11 @@ fn autotask() -> Connection {
             previous_webhook_secret: None,
             webhook_guids: vec![autotask::WEBHOOK_GUID.into()],
         },
-        settings: Settings { ticket_types: meaning(&[(autotask::INCIDENT_TYPE, "psa_ticket_incident")]), ..Settings::default() },
+        settings: Settings {
+            ticket_types: meaning(&[(autotask::INCIDENT_TYPE, "psa_ticket_incident")]),
+            configuration_types: meaning(&[(autotask::DEVICE_TYPE, "rmm_device_inventory")]),
+            ..Settings::default()
+        },
     }
 }
 

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use crate::connectors::event::{Action, BOARD, Entity, Event, Fields, Judged, TITLE, TYPE, id, keep, text, time};
+use crate::connectors::event::{ACTIVE, Action, BOARD, Entity, Event, Fields, Judged, TITLE, TYPE, id, keep, text, time, yes_or_no};
 
 /// The sender's last try is two minutes after the event; the rest is for clocks and queues on the way.
 pub const WINDOW: Duration = Duration::minutes(15);
@@ -107,7 +107,7 @@ impl Record<'_> {
     fn configuration(&self, fields: &mut Fields) {
         keep(fields, TITLE, text(self.get("referenceTitle")).or_else(|| text(self.get("rmmDeviceAuditHostname"))));
         keep(fields, TYPE, text(self.get("configurationItemType")));
-        keep(fields, "active", text(self.get("isActive")));
+        keep(fields, ACTIVE, yes_or_no(self.get("isActive")));
         keep(fields, "serial number", text(self.get("serialNumber")));
         keep(fields, "host name", text(self.get("rmmDeviceAuditHostname")));
         keep(fields, "operating system", text(self.get("rmmDeviceAuditOperatingSystem")));

@@ -5,7 +5,9 @@
 use serde_json::Value;
 
 use crate::{
-    connectors::event::{Action, BOARD, Entity, Event, Fields, Judged, TITLE, TYPE, id, keep, text, time, truth},
+    connectors::event::{
+        ACTIVE, Action, BOARD, Entity, Event, Fields, Judged, TITLE, TYPE, TYPE_NAME, id, keep, text, time, truth, yes_or_no,
+    },
     tenancy::seal::sha256,
 };
 
@@ -82,9 +84,9 @@ fn ticket(record: &Value, fields: &mut Fields) {
 fn configuration(record: &Value, fields: &mut Fields) {
     keep(fields, TITLE, text(&record["name"]));
     keep(fields, TYPE, text(&record["type"]["id"]));
-    keep(fields, "type", text(&record["type"]["name"]));
+    keep(fields, TYPE_NAME, text(&record["type"]["name"]));
     keep(fields, "status", text(&record["status"]["name"]));
-    keep(fields, "active", text(&record["activeFlag"]));
+    keep(fields, ACTIVE, yes_or_no(&record["activeFlag"]));
     keep(fields, "serial number", text(&record["serialNumber"]));
     keep(fields, "model", text(&record["modelNumber"]));
     keep(fields, "operating system", text(&record["osType"]));

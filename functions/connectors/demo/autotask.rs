@@ -18,6 +18,8 @@ pub const RIDGE: u32 = 174;
 
 /// Ticket types, and what their tickets are evidence of.
 pub const INCIDENT_TYPE: u32 = 2;
+/// The type of the devices among the configuration items.
+pub const DEVICE_TYPE: u32 = 10;
 
 pub(super) fn deliveries(now: OffsetDateTime) -> Vec<Delivery> {
     // The same numbers all day: a demo that is started again repeats its events as duplicates.
@@ -68,7 +70,7 @@ fn configuration_items(now: OffsetDateTime) -> Vec<Value> {
         .map(|((name, os), id)| {
             json!({
                 "id": id, "companyID": RIDGE, "referenceTitle": name, "serialNumber": format!("RC{id}"),
-                "configurationItemCategoryID": 2, "configurationItemType": 10, "isActive": true,
+                "configurationItemCategoryID": 2, "configurationItemType": DEVICE_TYPE, "isActive": true,
                 "rmmDeviceAuditHostname": name, "rmmDeviceAuditOperatingSystem": os,
                 "lastModifiedTime": modified, "userDefinedFields": []
             })

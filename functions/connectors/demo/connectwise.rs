@@ -21,6 +21,10 @@ pub const TIDEWATER: u32 = 261;
 pub const INCIDENTS: u32 = 21;
 pub const CHANGES: u32 = 30;
 
+/// Configuration types, all of them devices.
+pub const WORKSTATIONS: u32 = 17;
+pub const SERVERS: u32 = 21;
+
 const SIGNING_KEY: &str = "demo-callback-key-of-northgate-it";
 const KEY_URL: &str =
     "https://na.myconnectwise.net/v2026_1//system/callbackkey/index.rails?companyName=northgateit&id=3f7c1a2e-77d1-4a8e-9a55-5d1f0c2b9e11";
@@ -73,7 +77,7 @@ fn configurations(now: OffsetDateTime) -> Value {
     let rows = DEVICES.iter().zip(7701u32..).map(|((name, kind, os), id)| {
         json!({
             "id": id, "name": name,
-            "type": { "id": if *kind == "Managed Server" { 21 } else { 17 }, "name": kind },
+            "type": { "id": if *kind == "Managed Server" { SERVERS } else { WORKSTATIONS }, "name": kind },
             "status": { "id": 2, "name": "Active" },
             "company": { "id": HARBOR, "identifier": "HarborPrecision", "name": "Harbor Precision Machining LLC" },
             "serialNumber": format!("HPM{id}"), "osType": os, "osInfo": "10.0.26100",

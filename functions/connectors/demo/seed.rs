@@ -80,7 +80,11 @@ fn connectwise() -> Connection {
             private_key: Secret(connectwise::PRIVATE_KEY.into()),
             client_id: connectwise::CLIENT_ID.into(),
         },
-        settings: Settings { boards: by_id(&meanings), ..Settings::default() },
+        settings: Settings {
+            boards: by_id(&meanings),
+            configuration_types: by_id(&[connectwise::WORKSTATIONS, connectwise::SERVERS].map(|of| (of, "rmm_device_inventory"))),
+            ..Settings::default()
+        },
     }
 }
 
@@ -97,7 +101,11 @@ fn autotask() -> Connection {
             previous_webhook_secret: None,
             webhook_guids: vec![autotask::WEBHOOK_GUID.into()],
         },
-        settings: Settings { ticket_types: by_id(&[(autotask::INCIDENT_TYPE, "psa_ticket_incident")]), ..Settings::default() },
+        settings: Settings {
+            ticket_types: by_id(&[(autotask::INCIDENT_TYPE, "psa_ticket_incident")]),
+            configuration_types: by_id(&[(autotask::DEVICE_TYPE, "rmm_device_inventory")]),
+            ..Settings::default()
+        },
     }
 }
 

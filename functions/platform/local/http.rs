@@ -1,14 +1,16 @@
-//! Outgoing HTTP with reqwest: https only, no redirects, no proxy from the environment, answers counted while they come.
+//! Outgoing HTTP with reqwest: https only, to names with public addresses only, no redirects, no proxy from the
+//! environment, answers counted while they come and never unpacked.
 //!
 //! In the demo nothing leaves the machine: every call goes to the demo vendor's loopback address, with the vendor's
 //! host as the first path segment.
 
-use std::sync::OnceLock;
+use std::{error::Error as _, sync::OnceLock};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use url::Url;
+use url::{Host, Url};
 
+use super::public_names::{NotPublic, PublicNames};
 use crate::platform::ports::{Http, HttpMethod, HttpRequest, HttpResponse, PortError, PortErrorKind};
 
 #[derive(Default)]
@@ -27,6 +29,10 @@ impl HttpClient {
     fn address(&self, url: &Url) -> Result<Url, PortError> {
         let invalid = || PortError::new("outgoing request", PortErrorKind::Invalid);
         let host = url.host_str().filter(|_| url.scheme() == "https").ok_or_else(invalid)?;
+        // An address in place of a name is never resolved, so nobody would judge it.
+        if !matches!(url.host(), Some(Host::Domain(_))) {
+            return Err(PortError::new("outgoing request", PortErrorKind::Denied));
+        }
         let Some(demo) = &self.demo_vendor else { return Ok(url.clone()) };
         let mut address = demo.clone();
         address.set_path(&format!("/{host}{}", url.path()));
@@ -45,7 +51,8 @@ impl Http for HttpClient {
             HttpMethod::Post => reqwest::Method::POST,
             HttpMethod::Patch => reqwest::Method::PATCH,
         };
-        let mut call = client(&self.client)?.request(method, url).timeout(request.timeout);
+        let client = if self.demo_vendor.is_some() { client(&self.client)? } else { public_client(&self.client)? };
+        let mut call = client.request(method, url).timeout(request.timeout);
         for (name, value) in &request.headers {
             call = call.header(name, value);
         }
@@ -64,12 +71,26 @@ impl Http for HttpClient {
     }
 }
 
-/// The process's client behind this cell.
+/// The process's client behind this cell, for addresses that the product itself chose.
 pub(super) fn client(cell: &OnceLock<reqwest::Client>) -> Result<&reqwest::Client, PortError> {
+    made(cell, |builder| builder)
+}
+
+/// The same, for hosts that people typed and vendors named.
+fn public_client(cell: &OnceLock<reqwest::Client>) -> Result<&reqwest::Client, PortError> {
+    made(cell, |builder| builder.dns_resolver(PublicNames))
+}
+
+fn made(
+    cell: &OnceLock<reqwest::Client>,
+    with: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<&reqwest::Client, PortError> {
     if let Some(client) = cell.get() {
         return Ok(client);
     }
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+    // Unpacking is on in the whole program as soon as one dependency asks for it; a limit must count what came.
+    let plain = reqwest::Client::builder().no_gzip().no_deflate().no_brotli().no_zstd();
+    let client = with(plain.redirect(reqwest::redirect::Policy::none()).no_proxy()).build();
     let client = client.map_err(|error| PortError::because("http client", PortErrorKind::Unavailable, error))?;
     Ok(cell.get_or_init(|| client))
 }
@@ -88,8 +109,25 @@ pub(super) async fn read(mut answer: reqwest::Response, resource: &str, max: usi
 
 /// Without the URL: its path and query may carry credentials.
 pub(super) fn failure(resource: &str, error: reqwest::Error) -> PortError {
-    let kind = if error.is_builder() { PortErrorKind::Invalid } else { PortErrorKind::Unavailable };
+    let kind = if error.is_builder() {
+        PortErrorKind::Invalid
+    } else if is_not_public(&error) {
+        PortErrorKind::Denied
+    } else {
+        PortErrorKind::Unavailable
+    };
     PortError::because(resource, kind, error.without_url())
+}
+
+fn is_not_public(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<NotPublic>() {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod files;
 mod folder;
 mod http;
 mod ids;
+mod public_names;
 mod queue;
 mod vault;
 mod writer;

@@ -2,9 +2,9 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::Reader;
+use super::{Reader, connection_view::unlisted_types};
 use crate::{
-    connectors::{Connection, Credentials, Vendor, connection, form},
+    connectors::{Connection, Credentials, Vendor, connection, form, unlisted},
     readiness::map::evidence_map,
     tenancy::ConnectionId,
     web::{
@@ -105,6 +105,7 @@ async fn new_page(
         hidden: vec![("vendor".into(), slug.into()), ("id".into(), id)],
         fields: form::fields(vendor, typed, false, errors.as_deref().unwrap_or_default()),
         settings: vec![],
+        unlisted: vec![],
         record_types: vec![],
         label: "Add this connection".into(),
     };
@@ -125,6 +126,7 @@ async fn change_page(
         hidden: vec![],
         fields: form::fields(held.vendor(), typed, true, wrong),
         settings: form::settings_fields(held.vendor(), typed, wrong),
+        unlisted: unlisted_types(&unlisted::seen(&reader.deployment().await?, held.id, &held.settings).await?),
         record_types: record_types.collect(),
         label: "Save".into(),
     };

@@ -1,19 +1,16 @@
 //! Connections with their health, the pull button, and the mapping page.
 
-use super::Reader;
+use super::{Reader, connection_view};
 use crate::{
     audit::dead_letter,
     connectors::{
-        Connection, health, mapping,
+        health, mapping,
         pull::{self, Requested},
     },
     tenancy::{ConnectionId, TenantId, directory},
     web::{
         Problem, Reply,
-        pages::{
-            Choice, ConnectionView, ConnectionsPage, LastPull, Link, MappedLine, MappingPage, PostForm, RejectCount, Section, Tag, Tone,
-            WaitingCompany, paths,
-        },
+        pages::{Choice, ConnectionsPage, Link, MappedLine, MappingPage, Section, Tag, Tone, WaitingCompany, paths},
         reply,
     },
 };
@@ -54,7 +51,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         let rejects = health::rejects(&store, Some(id)).await?;
         let unmapped = mapping::unmapped(&store, id).await?.iter().filter(|u| u.can_be_mapped).count();
         let clients = mapping::mapped(&store, id).await?.len();
-        connections.push(view(reader, health, &rejects, clients, unmapped));
+        connections.push(connection_view::view(reader, &health, &rejects, clients, unmapped));
     }
     Ok(reply::page(
         200,
@@ -70,45 +67,10 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     ))
 }
 
-fn view(reader: &Reader<'_>, health: health::Health, rejects: &[health::Reject], clients: usize, unmapped: usize) -> ConnectionView {
-    let Connection { id, name, .. } = &health.connection;
-    let (tag, note) = match (health.alerts.first(), &health.last_delivery) {
-        (Some(alert), _) => (Tag::new(Tone::Not, "Look here"), Some(alert.alarm.words().to_owned())),
-        (None, Some(_)) => (Tag::new(Tone::Met, "Heard from"), None),
-        (None, None) => (
-            Tag::new(Tone::Unknown, "Silent"),
-            Some("Nothing has arrived yet: give the vendor the address below, then change a ticket there.".into()),
-        ),
-    };
-    ConnectionView {
-        name: name.clone(),
-        change_href: paths::connection(*id),
-        system: health.connection.vendor().word().into(),
-        health: tag,
-        health_note: note,
-        last_delivery: health.last_delivery.as_ref().map(|delivery| delivery.received_at),
-        rejects: rejects
-            .iter()
-            .map(|reject| RejectCount { reason: reject.reason.replace('_', " "), count: reject.count, last: reject.last_at })
-            .collect(),
-        last_pull: health.pull.map(|report| {
-            let tone = if report.state.is_over() { Tone::Met } else { Tone::Wait };
-            let left = if report.companies_left > 0 { format!(", {} companies to go", report.companies_left) } else { String::new() };
-            LastPull { at: report.progress_at, result: Tag::new(tone, format!("{} records read{left}", report.records)) }
-        }),
-        pull: Some(PostForm {
-            action: paths::pull(*id),
-            token: reader.token(&["pull", &id.to_string()]),
-            fields: vec![],
-            label: "Read configurations now".into(),
-        }),
-        webhook_address: reader.app.config.link(&health.connection.webhook_path()),
-        clients,
-        unmapped,
-    }
-}
-
 fn notice(reader: &Reader<'_>) -> Option<String> {
+    if reader.request.query_value("cleared").is_some() {
+        return Some("Noted, with your name. It comes back if it happens again.".into());
+    }
     let words = match (reader.request.query_value("pull").as_deref(), reader.request.query_value("saved").as_deref()) {
         (Some("started"), _) => "Reading has started. It goes on by itself; this page shows how far it is.",
         (Some("running"), _) => "A read is under way already.",
@@ -133,6 +95,16 @@ pub(super) async fn pull(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem
     Ok(reply::redirect(&format!("{}?pull={word}", paths::connections())))
 }
 
+/// A person has seen to an alarm: it goes from the page, and the log says who took it away.
+pub(super) async fn clear_alarm(reader: &Reader<'_>, id: &str, alarm: &str) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
+    let alarm = health::Alarm::of_key(alarm).ok_or_else(Problem::not_found)?;
+    reader.must_be_own_form(&["clear alarm", &id.to_string(), alarm.key()])?;
+    health::clear(&reader.deployment().await?, id, alarm).await?;
+    Ok(reply::redirect(&format!("{}?cleared=1", paths::connections())))
+}
+
 pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_operate()?;
     let store = reader.deployment().await?;
@@ -148,6 +120,7 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
                 company: company.company,
                 company_name: company.name,
                 records: company.waiting,
+                let_go: company.let_go,
                 since: company.since,
             });
         }

@@ -6,6 +6,7 @@
 mod approvals;
 mod clients;
 mod connection_form;
+mod connection_view;
 mod connections;
 mod dead_letters;
 mod new_client;
@@ -90,6 +91,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections"] => Box::pin(connection_form::add(reader)).await,
         ["connections", id] => Box::pin(connection_form::change(reader, id)).await,
         ["connections", id, "pull"] => connections::pull(reader, id).await,
+        ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,
         ["dead-letters", id, "replay"] => dead_letters::replay(reader, id).await,

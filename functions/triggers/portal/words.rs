@@ -39,6 +39,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => "was refused: a webhook call could not be verified".into(),
         "pull.started" => "began to read all configurations".into(),
+        "pull.client_skipped" => "left a client out of a read: its key cannot be used".into(),
         "connection.added" => format!("added the connection {}", text("name")),
         "connection.changed" if detail["credentials_changed"] == true => {
             format!("changed the connection {}, its credentials too", text("name"))
@@ -47,6 +48,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "client.added" => format!("added the client {}", text("name")),
         "company.mapped" => "said which client a company is".into(),
         "intake.waiting" => "kept a record, sealed, until its company is mapped".into(),
+        "intake.crowded_out" => "let an older change go: 20 newer ones of the same record wait for its company to be mapped".into(),
         "intake.released" => "took in a record that waited for its company".into(),
         "message.dead" => format!("could not process a message: {}", text("reason")),
         "message.replayed" => "sent a message again".into(),

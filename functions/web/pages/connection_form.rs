@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use super::{Choice, FieldError, Frame, Link};
+use super::{Choice, FieldError, Frame, Link, UnlistedType};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "connection_form.html", config = "functions/web/pages/askama.toml")]
@@ -26,6 +26,8 @@ pub struct ConnectionForm {
     pub fields: Vec<Field>,
     /// What boards and types mean; empty for a connection that is not there yet.
     pub settings: Vec<Field>,
+    /// Configuration types of the last read that mean nothing yet.
+    pub unlisted: Vec<UnlistedType>,
     /// What they can mean, by name of the record type.
     pub record_types: Vec<Choice>,
     /// The button.

@@ -28,15 +28,29 @@ pub struct ConnectionView {
     pub health: Tag,
     /// One sentence: why, and what to do.
     pub health_note: Option<String>,
+    pub alarms: Vec<AlarmView>,
     pub last_delivery: Option<OffsetDateTime>,
     pub rejects: Vec<RejectCount>,
     pub last_pull: Option<LastPull>,
+    /// Types of the last read that mean nothing yet.
+    pub unlisted: Vec<UnlistedType>,
     /// Only for an engineer or owner.
     pub pull: Option<PostForm>,
     /// What the vendor must post to.
     pub webhook_address: String,
     pub clients: usize,
     pub unmapped: usize,
+}
+
+/// Something that a person should look into, until they say that they have.
+#[derive(Clone, Debug)]
+pub struct AlarmView {
+    pub tag: Tag,
+    /// What it may mean, and what to do.
+    pub words: String,
+    pub count: u64,
+    pub last: OffsetDateTime,
+    pub clear: PostForm,
 }
 
 #[derive(Clone, Debug)]
@@ -47,9 +61,22 @@ pub struct RejectCount {
     pub last: OffsetDateTime,
 }
 
+/// A type of configurations that nobody said the meaning of.
+#[derive(Clone, Debug)]
+pub struct UnlistedType {
+    /// The vendor's id, as it is typed into the settings; `None` where there is nothing to type.
+    pub id: Option<String>,
+    pub name: String,
+    pub count: u64,
+}
+
 #[derive(Clone, Debug)]
 pub struct LastPull {
     pub at: OffsetDateTime,
-    /// `214 of 214 configurations`, `stopped at page 3: throttled`.
+    /// `214 records read`, `Failed after 12 records`.
     pub result: Tag,
+    /// When it goes on, while it waits.
+    pub until: Option<OffsetDateTime>,
+    /// Why, what it means and what to do; a sentence or two each.
+    pub notes: Vec<String>,
 }

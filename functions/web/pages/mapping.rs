@@ -30,6 +30,8 @@ pub struct WaitingCompany {
     pub company_name: Option<String>,
     /// Records that wait, sealed.
     pub records: usize,
+    /// Older changes that were let go for newer ones.
+    pub let_go: u64,
     pub since: OffsetDateTime,
     pub token: String,
 }

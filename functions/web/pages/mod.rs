@@ -30,7 +30,7 @@ pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage};
 pub use connection_form::{ConnectionForm, ConnectionFormPage, Field, FieldKind};
-pub use connections::{ConnectionView, ConnectionsPage, LastPull, RejectCount};
+pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
 pub use dead_letters::{DeadLetterView, DeadLettersPage};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};

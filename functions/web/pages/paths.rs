@@ -72,6 +72,11 @@ pub fn pull(connection: ConnectionId) -> String {
     format!("{BASE}connections/{connection}/pull")
 }
 
+/// POST: a person has seen to it. `alarm` is a segment of ours.
+pub fn clear_alarm(connection: ConnectionId, alarm: &str) -> String {
+    format!("{BASE}connections/{connection}/alarms/{alarm}/clear")
+}
+
 /// GET: companies that wait; POST: this company is this client.
 pub fn mapping() -> String {
     format!("{BASE}mapping")

@@ -1,0 +1,168 @@
+//! One connection as its page shows it: is it heard, what was refused, how the last whole read went and what to do.
+//!
+//! A read that failed, waits or held rows back never looks like one that is well.
+
+use super::Reader;
+use crate::{
+    connectors::{
+        Connection, health,
+        pull::{Cause, Report, State},
+        unlisted,
+    },
+    web::pages::{AlarmView, ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, UnlistedType, paths},
+};
+
+pub(super) fn view(
+    reader: &Reader<'_>,
+    health: &health::Health,
+    rejects: &[health::Reject],
+    clients: usize,
+    unmapped: usize,
+) -> ConnectionView {
+    let Connection { id, name, .. } = &health.connection;
+    let (tag, note) = match (health.alerts.is_empty(), &health.last_delivery) {
+        (false, _) => (Tag::new(Tone::Not, "Look here"), None),
+        (true, Some(_)) => (Tag::new(Tone::Met, "Heard from"), None),
+        (true, None) => (
+            Tag::new(Tone::Unknown, "Silent"),
+            Some("Nothing has arrived yet: give the vendor the address below, then change a ticket there.".into()),
+        ),
+    };
+    ConnectionView {
+        name: name.clone(),
+        change_href: paths::connection(*id),
+        system: health.connection.vendor().word().into(),
+        health: tag,
+        health_note: note,
+        alarms: health.alerts.iter().chain(&health.hints).map(|alert| alarm(reader, alert)).collect(),
+        last_delivery: health.last_delivery.as_ref().map(|delivery| delivery.received_at),
+        rejects: rejects
+            .iter()
+            .map(|reject| RejectCount { reason: reject.reason.replace('_', " "), count: reject.count, last: reject.last_at })
+            .collect(),
+        last_pull: health.pull.as_ref().map(last_pull),
+        unlisted: unlisted_types(&health.unlisted),
+        pull: Some(PostForm {
+            action: paths::pull(*id),
+            token: reader.token(&["pull", &id.to_string()]),
+            fields: vec![],
+            label: "Read configurations now".into(),
+        }),
+        webhook_address: reader.app.config.link(&health.connection.webhook_path()),
+        clients,
+        unmapped,
+    }
+}
+
+fn alarm(reader: &Reader<'_>, alert: &health::Alert) -> AlarmView {
+    let (id, key) = (alert.connection, alert.alarm.key());
+    AlarmView {
+        tag: if alert.alarm.is_hint() { Tag::new(Tone::Unknown, "Unverified") } else { Tag::new(Tone::Not, "Alarm") },
+        words: alert.alarm.words().into(),
+        count: alert.count,
+        last: alert.last_at,
+        clear: PostForm {
+            action: paths::clear_alarm(id, key),
+            token: reader.token(&["clear alarm", &id.to_string(), key]),
+            fields: vec![],
+            label: "I have seen to it".into(),
+        },
+    }
+}
+
+pub(super) fn unlisted_types(seen: &[unlisted::Seen]) -> Vec<UnlistedType> {
+    let named = |seen: &unlisted::Seen| match (&seen.name, &seen.id) {
+        (Some(name), _) => name.clone(),
+        (None, Some(_)) => "without a name".into(),
+        (None, None) => "Without a type".into(),
+    };
+    seen.iter().map(|seen| UnlistedType { id: seen.id.clone(), name: named(seen), count: seen.count }).collect()
+}
+
+fn last_pull(report: &Report) -> LastPull {
+    let records = count(report.records, "record");
+    let left = u64::try_from(report.companies_left).unwrap_or(u64::MAX);
+    let to_go = if left == 0 { String::new() } else { format!(", {} to go", companies(left)) };
+    let mut notes = Vec::new();
+    let (tone, word, until) = match &report.state {
+        State::Finished if report.held_back == 0 && report.clients_skipped == 0 => (Tone::Met, format!("{records} read"), None),
+        State::Finished => (Tone::Wait, format!("{records} read, not complete"), None),
+        State::Running => (Tone::Wait, format!("Reading: {records} so far{to_go}"), None),
+        State::Waiting { until, why } => {
+            notes.push(format!("The vendor could not be read on ({why}). Reading goes on by itself."));
+            (Tone::Wait, format!("Waiting: {records} so far{to_go}"), Some(*until))
+        }
+        State::Failed { why, cause } => {
+            let next = match cause {
+                Cause::Refused => "Check the credentials and the rights of the API user, then read again.",
+                Cause::GaveUp => "Look whether the tool is up and what else uses its API allowance, then read again.",
+            };
+            notes.push(format!("The read ended early: {why}. {next}"));
+            notes.push("Until a read comes to its end, the inventory stays as it was and grows old.".into());
+            (Tone::Not, format!("Failed after {records}{to_go}"), None)
+        }
+    };
+    if report.held_back > 0 {
+        notes.push(format!(
+            "{} CUI marking and {} not kept, so the inventory is not complete. Take the marked text out of the tool; the next read counts {}.",
+            if report.held_back == 1 { "1 record carries a".into() } else { format!("{} records carry a", report.held_back) },
+            if report.held_back == 1 { "was" } else { "were" },
+            if report.held_back == 1 { "it" } else { "them" },
+        ));
+    }
+    if report.clients_skipped > 0 {
+        notes.push(format!(
+            "Left out: {}, because the key cannot be used. Have it switched on again in the vault, then read again.",
+            count(u64::try_from(report.clients_skipped).unwrap_or(u64::MAX), "client"),
+        ));
+    }
+    LastPull { at: report.progress_at, result: Tag::new(tone, word), until, notes }
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn companies(number: u64) -> String {
+    if number == 1 { "1 company".into() } else { format!("{number} companies") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::{Duration, OffsetDateTime};
+
+    fn report(state: State, held_back: u64) -> Report {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        Report { started_at: at, progress_at: at, companies_left: 2, records: 1, held_back, clients_skipped: 0, state }
+    }
+
+    fn failed(why: &str, cause: Cause) -> Report {
+        report(State::Failed { why: why.into(), cause }, 0)
+    }
+
+    #[test]
+    fn only_a_read_that_came_to_its_end_and_kept_all_is_shown_as_good() {
+        let shown = |state, held_back| last_pull(&report(state, held_back)).result;
+        let until = OffsetDateTime::UNIX_EPOCH + Duration::minutes(5);
+        let good = shown(State::Finished, 0);
+        assert_eq!((good.tone, good.word.as_str()), (Tone::Met, "1 record read"));
+        assert_eq!(last_pull(&failed("the vendor refused: credentials or rights", Cause::Refused)).result.tone, Tone::Not);
+        let without_a_client = Report { clients_skipped: 1, ..report(State::Finished, 0) };
+        assert_eq!(last_pull(&without_a_client).result.tone, Tone::Wait);
+        for (state, held_back) in [(State::Finished, 1), (State::Running, 0), (State::Waiting { until, why: "throttled".into() }, 0)] {
+            assert_eq!(shown(state, held_back).tone, Tone::Wait);
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_and_what_to_do_are_said() {
+        let refused = last_pull(&failed("the vendor refused: credentials or rights", Cause::Refused));
+        assert!(refused.notes[0].contains("credentials or rights") && refused.notes[0].contains("then read again"), "{refused:?}");
+        let throttled = last_pull(&failed("the vendor did not let us read in 60 tries: throttled", Cause::GaveUp));
+        assert!(!throttled.notes[0].contains("credentials"), "{throttled:?}");
+        let until = OffsetDateTime::UNIX_EPOCH + Duration::minutes(5);
+        assert_eq!(last_pull(&report(State::Waiting { until, why: "throttled".into() }, 0)).until, Some(until));
+        assert!(last_pull(&report(State::Finished, 3)).notes[0].starts_with("3 records carry a CUI marking"));
+    }
+}
