@@ -363,7 +363,7 @@ async fn text(reply: reqwest::Result<Response>) -> reqwest::Result<String> {
 
 /// The decision form with its hidden fields, answered with yes.
 fn decision(html: &str) -> Option<String> {
-    let form = html.split("<form").find(|form| form.contains("/decide\""))?.split("</form").next()?;
+    let form = html.split("<form").find(|form| form.contains("/decide"))?.split("</form").next()?;
     let mut answer = form_urlencoded::Serializer::new(String::new());
     for input in form.split("name=\"").skip(1) {
         let Some((name, rest)) = input.split_once("\" value=\"") else { continue };

@@ -34,7 +34,8 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let mut tenants = directory::tenants(&store).await?;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
-    tenants.rotate_left(turn % tenants.len().max(1));
+    let first = turn % tenants.len().max(1);
+    tenants.rotate_left(first);
     for tenant in tenants {
         Box::pin(sweep.client(app, &tenant, correlation)).await;
     }
