@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     catalogue::{Determination, catalogue},
     objective::{self, Finding, Found, Objective},
-    standing,
+    score, standing,
 };
 use crate::{
     audit,
@@ -71,6 +71,9 @@ pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch
         MARK => {
             let action: MarkObjective = parse(&proposal.draft.action)?;
             known(&action.objective)?;
+            if action.found == Found::NotApplicable && !score::may_be_not_applicable(&action.objective) {
+                return Err(NotPerformed::Refused("3.12.4, the system security plan, is never N/A.".into()));
+            }
             let finding = Finding {
                 found: action.found,
                 person: decision.person,

@@ -11,7 +11,7 @@ use super::{
     map::evidence_map,
     mark::{MARK, MarkObjective, ROLL_BACK},
     objective::{self, Finding, Found, LastProposal},
-    standing,
+    score, standing,
     suggest::{Outcome, Suggestion},
 };
 use crate::{
@@ -79,6 +79,12 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     }
     if wish.found == Found::Partial && Found::partial_state(wish.objective).is_none() {
         return refused("Partial credit exists for 3.5.3[d] and 3.13.11[a] only.".into());
+    }
+    if wish.found == Found::NotApplicable && !score::may_be_not_applicable(wish.objective) {
+        return refused(
+            "3.12.4 is never N/A: without a system security plan there is no assessment and no score. Propose MET with the plan, or NOT MET."
+                .into(),
+        );
     }
     let records = records(store, wish, now).await?;
     let mut objective = objective::read(store, wish.objective).await?;

@@ -427,6 +427,7 @@ async fn a_draft_a_missing_reason_and_misplaced_partial_credit_are_refused_in_wo
     assert!(refusal(Found::NotMet, INVENTORY, &[], " ").await.contains("Say why"));
     assert!(refusal(Found::Partial, INVENTORY, &[], "Half.").await.contains("3.13.11[a]"));
     assert!(refusal(Found::Met, "3.9.9[z]", &[], "It is so.").await.contains("no objective"));
+    assert!(refusal(Found::NotApplicable, "3.12.4[a]", &[], "No plan is needed.").await.contains("3.12.4 is never N/A"));
 }
 
 #[tokio::test]
