@@ -1,12 +1,12 @@
 //! The state machine of an L2 proposal: what may follow what, as one pure function.
 //!
 //! executed => one valid approval of that exact version and hash, by somebody who may approve and did not ask, before
-//! both clocks ran out (design I4). Silence never approves; a final state stays. No I/O here: the callers read the
+//! both clocks ran out (design I4), on evidence that still counted at both moments. Silence never approves; a final state stays. No I/O here: the callers read the
 //! facts (grants, evidence, the time) and write the answer.
 
 use time::OffsetDateTime;
 
-use super::proposal::{Decision, EXECUTION_EXPIRY, Proposal, State, hash_of};
+use super::proposal::{Cause, Decision, EXECUTION_EXPIRY, Proposal, State, hash_of};
 use crate::tenancy::{Actor, PersonId, ProposalId};
 
 /// The longest comment a decision keeps, in characters.
@@ -41,6 +41,7 @@ pub enum Event<'a> {
     Expire,
     Supersede {
         by: Option<ProposalId>,
+        cause: Cause,
     },
     Execute(Facts),
     /// At execution something no longer held.
@@ -68,7 +69,7 @@ pub enum Refusal {
     #[error("expired")]
     Expired { at: OffsetDateTime },
     #[error("superseded")]
-    Superseded { by: Option<ProposalId> },
+    Superseded { by: Option<ProposalId>, cause: Cause },
     /// Who asks does not decide.
     #[error("the requester cannot decide")]
     NotYours,
@@ -92,6 +93,9 @@ pub enum Refusal {
     AuthorityGone { name: String },
     #[error("evidence changed after the approval")]
     EvidenceChanged { titles: Vec<String> },
+    /// What the proposal refers to does not count any more; it can still be rejected.
+    #[error("evidence is too old to count")]
+    EvidenceStale { titles: Vec<String> },
     #[error("not due yet")]
     NotDue,
 }
@@ -101,9 +105,9 @@ pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Resul
     match event {
         Event::Decide { person, name, may_approve, answer } => decide(proposal, person, name, may_approve, answer, now),
         Event::Expire => expire(proposal, now),
-        Event::Supersede { by } => match settled(&proposal.state) {
+        Event::Supersede { by, cause } => match settled(&proposal.state) {
             Some(refusal) if proposal.state.is_final() => Err(refusal),
-            _ => Ok(State::Superseded { at: now, by, decision: proposal.state.decision().cloned() }),
+            _ => Ok(State::Superseded { at: now, by, cause, decision: proposal.state.decision().cloned() }),
         },
         Event::Execute(facts) => execute(proposal, &facts, now),
         Event::Refuse { why } => approved(proposal).map(|(decision, _)| State::Refused { decision: decision.clone(), at: now, why }),
@@ -115,7 +119,7 @@ pub fn settled(state: &State) -> Option<Refusal> {
     match state {
         State::Open => None,
         State::Expired { at, .. } => Some(Refusal::Expired { at: *at }),
-        State::Superseded { by, .. } => Some(Refusal::Superseded { by: *by }),
+        State::Superseded { by, cause, .. } => Some(Refusal::Superseded { by: *by, cause: *cause }),
         State::Rejected { decision } => Some(decided(decision, false)),
         State::Approved { decision, .. } | State::Executed { decision, .. } | State::Refused { decision, .. } => {
             Some(decided(decision, true))
@@ -133,8 +137,7 @@ impl Refusal {
             Self::Expired { .. } => {
                 "This proposal has expired: the time to decide or to carry it out is over, and nothing was done.".into()
             }
-            Self::Superseded { by: Some(_) } => "New evidence changed this proposal, and another one stands in its place.".into(),
-            Self::Superseded { by: None } => "New evidence changed the picture, so this proposal no longer stands.".into(),
+            Self::Superseded { by, cause } => cause.sentence(by.is_some()).into(),
             Self::NotYours => "You asked for this, so somebody else decides it.".into(),
             Self::NotApprover => "Only an approver of this client can decide this.".into(),
             Self::WrongVersion { .. } | Self::WrongHash => {
@@ -146,6 +149,7 @@ impl Refusal {
             Self::Tampered => "What is stored does not match its hash, so it cannot be decided or carried out.".into(),
             Self::AuthorityGone { name } => format!("{name} approved this and is no longer an approver of this client."),
             Self::EvidenceChanged { titles } => format!("This evidence changed after it was proposed: {}.", titles.join(", ")),
+            Self::EvidenceStale { titles } => format!("This evidence is too old to count by now: {}.", titles.join(", ")),
             Self::NotDue => "Its time is not over yet.".into(),
         }
     }
@@ -186,6 +190,9 @@ fn decide(
     }
     if answer.verdict == Verdict::Reject && comment.is_empty() {
         return Err(Refusal::CommentNeeded);
+    }
+    if answer.verdict == Verdict::Approve {
+        must_be_fresh(proposal, now)?;
     }
     let decision =
         Decision { person, name: name.into(), version: answer.version, hash: answer.hash.clone(), comment: comment.into(), at: now };
@@ -231,7 +238,14 @@ fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<St
     if !facts.changed_evidence.is_empty() {
         return Err(Refusal::EvidenceChanged { titles: facts.changed_evidence.clone() });
     }
+    must_be_fresh(proposal, now)?;
     Ok(State::Executed { decision: decision.clone(), at: now })
+}
+
+/// What was approved says until when its evidence counts; after that it shows nothing about today.
+pub fn must_be_fresh(proposal: &Proposal, now: OffsetDateTime) -> Result<(), Refusal> {
+    let stale: Vec<String> = proposal.draft.evidence.iter().filter(|e| e.is_stale(now)).map(|e| e.title.clone()).collect();
+    if stale.is_empty() { Ok(()) } else { Err(Refusal::EvidenceStale { titles: stale }) }
 }
 
 fn approved(proposal: &Proposal) -> Result<(&Decision, OffsetDateTime), Refusal> {

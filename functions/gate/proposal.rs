@@ -83,11 +83,13 @@ pub enum State {
         at: OffsetDateTime,
         decision: Option<Decision>,
     },
-    /// New evidence changed the draft; `by` is the proposal that stands in its place, if one does.
+    /// It no longer stands; `by` is the proposal that stands in its place, if one does.
     Superseded {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
         by: Option<ProposalId>,
+        #[serde(default)]
+        cause: Cause,
         decision: Option<Decision>,
     },
     Executed {
@@ -102,6 +104,32 @@ pub enum State {
         at: OffsetDateTime,
         why: String,
     },
+}
+
+/// Why a proposal no longer stands although nobody decided it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    #[default]
+    NewEvidence,
+    /// Time passed, and what it rests on does not count any more.
+    EvidenceTooOld,
+    /// A person asked about the same.
+    AskedByHand,
+}
+
+impl Cause {
+    /// One sentence for people.
+    pub fn sentence(self, has_successor: bool) -> &'static str {
+        match (self, has_successor) {
+            (Self::NewEvidence, true) => "New evidence changed this proposal, and another one stands in its place.",
+            (Self::NewEvidence, false) => "New evidence changed the picture, so this proposal no longer stands.",
+            (Self::EvidenceTooOld, _) => {
+                "Its evidence became too old to count, so this proposal no longer stands. Assay asks again when there is a newer reading."
+            }
+            (Self::AskedByHand, _) => "A colleague asked about the same by hand, and that proposal stands in its place.",
+        }
+    }
 }
 
 impl State {
@@ -327,6 +355,7 @@ pub fn hash_of(draft: &Draft) -> String {
         part(&record.title);
         part(&record.hash);
         part(&record.collected_at.unix_timestamp_nanos().to_string());
+        part(&record.fresh_until.map_or_else(String::new, |until| until.unix_timestamp_nanos().to_string()));
         part(&record.population.words());
     }
     sha256(&bytes)

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     inbox::{self, Inbox, Standing, asked_by, name_of},
-    machine::Refusal,
+    machine::{self, Refusal},
     notify::{self, Mailed, Notified, Occasion},
     proposal::{Decision, Proposal, State},
 };
@@ -65,7 +65,7 @@ pub async fn proposal_page(
     let notified = notify::mailed(&store, id).await?;
     let mut evidence = Vec::new();
     for reference in &proposal.draft.evidence {
-        evidence.push(card(&store, reference, &people).await?);
+        evidence.push(card(&store, reference, &people, app.now()).await?);
     }
     evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
     let others = notify::approvers(&people, &grants, &proposal.requester).filter(|person| person.id != reader.person.id);
@@ -172,6 +172,7 @@ fn state(
             action: paths::decide(grant.tenant, proposal.id),
             token: token(proposal),
             approve_label: format!("Approve and {}", proposal.draft.approve_verb),
+            blocked: machine::must_be_fresh(proposal, now).err().map(|refusal| refusal.sentence()),
             reject_label: "Reject".into(),
             comment: returned.comment,
             error: returned.error,
@@ -184,20 +185,27 @@ fn state(
             decided(decision, true, Run::Refused { at: *at, why: "It was not carried out in time, so it must be asked for again.".into() })
         }
         State::Expired { decision: None, at } => ProposalState::Expired { at: *at },
-        State::Superseded { at, by, .. } => ProposalState::Superseded {
+        State::Superseded { at, by, cause, .. } => ProposalState::Superseded {
             at: *at,
+            why: cause.sentence(by.is_some()).into(),
             by: by.map(|id| Link::new(paths::proposal(grant.tenant, id), "The proposal that stands now")),
         },
     }
 }
 
 /// A record in its present state, marked when that is not the state the proposal means.
-async fn card(store: &Store<'_, ClientPlace>, reference: &EvidenceRef, people: &[Person]) -> Result<EvidenceCard, StoreError> {
+async fn card(
+    store: &Store<'_, ClientPlace>,
+    reference: &EvidenceRef,
+    people: &[Person],
+    now: OffsetDateTime,
+) -> Result<EvidenceCard, StoreError> {
     let record = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?.map(|held| held.value);
     let freshness = match &record {
         None => Tag::new(Tone::Not, "No longer there"),
         Some(record) if record.deleted => Tag::new(Tone::Not, "Deleted at its source"),
         Some(record) if record.hash != reference.hash => Tag::new(Tone::Wait, "Changed since it was proposed"),
+        Some(_) if reference.is_stale(now) => Tag::new(Tone::Wait, "Too old to count"),
         Some(_) => Tag::new(Tone::Met, "As proposed"),
     };
     let mut card = EvidenceCard {
@@ -254,7 +262,7 @@ fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec
     match &proposal.state {
         State::Open | State::Approved { .. } | State::Rejected { .. } => {}
         State::Expired { at, .. } => history.push(entry(*at, "Assay", "let it expire".into(), None)),
-        State::Superseded { at, .. } => history.push(entry(*at, "Assay", "set it aside for newer evidence".into(), None)),
+        State::Superseded { at, .. } => history.push(entry(*at, "Assay", "set it aside".into(), None)),
         State::Executed { at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
         State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),
     }

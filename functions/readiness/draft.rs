@@ -7,14 +7,15 @@ use time::OffsetDateTime;
 
 use super::{
     catalogue::{Catalogue, Determination, catalogue},
+    map::evidence_map,
     mark::{MARK, MarkObjective, ROLL_BACK, RollBackObjective},
     objective::{Finding, Found, Objective},
     score::{Answer, Reading, requirement_answer, signed},
     standing::Standing,
-    suggest::{Outcome, Suggestion},
+    suggest::Suggestion,
 };
 use crate::{
-    evidence::{Evidence, EvidenceRef, Population},
+    evidence::{Evidence, EvidenceRef},
     gate::Draft,
 };
 
@@ -37,14 +38,9 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// What a suggestion may raise by itself; it cites the readings it rests on, not single records, whose every change
-    /// would make the proposal outdated.
-    pub fn of_suggestion(found: Found, suggestion: &Suggestion) -> Self {
-        let contradicted = suggestion.result == Outcome::Contradicted;
-        let rests_on_it = |e: &&EvidenceRef| {
-            if contradicted { suggestion.contradictions.contains(&e.source_key) } else { e.population != Population::Unknown }
-        };
-        let evidence = suggestion.citations.iter().filter(rests_on_it).cloned().collect();
+    /// What a suggestion may raise by itself.
+    pub fn of_suggestion(found: Found, suggestion: &Suggestion, now: OffsetDateTime) -> Self {
+        let evidence = suggestion.rests_on(now).cloned().collect();
         Self { found, evidence, reasons: suggestion.reasons.clone(), limits: suggestion.limits.clone() }
     }
 }
@@ -97,9 +93,12 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
     })
 }
 
-/// Whether a record that the draft refers to is in another state now.
-pub fn is_outdated(draft: &Draft, records: &[Evidence]) -> bool {
-    draft.evidence.iter().any(|e| records.iter().any(|record| record.source_key == e.source_key && record.hash != e.hash))
+/// Whether a record that the draft refers to is in another state now, or was read again when the reading that the draft
+/// refers to had used up half of its time: so what waits for an approver does not go stale while its tool is read.
+pub fn is_outdated(draft: &Draft, records: &[Evidence], now: OffsetDateTime) -> bool {
+    let aging = |e: &EvidenceRef| e.fresh_until.is_some_and(|until| now - e.collected_at > (until - e.collected_at) / 2);
+    let read_again = |e: &EvidenceRef, record: &Evidence| record.hash != e.hash || (record.collected_at > e.collected_at && aging(e));
+    draft.evidence.iter().any(|e| records.iter().any(|record| record.source_key == e.source_key && read_again(e, record)))
 }
 
 /// The same draft of a marking, referring to the records as they are now.
@@ -107,7 +106,7 @@ pub fn with_records_of_today(draft: &Draft, records: &[Evidence]) -> Option<Draf
     let mut action: MarkObjective = serde_json::from_str(&draft.action).ok()?;
     for reference in &mut action.evidence {
         if let Some(record) = records.iter().find(|record| record.source_key == reference.source_key) {
-            *reference = record.reference();
+            *reference = evidence_map().cite(record);
         }
     }
     Some(Draft { action: serde_json::to_string(&action).ok()?, evidence: action.evidence, ..draft.clone() })

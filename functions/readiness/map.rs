@@ -9,9 +9,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::catalogue::parse;
+use crate::evidence::{Evidence, EvidenceRef};
 
 #[derive(Debug)]
 pub struct EvidenceMap {
@@ -95,6 +96,11 @@ impl Entry {
         Duration::days(self.max_age_days)
     }
 
+    /// Until when what was read at this moment counts.
+    pub fn counts_until(&self, collected_at: OffsetDateTime) -> OffsetDateTime {
+        collected_at.saturating_add(self.max_age())
+    }
+
     /// The objectives it touches, with the grade.
     pub fn objectives(&self) -> impl Iterator<Item = (&'static str, Grade)> {
         self.objectives.iter().flat_map(|(grade, ids)| ids.iter().map(move |id| (*id, *grade)))
@@ -112,6 +118,12 @@ impl Entry {
 impl EvidenceMap {
     pub fn entry(&self, record_type: &str) -> Option<&Entry> {
         self.index.get(record_type).map(|&at| &self.entries[at])
+    }
+
+    /// Refers to a record as it is now, with the time until which it counts.
+    pub fn cite(&self, record: &Evidence) -> EvidenceRef {
+        let entry = record.record_type.as_deref().and_then(|record_type| self.entry(record_type));
+        EvidenceRef { fresh_until: entry.map(|entry| entry.counts_until(record.collected_at)), ..record.reference() }
     }
 
     /// The record types that touch an objective, strongest first.

@@ -17,7 +17,10 @@ use super::{
 use crate::{
     app::App,
     evidence::{Evidence, Origin},
-    gate::{self, Draft, Proposal, State, proposal::OpenMark},
+    gate::{
+        self, Draft, Proposal, State,
+        proposal::{Cause, OpenMark},
+    },
     tenancy::{ClientPlace, DeploymentScope, Held, ProposalId, Scope, Store, StoreError, directory, outbox},
 };
 
@@ -92,8 +95,12 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let mut limits: Vec<String> = records.iter().map(|record| limit_of(record, wish.objective)).collect();
     limits.extend(objective.value.suggestion.iter().filter(|s| s.result == Outcome::Contradicted).filter_map(spoken_against));
     limits.dedup();
-    let wish_in_full =
-        Wish { found: wish.found, evidence: records.iter().map(Evidence::reference).collect(), reasons: vec![reason.into()], limits };
+    let wish_in_full = Wish {
+        found: wish.found,
+        evidence: records.iter().map(|r| evidence_map().cite(r)).collect(),
+        reasons: vec![reason.into()],
+        limits,
+    };
     let setting = Setting { client, standing: &standing.value, now };
     let draft = in_form(draft::mark(setting, determination, &objective.value, wish_in_full, true))?;
 
@@ -107,7 +114,7 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let id = gate::stage(&mut batch, draft)?;
     if let Some(open) = standing_before {
         // Decided in this moment: the conflict of the batch runs this again.
-        let _ = gate::supersede(&mut batch, &open, Some(id));
+        let _ = gate::supersede(&mut batch, &open, Some(id), Cause::AskedByHand);
     }
     objective.value.last_proposal = Some(LastProposal { id, version: 1, found: wish.found, by_hand: true });
     batch.put(objective.value, objective.etag);
@@ -156,6 +163,9 @@ async fn records(store: &Store<'_, ClientPlace>, wish: &ByHand<'_>, now: OffsetD
         let record = held.value;
         match &record.origin {
             _ if record.deleted => return refused(format!("\"{}\" was deleted at its source.", record.title)),
+            _ if evidence_map().cite(&record).is_stale(now) => {
+                return refused(format!("\"{}\" was read too long ago to count. Read it again first.", record.title));
+            }
             Origin::Filed(filed) if filed.approved_on > now.date() => {
                 return refused(format!(
                     "\"{}\" is approved from {} on; until then it is a draft, and a draft is never evidence.",

@@ -12,7 +12,7 @@ use super::{
     map::{Basis, Entry, EvidenceMap, Grade},
     topic::{Seen, Topic},
 };
-use crate::evidence::EvidenceRef;
+use crate::evidence::{EvidenceRef, Population};
 
 /// What the analysis thinks of an objective, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,16 @@ impl Suggestion {
     /// Whether an open suggestion may be counted in the likely reading.
     pub fn is_likely_met(&self, now: OffsetDateTime) -> bool {
         self.result == Outcome::LikelyMet && self.is_fresh(now)
+    }
+
+    /// The readings that a proposal for it may rest on now. Not single records, whose every change would make the proposal
+    /// outdated, unless they contradict; and nothing that is too old to count.
+    pub fn rests_on(&self, now: OffsetDateTime) -> impl Iterator<Item = &EvidenceRef> {
+        let contradicted = self.result == Outcome::Contradicted;
+        let decides = move |e: &&EvidenceRef| {
+            if contradicted { self.contradictions.contains(&e.source_key) } else { e.population != Population::Unknown }
+        };
+        self.citations.iter().filter(decides).filter(move |e| !e.is_stale(now))
     }
 
     /// Whether it is another suggestion than before: result, grade or a contradiction changed. New evidence that changes
@@ -124,13 +134,13 @@ fn contradicting<'s, 't>(sources: &'s [Source<'t>]) -> Vec<&'s Source<'t>> {
 const CITED: usize = 10;
 
 fn citations(leading: &Source<'_>, sources: &[Source<'_>]) -> Vec<EvidenceRef> {
-    let contradicting = leading.topic.contradictions.iter().map(|c| &c.seen);
-    let populations = sources.iter().flat_map(|s| &s.topic.populations);
-    let newest = sources.iter().flat_map(|s| &s.topic.newest);
+    let contradicting = leading.topic.contradictions.iter().map(|c| (leading, &c.seen));
+    let populations = sources.iter().flat_map(|s| s.topic.populations.iter().map(move |seen| (s, seen)));
+    let newest = sources.iter().flat_map(|s| s.topic.newest.iter().map(move |seen| (s, seen)));
     let mut cited: Vec<EvidenceRef> = Vec::new();
-    for seen in contradicting.take(NAMED).chain(populations).chain(newest) {
+    for (source, seen) in contradicting.take(NAMED).chain(populations).chain(newest) {
         if cited.len() < CITED && !seen.deleted && cited.iter().all(|c| c.source_key != seen.reference.source_key) {
-            cited.push(seen.reference.clone());
+            cited.push(EvidenceRef { fresh_until: Some(source.counts_until(seen)), ..seen.reference.clone() });
         }
     }
     cited
@@ -178,7 +188,7 @@ impl Source<'_> {
     }
 
     fn counts_until(&self, seen: &Seen) -> OffsetDateTime {
-        seen.reference.collected_at.saturating_add(self.entry.max_age())
+        self.entry.counts_until(seen.reference.collected_at)
     }
 
     fn in_words(&self) -> String {

@@ -6,7 +6,7 @@ use assay::web::pages::{Frame, Section, Standing as Sign};
 use assay::{
     app::App,
     evidence::{AnalyzeV1, Evidence, Filed, Observed, Origin, Population},
-    gate::{self, Answer, Proposal, State, Verdict, proposal::OpenMark},
+    gate::{self, Answer, DecideError, Decided, Proposal, State, Verdict, proposal::OpenMark},
     readiness::{
         self, ByHand, Found, Objective, ProposeError, Standing,
         objective::key_of,
@@ -28,8 +28,8 @@ use crate::support::{TestApp, faults::Fault};
 pub(super) struct Client {
     pub(super) test: TestApp,
     tenant: TenantId,
-    engineer: Grant,
-    approver: (Grant, Person),
+    pub(super) engineer: Grant,
+    pub(super) approver: (Grant, Person),
     messages: u128,
 }
 
@@ -56,19 +56,19 @@ impl Client {
         Self { test, tenant, engineer, approver: (approving, priya), messages: 0 }
     }
 
-    fn app(&self) -> &App {
+    pub(super) fn app(&self) -> &App {
         self.test.app()
     }
 
-    fn now(&self) -> OffsetDateTime {
+    pub(super) fn now(&self) -> OffsetDateTime {
         self.app().now()
     }
 
-    fn as_engineer(&self) -> Scope {
+    pub(super) fn as_engineer(&self) -> Scope {
         Scope::of_person(&self.engineer, "engineer")
     }
 
-    fn as_approver(&self) -> Scope {
+    pub(super) fn as_approver(&self) -> Scope {
         Scope::of_person(&self.approver.0, "approver")
     }
 
@@ -77,7 +77,7 @@ impl Client {
         store.read::<T>(ClientPlace::Assessment, key).await.unwrap().map(|held| held.value)
     }
 
-    async fn all<T: Record>(&self) -> Vec<T> {
+    pub(super) async fn all<T: Record>(&self) -> Vec<T> {
         let store = self.as_engineer().store(self.app()).await.unwrap();
         store.all::<T>(ClientPlace::Assessment, "").await.unwrap().into_iter().map(|held| held.value).collect()
     }
@@ -86,7 +86,7 @@ impl Client {
         self.read(&key_of(id)).await.unwrap_or_else(|| Objective::new(id))
     }
 
-    async fn open(&self) -> Vec<Proposal> {
+    pub(super) async fn open(&self) -> Vec<Proposal> {
         let mut open = Vec::new();
         for mark in self.all::<OpenMark>().await {
             open.push(self.read::<Proposal>(&mark.proposal.to_string()).await.unwrap());
@@ -94,11 +94,11 @@ impl Client {
         open
     }
 
-    async fn open_about(&self, subject: &str) -> Option<Proposal> {
+    pub(super) async fn open_about(&self, subject: &str) -> Option<Proposal> {
         self.open().await.into_iter().find(|proposal| proposal.draft.subject == subject)
     }
 
-    async fn file(&self, evidence: &Evidence) {
+    pub(super) async fn file(&self, evidence: &Evidence) {
         let store = self.as_engineer().store(self.app()).await.unwrap();
         let place = Evidence::place(&evidence.source_key);
         let etag = store.read::<Evidence>(place, &evidence.source_key).await.unwrap().map(|held| held.etag);
@@ -107,7 +107,7 @@ impl Client {
         batch.commit().await.unwrap();
     }
 
-    async fn message(&mut self, function: &str, body: &impl serde::Serialize) -> Verified {
+    pub(super) async fn message(&mut self, function: &str, body: &impl serde::Serialize) -> Verified {
         self.messages += 1;
         let bytes = message::seal(self.app(), function, Some(self.tenant), Uuid::from_u128(self.messages), body).await.unwrap();
         message::open(self.app(), function, &bytes).await.unwrap()
@@ -123,10 +123,14 @@ impl Client {
         readiness::analyze(self.app(), &message).await.unwrap();
     }
 
-    async fn decides(&mut self, proposal: &Proposal, verdict: Verdict) -> Proposal {
+    pub(super) async fn answers(&self, proposal: &Proposal, verdict: Verdict) -> Result<Decided, DecideError> {
         let answer = Answer { verdict, version: proposal.version, hash: proposal.hash.clone(), comment: "Looked at it.".into() };
         let (grant, person) = &self.approver;
-        gate::decide(self.app(), &self.as_approver(), grant, person, proposal.id, &answer).await.unwrap();
+        gate::decide(self.app(), &self.as_approver(), grant, person, proposal.id, &answer).await
+    }
+
+    pub(super) async fn decides(&mut self, proposal: &Proposal, verdict: Verdict) -> Proposal {
+        self.answers(proposal, verdict).await.unwrap();
         if verdict == Verdict::Reject {
             return self.read(&proposal.id.to_string()).await.unwrap();
         }
@@ -137,7 +141,7 @@ impl Client {
             .unwrap()
     }
 
-    fn inventory(&self, read: u64, total: u64) -> Evidence {
+    pub(super) fn inventory(&self, read: u64, total: u64) -> Evidence {
         let mut evidence = self.single("rmm_device_inventory", "Full inventory", &[]);
         evidence.source_key = "rmm:population:rmm_device_inventory".into();
         evidence.population = Population::Of { read, total };
@@ -166,18 +170,18 @@ impl Client {
         }
     }
 
-    fn policy(&self, approved_on: time::Date) -> Evidence {
+    pub(super) fn policy(&self, approved_on: time::Date) -> Evidence {
         let origin = Origin::Filed(Filed { place: "SharePoint, Policies".into(), approved_on, filed_by: self.engineer.person });
         Evidence { source_key: "filed:1".into(), record_type: None, origin, ..self.single("", "Inventory policy, version 3", &[]) }
     }
 
-    async fn score(&self, reading: Reading) -> Score {
+    pub(super) async fn score(&self, reading: Reading) -> Score {
         let standing: Standing = self.read("now").await.unwrap_or_default();
         standing.reckon(reading, self.now()).score
     }
 }
 
-const INVENTORY: &str = "3.4.1[d]";
+pub(super) const INVENTORY: &str = "3.4.1[d]";
 
 #[tokio::test]
 async fn a_complete_inventory_changes_the_objectives_it_touches_and_only_those_and_asks_a_human() {
@@ -292,7 +296,7 @@ async fn an_approved_proposal_becomes_a_finding_in_the_approvers_name_and_can_be
 
 impl Client {
     /// The execute message once more.
-    async fn decides_again(&mut self, proposal: &Proposal) -> Proposal {
+    pub(super) async fn decides_again(&mut self, proposal: &Proposal) -> Proposal {
         let message = self.message("execute", &gate::proposal::ExecuteV1 { proposal: proposal.id, version: proposal.version }).await;
         gate::execute(self.app(), &message, |p, d, batch| Box::pin(readiness::perform(p, d, batch))).await.unwrap()
     }
@@ -485,6 +489,6 @@ async fn the_pages_show_readings_requirements_and_evidence_without_calling_a_sug
     assert!(page("CM.L2-9.9.9").await.is_none());
 }
 
-fn frame(client: &Client) -> Frame {
+pub(super) fn frame(client: &Client) -> Frame {
     Frame { now: client.now(), section: Section::Clients, person: None, waiting: 0, demo: true }
 }

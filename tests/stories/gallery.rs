@@ -46,6 +46,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("inbox-empty", Box::new(|| inbox(true).render().unwrap())),
         ("proposal-open", Box::new(|| proposal(open(None)).render().unwrap())),
         ("proposal-comment-needed", Box::new(|| proposal(open(Some("Say why you reject it."))).render().unwrap())),
+        ("proposal-stale", Box::new(|| proposal(stale()).render().unwrap())),
         ("proposal-decided-by-you", Box::new(|| proposal(decided(true, true, false, pending())).render().unwrap())),
         ("proposal-executed", Box::new(|| proposal(decided(true, true, false, done())).render().unwrap())),
         ("proposal-decided-by-another", Box::new(|| proposal(decided(true, false, false, done())).render().unwrap())),
@@ -388,10 +389,17 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         action: "#".into(),
         token: TOKEN.into(),
         approve_label: "Approve and mark MET".into(),
+        blocked: None,
         reject_label: "Reject".into(),
         comment: String::new(),
         error: error.map(Into::into),
     })
+}
+
+fn stale() -> ProposalState {
+    let ProposalState::Open(form) = open(None) else { unreachable!() };
+    let why = "This evidence is too old to count by now: Workstations with an owner: 212 of 214.";
+    ProposalState::Open(DecisionForm { blocked: Some(why.into()), ..form })
 }
 
 fn decided(approved: bool, by_you: bool, too_late: bool, run: Run) -> ProposalState {
@@ -430,7 +438,8 @@ fn not_yours() -> ProposalState {
 }
 
 fn superseded() -> ProposalState {
-    ProposalState::Superseded { at: NOW - Duration::hours(1), by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
+    let why = "New evidence changed this proposal, and another one stands in its place.".into();
+    ProposalState::Superseded { at: NOW - Duration::hours(1), why, by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
 }
 
 fn mapping(empty: bool) -> MappingPage {

@@ -149,6 +149,18 @@ async fn evidence_that_changed_after_the_proposal_stops_it_in_words() {
 }
 
 #[tokio::test]
+async fn evidence_that_grew_too_old_between_the_approval_and_the_run_stops_it_in_words() {
+    let house = House::new().await;
+    let id = house.asked(super::resting_on_a_reading(&house).await).await;
+    house.test.clock.advance(Duration::days(3) - Duration::hours(1));
+    house.approve(&house.priya, id).await.unwrap();
+    house.test.clock.advance(Duration::hours(2));
+    assert_eq!(why(&execute(&house).await.unwrap()), "This evidence is too old to count by now: Full inventory.");
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.approved", "proposal.refused"]);
+    assert!(house.marks().await.is_empty());
+}
+
+#[tokio::test]
 async fn evidence_that_is_as_it_was_lets_it_run_and_a_refusal_of_the_area_is_kept() {
     let house = House::new().await;
     let record = evidence(&house);

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use assay::{
+    evidence::{EvidenceRef, Population},
     gate::{
         machine::{Answer, Event, Facts, Refusal, Verdict, next},
-        proposal::{APPROVAL_EXPIRY, Draft, EXECUTION_EXPIRY, Proposal, State, hash_of},
+        proposal::{APPROVAL_EXPIRY, Cause, Draft, EXECUTION_EXPIRY, Proposal, State, hash_of},
     },
     tenancy::{Actor, PersonId, ProposalId},
 };
@@ -44,10 +45,14 @@ enum Step {
     Wait,
 }
 
+/// Until which day the evidence counts, where it ends at all: before both clocks do.
+const COUNTS_UNTIL_DAY: i64 = 4;
+
 /// The proposal, the time, and every approval that the machine took.
 #[derive(Clone)]
 struct World {
     proposal: Proposal,
+    evidence_ends: bool,
     day: i64,
     approvals: Vec<(u128, i64)>,
     tampered: bool,
@@ -55,7 +60,19 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let draft = draft();
+        Self::resting_on(false)
+    }
+
+    fn resting_on(evidence_that_ends: bool) -> Self {
+        let mut draft = draft();
+        draft.evidence = vec![EvidenceRef {
+            source_key: "rmm:population:1".into(),
+            title: "Full inventory".into(),
+            hash: "c".repeat(64),
+            collected_at: START,
+            population: Population::Of { read: 43, total: 43 },
+            fresh_until: evidence_that_ends.then_some(START + Duration::days(COUNTS_UNTIL_DAY)),
+        }];
         let proposal = Proposal {
             id: ProposalId(Uuid::from_u128(9)),
             version: 1,
@@ -66,7 +83,7 @@ impl World {
             decide_by: START + APPROVAL_EXPIRY,
             state: State::Open,
         };
-        Self { proposal, day: 0, approvals: Vec::new(), tampered: false }
+        Self { proposal, evidence_ends: evidence_that_ends, day: 0, approvals: Vec::new(), tampered: false }
     }
 
     /// Applies the step and checks what must hold across it.
@@ -94,7 +111,7 @@ impl World {
                 Event::Decide { person: PersonId(Uuid::from_u128(who)), name: "Somebody", may_approve: may, answer: &answer }
             }
             Step::Expire => Event::Expire,
-            Step::Supersede => Event::Supersede { by: None },
+            Step::Supersede => Event::Supersede { by: None, cause: Cause::NewEvidence },
             Step::Execute { right_version, may, evidence_holds } => Event::Execute(Facts {
                 version: if right_version { 1 } else { 2 },
                 may_approve: may,
@@ -111,6 +128,7 @@ impl World {
                 Step::Decide { who, approve: true, may: true, right_version: true, right_hash: true, .. },
             ) => {
                 assert!(!self.tampered);
+                assert!(!self.evidence_ends || self.day <= COUNTS_UNTIL_DAY, "approved on day {} on stale evidence", self.day);
                 assert_ne!(who, MARCO, "the requester decided");
                 self.approvals.push((who, self.day));
             }
@@ -130,6 +148,7 @@ impl World {
                 assert_eq!((decision.version, &decision.hash), (self.proposal.version, &self.proposal.hash));
                 assert_eq!(hash_of(&self.proposal.draft), decision.hash, "other bytes ran than were approved");
                 assert!(decided < APPROVAL_EXPIRY.whole_days(), "decided on day {decided}");
+                assert!(!self.evidence_ends || self.day <= COUNTS_UNTIL_DAY, "ran on day {} on stale evidence", self.day);
                 assert!(self.day < decided + EXECUTION_EXPIRY.whole_days(), "ran on day {} after day {decided}", self.day);
             }
             _ => panic!("{before:?} became {after:?} by {step:?}"),
@@ -172,8 +191,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_sequence_of_events_executes_what_one_other_person_did_not_approve_in_time(steps in prop::collection::vec(any_step(), 0..40)) {
-        let mut world = World::new();
+    fn no_sequence_of_events_executes_what_one_other_person_did_not_approve_in_time(
+        steps in prop::collection::vec(any_step(), 0..40),
+        evidence_ends in any::<bool>(),
+    ) {
+        let mut world = World::resting_on(evidence_ends);
         for step in steps {
             let _ = world.step(step);
         }
@@ -194,8 +216,9 @@ proptest! {
 }
 
 /// Every state that can be reached at all. Bounds: one proposal, three people (one of them asked), right or wrong
-/// version, hash, grant, evidence and comment, one tampering, days 0 to 11 (both clocks end on days 7 to 9). The
-/// walk ends because the set of (state, day, approvals, tampered) is finite; 12 days pass every boundary.
+/// version, hash, grant, evidence and comment, evidence that ends on day 4 or never, one tampering, days 0 to 11 (both
+/// clocks end on days 7 to 9). The walk ends because the set of (state, day, approvals, tampered) is finite; 12 days pass
+/// every boundary.
 #[test]
 fn a_walk_over_every_reachable_state_finds_no_forbidden_execution_and_every_kind_of_end() {
     let bools = [false, true];
@@ -214,9 +237,9 @@ fn a_walk_over_every_reachable_state_finds_no_forbidden_execution_and_every_kind
     }
     let mut seen = BTreeSet::new();
     let mut ends = BTreeSet::new();
-    let mut waiting = VecDeque::from([World::new()]);
+    let mut waiting = VecDeque::from(bools.map(World::resting_on));
     while let Some(world) = waiting.pop_front() {
-        let key = format!("{:?} {} {:?} {}", world.proposal.state, world.day, world.approvals, world.tampered);
+        let key = format!("{:?} {} {:?} {} {}", world.proposal.state, world.day, world.approvals, world.tampered, world.evidence_ends);
         if !seen.insert(key) {
             continue;
         }
@@ -258,6 +281,27 @@ fn each_refusal_says_what_stood_in_the_way() {
     let late = world.step(Step::Execute { right_version: true, may: true, evidence_holds: true });
     assert_eq!(late, Err(Refusal::Expired { at: START + EXECUTION_EXPIRY }));
     assert_eq!(world.step(Step::Expire), Ok(()));
+}
+
+#[test]
+fn stale_evidence_is_refused_at_the_decision_and_at_the_run_and_never_keeps_anybody_from_rejecting() {
+    let decide = |approve| Step::Decide { who: PRIYA, approve, may: true, right_version: true, right_hash: true, comment: true };
+    let run = Step::Execute { right_version: true, may: true, evidence_holds: true };
+    let stale = || Err(Refusal::EvidenceStale { titles: vec!["Full inventory".into()] });
+    let days = |world: &mut World, n: i64| (0..n).for_each(|_| world.step(Step::Wait).unwrap());
+
+    let mut world = World::resting_on(true);
+    days(&mut world, COUNTS_UNTIL_DAY);
+    assert_eq!(world.clone().step(decide(true)), Ok(()), "it counts to the last moment");
+    days(&mut world, 1);
+    assert_eq!(world.step(decide(true)), stale());
+    assert_eq!(world.step(decide(false)), Ok(()));
+
+    let mut world = World::resting_on(true);
+    days(&mut world, COUNTS_UNTIL_DAY);
+    assert_eq!(world.step(decide(true)), Ok(()));
+    days(&mut world, 1);
+    assert_eq!(world.step(run), stale());
 }
 
 #[test]
