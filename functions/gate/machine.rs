@@ -6,8 +6,11 @@
 
 use time::OffsetDateTime;
 
-use super::proposal::{Cause, Decision, EXECUTION_EXPIRY, Proposal, State, hash_of};
-use crate::tenancy::{Actor, PersonId, ProposalId};
+use super::{
+    hash::{FORM, hash_of},
+    proposal::{Cause, Decision, EXECUTION_EXPIRY, Proposal, State},
+};
+use crate::tenancy::{Actor, PersonId, ProposalId, TenantId};
 
 /// The longest comment a decision keeps, in characters.
 pub const MAX_COMMENT: usize = 2000;
@@ -32,6 +35,8 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     Decide {
+        /// The client in whose store the proposal was read.
+        tenant: TenantId,
         person: PersonId,
         name: &'a str,
         /// Whether this person's grant for the client says approver.
@@ -53,6 +58,8 @@ pub enum Event<'a> {
 /// What the executor read just now.
 #[derive(Clone, Debug)]
 pub struct Facts {
+    /// The client in whose store the proposal was read.
+    pub tenant: TenantId,
     /// The version that the message asks for.
     pub version: u32,
     /// Whether the one who approved still may.
@@ -89,6 +96,9 @@ pub enum Refusal {
     /// The stored bytes are not those that were hashed.
     #[error("the stored action does not match its hash")]
     Tampered,
+    /// Its hash was made by another release and does not say all that it must.
+    #[error("the hash is of another form")]
+    OtherForm,
     #[error("who approved it may not approve any more")]
     AuthorityGone { name: String },
     #[error("evidence changed after the approval")]
@@ -103,7 +113,12 @@ pub enum Refusal {
 /// The state after the event, or why there is none.
 pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<State, Refusal> {
     match event {
-        Event::Decide { person, name, may_approve, answer } => decide(proposal, person, name, may_approve, answer, now),
+        Event::Decide { tenant, person, name, may_approve, answer } => {
+            if !may_approve {
+                return Err(Refusal::NotApprover);
+            }
+            decide(proposal, tenant, person, name, answer, now)
+        }
         Event::Expire => expire(proposal, now),
         Event::Supersede { by, cause } => match settled(&proposal.state) {
             Some(refusal) if proposal.state.is_final() => Err(refusal),
@@ -147,6 +162,9 @@ impl Refusal {
             Self::CommentTooLong => format!("The comment is longer than {MAX_COMMENT} characters. Nothing was recorded."),
             Self::NotApproved => "Nobody has approved this.".into(),
             Self::Tampered => "What is stored does not match its hash, so it cannot be decided or carried out.".into(),
+            Self::OtherForm => {
+                "Another release of Assay staged this, and its hash does not name client and proposal, so it cannot be approved or carried out.".into()
+            }
             Self::AuthorityGone { name } => format!("{name} approved this and is no longer an approver of this client."),
             Self::EvidenceChanged { titles } => format!("This evidence changed after it was proposed: {}.", titles.join(", ")),
             Self::EvidenceStale { titles } => format!("This evidence is too old to count by now: {}.", titles.join(", ")),
@@ -157,15 +175,12 @@ impl Refusal {
 
 fn decide(
     proposal: &Proposal,
+    tenant: TenantId,
     person: PersonId,
     name: &str,
-    may_approve: bool,
     answer: &Answer,
     now: OffsetDateTime,
 ) -> Result<State, Refusal> {
-    if !may_approve {
-        return Err(Refusal::NotApprover);
-    }
     if let Some(refusal) = settled(&proposal.state) {
         return Err(refusal);
     }
@@ -181,7 +196,10 @@ fn decide(
     if answer.hash != proposal.hash {
         return Err(Refusal::WrongHash);
     }
-    if hash_of(&proposal.draft) != proposal.hash {
+    if let (Verdict::Approve, Some(refusal)) = (answer.verdict, blocked(proposal, now)) {
+        return Err(refusal);
+    }
+    if proposal.form == FORM && hash_of(tenant, proposal) != proposal.hash {
         return Err(Refusal::Tampered);
     }
     let comment = answer.comment.trim();
@@ -190,9 +208,6 @@ fn decide(
     }
     if answer.verdict == Verdict::Reject && comment.is_empty() {
         return Err(Refusal::CommentNeeded);
-    }
-    if answer.verdict == Verdict::Approve {
-        must_be_fresh(proposal, now)?;
     }
     let decision =
         Decision { person, name: name.into(), version: answer.version, hash: answer.hash.clone(), comment: comment.into(), at: now };
@@ -217,7 +232,10 @@ fn expire(proposal: &Proposal, now: OffsetDateTime) -> Result<State, Refusal> {
 /// Trusts nothing that the decision checked: the record may have been changed or rolled back in between.
 fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<State, Refusal> {
     let (decision, run_by) = approved(proposal)?;
-    if hash_of(&proposal.draft) != proposal.hash {
+    if proposal.form != FORM {
+        return Err(Refusal::OtherForm);
+    }
+    if hash_of(facts.tenant, proposal) != proposal.hash {
         return Err(Refusal::Tampered);
     }
     if decision.version != proposal.version || facts.version != proposal.version {
@@ -238,14 +256,20 @@ fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<St
     if !facts.changed_evidence.is_empty() {
         return Err(Refusal::EvidenceChanged { titles: facts.changed_evidence.clone() });
     }
-    must_be_fresh(proposal, now)?;
-    Ok(State::Executed { decision: decision.clone(), at: now })
+    match blocked(proposal, now) {
+        Some(refusal) => Err(refusal),
+        None => Ok(State::Executed { decision: decision.clone(), at: now }),
+    }
 }
 
-/// What was approved says until when its evidence counts; after that it shows nothing about today.
-pub fn must_be_fresh(proposal: &Proposal, now: OffsetDateTime) -> Result<(), Refusal> {
+/// What keeps anybody from approving it as it stands, and it from running. A proposal says until when its evidence
+/// counts; after that the evidence shows nothing about today. It can still be rejected.
+pub fn blocked(proposal: &Proposal, now: OffsetDateTime) -> Option<Refusal> {
+    if proposal.form != FORM {
+        return Some(Refusal::OtherForm);
+    }
     let stale: Vec<String> = proposal.draft.evidence.iter().filter(|e| e.is_stale(now)).map(|e| e.title.clone()).collect();
-    if stale.is_empty() { Ok(()) } else { Err(Refusal::EvidenceStale { titles: stale }) }
+    (!stale.is_empty()).then_some(Refusal::EvidenceStale { titles: stale })
 }
 
 fn approved(proposal: &Proposal) -> Result<(&Decision, OffsetDateTime), Refusal> {

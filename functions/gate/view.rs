@@ -172,7 +172,7 @@ fn state(
             action: paths::decide(grant.tenant, proposal.id),
             token: token(proposal),
             approve_label: format!("Approve and {}", proposal.draft.approve_verb),
-            blocked: machine::must_be_fresh(proposal, now).err().map(|refusal| refusal.sentence()),
+            blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
             reject_label: "Reject".into(),
             comment: returned.comment,
             error: returned.error,

@@ -25,7 +25,7 @@ use crate::{
     app::App,
     audit,
     evidence::{AnalyzeV1, Evidence},
-    gate::{self, Proposal, State, proposal::Cause},
+    gate::{self, Proposal, State, machine, proposal::Cause},
     tenancy::{
         Batch, ClientPlace, Held, Scope, Store, StoreError,
         message::{MessageError, Verified},
@@ -136,7 +136,7 @@ async fn attempt(
     }
     let now = app.now();
     let unchanged = topic.etag.is_some() && topic.value == before;
-    if unchanged && !freshness::rests_on_stale(store, entry, now).await? {
+    if unchanged && !freshness::is_any_blocked(store, entry, now).await? {
         return Ok(());
     }
     // Nothing new was read: what changes now, changes because time passed.
@@ -151,10 +151,10 @@ async fn attempt(
         let suggestion = suggest(evidence_map(), determination, |record_type| topics.get(record_type), now);
         let mut objective = objective::read(store, id).await?;
         let last = last_proposal(store, &objective.value).await?;
-        let draft = last.as_ref().filter(|held| held.value.state == State::Open).map(|held| &held.value.draft);
+        let open = last.as_ref().map(|held| &held.value).filter(|proposal| proposal.state == State::Open);
         let waiting = Waiting {
-            outdated: draft.is_some_and(|draft| draft::is_outdated(draft, records, now)),
-            stale: draft.is_some_and(|draft| draft.evidence.iter().any(|e| e.is_stale(now))),
+            outdated: open.is_some_and(|proposal| draft::is_outdated(&proposal.draft, records, now)),
+            blocked: open.is_some_and(|proposal| machine::blocked(proposal, now).is_some()),
         };
         let step = step(&objective.value, suggestion.as_ref(), last.as_ref().map(|p| &p.value.state), waiting, now);
         if suggestion.as_ref().is_some_and(|s| s.differs_from(objective.value.suggestion.as_ref())) {
@@ -236,8 +236,8 @@ pub enum Step {
 pub struct Waiting {
     /// See [`draft::is_outdated`].
     pub outdated: bool,
-    /// Something it refers to is too old to count, so it could not be approved.
-    pub stale: bool,
+    /// Nobody could approve it as it stands; see [`machine::blocked`].
+    pub blocked: bool,
 }
 
 /// The rule of raising. A proposal is raised or replaced only when result, grade or a contradiction changed, or when the
@@ -260,7 +260,7 @@ pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State
                         Step::Leave
                     }
                 }
-                _ if !differs && !waiting.outdated && !waiting.stale => Step::Leave,
+                _ if !differs && !waiting.outdated && !waiting.blocked => Step::Leave,
                 Some(found) if !differs && found == asked.found => Step::Refresh,
                 Some(found) => Step::Raise(found),
                 None => Step::Withdraw,

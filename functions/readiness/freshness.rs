@@ -12,15 +12,15 @@ use super::{catalogue::catalogue, map::Entry, mark::MARK, objective};
 use crate::{
     app::App,
     evidence::AnalyzeV1,
-    gate::{Proposal, State, proposal::OpenMark},
+    gate::{Proposal, State, machine, proposal::OpenMark},
     tenancy::{Actor, ClientPlace, Scope, Store, StoreError, outbox},
 };
 
 /// Messages of one batch, far below what a batch may hold.
 const PORTION: usize = 50;
 
-/// Asks for an analysis of every record that is too old and that an open proposal, raised by rule, rests on; returns how
-/// many. For the sweep.
+/// Asks for an analysis of what an open proposal rests on that was raised by rule and could not be approved as it stands:
+/// something in it is too old, or another release staged it. Returns how many records. For the sweep.
 pub async fn wake(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
@@ -30,8 +30,10 @@ pub async fn wake(app: &App, scope: &Scope) -> Result<usize, StoreError> {
             continue;
         }
         let held = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await?;
-        let evidence = held.into_iter().filter(|held| held.value.state == State::Open).flat_map(|held| held.value.draft.evidence);
-        stale.extend(evidence.filter(|e| e.is_stale(now)).map(|e| e.source_key));
+        let Some(proposal) = held.map(|held| held.value).filter(|proposal| is_blocked(proposal, now)) else { continue };
+        let evidence = &proposal.draft.evidence;
+        let telling = evidence.iter().find(|e| e.is_stale(now)).or(evidence.first());
+        stale.extend(telling.map(|e| e.source_key.clone()));
     }
     let stale: Vec<String> = stale.into_iter().collect();
     for portion in stale.chunks(PORTION) {
@@ -48,14 +50,18 @@ pub async fn wake(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     Ok(stale.len())
 }
 
-/// Whether an open proposal about an objective of this record type, raised by rule, rests on something too old.
-pub(super) async fn rests_on_stale(store: &Store<'_, ClientPlace>, entry: &Entry, now: OffsetDateTime) -> Result<bool, StoreError> {
+/// Whether an open proposal about an objective of this record type, raised by rule, could not be approved as it stands.
+pub(super) async fn is_any_blocked(store: &Store<'_, ClientPlace>, entry: &Entry, now: OffsetDateTime) -> Result<bool, StoreError> {
     for (id, _) in entry.objectives().filter(|(id, _)| catalogue().objective(id).is_some()) {
         let Some(last) = objective::read(store, id).await?.value.last_proposal.filter(|last| !last.by_hand) else { continue };
         let held = store.read::<Proposal>(ClientPlace::Assessment, &last.id.to_string()).await?;
-        if held.is_some_and(|held| held.value.state == State::Open && held.value.draft.evidence.iter().any(|e| e.is_stale(now))) {
+        if held.is_some_and(|held| is_blocked(&held.value, now)) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+fn is_blocked(proposal: &Proposal, now: OffsetDateTime) -> bool {
+    proposal.state == State::Open && machine::blocked(proposal, now).is_some()
 }

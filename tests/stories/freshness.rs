@@ -2,9 +2,9 @@
 
 use assay::{
     evidence::Evidence,
-    gate::{DecideError, Proposal, Refusal, State, Verdict, proposal::Cause},
+    gate::{DecideError, Proposal, Refusal, State, Verdict, hash::FORM, proposal::Cause},
     readiness::{self, ByHand, Found, ProposeError, freshness, mark::MarkObjective},
-    tenancy::message,
+    tenancy::{ClientPlace, message},
 };
 use time::{Duration, macros::date};
 
@@ -76,6 +76,26 @@ async fn what_is_read_again_and_again_is_brought_up_to_date_before_it_can_go_sta
     assert_ne!(today.hash, asked.hash);
     assert_eq!(client.test.queue.bodies("notify").len(), mails);
     assert!(matches!(client.decides(&today, Verdict::Approve).await.state, State::Executed { .. }));
+}
+
+#[tokio::test]
+async fn what_an_older_release_raised_is_brought_into_the_form_of_today_by_the_next_sweep() {
+    let mut client = Client::new().await;
+    client.analyzes(client.inventory(43, 43)).await;
+    let asked = client.open_about(INVENTORY).await.unwrap();
+    let store = client.as_engineer().store(client.app()).await.unwrap();
+    let mut held = store.read::<Proposal>(ClientPlace::Assessment, &asked.id.to_string()).await.unwrap().unwrap();
+    (held.value.form, held.value.hash) = (1, "d".repeat(64));
+    let mut batch = store.batch(ClientPlace::Assessment);
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+    drop(store);
+
+    assert_eq!(client.sweeps().await, 1);
+    let today = client.open_about(INVENTORY).await.unwrap();
+    assert_eq!((today.id, today.version, today.form), (asked.id, 2, FORM));
+    assert!(matches!(client.decides(&today, Verdict::Approve).await.state, State::Executed { .. }));
+    assert_eq!(client.sweeps().await, 0);
 }
 
 #[tokio::test]

@@ -5,16 +5,19 @@ use std::collections::{BTreeSet, VecDeque};
 use assay::{
     evidence::{EvidenceRef, Population},
     gate::{
+        hash::{FORM, hash_of},
         machine::{Answer, Event, Facts, Refusal, Verdict, next},
-        proposal::{APPROVAL_EXPIRY, Cause, Draft, EXECUTION_EXPIRY, Proposal, State, hash_of},
+        proposal::{APPROVAL_EXPIRY, Cause, Draft, EXECUTION_EXPIRY, Proposal, State},
     },
-    tenancy::{Actor, PersonId, ProposalId},
+    tenancy::{Actor, PersonId, ProposalId, TenantId},
 };
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
 const START: OffsetDateTime = datetime!(2026-11-24 17:00 UTC);
+const HARBOR: TenantId = TenantId(Uuid::from_u128(100));
+const RIDGE: TenantId = TenantId(Uuid::from_u128(200));
 const PRIYA: u128 = 1;
 const SAM: u128 = 2;
 /// Asked for it.
@@ -73,16 +76,7 @@ impl World {
             population: Population::Of { read: 43, total: 43 },
             fresh_until: evidence_that_ends.then_some(START + Duration::days(COUNTS_UNTIL_DAY)),
         }];
-        let proposal = Proposal {
-            id: ProposalId(Uuid::from_u128(9)),
-            version: 1,
-            hash: hash_of(&draft),
-            draft,
-            requester: Actor::Person(PersonId(Uuid::from_u128(MARCO))),
-            staged_at: START,
-            decide_by: START + APPROVAL_EXPIRY,
-            state: State::Open,
-        };
+        let proposal = proposal(draft);
         Self { proposal, evidence_ends: evidence_that_ends, day: 0, approvals: Vec::new(), tampered: false }
     }
 
@@ -108,11 +102,13 @@ impl World {
                     hash: if right_hash { self.proposal.hash.clone() } else { "0".repeat(64) },
                     comment: if comment { "because".into() } else { " ".into() },
                 };
-                Event::Decide { person: PersonId(Uuid::from_u128(who)), name: "Somebody", may_approve: may, answer: &answer }
+                let person = PersonId(Uuid::from_u128(who));
+                Event::Decide { tenant: HARBOR, person, name: "Somebody", may_approve: may, answer: &answer }
             }
             Step::Expire => Event::Expire,
             Step::Supersede => Event::Supersede { by: None, cause: Cause::NewEvidence },
             Step::Execute { right_version, may, evidence_holds } => Event::Execute(Facts {
+                tenant: HARBOR,
                 version: if right_version { 1 } else { 2 },
                 may_approve: may,
                 changed_evidence: if evidence_holds { vec![] } else { vec!["a record".into()] },
@@ -146,7 +142,7 @@ impl World {
                 let [(who, decided)] = self.approvals[..] else { panic!("{} approvals", self.approvals.len()) };
                 assert_eq!(decision.person, PersonId(Uuid::from_u128(who)));
                 assert_eq!((decision.version, &decision.hash), (self.proposal.version, &self.proposal.hash));
-                assert_eq!(hash_of(&self.proposal.draft), decision.hash, "other bytes ran than were approved");
+                assert_eq!(hash_of(HARBOR, &self.proposal), decision.hash, "other bytes ran than were approved");
                 assert!(decided < APPROVAL_EXPIRY.whole_days(), "decided on day {decided}");
                 assert!(!self.evidence_ends || self.day <= COUNTS_UNTIL_DAY, "ran on day {} on stale evidence", self.day);
                 assert!(self.day < decided + EXECUTION_EXPIRY.whole_days(), "ran on day {} after day {decided}", self.day);
@@ -306,7 +302,7 @@ fn stale_evidence_is_refused_at_the_decision_and_at_the_run_and_never_keeps_anyb
 
 #[test]
 fn every_part_of_what_is_shown_and_run_is_in_the_hash() {
-    let plain = hash_of(&draft());
+    let plain = proposal(draft()).hash;
     let changes: [fn(&mut Draft); 8] = [
         |d| d.action.push(' '),
         |d| d.question.push('!'),
@@ -320,8 +316,58 @@ fn every_part_of_what_is_shown_and_run_is_in_the_hash() {
     for change in changes {
         let mut other = draft();
         change(&mut other);
-        assert_ne!(hash_of(&other), plain);
+        assert_ne!(proposal(other).hash, plain);
     }
+}
+
+#[test]
+fn the_same_bytes_for_another_client_or_asked_again_have_another_hash() {
+    let asked = proposal(draft());
+    let changes: [fn(&mut Proposal); 5] = [
+        |p| p.id = ProposalId(Uuid::from_u128(10)),
+        |p| p.version = 2,
+        |p| p.draft.kind = "roll_back_objective".into(),
+        |p| p.requester = Actor::Function("analyze".into()),
+        |p| p.decide_by += Duration::days(1),
+    ];
+    assert_eq!(asked.hash, hash_of(HARBOR, &asked));
+    assert_ne!(asked.hash, hash_of(RIDGE, &asked));
+    for change in changes {
+        let mut other = asked.clone();
+        change(&mut other);
+        assert_ne!(asked.hash, hash_of(HARBOR, &other));
+    }
+    // Made by hand from the words in `gate/hash.rs`. Another way of hashing would be another form.
+    assert_eq!(asked.hash, "6175f5ad95c64ff5f2c033bdd85919214c4147203e6f0ab57cfdb6e3ead26c48");
+}
+
+#[test]
+fn a_proposal_that_is_put_into_another_clients_store_is_neither_decided_nor_carried_out_there() {
+    let mut asked = proposal(draft());
+    let answer = Answer { verdict: Verdict::Approve, version: 1, hash: asked.hash.clone(), comment: String::new() };
+    let person = PersonId(Uuid::from_u128(PRIYA));
+    let decide = |tenant| Event::Decide { tenant, person, name: "Priya Nair", may_approve: true, answer: &answer };
+    assert_eq!(next(&asked, decide(RIDGE), START), Err(Refusal::Tampered));
+    asked.state = next(&asked, decide(HARBOR), START).unwrap();
+    let run = |tenant| Event::Execute(Facts { tenant, version: 1, may_approve: true, changed_evidence: vec![] });
+    assert_eq!(next(&asked, run(RIDGE), START), Err(Refusal::Tampered));
+    assert!(next(&asked, run(HARBOR), START).is_ok());
+}
+
+fn proposal(draft: Draft) -> Proposal {
+    let mut proposal = Proposal {
+        id: ProposalId(Uuid::from_u128(9)),
+        version: 1,
+        form: FORM,
+        hash: String::new(),
+        draft,
+        requester: Actor::Person(PersonId(Uuid::from_u128(MARCO))),
+        staged_at: START,
+        decide_by: START + APPROVAL_EXPIRY,
+        state: State::Open,
+    };
+    proposal.hash = hash_of(HARBOR, &proposal);
+    proposal
 }
 
 fn draft() -> Draft {
