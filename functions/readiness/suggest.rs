@@ -2,7 +2,8 @@
 //!
 //! A suggestion is never a finding. Unread is `None`: unknown, never compliant. An observed state outranks a policy that
 //! demands it; a draft is never evidence, so filed documents without an approval date cannot come this far. "Likely met"
-//! needs fresh, population-complete evidence of grade partial, and even then says what it does not show (design I8).
+//! needs fresh, population-complete evidence of grade partial for an objective that such a record can carry at all, and
+//! even then says what it does not show (design I8).
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -97,11 +98,19 @@ pub fn suggest<'t>(
         .filter_map(|(entry, grade)| Some(Source { entry, grade, topic: topics(entry.record_type).filter(|t| t.is_read())?, now }))
         .collect();
     let against = contradicting(&sources);
-    let deciding = sources.iter().filter(|source| source.is_decisive()).max_by_key(|s| s.fresh_until()).filter(|_| against.is_empty());
+    let never_alone = map.never_alone(objective.id);
+    let strongest = sources.iter().filter(|source| source.is_decisive()).max_by_key(|s| s.fresh_until());
+    let deciding = strongest.filter(|_| against.is_empty() && never_alone.is_none());
     let (result, first) = match (against.first(), deciding) {
         (Some(source), _) => (Outcome::Contradicted, source.contradiction_in_words()),
         (None, Some(source)) => (Outcome::LikelyMet, source.in_words()),
-        (None, None) => (Outcome::NotEnough, sources.first()?.shortcoming()),
+        (None, None) => {
+            let why = match (strongest, never_alone) {
+                (Some(source), Some(why)) => format!("{}: {}. {why}", source.entry.name, source.read_in_words()),
+                _ => sources.first()?.shortcoming(),
+            };
+            (Outcome::NotEnough, why)
+        }
     };
     let leading = against.first().copied().or(deciding).or(sources.first())?;
     let others = sources.iter().filter(|source| source.entry.record_type != leading.entry.record_type);
