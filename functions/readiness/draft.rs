@@ -33,6 +33,8 @@ pub struct Setting<'a> {
 pub struct Wish {
     pub found: Found,
     pub evidence: Vec<EvidenceRef>,
+    /// A person's own words, which become part of the finding; empty when a rule asks.
+    pub reason: String,
     pub reasons: Vec<String>,
     pub limits: Vec<String>,
 }
@@ -41,7 +43,7 @@ impl Wish {
     /// What a suggestion may raise by itself.
     pub fn of_suggestion(found: Found, suggestion: &Suggestion, now: OffsetDateTime) -> Self {
         let evidence = suggestion.rests_on(now).cloned().collect();
-        Self { found, evidence, reasons: suggestion.reasons.clone(), limits: suggestion.limits.clone() }
+        Self { found, evidence, reason: String::new(), reasons: suggestion.reasons.clone(), limits: suggestion.limits.clone() }
     }
 }
 
@@ -52,24 +54,16 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         objective: objective.id.clone(),
         found: wish.found,
         evidence: wish.evidence.clone(),
+        reason: wish.reason.clone(),
         previous: objective.finding.clone(),
     };
     let word = wish.found.words();
+    let recorded = recorded(&label, &wish, &objective.id, setting.client);
     let mut limits = wish.limits;
-    limits.push(
-        "No record here is enough alone: who approves supplies the judgment that it is enough, or looks at what is missing first.".into(),
-    );
+    limits.extend(judgment(wish.found, wish.evidence.is_empty()).map(str::to_owned));
     if determination.on_site {
         limits.push("An assessor may want to see this one in person.".into());
     }
-    let records = match wish.evidence.len() {
-        0 => String::new(),
-        1 => " with this record".into(),
-        n => format!(" with these {n} records"),
-    };
-    let partial = Found::partial_state(&objective.id)
-        .filter(|_| wish.found == Found::Partial)
-        .map_or_else(String::new, |s| format!(" It says: {s}."));
     Some(Draft {
         kind: MARK.into(),
         subject: objective.id.clone(),
@@ -82,15 +76,47 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         before: before(setting, objective),
         after: after(setting, determination, Some(wish.found)),
         approve_verb: format!("mark {word}"),
-        on_approve: format!(
-            "{label} becomes {word}{records}, in your name.{partial} It can be rolled back; that is a decision of its own."
-        ),
+        on_approve: recorded,
         on_reject: if by_hand {
             "Nothing changes. Who asked is told why and can propose again.".into()
         } else {
             "Nothing changes. Assay asks again only when the evidence says something else.".into()
         },
     })
+}
+
+/// What will be recorded, to the word.
+fn recorded(label: &str, wish: &Wish, objective: &str, client: &str) -> String {
+    let mut said = format!("Recorded in your name: {label} is {} for {client}", wish.found.words());
+    said.push_str(&match wish.evidence.len() {
+        0 => ", without a record".into(),
+        1 => ", with the record above".into(),
+        n => format!(", with the {n} records above"),
+    });
+    if !wish.reason.is_empty() {
+        said.push_str(&format!(", for this reason: \u{201c}{}\u{201d}", wish.reason));
+    }
+    said.push('.');
+    match wish.found {
+        Found::Met | Found::NotMet => {}
+        Found::NotApplicable => said.push_str(" In the score it counts as MET."),
+        Found::Partial => said.extend(Found::partial_state(objective).map(|state| format!(" It says: {state}."))),
+    }
+    said + " It can be rolled back; that is a decision of its own."
+}
+
+/// What the approver has to supply, because nothing here does (32 CFR 170.24(b)).
+fn judgment(found: Found, without_record: bool) -> impl Iterator<Item = &'static str> {
+    let alone = match found {
+        Found::Met => {
+            "No record here is enough alone: who approves supplies the judgment that it is enough, or looks at what is missing first."
+        }
+        Found::NotMet | Found::Partial => "Who approves supplies the judgment that the gap is real, and that nothing else closes it.",
+        Found::NotApplicable => {
+            "NOT APPLICABLE counts as MET, so an assessor will ask why: the reason has to hold for everything in the scope of the system security plan."
+        }
+    };
+    [Some(alone), without_record.then_some("No record is attached: it rests on the reason that is given.")].into_iter().flatten()
 }
 
 /// Whether a record that the draft refers to is in another state now, or was read again when the reading that the draft

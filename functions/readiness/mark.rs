@@ -29,6 +29,9 @@ pub struct MarkObjective {
     pub found: Found,
     /// The records on which the finding will rest.
     pub evidence: Vec<EvidenceRef>,
+    /// Why, in the words of the person who asks; it becomes part of the finding.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// The finding it replaces.
     pub previous: Option<Finding>,
 }
@@ -81,6 +84,7 @@ pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch
                 decided_at: decision.at,
                 proposal: proposal.id,
                 evidence: action.evidence,
+                reason: action.reason,
                 comment: decision.comment.clone(),
             };
             let still_applies = |objective: &Objective| objective.finding == action.previous;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::App,
-    evidence::{Evidence, Origin},
+    evidence::{Evidence, Origin, cui},
     gate::{
         self, Draft, Proposal, State,
         proposal::{Cause, OpenMark},
@@ -49,6 +49,9 @@ pub enum ProposeError {
 
 const ATTEMPTS: usize = 4;
 
+/// The longest reason, in characters.
+const MAX_REASON: usize = 2000;
+
 /// Stages a `mark_objective` proposal in the name of the scope's person. A proposal that Assay raised by itself gives
 /// way to it; one that a person asked for does not.
 pub async fn propose_by_hand(app: &App, scope: &Scope, wish: &ByHand<'_>) -> Result<ProposalId, ProposeError> {
@@ -77,6 +80,12 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     if reason.is_empty() {
         return refused("Say why: the approver decides on your reason.".into());
     }
+    if reason.chars().count() > MAX_REASON {
+        return refused(format!("The reason is longer than {MAX_REASON} characters."));
+    }
+    if cui::find(reason).is_some() {
+        return refused("The reason carries a CUI marking. Say it without; nothing was kept.".into());
+    }
     if wish.found == Found::Met && wish.evidence.is_empty() {
         return refused("Attach at least one record: nothing becomes MET without evidence.".into());
     }
@@ -98,6 +107,7 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let wish_in_full = Wish {
         found: wish.found,
         evidence: records.iter().map(|r| evidence_map().cite(r)).collect(),
+        reason: reason.into(),
         reasons: vec![reason.into()],
         limits,
     };

@@ -39,7 +39,7 @@ impl Answer {
     pub fn words(self) -> &'static str {
         match self {
             Self::Met => "MET",
-            Self::NotApplicable => "N/A",
+            Self::NotApplicable => "NOT APPLICABLE",
             Self::Partial => "NOT MET (partial credit)",
             Self::NotMet => "NOT MET",
             Self::Undecided => "undecided",

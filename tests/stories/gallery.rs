@@ -246,6 +246,7 @@ fn requirement(engineer: bool) -> RequirementPage {
         result: Tag::new(Tone::Met, "MET"),
         by: "Sam Okafor".into(),
         at: NOW - Duration::days(3),
+        reason: "The list of accounts is reviewed by HR each quarter.".into(),
         comment: "Checked the list against HR on 21 November.".into(),
         proposal: Some(Link::new("#", "the decision")),
         roll_back: engineer.then(|| PostForm {
@@ -254,6 +255,14 @@ fn requirement(engineer: bool) -> RequirementPage {
             fields: vec![("objective".into(), "3.1.1[a]".into())],
             label: "Propose to take it back".into(),
         }),
+    };
+    let answers = || {
+        let answer = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+        vec![
+            answer("met", "MET: the document shows it"),
+            answer("not_met", "NOT MET: something is missing"),
+            answer("not_applicable", "NOT APPLICABLE: nothing in scope that it could apply to; it counts as MET"),
+        ]
     };
     let choice = |letter: &str| Choice {
         value: format!("3.1.1[{letter}]"),
@@ -279,7 +288,7 @@ fn requirement(engineer: bool) -> RequirementPage {
             objective("e", "among processes, only those that act for authorized users can get access to the system", Standing::NotMet),
             objective("f", "among devices, other systems included, only authorized ones can get access to the system", Standing::NotApplicable),
         ],
-        propose: engineer.then(|| ProposeForm::empty("#".into(), TOKEN.into(), vec![choice("b"), choice("d")])),
+        propose: engineer.then(|| ProposeForm::empty("#".into(), TOKEN.into(), vec![choice("b"), choice("d")], answers())),
         previous: None,
         next: Some(Link::new("#", "AC.L2-3.1.2")),
     }
@@ -289,6 +298,7 @@ fn requirement_with_errors() -> RequirementPage {
     let mut page = requirement(true);
     let form = page.propose.as_mut().unwrap();
     form.objective = "3.1.1[d]".into();
+    form.found = "met".into();
     form.title = "Access request policy, version 3".into();
     form.sha256 = "abc".into();
     form.errors = vec![

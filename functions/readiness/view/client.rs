@@ -131,8 +131,10 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
 /// What a human said stands before what a rule says.
 fn missing(id: &str, record: &Objective) -> String {
     match (&record.finding, &record.suggestion) {
-        (Some(finding), _) if finding.comment.is_empty() => format!("{} found {id} {}.", finding.name, finding.found.words()),
-        (Some(finding), _) => format!("{} found {id} {}: {}", finding.name, finding.found.words(), finding.comment),
+        (Some(finding), _) => match finding.said() {
+            said if said.is_empty() => format!("{} found {id} {}.", finding.name, finding.found.words()),
+            said => format!("{} found {id} {}: {said}", finding.name, finding.found.words()),
+        },
         (None, Some(suggestion)) => suggestion.reasons.first().cloned().unwrap_or_default(),
         (None, None) => String::new(),
     }

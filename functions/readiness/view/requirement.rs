@@ -7,7 +7,8 @@ use crate::{
     readiness::{
         catalogue::{Catalogue, Determination, PoamRule, Requirement, catalogue},
         map::{Grade, evidence_map},
-        objective::{self, Objective},
+        objective::{self, Found, Objective},
+        score::{Answer, may_be_not_applicable},
         suggest::Outcome,
     },
     tenancy::{
@@ -55,7 +56,7 @@ pub async fn requirement_page(
     let propose = is_engineer.then(|| {
         let choices = open_to_propose(&client, catalogue, requirement);
         let token = token(&["propose", &grant.tenant.to_string(), requirement.cmmc_id]);
-        ProposeForm::empty(paths::propose(grant.tenant, requirement.cmmc_id), token, choices)
+        ProposeForm::empty(paths::propose(grant.tenant, requirement.cmmc_id), token, choices, answers(requirement))
     });
     let (standing, why) = client.requirement(requirement);
     let neighbor = |at: Option<usize>| {
@@ -117,6 +118,7 @@ fn view(
             },
             by: finding.name.clone(),
             at: finding.decided_at,
+            reason: finding.reason.clone(),
             comment: finding.comment.clone(),
             proposal: Some(Link::new(paths::proposal(tenant, finding.proposal), "The decision")),
             roll_back,
@@ -127,11 +129,29 @@ fn view(
 }
 
 fn open_to_propose(client: &Client<'_>, catalogue: &Catalogue, requirement: &Requirement) -> Vec<Choice> {
-    let open = catalogue
-        .objectives_of(requirement.id)
-        .iter()
-        .filter(|o| !matches!(client.objective(o.id), Standing::Met | Standing::NotApplicable) && client.waits(o.id).is_none());
-    open.map(|o| Choice { value: o.id.into(), label: format!("[{}] {}", o.letter(), o.text) }).collect()
+    let open = catalogue.objectives_of(requirement.id).iter().filter(|o| client.waits(o.id).is_none());
+    let today = |id: &str| match client.standing.found(id) {
+        Answer::Undecided => String::new(),
+        found => format!(" (today {})", found.words()),
+    };
+    open.map(|o| Choice { value: o.id.into(), label: format!("[{}] {}{}", o.letter(), o.text, today(o.id)) }).collect()
+}
+
+/// What a person may find of the objectives of a requirement (32 CFR 170.24(b)).
+fn answers(requirement: &Requirement) -> Vec<Choice> {
+    let objectives = || catalogue().objectives_of(requirement.id).iter();
+    let words = |found: Found| match found {
+        Found::Met => Some("MET: the document shows it".to_owned()),
+        Found::NotMet => Some("NOT MET: something is missing".to_owned()),
+        Found::NotApplicable => objectives()
+            .all(|o| may_be_not_applicable(o.id))
+            .then(|| "NOT APPLICABLE: nothing in scope that it could apply to; it counts as MET".to_owned()),
+        Found::Partial => {
+            objectives().find_map(|o| Some(format!("NOT MET with partial credit, for [{}]: {}", o.letter(), Found::partial_state(o.id)?)))
+        }
+    };
+    let offered = [Found::Met, Found::NotMet, Found::Partial, Found::NotApplicable].into_iter();
+    offered.filter_map(|found| Some(Choice { value: found.key().into(), label: words(found)? })).collect()
 }
 
 fn poam(requirement: &Requirement) -> &'static str {
