@@ -87,22 +87,21 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
 
 /// What will be recorded, to the word.
 fn recorded(label: &str, wish: &Wish, objective: &str, client: &str) -> String {
-    let mut said = format!("Recorded in your name: {label} is {} for {client}", wish.found.words());
-    said.push_str(&match wish.evidence.len() {
-        0 => ", without a record".into(),
-        1 => ", with the record above".into(),
-        n => format!(", with the {n} records above"),
-    });
-    if !wish.reason.is_empty() {
-        said.push_str(&format!(", for this reason: \u{201c}{}\u{201d}", wish.reason));
-    }
-    said.push('.');
-    match wish.found {
-        Found::Met | Found::NotMet => {}
-        Found::NotApplicable => said.push_str(" In the score it counts as MET."),
-        Found::Partial => said.extend(Found::partial_state(objective).map(|state| format!(" It says: {state}."))),
-    }
-    said + " It can be rolled back; that is a decision of its own."
+    let records = match wish.evidence.len() {
+        0 => "without a record".into(),
+        1 => "with the record above".into(),
+        n => format!("with the {n} records above"),
+    };
+    let reason = if wish.reason.is_empty() { String::new() } else { format!(", for this reason: \u{201c}{}\u{201d}", wish.reason) };
+    let means = match wish.found {
+        Found::Met | Found::NotMet => String::new(),
+        Found::NotApplicable => " In the score it counts as MET.".into(),
+        Found::Partial => Found::partial_state(objective).map_or_else(String::new, |state| format!(" It says: {state}.")),
+    };
+    format!(
+        "Recorded in your name: {label} is {} for {client}, {records}{reason}.{means} It can be rolled back; that is a decision of its own.",
+        wish.found.words()
+    )
 }
 
 /// What the approver has to supply, because nothing here does (32 CFR 170.24(b)).

@@ -152,9 +152,9 @@ async fn the_engineers_form_offers_each_finding_asks_a_document_for_met_and_a_re
     assert_eq!(send(&[("found", ""), ("why", "It is so.")]).await.status, 422, "no finding");
     assert_eq!(send(&[("found", "not_met"), ("title", "A list"), ("why", "It is so.")]).await.status, 422, "half a document");
 
-    let sent = send(&[("found", "not_applicable"), ("why", "Nothing is maintained on site.")]).await;
-    assert_eq!(sent.status, 303);
-    let proposal = marco.get(sent.header("location").unwrap().strip_prefix("/api/").unwrap()).await;
+    let posted = send(&[("found", "not_applicable"), ("why", "Nothing is maintained on site.")]).await;
+    assert_eq!(posted.status, 303);
+    let proposal = marco.get(posted.header("location").unwrap().strip_prefix("/api/").unwrap()).await;
     assert!(proposal.contains("Mark MA.L2-3.7.2[a] as NOT APPLICABLE for Harbor Precision?"), "{proposal}");
     assert!(proposal.contains("Recorded in your name: MA.L2-3.7.2[a] is NOT APPLICABLE"));
 

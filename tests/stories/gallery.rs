@@ -46,7 +46,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("inbox-empty", Box::new(|| inbox(true).render().unwrap())),
         ("proposal-open", Box::new(|| proposal(open(None)).render().unwrap())),
         ("proposal-comment-needed", Box::new(|| proposal(open(Some("Say why you reject it."))).render().unwrap())),
-        ("proposal-stale", Box::new(|| proposal(stale()).render().unwrap())),
+        ("proposal-stale", Box::new(|| stale().render().unwrap())),
         ("proposal-decided-by-you", Box::new(|| proposal(decided(true, true, false, pending())).render().unwrap())),
         ("proposal-executed", Box::new(|| proposal(decided(true, true, false, done())).render().unwrap())),
         ("proposal-decided-by-another", Box::new(|| proposal(decided(true, false, false, done())).render().unwrap())),
@@ -406,10 +406,12 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
     })
 }
 
-fn stale() -> ProposalState {
+fn stale() -> ProposalPage {
     let ProposalState::Open(form) = open(None) else { unreachable!() };
     let why = "This evidence is too old to count by now: Workstations with an owner: 212 of 214.";
-    ProposalState::Open(DecisionForm { blocked: Some(why.into()), ..form })
+    let mut page = proposal(ProposalState::Open(DecisionForm { blocked: Some(why.into()), ..form }));
+    page.evidence[0].freshness = Tag::new(Tone::Wait, "Too old to count since 24 Nov 2026");
+    page
 }
 
 fn decided(approved: bool, by_you: bool, too_late: bool, run: Run) -> ProposalState {
