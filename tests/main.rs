@@ -29,6 +29,8 @@ mod stories {
     mod audit_verify;
     mod bad_days;
     mod connecting;
+    mod findings;
+    mod freshness;
     mod gallery;
     mod gate;
     mod killed_handler;

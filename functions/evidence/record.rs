@@ -112,6 +112,7 @@ impl Evidence {
             hash: self.hash.clone(),
             collected_at: self.collected_at,
             population: self.population,
+            fresh_until: None,
         }
     }
 }
@@ -141,4 +142,15 @@ pub struct EvidenceRef {
     #[serde(with = "time::serde::rfc3339")]
     pub collected_at: OffsetDateTime,
     pub population: Population,
+    /// Until when it counts, as the area says that cites it. `None`: no end. A filed document counts from the day of its
+    /// approval on, until somebody files a newer one; a record without a type has no rule.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub fresh_until: Option<OffsetDateTime>,
+}
+
+impl EvidenceRef {
+    /// Whether it is too old to count at this moment.
+    pub fn is_stale(&self, now: OffsetDateTime) -> bool {
+        self.fresh_until.is_some_and(|until| now > until)
+    }
 }

@@ -64,7 +64,7 @@ pub async fn decide(
             send(&store).await;
             return Ok(Decided { decision: decision.clone(), proposal: held.value, repeated: true });
         }
-        let event = Event::Decide { person: person.id, name: &person.name, may_approve, answer };
+        let event = Event::Decide { tenant: scope.tenant(), person: person.id, name: &person.name, may_approve, answer };
         let state = next(&held.value, event, app.now()).map_err(DecideError::Refused)?;
         match write(&store, &held, &state, answer.verdict).await {
             Ok(decision) => {

@@ -17,7 +17,7 @@ use crate::{
     audit,
     evidence::Evidence,
     tenancy::{
-        Batch, ClientPlace, DeploymentScope, Held, Scope, Store, StoreError,
+        Batch, ClientPlace, DeploymentScope, Held, Scope, Store, StoreError, TenantId,
         directory::{self, Role},
         keys::Owner,
         message::{MessageError, Verified},
@@ -115,9 +115,11 @@ where
     if receipt.value.decision != *decision || !receipt.value.approved || receipt.value.executed_at.is_some() {
         return Err(ExecuteError::Tampered);
     }
+    let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
     let facts = Facts {
+        tenant,
         version,
-        may_approve: may_approve(app, store, decision).await?,
+        may_approve: may_approve(app, store, tenant, decision).await?,
         changed_evidence: changed_evidence(store, proposal).await?,
     };
     let now = app.now();
@@ -159,8 +161,7 @@ async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: Stri
 }
 
 /// Authority is asked for again when the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
-async fn may_approve(app: &App, store: &Store<'_, ClientPlace>, decision: &Decision) -> Result<bool, ExecuteError> {
-    let Owner::Tenant(tenant) = store.owner() else { return Ok(false) };
+async fn may_approve(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, decision: &Decision) -> Result<bool, ExecuteError> {
     let directory = DeploymentScope::of_function("execute", store.correlation()).store(app).await?;
     let grant = directory::grant(&directory, tenant, decision.person).await?;
     Ok(grant.is_some_and(|grant| grant.has(Role::Approver)))

@@ -1,4 +1,4 @@
-//! How proposals end without a human: they expire, or new evidence makes another of them.
+//! How proposals end without a human: they expire, or new evidence, or evidence that grew too old, takes their ground.
 //!
 //! Both are audited; neither approves anything (I4). Expiry is sticky: once written, a clock that goes back reopens nothing.
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     machine::{Event, Refusal, next},
-    proposal::{ApprovedMark, OpenMark, Proposal, State, advance, object},
+    proposal::{ApprovedMark, Cause, OpenMark, Proposal, State, advance, object},
 };
 use crate::{
     app::App,
@@ -16,10 +16,15 @@ use crate::{
 
 /// Adds to the caller's batch that this proposal no longer stands (three operations); `by` is the one staged in its
 /// place, if one is. Refused when it has ended already: then there is nothing to supersede.
-pub fn supersede(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, by: Option<ProposalId>) -> Result<(), Refusal> {
-    let state = next(&held.value, Event::Supersede { by }, batch.store().app().now())?;
+pub fn supersede(
+    batch: &mut Batch<'_, '_, ClientPlace>,
+    held: &Held<Proposal>,
+    by: Option<ProposalId>,
+    cause: Cause,
+) -> Result<(), Refusal> {
+    let state = next(&held.value, Event::Supersede { by, cause }, batch.store().app().now())?;
     advance(batch, held, state);
-    let detail = json!({ "version": held.value.version, "hash": held.value.hash, "by": by });
+    let detail = json!({ "version": held.value.version, "hash": held.value.hash, "by": by, "cause": cause });
     audit::record(batch, audit::Event::new("proposal.superseded", object(held.value.id), detail));
     Ok(())
 }

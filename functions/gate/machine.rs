@@ -1,13 +1,16 @@
 //! The state machine of an L2 proposal: what may follow what, as one pure function.
 //!
 //! executed => one valid approval of that exact version and hash, by somebody who may approve and did not ask, before
-//! both clocks ran out (design I4). Silence never approves; a final state stays. No I/O here: the callers read the
+//! both clocks ran out (design I4), on evidence that still counted at both moments. Silence never approves; a final state stays. No I/O here: the callers read the
 //! facts (grants, evidence, the time) and write the answer.
 
 use time::OffsetDateTime;
 
-use super::proposal::{Decision, EXECUTION_EXPIRY, Proposal, State, hash_of};
-use crate::tenancy::{Actor, PersonId, ProposalId};
+use super::{
+    hash::{FORM, hash_of},
+    proposal::{Cause, Decision, EXECUTION_EXPIRY, Proposal, State},
+};
+use crate::tenancy::{Actor, PersonId, ProposalId, TenantId};
 
 /// The longest comment a decision keeps, in characters.
 pub const MAX_COMMENT: usize = 2000;
@@ -32,6 +35,8 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     Decide {
+        /// The client in whose store the proposal was read.
+        tenant: TenantId,
         person: PersonId,
         name: &'a str,
         /// Whether this person's grant for the client says approver.
@@ -41,6 +46,7 @@ pub enum Event<'a> {
     Expire,
     Supersede {
         by: Option<ProposalId>,
+        cause: Cause,
     },
     Execute(Facts),
     /// At execution something no longer held.
@@ -52,6 +58,8 @@ pub enum Event<'a> {
 /// What the executor read just now.
 #[derive(Clone, Debug)]
 pub struct Facts {
+    /// The client in whose store the proposal was read.
+    pub tenant: TenantId,
     /// The version that the message asks for.
     pub version: u32,
     /// Whether the one who approved still may.
@@ -68,7 +76,7 @@ pub enum Refusal {
     #[error("expired")]
     Expired { at: OffsetDateTime },
     #[error("superseded")]
-    Superseded { by: Option<ProposalId> },
+    Superseded { by: Option<ProposalId>, cause: Cause },
     /// Who asks does not decide.
     #[error("the requester cannot decide")]
     NotYours,
@@ -88,10 +96,16 @@ pub enum Refusal {
     /// The stored bytes are not those that were hashed.
     #[error("the stored action does not match its hash")]
     Tampered,
+    /// Its hash was made by another release and does not say all that it must.
+    #[error("the hash is of another form")]
+    OtherForm,
     #[error("who approved it may not approve any more")]
     AuthorityGone { name: String },
     #[error("evidence changed after the approval")]
     EvidenceChanged { titles: Vec<String> },
+    /// What the proposal refers to does not count any more; it can still be rejected.
+    #[error("evidence is too old to count")]
+    EvidenceStale { titles: Vec<String> },
     #[error("not due yet")]
     NotDue,
 }
@@ -99,11 +113,16 @@ pub enum Refusal {
 /// The state after the event, or why there is none.
 pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<State, Refusal> {
     match event {
-        Event::Decide { person, name, may_approve, answer } => decide(proposal, person, name, may_approve, answer, now),
+        Event::Decide { tenant, person, name, may_approve, answer } => {
+            if !may_approve {
+                return Err(Refusal::NotApprover);
+            }
+            decide(proposal, tenant, person, name, answer, now)
+        }
         Event::Expire => expire(proposal, now),
-        Event::Supersede { by } => match settled(&proposal.state) {
+        Event::Supersede { by, cause } => match settled(&proposal.state) {
             Some(refusal) if proposal.state.is_final() => Err(refusal),
-            _ => Ok(State::Superseded { at: now, by, decision: proposal.state.decision().cloned() }),
+            _ => Ok(State::Superseded { at: now, by, cause, decision: proposal.state.decision().cloned() }),
         },
         Event::Execute(facts) => execute(proposal, &facts, now),
         Event::Refuse { why } => approved(proposal).map(|(decision, _)| State::Refused { decision: decision.clone(), at: now, why }),
@@ -115,7 +134,7 @@ pub fn settled(state: &State) -> Option<Refusal> {
     match state {
         State::Open => None,
         State::Expired { at, .. } => Some(Refusal::Expired { at: *at }),
-        State::Superseded { by, .. } => Some(Refusal::Superseded { by: *by }),
+        State::Superseded { by, cause, .. } => Some(Refusal::Superseded { by: *by, cause: *cause }),
         State::Rejected { decision } => Some(decided(decision, false)),
         State::Approved { decision, .. } | State::Executed { decision, .. } | State::Refused { decision, .. } => {
             Some(decided(decision, true))
@@ -133,8 +152,7 @@ impl Refusal {
             Self::Expired { .. } => {
                 "This proposal has expired: the time to decide or to carry it out is over, and nothing was done.".into()
             }
-            Self::Superseded { by: Some(_) } => "New evidence changed this proposal, and another one stands in its place.".into(),
-            Self::Superseded { by: None } => "New evidence changed the picture, so this proposal no longer stands.".into(),
+            Self::Superseded { by, cause } => cause.sentence(by.is_some()).into(),
             Self::NotYours => "You asked for this, so somebody else decides it.".into(),
             Self::NotApprover => "Only an approver of this client can decide this.".into(),
             Self::WrongVersion { .. } | Self::WrongHash => {
@@ -144,8 +162,12 @@ impl Refusal {
             Self::CommentTooLong => format!("The comment is longer than {MAX_COMMENT} characters. Nothing was recorded."),
             Self::NotApproved => "Nobody has approved this.".into(),
             Self::Tampered => "What is stored does not match its hash, so it cannot be decided or carried out.".into(),
+            Self::OtherForm => {
+                "Another release of Assay staged this, and its hash does not name client and proposal, so it cannot be approved or carried out.".into()
+            }
             Self::AuthorityGone { name } => format!("{name} approved this and is no longer an approver of this client."),
             Self::EvidenceChanged { titles } => format!("This evidence changed after it was proposed: {}.", titles.join(", ")),
+            Self::EvidenceStale { titles } => format!("This evidence is too old to count by now: {}.", titles.join(", ")),
             Self::NotDue => "Its time is not over yet.".into(),
         }
     }
@@ -153,15 +175,12 @@ impl Refusal {
 
 fn decide(
     proposal: &Proposal,
+    tenant: TenantId,
     person: PersonId,
     name: &str,
-    may_approve: bool,
     answer: &Answer,
     now: OffsetDateTime,
 ) -> Result<State, Refusal> {
-    if !may_approve {
-        return Err(Refusal::NotApprover);
-    }
     if let Some(refusal) = settled(&proposal.state) {
         return Err(refusal);
     }
@@ -177,7 +196,10 @@ fn decide(
     if answer.hash != proposal.hash {
         return Err(Refusal::WrongHash);
     }
-    if hash_of(&proposal.draft) != proposal.hash {
+    if let (Verdict::Approve, Some(refusal)) = (answer.verdict, blocked(proposal, now)) {
+        return Err(refusal);
+    }
+    if proposal.form == FORM && hash_of(tenant, proposal) != proposal.hash {
         return Err(Refusal::Tampered);
     }
     let comment = answer.comment.trim();
@@ -210,7 +232,10 @@ fn expire(proposal: &Proposal, now: OffsetDateTime) -> Result<State, Refusal> {
 /// Trusts nothing that the decision checked: the record may have been changed or rolled back in between.
 fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<State, Refusal> {
     let (decision, run_by) = approved(proposal)?;
-    if hash_of(&proposal.draft) != proposal.hash {
+    if proposal.form != FORM {
+        return Err(Refusal::OtherForm);
+    }
+    if hash_of(facts.tenant, proposal) != proposal.hash {
         return Err(Refusal::Tampered);
     }
     if decision.version != proposal.version || facts.version != proposal.version {
@@ -231,7 +256,20 @@ fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<St
     if !facts.changed_evidence.is_empty() {
         return Err(Refusal::EvidenceChanged { titles: facts.changed_evidence.clone() });
     }
-    Ok(State::Executed { decision: decision.clone(), at: now })
+    match blocked(proposal, now) {
+        Some(refusal) => Err(refusal),
+        None => Ok(State::Executed { decision: decision.clone(), at: now }),
+    }
+}
+
+/// What keeps anybody from approving it as it stands, and it from running. A proposal says until when its evidence
+/// counts; after that the evidence shows nothing about today. It can still be rejected.
+pub fn blocked(proposal: &Proposal, now: OffsetDateTime) -> Option<Refusal> {
+    if proposal.form != FORM {
+        return Some(Refusal::OtherForm);
+    }
+    let stale: Vec<String> = proposal.draft.evidence.iter().filter(|e| e.is_stale(now)).map(|e| e.title.clone()).collect();
+    (!stale.is_empty()).then_some(Refusal::EvidenceStale { titles: stale })
 }
 
 fn approved(proposal: &Proposal) -> Result<(&Decision, OffsetDateTime), Refusal> {

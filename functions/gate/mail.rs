@@ -39,6 +39,13 @@ pub enum Block {
     Link { label: &'static str, url: String },
 }
 
+/// When a mail of ours was written, from its header.
+pub fn written_at(mail: &[u8]) -> Option<OffsetDateTime> {
+    let head = std::str::from_utf8(mail).ok()?.split("\r\n\r\n").next()?;
+    let date = head.split("\r\n").find_map(|line| line.strip_prefix("Date: "))?;
+    OffsetDateTime::parse(date, &Rfc2822).ok()
+}
+
 /// Whether a mail can be sent there: one plain ASCII address, without anything that could end a header.
 pub fn is_plain_address(address: &str) -> bool {
     let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
@@ -238,6 +245,7 @@ mod tests {
     #[test]
     fn lines_end_in_crlf_and_are_short_and_the_link_stays_whole() {
         let mail = mail("Hi", "Priya");
+        assert_eq!(written_at(mail.as_bytes()), Some(datetime!(2026-11-24 17:00 UTC)));
         assert!(mail.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\n', '\r'])));
         let boundary = mail.split('"').find(|part| part.starts_with("assay-")).expect("boundary");
         assert!(boundary.len() <= 70 && mail.matches(&format!("\r\n--{boundary}")).count() == 3);

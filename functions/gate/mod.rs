@@ -5,6 +5,7 @@
 
 pub mod decide;
 pub mod execute;
+pub mod hash;
 pub mod inbox;
 pub mod lapse;
 pub mod machine;

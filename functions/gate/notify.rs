@@ -93,6 +93,8 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     // A quiet change since then made a later version; the mail is still owed, and says what stands now.
     if held.value.state == State::Open && version <= held.value.version && app.now() < held.value.decide_by {
         deliver(app, &store, scope.tenant(), &held.value, version, Occasion::Asked).await?;
+    } else {
+        catch_up(app, &store, scope.tenant(), id, version).await?;
     }
     outbox::flush(&store, ClientPlace::Assessment).await?;
     Ok(())
@@ -154,26 +156,68 @@ async fn deliver(
             continue;
         }
         let mail = compose(app, tenant, &client, &asked_by, proposal, person, &key);
-        let name = format!("{tenant}/{}-{}.eml", key.replace(':', "-"), person.id);
+        let name = mail_name(tenant, &key, &person.id.to_string());
         app.blobs.create(BlobContainer::Mailbox, &name, mail.bytes().into()).await?;
         notified.mailed.push(one);
     }
     if notified.mailed.is_empty() {
         tracing::warn!(proposal = %proposal.id, "no approver can be mailed");
     }
+    write_down(store, &notified).await
+}
+
+/// The process stopped between a mail and the batch that says so, and meanwhile somebody decided: a mail that lies in the
+/// mailbox was sent, so it is written down now, with the time at which it was written.
+async fn catch_up(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, id: ProposalId, version: u32) -> Result<(), StoreError> {
+    let key = key(id, version, Occasion::Asked);
+    if store.read::<Notified>(ClientPlace::Assessment, &key).await?.is_some() {
+        return Ok(());
+    }
+    let start = mail_name(tenant, &key, "");
+    let mut sent: Vec<(PersonId, OffsetDateTime)> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = app.blobs.list(BlobContainer::Mailbox, &start, after.as_ref()).await?;
+        for name in page.names {
+            let person = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".eml")).and_then(|id| id.parse().ok());
+            if let (Some(person), Some(mail)) = (person, app.blobs.read(BlobContainer::Mailbox, &name).await?) {
+                sent.push((person, mail::written_at(&mail).unwrap_or_else(|| app.now())));
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let Some(at) = sent.iter().map(|(_, at)| *at).min() else { return Ok(()) };
+    let directory = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
+    let people = directory::people(&directory).await?;
+    let mailed = sent.into_iter().map(|(person, _)| Mailed { person, name: asked_by(&people, &Actor::Person(person)) }).collect();
+    let notified = Notified { proposal: id, version, occasion: Occasion::Asked, at, mailed, unreachable: Vec::new() };
+    write_down(store, &notified).await.map(|_| ())
+}
+
+/// Who was mailed, in one batch with its audit item; `false` when that was written before.
+async fn write_down(store: &Store<'_, ClientPlace>, notified: &Notified) -> Result<bool, StoreError> {
     let mut batch = store.batch(ClientPlace::Assessment);
-    batch.create(&notified);
-    let kind = match occasion {
+    batch.create(notified);
+    let kind = match notified.occasion {
         Occasion::Asked => "proposal.notified",
         Occasion::Reminded => "proposal.reminded",
     };
     let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
-    let detail = json!({ "version": version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable) });
-    audit::record(&mut batch, audit::Event::new(kind, object(proposal.id), detail));
+    let detail = json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable) });
+    audit::record(&mut batch, audit::Event::new(kind, object(notified.proposal), detail));
     match batch.commit().await {
-        Err(error) if error.exists::<Notified>(&key) => Ok(false),
+        Err(error) if error.exists::<Notified>(&notified.key()) => Ok(false),
         other => other.map(|()| true),
     }
+}
+
+/// `person` empty: how the names of all mails about it start.
+fn mail_name(tenant: TenantId, key: &str, person: &str) -> String {
+    let end = if person.is_empty() { "" } else { ".eml" };
+    format!("{tenant}/{}-{person}{end}", key.replace(':', "-"))
 }
 
 fn compose(app: &App, tenant: TenantId, client: &str, asked_by: &str, proposal: &Proposal, to: &Person, key: &str) -> Mail {

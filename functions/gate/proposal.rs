@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::machine::{Refusal, settled};
+use super::{
+    hash::{FORM, hash_of},
+    machine::{Refusal, settled},
+};
 use crate::{
     audit,
     evidence::EvidenceRef,
-    tenancy::{Actor, Batch, ClientPlace, Held, PersonId, ProposalId, Record, StoreError, outbox, seal::sha256},
+    tenancy::{Actor, Batch, ClientPlace, Held, PersonId, ProposalId, Record, StoreError, TenantId, keys::Owner, outbox},
 };
 
 /// Until when a proposal may be decided, and from the decision on, until when it may run.
@@ -53,7 +56,10 @@ pub struct Proposal {
     /// Goes up with every change of the draft; a decision names the version it saw.
     pub version: u32,
     pub draft: Draft,
-    /// [`hash_of`] the draft.
+    /// How the hash was made; see [`super::hash`].
+    #[serde(default = "first_form")]
+    pub form: u32,
+    /// [`hash_of`] this proposal.
     pub hash: String,
     /// Who asks; never among those who decide.
     pub requester: Actor,
@@ -83,11 +89,13 @@ pub enum State {
         at: OffsetDateTime,
         decision: Option<Decision>,
     },
-    /// New evidence changed the draft; `by` is the proposal that stands in its place, if one does.
+    /// It no longer stands; `by` is the proposal that stands in its place, if one does.
     Superseded {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
         by: Option<ProposalId>,
+        #[serde(default)]
+        cause: Cause,
         decision: Option<Decision>,
     },
     Executed {
@@ -102,6 +110,32 @@ pub enum State {
         at: OffsetDateTime,
         why: String,
     },
+}
+
+/// Why a proposal no longer stands although nobody decided it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    #[default]
+    NewEvidence,
+    /// Time passed, and what it rests on does not count any more.
+    EvidenceTooOld,
+    /// A person asked about the same.
+    AskedByHand,
+}
+
+impl Cause {
+    /// One sentence for people.
+    pub fn sentence(self, has_successor: bool) -> &'static str {
+        match (self, has_successor) {
+            (Self::NewEvidence, true) => "New evidence changed this proposal, and another one stands in its place.",
+            (Self::NewEvidence, false) => "New evidence changed the picture, so this proposal no longer stands.",
+            (Self::EvidenceTooOld, _) => {
+                "Its evidence became too old to count, so this proposal no longer stands. Assay asks again when there is a newer reading."
+            }
+            (Self::AskedByHand, _) => "A colleague asked about the same by hand, and that proposal stands in its place.",
+        }
+    }
 }
 
 impl State {
@@ -135,6 +169,19 @@ pub struct Decision {
     pub comment: String,
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
+}
+
+impl Proposal {
+    /// With the hash of what it holds now.
+    fn hashed(self, tenant: TenantId) -> Self {
+        let hash = hash_of(tenant, &self);
+        Self { form: FORM, hash, ..self }
+    }
+}
+
+/// Records of before the form was written down.
+fn first_form() -> u32 {
+    1
 }
 
 impl Record for Proposal {
@@ -226,16 +273,19 @@ pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<Pro
     let store = batch.store();
     let app = store.app();
     let now = app.now();
+    let Owner::Tenant(tenant) = store.owner() else { return Err(StoreError::Refused { refused: vec![] }) };
     let proposal = Proposal {
         id: ProposalId(app.ids.uuid()),
         version: 1,
-        hash: hash_of(&draft),
+        form: FORM,
+        hash: String::new(),
         draft,
         requester: store.actor().clone(),
         staged_at: now,
         decide_by: now + APPROVAL_EXPIRY,
         state: State::Open,
-    };
+    }
+    .hashed(tenant);
     let detail = json!({ "kind": proposal.draft.kind, "subject": proposal.draft.subject, "hash": proposal.hash, "version": 1 });
     audit::record(batch, audit::Event::new("proposal.staged", object(proposal.id), detail));
     outbox::send(batch, "notify", &NotifyV1 { proposal: proposal.id, version: 1 }, std::time::Duration::ZERO)?;
@@ -260,7 +310,8 @@ pub fn revise(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, dra
         return Err(refusal);
     }
     let old = &held.value;
-    let proposal = Proposal { version: old.version + 1, hash: hash_of(&draft), draft, ..old.clone() };
+    let Owner::Tenant(tenant) = batch.store().owner() else { return Err(Refusal::Tampered) };
+    let proposal = Proposal { version: old.version + 1, draft, ..old.clone() }.hashed(tenant);
     let detail = json!({ "version": proposal.version, "hash": proposal.hash, "before": old.hash });
     audit::record(batch, audit::Event::new("proposal.revised", object(proposal.id), detail));
     batch.replace(&Held { value: proposal, etag: held.etag.clone() });
@@ -288,46 +339,4 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
 /// How audit items name a proposal.
 pub(super) fn object(id: ProposalId) -> String {
     format!("proposal {id}")
-}
-
-/// SHA-256 over a domain tag and every part of the draft, length-prefixed, as lower-case hex: what was approved is what
-/// the approver read and what runs, down to the state of each record referred to.
-pub fn hash_of(draft: &Draft) -> String {
-    let Draft {
-        kind,
-        subject,
-        question,
-        explanation,
-        action,
-        evidence,
-        reasons,
-        limits,
-        before,
-        after,
-        approve_verb,
-        on_approve,
-        on_reject,
-    } = draft;
-    let mut bytes = b"assay proposal 1".to_vec();
-    let mut part = |text: &str| {
-        bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(text.as_bytes());
-    };
-    for text in [kind, subject, action, question, explanation, before, after, approve_verb, on_approve, on_reject] {
-        part(text);
-    }
-    for sentences in [reasons, limits] {
-        part(&sentences.len().to_string());
-        for sentence in sentences {
-            part(sentence);
-        }
-    }
-    for record in evidence {
-        part(&record.source_key);
-        part(&record.title);
-        part(&record.hash);
-        part(&record.collected_at.unix_timestamp_nanos().to_string());
-        part(&record.population.words());
-    }
-    sha256(&bytes)
 }

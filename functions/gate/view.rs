@@ -7,20 +7,20 @@ use time::OffsetDateTime;
 
 use super::{
     inbox::{self, Inbox, Standing, asked_by, name_of},
-    machine::Refusal,
+    machine::{self, Refusal},
     notify::{self, Mailed, Notified, Occasion},
     proposal::{Decision, Proposal, State},
 };
 use crate::{
     app::App,
-    evidence::{Evidence, EvidenceRef, Origin},
+    evidence::Cards,
     tenancy::{
-        Actor, ClientPlace, DeploymentScope, ProposalId, Scope, Store, StoreError, TenantId,
+        Actor, ClientPlace, DeploymentScope, ProposalId, Scope, StoreError, TenantId,
         directory::{self, Grant, Person, Role},
     },
     web::pages::{
-        DecidedItem, DecisionForm, EvidenceCard, Frame, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Side, Tag,
-        TimelineEntry, Tone, paths,
+        DecidedItem, DecisionForm, Frame, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Side, Tag, TimelineEntry, Tone,
+        paths,
     },
 };
 
@@ -63,9 +63,9 @@ pub async fn proposal_page(
     let grants = directory::grants_of(&directory, tenant).await?;
     let client = name_of(&directory::tenants(&directory).await?, tenant);
     let notified = notify::mailed(&store, id).await?;
-    let mut evidence = Vec::new();
+    let (mut cards, mut evidence) = (Cards::of(&store), Vec::new());
     for reference in &proposal.draft.evidence {
-        evidence.push(card(&store, reference, &people).await?);
+        evidence.push(cards.card(reference).await?.0);
     }
     evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
     let others = notify::approvers(&people, &grants, &proposal.requester).filter(|person| person.id != reader.person.id);
@@ -172,6 +172,7 @@ fn state(
             action: paths::decide(grant.tenant, proposal.id),
             token: token(proposal),
             approve_label: format!("Approve and {}", proposal.draft.approve_verb),
+            blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
             reject_label: "Reject".into(),
             comment: returned.comment,
             error: returned.error,
@@ -184,51 +185,12 @@ fn state(
             decided(decision, true, Run::Refused { at: *at, why: "It was not carried out in time, so it must be asked for again.".into() })
         }
         State::Expired { decision: None, at } => ProposalState::Expired { at: *at },
-        State::Superseded { at, by, .. } => ProposalState::Superseded {
+        State::Superseded { at, by, cause, .. } => ProposalState::Superseded {
             at: *at,
+            why: cause.sentence(by.is_some()).into(),
             by: by.map(|id| Link::new(paths::proposal(grant.tenant, id), "The proposal that stands now")),
         },
     }
-}
-
-/// A record in its present state, marked when that is not the state the proposal means.
-async fn card(store: &Store<'_, ClientPlace>, reference: &EvidenceRef, people: &[Person]) -> Result<EvidenceCard, StoreError> {
-    let record = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?.map(|held| held.value);
-    let freshness = match &record {
-        None => Tag::new(Tone::Not, "No longer there"),
-        Some(record) if record.deleted => Tag::new(Tone::Not, "Deleted at its source"),
-        Some(record) if record.hash != reference.hash => Tag::new(Tone::Wait, "Changed since it was proposed"),
-        Some(_) => Tag::new(Tone::Met, "As proposed"),
-    };
-    let mut card = EvidenceCard {
-        title: reference.title.clone(),
-        source: "A record that is no longer there".into(),
-        collected_at: reference.collected_at,
-        freshness,
-        population: Some(reference.population.words()),
-        facts: Vec::new(),
-        grade: None,
-        limits: Vec::new(),
-        place: None,
-        approved_on: None,
-        filed_by: None,
-        hash: reference.hash.clone(),
-    };
-    match record.map(|record| record.origin) {
-        Some(Origin::Observed(observed)) => {
-            card.source = observed.source();
-            card.facts = observed.facts.into_iter().collect();
-        }
-        Some(Origin::Filed(filed)) => {
-            card.source = "Linked file, kept by the client".into();
-            card.population = None;
-            card.place = Some(filed.place);
-            card.approved_on = Some(filed.approved_on);
-            card.filed_by = Some(asked_by(people, &Actor::Person(filed.filed_by)));
-        }
-        None => {}
-    }
-    Ok(card)
 }
 
 fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec<TimelineEntry> {
@@ -254,7 +216,7 @@ fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec
     match &proposal.state {
         State::Open | State::Approved { .. } | State::Rejected { .. } => {}
         State::Expired { at, .. } => history.push(entry(*at, "Assay", "let it expire".into(), None)),
-        State::Superseded { at, .. } => history.push(entry(*at, "Assay", "set it aside for newer evidence".into(), None)),
+        State::Superseded { at, .. } => history.push(entry(*at, "Assay", "set it aside".into(), None)),
         State::Executed { at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
         State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),
     }

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use super::{
     catalogue::{Determination, catalogue},
     draft::{self, Setting, Wish},
+    freshness,
     lease::{self, Turn},
     map::{Entry, Grade, evidence_map},
     objective::{self, Found, Kept, LastProposal, Objective},
@@ -24,7 +25,7 @@ use crate::{
     app::App,
     audit,
     evidence::{AnalyzeV1, Evidence},
-    gate::{self, Proposal, State},
+    gate::{self, Proposal, State, machine, proposal::Cause},
     tenancy::{
         Batch, ClientPlace, Held, Scope, Store, StoreError,
         message::{MessageError, Verified},
@@ -133,10 +134,13 @@ async fn attempt(
     for record in records {
         topic.value.take_in(entry, record);
     }
-    if topic.etag.is_some() && topic.value == before {
+    let now = app.now();
+    let unchanged = topic.etag.is_some() && topic.value == before;
+    if unchanged && !freshness::is_any_blocked(store, entry, now).await? {
         return Ok(());
     }
-    let now = app.now();
+    // Nothing new was read: what changes now, changes because time passed.
+    let cause = if unchanged { Cause::EvidenceTooOld } else { Cause::NewEvidence };
     let mut topics = Topics::with(topic.value.clone());
     let mut standing = standing::read(store).await?;
     let mut batch = store.batch(ClientPlace::Assessment);
@@ -147,18 +151,21 @@ async fn attempt(
         let suggestion = suggest(evidence_map(), determination, |record_type| topics.get(record_type), now);
         let mut objective = objective::read(store, id).await?;
         let last = last_proposal(store, &objective.value).await?;
-        let step = step(&objective.value, suggestion.as_ref(), last.as_ref().map(|p| &p.value.state), now);
+        let open = last.as_ref().map(|held| &held.value).filter(|proposal| proposal.state == State::Open);
+        let waiting = Waiting {
+            outdated: open.is_some_and(|proposal| draft::is_outdated(&proposal.draft, records, now)),
+            blocked: open.is_some_and(|proposal| machine::blocked(proposal, now).is_some()),
+        };
+        let step = step(&objective.value, suggestion.as_ref(), last.as_ref().map(|p| &p.value.state), waiting, now);
         if suggestion.as_ref().is_some_and(|s| s.differs_from(objective.value.suggestion.as_ref())) {
             changed.push(summary(id, suggestion.as_ref()));
         }
         objective.value.suggestion = suggestion;
         standing.value.note(&objective.value);
-        let outdated = last.as_ref().is_some_and(|held| held.value.state == State::Open && draft::is_outdated(&held.value.draft, records));
+        let about = About { scope, determination, standing: &standing.value, cause };
         match (step, last) {
-            (Step::Leave, Some(open)) if outdated => {
-                refresh(&mut batch, scope, &mut objective.value, determination, &standing.value, &open, records).await?;
-            }
-            (step, last) => take_step(&mut batch, scope, &mut objective.value, determination, &standing.value, last, step).await?,
+            (Step::Refresh, Some(open)) => refresh(&mut batch, about, &mut objective.value, &open, records).await?,
+            (step, last) => take_step(&mut batch, about, &mut objective.value, last, step).await?,
         }
         batch.put(objective.value, objective.etag);
     }
@@ -216,27 +223,49 @@ async fn last_proposal(store: &Store<'_, ClientPlace>, objective: &Objective) ->
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Leave,
+    /// The answer is the same: the waiting proposal stays, with the references of today in a new version.
+    Refresh,
     /// The waiting proposal no longer stands, and nothing takes its place.
     Withdraw,
     /// A new proposal, which takes the place of a waiting one if there is one.
     Raise(Found),
 }
 
+/// How the draft of a waiting proposal stands to what is known now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// See [`draft::is_outdated`].
+    pub outdated: bool,
+    /// Nobody could approve it as it stands; see [`machine::blocked`].
+    pub blocked: bool,
+}
+
 /// The rule of raising. A proposal is raised or replaced only when result, grade or a contradiction changed, or when the
-/// last one ended without an answer; a rejection is an answer. An objective that a human decided gets none by itself,
-/// unless something observed contradicts a MET: then a NOT MET is proposed. What a person proposed is left alone, unless
-/// a contradiction appears that its approver could not have seen.
-pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State>, now: OffsetDateTime) -> Step {
+/// last one ended without an answer; a rejection is an answer. What waits and refers to something older than today's
+/// records is brought up to date, or withdrawn when nothing fresh is left. An objective that a human decided gets none by
+/// itself, unless something observed contradicts a MET: then a NOT MET is proposed. What a person proposed is left alone,
+/// unless a contradiction appears that its approver could not have seen.
+pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State>, waiting: Waiting, now: OffsetDateTime) -> Step {
     let Some(new) = new else { return Step::Leave };
     let differs = new.differs_from(objective.suggestion.as_ref());
     let wanted = wanted(objective, new, now);
     match (last, &objective.last_proposal) {
-        (Some(State::Open | State::Approved { .. }), Some(waiting)) => match wanted {
-            _ if !differs => Step::Leave,
-            _ if waiting.by_hand && !(new.result == Outcome::Contradicted && waiting.found.answer().counts_as_met()) => Step::Leave,
-            Some(found) => Step::Raise(found),
-            None => Step::Withdraw,
-        },
+        (Some(State::Open | State::Approved { .. }), Some(asked)) => {
+            let unseen = differs && new.result == Outcome::Contradicted && asked.found.answer().counts_as_met();
+            match wanted {
+                _ if asked.by_hand && !unseen => {
+                    if waiting.outdated {
+                        Step::Refresh
+                    } else {
+                        Step::Leave
+                    }
+                }
+                _ if !differs && !waiting.outdated && !waiting.blocked => Step::Leave,
+                Some(found) if !differs && found == asked.found => Step::Refresh,
+                Some(found) => Step::Raise(found),
+                None => Step::Withdraw,
+            }
+        }
         (Some(State::Expired { .. } | State::Refused { .. }), _) => wanted.map_or(Step::Leave, Step::Raise),
         _ if differs => wanted.map_or(Step::Leave, Step::Raise),
         _ => Step::Leave,
@@ -244,7 +273,7 @@ pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State
 }
 
 fn wanted(objective: &Objective, suggestion: &Suggestion, now: OffsetDateTime) -> Option<Found> {
-    if suggestion.grade < Grade::Partial || !suggestion.is_fresh(now) {
+    if suggestion.grade < Grade::Partial || !suggestion.is_fresh(now) || suggestion.rests_on(now).next().is_none() {
         return None;
     }
     match (objective.finding.as_ref().map(|f| f.found), suggestion.result) {
@@ -255,14 +284,20 @@ fn wanted(objective: &Objective, suggestion: &Suggestion, now: OffsetDateTime) -
     }
 }
 
-/// The answer is the same, but a record that the open proposal refers to was read again in another state: the proposal
-/// stays, with the reference of today in a new version, or it could never run.
+/// What is the same for every step about one objective.
+#[derive(Clone, Copy)]
+struct About<'x> {
+    scope: &'x Scope,
+    determination: &'x Determination,
+    standing: &'x standing::Standing,
+    cause: Cause,
+}
+
+/// The references of today in a new version of the open proposal, or it could never run.
 async fn refresh(
     batch: &mut Batch<'_, '_, ClientPlace>,
-    scope: &Scope,
+    about: About<'_>,
     objective: &mut Objective,
-    determination: &Determination,
-    standing: &standing::Standing,
     open: &Held<Proposal>,
     records: &[Evidence],
 ) -> Result<(), StoreError> {
@@ -272,9 +307,9 @@ async fn refresh(
     let draft = match &objective.suggestion {
         Some(suggestion) if !by_hand => {
             let app = batch.store().app();
-            let client = client_name(app, scope).await?;
-            let setting = Setting { client: &client, standing, now: app.now() };
-            draft::mark(setting, determination, objective, Wish::of_suggestion(found, suggestion), false)
+            let client = client_name(app, about.scope).await?;
+            let setting = Setting { client: &client, standing: about.standing, now: app.now() };
+            draft::mark(setting, about.determination, objective, Wish::of_suggestion(found, suggestion, setting.now), false)
         }
         _ => draft::with_records_of_today(&open.value.draft, records),
     };
@@ -287,23 +322,21 @@ async fn refresh(
 
 async fn take_step(
     batch: &mut Batch<'_, '_, ClientPlace>,
-    scope: &Scope,
+    about: About<'_>,
     objective: &mut Objective,
-    determination: &Determination,
-    standing: &standing::Standing,
     last: Option<Held<Proposal>>,
     step: Step,
 ) -> Result<(), StoreError> {
     let by = match step {
-        Step::Leave => return Ok(()),
+        Step::Leave | Step::Refresh => return Ok(()),
         Step::Withdraw => None,
         Step::Raise(found) => {
             let Some(suggestion) = &objective.suggestion else { return Ok(()) };
             let app = batch.store().app();
-            let client = client_name(app, scope).await?;
-            let setting = Setting { client: &client, standing, now: app.now() };
-            let wish = Wish::of_suggestion(found, suggestion);
-            let Some(draft) = draft::mark(setting, determination, objective, wish, false) else { return Ok(()) };
+            let client = client_name(app, about.scope).await?;
+            let setting = Setting { client: &client, standing: about.standing, now: app.now() };
+            let wish = Wish::of_suggestion(found, suggestion, setting.now);
+            let Some(draft) = draft::mark(setting, about.determination, objective, wish, false) else { return Ok(()) };
             let id = gate::stage(batch, draft)?;
             objective.last_proposal = Some(LastProposal { id, version: 1, found, by_hand: false });
             Some(id)
@@ -311,7 +344,7 @@ async fn take_step(
     };
     if let Some(last) = last {
         // One that ended already needs no end.
-        let _ = gate::supersede(batch, &last, by);
+        let _ = gate::supersede(batch, &last, by, about.cause);
     }
     Ok(())
 }

@@ -7,14 +7,15 @@ use time::OffsetDateTime;
 
 use super::{
     catalogue::{Catalogue, Determination, catalogue},
+    map::evidence_map,
     mark::{MARK, MarkObjective, ROLL_BACK, RollBackObjective},
     objective::{Finding, Found, Objective},
     score::{Answer, Reading, requirement_answer, signed},
     standing::Standing,
-    suggest::{Outcome, Suggestion},
+    suggest::Suggestion,
 };
 use crate::{
-    evidence::{Evidence, EvidenceRef, Population},
+    evidence::{Evidence, EvidenceRef},
     gate::Draft,
 };
 
@@ -32,20 +33,17 @@ pub struct Setting<'a> {
 pub struct Wish {
     pub found: Found,
     pub evidence: Vec<EvidenceRef>,
+    /// A person's own words, which become part of the finding; empty when a rule asks.
+    pub reason: String,
     pub reasons: Vec<String>,
     pub limits: Vec<String>,
 }
 
 impl Wish {
-    /// What a suggestion may raise by itself; it cites the readings it rests on, not single records, whose every change
-    /// would make the proposal outdated.
-    pub fn of_suggestion(found: Found, suggestion: &Suggestion) -> Self {
-        let contradicted = suggestion.result == Outcome::Contradicted;
-        let rests_on_it = |e: &&EvidenceRef| {
-            if contradicted { suggestion.contradictions.contains(&e.source_key) } else { e.population != Population::Unknown }
-        };
-        let evidence = suggestion.citations.iter().filter(rests_on_it).cloned().collect();
-        Self { found, evidence, reasons: suggestion.reasons.clone(), limits: suggestion.limits.clone() }
+    /// What a suggestion may raise by itself.
+    pub fn of_suggestion(found: Found, suggestion: &Suggestion, now: OffsetDateTime) -> Self {
+        let evidence = suggestion.rests_on(now).cloned().collect();
+        Self { found, evidence, reason: String::new(), reasons: suggestion.reasons.clone(), limits: suggestion.limits.clone() }
     }
 }
 
@@ -56,24 +54,16 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         objective: objective.id.clone(),
         found: wish.found,
         evidence: wish.evidence.clone(),
+        reason: wish.reason.clone(),
         previous: objective.finding.clone(),
     };
     let word = wish.found.words();
+    let recorded = recorded(&label, &wish, &objective.id, setting.client);
     let mut limits = wish.limits;
-    limits.push(
-        "No record here is enough alone: who approves supplies the judgment that it is enough, or looks at what is missing first.".into(),
-    );
+    limits.extend(judgment(wish.found, wish.evidence.is_empty()).map(str::to_owned));
     if determination.on_site {
         limits.push("An assessor may want to see this one in person.".into());
     }
-    let records = match wish.evidence.len() {
-        0 => String::new(),
-        1 => " with this record".into(),
-        n => format!(" with these {n} records"),
-    };
-    let partial = Found::partial_state(&objective.id)
-        .filter(|_| wish.found == Found::Partial)
-        .map_or_else(String::new, |s| format!(" It says: {s}."));
     Some(Draft {
         kind: MARK.into(),
         subject: objective.id.clone(),
@@ -86,9 +76,7 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         before: before(setting, objective),
         after: after(setting, determination, Some(wish.found)),
         approve_verb: format!("mark {word}"),
-        on_approve: format!(
-            "{label} becomes {word}{records}, in your name.{partial} It can be rolled back; that is a decision of its own."
-        ),
+        on_approve: recorded,
         on_reject: if by_hand {
             "Nothing changes. Who asked is told why and can propose again.".into()
         } else {
@@ -97,9 +85,45 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
     })
 }
 
-/// Whether a record that the draft refers to is in another state now.
-pub fn is_outdated(draft: &Draft, records: &[Evidence]) -> bool {
-    draft.evidence.iter().any(|e| records.iter().any(|record| record.source_key == e.source_key && record.hash != e.hash))
+/// What will be recorded, to the word.
+fn recorded(label: &str, wish: &Wish, objective: &str, client: &str) -> String {
+    let records = match wish.evidence.len() {
+        0 => "without a record".into(),
+        1 => "with the record above".into(),
+        n => format!("with the {n} records above"),
+    };
+    let reason = if wish.reason.is_empty() { String::new() } else { format!(", for this reason: \u{201c}{}\u{201d}", wish.reason) };
+    let means = match wish.found {
+        Found::Met | Found::NotMet => String::new(),
+        Found::NotApplicable => " In the score it counts as MET.".into(),
+        Found::Partial => Found::partial_state(objective).map_or_else(String::new, |state| format!(" It says: {state}.")),
+    };
+    format!(
+        "Recorded in your name: {label} is {} for {client}, {records}{reason}.{means} It can be rolled back; that is a decision of its own.",
+        wish.found.words()
+    )
+}
+
+/// What the approver has to supply, because nothing here does (32 CFR 170.24(b)).
+fn judgment(found: Found, without_record: bool) -> impl Iterator<Item = &'static str> {
+    let alone = match found {
+        Found::Met => {
+            "No record here is enough alone: who approves supplies the judgment that it is enough, or looks at what is missing first."
+        }
+        Found::NotMet | Found::Partial => "Who approves supplies the judgment that the gap is real, and that nothing else closes it.",
+        Found::NotApplicable => {
+            "NOT APPLICABLE counts as MET, so an assessor will ask why: the reason has to hold for everything in the scope of the system security plan."
+        }
+    };
+    [Some(alone), without_record.then_some("No record is attached: it rests on the reason that is given.")].into_iter().flatten()
+}
+
+/// Whether a record that the draft refers to is in another state now, or was read again when the reading that the draft
+/// refers to had used up half of its time: so what waits for an approver does not go stale while its tool is read.
+pub fn is_outdated(draft: &Draft, records: &[Evidence], now: OffsetDateTime) -> bool {
+    let aging = |e: &EvidenceRef| e.fresh_until.is_some_and(|until| now - e.collected_at > (until - e.collected_at) / 2);
+    let read_again = |e: &EvidenceRef, record: &Evidence| record.hash != e.hash || (record.collected_at > e.collected_at && aging(e));
+    draft.evidence.iter().any(|e| records.iter().any(|record| record.source_key == e.source_key && read_again(e, record)))
 }
 
 /// The same draft of a marking, referring to the records as they are now.
@@ -107,7 +131,7 @@ pub fn with_records_of_today(draft: &Draft, records: &[Evidence]) -> Option<Draf
     let mut action: MarkObjective = serde_json::from_str(&draft.action).ok()?;
     for reference in &mut action.evidence {
         if let Some(record) = records.iter().find(|record| record.source_key == reference.source_key) {
-            *reference = record.reference();
+            *reference = evidence_map().cite(record);
         }
     }
     Some(Draft { action: serde_json::to_string(&action).ok()?, evidence: action.evidence, ..draft.clone() })

@@ -9,9 +9,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::catalogue::parse;
+use crate::evidence::{Evidence, EvidenceRef};
 
 #[derive(Debug)]
 pub struct EvidenceMap {
@@ -20,6 +21,8 @@ pub struct EvidenceMap {
     index: HashMap<&'static str, usize>,
     /// For every objective that any record type touches: the entries and grades, strongest first.
     touching: HashMap<&'static str, Vec<(usize, Grade)>>,
+    /// Why nothing that is read is reason enough to ask, by objective.
+    never_alone: HashMap<&'static str, &'static str>,
 }
 
 /// The map of this release.
@@ -95,6 +98,11 @@ impl Entry {
         Duration::days(self.max_age_days)
     }
 
+    /// Until when what was read at this moment counts.
+    pub fn counts_until(&self, collected_at: OffsetDateTime) -> OffsetDateTime {
+        collected_at.saturating_add(self.max_age())
+    }
+
     /// The objectives it touches, with the grade.
     pub fn objectives(&self) -> impl Iterator<Item = (&'static str, Grade)> {
         self.objectives.iter().flat_map(|(grade, ids)| ids.iter().map(move |id| (*id, *grade)))
@@ -114,9 +122,20 @@ impl EvidenceMap {
         self.index.get(record_type).map(|&at| &self.entries[at])
     }
 
+    /// Refers to a record as it is now, with the time until which it counts.
+    pub fn cite(&self, record: &Evidence) -> EvidenceRef {
+        let entry = record.record_type.as_deref().and_then(|record_type| self.entry(record_type));
+        EvidenceRef { fresh_until: entry.map(|entry| entry.counts_until(record.collected_at)), ..record.reference() }
+    }
+
     /// The record types that touch an objective, strongest first.
     pub fn touching(&self, objective: &str) -> impl Iterator<Item = (&Entry, Grade)> {
         self.touching.get(objective).into_iter().flatten().map(|&(at, grade)| (&self.entries[at], grade))
+    }
+
+    /// Why no record of any type is reason enough to suggest that this objective is met; `None` for nearly all.
+    pub fn never_alone(&self, objective: &str) -> Option<&'static str> {
+        self.never_alone.get(objective).copied()
     }
 
     fn of_this_release() -> Self {
@@ -130,14 +149,27 @@ impl EvidenceMap {
         for entries in touching.values_mut() {
             entries.sort_by_key(|&(at, grade)| (std::cmp::Reverse(grade), at));
         }
-        Self { index: file.map.iter().enumerate().map(|(at, e)| (e.record_type, at)).collect(), touching, entries: file.map }
+        Self {
+            index: file.map.iter().enumerate().map(|(at, e)| (e.record_type, at)).collect(),
+            touching,
+            never_alone: file.never_alone.iter().map(|exception| (exception.objective, exception.why)).collect(),
+            entries: file.map,
+        }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "'de: 'static"))]
 struct File {
+    never_alone: Vec<NeverAlone>,
     map: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NeverAlone {
+    objective: &'static str,
+    why: &'static str,
 }
 
 #[cfg(test)]
@@ -154,6 +186,9 @@ mod tests {
             ids.dedup();
             assert_eq!(ids.len(), entry.objectives().count());
             assert!(entry.max_age() > Duration::ZERO);
+        }
+        for objective in evidence_map().never_alone.keys() {
+            assert!(evidence_map().touching(objective).next().is_some(), "{objective}: an exception to nothing");
         }
         assert_eq!(evidence_map().index.len(), evidence_map().entries.len(), "no type twice");
     }

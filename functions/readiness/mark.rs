@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     catalogue::{Determination, catalogue},
     objective::{self, Finding, Found, Objective},
-    standing,
+    score, standing,
 };
 use crate::{
     audit,
@@ -29,6 +29,9 @@ pub struct MarkObjective {
     pub found: Found,
     /// The records on which the finding will rest.
     pub evidence: Vec<EvidenceRef>,
+    /// Why, in the words of the person who asks; it becomes part of the finding.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// The finding it replaces.
     pub previous: Option<Finding>,
 }
@@ -71,6 +74,9 @@ pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch
         MARK => {
             let action: MarkObjective = parse(&proposal.draft.action)?;
             known(&action.objective)?;
+            if action.found == Found::NotApplicable && !score::may_be_not_applicable(&action.objective) {
+                return Err(NotPerformed::Refused("3.12.4, the system security plan, is never N/A.".into()));
+            }
             let finding = Finding {
                 found: action.found,
                 person: decision.person,
@@ -78,6 +84,7 @@ pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch
                 decided_at: decision.at,
                 proposal: proposal.id,
                 evidence: action.evidence,
+                reason: action.reason,
                 comment: decision.comment.clone(),
             };
             let still_applies = |objective: &Objective| objective.finding == action.previous;

@@ -44,7 +44,19 @@ pub struct Finding {
     pub proposal: ProposalId,
     /// The records in the state that was approved.
     pub evidence: Vec<EvidenceRef>,
+    /// Why, in the words of the person who proposed it; empty for what Assay raised.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What the approver added.
     pub comment: String,
+}
+
+impl Finding {
+    /// What people said about it: who decided, then who asked.
+    pub fn said(&self) -> String {
+        let words: Vec<&str> = [&*self.comment, &*self.reason].into_iter().filter(|words| !words.is_empty()).collect();
+        words.join(" ")
+    }
 }
 
 /// The values a finding can have (32 CFR 170.24(b)), and the partial state in which two requirements lose three points.
@@ -61,6 +73,20 @@ pub enum Found {
 
 impl Found {
     pub const ALL: [Self; 4] = [Self::Met, Self::NotApplicable, Self::NotMet, Self::Partial];
+
+    /// The value of a form's field, as it is stored too.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::NotApplicable => "not_applicable",
+            Self::NotMet => "not_met",
+            Self::Partial => "partial",
+        }
+    }
+
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|found| found.key() == key)
+    }
 
     pub fn answer(self) -> Answer {
         match self {

@@ -11,13 +11,16 @@ use super::{
     map::evidence_map,
     mark::{MARK, MarkObjective, ROLL_BACK},
     objective::{self, Finding, Found, LastProposal},
-    standing,
+    score, standing,
     suggest::{Outcome, Suggestion},
 };
 use crate::{
     app::App,
-    evidence::{Evidence, Origin},
-    gate::{self, Draft, Proposal, State, proposal::OpenMark},
+    evidence::{Evidence, Origin, cui},
+    gate::{
+        self, Draft, Proposal, State,
+        proposal::{Cause, OpenMark},
+    },
     tenancy::{ClientPlace, DeploymentScope, Held, ProposalId, Scope, Store, StoreError, directory, outbox},
 };
 
@@ -45,6 +48,9 @@ pub enum ProposeError {
 }
 
 const ATTEMPTS: usize = 4;
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 2000;
 
 /// Stages a `mark_objective` proposal in the name of the scope's person. A proposal that Assay raised by itself gives
 /// way to it; one that a person asked for does not.
@@ -74,11 +80,23 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     if reason.is_empty() {
         return refused("Say why: the approver decides on your reason.".into());
     }
+    if reason.chars().count() > MAX_REASON {
+        return refused(format!("The reason is longer than {MAX_REASON} characters."));
+    }
+    if cui::find(reason).is_some() {
+        return refused("The reason carries a CUI marking. Say it without; nothing was kept.".into());
+    }
     if wish.found == Found::Met && wish.evidence.is_empty() {
         return refused("Attach at least one record: nothing becomes MET without evidence.".into());
     }
     if wish.found == Found::Partial && Found::partial_state(wish.objective).is_none() {
         return refused("Partial credit exists for 3.5.3[d] and 3.13.11[a] only.".into());
+    }
+    if wish.found == Found::NotApplicable && !score::may_be_not_applicable(wish.objective) {
+        return refused(
+            "3.12.4 is never N/A: without a system security plan there is no assessment and no score. Propose MET with the plan, or NOT MET."
+                .into(),
+        );
     }
     let records = records(store, wish, now).await?;
     let mut objective = objective::read(store, wish.objective).await?;
@@ -86,8 +104,13 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let mut limits: Vec<String> = records.iter().map(|record| limit_of(record, wish.objective)).collect();
     limits.extend(objective.value.suggestion.iter().filter(|s| s.result == Outcome::Contradicted).filter_map(spoken_against));
     limits.dedup();
-    let wish_in_full =
-        Wish { found: wish.found, evidence: records.iter().map(Evidence::reference).collect(), reasons: vec![reason.into()], limits };
+    let wish_in_full = Wish {
+        found: wish.found,
+        evidence: records.iter().map(|r| evidence_map().cite(r)).collect(),
+        reason: reason.into(),
+        reasons: vec![reason.into()],
+        limits,
+    };
     let setting = Setting { client, standing: &standing.value, now };
     let draft = in_form(draft::mark(setting, determination, &objective.value, wish_in_full, true))?;
 
@@ -101,7 +124,7 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let id = gate::stage(&mut batch, draft)?;
     if let Some(open) = standing_before {
         // Decided in this moment: the conflict of the batch runs this again.
-        let _ = gate::supersede(&mut batch, &open, Some(id));
+        let _ = gate::supersede(&mut batch, &open, Some(id), Cause::AskedByHand);
     }
     objective.value.last_proposal = Some(LastProposal { id, version: 1, found: wish.found, by_hand: true });
     batch.put(objective.value, objective.etag);
@@ -150,6 +173,9 @@ async fn records(store: &Store<'_, ClientPlace>, wish: &ByHand<'_>, now: OffsetD
         let record = held.value;
         match &record.origin {
             _ if record.deleted => return refused(format!("\"{}\" was deleted at its source.", record.title)),
+            _ if evidence_map().cite(&record).is_stale(now) => {
+                return refused(format!("\"{}\" was read too long ago to count. Read it again first.", record.title));
+            }
             Origin::Filed(filed) if filed.approved_on > now.date() => {
                 return refused(format!(
                     "\"{}\" is approved from {} on; until then it is a draft, and a draft is never evidence.",

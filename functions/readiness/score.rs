@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    catalogue::{Catalogue, Requirement, catalogue},
+    catalogue::{Catalogue, Requirement, catalogue, requirement_of},
     poam::{self, Eligibility, Status},
 };
 
@@ -39,7 +39,7 @@ impl Answer {
     pub fn words(self) -> &'static str {
         match self {
             Self::Met => "MET",
-            Self::NotApplicable => "N/A",
+            Self::NotApplicable => "NOT APPLICABLE",
             Self::Partial => "NOT MET (partial credit)",
             Self::NotMet => "NOT MET",
             Self::Undecided => "undecided",
@@ -155,11 +155,14 @@ impl Reckoning {
 /// The reckoning of one reading; `known` answers for every objective id.
 pub fn reckon(reading: Reading, known: impl Fn(&str) -> Known) -> Reckoning {
     let catalogue = catalogue();
-    let ssp_found = requirement_answer(catalogue, SSP, |id| known(id).found);
+    let read_as = |id: &str| match known(id).read_as(reading) {
+        Answer::NotApplicable if !may_be_not_applicable(id) => Answer::NotMet,
+        answer => answer,
+    };
     let open: Vec<OpenRequirement> = catalogue
         .requirements
         .iter()
-        .map(|requirement| (requirement, requirement_answer(catalogue, requirement.id, |id| known(id).read_as(reading))))
+        .map(|requirement| (requirement, requirement_answer(catalogue, requirement.id, read_as)))
         .filter(|(_, answer)| !answer.counts_as_met())
         .map(|(requirement, answer)| OpenRequirement {
             requirement,
@@ -169,10 +172,17 @@ pub fn reckon(reading: Reading, known: impl Fn(&str) -> Known) -> Reckoning {
         })
         .collect();
     let points = HIGHEST - open.iter().map(|o| i32::from(o.points_lost)).sum::<i32>();
-    // An assumed SSP is no SSP: only a human's finding makes a score, in every reading.
-    let score = if ssp_found.counts_as_met() { Score::Of(points) } else { Score::IfSspAccepted(points) };
+    // An assumed SSP is no SSP, and none that is declared not applicable either: only MET opens the score.
+    let ssp_is_met = catalogue.objectives_of(SSP).iter().all(|objective| known(objective.id).found == Answer::Met);
+    let score = if ssp_is_met { Score::Of(points) } else { Score::IfSspAccepted(points) };
     let status = poam::status(score, &open);
     Reckoning { score, open, status }
+}
+
+/// Whether N/A is an answer to this objective. Everybody who is assessed needs a system security plan: without one the
+/// assessment cannot be completed, so N/A on 3.12.4 is none (32 CFR 170.24).
+pub fn may_be_not_applicable(objective: &str) -> bool {
+    requirement_of(objective) != SSP
 }
 
 /// One NOT MET objective fails the requirement; N/A counts as MET (32 CFR 170.24(b)). A requirement is partial when all

@@ -2,7 +2,8 @@
 //!
 //! A suggestion is never a finding. Unread is `None`: unknown, never compliant. An observed state outranks a policy that
 //! demands it; a draft is never evidence, so filed documents without an approval date cannot come this far. "Likely met"
-//! needs fresh, population-complete evidence of grade partial, and even then says what it does not show (design I8).
+//! needs fresh, population-complete evidence of grade partial for an objective that such a record can carry at all, and
+//! even then says what it does not show (design I8).
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -12,7 +13,7 @@ use super::{
     map::{Basis, Entry, EvidenceMap, Grade},
     topic::{Seen, Topic},
 };
-use crate::evidence::EvidenceRef;
+use crate::evidence::{EvidenceRef, Population};
 
 /// What the analysis thinks of an objective, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,16 @@ impl Suggestion {
         self.result == Outcome::LikelyMet && self.is_fresh(now)
     }
 
+    /// The readings that a proposal for it may rest on now. Not single records, whose every change would make the proposal
+    /// outdated, unless they contradict; and nothing that is too old to count.
+    pub fn rests_on(&self, now: OffsetDateTime) -> impl Iterator<Item = &EvidenceRef> {
+        let contradicted = self.result == Outcome::Contradicted;
+        let decides = move |e: &&EvidenceRef| {
+            if contradicted { self.contradictions.contains(&e.source_key) } else { e.population != Population::Unknown }
+        };
+        self.citations.iter().filter(decides).filter(move |e| !e.is_stale(now))
+    }
+
     /// Whether it is another suggestion than before: result, grade or a contradiction changed. New evidence that changes
     /// none of these leaves an open proposal untouched.
     pub fn differs_from(&self, before: Option<&Self>) -> bool {
@@ -87,11 +98,19 @@ pub fn suggest<'t>(
         .filter_map(|(entry, grade)| Some(Source { entry, grade, topic: topics(entry.record_type).filter(|t| t.is_read())?, now }))
         .collect();
     let against = contradicting(&sources);
-    let deciding = sources.iter().filter(|source| source.is_decisive()).max_by_key(|s| s.fresh_until()).filter(|_| against.is_empty());
+    let never_alone = map.never_alone(objective.id);
+    let strongest = sources.iter().filter(|source| source.is_decisive()).max_by_key(|s| s.fresh_until());
+    let deciding = strongest.filter(|_| against.is_empty() && never_alone.is_none());
     let (result, first) = match (against.first(), deciding) {
         (Some(source), _) => (Outcome::Contradicted, source.contradiction_in_words()),
         (None, Some(source)) => (Outcome::LikelyMet, source.in_words()),
-        (None, None) => (Outcome::NotEnough, sources.first()?.shortcoming()),
+        (None, None) => {
+            let why = match (strongest, never_alone) {
+                (Some(source), Some(why)) => format!("{}: {}. {why}", source.entry.name, source.read_in_words()),
+                _ => sources.first()?.shortcoming(),
+            };
+            (Outcome::NotEnough, why)
+        }
     };
     let leading = against.first().copied().or(deciding).or(sources.first())?;
     let others = sources.iter().filter(|source| source.entry.record_type != leading.entry.record_type);
@@ -124,13 +143,13 @@ fn contradicting<'s, 't>(sources: &'s [Source<'t>]) -> Vec<&'s Source<'t>> {
 const CITED: usize = 10;
 
 fn citations(leading: &Source<'_>, sources: &[Source<'_>]) -> Vec<EvidenceRef> {
-    let contradicting = leading.topic.contradictions.iter().map(|c| &c.seen);
-    let populations = sources.iter().flat_map(|s| &s.topic.populations);
-    let newest = sources.iter().flat_map(|s| &s.topic.newest);
+    let contradicting = leading.topic.contradictions.iter().map(|c| (leading, &c.seen));
+    let populations = sources.iter().flat_map(|s| s.topic.populations.iter().map(move |seen| (s, seen)));
+    let newest = sources.iter().flat_map(|s| s.topic.newest.iter().map(move |seen| (s, seen)));
     let mut cited: Vec<EvidenceRef> = Vec::new();
-    for seen in contradicting.take(NAMED).chain(populations).chain(newest) {
+    for (source, seen) in contradicting.take(NAMED).chain(populations).chain(newest) {
         if cited.len() < CITED && !seen.deleted && cited.iter().all(|c| c.source_key != seen.reference.source_key) {
-            cited.push(seen.reference.clone());
+            cited.push(EvidenceRef { fresh_until: Some(source.counts_until(seen)), ..seen.reference.clone() });
         }
     }
     cited
@@ -178,7 +197,7 @@ impl Source<'_> {
     }
 
     fn counts_until(&self, seen: &Seen) -> OffsetDateTime {
-        seen.reference.collected_at.saturating_add(self.entry.max_age())
+        self.entry.counts_until(seen.reference.collected_at)
     }
 
     fn in_words(&self) -> String {

@@ -46,6 +46,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("inbox-empty", Box::new(|| inbox(true).render().unwrap())),
         ("proposal-open", Box::new(|| proposal(open(None)).render().unwrap())),
         ("proposal-comment-needed", Box::new(|| proposal(open(Some("Say why you reject it."))).render().unwrap())),
+        ("proposal-stale", Box::new(|| stale().render().unwrap())),
         ("proposal-decided-by-you", Box::new(|| proposal(decided(true, true, false, pending())).render().unwrap())),
         ("proposal-executed", Box::new(|| proposal(decided(true, true, false, done())).render().unwrap())),
         ("proposal-decided-by-another", Box::new(|| proposal(decided(true, false, false, done())).render().unwrap())),
@@ -245,6 +246,7 @@ fn requirement(engineer: bool) -> RequirementPage {
         result: Tag::new(Tone::Met, "MET"),
         by: "Sam Okafor".into(),
         at: NOW - Duration::days(3),
+        reason: "The list of accounts is reviewed by HR each quarter.".into(),
         comment: "Checked the list against HR on 21 November.".into(),
         proposal: Some(Link::new("#", "the decision")),
         roll_back: engineer.then(|| PostForm {
@@ -253,6 +255,14 @@ fn requirement(engineer: bool) -> RequirementPage {
             fields: vec![("objective".into(), "3.1.1[a]".into())],
             label: "Propose to take it back".into(),
         }),
+    };
+    let answers = || {
+        let answer = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+        vec![
+            answer("met", "MET: the document shows it"),
+            answer("not_met", "NOT MET: something is missing"),
+            answer("not_applicable", "NOT APPLICABLE: nothing in scope that it could apply to; it counts as MET"),
+        ]
     };
     let choice = |letter: &str| Choice {
         value: format!("3.1.1[{letter}]"),
@@ -278,7 +288,7 @@ fn requirement(engineer: bool) -> RequirementPage {
             objective("e", "among processes, only those that act for authorized users can get access to the system", Standing::NotMet),
             objective("f", "among devices, other systems included, only authorized ones can get access to the system", Standing::NotApplicable),
         ],
-        propose: engineer.then(|| ProposeForm::empty("#".into(), TOKEN.into(), vec![choice("b"), choice("d")])),
+        propose: engineer.then(|| ProposeForm::empty("#".into(), TOKEN.into(), vec![choice("b"), choice("d")], answers())),
         previous: None,
         next: Some(Link::new("#", "AC.L2-3.1.2")),
     }
@@ -288,6 +298,7 @@ fn requirement_with_errors() -> RequirementPage {
     let mut page = requirement(true);
     let form = page.propose.as_mut().unwrap();
     form.objective = "3.1.1[d]".into();
+    form.found = "met".into();
     form.title = "Access request policy, version 3".into();
     form.sha256 = "abc".into();
     form.errors = vec![
@@ -388,10 +399,19 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         action: "#".into(),
         token: TOKEN.into(),
         approve_label: "Approve and mark MET".into(),
+        blocked: None,
         reject_label: "Reject".into(),
         comment: String::new(),
         error: error.map(Into::into),
     })
+}
+
+fn stale() -> ProposalPage {
+    let ProposalState::Open(form) = open(None) else { unreachable!() };
+    let why = "This evidence is too old to count by now: Workstations with an owner: 212 of 214.";
+    let mut page = proposal(ProposalState::Open(DecisionForm { blocked: Some(why.into()), ..form }));
+    page.evidence[0].freshness = Tag::new(Tone::Wait, "Too old to count since 24 Nov 2026");
+    page
 }
 
 fn decided(approved: bool, by_you: bool, too_late: bool, run: Run) -> ProposalState {
@@ -430,7 +450,8 @@ fn not_yours() -> ProposalState {
 }
 
 fn superseded() -> ProposalState {
-    ProposalState::Superseded { at: NOW - Duration::hours(1), by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
+    let why = "New evidence changed this proposal, and another one stands in its place.".into();
+    ProposalState::Superseded { at: NOW - Duration::hours(1), why, by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
 }
 
 fn mapping(empty: bool) -> MappingPage {

@@ -8,7 +8,7 @@ use assay::{
         demo::{self, What},
         mapping,
     },
-    evidence::{Evidence, Population},
+    evidence::{Evidence, EvidenceRef, Population},
     gate::{DecideError, Proposal, Refusal, State, Verdict},
     readiness::{self, Found, Objective, objective::key_of},
     tenancy::{ClientPlace, DeploymentPlace, ProposalId, Scope, keys::Owner},
@@ -56,7 +56,7 @@ async fn a_webhook_becomes_an_approved_and_provable_objective_and_can_be_taken_b
 
     // Both approvers are asked by mail, once for each objective; the engineer is not.
     for approver in [priya, sam] {
-        assert_eq!(mails_to(&flow.test, approver, HARBOR).len(), 4);
+        assert_eq!(mails_to(&flow.test, approver, HARBOR).len(), 3);
     }
     assert!(mails_to(&flow.test, marco, HARBOR).is_empty());
 
@@ -72,7 +72,8 @@ async fn a_webhook_becomes_an_approved_and_provable_objective_and_can_be_taken_b
     assert!(matches!(state(&flow, proposal).await, State::Executed { .. }));
     let finding = objective(&flow, OBJECTIVE).await.finding.unwrap();
     assert_eq!((finding.found, finding.person, finding.proposal), (Found::Met, priya.id, proposal));
-    assert_eq!(finding.evidence, [population.reference()]);
+    let counts_until = Some(population.collected_at + Duration::days(7));
+    assert_eq!(finding.evidence, [EvidenceRef { fresh_until: counts_until, ..population.reference() }]);
     let ridge = all::<Objective, _>(&flow.client(RIDGE).await, ClientPlace::Assessment).await;
     assert!(ridge.iter().all(|objective| objective.finding.is_none()), "the other client is asked for itself");
 

@@ -120,6 +120,21 @@ fn while_the_ssp_is_undecided_there_are_points_but_no_score_in_any_reading() {
 }
 
 #[test]
+fn a_system_security_plan_that_is_declared_not_applicable_gives_no_score_and_stays_open() {
+    let ssp: Vec<&str> = catalogue().objectives_of(SSP).iter().map(|o| o.id).collect();
+    for declared in [&ssp[..], &ssp[..1]] {
+        for reading in Reading::ALL {
+            let reckoning = reckon(reading, |id| Known {
+                found: if declared.contains(&id) { Answer::NotApplicable } else { Answer::Met },
+                likely_met: false,
+            });
+            assert_eq!((reckoning.score, reckoning.status), (Score::IfSspAccepted(110), Status::None));
+            assert_eq!(reckoning.open.iter().map(|o| o.requirement.id).collect::<Vec<_>>(), [SSP]);
+        }
+    }
+}
+
+#[test]
 fn with_nothing_read_today_is_the_floor_and_best_is_the_ceiling_if_the_ssp_is_accepted() {
     assert_eq!(reckon(Reading::Today, |_| Known::NOTHING).score, Score::IfSspAccepted(LOWEST));
     assert_eq!(reckon(Reading::Likely, |_| Known::NOTHING).score, Score::IfSspAccepted(LOWEST));
@@ -182,7 +197,7 @@ proptest! {
     #[test]
     fn a_score_exists_only_when_every_objective_of_the_ssp_was_found_met(known in any_known()) {
         let by_id: BTreeMap<_, _> = catalogue().objectives.iter().map(|o| o.id).zip(known.iter().copied()).collect();
-        let found = catalogue().objectives_of(SSP).iter().all(|o| by_id[o.id].found.counts_as_met());
+        let found = catalogue().objectives_of(SSP).iter().all(|o| by_id[o.id].found == Answer::Met);
         let score = reckon(Reading::Best, |id| by_id[id]).score;
         prop_assert_eq!(found, matches!(score, Score::Of(_)));
     }

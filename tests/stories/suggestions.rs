@@ -58,6 +58,17 @@ fn a_complete_device_inventory_makes_the_inventory_objective_likely_met_and_says
 }
 
 #[test]
+fn a_complete_inventory_is_not_enough_where_the_objective_asks_for_what_no_inventory_lists() {
+    let suggestion = about("3.4.1[e]", &[inventory("rmm", 43, 43, NOW)]).expect("it was read");
+    assert_eq!((suggestion.result, suggestion.grade), (Outcome::NotEnough, Grade::Partial), "the grade is the map's");
+    assert!(!suggestion.is_likely_met(NOW));
+    let first = &suggestion.reasons[0];
+    assert!(first.contains("43 of 43") && first.contains("firmware and documentation"), "{first}");
+    let old = about("3.4.1[e]", &[inventory("rmm", 43, 43, NOW - Duration::days(8))]).expect("read");
+    assert!(old.reasons[0].contains("too old"), "{}", old.reasons[0]);
+}
+
+#[test]
 fn what_nobody_read_is_unknown_and_never_suggested_met() {
     assert_eq!(about("3.4.1[d]", &[]), None);
     assert_eq!(about("3.12.4[a]", &[inventory("rmm", 43, 43, NOW)]), None);

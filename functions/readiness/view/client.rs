@@ -5,7 +5,7 @@ use crate::{
     app::App,
     readiness::{
         catalogue::{PoamRule, Requirement, catalogue},
-        objective,
+        objective::{self, Objective},
         poam::Status,
         score::{Answer, OpenRequirement, Reading, Reckoning, Score, signed},
         suggest::Outcome,
@@ -107,14 +107,7 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
     let mut fixes = Vec::new();
     for (open, objective_id, _) in candidates.into_iter().take(FIXES) {
         let record = objective::read(&client.store, objective_id).await?.value;
-        let missing = match (&record.finding, &record.suggestion) {
-            (Some(finding), None) if finding.comment.is_empty() => {
-                format!("{} found {objective_id} {}.", finding.name, finding.found.words())
-            }
-            (Some(finding), None) => format!("{} found {objective_id} {}: {}", finding.name, finding.found.words(), finding.comment),
-            (_, Some(suggestion)) => suggestion.reasons.first().cloned().unwrap_or_default(),
-            (None, None) => String::new(),
-        };
+        let missing = missing(objective_id, &record);
         let evidence = match record.suggestion.map(|s| (s.result, s.is_fresh(client.now))) {
             None => Tag::new(Tone::Unknown, "none"),
             Some((Outcome::Contradicted, _)) => Tag::new(Tone::Not, "contradicts"),
@@ -133,6 +126,18 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
         });
     }
     Ok(fixes)
+}
+
+/// What a human said stands before what a rule says.
+fn missing(id: &str, record: &Objective) -> String {
+    match (&record.finding, &record.suggestion) {
+        (Some(finding), _) => match finding.said() {
+            said if said.is_empty() => format!("{} found {id} {}.", finding.name, finding.found.words()),
+            said => format!("{} found {id} {}: {said}", finding.name, finding.found.words()),
+        },
+        (None, Some(suggestion)) => suggestion.reasons.first().cloned().unwrap_or_default(),
+        (None, None) => String::new(),
+    }
 }
 
 /// The objective that says most about what is missing: found NOT MET, else contradicted, else not enough.

@@ -1,20 +1,19 @@
 //! The page of one requirement: each objective in words, what is suggested, what a human decided, and the evidence.
 
-use std::collections::HashMap;
-
 use super::{Client, weight};
 use crate::{
     app::App,
-    evidence::{Evidence, EvidenceRef, Origin},
+    evidence::{Cards, EvidenceRef},
     readiness::{
         catalogue::{Catalogue, Determination, PoamRule, Requirement, catalogue},
         map::{Grade, evidence_map},
-        objective::{self, Objective},
+        objective::{self, Found, Objective},
+        score::{Answer, may_be_not_applicable},
         suggest::Outcome,
     },
     tenancy::{
-        DeploymentScope, PersonId, StoreError, TenantId,
-        directory::{self, Grant, Role},
+        StoreError, TenantId,
+        directory::{Grant, Role},
     },
     web::pages::{
         Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, PostForm, ProposeForm, RequirementPage, Standing, SuggestionView,
@@ -41,7 +40,7 @@ pub async fn requirement_page(
     let requirement = &catalogue.requirements[at];
     let client = Client::read(app, grant, correlation).await?;
     let is_engineer = grant.has(Role::Engineer);
-    let mut records = Records { client: &client, read: HashMap::new(), people: HashMap::new(), app, correlation };
+    let mut cards = Cards::of(&client.store);
     let mut objectives = Vec::new();
     for determination in catalogue.objectives_of(requirement.id) {
         let record = objective::read(&client.store, determination.id).await?.value;
@@ -51,12 +50,13 @@ pub async fn requirement_page(
             fields: vec![("objective".into(), determination.id.into())],
             label: "Ask to take it back".into(),
         });
-        objectives.push(view(&client, grant.tenant, determination, &record, records.cards(determination, &record).await?, roll_back));
+        let evidence = evidence_of(&mut cards, determination, &record).await?;
+        objectives.push(view(&client, grant.tenant, determination, &record, evidence, roll_back));
     }
     let propose = is_engineer.then(|| {
         let choices = open_to_propose(&client, catalogue, requirement);
         let token = token(&["propose", &grant.tenant.to_string(), requirement.cmmc_id]);
-        ProposeForm::empty(paths::propose(grant.tenant, requirement.cmmc_id), token, choices)
+        ProposeForm::empty(paths::propose(grant.tenant, requirement.cmmc_id), token, choices, answers(requirement))
     });
     let (standing, why) = client.requirement(requirement);
     let neighbor = |at: Option<usize>| {
@@ -118,6 +118,7 @@ fn view(
             },
             by: finding.name.clone(),
             at: finding.decided_at,
+            reason: finding.reason.clone(),
             comment: finding.comment.clone(),
             proposal: Some(Link::new(paths::proposal(tenant, finding.proposal), "The decision")),
             roll_back,
@@ -128,11 +129,29 @@ fn view(
 }
 
 fn open_to_propose(client: &Client<'_>, catalogue: &Catalogue, requirement: &Requirement) -> Vec<Choice> {
-    let open = catalogue
-        .objectives_of(requirement.id)
-        .iter()
-        .filter(|o| !matches!(client.objective(o.id), Standing::Met | Standing::NotApplicable) && client.waits(o.id).is_none());
-    open.map(|o| Choice { value: o.id.into(), label: format!("[{}] {}", o.letter(), o.text) }).collect()
+    let open = catalogue.objectives_of(requirement.id).iter().filter(|o| client.waits(o.id).is_none());
+    let today = |id: &str| match client.standing.found(id) {
+        Answer::Undecided => String::new(),
+        found => format!(" (today {})", found.words()),
+    };
+    open.map(|o| Choice { value: o.id.into(), label: format!("[{}] {}{}", o.letter(), o.text, today(o.id)) }).collect()
+}
+
+/// What a person may find of the objectives of a requirement (32 CFR 170.24(b)).
+fn answers(requirement: &Requirement) -> Vec<Choice> {
+    let objectives = || catalogue().objectives_of(requirement.id).iter();
+    let words = |found: Found| match found {
+        Found::Met => Some("MET: the document shows it".to_owned()),
+        Found::NotMet => Some("NOT MET: something is missing".to_owned()),
+        Found::NotApplicable => objectives()
+            .all(|o| may_be_not_applicable(o.id))
+            .then(|| "NOT APPLICABLE: nothing in scope that it could apply to; it counts as MET".to_owned()),
+        Found::Partial => {
+            objectives().find_map(|o| Some(format!("NOT MET with partial credit, for [{}]: {}", o.letter(), Found::partial_state(o.id)?)))
+        }
+    };
+    let offered = [Found::Met, Found::NotMet, Found::Partial, Found::NotApplicable].into_iter();
+    offered.filter_map(|found| Some(Choice { value: found.key().into(), label: words(found)? })).collect()
 }
 
 fn poam(requirement: &Requirement) -> &'static str {
@@ -143,92 +162,31 @@ fn poam(requirement: &Requirement) -> &'static str {
     }
 }
 
-/// The records that a page shows, each read once.
-struct Records<'c, 'a> {
-    client: &'c Client<'a>,
-    read: HashMap<String, Option<Evidence>>,
-    people: HashMap<PersonId, String>,
-    app: &'a App,
-    correlation: &'c str,
-}
-
-impl Records<'_, '_> {
-    /// What a finding rests on and what a suggestion cites, newest first.
-    async fn cards(&mut self, determination: &Determination, objective: &Objective) -> Result<Vec<EvidenceCard>, StoreError> {
-        let of_finding = objective.finding.iter().flat_map(|f| &f.evidence);
-        let mut references: Vec<&EvidenceRef> = Vec::new();
-        for reference in of_finding.chain(objective.suggestion.iter().flat_map(|s| &s.citations)) {
-            if references.iter().all(|known| known.source_key != reference.source_key) {
-                references.push(reference);
-            }
+/// What a finding rests on and what a suggestion cites, newest first, with how far each goes for this objective.
+async fn evidence_of(
+    cards: &mut Cards<'_, '_>,
+    determination: &Determination,
+    objective: &Objective,
+) -> Result<Vec<EvidenceCard>, StoreError> {
+    let of_finding = objective.finding.iter().flat_map(|f| &f.evidence);
+    let mut references: Vec<&EvidenceRef> = Vec::new();
+    for reference in of_finding.chain(objective.suggestion.iter().flat_map(|s| &s.citations)) {
+        if references.iter().all(|known| known.source_key != reference.source_key) {
+            references.push(reference);
         }
-        references.sort_by_key(|reference| std::cmp::Reverse(reference.collected_at));
-        let mut cards = Vec::new();
-        for reference in references {
-            cards.push(self.card(determination, reference).await?);
-        }
-        Ok(cards)
     }
-
-    async fn card(&mut self, determination: &Determination, reference: &EvidenceRef) -> Result<EvidenceCard, StoreError> {
-        let key = &reference.source_key;
-        if !self.read.contains_key(key) {
-            let held = self.client.store.read::<Evidence>(Evidence::place(key), key).await?;
-            self.read.insert(key.clone(), held.map(|h| h.value));
-        }
-        let record = self.read.get(key).cloned().flatten();
-        let mut card = EvidenceCard {
-            title: reference.title.clone(),
-            source: "A record that is no longer there".into(),
-            collected_at: reference.collected_at,
-            freshness: Tag::new(Tone::Not, "no longer there"),
-            population: Some(reference.population.words()),
-            facts: Vec::new(),
-            grade: None,
-            limits: Vec::new(),
-            place: None,
-            approved_on: None,
-            filed_by: None,
-            hash: reference.hash.clone(),
-        };
-        let Some(record) = record else { return Ok(card) };
-        let entry = record.record_type.as_deref().and_then(|record_type| evidence_map().entry(record_type));
+    references.sort_by_key(|reference| std::cmp::Reverse(reference.collected_at));
+    let mut shown = Vec::new();
+    for reference in references {
+        let (mut card, record) = cards.card(reference).await?;
+        let entry = record.and_then(|record| record.record_type).and_then(|record_type| evidence_map().entry(&record_type));
         if let Some((entry, (_, grade))) = entry.and_then(|e| Some((e, e.objectives().find(|(id, _)| *id == determination.id)?))) {
             card.grade = Some(grade_in_words(grade).into());
             card.limits = vec![entry.limits.into()];
         }
-        card.freshness = match (entry, record.deleted) {
-            (_, true) => Tag::new(Tone::Not, "deleted at its source"),
-            (Some(entry), _) if self.client.now > reference.collected_at.saturating_add(entry.max_age()) => Tag::new(Tone::Wait, "stale"),
-            _ if record.hash != reference.hash => Tag::new(Tone::Wait, "changed since"),
-            (Some(_), _) => Tag::new(Tone::Met, "fresh"),
-            (None, _) => Tag::new(Tone::Unknown, "as of that day"),
-        };
-        match record.origin {
-            Origin::Observed(observed) => {
-                card.source = observed.source();
-                card.facts = observed.facts.into_iter().collect();
-            }
-            Origin::Filed(filed) => {
-                card.source = "Linked file, kept by the client (name, place and hash only)".into();
-                card.population = None;
-                card.place = Some(filed.place);
-                card.approved_on = Some(filed.approved_on);
-                card.filed_by = Some(self.name(filed.filed_by).await?);
-            }
-        }
-        Ok(card)
+        shown.push(card);
     }
-
-    async fn name(&mut self, person: PersonId) -> Result<String, StoreError> {
-        if let Some(name) = self.people.get(&person) {
-            return Ok(name.clone());
-        }
-        let store = DeploymentScope::of_function("portal", self.correlation).store(self.app).await?;
-        let name = directory::person(&store, person).await?.map_or_else(|| "Somebody who has left".to_owned(), |p| p.name);
-        self.people.insert(person, name.clone());
-        Ok(name)
-    }
+    Ok(shown)
 }
 
 fn grade_in_words(grade: Grade) -> &'static str {

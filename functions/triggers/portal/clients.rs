@@ -8,7 +8,7 @@ use crate::{
     audit::dead_letter,
     connectors::{file, mapping},
     readiness::{self, ByHand, Found, ProposeError, view},
-    tenancy::seal,
+    tenancy::{Scope, TenantId, seal},
     web::{
         Problem, Reply,
         pages::{ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, paths},
@@ -72,6 +72,7 @@ pub(super) async fn requirement(reader: &Reader<'_>, tenant: &str, id: &str, ret
     let status = if returned.is_some() { 422 } else { 200 };
     if let (Some(returned), Some(form)) = (returned, page.propose.as_mut()) {
         form.objective = reader.field("objective");
+        form.found = reader.field("found");
         form.title = reader.field("title");
         form.place = reader.field("place");
         form.sha256 = reader.field("sha256");
@@ -89,12 +90,15 @@ async fn requirement_page(reader: &Reader<'_>, tenant: &str, id: &str) -> Result
     view::requirement_page(reader.app, grant, &tenant.name, id, reader.correlation(), frame, &token).await?.ok_or_else(Problem::not_found)
 }
 
-/// Files a link-out and proposes an objective with it. Sent twice, it is filed and proposed once.
+/// Proposes a finding; for MET, and wherever a document is named, files its link-out first. Sent twice, it is filed and
+/// proposed once.
 pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
     let (client, grant) = reader.engineer_of(tenant).await?;
     reader.must_be_own_form(&["propose", &client.id.to_string(), requirement_id])?;
     let fields = ["objective", "title", "place", "sha256", "approved_on", "why"].map(|name| reader.field(name));
     let [objective, title, place, hash, approved_on, why] = &fields;
+    let found = Found::of_key(&reader.field("found"));
+    let with_document = found == Some(Found::Met) || [title, place, hash, approved_on].iter().any(|field| !field.is_empty());
     let mut errors = Vec::new();
     let mut need = |field: &'static str, holds: bool, message: &str| {
         if !holds {
@@ -103,19 +107,25 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
     };
     let date = Date::parse(approved_on, format_description!("[year]-[month]-[day]")).ok();
     need("objective", !objective.is_empty(), "Choose the objective this is about.");
-    need("title", !title.is_empty(), "Say what the document is called.");
-    need("place", !place.is_empty(), "Say where it is kept.");
-    need(
-        "sha256",
-        hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
-        "Give the SHA-256 of the file: 64 characters 0-9, a-f.",
-    );
-    need("approved_on", date.is_some(), "Give the day it was approved.");
-    need("why", !why.is_empty(), "Say why this shows the objective: the approver decides on your reason.");
-    let Some(approved_on) = date.filter(|_| errors.is_empty()) else {
+    need("found", found.is_some(), "Choose what you find of it.");
+    if with_document {
+        need("title", !title.is_empty(), "Say what the document is called.");
+        need("place", !place.is_empty(), "Say where it is kept.");
+        need(
+            "sha256",
+            hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
+            "Give the SHA-256 of the file: 64 characters 0-9, a-f.",
+        );
+        need("approved_on", date.is_some(), "Give the day it was approved.");
+    }
+    need("why", !why.is_empty(), "Say why: the approver decides on your reason, and it is recorded with the finding.");
+    let Some(found) = found.filter(|_| errors.is_empty()) else {
         return requirement(reader, tenant, requirement_id, Some(Returned { errors })).await;
     };
     let scope = reader.scope(grant);
+    let Some(approved_on) = date.filter(|_| with_document) else {
+        return stage(reader, tenant, requirement_id, client.id, &scope, &ByHand { objective, found, evidence: &[], reason: why }).await;
+    };
     let link = file::LinkOut {
         name: title.clone(),
         place: place.clone(),
@@ -131,9 +141,20 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
         }
         Err(problem) => return Err(problem),
     };
-    let wish = ByHand { objective, found: Found::Met, evidence: &[evidence.source_key], reason: why };
-    match readiness::propose_by_hand(reader.app, &scope, &wish).await {
-        Ok(id) | Err(ProposeError::AlreadyOpen(id)) => Ok(reply::redirect(&paths::proposal(client.id, id))),
+    let wish = ByHand { objective, found, evidence: &[evidence.source_key], reason: why };
+    stage(reader, tenant, requirement_id, client.id, &scope, &wish).await
+}
+
+async fn stage(
+    reader: &Reader<'_>,
+    tenant: &str,
+    requirement_id: &str,
+    client: TenantId,
+    scope: &Scope,
+    wish: &ByHand<'_>,
+) -> Result<Reply, Problem> {
+    match readiness::propose_by_hand(reader.app, scope, wish).await {
+        Ok(id) | Err(ProposeError::AlreadyOpen(id)) => Ok(reply::redirect(&paths::proposal(client, id))),
         Err(ProposeError::Refused(message)) => {
             let errors = vec![FieldError { field: "objective", message }];
             requirement(reader, tenant, requirement_id, Some(Returned { errors })).await

@@ -30,6 +30,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.executed" => format!("carried out what was approved: {}", kind_words(&text("kind"))),
         "proposal.refused" => "did not carry out what was approved: something no longer held".into(),
         "proposal.expired" => "closed a proposal whose time was over".into(),
+        "proposal.superseded" if detail["cause"] == "evidence_too_old" => {
+            "withdrew a proposal: its evidence became too old to count".into()
+        }
+        "proposal.superseded" if detail["cause"] == "asked_by_hand" => "set a proposal aside: a person asked about the same".into(),
         "proposal.superseded" => "withdrew a proposal: new evidence changed it".into(),
         "proposal.revised" => "brought a proposal up to date; its question is the same".into(),
         "objective.marked" => format!("marked {} as {}", shown.object, text("found").replace('_', " ").to_uppercase()),

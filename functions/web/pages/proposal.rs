@@ -79,9 +79,11 @@ pub enum ProposalState {
     Expired {
         at: OffsetDateTime,
     },
-    /// New evidence changed what was asked; `by` is the proposal that stands in its place.
+    /// It no longer stands; `by` is the proposal that stands in its place.
     Superseded {
         at: OffsetDateTime,
+        /// As a sentence.
+        why: String,
         by: Option<Link>,
     },
 }
@@ -113,6 +115,8 @@ pub struct DecisionForm {
     pub token: String,
     /// With the verb: `Approve and mark MET`.
     pub approve_label: String,
+    /// Why it cannot be approved now, as a sentence; then only rejecting is offered.
+    pub blocked: Option<String>,
     pub reject_label: String,
     /// What was typed, when the form comes back.
     pub comment: String,

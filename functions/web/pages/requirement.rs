@@ -65,6 +65,8 @@ pub struct FindingView {
     /// The person's name.
     pub by: String,
     pub at: OffsetDateTime,
+    /// Why, in the words of who proposed it; may be empty, as the comment may.
+    pub reason: String,
     pub comment: String,
     /// The decided proposal.
     pub proposal: Option<Link>,
@@ -72,15 +74,18 @@ pub struct FindingView {
     pub roll_back: Option<PostForm>,
 }
 
-/// An engineer's own proposal: fields `objective`, `title`, `place`, `sha256`, `approved_on` (YYYY-MM-DD), `why`.
+/// An engineer's own proposal: fields `objective`, `found`, `title`, `place`, `sha256`, `approved_on` (YYYY-MM-DD), `why`.
 #[derive(Clone, Debug)]
 pub struct ProposeForm {
     pub action: String,
     pub token: String,
-    /// Objectives that have no finding MET and no open proposal.
+    /// Objectives without an open proposal.
     pub objectives: Vec<Choice>,
+    /// What can be found of an objective here.
+    pub answers: Vec<Choice>,
     /// What was typed, when the form comes back with errors.
     pub objective: String,
+    pub found: String,
     pub title: String,
     pub place: String,
     pub sha256: String,
@@ -90,12 +95,14 @@ pub struct ProposeForm {
 }
 
 impl ProposeForm {
-    pub fn empty(action: String, token: String, objectives: Vec<Choice>) -> Self {
+    pub fn empty(action: String, token: String, objectives: Vec<Choice>, answers: Vec<Choice>) -> Self {
         Self {
             action,
             token,
             objectives,
+            answers,
             objective: String::new(),
+            found: String::new(),
             title: String::new(),
             place: String::new(),
             sha256: String::new(),

@@ -75,6 +75,20 @@ async fn a_rejection_needs_a_reason_and_runs_nothing() {
 }
 
 #[tokio::test]
+async fn what_rests_on_evidence_that_is_too_old_by_now_can_be_rejected_and_not_approved() {
+    let house = House::new().await;
+    let id = house.asked(super::resting_on_a_reading(&house).await).await;
+    house.test.clock.advance(Duration::days(3) + Duration::seconds(1));
+    let stale = refusal(house.approve(&house.priya, id).await.unwrap_err());
+    assert_eq!(stale, Refusal::EvidenceStale { titles: vec!["Full inventory".into()] });
+    assert_eq!(stale.sentence(), "This evidence is too old to count by now: Full inventory.");
+    assert_eq!((house.state(id).await, house.audited(id).await.len()), (State::Open, 1));
+    let no = house.answer(id, Verdict::Reject).await;
+    house.decide(&house.priya, id, &no).await.unwrap();
+    assert!(house.messages("execute").await.is_empty());
+}
+
+#[tokio::test]
 async fn what_changed_after_the_page_was_opened_is_not_decided() {
     let house = House::new().await;
     let id = house.asked(draft()).await;

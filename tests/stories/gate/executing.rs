@@ -2,7 +2,7 @@
 
 use assay::{
     evidence::{Evidence, Filed, Origin, Population},
-    gate::{self, Draft, ExecuteError, Proposal, State, Verdict, proposal::hash_of},
+    gate::{self, Draft, ExecuteError, Proposal, State, Verdict, hash::hash_of},
     platform::ports::{Container, Op, Partition},
     tenancy::{ClientPlace, Held, ProposalId},
 };
@@ -66,7 +66,7 @@ async fn an_insider_who_changes_what_was_approved_gets_nothing_executed() {
         let mut held = house.held(id).await;
         held.value.draft.action = r#"{"objective":"3.12.4[a]","met":true}"#.into();
         if depth > 0 {
-            held.value.hash = hash_of(&held.value.draft);
+            held.value.hash = hash_of(house.tenant, &held.value);
         }
         if let (2, State::Approved { decision, .. }) = (depth, &mut held.value.state) {
             decision.hash.clone_from(&held.value.hash);
@@ -103,6 +103,29 @@ async fn an_insider_who_puts_an_older_copy_back_gets_no_second_execution_and_no_
     assert!(matches!(execute(&house).await, Err(ExecuteError::NotApproved)));
     assert!(house.approve(&house.sam, id).await.is_err());
     assert_eq!(house.audited(id).await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_another_release_staged_in_the_first_form_can_be_rejected_and_neither_approved_nor_run() {
+    let house = House::new().await;
+    let first_form = async |id| {
+        let mut stored = serde_json::to_value(house.held(id).await.value).unwrap();
+        stored.as_object_mut().unwrap().remove("form");
+        let value: Proposal = serde_json::from_value(stored).unwrap();
+        assert_eq!(value.form, 1);
+        replace(&house, Held { value, ..house.held(id).await }).await;
+    };
+    let (open, approved) = (house.asked(draft()).await, house.asked(draft()).await);
+    first_form(open).await;
+    let no = gate::Refusal::OtherForm;
+    assert!(matches!(house.approve(&house.priya, open).await, Err(gate::DecideError::Refused(refusal)) if refusal == no));
+    let answer = house.answer(open, Verdict::Reject).await;
+    house.decide(&house.priya, open, &answer).await.unwrap();
+
+    house.approve(&house.priya, approved).await.unwrap();
+    first_form(approved).await;
+    assert_eq!(why(&execute(&house).await.unwrap()), no.sentence());
+    assert!(house.marks().await.is_empty());
 }
 
 #[tokio::test]
@@ -146,6 +169,18 @@ async fn evidence_that_changed_after_the_proposal_stops_it_in_words() {
         assert_eq!(why(&execute(&house).await.unwrap()), "This evidence changed after it was proposed: Access request policy.");
         assert!(house.marks().await.is_empty());
     }
+}
+
+#[tokio::test]
+async fn evidence_that_grew_too_old_between_the_approval_and_the_run_stops_it_in_words() {
+    let house = House::new().await;
+    let id = house.asked(super::resting_on_a_reading(&house).await).await;
+    house.test.clock.advance(Duration::days(3) - Duration::hours(1));
+    house.approve(&house.priya, id).await.unwrap();
+    house.test.clock.advance(Duration::hours(2));
+    assert_eq!(why(&execute(&house).await.unwrap()), "This evidence is too old to count by now: Full inventory.");
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.approved", "proposal.refused"]);
+    assert!(house.marks().await.is_empty());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Silence, and news: how a proposal ends without a decision.
 
 use assay::{
-    gate::{self, DecideError, Draft, Refusal, State, Verdict},
+    gate::{self, DecideError, Draft, Refusal, State, Verdict, proposal::Cause},
     tenancy::ClientPlace,
 };
 use time::Duration;
@@ -49,11 +49,11 @@ async fn news_puts_another_proposal_in_its_place_and_the_old_link_says_so() {
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
     let new = gate::stage(&mut batch, Draft { after: "NOT MET".into(), ..draft() }).unwrap();
-    gate::supersede(&mut batch, &house.held(old).await, Some(new)).unwrap();
+    gate::supersede(&mut batch, &house.held(old).await, Some(new), Cause::NewEvidence).unwrap();
     batch.commit().await.unwrap();
     let late = house.decide(&house.priya, old, &seen).await.unwrap_err();
     let DecideError::Refused(refusal) = late else { panic!("{late}") };
-    assert_eq!(refusal, Refusal::Superseded { by: Some(new) });
+    assert_eq!(refusal, Refusal::Superseded { by: Some(new), cause: Cause::NewEvidence });
     assert!(refusal.sentence().contains("another one stands in its place"));
     assert_eq!(house.audited(old).await, ["proposal.staged", "proposal.superseded"]);
     assert_eq!(house.standing().await, (1, 0));
@@ -68,6 +68,7 @@ async fn what_is_settled_cannot_be_superseded() {
     house.decide(&house.sam, id, &no).await.unwrap();
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
-    assert!(matches!(gate::supersede(&mut batch, &house.held(id).await, None), Err(Refusal::AlreadyDecided { approved: false, .. })));
+    let late = gate::supersede(&mut batch, &house.held(id).await, None, Cause::EvidenceTooOld);
+    assert!(matches!(late, Err(Refusal::AlreadyDecided { approved: false, .. })));
     assert!(batch.is_empty());
 }

@@ -77,6 +77,36 @@ async fn what_is_settled_before_the_mail_goes_out_mails_nobody() {
 }
 
 #[tokio::test]
+async fn a_mail_whose_batch_was_lost_is_written_down_on_redelivery_although_somebody_decided_meanwhile() {
+    let mut house = House::new().await;
+    let id = house.asked(draft()).await;
+    let message = house.messages("notify").await.pop().unwrap();
+    // Stopped at each call in turn, until one run leaves mails and no batch.
+    let mut at = 0;
+    while house.mails().await.len() < 2 {
+        house.test.faults.stop_at(at, Fault::BeforeEffect);
+        let _ = gate::notify(house.test.app(), &message).await;
+        house.test.faults.mend();
+        house.test.restart();
+        at += 1;
+    }
+    assert_eq!(house.audited(id).await, ["proposal.staged"], "the batch is lost");
+    let mailed_at = house.test.app().now();
+    house.test.clock.advance(Duration::seconds(20));
+    house.approve(&house.priya, id).await.unwrap();
+    house.test.clock.advance(Duration::seconds(20));
+    for _ in 0..2 {
+        gate::notify(house.test.app(), &message).await.unwrap();
+    }
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.approved", "proposal.notified"]);
+    assert_eq!(house.mails().await.len(), 2, "nobody is mailed about what is decided");
+    let notified = gate::notify::mailed(&house.store().await, id).await.unwrap().remove(0);
+    let mut names: Vec<&str> = notified.mailed.iter().map(|one| one.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!((notified.at, names), (mailed_at, vec!["Priya Nair", "Zoë Okafor"]));
+}
+
+#[tokio::test]
 async fn an_address_that_is_none_is_said_and_harms_nobody_else() {
     let mut house = House::new().await;
     let store = assay::tenancy::DeploymentScope::of_function("test", "c").store(house.test.app()).await.unwrap();

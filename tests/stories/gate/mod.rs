@@ -9,6 +9,7 @@ mod reading;
 
 use assay::{
     audit::item::Item,
+    evidence::{Evidence, EvidenceRef, Filed, Origin, Population},
     gate::{
         self, Answer, DecideError, Decided, Draft, NotPerformed, Performing, Proposal, State, Verdict,
         proposal::{ApprovedMark, Decision, OpenMark},
@@ -20,6 +21,7 @@ use assay::{
     },
 };
 use serde::{Deserialize, Serialize};
+use time::Duration;
 use uuid::Uuid;
 
 use crate::support::TestApp;
@@ -222,6 +224,28 @@ fn draft() -> Draft {
         on_approve: "The objective becomes MET. You can roll it back.".into(),
         on_reject: "Nothing changes.".into(),
     }
+}
+
+/// A draft that rests on a reading of this moment, which counts for three days.
+async fn resting_on_a_reading(house: &House) -> Draft {
+    let now = house.test.app().now();
+    let reading = Evidence {
+        source_key: "rmm:population:1".into(),
+        record_type: Some("antivirus_state".into()),
+        title: "Full inventory".into(),
+        origin: Origin::Filed(Filed { place: "RMM".into(), approved_on: now.date(), filed_by: house.marco.id }),
+        occurred_at: now,
+        collected_at: now,
+        population: Population::Of { read: 43, total: 43 },
+        hash: "c".repeat(64),
+        deleted: false,
+    };
+    let store = house.store().await;
+    let mut batch = store.batch(Evidence::place(&reading.source_key));
+    batch.create(&reading);
+    batch.commit().await.unwrap();
+    let reference = EvidenceRef { fresh_until: Some(now + Duration::days(3)), ..reading.reference() };
+    Draft { evidence: vec![reference], ..draft() }
 }
 
 /// Settles on a fresh process what an earlier one left: what the sweep does.

@@ -5,6 +5,7 @@ use assay::{
     gate::{
         self, Draft, Verdict,
         inbox::{Standing, count, inbox},
+        proposal::Cause,
         view::{self, Reader, Returned},
     },
     tenancy::{
@@ -99,16 +100,32 @@ async fn the_page_shows_each_reader_what_they_may_do() {
 }
 
 #[tokio::test]
+async fn evidence_that_is_too_old_is_said_in_words_and_only_rejecting_is_offered() {
+    let house = House::new().await;
+    let id = house.asked(super::resting_on_a_reading(&house).await).await;
+    let words = |page: &ProposalPage| page.evidence[0].freshness.word.clone();
+    let fresh = page(&house, &house.priya, id).await;
+    assert!(fresh.render().unwrap().contains(r#"value="approve""#), "{}", words(&fresh));
+    house.test.clock.advance(Duration::days(3) + Duration::seconds(1));
+    let stale = page(&house, &house.priya, id).await;
+    assert!(words(&stale).contains("Too old to count"), "{}", words(&stale));
+    let html = stale.render().unwrap();
+    assert!(html.contains("Cannot be approved now") && html.contains("too old to count by now: Full inventory"), "{html}");
+    assert!(!html.contains(r#"value="approve""#) && html.contains(r#"value="reject""#));
+}
+
+#[tokio::test]
 async fn an_expired_and_a_superseded_proposal_say_so_and_lead_on() {
     let house = House::new().await;
     let old = house.asked(draft()).await;
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
     let new = gate::stage(&mut batch, Draft { after: "NOT MET".into(), ..draft() }).unwrap();
-    gate::supersede(&mut batch, &house.held(old).await, Some(new)).unwrap();
+    gate::supersede(&mut batch, &house.held(old).await, Some(new), Cause::EvidenceTooOld).unwrap();
     batch.commit().await.unwrap();
     let superseded = page(&house, &house.priya, old).await;
-    assert!(matches!(&superseded.state, ProposalState::Superseded { by: Some(link), .. } if link.href.ends_with(&new.to_string())));
+    let ProposalState::Superseded { why, by: Some(link), .. } = &superseded.state else { panic!("{:?}", superseded.state) };
+    assert!(link.href.ends_with(&new.to_string()) && why.contains("became too old to count"), "{why}");
     assert_eq!(superseded.next.map(|link| link.href), Some(format!("/api/portal/proposals/{}/{new}", house.tenant)));
     house.test.clock.advance(Duration::days(8));
     assert!(matches!(page(&house, &house.priya, new).await.state, ProposalState::Expired { .. }));

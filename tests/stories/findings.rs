@@ -1,0 +1,204 @@
+//! What a named human finds, in all the values that a finding can have (32 CFR 170.24(b)), and where it shows.
+
+use assay::{
+    connectors::demo::What,
+    gate::{
+        State, Verdict,
+        view::{self, Reader, Returned},
+    },
+    readiness::{
+        self, ByHand, Found, ProposeError,
+        score::{Reading, Score},
+    },
+    triggers::portal,
+    web::{Method, Reply, Request, demo_sign_in},
+};
+use time::Duration;
+use url::form_urlencoded;
+
+use super::analysis::{Client, INVENTORY, frame};
+use crate::support::flow::{Extent, Flow, HARBOR, person};
+
+impl Client {
+    /// Marco proposes, Priya approves, and it runs.
+    async fn finds(&mut self, objective: &str, found: Found, reason: &str) {
+        let wish = ByHand { objective, found, evidence: &[], reason };
+        readiness::propose_by_hand(self.app(), &self.as_engineer(), &wish).await.unwrap();
+        let asked = self.open_about(objective).await.unwrap();
+        assert!(matches!(self.decides(&asked, Verdict::Approve).await.state, State::Executed { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_record_looks_the_same_to_the_engineer_and_to_the_approver_and_says_how_long_it_counts() {
+    let mut client = Client::new().await;
+    client.analyzes(client.inventory(43, 43)).await;
+    let asked = client.open_about(INVENTORY).await.unwrap();
+    for (days, words) in [(0, "Counts until 9 Mar 2026"), (8, "Too old to count since 9 Mar 2026")] {
+        client.test.clock.advance(Duration::days(days));
+        let frame = || frame(&client);
+        let (grant, approver) = &client.approver;
+        let reader = Reader { person: approver, grants: std::slice::from_ref(grant), correlation: "c" };
+        let page = view::proposal_page(client.app(), reader, grant.tenant, asked.id, frame(), Returned::default(), |_| String::new()).await;
+        let token: readiness::view::FormToken<'_> = &|_| String::new();
+        let requirement =
+            readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", "CM.L2-3.4.1", "c", frame(), token).await;
+        let approvers = page.unwrap().unwrap().evidence.remove(0);
+        let mut engineers = requirement.unwrap().unwrap().objectives[3].evidence.remove(0);
+        assert_eq!(approvers.freshness.word, words);
+        assert!(engineers.grade.take().is_some() && !std::mem::take(&mut engineers.limits).is_empty(), "for the objective");
+        assert_eq!(format!("{approvers:?}"), format!("{engineers:?}"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_human_said_about_a_gap_stands_before_what_a_rule_says() {
+    let mut client = Client::new().await;
+    client.analyzes(client.inventory(43, 43)).await;
+    client.finds(INVENTORY, Found::NotMet, "The lab's controllers are on no list.").await;
+    let page = readiness::view::client_page(client.app(), &client.engineer, "Harbor Precision", "c", frame(&client)).await.unwrap();
+    let fix = page.fix_first.iter().find(|fix| fix.id == "CM.L2-3.4.1").unwrap();
+    assert_eq!(fix.missing, "Priya Nair found 3.4.1[d] NOT MET: Looked at it. The lab's controllers are on no list.");
+}
+
+#[tokio::test]
+async fn every_finding_that_the_rule_knows_can_be_proposed_recorded_counted_and_taken_back() {
+    for (found, points, said) in [
+        (Found::NotMet, -203, "3.7.2[a] is NOT MET"),
+        // One of four objectives: the requirement stays open.
+        (Found::NotApplicable, -203, "3.7.2[a] is NOT APPLICABLE"),
+    ] {
+        let mut client = Client::new().await;
+        let reason = "Nothing is maintained on site; the MSP replaces what fails.";
+        let wish = ByHand { objective: "3.7.2[a]", found, evidence: &[], reason };
+        readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await.unwrap();
+        let asked = client.open_about("3.7.2[a]").await.unwrap();
+        let on_approve = &asked.draft.on_approve;
+        assert!(on_approve.starts_with("Recorded in your name: MA.L2-") && on_approve.contains(said), "{on_approve}");
+        assert!(on_approve.contains(reason) && on_approve.contains("without a record"), "{on_approve}");
+        assert_eq!(on_approve.contains("counts as MET"), found == Found::NotApplicable);
+        assert!(asked.draft.action.contains(reason), "the exact bytes hold the reason");
+        client.decides(&asked, Verdict::Approve).await;
+
+        let finding = client.objective("3.7.2[a]").await.finding.unwrap();
+        assert_eq!((finding.found, finding.reason.as_str(), finding.name.as_str()), (found, reason, "Priya Nair"));
+        assert_eq!(client.score(Reading::Today).await, Score::IfSspAccepted(points));
+        let frame = frame(&client);
+        let token: readiness::view::FormToken<'_> = &|_| String::new();
+        let page =
+            readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", "MA.L2-3.7.2", "c", frame, token).await;
+        let page = page.unwrap().unwrap();
+        assert_eq!(page.objectives[0].finding.as_ref().unwrap().reason, reason);
+        assert!(page.propose.unwrap().objectives[0].label.ends_with(&format!("(today {})", found.words())), "it can be decided anew");
+
+        readiness::propose_roll_back(client.app(), &client.as_engineer(), "3.7.2[a]", "It was a mistake.").await.unwrap();
+        let back = client.open_about("3.7.2[a]").await.unwrap();
+        client.decides(&back, Verdict::Approve).await;
+        assert_eq!(client.objective("3.7.2[a]").await.finding, None);
+    }
+}
+
+#[tokio::test]
+async fn not_applicable_on_every_objective_counts_as_met_and_a_met_can_be_found_not_met_by_hand() {
+    let mut client = Client::new().await;
+    let objectives = || readiness::catalogue().objectives_of("3.7.2").iter().map(|o| o.id);
+    for id in objectives() {
+        client.finds(id, Found::NotApplicable, "Nothing is maintained on site.").await;
+    }
+    // 3.7.2 weighs five points.
+    assert_eq!(client.score(Reading::Today).await, Score::IfSspAccepted(-198));
+    let last = objectives().next_back().unwrap();
+    client.finds(last, Found::NotMet, "A printer is maintained on site.").await;
+    assert_eq!(client.score(Reading::Today).await, Score::IfSspAccepted(-203));
+    let back = readiness::propose_roll_back(client.app(), &client.as_engineer(), last, "The printer is out of scope.").await.unwrap();
+    let asked = client.open_about(last).await.unwrap();
+    assert_eq!(asked.id, back);
+    client.decides(&asked, Verdict::Approve).await;
+    assert_eq!(client.objective(last).await.finding.unwrap().found, Found::NotApplicable, "what stood before stands again");
+}
+
+#[tokio::test]
+async fn a_reason_that_is_marked_cui_or_endless_is_not_kept() {
+    let client = Client::new().await;
+    for reason in ["CUI//SP-CTI: the drawing is on the shop floor", &"a ".repeat(1500)] {
+        let wish = ByHand { objective: "3.7.2[a]", found: Found::NotMet, evidence: &[], reason };
+        let refused = readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await;
+        assert!(matches!(refused, Err(ProposeError::Refused(_))), "{refused:?}");
+    }
+    assert!(client.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_engineers_form_offers_each_finding_asks_a_document_for_met_and_a_reason_for_all() {
+    let flow = Flow::new(Extent::Small).await;
+    let page = format!("portal/clients/{HARBOR}/requirements/MA.L2-3.7.2");
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let html = marco.get(&page).await;
+    for answer in Found::ALL {
+        let offered = html.contains(&format!("<option value=\"{}\"", answer.key()));
+        assert_eq!(offered, answer != Found::Partial, "{answer:?}");
+    }
+    let token = html.split_once("/propose\"").unwrap().1.split_once("name=\"token\" value=\"").unwrap().1;
+    let token = token.split('"').next().unwrap();
+    let send = async |typed: &[(&str, &str)]| {
+        let typed = [&[("token", token), ("objective", "3.7.2[a]")], typed].concat();
+        marco.post(&format!("{page}/propose"), &typed).await
+    };
+    let back = send(&[("found", "met"), ("why", "It is so.")]).await;
+    assert_eq!(back.status, 422, "no document");
+    let html = String::from_utf8(back.body.to_vec()).unwrap();
+    assert!(html.contains("Say what the document is called.") && html.contains(r#"<option value="met" selected>"#));
+    assert_eq!(send(&[("found", "not_met"), ("why", " ")]).await.status, 422, "no reason");
+    assert_eq!(send(&[("found", ""), ("why", "It is so.")]).await.status, 422, "no finding");
+    assert_eq!(send(&[("found", "not_met"), ("title", "A list"), ("why", "It is so.")]).await.status, 422, "half a document");
+
+    let posted = send(&[("found", "not_applicable"), ("why", "Nothing is maintained on site.")]).await;
+    assert_eq!(posted.status, 303);
+    let proposal = marco.get(posted.header("location").unwrap().strip_prefix("/api/").unwrap()).await;
+    assert!(proposal.contains("Mark MA.L2-3.7.2[a] as NOT APPLICABLE for Harbor Precision?"), "{proposal}");
+    assert!(proposal.contains("Recorded in your name: MA.L2-3.7.2[a] is NOT APPLICABLE"));
+
+    let ssp = marco.get(&format!("portal/clients/{HARBOR}/requirements/CA.L2-3.12.4")).await;
+    assert!(!ssp.contains(r#"<option value="not_applicable""#), "the plan is never not applicable");
+    let mfa = marco.get(&format!("portal/clients/{HARBOR}/requirements/IA.L2-3.5.3")).await;
+    assert!(mfa.contains(r#"<option value="partial""#));
+}
+
+/// A browser of one person.
+struct Browser<'a> {
+    flow: &'a Flow,
+    cookie: String,
+}
+
+impl<'a> Browser<'a> {
+    async fn of(flow: &'a Flow, what: What) -> Self {
+        let mut browser = Self { flow, cookie: String::new() };
+        let request = browser.request(Method::Post, "portal/sign-in", String::new());
+        let cookie = demo_sign_in::sign_in(flow.app(), &request, person(what).id).await.unwrap();
+        cookie.header().split(';').next().unwrap().clone_into(&mut browser.cookie);
+        browser
+    }
+
+    fn request(&self, method: Method, path: &str, body: String) -> Request {
+        let headers = [("cookie", &*self.cookie), ("origin", "http://127.0.0.1:7071"), ("accept", "text/html")];
+        Request {
+            method,
+            path: path.into(),
+            query: String::new(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            body: body.into(),
+            invocation_id: "browser".into(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let reply = portal::run(self.request(Method::Get, path, String::new()), self.flow.app()).await;
+        assert_eq!(reply.status, 200, "{path}");
+        String::from_utf8(reply.body.to_vec()).unwrap()
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        portal::run(self.request(Method::Post, path, body), self.flow.app()).await
+    }
+}
