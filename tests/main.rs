@@ -33,6 +33,7 @@ mod stories {
     mod gate;
     mod main_job;
     mod pages;
+    mod portal;
     mod readiness_catalogue;
     mod scoring;
     mod sign_in;

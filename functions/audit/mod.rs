@@ -17,6 +17,6 @@ pub mod verify;
 
 pub use export::{ExportError, Exported, export};
 pub use item::{Event, Item, record};
-pub use sequencer::sequence;
+pub use sequencer::{Sequenced, sequence};
 pub use trail::Trail;
 pub use verify::{Report, VerifyError, verify_file};

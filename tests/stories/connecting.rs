@@ -11,73 +11,16 @@ use assay::{
         directory::{self, Role},
     },
     triggers::portal,
-    web::{Method, Reply, Request, demo_sign_in},
+    web::{Method, Reply},
 };
 use time::Duration;
 use url::form_urlencoded;
 
 use crate::support::{
+    browser::{Browser, ORIGIN, text},
     clock::START,
     flow::{Extent, Flow, person},
 };
-
-const ORIGIN: &str = "http://127.0.0.1:7071";
-
-/// A browser of one person.
-struct Browser<'a> {
-    flow: &'a Flow,
-    cookie: String,
-    origin: &'static str,
-}
-
-impl<'a> Browser<'a> {
-    async fn of(flow: &'a Flow, what: What) -> Self {
-        let mut browser = Self { flow, cookie: String::new(), origin: ORIGIN };
-        let request = browser.request(Method::Post, "portal/sign-in", "");
-        let cookie = demo_sign_in::sign_in(flow.app(), &request, person(what).id).await.unwrap();
-        cookie.header().split(';').next().unwrap().clone_into(&mut browser.cookie);
-        browser
-    }
-
-    fn request(&self, method: Method, address: &str, body: &str) -> Request {
-        let (path, query) = address.split_once('?').unwrap_or((address, ""));
-        Request {
-            method,
-            path: path.into(),
-            query: query.into(),
-            headers: vec![
-                ("cookie".into(), self.cookie.clone()),
-                ("origin".into(), self.origin.into()),
-                ("accept".into(), "text/html".into()),
-            ],
-            body: body.to_owned().into(),
-            invocation_id: "browser".into(),
-        }
-    }
-
-    async fn get(&self, address: &str) -> Reply {
-        portal::run(self.request(Method::Get, address, ""), self.flow.app()).await
-    }
-
-    /// Opens the page and sends its form with these fields, its hidden ones included.
-    async fn fill_in(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> Reply {
-        let html = text(&self.get(page).await);
-        let hidden = html.split_once("<main").unwrap().1.split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
-            let (name, rest) = input.split_once("\" value=\"").unwrap();
-            (name.to_owned(), rest.split('"').next().unwrap().to_owned())
-        });
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in hidden.chain(typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))) {
-            body.append_pair(&name, &value);
-        }
-        portal::run(self.request(Method::Post, action, &body.finish()), self.flow.app()).await
-    }
-
-    async fn fill_in_connectwise(&self, typed: &[(&str, &str)]) -> Reply {
-        let all = [typed, CONNECTWISE].concat();
-        self.fill_in("portal/connections/new?vendor=connectwise_manage", "portal/connections", &all).await
-    }
-}
 
 const CONNECTWISE: &[(&str, &str)] = &[
     ("name", "The second ConnectWise"),
@@ -88,8 +31,9 @@ const CONNECTWISE: &[(&str, &str)] = &[
     ("client_id", connectwise::CLIENT_ID),
 ];
 
-fn text(reply: &Reply) -> String {
-    String::from_utf8(reply.body.to_vec()).unwrap()
+async fn fill_in_connectwise(browser: &Browser<'_>, typed: &[(&str, &str)]) -> Reply {
+    let all = [typed, CONNECTWISE].concat();
+    browser.fill_in("portal/connections/new?vendor=connectwise_manage", "portal/connections", &all).await
 }
 
 async fn connections(flow: &Flow) -> Vec<Connection> {
@@ -112,7 +56,7 @@ async fn an_engineer_adds_a_connectwise_connection_and_a_signed_webhook_to_its_a
         let marco = Browser::of(&flow, What::Engineer).await;
         let choice = text(&marco.get("portal/connections/new").await);
         assert!(choice.contains("vendor=connectwise_manage") && choice.contains("vendor=autotask"));
-        let reply = marco.fill_in_connectwise(&[]).await;
+        let reply = fill_in_connectwise(&marco, &[]).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/api/portal/connections?saved=added")));
         let connection = connection_named(&flow, "The second ConnectWise").await;
         let page = text(&marco.get("portal/connections?saved=added").await);
@@ -152,7 +96,7 @@ async fn a_form_sent_twice_adds_one_connection() {
 async fn what_was_typed_comes_back_with_its_errors_and_secrets_never_do() {
     let flow = Flow::new(Extent::Small).await;
     let marco = Browser::of(&flow, What::Engineer).await;
-    let reply = marco.fill_in_connectwise(&[("host", "not a host"), ("company", "")]).await;
+    let reply = fill_in_connectwise(&marco, &[("host", "not a host"), ("company", "")]).await;
     let html = text(&reply);
     assert_eq!(reply.status, 422);
     assert!(html.contains("The host must be a bare name") && html.contains("Login company is missing."));
@@ -160,7 +104,7 @@ async fn what_was_typed_comes_back_with_its_errors_and_secrets_never_do() {
     assert!(!html.contains("a public key of the story") && !html.contains("a private key of the story"));
     assert_eq!(connections(&flow).await.len(), 1);
 
-    marco.fill_in_connectwise(&[]).await;
+    fill_in_connectwise(&marco, &[]).await;
     let id = connection_named(&flow, "The second ConnectWise").await.id;
     for address in ["portal/connections".to_owned(), format!("portal/connections/{id}")] {
         let html = text(&marco.get(&address).await);
@@ -187,7 +131,7 @@ async fn an_approver_and_a_foreign_origin_are_refused_and_nothing_is_added() {
     }
     let mut marco = Browser::of(&flow, What::Engineer).await;
     marco.origin = "https://evil.example";
-    assert_eq!(marco.fill_in_connectwise(&[]).await.status, 403);
+    assert_eq!(fill_in_connectwise(&marco, &[]).await.status, 403);
     let mut olivia = Browser::of(&flow, What::Owner).await;
     olivia.origin = "https://evil.example";
     assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel")]).await.status, 403);
