@@ -8,14 +8,24 @@ use assay::{
         entry::{HEAD_KEY, Head, Lease},
         verify::verify,
     },
-    connectors::demo::What,
-    tenancy::{ClientPlace, Place as _, Store, place::AuditPart},
+    connectors::{
+        delivery::Waiting,
+        demo::{self, What},
+        mapping,
+    },
+    gate::Verdict,
+    tenancy::{
+        ClientPlace, ConnectionPlace, DeploymentPlace, PersonId, Place as _, Store,
+        directory::{Grant, Person, Role},
+        place::AuditPart,
+    },
 };
 use time::Duration;
 
 use crate::support::{
     browser::{Browser, text},
-    flow::{Extent, Flow, HARBOR},
+    clock::START,
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
 };
 
 /// As a run of the sequencer leaves it that died, or that is at work in another process.
@@ -50,4 +60,79 @@ async fn a_copy_of_the_log_is_refused_while_entries_wait_for_their_place_and_the
     assert_eq!(reply.status, 200);
     let report = verify(Cursor::new(&reply.body)).unwrap();
     assert_eq!((report.kinds["proposal.approved"], report.kinds["log.exported"], report.header.entries), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn the_trail_says_what_an_objective_was_marked_as() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.pass(Duration::minutes(5)).await;
+    flow.answer(person(What::Approver), HARBOR, "3.4.1[d]", Verdict::Approve).await;
+    flow.pump().await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let trail = text(&marco.get(&format!("portal/audit/{HARBOR}")).await);
+    assert!(trail.contains("marked objective 3.4.1[d] as MET; it was undecided"), "{trail}");
+}
+
+/// An engineer of one client who is not of the MSP.
+async fn the_clients_own_engineer(flow: &Flow) -> PersonId {
+    let dana = PersonId(flow.app().ids.uuid());
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let (name, email) = ("Dana Whitfield".into(), "dana@harbor.example".into());
+    batch.create(&Person { id: dana, name, email, is_owner: false, operates: false });
+    batch.create(&Grant { tenant: HARBOR, person: dana, roles: vec![Role::Engineer] });
+    batch.commit().await.unwrap();
+    dana
+}
+
+#[tokio::test]
+async fn a_clients_own_engineer_sees_none_of_the_msps_tools() {
+    let mut flow = Flow::new(Extent::Both).await;
+    flow.vendor_sends(deliveries_of(demo::CONNECTWISE, START).last().unwrap()).await;
+    flow.pump().await;
+    let dana = Browser::of_person(&flow, the_clients_own_engineer(&flow).await).await;
+    let clients = text(&dana.get("portal/clients").await);
+    assert!(clients.contains("Harbor Precision") && !clients.contains("Ridge Composites"));
+    assert!(!clients.contains("/api/portal/connections") && !clients.contains("/api/portal/mapping"), "{clients}");
+    let connection = format!("portal/connections/{}", demo::CONNECTWISE);
+    for address in ["portal/connections", "portal/connections/new", &connection, "portal/mapping", "portal/dead-letters"] {
+        assert_eq!(dana.get(address).await.status, 403, "{address}");
+    }
+    let own = format!("/api/portal/audit/{HARBOR}");
+    assert_eq!(dana.get("portal/audit").await.header("location"), Some(own.as_str()), "not the installation's log");
+    for address in ["portal/connections", &connection, &format!("{connection}/pull"), "portal/mapping", "portal/dead-letters/x/replay"] {
+        assert_eq!(dana.post(address, &[]).await.status, 403, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_company_is_mapped_only_to_a_client_whose_engineer_one_is() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let key = format!("{RIDGE}:{}", person(What::Engineer).id);
+    let mut grant = store.read::<Grant>(DeploymentPlace::Directory, &key).await.unwrap().unwrap();
+    grant.value.roles = vec![Role::Approver];
+    batch.replace(&grant);
+    batch.commit().await.unwrap();
+    waiting_company(&flow).await;
+
+    let page = text(&marco.get("portal/mapping").await);
+    assert!(page.contains(&format!("value=\"{HARBOR}\"")) && !page.contains(&format!("value=\"{RIDGE}\"")), "{page}");
+    let reply = marco.press("portal/mapping", "portal/mapping", &[("client", &RIDGE.to_string())]).await;
+    assert_eq!(reply.status, 400);
+    assert!(text(&reply).contains("whose engineer you are"));
+    let mapped = mapping::mapped(&store, demo::CONNECTWISE).await.unwrap();
+    assert!(mapped.iter().all(|entry| entry.tenant() == HARBOR));
+    assert_eq!(marco.press("portal/mapping", "portal/mapping", &[("client", &HARBOR.to_string())]).await.status, 303);
+}
+
+/// A ticket of a company that nobody has mapped.
+async fn waiting_company(flow: &Flow) {
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Connection(demo::CONNECTWISE, ConnectionPlace::Mapping));
+    let (company, record) = (demo::connectwise::TIDEWATER.to_string(), "ticket:7".into());
+    batch.create(&Waiting { company, company_name: Some("Tidewater Coatings".into()), record, deliveries: Vec::new() });
+    batch.commit().await.unwrap();
 }

@@ -15,7 +15,13 @@ use time::Duration;
 use crate::support::app::TestApp;
 
 async fn directory(app: &App) -> Person {
-    let person = Person { id: PersonId(app.ids.uuid()), name: "Priya Nair".into(), email: "priya@example.net".into(), is_owner: false };
+    let person = Person {
+        id: PersonId(app.ids.uuid()),
+        name: "Priya Nair".into(),
+        email: "priya@example.net".into(),
+        is_owner: false,
+        operates: false,
+    };
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&person);

@@ -93,7 +93,7 @@ mod tests {
     use crate::support::faults::Fault;
 
     fn person(test: &TestApp) -> Person {
-        Person { id: PersonId(test.app().ids.uuid()), name: "Ada".into(), email: "ada@example.net".into(), is_owner: true }
+        Person { id: PersonId(test.app().ids.uuid()), name: "Ada".into(), email: "ada@example.net".into(), is_owner: true, operates: false }
     }
 
     use assay::platform::ports::Ids as _;

@@ -2,6 +2,7 @@
 
 use assay::{
     connectors::demo::What,
+    tenancy::PersonId,
     triggers::portal,
     web::{Method, Reply, Request, demo_sign_in},
 };
@@ -20,9 +21,13 @@ pub struct Browser<'a> {
 impl<'a> Browser<'a> {
     /// Signed in as the first person of this kind.
     pub async fn of(flow: &'a Flow, what: What) -> Self {
+        Self::of_person(flow, person(what).id).await
+    }
+
+    pub async fn of_person(flow: &'a Flow, id: PersonId) -> Self {
         let mut browser = Self::of_nobody(flow);
         let request = browser.request(Method::Post, "portal/sign-in", "");
-        let cookie = demo_sign_in::sign_in(flow.app(), &request, person(what).id).await.unwrap();
+        let cookie = demo_sign_in::sign_in(flow.app(), &request, id).await.unwrap();
         cookie.header().split(';').next().unwrap().clone_into(&mut browser.cookie);
         browser
     }

@@ -39,7 +39,13 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
         create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }).await?;
     }
     for person in PEOPLE {
-        let record = Person { id: person.id, name: person.name.into(), email: person.email.into(), is_owner: person.what == What::Owner };
+        let record = Person {
+            id: person.id,
+            name: person.name.into(),
+            email: person.email.into(),
+            is_owner: person.what == What::Owner,
+            operates: person.what == What::Engineer,
+        };
         create(&store, DeploymentPlace::Directory, &record).await?;
         let role = if person.what == What::Approver { Role::Approver } else { Role::Engineer };
         for tenant in [HARBOR, RIDGE] {
