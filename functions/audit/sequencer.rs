@@ -229,7 +229,7 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
     }
 
     fn entry(&self, item: &Item, seq: u64, previous: Hash) -> Result<Entry, StoreError> {
-        let written = leaf::write(item, self.store.key())
+        let written = leaf::write(item, self.store.key()?)
             .map_err(|source| StoreError::Shape { document: format!("audit:{}", item.key()), source: Arc::new(source) })?;
         Ok(Entry {
             seq,

@@ -14,9 +14,11 @@ use assay::{
         mapping,
     },
     gate::Verdict,
+    platform::ports::{Container, Partition},
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, PersonId, Place as _, Store,
-        directory::{Grant, Person, Role},
+        TenantId,
+        directory::{self, Grant, Person, Role},
         place::AuditPart,
     },
 };
@@ -135,4 +137,30 @@ async fn waiting_company(flow: &Flow) {
     let (company, record) = (demo::connectwise::TIDEWATER.to_string(), "ticket:7".into());
     batch.create(&Waiting { company, company_name: Some("Tidewater Coatings".into()), record, deliveries: Vec::new() });
     batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn looking_at_a_client_without_a_key_writes_nothing_and_an_added_client_has_one() {
+    let flow = Flow::new(Extent::Small).await;
+    let key_of = async |tenant: TenantId| {
+        let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{tenant}"));
+        flow.app().documents.read(&partition, "data-key").await.unwrap()
+    };
+    let (marco, olivia) = (Browser::of(&flow, What::Engineer).await, Browser::of(&flow, What::Owner).await);
+    let documents = || std::fs::read(flow.test.folder().join("documents.redb")).unwrap();
+    let before = documents();
+    flow.test.faults.mend();
+    let (client, trail) = (format!("portal/clients/{RIDGE}"), format!("portal/audit/{RIDGE}"));
+    let requirement = format!("{client}/requirements/AC.L2-3.1.1");
+    for address in ["portal/clients", "portal/inbox", &client, &trail, &requirement] {
+        assert_eq!(marco.get(address).await.status, 200, "{address}");
+    }
+    assert!(!flow.test.faults.calls().contains(&"documents.batch"));
+    assert!(before == documents(), "the store is byte for byte the same");
+    assert!(key_of(RIDGE).await.is_none());
+
+    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics")]).await.status, 303);
+    let tenants = directory::tenants(&flow.deployment().await).await.unwrap();
+    let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics").unwrap();
+    assert!(key_of(kestrel.id).await.is_some());
 }

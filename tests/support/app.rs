@@ -124,8 +124,8 @@ mod tests {
     async fn a_fault_before_the_effect_leaves_nothing_and_a_lost_answer_leaves_the_effect() {
         for (fault, there) in [(Fault::BeforeEffect, false), (Fault::AnswerLost, true)] {
             let mut test = TestApp::new();
+            create(&test, &person(&test)).await.unwrap();
             let ada = person(&test);
-            found(&test, &ada).await;
             test.faults.stop_at(0, fault);
             create(&test, &ada).await.unwrap_err();
             assert!(test.faults.struck());

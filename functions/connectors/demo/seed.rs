@@ -15,6 +15,7 @@ use crate::{
     tenancy::{
         ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Store, StoreError, TenantId,
         directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+        keys::{self, Owner},
     },
 };
 
@@ -36,6 +37,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
     let now = app.now();
     for (id, name) in [(HARBOR, "Harbor Precision Machining"), (RIDGE, "Ridge Composites")] {
+        keys::data_key(app, Owner::Tenant(id)).await?;
         create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }).await?;
     }
     for person in PEOPLE {
