@@ -80,7 +80,7 @@ pub async fn inbox(
         let name = name_of(&tenants, grant.tenant);
         let (marks, proposals) = match read {
             Ok(read) => read,
-            Err(error @ StoreError::Key { .. }) => {
+            Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(error = %error, "a client is left out of the inbox");
                 inbox.unavailable.push(name);
                 continue;
@@ -117,7 +117,7 @@ pub async fn count(app: &App, person: &Person, grants: &[Grant], correlation: &s
     Ok(yours(app, person, grants, correlation).await?.len())
 }
 
-/// The open proposals that this person may decide; none of a client whose key cannot be used.
+/// The open proposals that this person may decide; none of a client whose records cannot be read.
 pub(super) async fn yours(
     app: &App,
     person: &Person,
@@ -133,7 +133,7 @@ pub(super) async fn yours(
                     .filter(|mark| app.now() < mark.decide_by && standing(grant, person, mark) == Standing::Yours)
                     .map(|mark| (grant.tenant, mark)),
             ),
-            Err(StoreError::Key { .. }) => {}
+            Err(error) if error.concerns_one_owner() => {}
             Err(error) => return Err(error),
         }
     }

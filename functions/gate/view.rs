@@ -101,9 +101,7 @@ pub async fn proposal_page(
 /// The inbox page of what [`inbox::inbox`] found.
 pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPage {
     let unavailable = inbox.unavailable.iter().map(|client| {
-        format!(
-            "{client} cannot be shown: the key that protects its records cannot be used. Nothing is lost; other clients are not affected."
-        )
+        format!("{client} cannot be shown: its records cannot be read just now. Nothing is lost; other clients are not affected.")
     });
     let notice = notice.into_iter().chain(unavailable).reduce(|all, one| format!("{all} {one}"));
     let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);

@@ -88,6 +88,16 @@ impl StoreError {
         matches!(self, Self::Refused { refused } if refused.iter().any(|(id, status)| *status == OpStatus::Conflict && *id == id_of::<T>(key)))
     }
 
+    /// Whether this owner's records cannot be read while those of others can: a page leaves out that owner and says so,
+    /// instead of failing (design I7).
+    pub fn concerns_one_owner(&self) -> bool {
+        match self {
+            Self::Key { .. } | Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
+            Self::Port(error) => error.kind == PortErrorKind::Unreadable,
+            Self::Refused { .. } => false,
+        }
+    }
+
     /// Whether the same call may work later without anybody mending anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -203,7 +213,9 @@ impl<'a, P: Place> Store<'a, P> {
     /// Seals bytes that are kept outside documents (a blob), bound to their name.
     pub fn seal_blob(&self, container: &str, name: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes" };
-        self.key()?.seal_bytes(&binding, plain, self.app.ids.as_ref()).map_err(|source| StoreError::Sealed { document: name.into(), source })
+        self.key()?
+            .seal_bytes(&binding, plain, self.app.ids.as_ref())
+            .map_err(|source| StoreError::Sealed { document: name.into(), source })
     }
 
     pub fn open_blob(&self, container: &str, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {

@@ -16,7 +16,7 @@ use assay::{
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
             RejectCount, RequirementPage, Run, Section, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone,
-            WaitingCompany, paths,
+            UnreadableClient, WaitingCompany, paths,
         },
     },
 };
@@ -131,6 +131,7 @@ fn clients(empty: bool) -> ClientsPage {
     ClientsPage {
         frame: frame(Section::Clients),
         clients: if empty { vec![] } else { rows },
+        unreadable: if empty { vec![] } else { vec![UnreadableClient { name: "Blue Fjord".into(), why: "Its key is revoked.".into() }] },
         waiting: 4,
         unmapped: 1,
         dead_letters: 2,

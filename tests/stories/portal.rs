@@ -14,10 +14,9 @@ use assay::{
         mapping,
     },
     gate::Verdict,
-    platform::ports::{Container, Partition},
+    platform::ports::{BatchOutcome, Container, Op, Partition},
     tenancy::{
-        ClientPlace, ConnectionPlace, DeploymentPlace, PersonId, Place as _, Store,
-        TenantId,
+        ClientPlace, ConnectionPlace, DeploymentPlace, PersonId, Place as _, Store, TenantId,
         directory::{self, Grant, Person, Role},
         place::AuditPart,
     },
@@ -163,4 +162,35 @@ async fn looking_at_a_client_without_a_key_writes_nothing_and_an_added_client_ha
     let tenants = directory::tenants(&flow.deployment().await).await.unwrap();
     let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics").unwrap();
     assert!(key_of(kestrel.id).await.is_some());
+}
+
+#[tokio::test]
+async fn a_client_whose_key_is_revoked_or_damaged_is_a_row_in_words_and_the_other_is_shown() {
+    for (revoked, why) in [(true, "is revoked, or Assay may not use it"), (false, "A record or its key is damaged")] {
+        let mut flow = Flow::new(Extent::Both).await;
+        flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+        if revoked {
+            let file = flow.test.folder().join("vault").join(format!("{HARBOR}.json"));
+            let mut key: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+            key["revoked"] = true.into();
+            std::fs::write(&file, key.to_string()).unwrap();
+        } else {
+            let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{HARBOR}"));
+            let key = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap();
+            let damaged = Op::Replace { id: "data-key".into(), body: serde_json::json!({ "wrapped": 7 }), if_match: key.etag };
+            assert!(matches!(flow.app().documents.batch(&partition, vec![damaged]).await.unwrap(), BatchOutcome::Committed(_)));
+        }
+        // An unwrapped key is forgotten after five minutes.
+        flow.test.clock.advance(Duration::minutes(6));
+        let priya = Browser::of(&flow, What::Approver).await;
+        let clients = priya.get("portal/clients").await;
+        assert_eq!(clients.status, 200);
+        let html = text(&clients);
+        assert!(html.contains("Cannot be read now") && html.contains(why), "{html}");
+        assert!(html.contains("Ridge Composites") && html.contains(&format!("/api/portal/clients/{RIDGE}")));
+        let inbox = text(&priya.get("portal/inbox").await);
+        assert!(inbox.contains("Harbor Precision cannot be shown") && inbox.contains("for Ridge Composites?"), "{inbox}");
+        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 503);
+        assert_eq!(priya.get(&format!("portal/clients/{RIDGE}")).await.status, 200);
+    }
 }

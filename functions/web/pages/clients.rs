@@ -11,6 +11,8 @@ pub struct ClientsPage {
     pub frame: Frame,
     /// Only clients this person has a grant for.
     pub clients: Vec<ClientRow>,
+    /// Clients whose records cannot be read now; the others are shown all the same.
+    pub unreadable: Vec<UnreadableClient>,
     /// Proposals of these clients that wait for anybody.
     pub waiting: usize,
     /// Companies of a vendor that are not mapped yet; 0 hides the line.
@@ -37,4 +39,11 @@ pub struct ClientRow {
     pub newest_evidence: Option<OffsetDateTime>,
     /// One per connection that serves this client: its health in a word, with the way on when something is wrong.
     pub connections: Vec<(Tag, Option<Link>)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct UnreadableClient {
+    pub name: String,
+    /// Why, and what to do.
+    pub why: String,
 }

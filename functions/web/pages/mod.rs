@@ -28,7 +28,7 @@ mod sign_in;
 
 pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
-pub use clients::{ClientRow, ClientsPage};
+pub use clients::{ClientRow, ClientsPage, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage, Field, FieldKind};
 pub use connections::{ConnectionView, ConnectionsPage, LastPull, RejectCount};
 pub use dead_letters::{DeadLetterView, DeadLettersPage};
