@@ -15,8 +15,8 @@ use assay::{
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
-            RejectCount, RequirementPage, Run, Section, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone,
-            UnreadableClient, WaitingCompany, paths,
+            RejectCount, RequirementPage, Run, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn, Standing,
+            SuggestionView, Tag, TimelineEntry, Tone, UnreadableClient, WaitingCompany, paths,
         },
     },
 };
@@ -67,6 +67,8 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("client-new-errors", Box::new(|| new_client(true).render().unwrap())),
         ("dead-letters", Box::new(|| dead_letters(false).render().unwrap())),
         ("dead-letters-empty", Box::new(|| dead_letters(true).render().unwrap())),
+        ("set-aside", Box::new(|| set_aside(false).render().unwrap())),
+        ("set-aside-empty", Box::new(|| set_aside(true).render().unwrap())),
         ("audit", Box::new(|| audit(false).render().unwrap())),
         ("audit-empty", Box::new(|| audit(true).render().unwrap())),
         ("sign-in", Box::new(|| sign_in(true).render().unwrap())),
@@ -135,6 +137,8 @@ fn clients(empty: bool) -> ClientsPage {
         waiting: 4,
         unmapped: 1,
         dead_letters: 2,
+        set_aside: usize::from(!empty),
+        set_aside_href: paths::set_aside(),
         unmapped_href: paths::mapping(),
         add_href: Some(paths::new_client()),
         notice: None,
@@ -594,6 +598,19 @@ fn dead_letters(empty: bool) -> DeadLettersPage {
         older: (!empty).then(|| Link::new("#", "Older dead letters")),
         notice: None,
     }
+}
+
+fn set_aside(empty: bool) -> SetAsidePage {
+    let record = |what: &str, came| SetAsideRecord {
+        what: what.into(),
+        connection: "Northgate ConnectWise".into(),
+        came,
+        marking: "banner marking",
+        at: NOW - Duration::days(3),
+    };
+    let records = vec![record("ticket 918204", "by a webhook"), record("configuration 4471", "in a whole read")];
+    let groups = vec![SetAsideGroup { client: CLIENT.into(), records, more: 3 }];
+    SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups: if empty { vec![] } else { groups } }
 }
 
 fn audit(empty: bool) -> AuditPage {

@@ -9,10 +9,11 @@ use assay::{
         verify::verify,
     },
     connectors::{
-        delivery::Waiting,
+        delivery::{OwnedRecord, Quarantined, Waiting},
         demo::{self, What},
         mapping,
     },
+    evidence::cui::Marking,
     gate::Verdict,
     platform::ports::{BatchOutcome, Container, Op, Partition},
     tenancy::{
@@ -193,4 +194,44 @@ async fn a_client_whose_key_is_revoked_or_damaged_is_a_row_in_words_and_the_othe
         assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 503);
         assert_eq!(priya.get(&format!("portal/clients/{RIDGE}")).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_to_do() {
+    let flow = Flow::new(Extent::Both).await;
+    let store = flow.deployment().await;
+    let ridge = demo::autotask::RIDGE.to_string();
+    let owned = OwnedRecord { record: "ticket:8".into(), company: ridge.clone(), as_of: START };
+    let mut batch = store.batch(OwnedRecord::place(demo::AUTOTASK, "ticket:8"));
+    batch.create(&owned);
+    batch.commit().await.unwrap();
+    for (record, company, blob, minutes) in [
+        ("ticket:7", Some(ridge.as_str()), Some("raw"), 3),
+        ("ticket:7", Some(ridge.as_str()), Some("raw"), 1),
+        ("ticket:8", None, Some("raw"), 2),
+        ("configuration:9", Some("999"), None, 2),
+    ] {
+        let held_back = Quarantined {
+            record: record.into(),
+            dedupe_key: format!("{record} {minutes}"),
+            company: company.map(str::to_owned),
+            marking: Marking::Banner,
+            blob: blob.map(str::to_owned),
+            at: START - Duration::minutes(minutes),
+        };
+        held_back.save(&store, demo::AUTOTASK).await.unwrap();
+    }
+
+    let marco = Browser::of(&flow, What::Engineer).await;
+    assert!(text(&marco.get("portal/clients").await).contains("3 records of your tools carry a CUI marking"));
+    let page = text(&marco.get("portal/set-aside").await);
+    for said in ["Ridge Composites", "ticket 7", "ticket 8", "Northgate Autotask", "by a webhook", "banner marking", "What to do"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(page.contains("Of companies that are not mapped") && page.contains("configuration 9") && page.contains("in a whole read"));
+    assert_eq!(page.matches("ticket 7<").count(), 1, "came twice, is one record");
+    let priya = text(&Browser::of(&flow, What::Approver).await.get("portal/set-aside").await);
+    assert!(priya.contains("ticket 7") && !priya.contains("configuration 9"), "what is nobody's is for those who run the tools");
+    let dana = Browser::of_person(&flow, the_clients_own_engineer(&flow).await).await;
+    assert!(text(&dana.get("portal/set-aside").await).contains("Nothing is set aside"), "another client's");
 }

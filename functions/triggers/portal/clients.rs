@@ -3,7 +3,7 @@
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
-use super::{Reader, connections};
+use super::{Reader, connections, set_aside};
 use crate::{
     audit::dead_letter,
     connectors::{file, mapping},
@@ -50,6 +50,8 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             unreadable,
             unmapped,
             dead_letters: letters,
+            set_aside: set_aside::of_reader(reader).await?.values().map(Vec::len).sum(),
+            set_aside_href: paths::set_aside(),
             unmapped_href: paths::mapping(),
             add_href: reader.person.is_owner.then(paths::new_client),
             notice: reader

@@ -10,6 +10,7 @@ mod connections;
 mod dead_letters;
 mod new_client;
 mod reader;
+mod set_aside;
 mod sign_in;
 mod trail;
 mod words;
@@ -70,6 +71,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections", "new"] => connection_form::show_new(reader).await,
         ["connections", id] => connection_form::show(reader, id).await,
         ["mapping"] => connections::mapping(reader).await,
+        ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
         ["audit"] => trail::deployment(reader).await,
         ["audit", tenant] => trail::client(reader, tenant).await,

@@ -19,6 +19,9 @@ pub struct ClientsPage {
     pub unmapped: usize,
     /// Messages that could not be processed; 0 hides the line.
     pub dead_letters: usize,
+    /// Records of these clients that carry a CUI marking; 0 hides the line.
+    pub set_aside: usize,
+    pub set_aside_href: String,
     pub unmapped_href: String,
     /// Only for the owner.
     pub add_href: Option<String>,

@@ -24,6 +24,7 @@ mod new_client;
 mod problem;
 mod proposal;
 mod requirement;
+mod set_aside;
 mod sign_in;
 
 pub use audit_trail::AuditPage;
@@ -43,5 +44,6 @@ pub use problem::ProblemPage;
 pub use proposal::{DecisionForm, ProposalPage, ProposalState, Run, Side};
 pub use requirement::{FindingView, ObjectiveView, ProposeForm, RequirementPage, SuggestionView};
 pub use score::Readings;
+pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};
 pub use when::{Ago, Deadline, day};
