@@ -25,7 +25,7 @@ use super::{
 use crate::{
     app::App,
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Place, Scope, Store, StoreError, TenantId, directory,
+        ClientPlace, DeploymentPlace, DeploymentScope, Place, Scope, Store, StoreError, TenantId, demo_mark, directory,
         keys::Owner,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
     },
@@ -126,7 +126,7 @@ pub async fn write<P: Place>(store: &Store<'_, P>, disclose: bool, out: &mut (dy
     let owner = store.owner().to_string();
     let head = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await?.map(|held| held.value);
     let (entries, head) = head.map_or_else(|| (0, chain::start(&owner)), |head| (head.next, head.hash));
-    let demo = app.config.is_demo();
+    let demo = demo_mark::is_demo(app).await?;
     let mut lines = Lines { out, digest: Context::new(&SHA256) };
     lines.write(&Header {
         format: FORMAT.into(),

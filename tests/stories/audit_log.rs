@@ -257,6 +257,20 @@ async fn an_export_without_content_names_nobody_and_a_demo_says_so() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_ever_a_demos_says_so_also_to_a_program_without_the_demo() {
+    let real = [("ASSAY_SIGN_IN", "none"), ("ASSAY_PUBLIC_URL", "https://assay.example.net")];
+    let test = TestApp::with(&real);
+    let notice = async || {
+        let (report, text) = exported(&client(test.app()).await, false).await;
+        assert_eq!(report.header.demo, text.lines().next().unwrap().contains(format::DEMO_NOTICE));
+        report.header.demo
+    };
+    assert!(!notice().await);
+    assay::connectors::demo::seed(test.app()).await.unwrap();
+    assert!(notice().await);
+}
+
+#[tokio::test]
 async fn an_export_to_a_file_stands_itself_in_the_log_it_exports() {
     let (app, _, _) = app(&[]);
     let folder = tempfile::tempdir().unwrap();

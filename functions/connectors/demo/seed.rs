@@ -14,7 +14,8 @@ use crate::{
     },
     tenancy::{
         ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Store, StoreError, TenantId,
-        directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+        demo_mark::DemoMark,
+        directory::{Grant, MappedCompany, Person, Role, Tenant},
         keys::{self, Owner},
     },
 };
@@ -27,15 +28,11 @@ fn companies() -> [(ConnectionId, String, &'static str, TenantId); 2] {
     ]
 }
 
-/// Whether this store holds the demo's clients.
-pub async fn is_seeded(app: &App) -> Result<bool, StoreError> {
-    let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
-    Ok(directory::tenant(&store, HARBOR).await?.is_some())
-}
-
 pub async fn seed(app: &App) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
     let now = app.now();
+    // First: whatever comes of this start, the store was a demo's from here on.
+    create(&store, DeploymentPlace::Directory, &DemoMark { since: now }).await?;
     for (id, name) in [(HARBOR, "Harbor Precision Machining"), (RIDGE, "Ridge Composites")] {
         keys::data_key(app, Owner::Tenant(id)).await?;
         create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }).await?;
