@@ -11,6 +11,7 @@ pub mod export;
 pub mod format;
 pub mod item;
 pub mod leaf;
+pub mod refusal;
 pub mod sequencer;
 pub mod trail;
 pub mod verify;

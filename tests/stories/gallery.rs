@@ -650,6 +650,7 @@ fn audit(empty: bool) -> AuditPage {
         length: if empty { 0 } else { 412 },
         head: (!empty).then(|| HASH.into()),
         unplaced: usize::from(!empty),
+        refused: if empty { 0 } else { 3 },
         newer: None,
         older: (!empty).then(|| Link::new("#", "Older entries")),
         export: None,

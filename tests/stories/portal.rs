@@ -1,10 +1,10 @@
 //! The portal as people use it: copies of the log, rights, clients that cannot be read, what was set aside or refused.
 
-use std::io::Cursor;
+use std::{collections::BTreeMap, io::Cursor};
 
 use assay::{
     audit::{
-        self, Event,
+        self, Event, Item,
         entry::{HEAD_KEY, Head, Lease},
         verify::verify,
     },
@@ -17,7 +17,7 @@ use assay::{
     gate::Verdict,
     platform::ports::{BatchOutcome, Container, Op, Partition},
     tenancy::{
-        ClientPlace, ConnectionPlace, DeploymentPlace, PersonId, Place as _, Store, TenantId,
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, Store, TenantId,
         directory::{self, Grant, Person, Role},
         place::AuditPart,
     },
@@ -25,6 +25,7 @@ use assay::{
 use time::Duration;
 
 use crate::support::{
+    TestApp,
     browser::{Browser, text},
     clock::START,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
@@ -234,4 +235,55 @@ async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_
     assert!(priya.contains("ticket 7") && !priya.contains("configuration 9"), "what is nobody's is for those who run the tools");
     let dana = Browser::of_person(&flow, the_clients_own_engineer(&flow).await).await;
     assert!(text(&dana.get("portal/set-aside").await).contains("Nothing is set aside"), "another client's");
+}
+
+#[tokio::test]
+async fn refused_sign_ins_and_forms_are_counted_and_the_installations_log_hears_of_the_first() {
+    let flow = Flow::new(Extent::Small).await;
+    let (nobody, priya) = (Browser::of_nobody(&flow), Browser::of(&flow, What::Approver).await);
+    let stranger = PersonId(flow.app().ids.uuid()).to_string();
+    for _ in 0..3 {
+        assert_eq!(nobody.post("portal/sign-in", &[("person", &stranger)]).await.status, 400);
+        assert_eq!(priya.post("portal/connections", &[("name", "x")]).await.status, 403);
+    }
+    let mut elsewhere = Browser::of_nobody(&flow);
+    elsewhere.origin = "https://evil.example";
+    assert_eq!(elsewhere.post("portal/sign-in", &[("person", &stranger)]).await.status, 403);
+    let mut marco = Browser::of(&flow, What::Engineer).await;
+    marco.origin = "https://evil.example";
+    assert_eq!(marco.press(&format!("portal/audit/{HARBOR}"), &format!("portal/audit/{HARBOR}/export"), &[]).await.status, 403);
+
+    let refused = async || {
+        let items = flow.deployment().await.all::<Item>(DeploymentPlace::Operations, "").await.unwrap();
+        let words = |item: Item| format!("{} {}", item.kind, item.detail["why"].as_str().unwrap());
+        let mut said: Vec<_> =
+            items.into_iter().filter(|held| held.value.kind.ends_with(".refused")).map(|held| words(held.value)).collect();
+        said.sort();
+        said
+    };
+    let once = ["form.refused foreign form", "form.refused not allowed", "session.refused foreign form", "session.refused no such person"];
+    assert_eq!(refused().await, once);
+    let trail = text(&Browser::of(&flow, What::Owner).await.get("portal/audit").await);
+    assert!(trail.contains("8 sign-ins or forms in the last 24 hours") && trail.contains("was refused a form"), "{trail}");
+    flow.test.clock.advance(Duration::hours(1));
+    nobody.post("portal/sign-in", &[("person", &stranger)]).await;
+    assert_eq!(refused().await.len(), 5, "another hour");
+}
+
+#[tokio::test]
+async fn what_the_demo_sets_up_stands_in_the_installations_log() {
+    let test = TestApp::new();
+    demo::seed(test.app()).await.unwrap();
+    demo::seed(test.app()).await.unwrap();
+    let store = DeploymentScope::of_function("story", "story").store(test.app()).await.unwrap();
+    let mut counted = BTreeMap::new();
+    let mapping = [demo::CONNECTWISE, demo::AUTOTASK].map(|id| DeploymentPlace::Connection(id, ConnectionPlace::Mapping));
+    for place in [DeploymentPlace::Directory].into_iter().chain(mapping) {
+        for item in store.all::<Item>(place, "").await.unwrap() {
+            *counted.entry(item.value.kind).or_insert(0) += 1;
+        }
+    }
+    let kinds = ["client.added", "company.mapped", "connection.added", "demo.marked", "person.added", "pull.started"];
+    let expected = kinds.map(str::to_owned).into_iter().zip([2, 2, 2, 1, 4, 2]).collect();
+    assert_eq!(counted, expected);
 }

@@ -87,6 +87,7 @@ async fn a_session_ends_after_eight_hours_however_busy_it_was() {
     assert!(session::current(app, &request(&cookie)).await.unwrap().is_none());
     assert_eq!(session::drop_expired(app, "sweep").await.unwrap(), 1);
     assert!(sessions(app).await.is_empty());
+    assert_eq!(audit_kinds(app).await, ["session.signed-in", "session.ended"]);
 }
 
 #[tokio::test]

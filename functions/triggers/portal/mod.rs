@@ -18,6 +18,7 @@ mod words;
 use self::reader::Reader;
 use crate::{
     app::App,
+    audit::refusal::{self, Refused},
     web::{
         Method, Problem, Reply, Request, assets,
         pages::{Frame, Section, paths},
@@ -56,7 +57,17 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
             Err(Problem::unauthorized("You are not signed in any more, so nothing was done. Sign in and send the form again."))
         };
     };
-    if request.method.is_safe() { show(&reader, parts).await } else { Box::pin(act(&reader, parts)).await }
+    if request.method.is_safe() {
+        return show(&reader, parts).await;
+    }
+    let outcome = Box::pin(act(&reader, parts)).await;
+    let reason = match &outcome {
+        Err(problem) if problem.status == 403 => problem.kind,
+        Ok(reply) if reply.status == 403 => "not-allowed",
+        _ => return outcome,
+    };
+    refusal::count(app, &reader.deployment_scope(), Refused::Form, reason).await?;
+    outcome
 }
 
 async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {

@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         if security::same_origin(self.request, &self.app.config) && security::form_token_holds(&self.key, &self.session, what, &token) {
             return Ok(());
         }
-        Err(Problem::forbidden(
+        Err(Problem::foreign_form(
             "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
         ))
     }

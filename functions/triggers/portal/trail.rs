@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Reader, words};
 use crate::{
     audit::{
-        self, ExportError,
+        self, ExportError, refusal,
         trail::{self, Shown},
     },
     tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId, directory},
@@ -99,6 +99,7 @@ async fn page(
     }
     let address = tenant.map_or_else(paths::audit, paths::client_audit);
     let unplaced = trail.waiting.len();
+    let refused = if tenant.is_none() { refusal::lately(&reader.deployment().await?).await? } else { 0 };
     Ok(reply::page(
         200,
         &AuditPage {
@@ -109,6 +110,7 @@ async fn page(
             length: trail.total,
             head: trail.head.map(|head| head.to_string()),
             unplaced,
+            refused,
             newer: before(reader).map(|_| Link::new(address.as_str(), "Newest")),
             older: trail.older.map(|before| Link::new(format!("{address}?before={before}"), "Older")),
             export,

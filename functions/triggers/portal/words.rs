@@ -37,6 +37,9 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
+        "session.ended" => "closed a session whose eight hours were over".into(),
+        "session.refused" => "was refused at sign-in; repeats within the hour are counted, not listed".into(),
+        "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => format!("refused a webhook call: {}", last_part(&shown.object)),
         "alert.raised" => format!("raised an alarm: {}", last_part(&shown.object)),
@@ -55,6 +58,8 @@ pub(super) fn sentence(shown: &Shown) -> String {
             format!("changed the connection {}, its credentials too", text("name"))
         }
         "connection.changed" => format!("changed the connection {}", text("name")),
+        "person.added" => format!("added {}", text("name")),
+        "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
         "client.added" => format!("added the client {}", text("name")),
         "company.mapped" => format!("said which client company {} is", text("company")),
         "intake.waiting" => "kept a record, sealed, until its company is mapped".into(),
