@@ -104,9 +104,19 @@ pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPa
         format!("{client} cannot be shown: its records cannot be read just now. Nothing is lost; other clients are not affected.")
     });
     let notice = notice.into_iter().chain(unavailable).reduce(|all, one| format!("{all} {one}"));
+    let (total, next) = (inbox.total, inbox.next.map(|next| Link::new(format!("{}?after={next}", paths::inbox()), "Next page")));
     let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);
     let items = |list: Vec<inbox::Waiting>| list.into_iter().map(item).collect();
-    InboxPage { frame, yours: items(yours), others: items(others), decided: inbox.settled.iter().map(decided_item).collect(), notice }
+    InboxPage {
+        frame,
+        yours: items(yours),
+        others: items(others),
+        total,
+        first: None,
+        next,
+        decided: inbox.settled.iter().map(decided_item).collect(),
+        notice,
+    }
 }
 
 fn item(waiting: inbox::Waiting) -> InboxItem {

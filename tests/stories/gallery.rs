@@ -340,6 +340,9 @@ fn inbox(empty: bool) -> InboxPage {
         frame: frame(Section::Approvals),
         yours: if empty { vec![] } else { yours },
         others: if empty { vec![] } else { others },
+        total: if empty { 0 } else { 53 },
+        first: None,
+        next: (!empty).then(|| Link::new("#", "Next page")),
         decided: if empty { vec![] } else { done },
         notice: empty.then(|| "That link is no longer open: the proposal expired. Nothing was changed.".into()),
     }

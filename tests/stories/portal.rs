@@ -14,10 +14,10 @@ use assay::{
         mapping,
     },
     evidence::cui::Marking,
-    gate::Verdict,
+    gate::{Verdict, proposal::OpenMark},
     platform::ports::{BatchOutcome, Container, Op, Partition},
     tenancy::{
-        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, Store, TenantId,
+        Actor, ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, ProposalId, Store, TenantId,
         directory::{self, Grant, Person, Role},
         place::AuditPart,
     },
@@ -286,4 +286,31 @@ async fn what_the_demo_sets_up_stands_in_the_installations_log() {
     let kinds = ["client.added", "company.mapped", "connection.added", "demo.marked", "person.added", "pull.started"];
     let expected = kinds.map(str::to_owned).into_iter().zip([2, 2, 2, 1, 4, 2]).collect();
     assert_eq!(counted, expected);
+}
+
+#[tokio::test]
+async fn the_inbox_goes_on_where_its_page_ends() {
+    let flow = Flow::new(Extent::Small).await;
+    let store = flow.client(HARBOR).await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    for n in 0..53 {
+        batch.create(&OpenMark {
+            proposal: ProposalId(flow.app().ids.uuid()),
+            kind: "mark_objective".into(),
+            subject: format!("objective {n}"),
+            question: format!("Mark number {n} as MET?"),
+            requester: Actor::Function("analyze".into()),
+            staged_at: START + Duration::seconds(n),
+            decide_by: START + Duration::days(7),
+        });
+    }
+    batch.commit().await.unwrap();
+    let priya = Browser::of(&flow, What::Approver).await;
+    let first = text(&priya.get("portal/inbox").await);
+    assert_eq!(first.matches("Mark number ").count(), 50);
+    assert!(first.contains("50 of 53 on this page") && first.contains(">53</span>"));
+    let next = first.split_once("rel=\"next\" href=\"/api/").unwrap().1.split('"').next().unwrap();
+    let second = text(&priya.get(next).await);
+    assert!(["50", "51", "52"].iter().all(|n| second.contains(&format!("Mark number {n} as"))), "{second}");
+    assert!(!second.contains("Mark number 49 as") && second.contains("First page") && !second.contains("rel=\"next\""));
 }
