@@ -77,6 +77,9 @@ enum Command {
         /// The folder: new, empty, or one that this command laid out before
         #[arg(long, value_name = "DIR")]
         stage: PathBuf,
+        /// Take a program that has the demo in it: for trying on this machine, never for a real installation
+        #[arg(long)]
+        demo: bool,
     },
 }
 
@@ -94,7 +97,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         Command::Serve => Err(serve()?),
-        Command::Package { stage } => Ok(host::package::stage(&stage, &std::env::current_exe()?)?),
+        Command::Package { stage, demo } => Ok(host::package::package(&stage, &std::env::current_exe()?, demo)?),
         Command::Local { demo, fresh, port, data } => {
             let data = data.unwrap_or_else(|| PathBuf::from(if demo { "data/demo" } else { "data/local" }));
             local(demo, fresh, port, data)
@@ -137,14 +140,9 @@ fn export_audit(data: &Path, of: &str, out: &Path, disclose: bool) -> Result<(),
     };
     let mut settings = environment().0;
     settings.insert("ASSAY_DATA".into(), data.display().to_string());
-    #[cfg_attr(not(feature = "demo"), expect(unused_mut, reason = "only the demo marks its exports"))]
-    let mut app = assemble::app(config::check(&settings).map_err(StartError::from)?)?;
+    let app = assemble::app(config::check(&settings).map_err(StartError::from)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let exported = runtime.block_on(async {
-        #[cfg(feature = "demo")]
-        if demo::is_seeded(&app).await? {
-            app.config = Config { sign_in: config::SignIn::Demo, ..(*app.config).clone() }.into();
-        }
         let places = sweep::deployment_places(&app, &DeploymentScope::of_function("export-audit", "export-audit")).await?;
         audit::export(&app, owner, places, out, disclose).await.map_err(Box::<dyn std::error::Error>::from)
     })?;

@@ -36,6 +36,7 @@ mod stories {
     mod killed_handler;
     mod main_job;
     mod pages;
+    mod portal;
     mod readiness_catalogue;
     mod scoring;
     mod sign_in;

@@ -16,7 +16,7 @@ use super::{Event, record};
 use crate::{
     app::App,
     platform::ports::Continuation,
-    tenancy::{DeploymentPlace, DeploymentScope, Held, Record, StoreError, seal::sha256},
+    tenancy::{DeploymentPlace, DeploymentScope, Held, Record, Store, StoreError, seal::sha256},
 };
 
 /// The queues that feed functions, whose poison the sweep drains.
@@ -66,10 +66,45 @@ impl Record for DeadLetter {
     }
 }
 
+/// Why a message failed the last time it was tried, so that its dead letter can say so. Kept until then, or for a day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct LastFailure {
+    id: String,
+    reason: String,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+}
+
+impl Record for LastFailure {
+    const KIND: &'static str = "last-failure";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// How long a failure is remembered of a message that went well later.
+const REMEMBERED: time::Duration = time::Duration::days(1);
+
+/// Remembers why this message failed just now. Not audited: nothing changed, and what comes of it is.
+pub async fn remember(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], reason: &str) -> Result<(), StoreError> {
+    let store = scope.store(app).await?;
+    let id = id_of(queue, body);
+    let held = store.read::<LastFailure>(DeploymentPlace::Operations, &id).await?;
+    let mut batch = store.batch(DeploymentPlace::Operations);
+    batch.put(LastFailure { id, reason: reason.into(), at: app.now() }, held.map(|held| held.etag));
+    batch.commit().await
+}
+
+fn id_of(queue: &str, body: &[u8]) -> String {
+    sha256(&[queue.as_bytes(), &[0], body].concat())
+}
+
 /// Writes a dead letter down, with its audit item; the caller may then answer success.
 pub async fn keep(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], reason: &str) -> Result<(), StoreError> {
     let store = scope.store(app).await?;
-    let id = sha256(&[queue.as_bytes(), &[0], body].concat());
+    let id = id_of(queue, body);
     loop {
         let known: Option<Held<DeadLetter>> = store.read(DeploymentPlace::Operations, &id).await?;
         let times = match &known {
@@ -102,6 +137,7 @@ pub async fn keep(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], 
 
 /// Drains every poison queue into dead letters; returns how many messages were found.
 pub async fn drain_poison(app: &App, scope: &DeploymentScope) -> Result<usize, StoreError> {
+    let store = scope.store(app).await?;
     let mut drained = 0;
     for queue in QUEUES {
         let poison = format!("{queue}-poison");
@@ -111,14 +147,34 @@ pub async fn drain_poison(app: &App, scope: &DeploymentScope) -> Result<usize, S
                 break;
             }
             for message in messages {
-                keep(app, scope, queue, &message.body, "the function failed on it five times; the log lines of those invocations say why")
-                    .await?;
+                let last = store.read::<LastFailure>(DeploymentPlace::Operations, &id_of(queue, &message.body)).await?;
+                let why = last.as_ref().map_or("the log lines of those invocations say why".into(), |held| {
+                    format!("the last time because {}", held.value.reason)
+                });
+                keep(app, scope, queue, &message.body, &format!("the function failed on it five times; {why}")).await?;
                 app.queue.delete(&poison, &message).await?;
                 drained += 1;
             }
         }
     }
+    forget(&store).await?;
     Ok(drained)
+}
+
+/// Drops what was remembered of messages that went well since, or that have their dead letter.
+async fn forget(store: &Store<'_, DeploymentPlace>) -> Result<(), StoreError> {
+    for held in store.all::<LastFailure>(DeploymentPlace::Operations, "").await? {
+        if store.app().now() - held.value.at >= REMEMBERED {
+            let mut batch = store.batch(DeploymentPlace::Operations);
+            batch.delete(&held);
+            match batch.commit().await {
+                // It failed again just now.
+                Err(error) if error.is_conflict() => {}
+                other => other?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A page of dead letters.

@@ -1,7 +1,8 @@
 //! Export: one owner's log as one self-contained file that anybody can check without us (its form is in `format`).
 //!
 //! Written page by page, so a long log needs no memory. What is there is written as it is, without mending: judging is
-//! `verify`'s business. Entries behind the head and items without a place are not part of the log yet.
+//! `verify`'s business. A copy that would miss something that was recorded before it was asked for is not made: an older
+//! log verifies just as well, so nobody would see what is not in it.
 
 use std::{
     fs::{self, File},
@@ -19,12 +20,12 @@ use super::{
     chain::Hash,
     entry::{Entry, HEAD_KEY, Head},
     format::{DEMO_NOTICE, Disclosed, End, FORMAT, Header, Line, VERSION},
-    record, sequence,
+    record, sequence, sequencer,
 };
 use crate::{
     app::App,
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Place, Scope, Store, StoreError, TenantId, directory,
+        ClientPlace, DeploymentPlace, DeploymentScope, Place, Scope, Store, StoreError, TenantId, demo_mark, directory,
         keys::Owner,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
     },
@@ -41,6 +42,11 @@ pub enum ExportError {
     Write(#[from] io::Error),
     #[error("there is no client {0}")]
     NoSuchClient(TenantId),
+    /// Another run of the sequencer holds the log, or one that died held it less than 30 seconds ago.
+    #[error(
+        "{waiting} of this log's entries still wait for their place, so a copy would miss them; nothing was written. Run it again in half a minute"
+    )]
+    Incomplete { waiting: usize },
 }
 
 /// What was written.
@@ -81,10 +87,8 @@ async fn to_file<P: Place>(
     out: &Path,
     disclose: bool,
 ) -> Result<Exported, ExportError> {
-    let mut batch = store.batch(place);
-    record(&mut batch, Event::new("log.exported", "log", serde_json::json!({ "disclosed": disclose })));
-    batch.commit().await?;
-    sequence(store, places).await?;
+    let places: Vec<P> = places.into_iter().collect();
+    prepare(store, place, &places, disclose).await?;
     let mut unfinished = out.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let mut file = BufWriter::new(File::create(&unfinished)?);
@@ -94,13 +98,35 @@ async fn to_file<P: Place>(
     Ok(exported)
 }
 
+/// Records that a copy is asked for, and gives everything recorded so far its place, this item included. Before [`write`].
+pub async fn prepare<P: Place>(store: &Store<'_, P>, place: P, places: &[P], disclose: bool) -> Result<(), ExportError> {
+    // Looked at before it is recorded, too: while the log is held, every try would leave an item.
+    bring_up_to_date(store, places).await?;
+    let mut batch = store.batch(place);
+    record(&mut batch, Event::new("log.exported", "log", serde_json::json!({ "disclosed": disclose })));
+    batch.commit().await?;
+    bring_up_to_date(store, places).await
+}
+
+/// Looks at a log that another run is just letting go of.
+const TRIES: usize = 3;
+
+async fn bring_up_to_date<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<(), ExportError> {
+    for _ in 0..TRIES {
+        if sequence(store, places.iter().copied()).await?.complete {
+            return Ok(());
+        }
+    }
+    Err(ExportError::Incomplete { waiting: sequencer::waiting(store, places).await? })
+}
+
 /// Writes the log as it stands now; entries that come meanwhile are left for the next export.
 pub async fn write<P: Place>(store: &Store<'_, P>, disclose: bool, out: &mut (dyn Write + Send)) -> Result<Exported, ExportError> {
     let app = store.app();
     let owner = store.owner().to_string();
     let head = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await?.map(|held| held.value);
     let (entries, head) = head.map_or_else(|| (0, chain::start(&owner)), |head| (head.next, head.hash));
-    let demo = app.config.is_demo();
+    let demo = demo_mark::is_demo(app).await?;
     let mut lines = Lines { out, digest: Context::new(&SHA256) };
     lines.write(&Header {
         format: FORMAT.into(),

@@ -11,12 +11,13 @@ pub mod export;
 pub mod format;
 pub mod item;
 pub mod leaf;
+pub mod refusal;
 pub mod sequencer;
 pub mod trail;
 pub mod verify;
 
 pub use export::{ExportError, Exported, export};
 pub use item::{Event, Item, record};
-pub use sequencer::sequence;
+pub use sequencer::{Sequenced, sequence};
 pub use trail::Trail;
 pub use verify::{Report, VerifyError, verify_file};

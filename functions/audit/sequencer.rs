@@ -31,21 +31,40 @@ const MAX_PLAIN_BYTES: usize = 1024 * 1024;
 /// Items taken from one place in one round.
 const ITEMS_PER_PLACE: usize = 100;
 
-/// Places what waits in `places`, which are all places of this owner where items can lie; returns how many got their
-/// place in this run. 0 also when another run is at work: it, or the sweep after it, places the rest.
-pub async fn sequence<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item = P>) -> Result<usize, StoreError> {
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequenced {
+    /// How many items got their place in this run.
+    pub placed: usize,
+    /// Whether everything that was recorded before the run stands in the log, behind a head that knows it. False while
+    /// another run is at work, or one that died still holds the lease: it, or the sweep after it, places the rest.
+    pub complete: bool,
+}
+
+/// Places what waits in `places`, which are all places of this owner where items can lie.
+pub async fn sequence<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item = P>) -> Result<Sequenced, StoreError> {
     let places: Vec<P> = places.into_iter().collect();
     // Without items there is nothing to finish either: they go last. An idle owner costs reads only.
     if !anything_waits(store, &places).await? {
-        return Ok(0);
+        return Ok(Sequenced { placed: 0, complete: true });
     }
-    let Some(mut run) = Run::begin(store).await? else { return Ok(0) };
+    let Some(mut run) = Run::begin(store).await? else { return Ok(Sequenced { placed: 0, complete: false }) };
     let outcome = run.place_all(&places).await;
     run.let_go().await;
     match outcome {
-        Ok(()) | Err(Stop::Overtaken) => Ok(run.placed),
+        Ok(()) => Ok(Sequenced { placed: run.placed, complete: true }),
+        Err(Stop::Overtaken) => Ok(Sequenced { placed: run.placed, complete: false }),
         Err(Stop::Failed(error)) => Err(error),
     }
+}
+
+/// How many items wait for their place.
+pub async fn waiting<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for place in places {
+        count += store.all::<Item>(*place, "").await?.len();
+    }
+    Ok(count)
 }
 
 async fn anything_waits<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<bool, StoreError> {
@@ -210,7 +229,7 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
     }
 
     fn entry(&self, item: &Item, seq: u64, previous: Hash) -> Result<Entry, StoreError> {
-        let written = leaf::write(item, self.store.key())
+        let written = leaf::write(item, self.store.key()?)
             .map_err(|source| StoreError::Shape { document: format!("audit:{}", item.key()), source: Arc::new(source) })?;
         Ok(Entry {
             seq,

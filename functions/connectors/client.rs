@@ -1,6 +1,7 @@
 //! A client company of the MSP, added by its owner: the record, who may do what for it, and the audit item in one batch.
 //!
-//! Nothing else is made here: its key comes with its first record, its evidence with a company that is mapped to it.
+//! Its key is made first, so that a client that can be looked at has one and looking makes nothing (design I10); its
+//! evidence comes with a company that is mapped to it.
 
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::{
     tenancy::{
         DeploymentPlace, PersonId, Record as _, Store, TenantId,
         directory::{self, Grant, Role, Tenant},
+        keys::{self, Owner},
     },
     web::Problem,
 };
@@ -28,6 +30,7 @@ pub async fn add(store: &Store<'_, DeploymentPlace>, id: TenantId, name: &str, g
     if known.iter().any(|tenant| tenant.name.to_lowercase() == name.to_lowercase()) {
         return Err(Problem::bad_request("There is a client of this name already. Nothing was added."));
     }
+    keys::data_key(store.app(), Owner::Tenant(id)).await?;
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&tenant);

@@ -51,7 +51,7 @@ pub struct Settled {
 
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
-    /// Oldest first, and so nearest deadline first.
+    /// What this person may decide before what they only see; in each, the oldest first, and so the nearest deadline.
     pub waiting: Vec<Waiting>,
     /// All that waits, on this page or not.
     pub total: usize,
@@ -80,7 +80,7 @@ pub async fn inbox(
         let name = name_of(&tenants, grant.tenant);
         let (marks, proposals) = match read {
             Ok(read) => read,
-            Err(error @ StoreError::Key { .. }) => {
+            Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(error = %error, "a client is left out of the inbox");
                 inbox.unavailable.push(name);
                 continue;
@@ -100,14 +100,14 @@ pub async fn inbox(
     }
     inbox.settled.sort_by_key(|settled| std::cmp::Reverse(settled.at));
     inbox.settled.truncate(LATELY);
-    inbox.waiting.sort_by_key(|waiting| position(&waiting.mark));
+    inbox.waiting.sort_by_key(position);
     inbox.total = inbox.waiting.len();
     if let Some(after) = after {
-        inbox.waiting.retain(|waiting| position(&waiting.mark).as_str() > after);
+        inbox.waiting.retain(|waiting| position(waiting).as_str() > after);
     }
     if limit < inbox.waiting.len() {
         inbox.waiting.truncate(limit);
-        inbox.next = inbox.waiting.last().map(|waiting| position(&waiting.mark));
+        inbox.next = inbox.waiting.last().map(position);
     }
     Ok(inbox)
 }
@@ -117,7 +117,7 @@ pub async fn count(app: &App, person: &Person, grants: &[Grant], correlation: &s
     Ok(yours(app, person, grants, correlation).await?.len())
 }
 
-/// The open proposals that this person may decide; none of a client whose key cannot be used.
+/// The open proposals that this person may decide; none of a client whose records cannot be read.
 pub(super) async fn yours(
     app: &App,
     person: &Person,
@@ -133,7 +133,7 @@ pub(super) async fn yours(
                     .filter(|mark| app.now() < mark.decide_by && standing(grant, person, mark) == Standing::Yours)
                     .map(|mark| (grant.tenant, mark)),
             ),
-            Err(StoreError::Key { .. }) => {}
+            Err(error) if error.concerns_one_owner() => {}
             Err(error) => return Err(error),
         }
     }
@@ -180,9 +180,10 @@ pub(super) fn name_of(tenants: &[Tenant], id: TenantId) -> String {
     tenants.iter().find(|tenant| tenant.id == id).map_or_else(|| "A client".into(), |tenant| tenant.name.clone())
 }
 
-/// Sorts by age, then by id.
-fn position(mark: &OpenMark) -> String {
-    format!("{:020}.{}", mark.staged_at.unix_timestamp_nanos(), mark.proposal)
+/// Sorts by whose it is, by age, then by id; unreserved characters only, because it stands in an address.
+fn position(waiting: &Waiting) -> String {
+    let others = u8::from(waiting.standing != Standing::Yours);
+    format!("{others}.{:020}.{}", waiting.mark.staged_at.unix_timestamp_nanos(), waiting.mark.proposal)
 }
 
 fn settled_at(state: &State) -> Option<OffsetDateTime> {

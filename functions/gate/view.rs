@@ -101,14 +101,22 @@ pub async fn proposal_page(
 /// The inbox page of what [`inbox::inbox`] found.
 pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPage {
     let unavailable = inbox.unavailable.iter().map(|client| {
-        format!(
-            "{client} cannot be shown: the key that protects its records cannot be used. Nothing is lost; other clients are not affected."
-        )
+        format!("{client} cannot be shown: its records cannot be read just now. Nothing is lost; other clients are not affected.")
     });
     let notice = notice.into_iter().chain(unavailable).reduce(|all, one| format!("{all} {one}"));
+    let (total, next) = (inbox.total, inbox.next.map(|next| Link::new(format!("{}?after={next}", paths::inbox()), "Next page")));
     let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);
     let items = |list: Vec<inbox::Waiting>| list.into_iter().map(item).collect();
-    InboxPage { frame, yours: items(yours), others: items(others), decided: inbox.settled.iter().map(decided_item).collect(), notice }
+    InboxPage {
+        frame,
+        yours: items(yours),
+        others: items(others),
+        total,
+        first: None,
+        next,
+        decided: inbox.settled.iter().map(decided_item).collect(),
+        notice,
+    }
 }
 
 fn item(waiting: inbox::Waiting) -> InboxItem {

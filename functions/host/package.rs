@@ -18,12 +18,24 @@ pub const EXECUTABLE: &str = "assay";
 pub enum PackageError {
     #[error("{} is not empty and not an app folder of Assay; name an empty or a new folder", .0.display())]
     Foreign(PathBuf),
+    #[error(
+        "this build has the demo in it, with which anybody signs in as anybody; build one without it (cargo build --profile dist --no-default-features) and package that, or give --demo for a folder to try on this machine"
+    )]
+    HasDemo,
     #[error("{} cannot be written", path.display())]
     Io {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
+}
+
+/// [`stage`] for an installation: a program with the demo's sign-in in it goes along only when that is asked for.
+pub fn package(dir: &Path, executable: &Path, demo: bool) -> Result<(), PackageError> {
+    if cfg!(feature = "demo") && !demo {
+        return Err(PackageError::HasDemo);
+    }
+    stage(dir, executable)
 }
 
 /// Lays out the app folder in `dir`, which is new, empty, or one that an earlier run laid out. Same input, same folder:

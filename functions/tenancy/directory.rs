@@ -33,6 +33,17 @@ pub struct Person {
     pub email: String,
     /// What the person is in the MSP's installation; what they may do for a client is a [`Grant`].
     pub is_owner: bool,
+    /// One of the MSP's own staff who run its tools: connections with their credentials, mapping, dead letters, the
+    /// installation's log. No grant gives this, because an engineer may also be the client's own.
+    #[serde(default)]
+    pub operates: bool,
+}
+
+impl Person {
+    /// Whether the MSP's tools are theirs to run; the owner's always are.
+    pub fn runs_the_tools(&self) -> bool {
+        self.is_owner || self.operates
+    }
 }
 
 impl Record for Person {

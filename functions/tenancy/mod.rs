@@ -4,6 +4,7 @@
 //! message whose MAC holds, or the sweep can make (design I3). The scope opens a [`Store`]: the one place where
 //! partitions are named and content is sealed under its owner's data key (I7). Nothing here knows an area's rules.
 
+pub mod demo_mark;
 pub mod directory;
 pub mod ids;
 pub mod keys;

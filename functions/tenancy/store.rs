@@ -4,7 +4,10 @@
 //! seal. Lists go by id prefix within one place, so nothing needs to be readable to be found. A record written by a
 //! newer release than this one is refused in words, an older one is upgraded on read.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -95,6 +98,16 @@ impl StoreError {
         }
     }
 
+    /// Whether this owner's records cannot be read while those of others can: a page leaves out that owner and says so,
+    /// instead of failing (design I7).
+    pub fn concerns_one_owner(&self) -> bool {
+        match self {
+            Self::Key { .. } | Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
+            Self::Port(error) => error.kind == PortErrorKind::Unreadable,
+            Self::Refused { .. } => false,
+        }
+    }
+
     /// Whether the same call may work later without anybody mending anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -111,7 +124,8 @@ pub struct Store<'a, P> {
     app: &'a App,
     owner: Owner,
     owner_text: String,
-    key: DataKey,
+    /// Empty while the owner has no key, and so no record: reading makes none.
+    key: OnceLock<DataKey>,
     actor: Actor,
     correlation: String,
     place: PhantomData<P>,
@@ -120,7 +134,7 @@ pub struct Store<'a, P> {
 impl<'a, P: Place> Store<'a, P> {
     /// Only scopes open stores.
     pub(super) async fn open(app: &'a App, owner: Owner, actor: Actor, correlation: &str) -> Result<Self, StoreError> {
-        let key = keys::data_key(app, owner).await?;
+        let key = keys::find(app, owner).await?.map_or_else(OnceLock::new, OnceLock::from);
         Ok(Self { app, owner, owner_text: owner.to_string(), key, actor, correlation: correlation.into(), place: PhantomData })
     }
 
@@ -140,14 +154,33 @@ impl<'a, P: Place> Store<'a, P> {
         &self.correlation
     }
 
-    /// The owner's key, for what is not a record: blobs, pseudonyms, MACs.
-    pub fn key(&self) -> &DataKey {
-        &self.key
+    /// The owner's key, for what is not a record: blobs, pseudonyms, MACs. There is one as soon as there is a record.
+    pub fn key(&self) -> Result<&DataKey, StoreError> {
+        self.key.get().ok_or_else(|| keys::unreadable(self.owner))
+    }
+
+    /// The key of a record that was found. It may have been made after this store was opened.
+    async fn key_of_found(&self) -> Result<&DataKey, StoreError> {
+        if self.key.get().is_none()
+            && let Some(key) = keys::find(self.app, self.owner).await?
+        {
+            let _ = self.key.set(key);
+        }
+        self.key()
+    }
+
+    async fn key_to_write(&self) -> Result<&DataKey, StoreError> {
+        if self.key.get().is_none() {
+            let _ = self.key.set(keys::data_key(self.app, self.owner).await?);
+        }
+        self.key()
     }
 
     pub async fn read<T: Record>(&self, place: P, key: &str) -> Result<Option<Held<T>>, StoreError> {
-        let document = self.app.documents.read(&self.partition(place), &id_of::<T>(key)).await?;
-        document.map(|d| self.unseal(place, d)).transpose()
+        match self.app.documents.read(&self.partition(place), &id_of::<T>(key)).await? {
+            Some(document) => Ok(Some(self.unseal(self.key_of_found().await?, place, document)?)),
+            None => Ok(None),
+        }
     }
 
     /// One page of the records whose key starts with `prefix`.
@@ -161,7 +194,11 @@ impl<'a, P: Place> Store<'a, P> {
     ) -> Result<(Vec<Held<T>>, Option<Continuation>), StoreError> {
         let query = Query { prefix: id_of::<T>(prefix), after, descending, limit };
         let page = self.app.documents.query(&self.partition(place), &query).await?;
-        let records = page.documents.into_iter().map(|d| self.unseal(place, d)).collect::<Result<_, _>>()?;
+        if page.documents.is_empty() {
+            return Ok((Vec::new(), page.next));
+        }
+        let key = self.key_of_found().await?;
+        let records = page.documents.into_iter().map(|d| self.unseal(key, place, d)).collect::<Result<_, _>>()?;
         Ok((records, page.next))
     }
 
@@ -175,7 +212,11 @@ impl<'a, P: Place> Store<'a, P> {
     ) -> Result<(Vec<Result<Held<T>, StoreError>>, Option<Continuation>), StoreError> {
         let query = Query { prefix: id_of::<T>(prefix), after, descending: false, limit };
         let page = self.app.documents.query(&self.partition(place), &query).await?;
-        Ok((page.documents.into_iter().map(|d| self.unseal(place, d)).collect(), page.next))
+        if page.documents.is_empty() {
+            return Ok((Vec::new(), page.next));
+        }
+        let key = self.key_of_found().await?;
+        Ok((page.documents.into_iter().map(|d| self.unseal(key, place, d)).collect(), page.next))
     }
 
     /// Every record whose key starts with `prefix`: only for kinds whose number is bounded.
@@ -193,42 +234,42 @@ impl<'a, P: Place> Store<'a, P> {
     }
 
     pub fn batch(&self, place: P) -> Batch<'_, 'a, P> {
-        Batch { store: self, place, ops: Vec::new(), error: None }
+        Batch { store: self, place, changes: Vec::new(), error: None }
     }
 
     /// Seals bytes that are kept outside documents (a blob), bound to their name.
     pub fn seal_blob(&self, container: &str, name: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes" };
-        self.key.seal_bytes(&binding, plain, self.app.ids.as_ref()).map_err(|source| StoreError::Sealed { document: name.into(), source })
+        self.key()?
+            .seal_bytes(&binding, plain, self.app.ids.as_ref())
+            .map_err(|source| StoreError::Sealed { document: name.into(), source })
     }
 
     pub fn open_blob(&self, container: &str, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes" };
-        self.key.open_bytes(&binding, sealed).map_err(|source| StoreError::Sealed { document: name.into(), source })
+        self.key()?.open_bytes(&binding, sealed).map_err(|source| StoreError::Sealed { document: name.into(), source })
     }
 
     fn partition(&self, place: P) -> Partition {
         Partition::reserved_for_tenancy(place.container(), format!("{}/{}", self.owner_text, place.key()))
     }
 
-    fn seal<T: Record>(&self, place: P, id: &str, record: &T) -> Result<Value, StoreError> {
-        let plain = serde_json::to_vec(record).map_err(|source| StoreError::Shape { document: id.into(), source: Arc::new(source) })?;
-        let sealed = self
-            .key
-            .seal(&self.binding(place, id), &plain, self.app.ids.as_ref())
-            .map_err(|source| StoreError::Sealed { document: id.into(), source })?;
-        Ok(json!({ "schema": T::SCHEMA, "kind": T::KIND, "sealed": sealed }))
+    fn seal(&self, key: &DataKey, place: P, plain: &Plain) -> Result<Value, StoreError> {
+        let Plain { id, kind, schema, bytes } = plain;
+        let sealed = key
+            .seal(&self.binding(place, id), bytes, self.app.ids.as_ref())
+            .map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
+        Ok(json!({ "schema": schema, "kind": kind, "sealed": sealed }))
     }
 
-    fn unseal<T: Record>(&self, place: P, document: Document) -> Result<Held<T>, StoreError> {
+    fn unseal<T: Record>(&self, key: &DataKey, place: P, document: Document) -> Result<Held<T>, StoreError> {
         let Document { id, etag, body } = document;
         let schema = body["schema"].as_u64().unwrap_or(u64::MAX);
         if schema > u64::from(T::SCHEMA) {
             return Err(StoreError::NewerRelease { document: id, schema, known: T::SCHEMA });
         }
         let sealed = body["sealed"].as_str().unwrap_or_default();
-        let plain =
-            self.key.open(&self.binding(place, &id), sealed).map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
+        let plain = key.open(&self.binding(place, &id), sealed).map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
         let value = match u32::try_from(schema) {
             Ok(schema) if schema < T::SCHEMA => {
                 serde_json::from_slice(&plain).and_then(|old| serde_json::from_value(T::upgrade(schema, old)))
@@ -243,13 +284,37 @@ impl<'a, P: Place> Store<'a, P> {
     }
 }
 
-/// Changes of one place that happen together or not at all.
+/// Changes of one place that happen together or not at all. Sealed when they are written, not before: only then does an
+/// owner need a key.
 pub struct Batch<'s, 'a, P> {
     store: &'s Store<'a, P>,
     place: P,
-    ops: Vec<Op>,
-    /// The first sealing error; reported by `commit`, so that building a batch reads as a list of changes.
+    changes: Vec<Change>,
+    /// The first record that has no form; reported by `commit`, so that building a batch reads as a list of changes.
     error: Option<StoreError>,
+}
+
+enum Change {
+    Create(Plain),
+    Replace(Plain, Etag),
+    Delete(String, Option<Etag>),
+}
+
+/// A record before it is sealed.
+struct Plain {
+    id: String,
+    kind: &'static str,
+    schema: u32,
+    bytes: Vec<u8>,
+}
+
+impl Change {
+    fn id(&self) -> &str {
+        match self {
+            Self::Create(plain) | Self::Replace(plain, _) => &plain.id,
+            Self::Delete(id, _) => id,
+        }
+    }
 }
 
 impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
@@ -262,27 +327,23 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
     }
 
     pub fn len(&self) -> usize {
-        self.ops.len()
+        self.changes.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.changes.is_empty()
     }
 
     pub fn create<T: Record>(&mut self, record: &T) -> &mut Self {
-        let id = id_of::<T>(&record.key());
-        if let Some(body) = self.sealed(&id, record) {
-            self.ops.push(Op::Create { id, body });
-        }
+        let plain = self.plain(record);
+        self.changes.extend(plain.map(Change::Create));
         self
     }
 
     /// Replaces what was read, if nobody wrote it since.
     pub fn replace<T: Record>(&mut self, held: &Held<T>) -> &mut Self {
-        let id = id_of::<T>(&held.value.key());
-        if let Some(body) = self.sealed(&id, &held.value) {
-            self.ops.push(Op::Replace { id, body, if_match: held.etag.clone() });
-        }
+        let plain = self.plain(&held.value);
+        self.changes.extend(plain.map(|plain| Change::Replace(plain, held.etag.clone())));
         self
     }
 
@@ -295,26 +356,36 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
     }
 
     pub fn delete<T: Record>(&mut self, held: &Held<T>) -> &mut Self {
-        self.ops.push(Op::Delete { id: id_of::<T>(&held.value.key()), if_match: Some(held.etag.clone()) });
+        self.changes.push(Change::Delete(id_of::<T>(&held.value.key()), Some(held.etag.clone())));
         self
     }
 
     /// Deletes by key what another record of this batch already guards with its etag.
     pub fn remove<T: Record>(&mut self, key: &str) -> &mut Self {
-        self.ops.push(Op::Delete { id: id_of::<T>(key), if_match: None });
+        self.changes.push(Change::Delete(id_of::<T>(key), None));
         self
     }
 
     /// Writes all of it or nothing.
     pub async fn commit(self) -> Result<(), StoreError> {
-        if let Some(error) = self.error {
+        let Self { store, place, changes, error } = self;
+        if let Some(error) = error {
             return Err(error);
         }
-        if self.ops.is_empty() {
+        if changes.is_empty() {
             return Ok(());
         }
-        let ids: Vec<String> = self.ops.iter().map(|op| op.id().to_owned()).collect();
-        match self.store.app.documents.batch(&self.store.partition(self.place), self.ops).await? {
+        let ids: Vec<String> = changes.iter().map(|change| change.id().to_owned()).collect();
+        let key = store.key_to_write().await?;
+        let op = |change| {
+            Ok(match change {
+                Change::Create(plain) => Op::Create { body: store.seal(key, place, &plain)?, id: plain.id },
+                Change::Replace(plain, if_match) => Op::Replace { body: store.seal(key, place, &plain)?, id: plain.id, if_match },
+                Change::Delete(id, if_match) => Op::Delete { id, if_match },
+            })
+        };
+        let ops: Vec<Op> = changes.into_iter().map(op).collect::<Result<_, StoreError>>()?;
+        match store.app.documents.batch(&store.partition(place), ops).await? {
             BatchOutcome::Committed(_) => Ok(()),
             BatchOutcome::Refused(statuses) => {
                 let refused: Vec<_> = ids.into_iter().zip(statuses).filter(|(_, status)| *status != OpStatus::FailedDependency).collect();
@@ -326,11 +397,12 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         }
     }
 
-    fn sealed<T: Record>(&mut self, id: &str, record: &T) -> Option<Value> {
-        match self.store.seal(self.place, id, record) {
-            Ok(body) => Some(body),
-            Err(error) => {
-                self.error.get_or_insert(error);
+    fn plain<T: Record>(&mut self, record: &T) -> Option<Plain> {
+        let id = id_of::<T>(&record.key());
+        match serde_json::to_vec(record) {
+            Ok(bytes) => Some(Plain { id, kind: T::KIND, schema: T::SCHEMA, bytes }),
+            Err(source) => {
+                self.error.get_or_insert(StoreError::Shape { document: id, source: Arc::new(source) });
                 None
             }
         }

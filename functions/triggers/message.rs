@@ -35,7 +35,14 @@ pub(super) async fn settle<E: std::error::Error>(
 ) -> Result<(), Failure> {
     match outcome {
         Ok(()) => Ok(()),
-        Err(error) if is_transient(&error) => Err(Failure::Other(chain(&error))),
+        Err(error) if is_transient(&error) => {
+            // Only for whoever reads its dead letter, should it come to that: a store that fails now changes nothing.
+            let scope = DeploymentScope::of_function(function, &message.invocation_id);
+            if let Err(other) = dead_letter::remember(app, &scope, function, &message.body, &error.to_string()).await {
+                tracing::warn!(function, error = %other, "why it failed could not be remembered");
+            }
+            Err(Failure::Other(chain(&error)))
+        }
         Err(error) => bury(app, function, message, &error.to_string()).await,
     }
 }

@@ -33,6 +33,11 @@ impl Problem {
         Self::new(403, "not-allowed", "Not allowed", detail)
     }
 
+    /// A form that is not one of ours, or not of this session.
+    pub fn foreign_form(detail: impl Into<String>) -> Self {
+        Self::new(403, "foreign-form", "Not allowed", detail)
+    }
+
     pub fn not_found() -> Self {
         Self::new(404, "not-found", "Nothing here", "There is nothing at this address, or nothing that you may see.")
     }

@@ -80,7 +80,7 @@ pub async fn sign_out(app: &App, request: &Request) -> Result<SetCookie, StoreEr
     }
 }
 
-/// Deletes sessions that are over; for the sweep. Returns how many.
+/// Deletes sessions that are over, audited; for the sweep. Returns how many.
 pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let over: Vec<_> =
@@ -88,6 +88,8 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
     for held in &over {
         let mut batch = store.batch(DeploymentPlace::Sessions);
         batch.delete(held);
+        let ended = json!({ "ended": held.value.expires_at.unix_timestamp() });
+        audit::record(&mut batch, audit::Event::new("session.ended", format!("person {}", held.value.person), ended));
         match batch.commit().await {
             Err(error) if error.is_conflict() => {}
             other => other?,

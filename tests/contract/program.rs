@@ -84,11 +84,14 @@ fn package_works_from_the_program_alone_and_refuses_a_foreign_folder_in_one_line
     let folder = tempfile::tempdir().unwrap();
     let stage = folder.path().join("stage");
     let output = assay(&["package", "--stage", stage.to_str().unwrap()]).output().unwrap();
+    assert_eq!((output.status.code(), stage.exists()), (Some(1), false), "a program with the demo's sign-in is not for an installation");
+    assert!(words(&output).contains("--no-default-features"), "{}", words(&output));
+    let output = assay(&["package", "--demo", "--stage", stage.to_str().unwrap()]).output().unwrap();
     assert!(output.status.success(), "{}", words(&output));
     assert!(stage.join("health/function.json").is_file());
     assert!(Command::new(stage.join("assay")).arg("--version").output().unwrap().status.success());
     fs::write(folder.path().join("mine.txt"), "").unwrap();
-    let output = assay(&["package", "--stage", folder.path().to_str().unwrap()]).output().unwrap();
+    let output = assay(&["package", "--demo", "--stage", folder.path().to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(words(&output).contains("not an app folder of Assay"));
 }

@@ -42,6 +42,7 @@ impl Client {
             name: name.into(),
             email: format!("{n}@example.net"),
             is_owner: false,
+            operates: false,
         };
         let (marco, priya) = (person(1, "Marco Reyes"), person(2, "Priya Nair"));
         let grant = |person: &Person, role| Grant { tenant, person: person.id, roles: vec![role] };

@@ -6,7 +6,7 @@ use assay::{
     app::App,
     audit::{
         self, Event, Item, Report, chain,
-        entry::{Entry, HEAD_KEY, Head},
+        entry::{Entry, HEAD_KEY, Head, Lease},
         export, format, sequence, trail,
         verify::verify,
     },
@@ -50,7 +50,7 @@ fn numbered(n: usize) -> Value {
 }
 
 async fn run(store: &Client<'_>) -> Result<usize, assay::tenancy::StoreError> {
-    sequence(store, ClientPlace::with_outbox()).await
+    Ok(sequence(store, ClientPlace::with_outbox()).await?.placed)
 }
 
 async fn waiting(store: &Client<'_>) -> usize {
@@ -257,6 +257,20 @@ async fn an_export_without_content_names_nobody_and_a_demo_says_so() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_ever_a_demos_says_so_also_to_a_program_without_the_demo() {
+    let real = [("ASSAY_SIGN_IN", "none"), ("ASSAY_PUBLIC_URL", "https://assay.example.net")];
+    let test = TestApp::with(&real);
+    let notice = async || {
+        let (report, text) = exported(&client(test.app()).await, false).await;
+        assert_eq!(report.header.demo, text.lines().next().unwrap().contains(format::DEMO_NOTICE));
+        report.header.demo
+    };
+    assert!(!notice().await);
+    assay::connectors::demo::seed(test.app()).await.unwrap();
+    assert!(notice().await);
+}
+
+#[tokio::test]
 async fn an_export_to_a_file_stands_itself_in_the_log_it_exports() {
     let (app, _, _) = app(&[]);
     let folder = tempfile::tempdir().unwrap();
@@ -276,6 +290,32 @@ async fn an_export_to_a_file_stands_itself_in_the_log_it_exports() {
     let places = [assay::tenancy::DeploymentPlace::Operations];
     export(&app, Owner::Deployment, places, &out, false).await.unwrap();
     assert_eq!(audit::verify_file(&out).unwrap().header.owner, "deployment");
+}
+
+#[tokio::test]
+async fn an_export_to_a_file_never_leaves_out_what_still_waits_for_its_place() {
+    let (app, _, clock) = app(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("log.jsonl");
+    let deployment = assay::tenancy::DeploymentScope::of_function("test", "c").store(&app).await.unwrap();
+    let mut batch = deployment.batch(assay::tenancy::DeploymentPlace::Directory);
+    batch.create(&tenant());
+    batch.commit().await.unwrap();
+    let store = client(&app).await;
+    happen(&store, 2, numbered).await;
+    // A run took the lease and died.
+    let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
+    let lease = Some(Lease::new(Uuid::from_u128(9), app.now()));
+    batch.create(&Head { next: 0, hash: chain::start(&tenant().id.to_string()), lease });
+    batch.commit().await.unwrap();
+
+    let refused = export(&app, Owner::Tenant(tenant().id), [], &out, false).await.unwrap_err();
+    assert!(refused.to_string().starts_with("2 of this log's entries still wait"), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "an older log would verify too");
+    clock.turn_clock(31);
+    export(&app, Owner::Tenant(tenant().id), [], &out, false).await.unwrap();
+    let report = audit::verify_file(&out).unwrap();
+    assert_eq!((report.header.entries, report.kinds["log.exported"]), (3, 1));
 }
 
 #[tokio::test]

@@ -343,7 +343,8 @@ async fn a_message_that_keeps_failing_is_put_aside_seen_and_sent_again_when_the_
     let letters = dead_letters(&flow).await;
     assert_eq!(letters.len(), 1);
     assert_eq!((letters[0].queue.as_str(), letters[0].times), ("intake", 1));
-    assert!(letters[0].reason.contains("failed on it five times"));
+    assert!(letters[0].reason.contains("failed on it five times; the last time because "), "{}", letters[0].reason);
+    assert!(letters[0].reason.ends_with("not available"), "what the last try ran into: {}", letters[0].reason);
     assert!(!flow.test.queue.filled().contains(&"intake-poison".to_owned()));
     assert_eq!(dead_letter::waiting(flow.app(), &operator()).await.unwrap(), 1);
 

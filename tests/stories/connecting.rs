@@ -11,86 +11,17 @@ use assay::{
         directory::{self, Role},
     },
     triggers::portal,
-    web::{Method, Reply, Request, demo_sign_in},
+    web::{Method, Reply},
 };
 use time::Duration;
 use url::form_urlencoded;
 
 use crate::support::{
+    browser::{Browser, ORIGIN, text},
     clock::START,
     flow::{Extent, Flow, person},
     http::response,
 };
-
-const ORIGIN: &str = "http://127.0.0.1:7071";
-
-/// A browser of one person.
-struct Browser<'a> {
-    flow: &'a Flow,
-    cookie: String,
-    origin: &'static str,
-}
-
-impl<'a> Browser<'a> {
-    async fn of(flow: &'a Flow, what: What) -> Self {
-        let mut browser = Self { flow, cookie: String::new(), origin: ORIGIN };
-        let request = browser.request(Method::Post, "portal/sign-in", "");
-        let cookie = demo_sign_in::sign_in(flow.app(), &request, person(what).id).await.unwrap();
-        cookie.header().split(';').next().unwrap().clone_into(&mut browser.cookie);
-        browser
-    }
-
-    fn request(&self, method: Method, address: &str, body: &str) -> Request {
-        let (path, query) = address.split_once('?').unwrap_or((address, ""));
-        Request {
-            method,
-            path: path.into(),
-            query: query.into(),
-            headers: vec![
-                ("cookie".into(), self.cookie.clone()),
-                ("origin".into(), self.origin.into()),
-                ("accept".into(), "text/html".into()),
-            ],
-            body: body.to_owned().into(),
-            invocation_id: "browser".into(),
-        }
-    }
-
-    async fn get(&self, address: &str) -> Reply {
-        portal::run(self.request(Method::Get, address, ""), self.flow.app()).await
-    }
-
-    /// Opens the page and sends its form with these fields, its hidden ones included.
-    async fn fill_in(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> Reply {
-        let html = text(&self.get(page).await);
-        let hidden = html.split_once("<main").unwrap().1.split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
-            let (name, rest) = input.split_once("\" value=\"").unwrap();
-            (name.to_owned(), rest.split('"').next().unwrap().to_owned())
-        });
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in hidden.chain(typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))) {
-            body.append_pair(&name, &value);
-        }
-        portal::run(self.request(Method::Post, action, &body.finish()), self.flow.app()).await
-    }
-
-    /// Presses the button of the page's form that goes to this address.
-    async fn press(&self, page: &str, action: &str) -> Reply {
-        let html = text(&self.get(page).await);
-        let form = html.split_once(&format!("action=\"/api/{action}\"")).unwrap_or_else(|| panic!("no form for {action}")).1;
-        let hidden = form.split("</form>").next().unwrap().split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
-            let (name, rest) = input.split_once("\" value=\"").unwrap();
-            (name.to_owned(), rest.split('"').next().unwrap().to_owned())
-        });
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(hidden).finish();
-        portal::run(self.request(Method::Post, action, &body), self.flow.app()).await
-    }
-
-    async fn fill_in_connectwise(&self, typed: &[(&str, &str)]) -> Reply {
-        let all = [typed, CONNECTWISE].concat();
-        self.fill_in("portal/connections/new?vendor=connectwise_manage", "portal/connections", &all).await
-    }
-}
 
 const CONNECTWISE: &[(&str, &str)] = &[
     ("name", "The second ConnectWise"),
@@ -101,8 +32,9 @@ const CONNECTWISE: &[(&str, &str)] = &[
     ("client_id", connectwise::CLIENT_ID),
 ];
 
-fn text(reply: &Reply) -> String {
-    String::from_utf8(reply.body.to_vec()).unwrap()
+async fn fill_in_connectwise(browser: &Browser<'_>, typed: &[(&str, &str)]) -> Reply {
+    let all = [typed, CONNECTWISE].concat();
+    browser.fill_in("portal/connections/new?vendor=connectwise_manage", "portal/connections", &all).await
 }
 
 async fn connections(flow: &Flow) -> Vec<Connection> {
@@ -125,7 +57,7 @@ async fn an_engineer_adds_a_connectwise_connection_and_a_signed_webhook_to_its_a
         let marco = Browser::of(&flow, What::Engineer).await;
         let choice = text(&marco.get("portal/connections/new").await);
         assert!(choice.contains("vendor=connectwise_manage") && choice.contains("vendor=autotask"));
-        let reply = marco.fill_in_connectwise(&[]).await;
+        let reply = fill_in_connectwise(&marco, &[]).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/api/portal/connections?saved=added")));
         let connection = connection_named(&flow, "The second ConnectWise").await;
         let page = text(&marco.get("portal/connections?saved=added").await);
@@ -165,7 +97,7 @@ async fn a_form_sent_twice_adds_one_connection() {
 async fn what_was_typed_comes_back_with_its_errors_and_secrets_never_do() {
     let flow = Flow::new(Extent::Small).await;
     let marco = Browser::of(&flow, What::Engineer).await;
-    let reply = marco.fill_in_connectwise(&[("host", "not a host"), ("company", "")]).await;
+    let reply = fill_in_connectwise(&marco, &[("host", "not a host"), ("company", "")]).await;
     let html = text(&reply);
     assert_eq!(reply.status, 422);
     assert!(html.contains("The host must be a bare name") && html.contains("Login company is missing."));
@@ -173,7 +105,7 @@ async fn what_was_typed_comes_back_with_its_errors_and_secrets_never_do() {
     assert!(!html.contains("a public key of the story") && !html.contains("a private key of the story"));
     assert_eq!(connections(&flow).await.len(), 1);
 
-    marco.fill_in_connectwise(&[]).await;
+    fill_in_connectwise(&marco, &[]).await;
     let id = connection_named(&flow, "The second ConnectWise").await.id;
     for address in ["portal/connections".to_owned(), format!("portal/connections/{id}")] {
         let html = text(&marco.get(&address).await);
@@ -200,7 +132,7 @@ async fn an_approver_and_a_foreign_origin_are_refused_and_nothing_is_added() {
     }
     let mut marco = Browser::of(&flow, What::Engineer).await;
     marco.origin = "https://evil.example";
-    assert_eq!(marco.fill_in_connectwise(&[]).await.status, 403);
+    assert_eq!(fill_in_connectwise(&marco, &[]).await.status, 403);
     let mut olivia = Browser::of(&flow, What::Owner).await;
     olivia.origin = "https://evil.example";
     assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel")]).await.status, 403);
@@ -278,7 +210,7 @@ async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_can
 async fn read_now(flow: &mut Flow) -> String {
     let connection = connections(flow).await[0].id;
     let action = format!("portal/connections/{connection}/pull");
-    assert_eq!(Browser::of(flow, What::Engineer).await.press("portal/connections", &action).await.status, 303);
+    assert_eq!(Browser::of(flow, What::Engineer).await.press("portal/connections", &action, &[]).await.status, 303);
     flow.pump().await;
     text(&Browser::of(flow, What::Engineer).await.get("portal/connections").await)
 }
@@ -330,7 +262,7 @@ async fn an_engineer_says_that_an_alarm_is_seen_to_and_the_log_says_who_did() {
     assert_eq!(portal::run(priya.request(Method::Post, &action, "token=x"), flow.app()).await.status, 403);
     let marco = Browser::of(&flow, What::Engineer).await;
     assert_eq!(portal::run(marco.request(Method::Post, &action, "token=x"), flow.app()).await.status, 403, "not our form");
-    let reply = marco.press("portal/connections", &action).await;
+    let reply = marco.press("portal/connections", &action, &[]).await;
     assert_eq!((reply.status, reply.header("location")), (303, Some("/api/portal/connections?cleared=1")));
     let page = text(&marco.get("portal/connections?cleared=1").await);
     assert!(page.contains("Noted, with your name") && !page.contains("I have seen to it") && !page.contains("Look here"));

@@ -138,7 +138,7 @@ async fn the_engineers_form_offers_each_finding_asks_a_document_for_met_and_a_re
         let offered = html.contains(&format!("<option value=\"{}\"", answer.key()));
         assert_eq!(offered, answer != Found::Partial, "{answer:?}");
     }
-    let token = html.split_once("/propose\"").unwrap().1.split_once("name=\"token\" value=\"").unwrap().1;
+    let token = html.split_once("/propose#propose\"").unwrap().1.split_once("name=\"token\" value=\"").unwrap().1;
     let token = token.split('"').next().unwrap();
     let send = async |typed: &[(&str, &str)]| {
         let typed = [&[("token", token), ("objective", "3.7.2[a]")], typed].concat();

@@ -15,8 +15,8 @@ use assay::{
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
-            RejectCount, RequirementPage, Run, Section, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone,
-            UnlistedType, WaitingCompany, paths,
+            RejectCount, RequirementPage, Run, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn, Standing,
+            SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany, paths,
         },
     },
 };
@@ -68,6 +68,8 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("client-new-errors", Box::new(|| new_client(true).render().unwrap())),
         ("dead-letters", Box::new(|| dead_letters(false).render().unwrap())),
         ("dead-letters-empty", Box::new(|| dead_letters(true).render().unwrap())),
+        ("set-aside", Box::new(|| set_aside(false).render().unwrap())),
+        ("set-aside-empty", Box::new(|| set_aside(true).render().unwrap())),
         ("audit", Box::new(|| audit(false).render().unwrap())),
         ("audit-empty", Box::new(|| audit(true).render().unwrap())),
         ("sign-in", Box::new(|| sign_in(true).render().unwrap())),
@@ -132,9 +134,12 @@ fn clients(empty: bool) -> ClientsPage {
     ClientsPage {
         frame: frame(Section::Clients),
         clients: if empty { vec![] } else { rows },
+        unreadable: if empty { vec![] } else { vec![UnreadableClient { name: "Blue Fjord".into(), why: "Its key is revoked.".into() }] },
         waiting: 4,
         unmapped: 1,
         dead_letters: 2,
+        set_aside: usize::from(!empty),
+        set_aside_href: paths::set_aside(),
         unmapped_href: paths::mapping(),
         add_href: Some(paths::new_client()),
         notice: None,
@@ -346,6 +351,9 @@ fn inbox(empty: bool) -> InboxPage {
         frame: frame(Section::Approvals),
         yours: if empty { vec![] } else { yours },
         others: if empty { vec![] } else { others },
+        total: if empty { 0 } else { 53 },
+        first: None,
+        next: (!empty).then(|| Link::new("#", "Next page")),
         decided: if empty { vec![] } else { done },
         notice: empty.then(|| "That link is no longer open: the proposal expired. Nothing was changed.".into()),
     }
@@ -645,6 +653,19 @@ fn dead_letters(empty: bool) -> DeadLettersPage {
     }
 }
 
+fn set_aside(empty: bool) -> SetAsidePage {
+    let record = |what: &str, came| SetAsideRecord {
+        what: what.into(),
+        connection: "Northgate ConnectWise".into(),
+        came,
+        marking: "banner marking",
+        at: NOW - Duration::days(3),
+    };
+    let records = vec![record("ticket 918204", "by a webhook"), record("configuration 4471", "in a whole read")];
+    let groups = vec![SetAsideGroup { client: CLIENT.into(), records, more: 3 }];
+    SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups: if empty { vec![] } else { groups } }
+}
+
 fn audit(empty: bool) -> AuditPage {
     let entry = |actor: &str, text: &str, href: Option<&str>, note: Option<&str>, minutes, proof: &str| TimelineEntry {
         at: NOW - Duration::minutes(minutes),
@@ -682,6 +703,7 @@ fn audit(empty: bool) -> AuditPage {
         length: if empty { 0 } else { 412 },
         head: (!empty).then(|| HASH.into()),
         unplaced: usize::from(!empty),
+        refused: if empty { 0 } else { 3 },
         newer: None,
         older: (!empty).then(|| Link::new("#", "Older entries")),
         export: None,

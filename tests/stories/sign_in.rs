@@ -15,7 +15,13 @@ use time::Duration;
 use crate::support::app::TestApp;
 
 async fn directory(app: &App) -> Person {
-    let person = Person { id: PersonId(app.ids.uuid()), name: "Priya Nair".into(), email: "priya@example.net".into(), is_owner: false };
+    let person = Person {
+        id: PersonId(app.ids.uuid()),
+        name: "Priya Nair".into(),
+        email: "priya@example.net".into(),
+        is_owner: false,
+        operates: false,
+    };
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&person);
@@ -81,6 +87,7 @@ async fn a_session_ends_after_eight_hours_however_busy_it_was() {
     assert!(session::current(app, &request(&cookie)).await.unwrap().is_none());
     assert_eq!(session::drop_expired(app, "sweep").await.unwrap(), 1);
     assert!(sessions(app).await.is_empty());
+    assert_eq!(audit_kinds(app).await, ["session.signed-in", "session.ended"]);
 }
 
 #[tokio::test]

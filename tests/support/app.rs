@@ -98,7 +98,7 @@ mod tests {
     use crate::support::faults::Fault;
 
     fn person(test: &TestApp) -> Person {
-        Person { id: PersonId(test.app().ids.uuid()), name: "Ada".into(), email: "ada@example.net".into(), is_owner: true }
+        Person { id: PersonId(test.app().ids.uuid()), name: "Ada".into(), email: "ada@example.net".into(), is_owner: true, operates: false }
     }
 
     use assay::platform::ports::Ids as _;
@@ -129,8 +129,8 @@ mod tests {
     async fn a_fault_before_the_effect_leaves_nothing_and_a_lost_answer_leaves_the_effect() {
         for (fault, there) in [(Fault::BeforeEffect, false), (Fault::AnswerLost, true)] {
             let mut test = TestApp::new();
+            create(&test, &person(&test)).await.unwrap();
             let ada = person(&test);
-            found(&test, &ada).await;
             test.faults.stop_at(0, fault);
             create(&test, &ada).await.unwrap_err();
             assert!(test.faults.struck());

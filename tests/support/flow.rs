@@ -392,7 +392,8 @@ async fn seed(app: &App, extent: Extent) {
         }
     }
     for DemoPerson { id, name, email, what } in demo::PEOPLE {
-        batch.create(&Person { id: *id, name: (*name).into(), email: (*email).into(), is_owner: *what == What::Owner });
+        let (is_owner, operates) = (*what == What::Owner, *what == What::Engineer);
+        batch.create(&Person { id: *id, name: (*name).into(), email: (*email).into(), is_owner, operates });
     }
     batch.commit().await.unwrap();
 

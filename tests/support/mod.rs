@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each story uses a part")]
 
 pub mod app;
+pub mod browser;
 pub mod clock;
 pub mod disk;
 pub mod end_state;

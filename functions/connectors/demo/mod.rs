@@ -8,7 +8,7 @@ pub mod autotask;
 pub mod connectwise;
 mod seed;
 
-pub use seed::{is_seeded, seed};
+pub use seed::seed;
 use time::OffsetDateTime;
 use uuid::{Uuid, uuid};
 

@@ -5,16 +5,21 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::{AUTOTASK, CONNECTWISE, HARBOR, PEOPLE, RIDGE, What, autotask, connectwise};
 use crate::{
     app::App,
+    audit::{self, Event},
     connectors::{
         connection::{Connection, Credentials, Secret, Settings},
         pull,
     },
     tenancy::{
         ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Store, StoreError, TenantId,
-        directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+        demo_mark::DemoMark,
+        directory::{Grant, MappedCompany, Person, Role, Tenant},
+        keys::{self, Owner},
     },
 };
 
@@ -26,32 +31,41 @@ fn companies() -> [(ConnectionId, String, &'static str, TenantId); 2] {
     ]
 }
 
-/// Whether this store holds the demo's clients.
-pub async fn is_seeded(app: &App) -> Result<bool, StoreError> {
-    let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
-    Ok(directory::tenant(&store, HARBOR).await?.is_some())
-}
-
 pub async fn seed(app: &App) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
     let now = app.now();
-    for (id, name) in [(HARBOR, "Harbor Precision Machining"), (RIDGE, "Ridge Composites")] {
-        create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }).await?;
-    }
+    // First: whatever comes of this start, the store was a demo's from here on.
+    let marked = Event::new("demo.marked", "store", json!({}));
+    create(&store, DeploymentPlace::Directory, &DemoMark { since: now }, &[], marked).await?;
     for person in PEOPLE {
-        let record = Person { id: person.id, name: person.name.into(), email: person.email.into(), is_owner: person.what == What::Owner };
-        create(&store, DeploymentPlace::Directory, &record).await?;
-        let role = if person.what == What::Approver { Role::Approver } else { Role::Engineer };
-        for tenant in [HARBOR, RIDGE] {
-            create(&store, DeploymentPlace::Directory, &Grant { tenant, person: person.id, roles: vec![role] }).await?;
-        }
+        let record = Person {
+            id: person.id,
+            name: person.name.into(),
+            email: person.email.into(),
+            is_owner: person.what == What::Owner,
+            operates: person.what == What::Engineer,
+        };
+        let added = Event::new("person.added", format!("person {}", person.id), json!({ "name": person.name }));
+        create(&store, DeploymentPlace::Directory, &record, &[], added).await?;
+    }
+    for (id, name) in [(HARBOR, "Harbor Precision Machining"), (RIDGE, "Ridge Composites")] {
+        keys::data_key(app, Owner::Tenant(id)).await?;
+        let role = |what| if what == What::Approver { Role::Approver } else { Role::Engineer };
+        let grants: Vec<Grant> =
+            PEOPLE.iter().map(|person| Grant { tenant: id, person: person.id, roles: vec![role(person.what)] }).collect();
+        let added = Event::new("client.added", format!("client {id}"), json!({ "name": name, "grants": grants }));
+        create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }, &grants, added).await?;
     }
     for connection in [connectwise(), autotask()] {
-        create(&store, DeploymentPlace::Directory, &connection).await?;
+        let detail = json!({ "vendor": connection.vendor(), "name": connection.name, "host": connection.host });
+        let added = Event::new("connection.added", format!("connection {}", connection.id), detail);
+        create(&store, DeploymentPlace::Directory, &connection, &[], added).await?;
     }
     for (connection, company, name, tenant) in companies() {
         let entry = MappedCompany::confirmed(connection, &company, name, tenant, PEOPLE[0].id, now);
-        create(&store, DeploymentPlace::Connection(connection, ConnectionPlace::Mapping), &entry).await?;
+        let detail = json!({ "connection": connection, "company": company, "client": tenant });
+        let mapped = Event::new("company.mapped", format!("connection {connection} company {company}"), detail);
+        create(&store, DeploymentPlace::Connection(connection, ConnectionPlace::Mapping), &entry, &[], mapped).await?;
         if pull::report(&store, connection).await?.is_none() {
             pull::request_pull(&store, connection).await?;
         }
@@ -59,9 +73,20 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn create<T: Record>(store: &Store<'_, DeploymentPlace>, place: DeploymentPlace, record: &T) -> Result<(), StoreError> {
+/// Creates the record with its grants and its audit item, if it is not there.
+async fn create<T: Record>(
+    store: &Store<'_, DeploymentPlace>,
+    place: DeploymentPlace,
+    record: &T,
+    grants: &[Grant],
+    event: Event,
+) -> Result<(), StoreError> {
     let mut batch = store.batch(place);
     batch.create(record);
+    for grant in grants {
+        batch.create(grant);
+    }
+    audit::record(&mut batch, event);
     match batch.commit().await {
         Err(error) if error.exists::<T>(&record.key()) => Ok(()),
         other => other,

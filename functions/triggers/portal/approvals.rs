@@ -12,13 +12,15 @@ use crate::{
     },
 };
 
-/// Items of the inbox; the page has no second one yet, and this is more than a person decides in a week.
-const PAGE: usize = 500;
+/// Items on a page of the inbox.
+const PAGE: usize = 50;
 
 pub(super) async fn inbox(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let after = reader.request.query_value("after");
     let inbox = reader.inbox(after.as_deref(), PAGE).await?;
-    Ok(reply::page(200, &view::inbox_page(reader.frame(Section::Approvals).await?, inbox, None)))
+    let mut page = view::inbox_page(reader.frame(Section::Approvals).await?, inbox, None);
+    page.first = after.map(|_| Link::new(paths::inbox(), "First page"));
+    Ok(reply::page(200, &page))
 }
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {

@@ -3,28 +3,35 @@
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
-use super::{Reader, connections};
+use super::{Reader, connections, set_aside};
 use crate::{
     audit::dead_letter,
     connectors::{file, mapping},
+    platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
-    tenancy::{Scope, TenantId, seal},
+    tenancy::{Scope, StoreError, TenantId, seal},
     web::{
         Problem, Reply,
-        pages::{ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, paths},
+        pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
         reply,
     },
 };
 
 pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let healths = connections::healths(reader).await?;
-    let mut clients = Vec::new();
+    let (mut clients, mut unreadable) = (Vec::new(), Vec::new());
     for grant in &reader.grants {
         let (tenant, grant) = reader.client(&grant.tenant.to_string()).await?;
-        let mut row = view::client_row(reader.app, grant, &tenant.name, reader.correlation()).await?;
-        row.connections = connections::of_client(reader, &healths, tenant.id).await?;
-        clients.push(row);
+        match view::client_row(reader.app, grant, &tenant.name, reader.correlation()).await {
+            Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &healths, tenant.id).await?, ..row }),
+            Err(error) if error.concerns_one_owner() => {
+                tracing::warn!(tenant = %tenant.id, error = %error, "a client cannot be read");
+                unreadable.push(UnreadableClient { name: tenant.name, why: why_unreadable(&error).into() });
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
+    unreadable.sort_by(|a, b| a.name.cmp(&b.name));
     clients.sort_by(|a, b| a.name.cmp(&b.name));
     let (mut unmapped, mut letters) = (0, 0);
     if reader.operates() {
@@ -40,8 +47,11 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             frame: reader.frame(Section::Clients).await?,
             waiting: clients.iter().map(|row| row.waiting).sum(),
             clients,
+            unreadable,
             unmapped,
             dead_letters: letters,
+            set_aside: set_aside::of_reader(reader).await?.values().map(Vec::len).sum(),
+            set_aside_href: paths::set_aside(),
             unmapped_href: paths::mapping(),
             add_href: reader.person.is_owner.then(paths::new_client),
             notice: reader
@@ -51,6 +61,20 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             dead_letters_href: paths::dead_letters(),
         },
     ))
+}
+
+/// Why a client's records cannot be read, and what to do.
+fn why_unreadable(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Key { source, .. } if source.kind == PortErrorKind::Denied => {
+            "The key that protects its records is revoked, or Assay may not use it. Nothing is lost: its owner allows the key again in the key vault, and within five minutes the client is back."
+        }
+        StoreError::Key { source, .. } if source.kind != PortErrorKind::Unreadable => {
+            "The key vault does not answer just now. Nothing is lost: open this page again in a minute."
+        }
+        StoreError::NewerRelease { .. } => "Its records were written by a newer release of Assay. Install that release or a newer one.",
+        _ => "A record or its key is damaged. Nothing was changed: the log of the function app names it; restore it from a backup.",
+    }
 }
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {

@@ -7,7 +7,10 @@ use crate::{
         health, mapping,
         pull::{self, Requested},
     },
-    tenancy::{ConnectionId, TenantId, directory},
+    tenancy::{
+        ConnectionId, TenantId,
+        directory::{self, Role, Tenant},
+    },
     web::{
         Problem, Reply,
         pages::{Choice, ConnectionsPage, Link, MappedLine, MappingPage, Section, Tag, Tone, WaitingCompany, paths},
@@ -138,7 +141,8 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
             });
         }
     }
-    let clients = tenants.into_iter().filter(|tenant| reader.grants.iter().any(|grant| grant.tenant == tenant.id));
+    let engineer = |tenant: &Tenant| reader.grants.iter().any(|grant| grant.tenant == tenant.id && grant.has(Role::Engineer));
+    let clients = tenants.into_iter().filter(engineer);
     Ok(reply::page(
         200,
         &MappingPage {
@@ -159,9 +163,9 @@ pub(super) async fn confirm(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["map", &connection, &company])?;
     let id: ConnectionId = connection.parse().map_err(|_| Problem::not_found())?;
     let (tenant, _) = reader
-        .client(&reader.field("client"))
+        .engineer_of(&reader.field("client"))
         .await
-        .map_err(|_| Problem::bad_request("Choose one of your clients. Nothing was mapped."))?;
+        .map_err(|_| Problem::bad_request("Choose a client whose engineer you are. Nothing was mapped."))?;
     let store = reader.deployment().await?;
     let name = mapping::unmapped(&store, id).await?.into_iter().find(|u| u.company == company).and_then(|u| u.name).unwrap_or_default();
     mapping::confirm(&store, id, &company, &name, tenant.id).await?;

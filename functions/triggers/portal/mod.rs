@@ -11,6 +11,7 @@ mod connections;
 mod dead_letters;
 mod new_client;
 mod reader;
+mod set_aside;
 mod sign_in;
 mod trail;
 mod words;
@@ -18,6 +19,7 @@ mod words;
 use self::reader::Reader;
 use crate::{
     app::App,
+    audit::refusal::{self, Refused},
     web::{
         Method, Problem, Reply, Request, assets,
         pages::{Frame, Section, paths},
@@ -56,7 +58,17 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
             Err(Problem::unauthorized("You are not signed in any more, so nothing was done. Sign in and send the form again."))
         };
     };
-    if request.method.is_safe() { show(&reader, parts).await } else { Box::pin(act(&reader, parts)).await }
+    if request.method.is_safe() {
+        return show(&reader, parts).await;
+    }
+    let outcome = Box::pin(act(&reader, parts)).await;
+    let reason = match &outcome {
+        Err(problem) if problem.status == 403 => problem.kind,
+        Ok(reply) if reply.status == 403 => "not-allowed",
+        _ => return outcome,
+    };
+    refusal::count(app, &reader.deployment_scope(), Refused::Form, reason).await?;
+    outcome
 }
 
 async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
@@ -71,6 +83,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections", "new"] => connection_form::show_new(reader).await,
         ["connections", id] => connection_form::show(reader, id).await,
         ["mapping"] => connections::mapping(reader).await,
+        ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
         ["audit"] => trail::deployment(reader).await,
         ["audit", tenant] => trail::client(reader, tenant).await,

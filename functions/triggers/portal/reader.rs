@@ -65,13 +65,13 @@ impl<'a> Reader<'a> {
         if grant.has(Role::Engineer) { Ok((tenant, grant)) } else { Err(not_for_you("an engineer of this client")) }
     }
 
-    /// Tools, mapping and dead letters belong to the MSP: its owner and its engineers.
+    /// Tools, mapping, dead letters and the installation's log belong to the MSP, never to a client's own engineer.
     pub(super) fn operates(&self) -> bool {
-        self.person.is_owner || self.grants.iter().any(|grant| grant.has(Role::Engineer))
+        self.person.runs_the_tools()
     }
 
     pub(super) fn must_operate(&self) -> Result<(), Problem> {
-        if self.operates() { Ok(()) } else { Err(not_for_you("the owner or an engineer")) }
+        if self.operates() { Ok(()) } else { Err(not_for_you("the MSP's owner or one of its own people who run its tools")) }
     }
 
     pub(super) fn eyes(&self) -> view::Reader<'_> {
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         if security::same_origin(self.request, &self.app.config) && security::form_token_holds(&self.key, &self.session, what, &token) {
             return Ok(());
         }
-        Err(Problem::forbidden(
+        Err(Problem::foreign_form(
             "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
         ))
     }

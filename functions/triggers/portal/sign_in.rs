@@ -40,19 +40,33 @@ fn people(_app: &App) -> Vec<DemoPerson> {
 /// Picks a demo person. There is no session yet that a token could be bound to; the origin is checked all the same.
 #[cfg(feature = "demo")]
 pub(super) async fn sign_in(app: &App, request: &Request) -> Result<Reply, Problem> {
-    use crate::web::{
-        demo_sign_in::{self, SignInError},
-        security,
+    use crate::{
+        audit::refusal::{self, Refused},
+        tenancy::DeploymentScope,
+        web::{
+            demo_sign_in::{self, SignInError},
+            security,
+        },
+    };
+    let refused = async |reason: &'static str, problem: Problem| {
+        let scope = DeploymentScope::of_function("sign-in", &request.invocation_id);
+        refusal::count(app, &scope, Refused::SignIn, reason).await.map_or_else(Problem::from, |()| problem)
     };
     if !security::same_origin(request, &app.config) {
-        return Err(Problem::forbidden("Sign in on our own page."));
+        return Err(refused("foreign-form", Problem::foreign_form("Sign in on our own page.")).await);
     }
-    let person = request.form_value("person").and_then(|id| id.parse().ok()).ok_or_else(|| Problem::bad_request("Pick a person."))?;
-    let cookie = demo_sign_in::sign_in(app, request, person).await.map_err(|error| match error {
-        SignInError::Off => Problem::forbidden("Demo sign-in is off here."),
-        SignInError::Unknown => Problem::bad_request("There is no such demo person. Pick one from the page."),
-        SignInError::Store(error) => error.into(),
-    })?;
+    let Some(person) = request.form_value("person").and_then(|id| id.parse().ok()) else {
+        return Err(Problem::bad_request("Pick a person."));
+    };
+    let cookie = match demo_sign_in::sign_in(app, request, person).await {
+        Ok(cookie) => cookie,
+        Err(SignInError::Off) => return Err(refused("demo-sign-in-is-off", Problem::forbidden("Demo sign-in is off here.")).await),
+        Err(SignInError::Unknown) => {
+            let problem = Problem::bad_request("There is no such demo person. Pick one from the page.");
+            return Err(refused("no-such-person", problem).await);
+        }
+        Err(SignInError::Store(error)) => return Err(error.into()),
+    };
     let next = Next::or_clients(request.form_value("next").as_deref());
     Ok(reply::redirect(next.as_str()).with("set-cookie", cookie.header()))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Reader, words};
 use crate::{
     audit::{
-        self, Event,
+        self, ExportError, refusal,
         trail::{self, Shown},
     },
     tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId, directory},
@@ -49,17 +49,33 @@ pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let (tenant, grant) = reader.client(tenant).await?;
     reader.must_be_own_form(&["export", &tenant.id.to_string()])?;
     let store = reader.scope(grant).store(reader.app).await?;
-    let mut batch = store.batch(ClientPlace::Assessment);
-    audit::record(&mut batch, Event::new("log.exported", "log", serde_json::json!({ "disclosed": true })));
-    batch.commit().await?;
-    audit::sequence(&store, ClientPlace::with_outbox()).await?;
+    let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
+    audit::export::prepare(&store, ClientPlace::Assessment, &places, true).await.map_err(not_exported)?;
     let mut file = Vec::new();
-    audit::export::write(&store, true, &mut file).await.map_err(|error| {
-        tracing::warn!(error = %error, "export failed");
-        Problem::unavailable()
-    })?;
+    audit::export::write(&store, true, &mut file).await.map_err(not_exported)?;
     let name = format!("attachment; filename=\"audit-{}.jsonl\"", tenant.id);
     Ok(reply::file("application/jsonl", file).with("content-disposition", name))
+}
+
+fn not_exported(error: ExportError) -> Problem {
+    match error {
+        ExportError::Incomplete { waiting } => Problem::new(
+            503,
+            "log-incomplete",
+            "The log is being added to just now",
+            format!(
+                "{waiting} entr{} still wait{} for a place in this log, so a copy would miss {}. Nothing is lost and no copy was made: go back and try again in a few seconds.",
+                if waiting == 1 { "y" } else { "ies" },
+                if waiting == 1 { "s" } else { "" },
+                if waiting == 1 { "it" } else { "them" },
+            ),
+        ),
+        ExportError::Store(error) => error.into(),
+        other => {
+            tracing::warn!(error = %other, "export failed");
+            Problem::unavailable()
+        }
+    }
 }
 
 fn before(reader: &Reader<'_>) -> Option<u64> {
@@ -83,6 +99,7 @@ async fn page(
     }
     let address = tenant.map_or_else(paths::audit, paths::client_audit);
     let unplaced = trail.waiting.len();
+    let refused = if tenant.is_none() { refusal::lately(&reader.deployment().await?).await? } else { 0 };
     Ok(reply::page(
         200,
         &AuditPage {
@@ -93,6 +110,7 @@ async fn page(
             length: trail.total,
             head: trail.head.map(|head| head.to_string()),
             unplaced,
+            refused,
             newer: before(reader).map(|_| Link::new(address.as_str(), "Newest")),
             older: trail.older.map(|before| Link::new(format!("{address}?before={before}"), "Older")),
             export,

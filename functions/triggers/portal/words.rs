@@ -1,5 +1,5 @@
-//! The audit trail in words: each kind of entry as a sentence without its actor. A kind that is not known here is shown
-//! as it stands in the log, so that nothing is ever hidden.
+//! The audit trail in words: each kind of entry as a sentence without its actor. A kind that is not known here (of a newer
+//! release) is shown as it stands in the log, so that nothing is ever hidden; a test demands a sentence for each of ours.
 
 use serde_json::Value;
 
@@ -16,15 +16,15 @@ pub(super) fn sentence(shown: &Shown) -> String {
             None => format!("reported {}{}", thing(&shown.object), population(detail)),
         },
         "evidence.filed" => "filed a document by its name, place and hash".into(),
-        "evidence.quarantined" => format!("set {} aside: it carries a CUI marking", thing(&shown.object)),
+        "evidence.quarantined" => format!("set {} aside: it carries a CUI marking", text("record").replace(':', " ")),
         "analysis.recorded" => match detail["changed"].as_array().map_or(0, Vec::len) {
             0 => format!("looked at new {}: no suggestion changed", type_words(&text("record_type"))),
             1 => format!("looked at new {}: 1 suggestion changed", type_words(&text("record_type"))),
             n => format!("looked at new {}: {n} suggestions changed", type_words(&text("record_type"))),
         },
         "proposal.staged" => format!("asked: {} {}", kind_words(&text("kind")), text("subject")),
-        "proposal.notified" => "mailed the approvers of a proposal".into(),
-        "proposal.reminded" => "reminded the approvers of a proposal".into(),
+        "proposal.notified" => format!("mailed {} about a proposal", approvers(detail)),
+        "proposal.reminded" => format!("reminded {} of a proposal", approvers(detail)),
         "proposal.approved" => "approved a proposal".into(),
         "proposal.rejected" => "rejected a proposal".into(),
         "proposal.executed" => format!("carried out what was approved: {}", kind_words(&text("kind"))),
@@ -36,21 +36,37 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.superseded" if detail["cause"] == "asked_by_hand" => "set a proposal aside: a person asked about the same".into(),
         "proposal.superseded" => "withdrew a proposal: new evidence changed it".into(),
         "proposal.revised" => "brought a proposal up to date; its question is the same".into(),
-        "objective.marked" => format!("marked {} as {}", shown.object, text("found").replace('_', " ").to_uppercase()),
-        "log.exported" => "took a copy of this log".into(),
+        "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
+        "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
+        "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
+        "session.ended" => "closed a session whose eight hours were over".into(),
+        "session.refused" => "was refused at sign-in; repeats within the hour are counted, not listed".into(),
+        "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
-        "webhook.rejected" => "was refused: a webhook call could not be verified".into(),
+        "webhook.rejected" => format!("refused a webhook call: {}", last_part(&shown.object)),
+        "alert.raised" => format!("raised an alarm: {}", last_part(&shown.object)),
+        "alert.cleared" => format!("saw to an alarm: {}", text("alarm").replace('_', " ")),
         "pull.started" => "began to read all configurations".into(),
         "pull.client_skipped" => "left a client out of a read: its key cannot be used".into(),
+        "pull.finished" => match detail["held_back"].as_u64() {
+            None | Some(0) => format!("read all configurations: {} records", detail["records"]),
+            Some(held_back) => format!("read all configurations: {} records, {held_back} of them set aside", detail["records"]),
+        },
+        "pull.failed" => match detail.pointer("/state/failed/why").and_then(Value::as_str) {
+            Some(why) => format!("stopped reading configurations: {why}"),
+            None => "stopped reading configurations".into(),
+        },
         "connection.added" => format!("added the connection {}", text("name")),
         "connection.changed" if detail["credentials_changed"] == true => {
             format!("changed the connection {}, its credentials too", text("name"))
         }
         "connection.changed" => format!("changed the connection {}", text("name")),
+        "person.added" => format!("added {}", text("name")),
+        "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
         "client.added" => format!("added the client {}", text("name")),
-        "company.mapped" => "said which client a company is".into(),
+        "company.mapped" => format!("said which client company {} is", text("company")),
         "intake.waiting" => "kept a record, sealed, until its company is mapped".into(),
         "intake.crowded_out" => "let an older change go: 20 newer ones of the same record wait for its company to be mapped".into(),
         "intake.released" => "took in a record that waited for its company".into(),
@@ -58,6 +74,19 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "message.replayed" => "sent a message again".into(),
         _ => shown.text(),
     }
+}
+
+fn approvers(detail: &Value) -> String {
+    match detail["mailed"].as_array().map_or(0, Vec::len) {
+        0 => "nobody: no approver has an address, so nobody was told".into(),
+        1 => "1 approver".into(),
+        n => format!("{n} approvers"),
+    }
+}
+
+/// `{connection}:492013:mac_mismatch` -> `mac mismatch`.
+fn last_part(object: &str) -> String {
+    object.rsplit(':').next().unwrap_or_default().replace('_', " ")
 }
 
 /// The proposal that an entry is about.
@@ -97,5 +126,98 @@ fn kind_words(kind: &str) -> &'static str {
         "mark_objective" => "mark the objective",
         "roll_back_objective" => "take the finding back of",
         _ => "an action about",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    use serde_json::json;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::tenancy::Actor;
+
+    fn shown(kind: &str, object: &str, detail: Value) -> Shown {
+        Shown {
+            place: None,
+            at: datetime!(2026-11-25 02:52:09 UTC),
+            kind: kind.into(),
+            object: object.into(),
+            actor: Actor::Function("execute".into()),
+            correlation: "c".into(),
+            detail,
+        }
+    }
+
+    /// Every text of our sources in the form of a kind: lower-case words around one dot, and no file's name.
+    fn recorded_kinds() -> BTreeSet<String> {
+        const NAMES: [&str; 10] = ["html", "css", "json", "redb", "log", "lock", "pid", "tmp", "net", "example"];
+        let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-'));
+        let mut kinds = BTreeSet::new();
+        for file in sources(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("functions")) {
+            let source = fs::read_to_string(&file).expect("readable");
+            let product = source.split("#[cfg(test)]").next().unwrap_or_default();
+            let texts =
+                product.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| line.split('"').skip(1).step_by(2));
+            let kind = |text: &&str| text.split_once('.').is_some_and(|(a, b)| word(a) && word(b) && !NAMES.contains(&b));
+            kinds.extend(texts.filter(kind).map(str::to_owned));
+        }
+        kinds
+    }
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
+        let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+        let own = |path: &PathBuf| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("portal/words.rs");
+        files.into_iter().filter(own).chain(folders.iter().flat_map(|folder| sources(folder))).collect()
+    }
+
+    #[test]
+    fn every_kind_that_is_recorded_has_a_sentence() {
+        let kinds = recorded_kinds();
+        for known in ["objective.marked", "pull.finished", "alert.raised", "client.added", "log.exported"] {
+            assert!(kinds.contains(known), "the search misses {known}: {kinds:?}");
+        }
+        let raw = |kind: &&String| {
+            let entry = shown(kind, "object", json!({}));
+            sentence(&entry) == entry.text()
+        };
+        assert_eq!(kinds.iter().filter(raw).collect::<Vec<_>>(), Vec::<&String>::new(), "shown raw");
+    }
+
+    #[test]
+    fn sentences_say_what_was_written() {
+        let mark = json!({ "objective": "3.4.1[d]", "before": "undecided", "after": "MET" });
+        let back = json!({ "objective": "3.4.1[d]", "before": "MET", "after": "undecided" });
+        let failed = json!({ "state": { "failed": { "why": "the credentials are refused" } }, "records": 3, "held_back": 0 });
+        let cases = [
+            ("objective.marked", "objective 3.4.1[d]", mark, "marked objective 3.4.1[d] as MET; it was undecided"),
+            ("objective.rolled_back", "objective 3.4.1[d]", back, "took back a finding: objective 3.4.1[d] was MET and is undecided again"),
+            ("pull.failed", "connection 1", failed, "stopped reading configurations: the credentials are refused"),
+            (
+                "pull.finished",
+                "connection 1",
+                json!({ "state": "finished", "records": 12, "held_back": 1 }),
+                "read all configurations: 12 records, 1 of them set aside",
+            ),
+            ("alert.raised", "7d3f:pull_refused", json!({ "at": 1 }), "raised an alarm: pull refused"),
+            ("webhook.rejected", "7d3f:492013:mac_mismatch", json!({ "at": 1 }), "refused a webhook call: mac mismatch"),
+            ("proposal.notified", "proposal 1", json!({ "mailed": ["a", "b"] }), "mailed 2 approvers about a proposal"),
+            (
+                "evidence.quarantined",
+                "connection 1 ticket:9",
+                json!({ "record": "ticket:9" }),
+                "set ticket 9 aside: it carries a CUI marking",
+            ),
+        ];
+        for (kind, object, detail, said) in cases {
+            assert_eq!(sentence(&shown(kind, object, detail)), said);
+        }
     }
 }

@@ -19,6 +19,8 @@ pub struct AuditPage {
     pub head: Option<String>,
     /// Items that wait for their place.
     pub unplaced: usize,
+    /// Sign-ins and forms that were refused in the last 24 hours, each counted; 0 hides the line.
+    pub refused: u64,
     pub newer: Option<Link>,
     pub older: Option<Link>,
     /// A copy that anybody can verify.

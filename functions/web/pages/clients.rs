@@ -11,12 +11,17 @@ pub struct ClientsPage {
     pub frame: Frame,
     /// Only clients this person has a grant for.
     pub clients: Vec<ClientRow>,
+    /// Clients whose records cannot be read now; the others are shown all the same.
+    pub unreadable: Vec<UnreadableClient>,
     /// Proposals of these clients that wait for anybody.
     pub waiting: usize,
     /// Companies of a vendor that are not mapped yet; 0 hides the line.
     pub unmapped: usize,
     /// Messages that could not be processed; 0 hides the line.
     pub dead_letters: usize,
+    /// Records of these clients that carry a CUI marking; 0 hides the line.
+    pub set_aside: usize,
+    pub set_aside_href: String,
     pub unmapped_href: String,
     /// Only for the owner.
     pub add_href: Option<String>,
@@ -37,4 +42,11 @@ pub struct ClientRow {
     pub newest_evidence: Option<OffsetDateTime>,
     /// One per connection that serves this client: its health in a word, with the way on when something is wrong.
     pub connections: Vec<(Tag, Option<Link>)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct UnreadableClient {
+    pub name: String,
+    /// Why, and what to do.
+    pub why: String,
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{Frame, Tag};
+use super::{Frame, Link, Tag};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "inbox.html", config = "functions/web/pages/askama.toml")]
@@ -13,6 +13,11 @@ pub struct InboxPage {
     pub yours: Vec<InboxItem>,
     /// Of clients this person sees, for others to decide.
     pub others: Vec<InboxItem>,
+    /// All that waits for anybody, on this page or not.
+    pub total: usize,
+    /// Back to the first page, on any other.
+    pub first: Option<Link>,
+    pub next: Option<Link>,
     /// Newest first, at most ten.
     pub decided: Vec<DecidedItem>,
     /// A sentence when a link led here: expired, superseded, not found.

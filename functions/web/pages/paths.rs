@@ -82,6 +82,11 @@ pub fn mapping() -> String {
     format!("{BASE}mapping")
 }
 
+/// Records that carry a CUI marking.
+pub fn set_aside() -> String {
+    format!("{BASE}set-aside")
+}
+
 pub fn dead_letters() -> String {
     format!("{BASE}dead-letters")
 }

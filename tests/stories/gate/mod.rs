@@ -51,6 +51,7 @@ impl House {
             name: name.into(),
             email: email.into(),
             is_owner: false,
+            operates: false,
         };
         let house = Self {
             test,

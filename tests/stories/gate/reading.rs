@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{House, draft, perform};
 
 #[tokio::test]
-async fn the_inbox_shows_the_oldest_first_page_by_page_and_counts_what_is_yours() {
+async fn the_inbox_shows_yours_and_the_oldest_first_page_by_page_and_counts_what_is_yours() {
     let house = House::new().await;
     let app = house.test.app();
     let mut asked = Vec::new();
@@ -38,13 +38,14 @@ async fn the_inbox_shows_the_oldest_first_page_by_page_and_counts_what_is_yours(
     let first = inbox(app, &house.priya, &grants, "c", None, 3).await.unwrap();
     let rest = inbox(app, &house.priya, &grants, "c", first.next.as_deref(), 3).await.unwrap();
     let ids: Vec<_> = first.waiting.iter().chain(&rest.waiting).map(|waiting| waiting.mark.proposal).collect();
-    assert_eq!(ids, asked[1..]);
+    assert_eq!(ids, [asked[1], asked[3], asked[4], asked[2]]);
     assert_eq!((first.total, rest.next), (4, None));
-    assert_eq!(first.waiting[1].standing, Standing::Asked);
+    assert_eq!(rest.waiting[0].standing, Standing::Asked);
     assert_eq!((first.waiting[0].client.as_str(), first.waiting[0].asked_by.as_str()), ("Harbor Precision", "Marco Reyes"));
     assert_eq!(first.settled.iter().map(|settled| settled.proposal.id).collect::<Vec<_>>(), asked[..1]);
     let page = view::inbox_page(frame(&house), first, None);
-    assert_eq!((page.yours.len(), page.others.len(), page.decided[0].outcome.word.as_str()), (2, 1, "Rejected"));
+    assert_eq!((page.yours.len(), page.others.len(), page.decided[0].outcome.word.as_str()), (3, 0, "Rejected"));
+    assert!(page.next.unwrap().href.starts_with("/api/portal/inbox?after="));
 
     house.test.clock.advance(Duration::days(7) - Duration::hours(2));
     assert_eq!(count(app, &house.priya, &grants, "c").await.unwrap(), 1, "what is past its deadline does not wait for you");

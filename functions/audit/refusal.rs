@@ -1,0 +1,102 @@
+//! Refusals that concern trust: a sign-in or a form that was turned away (design I5, I15).
+//!
+//! One record per kind, person, reason and hour; the deployment's log hears when a count starts, not of every repeat, so
+//! that who keeps trying cannot fill it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+use super::{Event, record};
+use crate::{
+    app::App,
+    tenancy::{Actor, DeploymentPlace, DeploymentScope, Record, Store, StoreError},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refused {
+    SignIn,
+    Form,
+}
+
+impl Refused {
+    fn event(self) -> &'static str {
+        match self {
+            Self::SignIn => "session.refused",
+            Self::Form => "form.refused",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub what: Refused,
+    /// A word of ours, never what a stranger wrote.
+    pub reason: String,
+    pub actor: Actor,
+    #[serde(with = "time::serde::rfc3339")]
+    pub first_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_at: OffsetDateTime,
+    pub count: u64,
+}
+
+impl Record for Refusal {
+    const KIND: &'static str = "refusal";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        key(self.first_at, self.what, &self.actor, &self.reason)
+    }
+}
+
+/// By hour first: what is recent stands together.
+fn key(at: OffsetDateTime, what: Refused, actor: &Actor, reason: &str) -> String {
+    let actor = actor.to_string().replace(' ', ":");
+    format!("{:010}:{}:{actor}:{reason}", at.unix_timestamp() / 3600, what.event())
+}
+
+/// Tries of a count when others count at the same moment.
+const TRIES: usize = 8;
+
+/// Counts a refusal in the name of the scope's actor; the first of an hour is audited.
+pub async fn count(app: &App, scope: &DeploymentScope, what: Refused, reason: &'static str) -> Result<(), StoreError> {
+    let store = scope.store(app).await?;
+    let now = app.now();
+    for _ in 0..TRIES {
+        let held = store.read::<Refusal>(DeploymentPlace::Operations, &key(now, what, scope.actor(), reason)).await?;
+        let mut batch = store.batch(DeploymentPlace::Operations);
+        if let Some(mut held) = held {
+            held.value.count += 1;
+            held.value.last_at = now;
+            batch.replace(&held);
+        } else {
+            let first = Refusal { what, reason: reason.into(), actor: scope.actor().clone(), first_at: now, last_at: now, count: 1 };
+            batch.create(&first);
+            record(&mut batch, Event::new(what.event(), scope.actor().to_string(), json!({ "why": reason.replace(['-', '_'], " ") })));
+        }
+        match batch.commit().await {
+            Err(error) if error.is_conflict() => {}
+            other => return other,
+        }
+    }
+    // A repeat that could not be counted in a crowd is not worth a failure: the count had started.
+    Ok(())
+}
+
+/// Refusals of the last 24 hours, each counted.
+pub async fn lately(store: &Store<'_, DeploymentPlace>) -> Result<u64, StoreError> {
+    let since = store.app().now() - Duration::hours(24);
+    let mut count = 0;
+    let mut after = None;
+    loop {
+        let (page, next) = store.page::<Refusal>(DeploymentPlace::Operations, "", true, 0, after).await?;
+        let old = page.iter().any(|held| held.value.first_at < since);
+        count += page.iter().filter(|held| held.value.first_at >= since).map(|held| held.value.count).sum::<u64>();
+        match next {
+            Some(next) if !old => after = Some(next),
+            _ => return Ok(count),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The portal as people use it: copies of the log, rights, clients that cannot be read, what was set aside or refused.
+
+use std::{collections::BTreeMap, io::Cursor};
+
+use assay::{
+    audit::{
+        self, Event, Item,
+        entry::{HEAD_KEY, Head, Lease},
+        verify::verify,
+    },
+    connectors::{
+        delivery::{OwnedRecord, Quarantined, Waiting},
+        demo::{self, What},
+        mapping,
+    },
+    evidence::cui::Marking,
+    gate::{Verdict, proposal::OpenMark},
+    platform::ports::{BatchOutcome, Container, Op, Partition},
+    tenancy::{
+        Actor, ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, ProposalId, Store, TenantId,
+        directory::{self, Grant, Person, Role},
+        place::AuditPart,
+    },
+};
+use time::Duration;
+
+use crate::support::{
+    TestApp,
+    browser::{Browser, text},
+    clock::START,
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+};
+
+/// As a run of the sequencer leaves it that died, or that is at work in another process.
+async fn somebody_holds_the_log(flow: &Flow, store: &Store<'_, ClientPlace>) {
+    let head = ClientPlace::audit(AuditPart::Head);
+    let held = store.read::<Head>(head, HEAD_KEY).await.unwrap();
+    let (next, hash) = held.as_ref().map_or((0, audit::chain::start(&HARBOR.to_string())), |held| (held.value.next, held.value.hash));
+    let lease = Some(Lease::new(flow.app().ids.uuid(), flow.app().now()));
+    let mut batch = store.batch(head);
+    batch.put(Head { next, hash, lease }, held.map(|held| held.etag));
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_of_the_log_is_refused_while_entries_wait_for_their_place_and_then_holds_them_and_itself() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let store = flow.client(HARBOR).await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    audit::record(&mut batch, Event::new("proposal.approved", "proposal 1", serde_json::json!({})));
+    batch.commit().await.unwrap();
+    somebody_holds_the_log(&flow, &store).await;
+
+    let (page, action) = (format!("portal/audit/{HARBOR}"), format!("portal/audit/{HARBOR}/export"));
+    let reply = marco.press(&page, &action, &[]).await;
+    assert_eq!(reply.status, 503);
+    assert!(text(&reply).contains("1 entry still waits for a place in this log") && text(&reply).contains("in a few seconds"));
+    assert!(!text(&marco.get(&page).await).contains("copy of this log"), "no copy was made, so none is written down");
+
+    flow.test.clock.advance(Duration::seconds(31));
+    let reply = marco.press(&page, &action, &[]).await;
+    assert_eq!(reply.status, 200);
+    let report = verify(Cursor::new(&reply.body)).unwrap();
+    assert_eq!((report.kinds["proposal.approved"], report.kinds["log.exported"], report.header.entries), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn the_trail_says_what_an_objective_was_marked_as() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.pass(Duration::minutes(5)).await;
+    flow.answer(person(What::Approver), HARBOR, "3.4.1[d]", Verdict::Approve).await;
+    flow.pump().await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let trail = text(&marco.get(&format!("portal/audit/{HARBOR}")).await);
+    assert!(trail.contains("marked objective 3.4.1[d] as MET; it was undecided"), "{trail}");
+}
+
+/// An engineer of one client who is not of the MSP.
+async fn the_clients_own_engineer(flow: &Flow) -> PersonId {
+    let dana = PersonId(flow.app().ids.uuid());
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let (name, email) = ("Dana Whitfield".into(), "dana@harbor.example".into());
+    batch.create(&Person { id: dana, name, email, is_owner: false, operates: false });
+    batch.create(&Grant { tenant: HARBOR, person: dana, roles: vec![Role::Engineer] });
+    batch.commit().await.unwrap();
+    dana
+}
+
+#[tokio::test]
+async fn a_clients_own_engineer_sees_none_of_the_msps_tools() {
+    let mut flow = Flow::new(Extent::Both).await;
+    flow.vendor_sends(deliveries_of(demo::CONNECTWISE, START).last().unwrap()).await;
+    flow.pump().await;
+    let dana = Browser::of_person(&flow, the_clients_own_engineer(&flow).await).await;
+    let clients = text(&dana.get("portal/clients").await);
+    assert!(clients.contains("Harbor Precision") && !clients.contains("Ridge Composites"));
+    assert!(!clients.contains("/api/portal/connections") && !clients.contains("/api/portal/mapping"), "{clients}");
+    let connection = format!("portal/connections/{}", demo::CONNECTWISE);
+    for address in ["portal/connections", "portal/connections/new", &connection, "portal/mapping", "portal/dead-letters"] {
+        assert_eq!(dana.get(address).await.status, 403, "{address}");
+    }
+    let own = format!("/api/portal/audit/{HARBOR}");
+    assert_eq!(dana.get("portal/audit").await.header("location"), Some(own.as_str()), "not the installation's log");
+    for address in ["portal/connections", &connection, &format!("{connection}/pull"), "portal/mapping", "portal/dead-letters/x/replay"] {
+        assert_eq!(dana.post(address, &[]).await.status, 403, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_company_is_mapped_only_to_a_client_whose_engineer_one_is() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let key = format!("{RIDGE}:{}", person(What::Engineer).id);
+    let mut grant = store.read::<Grant>(DeploymentPlace::Directory, &key).await.unwrap().unwrap();
+    grant.value.roles = vec![Role::Approver];
+    batch.replace(&grant);
+    batch.commit().await.unwrap();
+    waiting_company(&flow).await;
+
+    let page = text(&marco.get("portal/mapping").await);
+    assert!(page.contains(&format!("value=\"{HARBOR}\"")) && !page.contains(&format!("value=\"{RIDGE}\"")), "{page}");
+    let reply = marco.press("portal/mapping", "portal/mapping", &[("client", &RIDGE.to_string())]).await;
+    assert_eq!(reply.status, 400);
+    assert!(text(&reply).contains("whose engineer you are"));
+    let mapped = mapping::mapped(&store, demo::CONNECTWISE).await.unwrap();
+    assert!(mapped.iter().all(|entry| entry.tenant() == HARBOR));
+    assert_eq!(marco.press("portal/mapping", "portal/mapping", &[("client", &HARBOR.to_string())]).await.status, 303);
+}
+
+/// A ticket of a company that nobody has mapped.
+async fn waiting_company(flow: &Flow) {
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Connection(demo::CONNECTWISE, ConnectionPlace::Mapping));
+    let (company, record) = (demo::connectwise::TIDEWATER.to_string(), "ticket:7".into());
+    batch.create(&Waiting { company, company_name: Some("Tidewater Coatings".into()), record, deliveries: Vec::new(), let_go: 0 });
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn looking_at_a_client_without_a_key_writes_nothing_and_an_added_client_has_one() {
+    let flow = Flow::new(Extent::Small).await;
+    let key_of = async |tenant: TenantId| {
+        let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{tenant}"));
+        flow.app().documents.read(&partition, "data-key").await.unwrap()
+    };
+    let (marco, olivia) = (Browser::of(&flow, What::Engineer).await, Browser::of(&flow, What::Owner).await);
+    let documents = || std::fs::read(flow.test.folder().join("documents.redb")).unwrap();
+    let before = documents();
+    flow.test.faults.mend();
+    let (client, trail) = (format!("portal/clients/{RIDGE}"), format!("portal/audit/{RIDGE}"));
+    let requirement = format!("{client}/requirements/AC.L2-3.1.1");
+    for address in ["portal/clients", "portal/inbox", &client, &trail, &requirement] {
+        assert_eq!(marco.get(address).await.status, 200, "{address}");
+    }
+    assert!(!flow.test.faults.calls().contains(&"documents.batch"));
+    assert!(before == documents(), "the store is byte for byte the same");
+    assert!(key_of(RIDGE).await.is_none());
+
+    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics")]).await.status, 303);
+    let tenants = directory::tenants(&flow.deployment().await).await.unwrap();
+    let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics").unwrap();
+    assert!(key_of(kestrel.id).await.is_some());
+}
+
+#[tokio::test]
+async fn a_client_whose_key_is_revoked_or_damaged_is_a_row_in_words_and_the_other_is_shown() {
+    for (revoked, why) in [(true, "is revoked, or Assay may not use it"), (false, "A record or its key is damaged")] {
+        let mut flow = Flow::new(Extent::Both).await;
+        flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+        if revoked {
+            let file = flow.test.folder().join("vault").join(format!("{HARBOR}.json"));
+            let mut key: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+            key["revoked"] = true.into();
+            std::fs::write(&file, key.to_string()).unwrap();
+        } else {
+            let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{HARBOR}"));
+            let key = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap();
+            let damaged = Op::Replace { id: "data-key".into(), body: serde_json::json!({ "wrapped": 7 }), if_match: key.etag };
+            assert!(matches!(flow.app().documents.batch(&partition, vec![damaged]).await.unwrap(), BatchOutcome::Committed(_)));
+        }
+        // An unwrapped key is forgotten after five minutes.
+        flow.test.clock.advance(Duration::minutes(6));
+        let priya = Browser::of(&flow, What::Approver).await;
+        let clients = priya.get("portal/clients").await;
+        assert_eq!(clients.status, 200);
+        let html = text(&clients);
+        assert!(html.contains("Cannot be read now") && html.contains(why), "{html}");
+        assert!(html.contains("Ridge Composites") && html.contains(&format!("/api/portal/clients/{RIDGE}")));
+        let inbox = text(&priya.get("portal/inbox").await);
+        assert!(inbox.contains("Harbor Precision cannot be shown") && inbox.contains("for Ridge Composites?"), "{inbox}");
+        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 503);
+        assert_eq!(priya.get(&format!("portal/clients/{RIDGE}")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_to_do() {
+    let flow = Flow::new(Extent::Both).await;
+    let store = flow.deployment().await;
+    let ridge = demo::autotask::RIDGE.to_string();
+    let owned = OwnedRecord { record: "ticket:8".into(), company: ridge.clone(), as_of: START };
+    let mut batch = store.batch(OwnedRecord::place(demo::AUTOTASK, "ticket:8"));
+    batch.create(&owned);
+    batch.commit().await.unwrap();
+    for (record, company, blob, minutes) in [
+        ("ticket:7", Some(ridge.as_str()), Some("raw"), 3),
+        ("ticket:7", Some(ridge.as_str()), Some("raw"), 1),
+        ("ticket:8", None, Some("raw"), 2),
+        ("configuration:9", Some("999"), None, 2),
+    ] {
+        let held_back = Quarantined {
+            record: record.into(),
+            dedupe_key: format!("{record} {minutes}"),
+            company: company.map(str::to_owned),
+            marking: Marking::Banner,
+            blob: blob.map(str::to_owned),
+            at: START - Duration::minutes(minutes),
+        };
+        held_back.save(&store, demo::AUTOTASK).await.unwrap();
+    }
+
+    let marco = Browser::of(&flow, What::Engineer).await;
+    assert!(text(&marco.get("portal/clients").await).contains("3 records of your tools carry a CUI marking"));
+    let page = text(&marco.get("portal/set-aside").await);
+    for said in ["Ridge Composites", "ticket 7", "ticket 8", "Northgate Autotask", "by a webhook", "banner marking", "What to do"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(page.contains("Of companies that are not mapped") && page.contains("configuration 9") && page.contains("in a whole read"));
+    assert_eq!(page.matches("ticket 7<").count(), 1, "came twice, is one record");
+    let priya = text(&Browser::of(&flow, What::Approver).await.get("portal/set-aside").await);
+    assert!(priya.contains("ticket 7") && !priya.contains("configuration 9"), "what is nobody's is for those who run the tools");
+    let dana = Browser::of_person(&flow, the_clients_own_engineer(&flow).await).await;
+    assert!(text(&dana.get("portal/set-aside").await).contains("Nothing is set aside"), "another client's");
+}
+
+#[tokio::test]
+async fn refused_sign_ins_and_forms_are_counted_and_the_installations_log_hears_of_the_first() {
+    let flow = Flow::new(Extent::Small).await;
+    let (nobody, priya) = (Browser::of_nobody(&flow), Browser::of(&flow, What::Approver).await);
+    let stranger = PersonId(flow.app().ids.uuid()).to_string();
+    for _ in 0..3 {
+        assert_eq!(nobody.post("portal/sign-in", &[("person", &stranger)]).await.status, 400);
+        assert_eq!(priya.post("portal/connections", &[("name", "x")]).await.status, 403);
+    }
+    let mut elsewhere = Browser::of_nobody(&flow);
+    elsewhere.origin = "https://evil.example";
+    assert_eq!(elsewhere.post("portal/sign-in", &[("person", &stranger)]).await.status, 403);
+    let mut marco = Browser::of(&flow, What::Engineer).await;
+    marco.origin = "https://evil.example";
+    assert_eq!(marco.press(&format!("portal/audit/{HARBOR}"), &format!("portal/audit/{HARBOR}/export"), &[]).await.status, 403);
+
+    let refused = async || {
+        let items = flow.deployment().await.all::<Item>(DeploymentPlace::Operations, "").await.unwrap();
+        let words = |item: Item| format!("{} {}", item.kind, item.detail["why"].as_str().unwrap());
+        let mut said: Vec<_> =
+            items.into_iter().filter(|held| held.value.kind.ends_with(".refused")).map(|held| words(held.value)).collect();
+        said.sort();
+        said
+    };
+    let once = ["form.refused foreign form", "form.refused not allowed", "session.refused foreign form", "session.refused no such person"];
+    assert_eq!(refused().await, once);
+    let trail = text(&Browser::of(&flow, What::Owner).await.get("portal/audit").await);
+    assert!(trail.contains("8 sign-ins or forms in the last 24 hours") && trail.contains("was refused a form"), "{trail}");
+    flow.test.clock.advance(Duration::hours(1));
+    nobody.post("portal/sign-in", &[("person", &stranger)]).await;
+    assert_eq!(refused().await.len(), 5, "another hour");
+}
+
+#[tokio::test]
+async fn what_the_demo_sets_up_stands_in_the_installations_log() {
+    let test = TestApp::new();
+    demo::seed(test.app()).await.unwrap();
+    demo::seed(test.app()).await.unwrap();
+    let store = DeploymentScope::of_function("story", "story").store(test.app()).await.unwrap();
+    let mut counted = BTreeMap::new();
+    let mapping = [demo::CONNECTWISE, demo::AUTOTASK].map(|id| DeploymentPlace::Connection(id, ConnectionPlace::Mapping));
+    for place in [DeploymentPlace::Directory].into_iter().chain(mapping) {
+        for item in store.all::<Item>(place, "").await.unwrap() {
+            *counted.entry(item.value.kind).or_insert(0) += 1;
+        }
+    }
+    let kinds = ["client.added", "company.mapped", "connection.added", "demo.marked", "person.added", "pull.started"];
+    let expected = kinds.map(str::to_owned).into_iter().zip([2, 2, 2, 1, 4, 2]).collect();
+    assert_eq!(counted, expected);
+}
+
+#[tokio::test]
+async fn the_inbox_goes_on_where_its_page_ends() {
+    let flow = Flow::new(Extent::Small).await;
+    let store = flow.client(HARBOR).await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    for n in 0..53 {
+        batch.create(&OpenMark {
+            proposal: ProposalId(flow.app().ids.uuid()),
+            kind: "mark_objective".into(),
+            subject: format!("objective {n}"),
+            question: format!("Mark number {n} as MET?"),
+            requester: Actor::Function("analyze".into()),
+            staged_at: START + Duration::seconds(n),
+            decide_by: START + Duration::days(7),
+        });
+    }
+    batch.commit().await.unwrap();
+    let priya = Browser::of(&flow, What::Approver).await;
+    let first = text(&priya.get("portal/inbox").await);
+    assert_eq!(first.matches("Mark number ").count(), 50);
+    assert!(first.contains("50 of 53 on this page") && first.contains(">53</span>"));
+    let next = first.split_once("rel=\"next\" href=\"/api/").unwrap().1.split('"').next().unwrap();
+    let second = text(&priya.get(next).await);
+    assert!(["50", "51", "52"].iter().all(|n| second.contains(&format!("Mark number {n} as"))), "{second}");
+    assert!(!second.contains("Mark number 49 as") && second.contains("First page") && !second.contains("rel=\"next\""));
+}

@@ -1,0 +1,99 @@
+//! A browser of one person of the demo: opens our pages and sends their forms, as the portal function sees it.
+
+use assay::{
+    connectors::demo::What,
+    tenancy::PersonId,
+    triggers::portal,
+    web::{Method, Reply, Request, demo_sign_in},
+};
+use url::form_urlencoded;
+
+use super::flow::{Flow, person};
+
+pub const ORIGIN: &str = "http://127.0.0.1:7071";
+
+pub struct Browser<'a> {
+    flow: &'a Flow,
+    cookie: String,
+    pub origin: &'static str,
+}
+
+impl<'a> Browser<'a> {
+    /// Signed in as the first person of this kind.
+    pub async fn of(flow: &'a Flow, what: What) -> Self {
+        Self::of_person(flow, person(what).id).await
+    }
+
+    pub async fn of_person(flow: &'a Flow, id: PersonId) -> Self {
+        let mut browser = Self::of_nobody(flow);
+        let request = browser.request(Method::Post, "portal/sign-in", "");
+        let cookie = demo_sign_in::sign_in(flow.app(), &request, id).await.unwrap();
+        cookie.header().split(';').next().unwrap().clone_into(&mut browser.cookie);
+        browser
+    }
+
+    /// Not signed in.
+    pub fn of_nobody(flow: &'a Flow) -> Self {
+        Self { flow, cookie: String::new(), origin: ORIGIN }
+    }
+
+    pub fn request(&self, method: Method, address: &str, body: &str) -> Request {
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        Request {
+            method,
+            path: path.into(),
+            query: query.into(),
+            headers: vec![
+                ("cookie".into(), self.cookie.clone()),
+                ("origin".into(), self.origin.into()),
+                ("accept".into(), "text/html".into()),
+            ],
+            body: body.to_owned().into(),
+            invocation_id: "browser".into(),
+        }
+    }
+
+    pub async fn get(&self, address: &str) -> Reply {
+        portal::run(self.request(Method::Get, address, ""), self.flow.app()).await
+    }
+
+    /// Sends exactly these fields.
+    pub async fn post(&self, action: &str, fields: &[(&str, &str)]) -> Reply {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        let body = body.extend_pairs(fields).finish();
+        portal::run(self.request(Method::Post, action, &body), self.flow.app()).await
+    }
+
+    /// Opens the page and sends its form with these fields, its hidden ones included.
+    pub async fn fill_in(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> Reply {
+        let html = text(&self.get(page).await);
+        let hidden = hidden(html.split_once("<main").unwrap().1);
+        self.send(hidden, action, typed).await
+    }
+
+    /// Opens the page and sends that one of its forms which goes to `action`.
+    pub async fn press(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> Reply {
+        let html = text(&self.get(page).await);
+        let form = html.split("<form").skip(1).find(|form| form.contains(&format!("action=\"/api/{action}\"")));
+        let form = form.unwrap_or_else(|| panic!("{page} has no form for {action}"));
+        self.send(hidden(form.split("</form>").next().unwrap()), action, typed).await
+    }
+
+    async fn send(&self, hidden: Vec<(String, String)>, action: &str, typed: &[(&str, &str)]) -> Reply {
+        let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.post(action, &hidden.chain(typed.iter().copied()).collect::<Vec<_>>()).await
+    }
+}
+
+pub fn text(reply: &Reply) -> String {
+    String::from_utf8(reply.body.to_vec()).unwrap()
+}
+
+/// The hidden inputs of a piece of a page.
+fn hidden(html: &str) -> Vec<(String, String)> {
+    let inputs = html.split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
+        let (name, rest) = input.split_once("\" value=\"").unwrap();
+        (name.to_owned(), rest.split('"').next().unwrap().to_owned())
+    });
+    inputs.collect()
+}
