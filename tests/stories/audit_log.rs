@@ -261,8 +261,8 @@ async fn a_store_that_was_ever_a_demos_says_so_also_to_a_program_without_the_dem
     let real = [("ASSAY_SIGN_IN", "none"), ("ASSAY_PUBLIC_URL", "https://assay.example.net")];
     let test = TestApp::with(&real);
     let notice = async || {
-        let (report, text) = exported(&client(test.app()).await, false).await;
-        assert_eq!(report.header.demo, text.lines().next().unwrap().contains(format::DEMO_NOTICE));
+        let (report, file) = exported(&client(test.app()).await, false).await;
+        assert_eq!(report.header.demo, file.lines().next().unwrap().contains(format::DEMO_NOTICE));
         report.header.demo
     };
     assert!(!notice().await);

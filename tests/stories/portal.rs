@@ -33,11 +33,11 @@ use crate::support::{
 
 /// As a run of the sequencer leaves it that died, or that is at work in another process.
 async fn somebody_holds_the_log(flow: &Flow, store: &Store<'_, ClientPlace>) {
-    let head = ClientPlace::audit(AuditPart::Head);
-    let held = store.read::<Head>(head, HEAD_KEY).await.unwrap();
+    let place = ClientPlace::audit(AuditPart::Head);
+    let held = store.read::<Head>(place, HEAD_KEY).await.unwrap();
     let (next, hash) = held.as_ref().map_or((0, audit::chain::start(&HARBOR.to_string())), |held| (held.value.next, held.value.hash));
     let lease = Some(Lease::new(flow.app().ids.uuid(), flow.app().now()));
-    let mut batch = store.batch(head);
+    let mut batch = store.batch(place);
     batch.put(Head { next, hash, lease }, held.map(|held| held.etag));
     batch.commit().await.unwrap();
 }

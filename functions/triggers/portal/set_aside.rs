@@ -9,7 +9,10 @@ use crate::{
         delivery::{OwnedRecord, Quarantined},
         mapping,
     },
-    tenancy::{DeploymentPlace, Store, StoreError, TenantId, directory},
+    tenancy::{
+        DeploymentPlace, Store, StoreError, TenantId,
+        directory::{self, MappedCompany},
+    },
     web::{
         Problem, Reply,
         pages::{Section, SetAsideGroup, SetAsidePage, SetAsideRecord, paths},
@@ -53,7 +56,7 @@ pub(super) async fn of_reader(reader: &Reader<'_>) -> Result<BTreeMap<Option<Ten
                 Some(company) => Some(company.clone()),
                 None => earlier_owner(&store, OwnedRecord::place(connection.id, &held_back.record), &held_back.record).await?,
             };
-            let tenant = mapped.iter().find(|entry| Some(entry.company()) == company.as_deref()).map(|entry| entry.tenant());
+            let tenant = mapped.iter().find(|entry| Some(entry.company()) == company.as_deref()).map(MappedCompany::tenant);
             let may_see = match tenant {
                 Some(id) => reader.grants.iter().any(|grant| grant.tenant == id),
                 None => reader.operates(),
