@@ -10,14 +10,14 @@ use assay::{
         self, ByHand, Found, ProposeError,
         score::{Reading, Score},
     },
-    triggers::portal,
-    web::{Method, Reply, Request, demo_sign_in},
 };
 use time::Duration;
-use url::form_urlencoded;
 
 use super::analysis::{Client, INVENTORY, frame};
-use crate::support::flow::{Extent, Flow, HARBOR, person};
+use crate::support::{
+    browser::{Browser, text},
+    flow::{Extent, Flow, HARBOR},
+};
 
 impl Client {
     /// Marco proposes, Priya approves, and it runs.
@@ -133,20 +133,18 @@ async fn the_engineers_form_offers_each_finding_asks_a_document_for_met_and_a_re
     let flow = Flow::new(Extent::Small).await;
     let page = format!("portal/clients/{HARBOR}/requirements/MA.L2-3.7.2");
     let marco = Browser::of(&flow, What::Engineer).await;
-    let html = marco.get(&page).await;
+    let html = text(&marco.get(&page).await);
     for answer in Found::ALL {
         let offered = html.contains(&format!("<option value=\"{}\"", answer.key()));
         assert_eq!(offered, answer != Found::Partial, "{answer:?}");
     }
-    let token = html.split_once("/propose#propose\"").unwrap().1.split_once("name=\"token\" value=\"").unwrap().1;
-    let token = token.split('"').next().unwrap();
     let send = async |typed: &[(&str, &str)]| {
-        let typed = [&[("token", token), ("objective", "3.7.2[a]")], typed].concat();
-        marco.post(&format!("{page}/propose"), &typed).await
+        let typed = [&[("objective", "3.7.2[a]")], typed].concat();
+        marco.fill_in(&page, &format!("{page}/propose"), &typed).await
     };
     let back = send(&[("found", "met"), ("why", "It is so.")]).await;
     assert_eq!(back.status, 422, "no document");
-    let html = String::from_utf8(back.body.to_vec()).unwrap();
+    let html = text(&back);
     assert!(html.contains("Say what the document is called.") && html.contains(r#"<option value="met" selected>"#));
     assert_eq!(send(&[("found", "not_met"), ("why", " ")]).await.status, 422, "no reason");
     assert_eq!(send(&[("found", ""), ("why", "It is so.")]).await.status, 422, "no finding");
@@ -154,51 +152,12 @@ async fn the_engineers_form_offers_each_finding_asks_a_document_for_met_and_a_re
 
     let posted = send(&[("found", "not_applicable"), ("why", "Nothing is maintained on site.")]).await;
     assert_eq!(posted.status, 303);
-    let proposal = marco.get(posted.header("location").unwrap().strip_prefix("/api/").unwrap()).await;
+    let proposal = text(&marco.get(posted.header("location").unwrap().strip_prefix("/api/").unwrap()).await);
     assert!(proposal.contains("Mark MA.L2-3.7.2[a] as NOT APPLICABLE for Harbor Precision?"), "{proposal}");
     assert!(proposal.contains("Recorded in your name: MA.L2-3.7.2[a] is NOT APPLICABLE"));
 
-    let ssp = marco.get(&format!("portal/clients/{HARBOR}/requirements/CA.L2-3.12.4")).await;
+    let ssp = text(&marco.get(&format!("portal/clients/{HARBOR}/requirements/CA.L2-3.12.4")).await);
     assert!(!ssp.contains(r#"<option value="not_applicable""#), "the plan is never not applicable");
-    let mfa = marco.get(&format!("portal/clients/{HARBOR}/requirements/IA.L2-3.5.3")).await;
+    let mfa = text(&marco.get(&format!("portal/clients/{HARBOR}/requirements/IA.L2-3.5.3")).await);
     assert!(mfa.contains(r#"<option value="partial""#));
-}
-
-/// A browser of one person.
-struct Browser<'a> {
-    flow: &'a Flow,
-    cookie: String,
-}
-
-impl<'a> Browser<'a> {
-    async fn of(flow: &'a Flow, what: What) -> Self {
-        let mut browser = Self { flow, cookie: String::new() };
-        let request = browser.request(Method::Post, "portal/sign-in", String::new());
-        let cookie = demo_sign_in::sign_in(flow.app(), &request, person(what).id).await.unwrap();
-        cookie.header().split(';').next().unwrap().clone_into(&mut browser.cookie);
-        browser
-    }
-
-    fn request(&self, method: Method, path: &str, body: String) -> Request {
-        let headers = [("cookie", &*self.cookie), ("origin", "http://127.0.0.1:7071"), ("accept", "text/html")];
-        Request {
-            method,
-            path: path.into(),
-            query: String::new(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            body: body.into(),
-            invocation_id: "browser".into(),
-        }
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let reply = portal::run(self.request(Method::Get, path, String::new()), self.flow.app()).await;
-        assert_eq!(reply.status, 200, "{path}");
-        String::from_utf8(reply.body.to_vec()).unwrap()
-    }
-
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        portal::run(self.request(Method::Post, path, body), self.flow.app()).await
-    }
 }

@@ -58,46 +58,51 @@ const MAY_DIFFER: &[(&str, &str)] = &[
 ];
 
 /// What goes wrong in one run.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Disaster {
     name: &'static str,
     /// At the next deliveries to these functions. The third counted kill stops the app instance for good, so there are two.
     faults: &'static [(&'static str, &'static [Fault])],
-    /// The handler dies right after it answered a webhook with 200.
-    kill_after_webhook: bool,
-    /// A second handler is started beside the first, which lives on for a while.
-    two_handlers: bool,
-    reorder: bool,
-    content_length: bool,
+    also: &'static [Also],
 }
 
-const NOTHING: Disaster =
-    Disaster { name: "nothing", faults: &[], kill_after_webhook: false, two_handlers: false, reorder: false, content_length: false };
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Also {
+    /// The handler dies right after it answered the webhooks with 200.
+    KillAfterWebhooks,
+    /// A second handler is started beside the first, which lives on for a while.
+    TwoHandlers,
+    /// Batches are delivered last message first.
+    Reordered,
+    /// Envelopes have a Content-Length instead of chunks.
+    ContentLength,
+}
+
+const NOTHING: Disaster = Disaster { name: "nothing", faults: &[], also: &[] };
 
 const DISASTERS: &[Disaster] = &[
     Disaster {
         name: "killed in intake and execute",
         faults: &[("intake", &[Fault::KillMidFlight]), ("execute", &[Fault::KillMidFlight])],
-        ..NOTHING
+        also: &[],
     },
     Disaster {
         name: "killed after the answers of intake and execute",
         faults: &[("intake", &[Fault::DropAnswer, Fault::KillAfterAnswer]), ("execute", &[Fault::KillAfterAnswer])],
-        content_length: true,
-        ..NOTHING
+        also: &[Also::ContentLength],
     },
-    Disaster { name: "killed in analyze", faults: &[("analyze", &[Fault::KillMidFlight, Fault::KillMidFlight])], ..NOTHING },
+    Disaster { name: "killed in analyze", faults: &[("analyze", &[Fault::KillMidFlight, Fault::KillMidFlight])], also: &[] },
     Disaster {
         name: "killed after the answers of analyze and notify",
         faults: &[("analyze", &[Fault::KillAfterAnswer]), ("notify", &[Fault::KillAfterAnswer])],
-        ..NOTHING
+        also: &[],
     },
     Disaster {
         name: "killed in notify and in the sweep",
         faults: &[("notify", &[Fault::KillMidFlight]), ("sweep", &[Fault::KillMidFlight])],
-        ..NOTHING
+        also: &[],
     },
-    Disaster { name: "killed after a webhook's 200", kill_after_webhook: true, reorder: true, ..NOTHING },
+    Disaster { name: "killed after the webhooks' 200", faults: &[], also: &[Also::KillAfterWebhooks, Also::Reordered] },
     Disaster {
         name: "answers lost, messages twice, late and out of order",
         faults: &[
@@ -107,11 +112,23 @@ const DISASTERS: &[Disaster] = &[
             ("execute", &[Fault::DropAnswer, Fault::DeliverTwice]),
             ("sweep", &[Fault::DropAnswer]),
         ],
-        reorder: true,
-        ..NOTHING
+        also: &[Also::Reordered],
     },
-    Disaster { name: "two handlers at once", two_handlers: true, ..NOTHING },
+    Disaster { name: "two handlers at once", faults: &[], also: &[Also::TwoHandlers] },
 ];
+
+impl Disaster {
+    fn is(&self, also: Also) -> bool {
+        self.also.contains(&also)
+    }
+
+    fn kills(&self) -> bool {
+        let mut faults = self.faults.iter().flat_map(|(_, faults)| *faults);
+        faults.any(|fault| matches!(fault, Fault::KillMidFlight | Fault::KillAfterAnswer))
+            || self.is(Also::KillAfterWebhooks)
+            || self.is(Also::TwoHandlers)
+    }
+}
 
 #[test]
 fn a_killed_handler_under_the_host_ends_as_if_nothing_had_happened() {
@@ -120,7 +137,7 @@ fn a_killed_handler_under_the_host_ends_as_if_nothing_had_happened() {
     let vendors_at = clock.now();
     let run = |disaster: &Disaster| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(Run::new(*disaster, vendors_at).to_its_end())
+        runtime.block_on(Run::new(*disaster, vendors_at).play())
     };
     let undisturbed = run(&NOTHING);
     assert_eq!((undisturbed.findings.len(), undisturbed.decisions.len()), (1, 1));
@@ -159,22 +176,22 @@ impl Run {
         for (function, planned) in disaster.faults {
             faults.plan(function, planned.iter().copied());
         }
-        faults.set_reorder(disaster.reorder);
-        faults.set_content_length(disaster.content_length);
+        faults.set_reorder(disaster.is(Also::Reordered));
+        faults.set_content_length(disaster.is(Also::ContentLength));
         let http = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
         Self { disaster, vendors_at, clock: Arc::new(VirtualClock::at(vendors_at)), faults, folder: tempfile::tempdir().unwrap(), http }
     }
 
-    async fn to_its_end(self) -> EndState {
+    async fn play(self) -> EndState {
         let host = self.start().await;
         self.until_well(&host).await;
         for delivery in demo::deliveries(self.vendors_at) {
             self.vendor_sends(&host, &delivery).await;
         }
-        if self.disaster.kill_after_webhook {
+        if self.disaster.is(Also::KillAfterWebhooks) {
             host.worker.kill(true);
         }
-        if self.disaster.two_handlers {
+        if self.disaster.is(Also::TwoHandlers) {
             self.two_handlers(&host).await;
         }
         if self.passes(&host, async || self.asked().len() == 2).await {
@@ -194,12 +211,10 @@ impl Run {
 
     /// Everything that was to go wrong did. Two kills at once cost one process.
     async fn went_as_planned(&self, host: &Host) {
-        let Disaster { name, faults, kill_after_webhook, two_handlers, .. } = self.disaster;
-        let killed =
-            faults.iter().flat_map(|(_, faults)| *faults).any(|fault| matches!(fault, Fault::KillMidFlight | Fault::KillAfterAnswer));
+        let name = self.disaster.name;
         assert!(self.faults.are_spent(), "{name}: a fault was never met");
         let life = host.worker.ready().await.unwrap();
-        assert_eq!(life.generation > 1, killed || kill_after_webhook || two_handlers, "{name}: {life:?}");
+        assert_eq!(life.generation > 1, self.disaster.kills(), "{name}: {life:?}");
     }
 
     async fn start(&self) -> Host {

@@ -397,11 +397,12 @@ async fn seed(app: &App, extent: Extent) {
     }
     batch.commit().await.unwrap();
 
-    connection::add(&store, &connectwise()).await.unwrap();
-    map(&store, demo::CONNECTWISE, connectwise::HARBOR, HARBOR).await;
+    let [connectwise, autotask] = demo::connections();
+    connection::add(&store, &connectwise).await.unwrap();
+    map(&store, demo::CONNECTWISE, demo::connectwise::HARBOR, HARBOR).await;
     if extent == Extent::Both {
-        connection::add(&store, &autotask()).await.unwrap();
-        map(&store, demo::AUTOTASK, autotask::RIDGE, RIDGE).await;
+        connection::add(&store, &autotask).await.unwrap();
+        map(&store, demo::AUTOTASK, demo::autotask::RIDGE, RIDGE).await;
     }
 }
 
@@ -410,49 +411,4 @@ async fn map(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, compa
     let mut batch = store.batch(DeploymentPlace::Connection(connection, ConnectionPlace::Mapping));
     batch.create(&MappedCompany::confirmed(connection, &company.to_string(), "", tenant, by, START));
     batch.commit().await.unwrap();
-}
-
-fn connectwise() -> Connection {
-    let boards = [(connectwise::INCIDENTS, "psa_ticket_incident"), (connectwise::CHANGES, "psa_ticket_change")];
-    Connection {
-        id: demo::CONNECTWISE,
-        name: "Northgate ConnectWise".into(),
-        host: connectwise::HOST.into(),
-        credentials: Credentials::ConnectwiseManage {
-            company: connectwise::COMPANY.into(),
-            public_key: Secret(connectwise::PUBLIC_KEY.into()),
-            private_key: Secret(connectwise::PRIVATE_KEY.into()),
-            client_id: connectwise::CLIENT_ID.into(),
-        },
-        settings: Settings {
-            boards: meaning(&boards),
-            configuration_types: meaning(&[connectwise::WORKSTATIONS, connectwise::SERVERS].map(|of| (of, "rmm_device_inventory"))),
-            ..Settings::default()
-        },
-    }
-}
-
-fn autotask() -> Connection {
-    Connection {
-        id: demo::AUTOTASK,
-        name: "Northgate Autotask".into(),
-        host: autotask::ZONE_HOST.into(),
-        credentials: Credentials::Autotask {
-            user: autotask::USER.into(),
-            secret: Secret(autotask::SECRET.into()),
-            integration_code: Secret(autotask::INTEGRATION_CODE.into()),
-            webhook_secret: Secret(autotask::WEBHOOK_SECRET.into()),
-            previous_webhook_secret: None,
-            webhook_guids: vec![autotask::WEBHOOK_GUID.into()],
-        },
-        settings: Settings {
-            ticket_types: meaning(&[(autotask::INCIDENT_TYPE, "psa_ticket_incident")]),
-            configuration_types: meaning(&[(autotask::DEVICE_TYPE, "rmm_device_inventory")]),
-            ..Settings::default()
-        },
-    }
-}
-
-fn meaning(pairs: &[(u32, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(id, record_type)| (id.to_string(), (*record_type).to_owned())).collect()
 }

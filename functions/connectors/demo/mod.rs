@@ -8,7 +8,7 @@ pub mod autotask;
 pub mod connectwise;
 mod seed;
 
-pub use seed::seed;
+pub use seed::{connections, seed};
 use time::OffsetDateTime;
 use uuid::{Uuid, uuid};
 

@@ -56,7 +56,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
         let added = Event::new("client.added", format!("client {id}"), json!({ "name": name, "grants": grants }));
         create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }, &grants, added).await?;
     }
-    for connection in [connectwise(), autotask()] {
+    for connection in connections() {
         let detail = json!({ "vendor": connection.vendor(), "name": connection.name, "host": connection.host });
         let added = Event::new("connection.added", format!("connection {}", connection.id), detail);
         create(&store, DeploymentPlace::Directory, &connection, &[], added).await?;
@@ -91,6 +91,11 @@ async fn create<T: Record>(
         Err(error) if error.exists::<T>(&record.key()) => Ok(()),
         other => other,
     }
+}
+
+/// What the demo's people connected: ConnectWise for Harbor Precision, Autotask for Ridge Composites.
+pub fn connections() -> [Connection; 2] {
+    [connectwise(), autotask()]
 }
 
 fn connectwise() -> Connection {
