@@ -66,7 +66,7 @@ pub async fn bring_to_life(base: &str, clock: &dyn Clock, say: &(impl Fn(&str) +
 pub async fn first_approval(base: &str, data: &Path) -> String {
     match first_link(&data.join("mailbox"), &format!("{base}/api/portal/proposals/")).await {
         Some(link) => format!("First approval: {link}"),
-        None => "No proposal waits: all that the demo raised is decided. --fresh starts over.".into(),
+        None => format!("No approval was mailed so far; what waits shows on {base}/api/portal/inbox, and handler.log says what is slow."),
     }
 }
 

@@ -62,6 +62,7 @@ export async function propose(person) {
   const objective = await page.locator('#objective option').nth(1).getAttribute('value');
   const status = await send(person, {
     objective,
+    found: 'met',
     title: 'Access control policy',
     place: 'SharePoint, Policies, version 3',
     sha256: 'ab'.repeat(32),

@@ -147,7 +147,9 @@ impl Host {
         settings.insert("ASSAY_QUEUE_URL".into(), queue_url.clone());
         settings.insert("ASSAY_QUEUE_TOKEN".into(), queue_token.clone());
         settings.entry("ASSAY_PUBLIC_URL".into()).or_insert_with(|| address.clone());
-        settings.entry("ASSAY_DATA".into()).or_insert_with(|| data.display().to_string());
+        // Whole: the handler runs in the app folder, where a relative one would be another folder.
+        let whole = fs::canonicalize(&data).map_err(in_data)?;
+        settings.entry("ASSAY_DATA".into()).or_insert_with(|| whole.display().to_string());
 
         let mut tasks = JoinSet::new();
         tasks.spawn(queue_api::serve(queue_front, queues.clone(), queue_token.clone()));
