@@ -5,6 +5,7 @@
 //! personal data (design I6): content is committed to by a salted hash, people appear as per-client pseudonyms.
 
 pub mod chain;
+pub mod counted;
 pub mod dead_letter;
 pub mod entry;
 pub mod export;

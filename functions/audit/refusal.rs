@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::{Event, record};
+use super::{Event, counted};
 use crate::{
     app::App,
     tenancy::{Actor, DeploymentPlace, DeploymentScope, Record, Store, StoreError},
@@ -57,46 +57,25 @@ fn key(at: OffsetDateTime, what: Refused, actor: &Actor, reason: &str) -> String
     format!("{:010}:{}:{actor}:{reason}", at.unix_timestamp() / 3600, what.event())
 }
 
-/// Tries of a count when others count at the same moment.
-const TRIES: usize = 8;
-
 /// Counts a refusal in the name of the scope's actor; the first of an hour is audited.
 pub async fn count(app: &App, scope: &DeploymentScope, what: Refused, reason: &'static str) -> Result<(), StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
-    for _ in 0..TRIES {
-        let held = store.read::<Refusal>(DeploymentPlace::Operations, &key(now, what, scope.actor(), reason)).await?;
-        let mut batch = store.batch(DeploymentPlace::Operations);
-        if let Some(mut held) = held {
-            held.value.count += 1;
-            held.value.last_at = now;
-            batch.replace(&held);
-        } else {
-            let first = Refusal { what, reason: reason.into(), actor: scope.actor().clone(), first_at: now, last_at: now, count: 1 };
-            batch.create(&first);
-            record(&mut batch, Event::new(what.event(), scope.actor().to_string(), json!({ "why": reason.replace(['-', '_'], " ") })));
-        }
-        match batch.commit().await {
-            Err(error) if error.is_conflict() => {}
-            other => return other,
-        }
-    }
-    // A repeat that could not be counted in a crowd is not worth a failure: the count had started.
-    Ok(())
+    let actor = scope.actor();
+    let again = |refusal: &mut Refusal| {
+        refusal.count += 1;
+        refusal.last_at = now;
+    };
+    counted::count(&store, &key(now, what, actor, reason), again, || {
+        let first = Refusal { what, reason: reason.into(), actor: actor.clone(), first_at: now, last_at: now, count: 1 };
+        (first, Event::new(what.event(), actor.to_string(), json!({ "why": reason.replace(['-', '_'], " ") })))
+    })
+    .await
 }
 
 /// Refusals of the last 24 hours, each counted.
 pub async fn lately(store: &Store<'_, DeploymentPlace>) -> Result<u64, StoreError> {
     let since = store.app().now() - Duration::hours(24);
-    let mut count = 0;
-    let mut after = None;
-    loop {
-        let (page, next) = store.page::<Refusal>(DeploymentPlace::Operations, "", true, 0, after).await?;
-        let old = page.iter().any(|held| held.value.first_at < since);
-        count += page.iter().filter(|held| held.value.first_at >= since).map(|held| held.value.count).sum::<u64>();
-        match next {
-            Some(next) if !old => after = Some(next),
-            _ => return Ok(count),
-        }
-    }
+    let refusals = counted::begun_since(store, "", since, |refusal: &Refusal| refusal.first_at).await?;
+    Ok(refusals.iter().map(|refusal| refusal.count).sum())
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{Connection, connection, delivery::Delivery, pull, unlisted};
 use crate::{
-    audit,
+    audit::{self, counted},
     tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Record, Store, StoreError},
 };
 
@@ -123,20 +123,17 @@ impl Record for Alert {
     }
 }
 
-/// Tries of a count when others count at the same moment.
-const TRIES: usize = 8;
-
 /// Counts a refused request; the first of an hour is audited.
 pub async fn reject(store: &Store<'_, DeploymentPlace>, connection: Option<ConnectionId>, reason: &str) -> Result<(), StoreError> {
     let now = store.app().now();
     let key = reject_key(connection, now, reason);
-    count(store, &key, now, |held: Option<&mut Reject>| match held {
-        Some(reject) => {
-            reject.count += 1;
-            reject.last_at = now;
-            None
-        }
-        None => Some(Reject { connection, reason: reason.into(), first_at: now, last_at: now, count: 1 }),
+    let again = |reject: &mut Reject| {
+        reject.count += 1;
+        reject.last_at = now;
+    };
+    counted::count(store, &key, again, || {
+        let first = Reject { connection, reason: reason.into(), first_at: now, last_at: now, count: 1 };
+        (first, begun("webhook.rejected", &key, now))
     })
     .await
 }
@@ -151,13 +148,13 @@ pub async fn alarm(
     let Some(connection) = connection else { return Ok(()) };
     let now = store.app().now();
     let key = format!("{connection}:{}", alarm.key());
-    count(store, &key, now, |held: Option<&mut Alert>| match held {
-        Some(alert) => {
-            alert.count += 1;
-            alert.last_at = now;
-            None
-        }
-        None => Some(Alert { connection, alarm, reason: reason.into(), first_at: now, last_at: now, count: 1 }),
+    let again = |alert: &mut Alert| {
+        alert.count += 1;
+        alert.last_at = now;
+    };
+    counted::count(store, &key, again, || {
+        let first = Alert { connection, alarm, reason: reason.into(), first_at: now, last_at: now, count: 1 };
+        (first, begun("alert.raised", &key, now))
     })
     .await
 }
@@ -178,40 +175,8 @@ pub async fn clear(store: &Store<'_, DeploymentPlace>, connection: ConnectionId,
     }
 }
 
-async fn count<T: Record + Clone>(
-    store: &Store<'_, DeploymentPlace>,
-    key: &str,
-    now: OffsetDateTime,
-    change: impl Fn(Option<&mut T>) -> Option<T>,
-) -> Result<(), StoreError> {
-    let mut tries = 0;
-    loop {
-        let held = store.read::<T>(DeploymentPlace::Operations, key).await?;
-        let mut batch = store.batch(DeploymentPlace::Operations);
-        match held {
-            Some(mut held) => {
-                change(Some(&mut held.value));
-                batch.replace(&held);
-            }
-            None => {
-                if let Some(first) = change(None) {
-                    audit::record(&mut batch, audit::Event::new(audit_kind::<T>(), key, serde_json::json!({ "at": now.unix_timestamp() })));
-                    batch.create(&first);
-                }
-            }
-        }
-        tries += 1;
-        match batch.commit().await {
-            Err(error) if error.is_conflict() && tries < TRIES => {}
-            // A repeat that could not be counted in a crowd is not worth a failure: the count had started.
-            Err(error) if error.is_conflict() => return Ok(()),
-            other => return other,
-        }
-    }
-}
-
-fn audit_kind<T: Record>() -> &'static str {
-    if T::KIND == Alert::KIND { "alert.raised" } else { "webhook.rejected" }
+fn begun(kind: &'static str, key: &str, at: OffsetDateTime) -> audit::Event {
+    audit::Event::new(kind, key, serde_json::json!({ "at": at.unix_timestamp() }))
 }
 
 /// What the pages show of one connection.
@@ -255,18 +220,7 @@ pub async fn of_all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Health>, S
 /// Refused requests of the last 24 hours, newest first.
 pub async fn rejects(store: &Store<'_, DeploymentPlace>, connection: Option<ConnectionId>) -> Result<Vec<Reject>, StoreError> {
     let since = store.app().now() - time::Duration::hours(24);
-    let mut found: Vec<Reject> = Vec::new();
-    let mut after = None;
-    loop {
-        let prefix = format!("{}:", of(connection));
-        let (page, next) = store.page::<Reject>(DeploymentPlace::Operations, &prefix, true, 0, after).await?;
-        let old = page.iter().any(|held| held.value.first_at < since);
-        found.extend(page.into_iter().map(|held| held.value).filter(|reject| reject.first_at >= since));
-        match next {
-            Some(next) if !old => after = Some(next),
-            _ => return Ok(found),
-        }
-    }
+    counted::begun_since(store, &format!("{}:", of(connection)), since, |reject: &Reject| reject.first_at).await
 }
 
 /// The newest deliveries of a connection.

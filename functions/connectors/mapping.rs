@@ -81,7 +81,7 @@ pub(super) async fn waiting(
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let (mut page, next) = store.page_of_each::<Waiting>(place(connection), prefix, 0, after).await?;
+        let (mut page, next) = store.page_of_each::<Waiting>(place(connection), prefix, false, 0, after).await?;
         found.append(&mut page);
         match next {
             Some(next) => after = Some(next),
@@ -150,7 +150,7 @@ pub async fn release(store: &Store<'_, DeploymentPlace>, release: &ReleaseV1) ->
         };
     }
     let after = release.after.clone().map(Continuation);
-    let (waiting, next) = store.page_of_each::<Waiting>(place, &format!("{}:", release.company), PORTION, after).await?;
+    let (waiting, next) = store.page_of_each::<Waiting>(place, &format!("{}:", release.company), false, PORTION, after).await?;
     for record in waiting {
         match record {
             Ok(held) => work_off(store, release.connection, &held).await?,

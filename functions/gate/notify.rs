@@ -156,7 +156,7 @@ async fn deliver(
             continue;
         }
         let mail = compose(app, tenant, &client, &asked_by, proposal, person, &key);
-        let name = mail_name(tenant, &key, &person.id.to_string());
+        let name = format!("{}{}.eml", mails_about(tenant, &key), person.id);
         app.blobs.create(BlobContainer::Mailbox, &name, mail.bytes().into()).await?;
         notified.mailed.push(one);
     }
@@ -173,7 +173,7 @@ async fn catch_up(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, i
     if store.read::<Notified>(ClientPlace::Assessment, &key).await?.is_some() {
         return Ok(());
     }
-    let start = mail_name(tenant, &key, "");
+    let start = mails_about(tenant, &key);
     let mut sent: Vec<(PersonId, OffsetDateTime)> = Vec::new();
     let mut after = None;
     loop {
@@ -214,10 +214,9 @@ async fn write_down(store: &Store<'_, ClientPlace>, notified: &Notified) -> Resu
     }
 }
 
-/// `person` empty: how the names of all mails about it start.
-fn mail_name(tenant: TenantId, key: &str, person: &str) -> String {
-    let end = if person.is_empty() { "" } else { ".eml" };
-    format!("{tenant}/{}-{person}{end}", key.replace(':', "-"))
+/// How the names of all mails about it start; the person's id and `.eml` follow.
+fn mails_about(tenant: TenantId, key: &str) -> String {
+    format!("{tenant}/{}-", key.replace(':', "-"))
 }
 
 fn compose(app: &App, tenant: TenantId, client: &str, asked_by: &str, proposal: &Proposal, to: &Person, key: &str) -> Mail {

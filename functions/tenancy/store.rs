@@ -192,14 +192,8 @@ impl<'a, P: Place> Store<'a, P> {
         limit: usize,
         after: Option<Continuation>,
     ) -> Result<(Vec<Held<T>>, Option<Continuation>), StoreError> {
-        let query = Query { prefix: id_of::<T>(prefix), after, descending, limit };
-        let page = self.app.documents.query(&self.partition(place), &query).await?;
-        if page.documents.is_empty() {
-            return Ok((Vec::new(), page.next));
-        }
-        let key = self.key_of_found().await?;
-        let records = page.documents.into_iter().map(|d| self.unseal(key, place, d)).collect::<Result<_, _>>()?;
-        Ok((records, page.next))
+        let (records, next) = self.page_of_each(place, prefix, descending, limit, after).await?;
+        Ok((records.into_iter().collect::<Result<_, _>>()?, next))
     }
 
     /// One page in which each record stands for itself, so that one that cannot be read does not hide the others.
@@ -207,10 +201,11 @@ impl<'a, P: Place> Store<'a, P> {
         &self,
         place: P,
         prefix: &str,
+        descending: bool,
         limit: usize,
         after: Option<Continuation>,
     ) -> Result<(Vec<Result<Held<T>, StoreError>>, Option<Continuation>), StoreError> {
-        let query = Query { prefix: id_of::<T>(prefix), after, descending: false, limit };
+        let query = Query { prefix: id_of::<T>(prefix), after, descending, limit };
         let page = self.app.documents.query(&self.partition(place), &query).await?;
         if page.documents.is_empty() {
             return Ok((Vec::new(), page.next));
