@@ -157,6 +157,9 @@ pub struct Waiting {
     /// Older ones that were let go for newer ones.
     #[serde(default)]
     pub let_go: u64,
+    /// The last of those, at most [`MAX_WAITING`]: a message that comes again after a crash tells itself by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<DeliveryV1>,
 }
 
 /// Stands for the company of a record whose body does not name one.
@@ -176,7 +179,7 @@ impl Record for Waiting {
 
 impl Waiting {
     pub fn none_yet(company: &str, record: &str) -> Self {
-        Self { company: company.into(), company_name: None, record: record.into(), deliveries: Vec::new(), let_go: 0 }
+        Self { company: company.into(), company_name: None, record: record.into(), deliveries: Vec::new(), let_go: 0, gone: Vec::new() }
     }
 }
 

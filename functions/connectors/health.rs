@@ -66,7 +66,7 @@ pub enum Alarm {
     PullRefused,
     /// The vendor asked us to wait, or did not answer, for as long as we ask.
     PullGaveUp,
-    /// A client's key cannot be used, so a read left the client out.
+    /// A client's key or one of its records cannot be used, so a read left the client out.
     ClientSkipped,
 }
 
@@ -108,7 +108,7 @@ impl Alarm {
                 "The vendor did not let itself be read for about half a day, and never said no. Look whether the tool is up and what else uses its API allowance, then read again."
             }
             Self::ClientSkipped => {
-                "A read left a client out, because its key cannot be used; the other clients were read. Have the client's key switched on again in the vault, then read again."
+                "A read left a client out, because its key cannot be used or a record of it cannot be read; the other clients were read. The audit trail says which client and why. If it is the key, have it switched on again in the vault; if it is a record, have the data restored from a backup or the release put back that wrote it. Then read again."
             }
         }
     }

@@ -316,7 +316,13 @@ async fn wait(
         Some(held) => (held.value, Some(held.etag)),
         None => (Waiting::none_yet(company, &record), None),
     };
-    if waiting.deliveries.iter().any(|known| known.delivery == delivery.delivery) {
+    let is_this = |known: &DeliveryV1| known.delivery == delivery.delivery;
+    if waiting.gone.iter().any(is_this) {
+        return Ok(Wait::CrowdedOut);
+    }
+    if waiting.deliveries.iter().any(is_this) {
+        // The try before may have ended between its two writes.
+        say_let_go(store, &waiting.gone).await?;
         return Ok(Wait::Waits);
     }
     // The same bytes again: the earlier copy waits already.
@@ -328,6 +334,8 @@ async fn wait(
         let surplus = waiting.deliveries.len().saturating_sub(MAX_WAITING);
         let let_go: Vec<DeliveryV1> = waiting.deliveries.drain(..surplus).collect();
         waiting.let_go += u64::try_from(let_go.len()).unwrap_or(u64::MAX);
+        waiting.gone.extend(let_go.iter().cloned());
+        waiting.gone.drain(..waiting.gone.len().saturating_sub(MAX_WAITING));
         let mut batch = store.batch(place);
         let object = format!("connection {} {record}", connection.id);
         let detail = |of: &DeliveryV1| serde_json::json!({ "company": company, "delivery": of.delivery.simple().to_string() });
@@ -337,15 +345,21 @@ async fn wait(
         }
         batch.put(waiting, etag);
         batch.commit().await?;
-        for of in &let_go {
-            Delivery::set_aside(store, of, Outcome::Ignore, CROWDED_OUT).await?;
-        }
+        say_let_go(store, &let_go).await?;
         if let_go.contains(delivery) {
             return Ok(Wait::CrowdedOut);
         }
     }
     // A person may have mapped the company between our look and our write; then nobody would come for what waits.
     Ok(if mapped(store, connection.id, company).await?.is_none() { Wait::Waits } else { Wait::MappedMeanwhile })
+}
+
+/// In their delivery records; once, however often it is said.
+async fn say_let_go(store: &Store<'_, DeploymentPlace>, let_go: &[DeliveryV1]) -> Result<(), StoreError> {
+    for of in let_go {
+        Delivery::set_aside(store, of, Outcome::Ignore, CROWDED_OUT).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn mapped(

@@ -40,6 +40,9 @@ pub struct Known {
     pub newest: Version,
     pub deleted: bool,
     pub raw: Option<String>,
+    /// When the read of many pages began that did not list it; nothing was heard of it since.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    missed: Option<OffsetDateTime>,
     /// The newest event that showed the whole record.
     whole: Option<Version>,
     fields: BTreeMap<String, Field>,
@@ -51,6 +54,16 @@ struct Field {
     version: Version,
 }
 
+/// What it means that a read does not list a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The next read decides.
+    First,
+    /// This read said so before.
+    Known,
+    Gone,
+}
+
 impl Known {
     pub fn first(source_key: &str, change: &Change) -> Self {
         let mut known = Self {
@@ -58,6 +71,7 @@ impl Known {
             newest: change.version.clone(),
             deleted: change.deleted,
             raw: change.raw.clone(),
+            missed: None,
             whole: None,
             fields: BTreeMap::new(),
         };
@@ -86,9 +100,42 @@ impl Known {
             self.newest = version.clone();
             self.deleted = change.deleted;
             self.raw.clone_from(&change.raw);
+            self.missed = None;
             news = true;
         }
         news
+    }
+
+    /// A read that began then lists it: it is there, although it was gone or missed before and did not change since.
+    pub fn listed(&mut self, change: &Change, began: OffsetDateTime) -> bool {
+        let was_missed = self.missed.take().is_some();
+        let is_back = self.deleted && self.newest.at < began;
+        let at = if is_back { change.version.at.max(began) } else { change.version.at };
+        let news = self.apply(&Change { version: Version { at, ..change.version.clone() }, ..change.clone() });
+        news || was_missed
+    }
+
+    /// Whether a read that lists this row as it was tells anything.
+    pub fn is_as_listed(&self, hash: &str) -> bool {
+        self.newest.hash == hash && !self.deleted && self.missed.is_none()
+    }
+
+    /// A read that began then does not list it. Pages shift while they are read, so of several pages only the second
+    /// read in a row proves that it is gone.
+    pub fn not_listed(&mut self, began: OffsetDateTime, one_answer: bool) -> Missing {
+        match self.missed {
+            // The same step again.
+            Some(at) if at == began && !one_answer => Missing::Known,
+            None if !one_answer => {
+                self.missed = Some(began);
+                Missing::First
+            }
+            _ => {
+                let version = Version { at: began, sequence: 0, hash: self.newest.hash.clone() };
+                self.apply(&Change { version, whole: false, deleted: true, fields: Fields::new(), raw: None });
+                Missing::Gone
+            }
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -15,12 +15,13 @@ use super::{
     delivery::{Delivery, Outcome, UNKNOWN_COMPANY, UNREADABLE, Waiting},
     event,
     intake::{self, IntakeV1, ReleaseV1},
+    population,
 };
 use crate::{
     audit::{self, dead_letter},
     platform::ports::Continuation,
     tenancy::{
-        Actor, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError, TenantId,
+        Actor, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Scope, Store, StoreError, TenantId,
         directory::{self, MappedCompany},
         message, outbox,
         seal::sha256,
@@ -140,9 +141,7 @@ const PORTION: usize = 20;
 /// Works off what waited for a company that is mapped now; asks for another round while something is left.
 pub async fn release(store: &Store<'_, DeploymentPlace>, release: &ReleaseV1) -> Result<(), ConnectorError> {
     let place = place(release.connection);
-    if intake::mapped(store, release.connection, &release.company).await?.is_none() {
-        return Ok(());
-    }
+    let Some(entry) = intake::mapped(store, release.connection, &release.company).await? else { return Ok(()) };
     if let Some(record) = &release.record {
         return match store.read::<Waiting>(place, &format!("{}:{record}", release.company)).await? {
             Some(held) => work_off(store, release.connection, &held).await,
@@ -164,6 +163,12 @@ pub async fn release(store: &Store<'_, DeploymentPlace>, release: &ReleaseV1) ->
         batch.commit().await?;
     }
     outbox::flush(store, place).await?;
+    if release.after.is_none()
+        && let Some(connection) = connection::read(store, release.connection).await?
+    {
+        let client = Scope::of_client_map(&entry, store.correlation()).store(store.app()).await?;
+        population::add_unread(&client, &connection, &entry).await?;
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod event;
 pub mod file;
 pub mod form;
+mod gone;
 pub mod health;
 pub mod intake;
 pub mod known;

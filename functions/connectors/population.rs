@@ -15,7 +15,8 @@ use super::{
     Connection,
     apply::{evidence_of, observed, source_key},
     delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY},
-    event::{Entity, Fields, TYPE, TYPE_NAME},
+    event::{Entity, TYPE, TYPE_NAME},
+    gone::{self, Reading},
     intake,
     known::{Change, Known, Version},
     mapping,
@@ -24,7 +25,9 @@ use super::{
 use crate::{
     audit,
     evidence::{AnalyzeV1, Evidence, Observed, Origin, Population},
-    tenancy::{ClientPlace, DeploymentPlace, Held, Store, StoreError, outbox, place::EVIDENCE_SHARDS, seal::sha256},
+    tenancy::{
+        ClientPlace, DeploymentPlace, Held, Store, StoreError, directory::MappedCompany, outbox, place::EVIDENCE_SHARDS, seal::sha256,
+    },
 };
 
 /// One row that was read, as the run remembers it.
@@ -66,6 +69,7 @@ pub async fn write_page(
     client: &Client<'_>,
     connection: &Connection,
     company: &str,
+    began: OffsetDateTime,
     page: &Page,
 ) -> Result<Read, StoreError> {
     let now = store.app().now();
@@ -95,7 +99,7 @@ pub async fn write_page(
         read.lines.push(line);
     }
     for (shard, changes) in shards {
-        write_shard(client, connection, shard, &changes, now).await?;
+        write_shard(client, connection, shard, &changes, began).await?;
     }
     own_all(store, connection, company, page, now).await?;
     Ok(read)
@@ -129,8 +133,9 @@ async fn write_shard(
     connection: &Connection,
     shard: u8,
     changes: &[(String, Change)],
-    now: OffsetDateTime,
+    began: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    let now = client.app().now();
     let place = ClientPlace::Evidence(shard);
     let prefix = format!("{}:{}:", connection.id, Entity::Configuration.word());
     let mut known = by_key(client.all::<Known>(place, &prefix).await?, |known| known.source_key.clone());
@@ -142,9 +147,9 @@ async fn write_shard(
             let before = evidence.remove(key);
             let (after, etag, news) = match known.remove(key) {
                 // Rows without a time of their own would be news at every read.
-                Some(held) if held.value.newest.hash == change.version.hash && !held.value.deleted => (held.value, None, false),
+                Some(held) if held.value.is_as_listed(&change.version.hash) => (held.value, None, false),
                 Some(mut held) => {
-                    let news = held.value.apply(change);
+                    let news = held.value.listed(change, began);
                     (held.value, Some(held.etag), news)
                 }
                 None => (Known::first(key, change), None, true),
@@ -215,12 +220,13 @@ async fn own_all(
 
 /// After the last page of the client's last company: what is gone is marked so, and the population is stated.
 pub async fn write_population(
+    store: &Deployment<'_>,
     client: &Client<'_>,
     connection: &Connection,
-    started_at: OffsetDateTime,
+    reading: &Reading<'_>,
     read: &Read,
 ) -> Result<(), StoreError> {
-    let populations = format!("{}:population:", connection.id);
+    let populations = populations(connection);
     let mut types: BTreeSet<String> = read.lines.iter().filter_map(|line| line.record_type.clone()).collect();
     let settings = &connection.settings;
     types.extend(settings.configuration_types.values().chain(&settings.other_configurations).cloned());
@@ -231,39 +237,14 @@ pub async fn write_population(
         }
         // A row that could not be read may be any of those that are missing.
         if read.unreadable == 0 {
-            mark_gone(client, connection, shard, &present, started_at).await?;
+            gone::mark(store, client, connection, shard, &present, reading).await?;
         }
     }
+    let companies = mapping::mapped(store, connection.id).await?;
+    let theirs = companies.iter().filter(|entry| entry.tenant() == reading.client).map(MappedCompany::company);
+    let unread: BTreeSet<String> = theirs.filter(|company| !reading.has(company)).map(str::to_owned).collect();
     for record_type in types {
-        state(client, connection, &record_type, started_at, read).await?;
-    }
-    Ok(())
-}
-
-async fn mark_gone(
-    client: &Client<'_>,
-    connection: &Connection,
-    shard: u8,
-    present: &HashSet<&str>,
-    started_at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let place = ClientPlace::Evidence(shard);
-    let prefix = format!("{}:{}:", connection.id, Entity::Configuration.word());
-    for mut held in client.all::<Known>(place, &prefix).await? {
-        let id = held.value.source_key.strip_prefix(&prefix).unwrap_or_default().to_owned();
-        // What came after the read began cannot have been in it.
-        if held.value.deleted || present.contains(id.as_str()) || held.value.newest.at >= started_at {
-            continue;
-        }
-        let version = Version { at: started_at, sequence: 0, hash: held.value.newest.hash.clone() };
-        held.value.apply(&Change { version, whole: false, deleted: true, fields: Fields::new(), raw: None });
-        let before = client.read::<Evidence>(place, &held.value.source_key).await?;
-        let record = evidence_of(connection, Entity::Configuration, &id, &held.value, client.app().now());
-        let mut batch = client.batch(place);
-        audit::record(&mut batch, observed(&record, None));
-        batch.put(record, before.map(|held| held.etag));
-        batch.replace(&held);
-        batch.commit().await?;
+        state(client, connection, &record_type, reading.began, read, &unread).await?;
     }
     Ok(())
 }
@@ -275,22 +256,23 @@ async fn state(
     record_type: &str,
     started_at: OffsetDateTime,
     read: &Read,
+    unread: &BTreeSet<String>,
 ) -> Result<(), StoreError> {
     let of_type = read.lines.iter().filter(|line| line.record_type.as_deref() == Some(record_type));
     let (inactive, mut lines): (Vec<&Line>, Vec<&Line>) = of_type.partition(|line| line.inactive);
     lines.sort_by(|a, b| a.id.cmp(&b.id));
     let kept = lines.iter().filter(|line| !line.held_back).count();
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    // An unreadable row may be of any type: then no type is complete.
-    let population = Population::Of { read: count(kept), total: count(lines.len()) + read.unreadable };
+    // An unreadable row may be of any type: then no type is complete. Nor with a company whose rows nobody counted yet.
+    let population = Population::Of { read: count(kept), total: count(lines.len()) + read.unreadable + count(unread.len()) };
     let mut listed: Vec<String> = lines.iter().map(|line| format!("{} {}", line.id, line.hash)).collect();
-    let left_out = if inactive.is_empty() { String::new() } else { format!(", {} inactive left out", inactive.len()) };
+    let left_out = left_out(inactive.len(), unread);
     if !left_out.is_empty() {
         listed.push(left_out.clone());
     }
     let hash = sha256(listed.join("\n").as_bytes());
 
-    let source_key = format!("{}:population:{record_type}", connection.id);
+    let source_key = format!("{}{record_type}", populations(connection));
     let place = Evidence::place(&source_key);
     let held = client.read::<Evidence>(place, &source_key).await?;
     let now = client.app().now();
@@ -303,14 +285,17 @@ async fn state(
             let before = &held.value;
             (started_at.max(before.occurred_at + time::Duration::milliseconds(1)), now.max(before.collected_at))
         });
-        let facts = BTreeMap::from([
-            ("Inactive there, left out of the count".to_owned(), inactive.len().to_string()),
+        let mut facts = BTreeMap::from([
+            (INACTIVE.to_owned(), inactive.len().to_string()),
             ("Set aside for a CUI marking".to_owned(), (lines.len() - kept).to_string()),
         ]);
+        if !unread.is_empty() {
+            facts.insert(UNREAD.into(), joined(unread));
+        }
         let evidence = Evidence {
             source_key: source_key.clone(),
             record_type: Some(record_type.to_owned()),
-            title: format!("All configurations in {}: {}{left_out}", connection.vendor().word(), population.words()),
+            title: title(connection, population, &left_out),
             origin: Origin::Observed(Observed {
                 connection: connection.id,
                 system: connection.vendor().word().into(),
@@ -334,6 +319,65 @@ async fn state(
     }
     outbox::flush(client, place).await?;
     Ok(())
+}
+
+/// A company was mapped: what was stated of its client before is not complete until a read has been there.
+pub async fn add_unread(client: &Client<'_>, connection: &Connection, entry: &MappedCompany) -> Result<(), StoreError> {
+    for shard in 0..EVIDENCE_SHARDS {
+        let place = ClientPlace::Evidence(shard);
+        for mut held in client.all::<Evidence>(place, &populations(connection)).await? {
+            let evidence = &mut held.value;
+            let (Origin::Observed(observed_as), Population::Of { read, total }) = (&mut evidence.origin, evidence.population) else {
+                continue;
+            };
+            let said = observed_as.facts.get(UNREAD).map_or("", String::as_str);
+            let mut unread: BTreeSet<String> = said.split(", ").filter(|company| !company.is_empty()).map(str::to_owned).collect();
+            // A read that began after the mapping has been there; or this message came twice.
+            if evidence.occurred_at >= entry.confirmed_at() || !unread.insert(entry.company().to_owned()) {
+                continue;
+            }
+            let inactive = observed_as.facts.get(INACTIVE).and_then(|count| count.parse().ok()).unwrap_or_default();
+            observed_as.facts.insert(UNREAD.into(), joined(&unread));
+            evidence.population = Population::Of { read, total: total + 1 };
+            evidence.title = title(connection, evidence.population, &left_out(inactive, &unread));
+            evidence.hash = sha256(format!("{} without company {}", evidence.hash, entry.company()).as_bytes());
+            // Later than what it replaces, and earlier than any read that comes.
+            evidence.occurred_at += time::Duration::milliseconds(1);
+            let mut batch = client.batch(place);
+            audit::record(&mut batch, observed(evidence, None));
+            let request = AnalyzeV1 { source_key: evidence.source_key.clone() };
+            outbox::send(&mut batch, "analyze", &request, std::time::Duration::ZERO)?;
+            batch.replace(&held);
+            batch.commit().await?;
+        }
+        outbox::flush(client, place).await?;
+    }
+    Ok(())
+}
+
+const INACTIVE: &str = "Inactive there, left out of the count";
+const UNREAD: &str = "Companies not read yet";
+
+fn populations(connection: &Connection) -> String {
+    format!("{}:population:", connection.id)
+}
+
+fn joined(companies: &BTreeSet<String>) -> String {
+    companies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn title(connection: &Connection, population: Population, left_out: &str) -> String {
+    format!("All configurations in {}: {}{left_out}", connection.vendor().word(), population.words())
+}
+
+/// What the numbers leave out, in words. A company that was not read stands for one record at least.
+fn left_out(inactive: usize, unread: &BTreeSet<String>) -> String {
+    let inactive = if inactive == 0 { String::new() } else { format!(", {inactive} inactive left out") };
+    match unread.len() {
+        0 => inactive,
+        1 => format!("{inactive}, 1 company not read yet and counted as one missing"),
+        n => format!("{inactive}, {n} companies not read yet, each counted as one missing"),
+    }
 }
 
 fn by_key<T>(held: Vec<Held<T>>, key: impl Fn(&T) -> String) -> HashMap<String, Held<T>> {

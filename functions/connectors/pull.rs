@@ -17,6 +17,7 @@ use super::{
     call::CallError,
     connection, connectwise_manage,
     event::{Entity, Event},
+    gone::Reading,
     health::{self, Alarm},
     intake::{self, IntakeV1},
     lines, mapping,
@@ -26,7 +27,10 @@ use super::{
 use crate::{
     app::App,
     audit,
-    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Scope, Store, StoreError, TenantId, outbox},
+    tenancy::{
+        ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Scope, Store, StoreError, TenantId,
+        directory::MappedCompany, outbox,
+    },
 };
 
 /// One step of a run.
@@ -50,6 +54,12 @@ pub struct Run {
     left: Vec<Turn>,
     /// The next page of the first one.
     next: Option<String>,
+    /// Companies of the connection when it began.
+    #[serde(default)]
+    companies: usize,
+    /// Companies of the client at hand that are read.
+    #[serde(default)]
+    read: Vec<String>,
     /// Pages of lines that this run wrote, and which of them is the first one of the client at hand.
     #[serde(default)]
     pages: u32,
@@ -69,7 +79,7 @@ pub struct Run {
     attempts: u32,
     records: u64,
     held_back: u64,
-    /// Clients that were left out, because their key cannot be used.
+    /// Clients that were left out, because their key or a record of theirs cannot be used.
     #[serde(default)]
     skipped: Vec<TenantId>,
     state: State,
@@ -124,6 +134,7 @@ impl Run {
     /// Nothing that was read of the client at hand is carried to the next one.
     fn end_client(&mut self) {
         self.next = None;
+        self.read.clear();
         self.first_page = self.pages;
         self.lines.clear();
         self.type_names.clear();
@@ -190,6 +201,8 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         step: 0,
         started_at: now,
         progress_at: now,
+        companies: left.len(),
+        read: Vec::new(),
         left,
         next: None,
         pages: 0,
@@ -219,7 +232,7 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
     Ok(Requested::Started)
 }
 
-/// Starts the daily read of every connection whose time has come; returns how many. For the timer. One that cannot be
+/// Starts the read of every connection whose day is over or that has a company no read has seen; returns how many. For the timer. One that cannot be
 /// started is told of when all have had their turn.
 pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
@@ -240,7 +253,12 @@ pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> 
 
 async fn start_if_due(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Option<Requested>, StoreError> {
     let last = store.read::<Run>(place(id), KEY).await?;
-    let due = last.is_none_or(|held| store.app().now() - held.value.started_at >= EVERY);
+    let due = match last.map(|held| held.value) {
+        None => true,
+        Some(run) if store.app().now() - run.started_at >= EVERY => true,
+        // Mapped since it began, and a mapping stays: the company's inventory comes by itself.
+        Some(run) => run.state.is_over() && mapping::mapped(store, id).await?.len() > run.companies,
+    };
     Ok(if due { Some(request_pull(store, id).await?) } else { None })
 }
 
@@ -254,13 +272,13 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     }
     let now = store.app().now();
     let mut run = held.value;
-    let (skipped, first_page) = (run.skipped.len(), run.first_page);
-    let mut read = Vec::new();
+    let first_page = run.first_page;
+    let (mut read, mut left_out) = (Vec::new(), None);
     let delay = match turn(store, id, &mut run).await? {
         Ok(turned) => {
             run.attempts = 0;
             run.state = if run.left.is_empty() { State::Finished } else { State::Running };
-            read = turned.lines;
+            (read, left_out) = (turned.lines, turned.left_out);
             turned.pace
         }
         Err(CallError::ComeBack { after, why }) if run.attempts < MAX_ATTEMPTS => {
@@ -282,14 +300,14 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
             std::time::Duration::ZERO
         }
     };
-    if run.skipped.len() > skipped {
-        health::alarm(store, Some(id), Alarm::ClientSkipped, "the key of a client cannot be used").await?;
+    if let Some((_, why)) = left_out {
+        health::alarm(store, Some(id), Alarm::ClientSkipped, why).await?;
     }
     run.step += 1;
     run.progress_at = now;
     let mut batch = store.batch(place(id));
-    for client in &run.skipped[skipped..] {
-        let detail = json!({ "reason": "the client's key cannot be used" });
+    if let Some((client, why)) = left_out {
+        let detail = json!({ "reason": why });
         audit::record(&mut batch, audit::Event::new("pull.client_skipped", format!("connection {id} client {client}"), detail));
     }
     run.pages = lines::keep(&mut batch, run.run, run.pages, &read);
@@ -324,24 +342,34 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     Ok(())
 }
 
-/// One page of the client at hand; a client whose key cannot be used is left out, so that it holds up no other.
+/// One page of the client at hand; a client whose records cannot be used is left out, so that it holds up no other.
 async fn turn(store: &Store<'_, DeploymentPlace>, id: ConnectionId, run: &mut Run) -> Result<Result<Turned, CallError>, StoreError> {
     let Some(current) = run.left.first().cloned() else { return Ok(Ok(Turned::default())) };
-    match read_and_write(store, id, &current, run).await {
-        Err(error @ StoreError::Key { .. }) if is_lost(&error, current.client) => {
+    let Some(connection) = connection::read(store, id).await? else { return Ok(Err(CallError::Refused("connection removed"))) };
+    let Some(entry) = intake::mapped(store, id, &current.company).await? else {
+        run.left.remove(0);
+        return Ok(Ok(Turned::default()));
+    };
+    match read_and_write(store, &connection, &entry, &current, run).await {
+        Err(error) => {
+            let why = why_left_out(&error, current.client).ok_or_else(|| error.clone())?;
             tracing::warn!(connection = %id, client = %current.client, error = %error, "client left out of the read");
             run.left.retain(|turn| turn.client != current.client);
             run.skipped.push(current.client);
             run.end_client();
-            Ok(Ok(Turned::default()))
+            Ok(Ok(Turned { left_out: Some((current.client, why)), ..Turned::default() }))
         }
-        other => other,
+        read => read,
     }
 }
 
-/// Whether the client's key is gone until somebody mends it.
-fn is_lost(error: &StoreError, client: TenantId) -> bool {
-    matches!(error, StoreError::Key { owner, .. } if *owner == client.to_string()) && !error.is_transient()
+/// Why the client cannot be written until somebody mends it; `None` when all would fail, or only now.
+fn why_left_out(error: &StoreError, client: TenantId) -> Option<&'static str> {
+    match error {
+        StoreError::Key { owner, .. } if *owner != client.to_string() || error.is_transient() => None,
+        StoreError::Key { .. } => Some("the client's key cannot be used"),
+        error => error.concerns_one_owner().then_some("a record of the client cannot be read"),
+    }
 }
 
 /// What a page leaves to do.
@@ -351,45 +379,47 @@ struct Turned {
     pace: std::time::Duration,
     /// To be kept until the client is read to its end.
     lines: Vec<Line>,
+    /// The client that was left out, and why.
+    left_out: Option<(TenantId, &'static str)>,
 }
 
 async fn read_and_write(
     store: &Store<'_, DeploymentPlace>,
-    id: ConnectionId,
+    connection: &Connection,
+    entry: &MappedCompany,
     current: &Turn,
     run: &mut Run,
 ) -> Result<Result<Turned, CallError>, StoreError> {
-    let Some(connection) = connection::read(store, id).await? else { return Ok(Err(CallError::Refused("connection removed"))) };
-    let Some(entry) = intake::mapped(store, id, &current.company).await? else {
-        run.left.remove(0);
-        return Ok(Ok(Turned::default()));
-    };
     // Before the vendor is asked: what cannot be written need not be read.
-    let client = Scope::of_client_map(&entry, store.correlation()).store(store.app()).await?;
-    let page = match read_page(store.app(), &connection, &current.company, run.next.as_deref()).await {
+    let client = Scope::of_client_map(entry, store.correlation()).store(store.app()).await?;
+    let page = match read_page(store.app(), connection, &current.company, run.next.as_deref()).await {
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
-    let read = population::write_page(store, &client, &connection, &current.company, &page).await?;
+    let one_answer =
+        run.next.is_none() && page.next.is_none() && run.read.is_empty() && run.first_page == run.pages && run.lines.is_empty();
+    let read = population::write_page(store, &client, connection, &current.company, run.started_at, &page).await?;
     run.records += u64::try_from(read.lines.len()).unwrap_or(u64::MAX);
     run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
     run.unreadable += read.unreadable;
     run.type_names.extend(read.type_names);
     run.next = page.next;
     if run.next.is_some() {
-        return Ok(Ok(Turned { pace: page.pace, lines: read.lines }));
+        return Ok(Ok(Turned { pace: page.pace, lines: read.lines, left_out: None }));
     }
     run.left.remove(0);
+    run.read.push(current.company.clone());
     if run.left.first().is_some_and(|next| next.client == current.client) {
-        return Ok(Ok(Turned { pace: page.pace, lines: read.lines }));
+        return Ok(Ok(Turned { pace: page.pace, lines: read.lines, left_out: None }));
     }
     let last = std::mem::take(&mut run.lines).into_iter().chain(read.lines).collect();
-    let lines = lines::of_client(store, id, run.run, run.first_page, last).await?;
+    let lines = lines::of_client(store, connection.id, run.run, run.first_page, last).await?;
     let whole = Read { lines, unreadable: run.unreadable, type_names: std::mem::take(&mut run.type_names) };
-    population::write_population(&client, &connection, run.started_at, &whole).await?;
+    let reading = Reading { client: current.client, began: run.started_at, companies: &run.read, one_answer };
+    population::write_population(store, &client, connection, &reading, &whole).await?;
     run.unlisted.add(&whole);
     run.end_client();
-    Ok(Ok(Turned { pace: page.pace, lines: Vec::new() }))
+    Ok(Ok(Turned { pace: page.pace, ..Turned::default() }))
 }
 
 /// Rows of one page in the form of all vendors.
@@ -458,7 +488,7 @@ pub struct Report {
     pub records: u64,
     /// Rows that carry a CUI marking and were not kept.
     pub held_back: u64,
-    /// Clients that were left out, because their key cannot be used.
+    /// Clients that were left out, because their key or a record of theirs cannot be used.
     pub clients_skipped: usize,
     pub state: State,
 }

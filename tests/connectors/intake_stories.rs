@@ -167,6 +167,58 @@ async fn of_a_busy_record_the_newest_changes_wait_and_what_was_let_go_is_counted
 }
 
 #[tokio::test]
+async fn a_stop_while_an_older_change_is_let_go_counts_it_once_and_says_so_once() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        // The newest change lets the oldest go; one older than all that wait goes itself.
+        for late in [false, true] {
+            let mut call = 0;
+            loop {
+                let mut world = World::unmapped(autotask()).await;
+                let start = world.app().now();
+                let send = async |world: &World, number: u64| {
+                    let fields = json!({ "CompanyID": "174", "Title": "AV out of date", "Status": number.to_string() });
+                    let at = start + Duration::seconds(number.try_into().unwrap());
+                    world.send(&hook(number, "Update", 7, &fields, at)).await;
+                    world.test.clock.advance(Duration::seconds(1));
+                };
+                if late {
+                    send(&world, 0).await;
+                    let away = world.test.queue.receive("intake", 1, std::time::Duration::from_mins(5)).await.unwrap();
+                    assert_eq!(away.len(), 1, "its message comes later");
+                }
+                for number in 1..=20 {
+                    send(&world, number).await;
+                }
+                world.pump().await;
+                if late {
+                    world.test.clock.advance(Duration::minutes(5));
+                } else {
+                    send(&world, 21).await;
+                }
+                world.test.faults.stop_at(call, fault);
+                while matches!(world.pump_once().await, Ok(true)) {}
+                let struck = world.test.faults.struck();
+                world.test.faults.mend();
+                world.test.restart();
+                world.pump_through().await;
+
+                let seen = format!("{fault:?} at call {call}, late: {late}");
+                let waiting = mapping::unmapped(&world.deployment().await, world.connection.id).await.unwrap();
+                assert_eq!((waiting[0].waiting, waiting[0].let_go), (1, 1), "{seen}");
+                assert_eq!(world.audited("intake.crowded_out").await, 1, "{seen}");
+                let deliveries = world.deliveries().await;
+                let let_go = deliveries.iter().filter(|delivery| delivery.reason.as_deref() == Some("crowded_out_while_waiting"));
+                assert_eq!((let_go.count(), deliveries.len()), (1, 21), "{seen}");
+                if !struck {
+                    break;
+                }
+                call += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_waited_and_cannot_be_read_becomes_a_dead_letter_and_holds_up_nothing() {
     let world = World::unmapped(connectwise()).await;
     world.serve_signing_key();

@@ -2,6 +2,7 @@
 
 mod intake_stories;
 mod pull_cases;
+mod pull_gone;
 mod pull_stories;
 mod webhook_cases;
 mod world;

@@ -20,13 +20,13 @@ use time::Duration;
 use super::world::{World, autotask, callback, connectwise};
 use crate::support::{faults::Fault, http::response};
 
-fn configuration(id: u64, updated: &str) -> Value {
+pub(super) fn configuration(id: u64, updated: &str) -> Value {
     json!({ "id": id, "name": format!("HPM-{id}"), "type": { "id": 17, "name": "Managed Workstation" }, "activeFlag": true,
         "company": { "id": 250 }, "_info": { "lastUpdated": updated } })
 }
 
 /// Serves these rows of company 250 in pages of `size`; other companies have none.
-fn serve(world: &World, rows: Vec<Value>, size: usize) {
+pub(super) fn serve(world: &World, rows: Vec<Value>, size: usize) {
     world.test.http.answer_with(move |request| {
         if request.url.path().starts_with("/login/companyinfo/") {
             return Some(Ok(response(200, &[], r#"{"Codebase":"v2026_1/"}"#)));
@@ -46,14 +46,14 @@ fn serve(world: &World, rows: Vec<Value>, size: usize) {
     });
 }
 
-async fn read_all(world: &World) -> pull::Report {
+pub(super) async fn read_all(world: &World) -> pull::Report {
     let store = world.deployment().await;
     assert_eq!(pull::request_pull(&store, world.connection.id).await.unwrap(), Requested::Started);
     world.pump_through().await;
     pull::report(&store, world.connection.id).await.unwrap().unwrap()
 }
 
-async fn population(world: &World) -> assay::evidence::Evidence {
+pub(super) async fn population(world: &World) -> assay::evidence::Evidence {
     world.evidence(0).await.into_iter().find(|evidence| evidence.source_key.ends_with(":population:rmm_device_inventory")).unwrap()
 }
 

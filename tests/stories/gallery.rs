@@ -14,9 +14,9 @@ use assay::{
             AlarmView, AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
-            NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
-            RejectCount, RequirementPage, Run, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn, Standing,
-            SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany, paths,
+            NamelessLine, NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm,
+            Readings, RejectCount, RequirementPage, Run, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn,
+            Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany, paths,
         },
     },
 };
@@ -476,6 +476,7 @@ fn mapping(empty: bool) -> MappingPage {
     MappingPage {
         frame: frame(Section::Connections),
         waiting: if empty { vec![] } else { vec![company("312", Some("Kestrel Avionics & Søn")), company("29683571", None)] },
+        nameless: if empty { vec![] } else { vec![NamelessLine { connection: "ConnectWise of Northgate IT".into(), records: 2 }] },
         mapped: if empty {
             vec![]
         } else {

@@ -9,7 +9,7 @@ use assay::{
         verify::verify,
     },
     connectors::{
-        delivery::{OwnedRecord, Quarantined, Waiting},
+        delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
         demo::{self, What},
         mapping,
     },
@@ -131,12 +131,26 @@ async fn a_company_is_mapped_only_to_a_client_whose_engineer_one_is() {
     assert_eq!(marco.press("portal/mapping", "portal/mapping", &[("client", &HARBOR.to_string())]).await.status, 303);
 }
 
+#[tokio::test]
+async fn records_whose_company_no_message_named_are_on_the_mapping_page_with_what_to_do() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    assert!(!text(&marco.get("portal/mapping").await).contains("no message named"));
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Connection(demo::CONNECTWISE, ConnectionPlace::Mapping));
+    batch.create(&Waiting::none_yet(UNKNOWN_COMPANY, "ticket:7")).create(&Waiting::none_yet(UNKNOWN_COMPANY, "configuration:8"));
+    batch.commit().await.unwrap();
+    let page = text(&marco.get("portal/mapping").await);
+    assert!(page.contains("2 records wait because no message named their company"), "{page}");
+    assert!(page.contains("Read the configurations of this connection"), "{page}");
+}
+
 /// A ticket of a company that nobody has mapped.
 async fn waiting_company(flow: &Flow) {
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Connection(demo::CONNECTWISE, ConnectionPlace::Mapping));
-    let (company, record) = (demo::connectwise::TIDEWATER.to_string(), "ticket:7".into());
-    batch.create(&Waiting { company, company_name: Some("Tidewater Coatings".into()), record, deliveries: Vec::new(), let_go: 0 });
+    let (company, record) = (demo::connectwise::TIDEWATER.to_string(), "ticket:7");
+    batch.create(&Waiting { company_name: Some("Tidewater Coatings".into()), ..Waiting::none_yet(&company, record) });
     batch.commit().await.unwrap();
 }
 

@@ -114,13 +114,14 @@ pub async fn usage(app: &App, connection: &Connection) -> Result<f64, CallError>
     Ok(ratio)
 }
 
-/// The base address of the user's database, ending with a slash.
+/// The base address of the user's database, ending with a slash; on the connection's own host.
 pub async fn zone(app: &App, connection: &Connection) -> Result<Url, CallError> {
     let name = format!("autotask-zone/{}", connection.id);
     if let Some(kept) = app.cache.get(&name, app.now()) {
-        return trusted_zone(&String::from_utf8_lossy(&kept)).ok_or(CallError::Refused("zone address not trusted"));
+        let zone = trusted_zone(&String::from_utf8_lossy(&kept)).ok_or(CallError::Refused("zone address not trusted"))?;
+        return of_connection(zone, connection);
     }
-    let zone = fetch_zone(app, connection).await?;
+    let zone = of_connection(fetch_zone(app, connection).await?, connection)?;
     app.cache.put(&name, Zeroizing::new(zone.as_str().as_bytes().to_vec()), app.now(), KEEP_ZONE);
     Ok(zone)
 }
@@ -140,6 +141,15 @@ async fn fetch_zone(app: &App, connection: &Connection) -> Result<Url, CallError
     };
     let answer: Answer = serde_json::from_slice(&response.body).map_err(|_| CallError::come_back(60, "answer is not JSON"))?;
     trusted_zone(&answer.url).ok_or(CallError::Refused("zone address not trusted"))
+}
+
+/// The secrets were typed for this host (see `form`); another one gets them only when a person types them again.
+fn of_connection(zone: Url, connection: &Connection) -> Result<Url, CallError> {
+    if zone.host_str() == Some(connection.host.as_str()) {
+        Ok(zone)
+    } else {
+        Err(CallError::Refused("this API user lives in another zone than the connection's API host; correct the API host"))
+    }
 }
 
 /// Our credentials go only to the vendor's own hosts.

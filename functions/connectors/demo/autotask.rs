@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{AUTOTASK, Answer, Delivery, stamp};
 
-pub const ZONE_HOST: &str = "webservices.autotask.net";
+pub const HOST: &str = "webservices5.autotask.net";
 pub const USER: &str = "api@northgate.example";
 pub const SECRET: &str = "demo-api-secret";
 pub const INTEGRATION_CODE: &str = "DEMOINTEGRATIONCODE";
@@ -34,7 +34,7 @@ pub(super) fn answer(path: &str, body: &[u8], now: OffsetDateTime) -> Answer {
     let path = path.to_ascii_lowercase();
     if path.ends_with("/zoneinformation") {
         return Answer::json(&json!({
-            "zoneName": "America East 2", "url": "https://webservices5.autotask.net/ATServicesRest/", "webUrl": "https://ww5.autotask.net/", "ci": 1234
+            "zoneName": "America East 2", "url": format!("https://{HOST}/ATServicesRest/"), "webUrl": "https://ww5.autotask.net/", "ci": 1234
         }));
     }
     if path.ends_with("/thresholdinformation") {

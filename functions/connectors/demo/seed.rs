@@ -122,7 +122,7 @@ fn autotask() -> Connection {
     Connection {
         id: AUTOTASK,
         name: "Northgate Autotask".into(),
-        host: autotask::ZONE_HOST.into(),
+        host: autotask::HOST.into(),
         credentials: Credentials::Autotask {
             user: autotask::USER.into(),
             secret: Secret(autotask::SECRET.into()),

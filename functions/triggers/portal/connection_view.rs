@@ -112,7 +112,7 @@ fn last_pull(report: &Report) -> LastPull {
     }
     if report.clients_skipped > 0 {
         notes.push(format!(
-            "Left out: {}, because the key cannot be used. Have it switched on again in the vault, then read again.",
+            "Left out: {}, because the key cannot be used or a record cannot be read. The alarm and the audit trail say which; have it mended, then read again.",
             count(u64::try_from(report.clients_skipped).unwrap_or(u64::MAX), "client"),
         ));
     }

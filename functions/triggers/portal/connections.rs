@@ -13,7 +13,7 @@ use crate::{
     },
     web::{
         Problem, Reply,
-        pages::{Choice, ConnectionsPage, Link, MappedLine, MappingPage, Section, Tag, Tone, WaitingCompany, paths},
+        pages::{Choice, ConnectionsPage, Link, MappedLine, MappingPage, NamelessLine, Section, Tag, Tone, WaitingCompany, paths},
         reply,
     },
 };
@@ -113,9 +113,13 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let store = reader.deployment().await?;
     let people = directory::people(&store).await?;
     let tenants = directory::tenants(&store).await?;
-    let (mut waiting, mut mapped) = (Vec::new(), Vec::new());
+    let (mut waiting, mut nameless, mut mapped) = (Vec::new(), Vec::new(), Vec::new());
     for connection in crate::connectors::connection::all(&store).await? {
-        for company in mapping::unmapped(&store, connection.id).await?.into_iter().filter(|company| company.can_be_mapped) {
+        for company in mapping::unmapped(&store, connection.id).await? {
+            if !company.can_be_mapped {
+                nameless.push(NamelessLine { connection: connection.name.clone(), records: company.waiting });
+                continue;
+            }
             waiting.push(WaitingCompany {
                 connection: connection.name.clone(),
                 connection_id: connection.id.to_string(),
@@ -148,11 +152,12 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
         &MappingPage {
             frame: reader.frame(Section::Connections).await?,
             waiting,
+            nameless,
             mapped,
             clients: clients.map(|tenant| Choice { value: tenant.id.to_string(), label: tenant.name }).collect(),
             action: paths::mapping(),
             connections_href: paths::connections(),
-            notice: reader.request.query_value("mapped").map(|_| "Mapped. What waited for this company is being processed now.".into()),
+            notice: reader.request.query_value("mapped").map(|_| "Mapped. What waited for this company is being processed now; a read of its whole inventory begins by itself within some minutes.".into()),
         },
     ))
 }

@@ -15,6 +15,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
             None if detail["deleted"] == true => format!("deleted {}", thing(&shown.object)),
             None => format!("reported {}{}", thing(&shown.object), population(detail)),
         },
+        "evidence.missed" => format!("did not list {}; the next read decides whether it is gone", thing(&shown.object)),
         "evidence.filed" => "filed a document by its name, place and hash".into(),
         "evidence.quarantined" => format!("set {} aside: it carries a CUI marking", text("record").replace(':', " ")),
         "analysis.recorded" => match detail["changed"].as_array().map_or(0, Vec::len) {
@@ -49,7 +50,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "alert.raised" => format!("raised an alarm: {}", last_part(&shown.object)),
         "alert.cleared" => format!("saw to an alarm: {}", text("alarm").replace('_', " ")),
         "pull.started" => "began to read all configurations".into(),
-        "pull.client_skipped" => "left a client out of a read: its key cannot be used".into(),
+        "pull.client_skipped" => format!("left a client out of a read: {}", text("reason")),
         "pull.finished" => match detail["held_back"].as_u64() {
             None | Some(0) => format!("read all configurations: {} records", detail["records"]),
             Some(held_back) => format!("read all configurations: {} records, {held_back} of them set aside", detail["records"]),

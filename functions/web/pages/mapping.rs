@@ -10,6 +10,8 @@ use super::{Choice, Frame};
 pub struct MappingPage {
     pub frame: Frame,
     pub waiting: Vec<WaitingCompany>,
+    /// Records without a company: nothing to map, and not to be hidden.
+    pub nameless: Vec<NamelessLine>,
     pub mapped: Vec<MappedLine>,
     /// The clients to choose from: value is the client's id.
     pub clients: Vec<Choice>,
@@ -34,6 +36,13 @@ pub struct WaitingCompany {
     pub let_go: u64,
     pub since: OffsetDateTime,
     pub token: String,
+}
+
+/// Records of a connection that wait because no message named their company.
+#[derive(Clone, Debug)]
+pub struct NamelessLine {
+    pub connection: String,
+    pub records: usize,
 }
 
 #[derive(Clone, Debug)]

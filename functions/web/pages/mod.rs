@@ -36,7 +36,7 @@ pub use dead_letters::{DeadLetterView, DeadLettersPage};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
 pub use inbox::{DecidedItem, InboxItem, InboxPage};
-pub use mapping::{MappedLine, MappingPage, WaitingCompany};
+pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
 pub use message::MessagePage;
 pub use new_client::{NewClientPage, PersonRow};
 pub use parts::{Choice, EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
