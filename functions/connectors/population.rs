@@ -284,6 +284,7 @@ async fn state(
     // An unreadable row may be of any type: then no type is complete.
     let population = Population::Of { read: count(kept), total: count(lines.len()) + read.unreadable };
     let mut listed: Vec<String> = lines.iter().map(|line| format!("{} {}", line.id, line.hash)).collect();
+    listed.push(population.words());
     let left_out = if inactive.is_empty() { String::new() } else { format!(", {} inactive left out", inactive.len()) };
     if !left_out.is_empty() {
         listed.push(left_out.clone());
