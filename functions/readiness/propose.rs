@@ -45,7 +45,7 @@ pub enum ProposeError {
     AlreadyOpen(ProposalId),
     /// A person asks for something else about the objective; that has to be decided first.
     #[error("an open proposal asks for something else")]
-    OtherOpen(OpenMark),
+    OtherOpen(Box<OpenMark>),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -157,7 +157,11 @@ fn way_is_free(open: Option<&(OpenMark, Held<Proposal>)>, wish: &ByHand<'_>) -> 
     let draft = &open.value.draft;
     let same_finding = serde_json::from_str::<MarkObjective>(&draft.action).is_ok_and(|action| action.found == wish.found);
     let nothing_more = wish.evidence.iter().all(|key| draft.evidence.iter().any(|e| e.source_key == *key));
-    Err(if same_finding && nothing_more { ProposeError::AlreadyOpen(mark.proposal) } else { ProposeError::OtherOpen(mark.clone()) })
+    Err(if same_finding && nothing_more {
+        ProposeError::AlreadyOpen(mark.proposal)
+    } else {
+        ProposeError::OtherOpen(Box::new(mark.clone()))
+    })
 }
 
 /// Stages a `roll_back_objective` proposal: what stood before the present finding stands again.
