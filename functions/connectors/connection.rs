@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{
     audit,
-    tenancy::{ConnectionId, DeploymentPlace, Record, Store, StoreError},
+    tenancy::{ConnectionId, DeploymentPlace, Held, Record, Store, StoreError},
     web::{Problem, pages::FieldError},
 };
 
@@ -168,8 +168,13 @@ pub async fn add(store: &Store<'_, DeploymentPlace>, connection: &Connection) ->
 
 /// Replaces what people may change: name, host, credentials, settings. Audited without a single secret.
 pub async fn change(store: &Store<'_, DeploymentPlace>, connection: Connection) -> Result<(), Problem> {
+    let held = read_held(store, connection.id).await?.ok_or_else(Problem::not_found)?;
+    replace(store, held, connection).await
+}
+
+/// The same, for a caller that looked at what was there: who was faster in between wins.
+pub async fn replace(store: &Store<'_, DeploymentPlace>, held: Held<Connection>, connection: Connection) -> Result<(), Problem> {
     check(&connection)?;
-    let held = store.read::<Connection>(DeploymentPlace::Directory, &connection.key()).await?.ok_or_else(Problem::not_found)?;
     if held.value.vendor() != connection.vendor() {
         return Err(Problem::bad_request("A connection keeps its vendor. Add another connection instead."));
     }
@@ -182,7 +187,11 @@ pub async fn change(store: &Store<'_, DeploymentPlace>, connection: Connection) 
 }
 
 pub async fn read(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
-    Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
+    Ok(read_held(store, id).await?.map(|held| held.value))
+}
+
+pub async fn read_held(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Option<Held<Connection>>, StoreError> {
+    store.read(DeploymentPlace::Directory, &id.to_string()).await
 }
 
 pub async fn all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Connection>, StoreError> {

@@ -27,6 +27,13 @@ pub struct LinkOut {
     pub form: Uuid,
 }
 
+impl LinkOut {
+    /// Of the record that this form makes.
+    pub fn source_key(&self) -> String {
+        format!("filed:{}", self.form.simple())
+    }
+}
+
 /// Longest name or place.
 const MAX_CHARS: usize = 300;
 
@@ -37,7 +44,7 @@ pub async fn file(store: &Store<'_, ClientPlace>, link: LinkOut) -> Result<Evide
     };
     let now = store.app().now();
     let hash = check(&link, now.date())?;
-    let source_key = format!("filed:{}", link.form.simple());
+    let source_key = link.source_key();
     let place = Evidence::place(&source_key);
     if let Some(held) = store.read::<Evidence>(place, &source_key).await? {
         return Ok(held.value);

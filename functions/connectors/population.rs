@@ -266,6 +266,7 @@ async fn state(
     // An unreadable row may be of any type: then no type is complete. Nor with a company whose rows nobody counted yet.
     let population = Population::Of { read: count(kept), total: count(lines.len()) + read.unreadable + count(unread.len()) };
     let mut listed: Vec<String> = lines.iter().map(|line| format!("{} {}", line.id, line.hash)).collect();
+    listed.push(population.words());
     let left_out = left_out(inactive.len(), unread);
     if !left_out.is_empty() {
         listed.push(left_out.clone());

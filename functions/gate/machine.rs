@@ -10,7 +10,10 @@ use super::{
     hash::{FORM, hash_of},
     proposal::{Cause, Decision, EXECUTION_EXPIRY, Proposal, State},
 };
-use crate::tenancy::{Actor, PersonId, ProposalId, TenantId};
+use crate::{
+    evidence::cui,
+    tenancy::{Actor, PersonId, ProposalId, TenantId},
+};
 
 /// The longest comment a decision keeps, in characters.
 pub const MAX_COMMENT: usize = 2000;
@@ -91,6 +94,8 @@ pub enum Refusal {
     CommentNeeded,
     #[error("the comment is too long")]
     CommentTooLong,
+    #[error("the comment carries a CUI marking")]
+    CommentMarked,
     #[error("nobody approved it")]
     NotApproved,
     /// The stored bytes are not those that were hashed.
@@ -159,6 +164,7 @@ impl Refusal {
                 "This proposal changed after you opened it. Nothing was recorded; look at what it says now.".into()
             }
             Self::CommentNeeded => "Say why you reject it: the comment is needed and kept in the audit trail.".into(),
+            Self::CommentMarked => "The comment carries a CUI marking; nothing was kept. Say it without.".into(),
             Self::CommentTooLong => format!("The comment is longer than {MAX_COMMENT} characters. Nothing was recorded."),
             Self::NotApproved => "Nobody has approved this.".into(),
             Self::Tampered => "What is stored does not match its hash, so it cannot be decided or carried out.".into(),
@@ -205,6 +211,10 @@ fn decide(
     let comment = answer.comment.trim();
     if comment.chars().count() > MAX_COMMENT {
         return Err(Refusal::CommentTooLong);
+    }
+    // It would stand in the log for good (design I12).
+    if cui::find(comment).is_some() {
+        return Err(Refusal::CommentMarked);
     }
     if answer.verdict == Verdict::Reject && comment.is_empty() {
         return Err(Refusal::CommentNeeded);

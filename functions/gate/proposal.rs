@@ -228,6 +228,13 @@ pub struct OpenMark {
     pub decide_by: OffsetDateTime,
 }
 
+impl OpenMark {
+    /// A person asks for it; the others are raised from evidence.
+    pub fn is_by_hand(&self) -> bool {
+        matches!(self.requester, Actor::Person(_))
+    }
+}
+
 impl Record for OpenMark {
     const KIND: &'static str = "open";
     const SCHEMA: u32 = 1;

@@ -24,5 +24,5 @@ pub use analyze::{AnalyzeError, analyze, leftovers};
 pub use catalogue::catalogue;
 pub use mark::perform;
 pub use objective::{Finding, Found, Objective};
-pub use propose::{ByHand, ProposeError, propose_by_hand, propose_roll_back};
+pub use propose::{ByHand, ProposeError, check_by_hand, propose_by_hand, propose_roll_back};
 pub use standing::Standing;

@@ -6,7 +6,7 @@
 use time::OffsetDateTime;
 
 use super::{
-    catalogue::catalogue,
+    catalogue::{Determination, catalogue},
     draft::{self, Setting, Wish},
     map::evidence_map,
     mark::{MARK, MarkObjective, ROLL_BACK},
@@ -40,9 +40,12 @@ pub enum ProposeError {
     /// A sentence for the person who asks.
     #[error("the proposal is not in order")]
     Refused(String),
-    /// An open proposal asks the same already.
+    /// An open proposal asks the same already, and rests on all that is attached here.
     #[error("an open proposal stands for this objective")]
     AlreadyOpen(ProposalId),
+    /// A person asks for something else about the objective; that has to be decided first.
+    #[error("an open proposal asks for something else")]
+    OtherOpen(Box<OpenMark>),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -51,6 +54,14 @@ const ATTEMPTS: usize = 4;
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 2000;
+
+/// Whether [`propose_by_hand`] would take this wish, its records aside: asked before a document is filed for it. Of the
+/// records only the source keys count here; they need not exist yet.
+pub async fn check_by_hand(app: &App, scope: &Scope, wish: &ByHand<'_>) -> Result<(), ProposeError> {
+    in_order(wish)?;
+    let store = scope.store(app).await?;
+    way_is_free(open_proposal(&store, MARK, wish.objective).await?.as_ref(), wish)
+}
 
 /// Stages a `mark_objective` proposal in the name of the scope's person. A proposal that Assay raised by itself gives
 /// way to it; one that a person asked for does not.
@@ -73,30 +84,9 @@ pub async fn propose_by_hand(app: &App, scope: &Scope, wish: &ByHand<'_>) -> Res
 
 async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>) -> Result<ProposalId, ProposeError> {
     let now = store.app().now();
-    let Some(determination) = catalogue().objective(wish.objective) else {
-        return refused(format!("There is no objective {}.", wish.objective));
-    };
-    let reason = wish.reason.trim();
-    if reason.is_empty() {
-        return refused("Say why: the approver decides on your reason.".into());
-    }
-    if reason.chars().count() > MAX_REASON {
-        return refused(format!("The reason is longer than {MAX_REASON} characters."));
-    }
-    if cui::find(reason).is_some() {
-        return refused("The reason carries a CUI marking. Say it without; nothing was kept.".into());
-    }
+    let (determination, reason) = in_order(wish)?;
     if wish.found == Found::Met && wish.evidence.is_empty() {
         return refused("Attach at least one record: nothing becomes MET without evidence.".into());
-    }
-    if wish.found == Found::Partial && Found::partial_state(wish.objective).is_none() {
-        return refused("Partial credit exists for 3.5.3[d] and 3.13.11[a] only.".into());
-    }
-    if wish.found == Found::NotApplicable && !score::may_be_not_applicable(wish.objective) {
-        return refused(
-            "3.12.4 is never N/A: without a system security plan there is no assessment and no score. Propose MET with the plan, or NOT MET."
-                .into(),
-        );
     }
     let records = records(store, wish, now).await?;
     let mut objective = objective::read(store, wish.objective).await?;
@@ -115,14 +105,10 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let draft = in_form(draft::mark(setting, determination, &objective.value, wish_in_full, true))?;
 
     let standing_before = open_proposal(store, MARK, wish.objective).await?;
-    if let Some(open) = &standing_before
-        && matches!(open.value.requester, crate::tenancy::Actor::Person(_))
-    {
-        return Err(ProposeError::AlreadyOpen(open.value.id));
-    }
+    way_is_free(standing_before.as_ref(), wish)?;
     let mut batch = store.batch(ClientPlace::Assessment);
     let id = gate::stage(&mut batch, draft)?;
-    if let Some(open) = standing_before {
+    if let Some((_, open)) = standing_before {
         // Decided in this moment: the conflict of the batch runs this again.
         let _ = gate::supersede(&mut batch, &open, Some(id), Cause::AskedByHand);
     }
@@ -132,29 +118,99 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     Ok(id)
 }
 
+/// What a wish says, whatever is attached to it: the objective, and the reason as it is kept.
+fn in_order<'a>(wish: &ByHand<'a>) -> Result<(&'static Determination, &'a str), ProposeError> {
+    let Some(determination) = catalogue().objective(wish.objective) else {
+        return refused(format!("There is no objective {}.", wish.objective));
+    };
+    let reason = kept_reason(wish.reason)?;
+    if reason.is_empty() {
+        return refused("Say why: the approver decides on your reason.".into());
+    }
+    if wish.found == Found::Partial && Found::partial_state(wish.objective).is_none() {
+        return refused("Partial credit exists for 3.5.3[d] and 3.13.11[a] only.".into());
+    }
+    if wish.found == Found::NotApplicable && !score::may_be_not_applicable(wish.objective) {
+        return refused(
+            "3.12.4 is never N/A: without a system security plan there is no assessment and no score. Propose MET with the plan, or NOT MET."
+                .into(),
+        );
+    }
+    Ok((determination, reason))
+}
+
+/// A reason goes into the proposal and the log as it is, so what must not be kept is refused here (design I12).
+fn kept_reason(typed: &str) -> Result<&str, ProposeError> {
+    let reason = typed.trim();
+    if reason.chars().count() > MAX_REASON {
+        return refused(format!("The reason is longer than {MAX_REASON} characters."));
+    }
+    if cui::find(reason).is_some() {
+        return refused("The reason carries a CUI marking; nothing was kept. Say it without.".into());
+    }
+    Ok(reason)
+}
+
+/// What Assay raised by itself gives way; what a person asks for is decided first.
+fn way_is_free(open: Option<&(OpenMark, Held<Proposal>)>, wish: &ByHand<'_>) -> Result<(), ProposeError> {
+    let Some((mark, open)) = open.filter(|(mark, _)| mark.is_by_hand()) else { return Ok(()) };
+    let draft = &open.value.draft;
+    let same_finding = serde_json::from_str::<MarkObjective>(&draft.action).is_ok_and(|action| action.found == wish.found);
+    let nothing_more = wish.evidence.iter().all(|key| draft.evidence.iter().any(|e| e.source_key == *key));
+    Err(if same_finding && nothing_more {
+        ProposeError::AlreadyOpen(mark.proposal)
+    } else {
+        ProposeError::OtherOpen(Box::new(mark.clone()))
+    })
+}
+
 /// Stages a `roll_back_objective` proposal: what stood before the present finding stands again.
 pub async fn propose_roll_back(app: &App, scope: &Scope, objective_id: &str, reason: &str) -> Result<ProposalId, ProposeError> {
-    let store = scope.store(app).await?;
     let Some(determination) = catalogue().objective(objective_id) else {
         return refused(format!("There is no objective {objective_id}."));
     };
-    let reason = if reason.trim().is_empty() { "Asked for without a reason." } else { reason.trim() };
-    let objective = objective::read(&store, objective_id).await?.value;
-    let Some(finding) = &objective.finding else {
+    let reason = match kept_reason(reason)? {
+        "" => "Asked for without a reason.",
+        reason => reason,
+    };
+    let store = scope.store(app).await?;
+    let client = client_name(app, scope).await?;
+    let mut lost = None;
+    for _ in 0..ATTEMPTS {
+        match attempt_roll_back(&store, &client, determination, reason).await {
+            Err(ProposeError::Store(error)) if error.is_conflict() => lost = Some(error),
+            Err(error) => return Err(error),
+            Ok(id) => {
+                send(&store).await;
+                return Ok(id);
+            }
+        }
+    }
+    Err(lost.unwrap_or(StoreError::Refused { refused: vec![] }).into())
+}
+
+async fn attempt_roll_back(
+    store: &Store<'_, ClientPlace>,
+    client: &str,
+    determination: &Determination,
+    reason: &str,
+) -> Result<ProposalId, ProposeError> {
+    let objective = objective::read(store, determination.id).await?;
+    let Some(finding) = &objective.value.finding else {
         return refused("Nobody decided this objective, so there is nothing to take back.".into());
     };
-    if let Some(open) = open_proposal(&store, ROLL_BACK, objective_id).await? {
-        return Err(ProposeError::AlreadyOpen(open.value.id));
+    if let Some((mark, _)) = open_proposal(store, ROLL_BACK, determination.id).await? {
+        return Err(ProposeError::AlreadyOpen(mark.proposal));
     }
-    let client = client_name(app, scope).await?;
-    let standing = standing::read(&store).await?;
-    let setting = Setting { client: &client, standing: &standing.value, now: app.now() };
-    let restore = before(&store, finding).await?;
-    let draft = in_form(draft::roll_back(setting, determination, &objective, finding, restore, reason))?;
+    let standing = standing::read(store).await?;
+    let setting = Setting { client, standing: &standing.value, now: store.app().now() };
+    let restore = before(store, finding).await?;
+    let draft = in_form(draft::roll_back(setting, determination, &objective.value, finding, restore, reason))?;
     let mut batch = store.batch(ClientPlace::Assessment);
     let id = gate::stage(&mut batch, draft)?;
+    // Unchanged: of two people who ask at once, one loses here and then finds the other's proposal.
+    batch.put(objective.value, objective.etag);
     batch.commit().await?;
-    send(&store).await;
     Ok(id)
 }
 
@@ -207,11 +263,17 @@ fn spoken_against(suggestion: &Suggestion) -> Option<String> {
 }
 
 /// The open proposal of this kind about this objective, if one is.
-async fn open_proposal(store: &Store<'_, ClientPlace>, kind: &str, subject: &str) -> Result<Option<Held<Proposal>>, StoreError> {
+async fn open_proposal(
+    store: &Store<'_, ClientPlace>,
+    kind: &str,
+    subject: &str,
+) -> Result<Option<(OpenMark, Held<Proposal>)>, StoreError> {
     let open = store.all::<OpenMark>(ClientPlace::Assessment, "").await?;
-    let Some(mark) = open.iter().find(|mark| mark.value.kind == kind && mark.value.subject == subject) else { return Ok(None) };
-    let held = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await?;
-    Ok(held.filter(|held| held.value.state == State::Open))
+    let Some(mark) = open.into_iter().map(|held| held.value).find(|mark| mark.kind == kind && mark.subject == subject) else {
+        return Ok(None);
+    };
+    let held = store.read::<Proposal>(ClientPlace::Assessment, &mark.proposal.to_string()).await?;
+    Ok(held.filter(|held| held.value.state == State::Open).map(|held| (mark, held)))
 }
 
 /// The client's name, for sentences.

@@ -144,6 +144,21 @@ async fn a_row_with_a_cui_marking_is_counted_and_makes_the_population_incomplete
 }
 
 #[tokio::test]
+async fn a_population_that_lacks_a_row_never_has_the_hash_of_the_complete_one() {
+    let world = World::mapped(connectwise()).await;
+    let rows = vec![configuration(1, "2026-03-01T00:00:00Z"), configuration(2, "2026-03-01T00:00:00Z")];
+    serve(&world, rows.clone(), 50);
+    read_all(&world).await;
+    let complete = population(&world).await;
+    world.test.clock.advance(Duration::minutes(1));
+    serve(&world, [rows, vec![json!({ "name": "a row without an id" })]].concat(), 50);
+    read_all(&world).await;
+    let lacking = population(&world).await;
+    assert_eq!(lacking.population, Population::Of { read: 2, total: 3 });
+    assert_ne!(lacking.hash, complete.hash, "or what was approved on the complete one would run");
+}
+
+#[tokio::test]
 async fn only_types_that_people_mapped_count_and_the_others_are_named_for_them() {
     let world = World::mapped(connectwise()).await;
     let of_type = |id: u64, kind: Value| {

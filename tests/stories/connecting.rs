@@ -17,7 +17,7 @@ use time::Duration;
 use url::form_urlencoded;
 
 use crate::support::{
-    browser::{Browser, ORIGIN, text},
+    browser::{Browser, ORIGIN, hidden_of_form, text},
     clock::START,
     flow::{Extent, Flow, person},
     http::response,
@@ -227,6 +227,54 @@ async fn a_read_that_failed_or_waits_says_so_why_and_what_to_do_and_is_never_gre
     flow.test.http.answer_with(|_| Some(Ok(response(429, &[("retry-after", "600")], ""))));
     let page = read_now(&mut flow).await;
     assert!(page.contains(r#"<span class="tag wait">Waiting"#) && page.contains("throttled") && page.contains("in 10 minutes"), "{page}");
+}
+
+#[tokio::test]
+async fn only_who_may_open_the_connections_is_sent_there_to_see_what_is_wrong() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.test.http.answer_with(|_| Some(Ok(response(401, &[], ""))));
+    read_now(&mut flow).await;
+    let clients = async |what| text(&Browser::of(&flow, what).await.get("portal/clients").await);
+    assert!(clients(What::Engineer).await.contains(r#"<a href="/api/portal/connections">See why</a>"#));
+    let page = clients(What::Approver).await;
+    assert!(page.contains("ConnectWise PSA: something is wrong") && !page.contains("/api/portal/connections"), "{page}");
+}
+
+#[tokio::test]
+async fn who_saves_a_connection_that_a_colleague_changed_meanwhile_hears_of_it_and_loses_nothing() {
+    let flow = Flow::new(Extent::Small).await;
+    let (marco, olivia) = (Browser::of(&flow, What::Engineer).await, Browser::of(&flow, What::Owner).await);
+    let page = format!("portal/connections/{}", connections(&flow).await[0].id);
+    let typed = |name, types| [&[("name", name), ("configuration_types", types)], CONNECTWISE].concat();
+    let opened = olivia.open(&page).await;
+    assert!(opened.iter().all(|(_, value)| !value.contains("private key")));
+    let of_marco = typed("Named by Marco", "17 = rmm_device_inventory");
+    assert_eq!(marco.fill_in(&page, &page, &of_marco).await.status, 303);
+
+    let of_olivia = typed("Named by Olivia", "");
+    let reply = olivia.send(opened.clone(), &page, &of_olivia).await;
+    let html = text(&reply);
+    assert_eq!(reply.status, 409);
+    for said in [
+        "was changed after you opened the form",
+        "Name: kept now is Named by Marco",
+        "Configuration types: kept now is 17 = rmm_device_inventory",
+        "value=\"Named by Olivia\"",
+    ] {
+        assert!(html.contains(said), "{said}: {html}");
+    }
+    assert!(!html.contains("key of the story"), "no secret");
+    assert_eq!(connections(&flow).await[0].name, "Named by Marco");
+    let forged = opened.iter().cloned().map(|(name, value)| (name.clone(), if name == "seen" { "other".into() } else { value }));
+    assert_eq!(olivia.send(forged.collect(), &page, &of_olivia).await.status, 403, "the token says what was seen");
+
+    // Now she has seen it. A browser that repeats the form hears the same.
+    let again = hidden_of_form(&reply);
+    for _ in 0..2 {
+        assert_eq!(olivia.send(again.clone(), &page, &of_olivia).await.status, 303);
+    }
+    assert_eq!(connections(&flow).await[0].name, "Named by Olivia");
+    assert_eq!(audited(&flow, "connection.changed").await.len(), 2);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use assay::{
     connectors::demo::What,
+    evidence::Evidence,
     gate::{
         State, Verdict,
         view::{self, Reader, Returned},
@@ -10,6 +11,7 @@ use assay::{
         self, ByHand, Found, ProposeError,
         score::{Reading, Score},
     },
+    tenancy::{ClientPlace, place::EVIDENCE_SHARDS},
 };
 use time::Duration;
 
@@ -17,6 +19,7 @@ use super::analysis::{Client, INVENTORY, frame};
 use crate::support::{
     browser::{Browser, text},
     flow::{Extent, Flow, HARBOR},
+    meeting::two_at_once,
 };
 
 impl Client {
@@ -126,6 +129,78 @@ async fn a_reason_that_is_marked_cui_or_endless_is_not_kept() {
         assert!(matches!(refused, Err(ProposeError::Refused(_))), "{refused:?}");
     }
     assert!(client.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reason_to_take_a_finding_back_is_held_to_the_same() {
+    let mut client = Client::new().await;
+    client.finds("3.7.2[a]", Found::NotMet, "Something is missing.").await;
+    for (reason, said) in [("(CUI) the drawing", "carries a CUI marking; nothing was kept"), (&*"a ".repeat(1500), "longer than 2000")] {
+        let refused = readiness::propose_roll_back(client.app(), &client.as_engineer(), "3.7.2[a]", reason).await;
+        assert!(matches!(&refused, Err(ProposeError::Refused(why)) if why.contains(said)), "{refused:?}");
+    }
+    assert!(client.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn of_two_who_ask_at_once_to_take_a_finding_back_one_proposes_and_the_other_is_led_there() {
+    let mut client = Client::new().await;
+    client.finds("3.7.2[a]", Found::NotMet, "Something is missing.").await;
+    let (app, scope) = (two_at_once(client.app()), client.as_engineer());
+    let ask = |reason| readiness::propose_roll_back(&app, &scope, "3.7.2[a]", reason);
+    let (one, two) = tokio::join!(ask("It was a mistake."), ask("It is there."));
+    let open = client.open().await;
+    assert_eq!(open.len(), 1);
+    let (staged, led) = if one.is_ok() { (one, two) } else { (two, one) };
+    assert_eq!(staged.unwrap(), open[0].id);
+    assert!(matches!(led, Err(ProposeError::AlreadyOpen(id)) if id == open[0].id), "{led:?}");
+}
+
+/// Documents that were filed for Harbor Precision.
+async fn filed(flow: &Flow) -> usize {
+    let store = flow.client(HARBOR).await;
+    let mut filed = 0;
+    for shard in 0..EVIDENCE_SHARDS {
+        filed += store.all::<Evidence>(ClientPlace::Evidence(shard), "filed:").await.unwrap().len();
+    }
+    filed
+}
+
+#[tokio::test]
+async fn a_document_is_filed_once_and_only_for_a_proposal_that_is_staged() {
+    let flow = Flow::new(Extent::Small).await;
+    let page = format!("portal/clients/{HARBOR}/requirements/MA.L2-3.7.2");
+    let (marco, action, hash) = (Browser::of(&flow, What::Engineer).await, format!("{page}/propose"), "ab".repeat(32));
+    let document = [("title", "Maintenance policy, 2"), ("place", "SharePoint"), ("sha256", &hash), ("approved_on", "2026-01-05")];
+    let send = async |found, why| {
+        let typed = [&[("objective", "3.7.2[a]"), ("found", found), ("why", why)], &document[..]].concat();
+        marco.fill_in(&page, &action, &typed).await
+    };
+    let refused = send("met", "CUI//SP-CTI: as in the drawing").await;
+    assert!(refused.status == 422 && text(&refused).contains("carries a CUI marking; nothing was kept"));
+    assert_eq!(filed(&flow).await, 0);
+
+    let staged = send("met", "As the policy says.").await;
+    let again = send("met", "As the policy says, in chapter 3.").await;
+    assert_eq!((staged.status, again.status, filed(&flow).await), (303, 303, 1));
+    let proposal = staged.header("location").unwrap().to_owned();
+    assert_eq!(again.header("location"), Some(proposal.as_str()), "it asks the same of the same document");
+
+    let opposite = send("not_met", "Chapter 3 is missing.").await;
+    let html = text(&opposite);
+    assert_eq!(opposite.status, 409);
+    assert!(html.contains("Mark MA.L2-3.7.2[a] as MET for Harbor Precision?") && html.contains("yours was not staged"), "{html}");
+    assert!(html.contains(&format!("href=\"{proposal}\"")), "{html}");
+    assert_eq!(filed(&flow).await, 1);
+
+    let typed = [("objective", "3.7.2[a]"), ("found", "met"), ("why", "So does this one."), ("title", "Another policy")];
+    let more = marco.fill_in(&page, &action, &[&typed[..], &document[1..]].concat()).await;
+    assert_eq!((more.status, filed(&flow).await), (409, 1), "another document is not dropped in silence");
+
+    let address = proposal.strip_prefix("/api/").unwrap();
+    let priya = Browser::of(&flow, What::Approver).await;
+    let decide = priya.fill_in(address, &format!("{address}/decide"), &[("decision", "approve"), ("comment", "(CUI) fine")]).await;
+    assert!(decide.status == 422 && text(&decide).contains("The comment carries a CUI marking; nothing was kept."));
 }
 
 #[tokio::test]

@@ -597,6 +597,7 @@ fn connection_form(of: Option<(Vendor, bool)>, wrong: &[(&'static str, &str)]) -
         action: "#".into(),
         token: TOKEN.into(),
         hidden: vec![("vendor".into(), vendor.slug().into())],
+        notice: None,
         fields: form::fields(vendor, &typed, kept, &errors),
         settings: if kept { form::settings_fields(vendor, &typed, &errors) } else { vec![] },
         unlisted: if kept { unlisted() } else { vec![] },

@@ -66,9 +66,13 @@ impl<'a> Browser<'a> {
 
     /// Opens the page and sends its form with these fields, its hidden ones included.
     pub async fn fill_in(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> Reply {
-        let html = text(&self.get(page).await);
-        let hidden = hidden(html.split_once("<main").unwrap().1);
-        self.send(hidden, action, typed).await
+        let opened = self.open(page).await;
+        self.send(opened, action, typed).await
+    }
+
+    /// Opens the page: the hidden fields of its form, to be sent later.
+    pub async fn open(&self, page: &str) -> Vec<(String, String)> {
+        hidden_of_form(&self.get(page).await)
     }
 
     /// Opens the page and sends that one of its forms which goes to `action`.
@@ -79,7 +83,8 @@ impl<'a> Browser<'a> {
         self.send(hidden(form.split("</form>").next().unwrap()), action, typed).await
     }
 
-    async fn send(&self, hidden: Vec<(String, String)>, action: &str, typed: &[(&str, &str)]) -> Reply {
+    /// Sends a form that was opened before.
+    pub async fn send(&self, hidden: Vec<(String, String)>, action: &str, typed: &[(&str, &str)]) -> Reply {
         let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         self.post(action, &hidden.chain(typed.iter().copied()).collect::<Vec<_>>()).await
     }
@@ -87,6 +92,11 @@ impl<'a> Browser<'a> {
 
 pub fn text(reply: &Reply) -> String {
     String::from_utf8(reply.body.to_vec()).unwrap()
+}
+
+/// The hidden fields of the form of a page.
+pub fn hidden_of_form(reply: &Reply) -> Vec<(String, String)> {
+    hidden(text(reply).split_once("<main").unwrap().1)
 }
 
 /// The hidden inputs of a piece of a page.

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod flow;
 pub mod http;
 pub mod ids;
+pub mod meeting;
 pub mod queue;
 pub mod shared;
 

@@ -4,6 +4,7 @@ use super::{Client, weight};
 use crate::{
     app::App,
     evidence::{Cards, EvidenceRef},
+    gate::proposal::OpenMark,
     readiness::{
         catalogue::{Catalogue, Determination, PoamRule, Requirement, catalogue},
         map::{Grade, evidence_map},
@@ -128,8 +129,9 @@ fn view(
     }
 }
 
+/// What Assay raised by itself can be contested; what a person asked for is decided first.
 fn open_to_propose(client: &Client<'_>, catalogue: &Catalogue, requirement: &Requirement) -> Vec<Choice> {
-    let open = catalogue.objectives_of(requirement.id).iter().filter(|o| client.waits(o.id).is_none());
+    let open = catalogue.objectives_of(requirement.id).iter().filter(|o| !client.waits(o.id).is_some_and(OpenMark::is_by_hand));
     let today = |id: &str| match client.standing.found(id) {
         Answer::Undecided => String::new(),
         found => format!(" (today {})", found.words()),

@@ -47,7 +47,7 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         Err(DecideError::Store(error)) => Err(error.into()),
         Err(DecideError::Refused(refusal)) => {
             let status = match refusal {
-                Refusal::CommentNeeded | Refusal::CommentTooLong => 422,
+                Refusal::CommentNeeded | Refusal::CommentTooLong | Refusal::CommentMarked => 422,
                 Refusal::NotYours | Refusal::NotApprover => 403,
                 _ => 409,
             };

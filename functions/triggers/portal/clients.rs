@@ -9,7 +9,7 @@ use crate::{
     connectors::{file, mapping},
     platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
-    tenancy::{Scope, StoreError, TenantId, seal},
+    tenancy::{Actor, Scope, StoreError, TenantId, seal},
     web::{
         Problem, Reply,
         pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
@@ -155,18 +155,28 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
         place: place.clone(),
         hash: hash.clone(),
         approved_on,
-        form: form_id(&[&[reader.person.id.to_string()][..], &fields[..]].concat()),
+        // Without the reason: who words it anew means the same document.
+        form: form_id(&[
+            reader.person.id.to_string(),
+            objective.clone(),
+            title.clone(),
+            place.clone(),
+            hash.clone(),
+            approved_on.to_string(),
+        ]),
     };
-    let evidence = match file::file(&scope.store(reader.app).await?, link).await {
-        Ok(evidence) => evidence,
+    let wish = ByHand { objective, found, evidence: &[link.source_key()], reason: why };
+    if let Err(error) = readiness::check_by_hand(reader.app, &scope, &wish).await {
+        return not_staged(reader, tenant, requirement_id, client.id, error).await;
+    }
+    match file::file(&scope.store(reader.app).await?, link).await {
+        Ok(_) => stage(reader, tenant, requirement_id, client.id, &scope, &wish).await,
         Err(problem) if problem.status == 400 => {
             let errors = vec![FieldError { field: "title", message: problem.detail }];
-            return requirement(reader, tenant, requirement_id, Some(Returned { errors })).await;
+            requirement(reader, tenant, requirement_id, Some(Returned { errors })).await
         }
-        Err(problem) => return Err(problem),
-    };
-    let wish = ByHand { objective, found, evidence: &[evidence.source_key], reason: why };
-    stage(reader, tenant, requirement_id, client.id, &scope, &wish).await
+        Err(problem) => Err(problem),
+    }
 }
 
 async fn stage(
@@ -178,12 +188,42 @@ async fn stage(
     wish: &ByHand<'_>,
 ) -> Result<Reply, Problem> {
     match readiness::propose_by_hand(reader.app, scope, wish).await {
-        Ok(id) | Err(ProposeError::AlreadyOpen(id)) => Ok(reply::redirect(&paths::proposal(client, id))),
-        Err(ProposeError::Refused(message)) => {
+        Ok(id) => Ok(reply::redirect(&paths::proposal(client, id))),
+        Err(error) => not_staged(reader, tenant, requirement_id, client, error).await,
+    }
+}
+
+async fn not_staged(
+    reader: &Reader<'_>,
+    tenant: &str,
+    requirement_id: &str,
+    client: TenantId,
+    error: ProposeError,
+) -> Result<Reply, Problem> {
+    match error {
+        ProposeError::AlreadyOpen(id) => Ok(reply::redirect(&paths::proposal(client, id))),
+        ProposeError::OtherOpen(mark) => {
+            let whose = if mark.requester == Actor::Person(reader.person.id) { "Your earlier" } else { "A colleague's" };
+            let page = MessagePage {
+                frame: reader.frame(Section::Clients).await?,
+                heading: "Another proposal is open".into(),
+                tag: Some(Tag::new(Tone::Wait, "Not proposed")),
+                sentence: format!(
+                    "{whose} proposal \u{201c}{}\u{201d} is open; yours was not staged. When an approver has decided that one, propose yours again.",
+                    mark.question
+                ),
+                links: vec![
+                    Link::new(paths::proposal(client, mark.proposal), "The open proposal"),
+                    Link::new(paths::requirement(client, requirement_id), "Back to the requirement"),
+                ],
+            };
+            Ok(reply::page(409, &page))
+        }
+        ProposeError::Refused(message) => {
             let errors = vec![FieldError { field: "objective", message }];
             requirement(reader, tenant, requirement_id, Some(Returned { errors })).await
         }
-        Err(ProposeError::Store(error)) => Err(error.into()),
+        ProposeError::Store(error) => Err(error.into()),
     }
 }
 
@@ -197,18 +237,18 @@ pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id:
         reason => reason,
     };
     match readiness::propose_roll_back(reader.app, &reader.scope(grant), &objective, &reason).await {
-        Ok(id) | Err(ProposeError::AlreadyOpen(id)) => Ok(reply::redirect(&paths::proposal(client.id, id))),
+        Ok(id) => Ok(reply::redirect(&paths::proposal(client.id, id))),
         Err(ProposeError::Refused(sentence)) => Ok(reply::page(
             409,
             &MessagePage {
                 frame: reader.frame(Section::Clients).await?,
-                heading: "Nothing to take back".into(),
-                tag: Some(Tag::new(Tone::Unknown, "Not proposed")),
+                heading: "Not proposed".into(),
+                tag: Some(Tag::new(Tone::Unknown, "Nothing changed")),
                 sentence,
                 links: vec![Link::new(paths::requirement(client.id, requirement_id), "Back to the requirement")],
             },
         )),
-        Err(ProposeError::Store(error)) => Err(error.into()),
+        Err(error) => not_staged(reader, tenant, requirement_id, client.id, error).await,
     }
 }
 

@@ -6,10 +6,10 @@ use super::{Reader, connection_view::unlisted_types};
 use crate::{
     connectors::{Connection, Credentials, Vendor, connection, form, unlisted},
     readiness::map::evidence_map,
-    tenancy::ConnectionId,
+    tenancy::{ConnectionId, Held},
     web::{
         Problem, Reply,
-        pages::{Choice, ConnectionForm, ConnectionFormPage, FieldError, Link, MessagePage, Section, Tag, Tone, paths},
+        pages::{Choice, ConnectionForm, ConnectionFormPage, FieldError, FieldKind, Link, MessagePage, Section, Tag, Tone, paths},
         reply,
     },
 };
@@ -68,27 +68,65 @@ async fn random_secret(reader: &Reader<'_>, connection: &Connection, secret: &st
 }
 
 pub(super) async fn show(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
-    let held = held(reader, id).await?;
-    change_page(reader, &held, &|name| form::shown(&held, name), None).await
+    let held = held(reader, id).await?.value;
+    change_page(reader, 200, &held, &|name| form::shown(&held, name), Returned::default()).await
+}
+
+/// What the form of a change comes back with.
+#[derive(Default)]
+struct Returned {
+    notice: Option<String>,
+    errors: Vec<FieldError>,
 }
 
 pub(super) async fn change(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
     let held = held(reader, id).await?;
-    reader.must_be_own_form(&["change connection", &held.id.to_string()])?;
+    let seen = reader.field("seen");
+    reader.must_be_own_form(&["change connection", &held.value.id.to_string(), &seen])?;
     let typed = |name: &str| reader.field(name);
-    match form::changed(&held, &typed, &|name| evidence_map().entry(name).is_some(), reader.app.now()) {
-        Err(errors) => change_page(reader, &held, &typed, Some(errors)).await,
-        Ok(connection) => {
-            connection::change(&reader.deployment().await?, connection).await?;
-            Ok(reply::redirect(&format!("{}?saved=changed", paths::connections())))
+    let changed = form::changed(&held.value, &typed, &|name| evidence_map().entry(name).is_some(), reader.app.now());
+    let done = reply::redirect(&format!("{}?saved=changed", paths::connections()));
+    match changed {
+        // The same form sent twice.
+        Ok(connection) if connection == held.value => Ok(done),
+        _ if seen != fingerprint(reader, &held.value) => {
+            let notice = "This connection was changed after you opened the form. Each field that differs says what is kept now; \
+                          save again to put what you typed in its place.";
+            let returned = Returned { notice: Some(notice.into()), errors: differences(&held.value, &typed) };
+            change_page(reader, 409, &held.value, &typed, returned).await
         }
+        Ok(connection) => {
+            connection::replace(&reader.deployment().await?, held, connection).await?;
+            Ok(done)
+        }
+        Err(errors) => change_page(reader, 422, &held.value, &typed, Returned { notice: None, errors }).await,
     }
 }
 
-async fn held(reader: &Reader<'_>, id: &str) -> Result<Connection, Problem> {
+async fn held(reader: &Reader<'_>, id: &str) -> Result<Held<Connection>, Problem> {
     reader.must_operate()?;
     let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
-    connection::read(&reader.deployment().await?, id).await?.ok_or_else(Problem::not_found)
+    connection::read_held(&reader.deployment().await?, id).await?.ok_or_else(Problem::not_found)
+}
+
+/// Of everything in it, secrets too, so it is made with our key: nobody can try secrets against it.
+fn fingerprint(reader: &Reader<'_>, connection: &Connection) -> String {
+    let all = serde_json::to_string(connection).unwrap_or_default();
+    reader.token(&["connection as shown", &all])
+}
+
+/// What is kept now, at each field in which something else was typed; secrets are never shown.
+fn differences(held: &Connection, typed: form::Typed<'_>) -> Vec<FieldError> {
+    let fields = form::fields(held.vendor(), typed, true, &[]).into_iter().chain(form::settings_fields(held.vendor(), typed, &[]));
+    let differing = fields.filter(|field| field.kind != FieldKind::Secret).filter_map(|field| {
+        let kept = form::shown(held, field.name);
+        let message = match kept.lines().collect::<Vec<_>>().join("; ") {
+            nothing if nothing.is_empty() => format!("{}: nothing is kept now.", field.label),
+            kept => format!("{}: kept now is {kept}", field.label),
+        };
+        (!kept.lines().eq(typed(field.name).lines())).then_some(FieldError { field: field.name, message })
+    });
+    differing.collect()
 }
 
 async fn new_page(
@@ -103,38 +141,38 @@ async fn new_page(
         action: paths::connections(),
         token: reader.token(&["add connection", slug, &id]),
         hidden: vec![("vendor".into(), slug.into()), ("id".into(), id)],
+        notice: None,
         fields: form::fields(vendor, typed, false, errors.as_deref().unwrap_or_default()),
         settings: vec![],
         unlisted: vec![],
         record_types: vec![],
         label: "Add this connection".into(),
     };
-    page(reader, status(errors.is_some()), format!("Add {}", vendor.word()), Some(form)).await
+    page(reader, if errors.is_some() { 422 } else { 200 }, format!("Add {}", vendor.word()), Some(form)).await
 }
 
 async fn change_page(
     reader: &Reader<'_>,
+    status: u16,
     held: &Connection,
     typed: form::Typed<'_>,
-    errors: Option<Vec<FieldError>>,
+    returned: Returned,
 ) -> Result<Reply, Problem> {
-    let wrong = errors.as_deref().unwrap_or_default();
+    let seen = fingerprint(reader, held);
+    let wrong = returned.errors.as_slice();
     let record_types = evidence_map().entries.iter().map(|entry| Choice { value: entry.record_type.into(), label: entry.name.into() });
     let form = ConnectionForm {
         action: paths::connection(held.id),
-        token: reader.token(&["change connection", &held.id.to_string()]),
-        hidden: vec![],
+        token: reader.token(&["change connection", &held.id.to_string(), &seen]),
+        hidden: vec![("seen".into(), seen)],
+        notice: returned.notice.clone(),
         fields: form::fields(held.vendor(), typed, true, wrong),
         settings: form::settings_fields(held.vendor(), typed, wrong),
         unlisted: unlisted_types(&unlisted::seen(&reader.deployment().await?, held.id, &held.settings).await?),
         record_types: record_types.collect(),
         label: "Save".into(),
     };
-    page(reader, status(errors.is_some()), format!("Change {}", held.name), Some(form)).await
-}
-
-fn status(wrong: bool) -> u16 {
-    if wrong { 422 } else { 200 }
+    page(reader, status, format!("Change {}", held.name), Some(form)).await
 }
 
 async fn page(reader: &Reader<'_>, status: u16, heading: String, form: Option<ConnectionForm>) -> Result<Reply, Problem> {

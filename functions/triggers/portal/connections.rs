@@ -33,13 +33,16 @@ pub(super) async fn of_client(
     for health in healths {
         if mapping::mapped(&store, health.connection.id).await?.iter().any(|entry| entry.tenant() == tenant) {
             let well = health.alerts.is_empty();
-            let word = if well {
-                health.connection.vendor().word().to_owned()
-            } else {
-                format!("{}: look here", health.connection.vendor().word())
+            let vendor = health.connection.vendor().word();
+            let word = match (well, reader.operates()) {
+                (true, _) => vendor.to_owned(),
+                (false, true) => format!("{vendor}: look here"),
+                (false, false) => format!("{vendor}: something is wrong"),
             };
             let tone = if well { Tone::Met } else { Tone::Not };
-            found.push((Tag::new(tone, word), (!well).then(|| Link::new(paths::connections(), "See why"))));
+            // Only who runs the tools may open that page.
+            let why = (!well && reader.operates()).then(|| Link::new(paths::connections(), "See why"));
+            found.push((Tag::new(tone, word), why));
         }
     }
     Ok(found)

@@ -23,6 +23,8 @@ pub struct ConnectionForm {
     pub token: String,
     /// Hidden fields by name.
     pub hidden: Vec<(String, String)>,
+    /// Why nothing was saved, where it is no fault of a field.
+    pub notice: Option<String>,
     pub fields: Vec<Field>,
     /// What boards and types mean; empty for a connection that is not there yet.
     pub settings: Vec<Field>,

@@ -79,7 +79,7 @@ pub struct FindingView {
 pub struct ProposeForm {
     pub action: String,
     pub token: String,
-    /// Objectives without an open proposal.
+    /// Objectives that nobody has an open proposal about.
     pub objectives: Vec<Choice>,
     /// What can be found of an objective here.
     pub answers: Vec<Choice>,

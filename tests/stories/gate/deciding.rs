@@ -62,6 +62,19 @@ async fn a_repeated_post_gets_the_same_success_and_writes_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_comment_that_is_marked_cui_decides_nothing_and_is_not_kept() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    for verdict in [Verdict::Approve, Verdict::Reject] {
+        let mut answer = house.answer(id, verdict).await;
+        answer.comment = "See the drawing.\nCUI//SP-CTI".into();
+        let refused = refusal(house.decide(&house.priya, id, &answer).await.unwrap_err());
+        assert_eq!(refused.sentence(), "The comment carries a CUI marking; nothing was kept. Say it without.");
+    }
+    assert_eq!((house.state(id).await, house.audited(id).await), (State::Open, vec!["proposal.staged".to_owned()]));
+}
+
+#[tokio::test]
 async fn a_rejection_needs_a_reason_and_runs_nothing() {
     let house = House::new().await;
     let id = house.asked(draft()).await;

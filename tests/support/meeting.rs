@@ -1,0 +1,48 @@
+//! Two who write at once: each of the first two batches waits for the other, so both have read the same before either
+//! writes. What comes after them goes through as it comes.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use assay::{
+    app::App,
+    platform::ports::{BatchOutcome, ChangePage, ChangeToken, Document, Documents, Op, Page, Partition, PortError, Query},
+};
+use async_trait::async_trait;
+use tokio::sync::Barrier;
+
+/// The same App, whose first two batches meet.
+pub fn two_at_once(app: &App) -> App {
+    let meeting = Meeting { port: app.documents.clone(), batches: AtomicUsize::new(0), both: Barrier::new(2) };
+    App { documents: Arc::new(meeting), ..app.clone() }
+}
+
+struct Meeting {
+    port: Arc<dyn Documents>,
+    batches: AtomicUsize,
+    both: Barrier,
+}
+
+#[async_trait]
+impl Documents for Meeting {
+    async fn read(&self, partition: &Partition, id: &str) -> Result<Option<Document>, PortError> {
+        self.port.read(partition, id).await
+    }
+
+    async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError> {
+        if self.batches.fetch_add(1, Ordering::SeqCst) < 2 {
+            self.both.wait().await;
+        }
+        self.port.batch(partition, ops).await
+    }
+
+    async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {
+        self.port.query(partition, query).await
+    }
+
+    async fn changes(&self, partition: &Partition, since: Option<&ChangeToken>, limit: usize) -> Result<ChangePage, PortError> {
+        self.port.changes(partition, since, limit).await
+    }
+}
