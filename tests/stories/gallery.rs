@@ -15,7 +15,7 @@ use assay::{
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm, Readings,
-            RejectCount, RequirementPage, Run, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn, Standing,
+            RejectCount, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn, Standing,
             SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany, paths,
         },
     },
@@ -637,8 +637,13 @@ fn dead_letters(empty: bool) -> DeadLettersPage {
         replay: replay.then(|| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Try again".into() }),
         replayed,
     };
+    let reason = "the key of 0192f0c1a2b3c4d5e6f708192a3b4c5d cannot be used";
+    let fields = vec![("reason".into(), reason.into())];
+    let replay = PostForm { action: "#".into(), token: TOKEN.into(), fields, label: "Try all of this reason again".into() };
+    let same = SameReason { id: "reason-1".into(), reason: reason.into(), waiting: 240, replay };
     DeadLettersPage {
         frame: frame(Section::Connections),
+        same_reason: if empty { vec![] } else { vec![same] },
         letters: if empty {
             vec![]
         } else {

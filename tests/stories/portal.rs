@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Cursor};
 
 use assay::{
     audit::{
-        self, Event, Item,
+        self, Event, Item, dead_letter,
         entry::{HEAD_KEY, Head, Lease},
         verify::verify,
     },
@@ -21,6 +21,7 @@ use assay::{
         directory::{self, Grant, Person, Role},
         place::AuditPart,
     },
+    web::Reply,
 };
 use time::Duration;
 
@@ -289,6 +290,26 @@ async fn what_the_demo_sets_up_stands_in_the_installations_log() {
 }
 
 #[tokio::test]
+async fn every_client_of_a_demo_says_so_in_the_first_entry_of_its_log_also_without_content() {
+    let test = TestApp::new();
+    demo::seed(test.app()).await.unwrap();
+    demo::seed(test.app()).await.unwrap();
+    let flow = Flow::taken_over(test, START);
+    let olivia = Browser::of(&flow, What::Owner).await;
+    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics")]).await.status, 303);
+    for tenant in directory::tenants(&flow.deployment().await).await.unwrap() {
+        let store = flow.client(tenant.id).await;
+        audit::sequence(&store, ClientPlace::with_outbox()).await.unwrap();
+        let mut file = Vec::new();
+        audit::export::write(&store, false, &mut file).await.unwrap();
+        let report = verify(Cursor::new(&file)).unwrap();
+        assert_eq!(report.kinds.get("demo.marked"), Some(&1), "{}", tenant.name);
+        let first = String::from_utf8(file).unwrap().lines().nth(1).unwrap().to_owned();
+        assert!(first.contains("demo.marked"), "{first}");
+    }
+}
+
+#[tokio::test]
 async fn the_inbox_goes_on_where_its_page_ends() {
     let flow = Flow::new(Extent::Small).await;
     let store = flow.client(HARBOR).await;
@@ -313,4 +334,40 @@ async fn the_inbox_goes_on_where_its_page_ends() {
     let second = text(&priya.get(next).await);
     assert!(["50", "51", "52"].iter().all(|n| second.contains(&format!("Mark number {n} as"))), "{second}");
     assert!(!second.contains("Mark number 49 as") && second.contains("First page") && !second.contains("rel=\"next\""));
+}
+
+#[tokio::test]
+async fn dead_letters_that_wait_come_first_and_all_of_one_reason_are_sent_again_by_a_bounded_press() {
+    let flow = Flow::new(Extent::Small).await;
+    let scope = DeploymentScope::of_function("story", "story");
+    for n in 0..130 {
+        flow.test.clock.advance(Duration::seconds(1));
+        let reason = if n < 3 { format!("reason of its own {n}") } else { "the key of a client cannot be used".into() };
+        dead_letter::keep(flow.app(), &scope, "intake", format!("message {n}").as_bytes(), &reason).await.unwrap();
+    }
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let (page, one) = ("portal/dead-letters", |id: &str| format!("portal/dead-letters/{id}/replay"));
+    let first = dead_letter::all(flow.app(), &scope).await.unwrap().remove(0);
+    let html = text(&marco.get(page).await);
+    assert!(html.contains("127 wait for the same reason") && !html.contains("after several tries"), "{html}");
+    assert!(!html.contains("reason of its own"), "the newest first");
+    let token = html.split_once(&first.id).unwrap().1.split_once("name=\"token\" value=\"").unwrap().1.split('"').next().unwrap();
+
+    let followed = async |reply: Reply| {
+        assert_eq!(reply.status, 303);
+        text(&marco.get(reply.header("location").unwrap().strip_prefix("/api/").unwrap()).await)
+    };
+    let press_all = async || marco.press(page, "portal/dead-letters/replay", &[]).await;
+    assert!(followed(press_all().await).await.contains("100 messages were sent again; 27 of the same reason still wait"));
+    assert!(followed(marco.press(page, &one(&first.id), &[]).await).await.contains("Sent again."));
+    assert!(followed(marco.post(&one(&first.id), &[("token", token)]).await).await.contains("Nothing was sent"), "it was sent before");
+    assert!(followed(press_all().await).await.contains("26 messages were sent again."));
+    assert_eq!(dead_letter::waiting(flow.app(), &scope).await.unwrap(), 3);
+    let html = text(&marco.get(page).await);
+    let place = |words: &str| html.find(words).unwrap();
+    assert!(place("reason of its own 2") < place("reason of its own 0") && place("reason of its own 0") < place("Tried again"), "{html}");
+
+    let (page, forged) = (text(&marco.get(page).await), "portal/dead-letters/replay");
+    assert!(!page.contains("for the same reason"));
+    assert_eq!(marco.post(forged, &[("reason", "reason of its own 1")]).await.status, 403);
 }

@@ -96,6 +96,11 @@ pub fn replay(dead_letter: &str) -> String {
     format!("{BASE}dead-letters/{dead_letter}/replay")
 }
 
+/// POST: all that wait for one reason.
+pub fn replay_all() -> String {
+    format!("{BASE}dead-letters/replay")
+}
+
 /// The deployment's log.
 pub fn audit() -> String {
     format!("{BASE}audit")
