@@ -67,6 +67,25 @@ async fn a_copy_of_the_log_is_refused_while_entries_wait_for_their_place_and_the
 }
 
 #[tokio::test]
+async fn a_log_that_is_too_long_for_a_page_is_pointed_to_the_command() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let store = flow.client(HARBOR).await;
+    for _ in 0..18 {
+        let mut batch = store.batch(ClientPlace::Assessment);
+        for _ in 0..19 {
+            let detail = serde_json::json!({ "comment": "x".repeat(60_000) });
+            audit::record(&mut batch, Event::new("proposal.approved", "proposal 1", detail));
+        }
+        batch.commit().await.unwrap();
+    }
+    let (page, action) = (format!("portal/audit/{HARBOR}"), format!("portal/audit/{HARBOR}/export"));
+    let reply = marco.press(&page, &action, &[]).await;
+    assert_eq!(reply.status, 409);
+    assert!(text(&reply).contains("at most 20 MB") && text(&reply).contains("assay export-audit"));
+}
+
+#[tokio::test]
 async fn the_trail_says_what_an_objective_was_marked_as() {
     let mut flow = Flow::new(Extent::Small).await;
     flow.pass(Duration::minutes(5)).await;
