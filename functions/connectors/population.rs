@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::{
     Connection,
     apply::{evidence_of, observed, source_key},
-    delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY},
+    delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY},
     event::{Entity, Fields, TYPE, TYPE_NAME},
     intake,
     known::{Change, Known, Version},
@@ -80,6 +80,7 @@ pub async fn write_page(
                 marking,
                 blob: None,
                 at: now,
+                handling: Handling::default(),
             };
             held_back.save(store, connection.id).await?;
         } else {

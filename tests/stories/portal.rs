@@ -9,13 +9,13 @@ use assay::{
         verify::verify,
     },
     connectors::{
-        delivery::{OwnedRecord, Quarantined, Waiting},
+        delivery::{Handling, OwnedRecord, Quarantined, Waiting},
         demo::{self, What},
         mapping,
     },
     evidence::cui::Marking,
     gate::{Verdict, proposal::OpenMark},
-    platform::ports::{BatchOutcome, Container, Op, Partition},
+    platform::ports::{BatchOutcome, BlobContainer, Container, Op, Partition},
     tenancy::{
         Actor, ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, ProposalId, Store, TenantId,
         directory::{self, Grant, Person, Role},
@@ -239,6 +239,7 @@ async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_
             marking: Marking::Banner,
             blob: blob.map(str::to_owned),
             at: START - Duration::minutes(minutes),
+            handling: Handling::default(),
         };
         held_back.save(&store, demo::AUTOTASK).await.unwrap();
     }
@@ -250,11 +251,91 @@ async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(page.contains("Of companies that are not mapped") && page.contains("configuration 9") && page.contains("in a whole read"));
-    assert_eq!(page.matches("ticket 7<").count(), 1, "came twice, is one record");
+    assert_eq!(page.matches("row\">ticket 7<").count(), 1, "came twice, is one record");
     let priya = text(&Browser::of(&flow, What::Approver).await.get("portal/set-aside").await);
     assert!(priya.contains("ticket 7") && !priya.contains("configuration 9"), "what is nobody's is for those who run the tools");
     let dana = Browser::of_person(&flow, the_clients_own_engineer(&flow).await).await;
     assert!(text(&dana.get("portal/set-aside").await).contains("Nothing is set aside"), "another client's");
+}
+
+/// Held back of a webhook's message, with its bytes in the store.
+async fn held_back(flow: &Flow, record: &str, blob: &str, minutes: i64) {
+    let store = flow.deployment().await;
+    let sealed = store.seal_blob(BlobContainer::Raw.name(), blob, b"CUI//SP-CTI").unwrap();
+    flow.app().blobs.create(BlobContainer::Raw, blob, sealed.into()).await.unwrap();
+    let held_back = Quarantined {
+        record: record.into(),
+        dedupe_key: format!("{record} {minutes}"),
+        company: Some(demo::connectwise::HARBOR.to_string()),
+        marking: Marking::Banner,
+        blob: Some(blob.into()),
+        at: START + Duration::minutes(minutes),
+        handling: Handling::default(),
+    };
+    held_back.save(&store, demo::CONNECTWISE).await.unwrap();
+}
+
+async fn raw_blobs(flow: &Flow) -> Vec<String> {
+    flow.app().blobs.list(BlobContainer::Raw, "", None).await.unwrap().names
+}
+
+#[tokio::test]
+async fn our_sealed_copy_of_what_carries_a_marking_is_said_and_can_be_destroyed_also_when_it_comes_again() {
+    let flow = Flow::new(Extent::Small).await;
+    for (blob, minutes) in [("a/1", 1), ("a/2", 2), ("b/2", 2)] {
+        held_back(&flow, "ticket:7", blob, minutes).await;
+    }
+    held_back(&flow, "ticket:70", "a/3", 3).await;
+    let (marco, priya) = (Browser::of(&flow, What::Engineer).await, Browser::of(&flow, What::Approver).await);
+    let (page, action) = ("portal/set-aside", format!("portal/set-aside/{}/destroy", demo::CONNECTWISE));
+    let html = text(&priya.get(page).await);
+    assert!(html.contains("3 sealed copies of its messages are in Assay's store"), "the same on another day too: {html}");
+    assert!(html.contains("A sealed copy of the message is in") && !html.contains("Destroy our copy"), "{html}");
+    assert_eq!(marco.post(&action, &[("record", "ticket:7")]).await.status, 403, "not by a form of ours");
+    assert_eq!(raw_blobs(&flow).await.len(), 4);
+
+    // The form of ticket 7 stands behind that of the newer ticket 70.
+    let html = text(&marco.get(page).await);
+    let row = html.split_once("ticket 7<").unwrap().1;
+    let token = row.split_once("/destroy\"").unwrap().1.split_once("name=\"token\" value=\"").unwrap().1.split('"').next().unwrap();
+    let form = [("token", token), ("record", "ticket:7")];
+    for _ in 0..2 {
+        assert_eq!(marco.post(&action, &form).await.status, 303, "again does nothing");
+        assert_eq!(raw_blobs(&flow).await, ["a/3"]);
+    }
+    assert_eq!(marco.post(&action, &[("token", token), ("record", "ticket:70")]).await.status, 403, "the form is for one record");
+    let html = text(&priya.get(page).await);
+    assert!(html.contains("Destroyed by Marco Reyes") && !html.contains("sealed copies"), "{html}");
+    let trail = text(&marco.get("portal/audit").await);
+    assert_eq!(trail.matches("sealed copy of ticket 7,").count(), 2, "one for each message: {trail}");
+
+    held_back(&flow, "ticket:7", "a/1", 1).await;
+    let html = text(&marco.get(page).await);
+    assert_eq!(html.matches("A sealed copy of the message is in").count(), 2, "{html}");
+    assert_eq!(marco.post(&action, &form).await.status, 303);
+    assert_eq!(raw_blobs(&flow).await, ["a/3"]);
+}
+
+#[tokio::test]
+async fn what_a_person_has_seen_to_stays_listed_and_is_counted_again_only_when_something_new_comes() {
+    let flow = Flow::new(Extent::Small).await;
+    held_back(&flow, "ticket:7", "a/1", 1).await;
+    let (marco, dana) = (Browser::of(&flow, What::Engineer).await, the_clients_own_engineer(&flow).await);
+    let dana = Browser::of_person(&flow, dana).await;
+    let (page, action) = ("portal/set-aside", format!("portal/set-aside/{}/see-to", demo::CONNECTWISE));
+    assert!(text(&marco.get("portal/clients").await).contains("1 record of your tools carries a CUI marking"));
+    let html = text(&dana.get(page).await);
+    assert!(html.contains("Not yet") && !html.contains(&action), "{html}");
+    assert_eq!(dana.post(&action, &[("record", "ticket:7")]).await.status, 403);
+
+    assert_eq!(marco.press(page, &action, &[]).await.status, 303);
+    assert!(!text(&marco.get("portal/clients").await).contains("CUI marking"));
+    let html = text(&dana.get(page).await);
+    assert!(html.contains("ticket 7") && html.contains("By Marco Reyes"), "{html}");
+    assert!(text(&marco.get("portal/audit").await).contains("saw to ticket 7"));
+
+    held_back(&flow, "ticket:7", "a/2", 2).await;
+    assert!(text(&marco.get("portal/clients").await).contains("1 record of your tools carries a CUI marking"));
 }
 
 #[tokio::test]

@@ -87,6 +87,11 @@ pub fn set_aside() -> String {
     format!("{BASE}set-aside")
 }
 
+/// POST: what a person does about one. `what` is a segment of ours.
+pub fn handle_set_aside(connection: ConnectionId, what: &str) -> String {
+    format!("{BASE}set-aside/{connection}/{what}")
+}
+
 pub fn dead_letters() -> String {
     format!("{BASE}dead-letters")
 }
