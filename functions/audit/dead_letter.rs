@@ -15,7 +15,6 @@ use time::OffsetDateTime;
 use super::{Event, record};
 use crate::{
     app::App,
-    platform::ports::Continuation,
     tenancy::{DeploymentPlace, DeploymentScope, Held, Record, Store, StoreError, seal::sha256},
 };
 
@@ -50,7 +49,7 @@ pub struct Replay {
     pub at: OffsetDateTime,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterState {
     Waiting,
@@ -177,21 +176,21 @@ async fn forget(store: &Store<'_, DeploymentPlace>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A page of dead letters.
-pub async fn list(
-    app: &App,
-    scope: &DeploymentScope,
-    after: Option<Continuation>,
-) -> Result<(Vec<DeadLetter>, Option<Continuation>), StoreError> {
-    let store = scope.store(app).await?;
-    let (page, next) = store.page::<DeadLetter>(DeploymentPlace::Operations, "", false, 50, after).await?;
-    Ok((page.into_iter().map(|held| held.value).collect(), next))
+/// All dead letters: those that wait for a person first, the newest of them first.
+pub async fn all(app: &App, scope: &DeploymentScope) -> Result<Vec<DeadLetter>, StoreError> {
+    let held = scope.store(app).await?.all::<DeadLetter>(DeploymentPlace::Operations, "").await?;
+    let mut letters: Vec<DeadLetter> = held.into_iter().map(|held| held.value).collect();
+    letters.sort_by(|a, b| (a.state, b.at, &a.id).cmp(&(b.state, a.at, &b.id)));
+    Ok(letters)
 }
 
 /// How many wait for a person.
 pub async fn waiting(app: &App, scope: &DeploymentScope) -> Result<usize, StoreError> {
-    let letters = scope.store(app).await?.all::<DeadLetter>(DeploymentPlace::Operations, "").await?;
-    Ok(letters.iter().filter(|held| held.value.state == DeadLetterState::Waiting).count())
+    Ok(all(app, scope).await?.iter().filter(|letter| letter.state == DeadLetterState::Waiting).count())
+}
+
+pub async fn is_known(app: &App, scope: &DeploymentScope, id: &str) -> Result<bool, StoreError> {
+    Ok(scope.store(app).await?.read::<DeadLetter>(DeploymentPlace::Operations, id).await?.is_some())
 }
 
 /// Sends the same bytes again; `false` when there is nothing to replay. Sent before it is marked, so that a crash in
@@ -209,6 +208,31 @@ pub async fn replay(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> R
     let mut batch = store.batch(DeploymentPlace::Operations);
     record(&mut batch, Event::new("message.replayed", format!("message {id}"), json!({ "queue": held.value.queue })));
     batch.replace(&held);
-    batch.commit().await?;
-    Ok(true)
+    match batch.commit().await {
+        // Somebody else sent it at the same moment: a message that comes twice does no harm.
+        Err(error) if error.is_conflict() => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// What came of a button for many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayedAll {
+    pub sent: usize,
+    /// Of the same reason, and still waiting.
+    pub left: usize,
+}
+
+/// Sent again by one press: what it takes stays far below a request's deadline.
+const AT_ONCE: usize = 100;
+
+/// Sends those again that wait for the same reason, the oldest first: they came in that order.
+pub async fn replay_all(app: &App, scope: &DeploymentScope, reason: &str, by: &str) -> Result<ReplayedAll, StoreError> {
+    let mut waiting = all(app, scope).await?;
+    waiting.retain(|letter| letter.state == DeadLetterState::Waiting && letter.reason == reason);
+    let mut sent = 0;
+    for letter in waiting.iter().rev().take(AT_ONCE) {
+        sent += usize::from(replay(app, scope, &letter.id, by).await?);
+    }
+    Ok(ReplayedAll { sent, left: waiting.len().saturating_sub(AT_ONCE) })
 }

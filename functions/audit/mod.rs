@@ -7,6 +7,7 @@
 pub mod chain;
 pub mod counted;
 pub mod dead_letter;
+pub mod demo;
 pub mod entry;
 pub mod export;
 pub mod format;

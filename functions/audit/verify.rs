@@ -18,6 +18,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     chain::{self, Hash},
+    demo,
     format::{DEMO_NOTICE, End, FORMAT, Header, Line, MAX_LINE_BYTES, VERSION},
     leaf::{self, Leaf, LeafError},
 };
@@ -173,6 +174,11 @@ fn end(lines: &mut Lines<impl BufRead>) -> Result<(), VerifyError> {
 }
 
 impl Report {
+    /// A demo's log: its header says so, or an entry does, which no header can take back.
+    pub fn is_demo(&self) -> bool {
+        self.header.demo || self.kinds.contains_key(demo::MARKED)
+    }
+
     fn count(&mut self, entry: Checked) {
         let at = entry.leaf.at;
         self.times = Some(self.times.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
@@ -184,10 +190,13 @@ impl Report {
 impl fmt::Display for Report {
     /// Words for the terminal, several lines, no line feed at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Header { owner, exported_at, release, demo, entries, head, .. } = &self.header;
+        let Header { owner, exported_at, release, entries, head, .. } = &self.header;
         let time = |at: &OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
-        if *demo {
+        if self.is_demo() {
             writeln!(f, "{DEMO_NOTICE}")?;
+        }
+        if self.is_demo() && !self.header.demo {
+            writeln!(f, "An entry of the log says so. The file's header does not: Assay did not write it like that.")?;
         }
         writeln!(f, "The log of {owner} holds: {entries} entries, none changed, moved, dropped or repeated.")?;
         if let Some((first, last)) = &self.times {

@@ -11,7 +11,8 @@ use super::intake::DeliveryV1;
 use crate::{
     audit,
     evidence::cui::Marking,
-    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Record, Store, StoreError, seal::sha256},
+    platform::ports::BlobContainer,
+    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Held, Record, Store, StoreError, seal::sha256},
 };
 
 /// What became of one delivery; written last, for people.
@@ -183,7 +184,8 @@ impl Waiting {
     }
 }
 
-/// A body held back because it carries a CUI marking. The raw bytes stay sealed where they are.
+/// A body held back because it carries a CUI marking. The raw bytes stay sealed where they are until a
+/// person has them destroyed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quarantined {
     pub record: String,
@@ -192,6 +194,30 @@ pub struct Quarantined {
     pub marking: Marking,
     /// `None` for a row that was pulled: its bytes are not kept.
     pub blob: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    #[serde(default)]
+    pub handling: Handling,
+}
+
+/// What became of it since.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Handling {
+    /// Further copies of the bytes: the vendor sent the same again on another day, or after the first was destroyed.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// Who destroyed our copies last.
+    #[serde(default)]
+    pub purged: Option<Handled>,
+    /// Who has seen to the record in the tool itself.
+    #[serde(default)]
+    pub seen: Option<Handled>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handled {
+    /// The person's name.
+    pub by: String,
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }
@@ -206,17 +232,78 @@ impl Record for Quarantined {
 }
 
 impl Quarantined {
+    fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
+        DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(record))
+    }
+
     /// Holds it back, once, audited.
     pub async fn save(self, store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<(), StoreError> {
-        let place = DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(&self.record));
+        let place = Self::place(connection, &self.record);
         let mut batch = store.batch(place);
         batch.create(&self);
         let detail = serde_json::json!({ "record": self.record, "marking": self.marking });
         audit::record(&mut batch, audit::Event::new("evidence.quarantined", format!("connection {connection} {}", self.record), detail));
         match batch.commit().await {
-            Err(error) if error.is_conflict() => Ok(()),
+            Err(error) if error.is_conflict() => self.came_again(store, place).await,
             other => other,
         }
+    }
+
+    /// A copy that the row does not know would stay for ever when a person destroys what it knows.
+    async fn came_again(self, store: &Store<'_, DeploymentPlace>, place: DeploymentPlace) -> Result<(), StoreError> {
+        let Some(mut held) = store.read::<Self>(place, &self.key()).await? else { return Ok(()) };
+        match self.blob {
+            Some(blob) if held.value.copies().all(|known| *known != blob) => held.value.handling.also.push(blob),
+            _ => return Ok(()),
+        }
+        if held.value.handling.purged.is_some() {
+            held.value.handling.seen = None;
+        }
+        let mut batch = store.batch(place);
+        batch.replace(&held);
+        batch.commit().await
+    }
+
+    /// The raw blobs that are still in our store.
+    pub fn copies(&self) -> impl Iterator<Item = &String> {
+        self.blob.iter().filter(|_| self.handling.purged.is_none()).chain(&self.handling.also)
+    }
+
+    /// Deletes every copy of what is held back of this record; again does nothing. The bytes go before it is written down:
+    /// a crash in between leaves a row that can be pressed again, never one that says more than is true.
+    pub async fn purge(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, record: &str, by: &str) -> Result<(), StoreError> {
+        for mut held in Self::of_record(store, connection, record).await? {
+            let copies: Vec<String> = held.value.copies().cloned().collect();
+            if copies.is_empty() {
+                continue;
+            }
+            for blob in &copies {
+                store.app().blobs.delete(BlobContainer::Raw, blob).await?;
+            }
+            held.value.handling.also.clear();
+            held.value.handling.purged = Some(Handled { by: by.into(), at: store.app().now() });
+            let detail = serde_json::json!({ "record": record, "copies": copies.len() });
+            handled(store, connection, &held, "evidence.purged", detail).await?;
+        }
+        Ok(())
+    }
+
+    /// A person has seen to the record in the tool; again does nothing.
+    pub async fn see_to(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, record: &str, by: &str) -> Result<(), StoreError> {
+        for mut held in Self::of_record(store, connection, record).await? {
+            if held.value.handling.seen.is_none() {
+                held.value.handling.seen = Some(Handled { by: by.into(), at: store.app().now() });
+                let detail = serde_json::json!({ "record": record });
+                handled(store, connection, &held, "evidence.seen_to", detail).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn of_record(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, record: &str) -> Result<Vec<Held<Self>>, StoreError> {
+        let mut held = store.all::<Self>(Self::place(connection, record), "").await?;
+        held.retain(|held| held.value.record == record);
+        Ok(held)
     }
 
     /// What is held back of a connection.
@@ -228,4 +315,19 @@ impl Quarantined {
         }
         Ok(found)
     }
+}
+
+/// Writes what a person did for it, audited.
+async fn handled(
+    store: &Store<'_, DeploymentPlace>,
+    connection: ConnectionId,
+    held: &Held<Quarantined>,
+    kind: &'static str,
+    detail: Value,
+) -> Result<(), StoreError> {
+    let record = &held.value.record;
+    let mut batch = store.batch(Quarantined::place(connection, record));
+    batch.replace(held);
+    audit::record(&mut batch, audit::Event::new(kind, format!("connection {connection} {record}"), detail));
+    batch.commit().await
 }

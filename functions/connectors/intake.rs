@@ -13,7 +13,7 @@ use super::{
     Connection, ConnectorError, Credentials,
     apply::{self, Applied, Arrival},
     autotask, connection, connectwise_manage,
-    delivery::{CROWDED_OUT, Delivery, MAX_WAITING, Outcome, OwnedRecord, Quarantined, UNKNOWN_COMPANY, WAITS, Waiting},
+    delivery::{CROWDED_OUT, Delivery, Handling, MAX_WAITING, Outcome, OwnedRecord, Quarantined, UNKNOWN_COMPANY, WAITS, Waiting},
     event::{self, Action, Event, Judged},
     health::{self, Alarm},
     known::{Change, Version},
@@ -122,6 +122,7 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
                         marking,
                         blob: Some(delivery.blob.clone()),
                         at: delivery.received_at,
+                        handling: Handling::default(),
                     };
                     held_back.save(store, connection.id).await?;
                     (Outcome::Quarantined, Some("cui_marking"))

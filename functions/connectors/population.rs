@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::{
     Connection,
     apply::{evidence_of, observed, source_key},
-    delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY},
+    delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY},
     event::{Entity, TYPE, TYPE_NAME},
     gone::{self, Reading},
     intake,
@@ -84,6 +84,7 @@ pub async fn write_page(
                 marking,
                 blob: None,
                 at: now,
+                handling: Handling::default(),
             };
             held_back.save(store, connection.id).await?;
         } else {

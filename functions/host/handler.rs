@@ -24,7 +24,7 @@ use crate::{
     app::App,
     config::Config,
     triggers::{Failure, HttpFn, Kind, QueueMessage, Tick, Trigger, health, route::Template},
-    web::{Method, Problem, Reply, Request},
+    web::{Method, Problem, Reply, Request, pages::Frame, reply},
 };
 
 /// A request as it comes from the host.
@@ -127,6 +127,7 @@ impl Handler {
 
     async fn http(&self, call: &mut Call, path: &str) -> Reply {
         let reference = headers::invocation_id(&call.headers).unwrap_or("none").to_owned();
+        let html = reply::wants_html(&call.headers);
         let found: Vec<(&Route, String)> = if may_be_rewritten(path) {
             Vec::new()
         } else {
@@ -134,9 +135,9 @@ impl Handler {
         };
         let method = method_of(&call.method);
         let Some((route, path)) = found.iter().find(|(r, _)| method.is_some_and(|m| r.takes(m))) else {
-            return no_route(&found, &call.method).reply(&reference);
+            return self.refusal(&no_route(&found, &call.method), &reference, html);
         };
-        let Some(method) = method else { return Problem::not_found().reply(&reference) };
+        let Some(method) = method else { return self.refusal(&Problem::not_found(), &reference, html) };
         if route.name == health::NAME {
             return self.health();
         }
@@ -144,7 +145,18 @@ impl Handler {
         let started = Instant::now();
         let outcome = self.run_http(route, method, path, call, &span).await;
         span.in_scope(|| log(started, outcome.as_ref().map(|reply| reply.status)));
-        outcome.unwrap_or_else(|cut| http_reply(&cut, &reference))
+        outcome.unwrap_or_else(|cut| {
+            let reply = self.refusal(&problem_of(&cut), &reference, html);
+            if matches!(cut, Cut::Overload) { reply.with("retry-after", "5") } else { reply }
+        })
+    }
+
+    /// A page for a browser, once there is an App to say by which clock and whether it is a demo; else a problem document.
+    fn refusal(&self, problem: &Problem, reference: &str, html: bool) -> Reply {
+        match &*self.life.borrow() {
+            Life::Ready(app) if html => reply::problem_page(problem, reference, Frame::anonymous(&app.config, app.now())),
+            _ => problem.reply(reference),
+        }
     }
 
     async fn run_http(&self, route: &Route, method: Method, path: &str, call: &mut Call, span: &Span) -> Result<Reply, Cut> {
@@ -273,19 +285,19 @@ fn log(started: Instant, outcome: Result<u16, &Cut>) {
     }
 }
 
-fn http_reply(cut: &Cut, reference: &str) -> Reply {
+fn problem_of(cut: &Cut) -> Problem {
     match cut {
-        Cut::Overload => Problem::new(429, "too-busy", "Too busy just now", "Nothing was started. Try again in a few seconds.")
-            .reply(reference)
-            .with("retry-after", "5"),
-        Cut::NotReady(_) => Problem::unavailable().reply(reference),
-        Cut::Body(BodyError::TooLarge { limit }) => Problem::too_large(*limit).reply(reference),
-        Cut::Body(BodyError::Broken(_)) => Problem::bad_request("The body broke off; nothing was kept.").reply(reference),
-        Cut::Late => Problem::new(504, "too-slow", "It took too long", "What was not finished was stopped. Look before you try again.")
-            .reply(reference),
-        Cut::Panicked | Cut::Envelope(_) | Cut::Failed(_) => {
-            Problem::new(500, "internal", "Something went wrong here", "It is in the log under this reference.").reply(reference)
-        }
+        Cut::Overload => Problem::new(429, "too-busy", "Too busy just now", "Nothing was started. Try again in a few seconds."),
+        Cut::NotReady(_) => Problem::unavailable(),
+        Cut::Body(BodyError::TooLarge { limit }) => Problem::too_large(*limit),
+        Cut::Body(BodyError::Broken(_)) => Problem::bad_request("The body broke off; nothing was kept."),
+        Cut::Late => Problem::new(504, "too-slow", "It took too long", "What was not finished was stopped. Look before you try again."),
+        Cut::Panicked | Cut::Envelope(_) | Cut::Failed(_) => Problem::new(
+            500,
+            "internal",
+            "Assay stopped at an error of its own",
+            "What was saved before it stays. Look at the page again before you repeat what you did.",
+        ),
     }
 }
 

@@ -33,17 +33,19 @@ pub fn redirect(path: &str) -> Reply {
 /// A problem as a page for a browser, as a problem document for everything else.
 pub fn problem(request: &Request, problem: &Problem, frame: Frame) -> Reply {
     let reference = request.invocation_id.as_str();
-    if !wants_html(request) {
-        return security::guard(problem.reply(reference));
-    }
+    if wants_html(&request.headers) { problem_page(problem, reference, frame) } else { security::guard(problem.reply(reference)) }
+}
+
+/// A problem as a page, for whoever knows that a browser asks.
+pub fn problem_page(problem: &Problem, reference: &str, frame: Frame) -> Reply {
     let way_on =
         if problem.status == 401 { Link::new(paths::sign_in(), "Sign in") } else { Link::new(paths::inbox(), "Go to your approvals") };
     page(problem.status, &ProblemPage::new(frame, problem, reference, way_on))
 }
 
-/// Whether `Accept` names HTML; a browser's navigation always does.
-fn wants_html(request: &Request) -> bool {
-    request.header("accept").is_some_and(|accept| {
+/// Whether `Accept` names HTML; a browser's navigation always does. Names are in lower case.
+pub fn wants_html(headers: &[(String, String)]) -> bool {
+    headers.iter().find(|(name, _)| name == "accept").is_some_and(|(_, accept)| {
         accept.split(',').any(|part| {
             let mut pieces = part.split(';').map(str::trim);
             let html = matches!(pieces.next(), Some("text/html" | "application/xhtml+xml"));

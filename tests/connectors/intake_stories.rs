@@ -246,7 +246,7 @@ async fn what_waited_and_cannot_be_read_becomes_a_dead_letter_and_holds_up_nothi
     world.map("250", 0).await;
     assert_eq!(world.evidence(0).await.len(), 23, "all the others");
     let operator = || DeploymentScope::of_function("portal", "story");
-    let letters = dead_letter::list(world.app(), &operator(), None).await.unwrap().0;
+    let letters = dead_letter::all(world.app(), &operator()).await.unwrap();
     let mut reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
     reasons.sort_unstable();
     assert_eq!(reasons.len(), 2, "{reasons:?}");

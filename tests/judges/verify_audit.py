@@ -16,7 +16,7 @@ header, end = json.loads(lines[0]), json.loads(lines[-1])
 if (header["format"], header["version"]) != ("assay-audit-export", 1): fail("not an export of version 1")
 if end != {"end": "assay-audit-export", "sha256": sha(*(line + b"\n" for line in lines[:-1]))}: fail("the checksum of the file")
 if header["entries"] != len(lines) - 2: fail(f"the header promises {header['entries']} entries, {len(lines) - 2} are there")
-items, disclosed, previous = set(), 0, sha(b"assay audit log 1\n", header["owner"].encode())
+items, disclosed, demo, previous = set(), 0, header["demo"], sha(b"assay audit log 1\n", header["owner"].encode())
 for seq, line in enumerate(lines[1:-1]):
     entry = json.loads(line)
     leaf = json.loads(entry["leaf"])
@@ -27,9 +27,10 @@ for seq, line in enumerate(lines[1:-1]):
     if leaf["v"] != 1: fail(f"entry {seq} has a leaf of an unknown version")
     if leaf["id"] in items: fail(f"entry {seq} repeats an item")
     items.add(leaf["id"])
+    demo = demo or leaf["kind"] == "demo.marked"  # the chain holds it, whatever the header says
     if "disclosed" in entry:
         salt, content = entry["disclosed"]["salt"], entry["disclosed"]["content"]
         if sha(bytes.fromhex(salt), content.encode()) != leaf["commitment"]: fail(f"entry {seq} discloses something else than it committed to")
         disclosed += 1
 if previous != header["head"]: fail("the header names another head")
-print(f"{'DEMO. ' if header['demo'] else ''}HOLDS: {len(items)} entries of {header['owner']}, {disclosed} with content, head {previous}")
+print(f"{'DEMO. ' if demo else ''}HOLDS: {len(items)} entries of {header['owner']}, {disclosed} with content, head {previous}")

@@ -180,6 +180,16 @@ fn a_changed_header_is_found_although_the_end_was_made_to_fit() {
     assert!(matches!(with(&|h| h.demo = true), VerifyError::NotAnExport));
 }
 
+#[test]
+fn a_demo_whose_header_was_rewritten_is_a_demo_by_its_own_entry() {
+    let marked = Item { kind: "demo.marked".into(), object: "store".into(), ..item(0) };
+    let report = check(&export_of(&[marked, item(1)], false)).unwrap();
+    assert_eq!((report.header.demo, report.is_demo()), (false, true));
+    let words = report.to_string();
+    assert!(words.starts_with("DEMO") && words.contains("The file's header does not"), "{words}");
+    assert!(!check(&export(9, false)).unwrap().is_demo());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -5,7 +5,7 @@ use std::{io::ErrorKind, time::Duration as Wait};
 
 use assay::{
     audit::{
-        Item,
+        self, Item,
         dead_letter::{self, DeadLetter, DeadLetterState},
     },
     connectors::{
@@ -378,12 +378,41 @@ async fn a_message_about_what_does_not_exist_harms_nobody() {
     assert_eq!((after.evidence, after.proposals, after.findings), (before.evidence, before.proposals, before.findings));
 }
 
+#[tokio::test]
+async fn a_sweep_that_is_cut_off_among_the_clients_has_done_the_installations_part() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.settle().await;
+    let deployment = flow.deployment().await;
+    let mut batch = deployment.batch(DeploymentPlace::Operations);
+    audit::record(&mut batch, audit::Event::new("story.told", "story", json!({})));
+    batch.commit().await.unwrap();
+    drop(deployment);
+    let harbor = flow.client(HARBOR).await;
+    let mut batch = harbor.batch(ClientPlace::Assessment);
+    audit::record(&mut batch, audit::Event::new("story.told", "story", json!({})));
+    batch.commit().await.unwrap();
+    drop(harbor);
+
+    for call in 0..400 {
+        flow.test.faults.stop_at(call, Fault::BeforeEffect);
+        flow.sweep().await;
+        flow.test.faults.mend();
+        // The lease of a sequencer that died.
+        flow.test.clock.advance(Duration::seconds(31));
+        if all::<Item, _>(&flow.client(HARBOR).await, ClientPlace::Assessment).await.is_empty() {
+            break;
+        }
+    }
+    assert!(all::<Item, _>(&flow.client(HARBOR).await, ClientPlace::Assessment).await.is_empty());
+    assert!(all::<Item, _>(&flow.deployment().await, DeploymentPlace::Operations).await.is_empty());
+}
+
 fn operator() -> DeploymentScope {
     DeploymentScope::of_function("portal", "page")
 }
 
 async fn dead_letters(flow: &Flow) -> Vec<DeadLetter> {
-    dead_letter::list(flow.app(), &operator(), None).await.unwrap().0
+    dead_letter::all(flow.app(), &operator()).await.unwrap()
 }
 
 async fn replay(flow: &Flow, id: &str) -> bool {

@@ -15,8 +15,9 @@ use assay::{
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NamelessLine, NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm,
-            Readings, RejectCount, RequirementPage, Run, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn,
-            Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany, paths,
+            Readings, RejectCount, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side,
+            SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany,
+            paths,
         },
     },
 };
@@ -639,8 +640,13 @@ fn dead_letters(empty: bool) -> DeadLettersPage {
         replay: replay.then(|| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Try again".into() }),
         replayed,
     };
+    let reason = "the key of 0192f0c1a2b3c4d5e6f708192a3b4c5d cannot be used";
+    let fields = vec![("reason".into(), reason.into())];
+    let replay = PostForm { action: "#".into(), token: TOKEN.into(), fields, label: "Try all of this reason again".into() };
+    let same = SameReason { id: "reason-1".into(), reason: reason.into(), waiting: 240, replay };
     DeadLettersPage {
         frame: frame(Section::Connections),
+        same_reason: if empty { vec![] } else { vec![same] },
         letters: if empty {
             vec![]
         } else {
@@ -656,16 +662,24 @@ fn dead_letters(empty: bool) -> DeadLettersPage {
 }
 
 fn set_aside(empty: bool) -> SetAsidePage {
-    let record = |what: &str, came| SetAsideRecord {
+    let marco = || ("Marco Reyes".to_owned(), NOW - Duration::hours(1));
+    let form = |label: &str| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: label.into() };
+    let record = |what: &str, copies: usize, seen: bool| SetAsideRecord {
         what: what.into(),
         connection: "Northgate ConnectWise".into(),
-        came,
+        came: if what.starts_with("ticket") { "by a webhook" } else { "in a whole read" },
         marking: "banner marking",
         at: NOW - Duration::days(3),
+        copies,
+        destroyed: seen.then(marco),
+        destroy: (copies > 0).then(|| form("Destroy our copy")),
+        seen: seen.then(marco),
+        see_to: (!seen).then(|| form("I have seen to it")),
     };
-    let records = vec![record("ticket 918204", "by a webhook"), record("configuration 4471", "in a whole read")];
+    let records = vec![record("ticket 918204", 2, false), record("configuration 4471", 0, false), record("ticket 918100", 0, true)];
     let groups = vec![SetAsideGroup { client: CLIENT.into(), records, more: 3 }];
-    SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups: if empty { vec![] } else { groups } }
+    let groups = if empty { vec![] } else { groups };
+    SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups, notice: None }
 }
 
 fn audit(empty: bool) -> AuditPage {

@@ -4,23 +4,24 @@ use std::{collections::BTreeMap, io::Cursor};
 
 use assay::{
     audit::{
-        self, Event, Item,
+        self, Event, Item, dead_letter,
         entry::{HEAD_KEY, Head, Lease},
         verify::verify,
     },
     connectors::{
-        delivery::{OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
+        delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
         demo::{self, What},
         mapping,
     },
     evidence::cui::Marking,
     gate::{Verdict, proposal::OpenMark},
-    platform::ports::{BatchOutcome, Container, Op, Partition},
+    platform::ports::{BatchOutcome, BlobContainer, Container, Op, Partition},
     tenancy::{
         Actor, ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, ProposalId, Store, TenantId,
         directory::{self, Grant, Person, Role},
         place::AuditPart,
     },
+    web::Reply,
 };
 use time::Duration;
 
@@ -63,6 +64,25 @@ async fn a_copy_of_the_log_is_refused_while_entries_wait_for_their_place_and_the
     assert_eq!(reply.status, 200);
     let report = verify(Cursor::new(&reply.body)).unwrap();
     assert_eq!((report.kinds["proposal.approved"], report.kinds["log.exported"], report.header.entries), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn a_log_that_is_too_long_for_a_page_is_pointed_to_the_command() {
+    let flow = Flow::new(Extent::Small).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let store = flow.client(HARBOR).await;
+    for _ in 0..18 {
+        let mut batch = store.batch(ClientPlace::Assessment);
+        for _ in 0..19 {
+            let detail = serde_json::json!({ "comment": "x".repeat(60_000) });
+            audit::record(&mut batch, Event::new("proposal.approved", "proposal 1", detail));
+        }
+        batch.commit().await.unwrap();
+    }
+    let (page, action) = (format!("portal/audit/{HARBOR}"), format!("portal/audit/{HARBOR}/export"));
+    let reply = marco.press(&page, &action, &[]).await;
+    assert_eq!(reply.status, 409);
+    assert!(text(&reply).contains("at most 20 MB") && text(&reply).contains("assay export-audit"));
 }
 
 #[tokio::test]
@@ -233,6 +253,7 @@ async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_
             marking: Marking::Banner,
             blob: blob.map(str::to_owned),
             at: START - Duration::minutes(minutes),
+            handling: Handling::default(),
         };
         held_back.save(&store, demo::AUTOTASK).await.unwrap();
     }
@@ -244,11 +265,91 @@ async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(page.contains("Of companies that are not mapped") && page.contains("configuration 9") && page.contains("in a whole read"));
-    assert_eq!(page.matches("ticket 7<").count(), 1, "came twice, is one record");
+    assert_eq!(page.matches("row\">ticket 7<").count(), 1, "came twice, is one record");
     let priya = text(&Browser::of(&flow, What::Approver).await.get("portal/set-aside").await);
     assert!(priya.contains("ticket 7") && !priya.contains("configuration 9"), "what is nobody's is for those who run the tools");
     let dana = Browser::of_person(&flow, the_clients_own_engineer(&flow).await).await;
     assert!(text(&dana.get("portal/set-aside").await).contains("Nothing is set aside"), "another client's");
+}
+
+/// Held back of a webhook's message, with its bytes in the store.
+async fn held_back(flow: &Flow, record: &str, blob: &str, minutes: i64) {
+    let store = flow.deployment().await;
+    let sealed = store.seal_blob(BlobContainer::Raw.name(), blob, b"CUI//SP-CTI").unwrap();
+    flow.app().blobs.create(BlobContainer::Raw, blob, sealed.into()).await.unwrap();
+    let held_back = Quarantined {
+        record: record.into(),
+        dedupe_key: format!("{record} {minutes}"),
+        company: Some(demo::connectwise::HARBOR.to_string()),
+        marking: Marking::Banner,
+        blob: Some(blob.into()),
+        at: START + Duration::minutes(minutes),
+        handling: Handling::default(),
+    };
+    held_back.save(&store, demo::CONNECTWISE).await.unwrap();
+}
+
+async fn raw_blobs(flow: &Flow) -> Vec<String> {
+    flow.app().blobs.list(BlobContainer::Raw, "", None).await.unwrap().names
+}
+
+#[tokio::test]
+async fn our_sealed_copy_of_what_carries_a_marking_is_said_and_can_be_destroyed_also_when_it_comes_again() {
+    let flow = Flow::new(Extent::Small).await;
+    for (blob, minutes) in [("a/1", 1), ("a/2", 2), ("b/2", 2)] {
+        held_back(&flow, "ticket:7", blob, minutes).await;
+    }
+    held_back(&flow, "ticket:70", "a/3", 3).await;
+    let (marco, priya) = (Browser::of(&flow, What::Engineer).await, Browser::of(&flow, What::Approver).await);
+    let (page, action) = ("portal/set-aside", format!("portal/set-aside/{}/destroy", demo::CONNECTWISE));
+    let html = text(&priya.get(page).await);
+    assert!(html.contains("3 sealed copies of its messages are in Assay's store"), "the same on another day too: {html}");
+    assert!(html.contains("A sealed copy of the message is in") && !html.contains("Destroy our copy"), "{html}");
+    assert_eq!(marco.post(&action, &[("record", "ticket:7")]).await.status, 403, "not by a form of ours");
+    assert_eq!(raw_blobs(&flow).await.len(), 4);
+
+    // The form of ticket 7 stands behind that of the newer ticket 70.
+    let html = text(&marco.get(page).await);
+    let row = html.split_once("ticket 7<").unwrap().1;
+    let token = row.split_once("/destroy\"").unwrap().1.split_once("name=\"token\" value=\"").unwrap().1.split('"').next().unwrap();
+    let form = [("token", token), ("record", "ticket:7")];
+    for _ in 0..2 {
+        assert_eq!(marco.post(&action, &form).await.status, 303, "again does nothing");
+        assert_eq!(raw_blobs(&flow).await, ["a/3"]);
+    }
+    assert_eq!(marco.post(&action, &[("token", token), ("record", "ticket:70")]).await.status, 403, "the form is for one record");
+    let html = text(&priya.get(page).await);
+    assert!(html.contains("Destroyed by Marco Reyes") && !html.contains("sealed copies"), "{html}");
+    let trail = text(&marco.get("portal/audit").await);
+    assert_eq!(trail.matches("sealed copy of ticket 7,").count(), 2, "one for each message: {trail}");
+
+    held_back(&flow, "ticket:7", "a/1", 1).await;
+    let html = text(&marco.get(page).await);
+    assert_eq!(html.matches("A sealed copy of the message is in").count(), 2, "{html}");
+    assert_eq!(marco.post(&action, &form).await.status, 303);
+    assert_eq!(raw_blobs(&flow).await, ["a/3"]);
+}
+
+#[tokio::test]
+async fn what_a_person_has_seen_to_stays_listed_and_is_counted_again_only_when_something_new_comes() {
+    let flow = Flow::new(Extent::Small).await;
+    held_back(&flow, "ticket:7", "a/1", 1).await;
+    let (marco, dana) = (Browser::of(&flow, What::Engineer).await, the_clients_own_engineer(&flow).await);
+    let dana = Browser::of_person(&flow, dana).await;
+    let (page, action) = ("portal/set-aside", format!("portal/set-aside/{}/see-to", demo::CONNECTWISE));
+    assert!(text(&marco.get("portal/clients").await).contains("1 record of your tools carries a CUI marking"));
+    let html = text(&dana.get(page).await);
+    assert!(html.contains("Not yet") && !html.contains(&action), "{html}");
+    assert_eq!(dana.post(&action, &[("record", "ticket:7")]).await.status, 403);
+
+    assert_eq!(marco.press(page, &action, &[]).await.status, 303);
+    assert!(!text(&marco.get("portal/clients").await).contains("CUI marking"));
+    let html = text(&dana.get(page).await);
+    assert!(html.contains("ticket 7") && html.contains("By Marco Reyes"), "{html}");
+    assert!(text(&marco.get("portal/audit").await).contains("saw to ticket 7"));
+
+    held_back(&flow, "ticket:7", "a/2", 2).await;
+    assert!(text(&marco.get("portal/clients").await).contains("1 record of your tools carries a CUI marking"));
 }
 
 #[tokio::test]
@@ -303,6 +404,26 @@ async fn what_the_demo_sets_up_stands_in_the_installations_log() {
 }
 
 #[tokio::test]
+async fn every_client_of_a_demo_says_so_in_the_first_entry_of_its_log_also_without_content() {
+    let test = TestApp::new();
+    demo::seed(test.app()).await.unwrap();
+    demo::seed(test.app()).await.unwrap();
+    let flow = Flow::taken_over(test, START);
+    let olivia = Browser::of(&flow, What::Owner).await;
+    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics")]).await.status, 303);
+    for tenant in directory::tenants(&flow.deployment().await).await.unwrap() {
+        let store = flow.client(tenant.id).await;
+        audit::sequence(&store, ClientPlace::with_outbox()).await.unwrap();
+        let mut file = Vec::new();
+        audit::export::write(&store, false, &mut file).await.unwrap();
+        let report = verify(Cursor::new(&file)).unwrap();
+        assert_eq!(report.kinds.get("demo.marked"), Some(&1), "{}", tenant.name);
+        let first = String::from_utf8(file).unwrap().lines().nth(1).unwrap().to_owned();
+        assert!(first.contains("demo.marked"), "{first}");
+    }
+}
+
+#[tokio::test]
 async fn the_inbox_goes_on_where_its_page_ends() {
     let flow = Flow::new(Extent::Small).await;
     let store = flow.client(HARBOR).await;
@@ -327,4 +448,40 @@ async fn the_inbox_goes_on_where_its_page_ends() {
     let second = text(&priya.get(next).await);
     assert!(["50", "51", "52"].iter().all(|n| second.contains(&format!("Mark number {n} as"))), "{second}");
     assert!(!second.contains("Mark number 49 as") && second.contains("First page") && !second.contains("rel=\"next\""));
+}
+
+#[tokio::test]
+async fn dead_letters_that_wait_come_first_and_all_of_one_reason_are_sent_again_by_a_bounded_press() {
+    let flow = Flow::new(Extent::Small).await;
+    let scope = DeploymentScope::of_function("story", "story");
+    for n in 0..130 {
+        flow.test.clock.advance(Duration::seconds(1));
+        let reason = if n < 3 { format!("reason of its own {n}") } else { "the key of a client cannot be used".into() };
+        dead_letter::keep(flow.app(), &scope, "intake", format!("message {n}").as_bytes(), &reason).await.unwrap();
+    }
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let (page, one) = ("portal/dead-letters", |id: &str| format!("portal/dead-letters/{id}/replay"));
+    let first = dead_letter::all(flow.app(), &scope).await.unwrap().remove(0);
+    let html = text(&marco.get(page).await);
+    assert!(html.contains("127 wait for the same reason") && !html.contains("after several tries"), "{html}");
+    assert!(!html.contains("reason of its own"), "the newest first");
+    let token = html.split_once(&first.id).unwrap().1.split_once("name=\"token\" value=\"").unwrap().1.split('"').next().unwrap();
+
+    let followed = async |reply: Reply| {
+        assert_eq!(reply.status, 303);
+        text(&marco.get(reply.header("location").unwrap().strip_prefix("/api/").unwrap()).await)
+    };
+    let press_all = async || marco.press(page, "portal/dead-letters/replay", &[]).await;
+    assert!(followed(press_all().await).await.contains("100 messages were sent again; 27 of the same reason still wait"));
+    assert!(followed(marco.press(page, &one(&first.id), &[]).await).await.contains("Sent again."));
+    assert!(followed(marco.post(&one(&first.id), &[("token", token)]).await).await.contains("Nothing was sent"), "it was sent before");
+    assert!(followed(press_all().await).await.contains("26 messages were sent again."));
+    assert_eq!(dead_letter::waiting(flow.app(), &scope).await.unwrap(), 3);
+    let html = text(&marco.get(page).await);
+    let place = |words: &str| html.find(words).unwrap();
+    assert!(place("reason of its own 2") < place("reason of its own 0") && place("reason of its own 0") < place("Tried again"), "{html}");
+
+    let (page, forged) = (text(&marco.get(page).await), "portal/dead-letters/replay");
+    assert!(!page.contains("for the same reason"));
+    assert_eq!(marco.post(forged, &[("reason", "reason of its own 1")]).await.status, 403);
 }

@@ -16,9 +16,8 @@ use crate::{
         pull,
     },
     tenancy::{
-        ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Store, StoreError, TenantId,
-        demo_mark::DemoMark,
-        directory::{Grant, MappedCompany, Person, Role, Tenant},
+        ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Scope, Store, StoreError, TenantId,
+        directory::{self, Grant, MappedCompany, Person, Role, Tenant},
         keys::{self, Owner},
     },
 };
@@ -35,8 +34,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
     let now = app.now();
     // First: whatever comes of this start, the store was a demo's from here on.
-    let marked = Event::new("demo.marked", "store", json!({}));
-    create(&store, DeploymentPlace::Directory, &DemoMark { since: now }, &[], marked).await?;
+    audit::demo::mark(&store, DeploymentPlace::Directory).await?;
     for person in PEOPLE {
         let record = Person {
             id: person.id,
@@ -55,6 +53,10 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
             PEOPLE.iter().map(|person| Grant { tenant: id, person: person.id, roles: vec![role(person.what)] }).collect();
         let added = Event::new("client.added", format!("client {id}"), json!({ "name": name, "grants": grants }));
         create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }, &grants, added).await?;
+    }
+    // Each client's log says it too, before anything can come for the client: an export of it stands alone.
+    for tenant in directory::tenants(&store).await? {
+        audit::demo::mark(&Scope::of_command(&tenant, "demo").store(app).await?, ClientPlace::Assessment).await?;
     }
     for connection in connections() {
         let detail = json!({ "vendor": connection.vendor(), "name": connection.name, "host": connection.host });

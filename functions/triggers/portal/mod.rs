@@ -107,6 +107,9 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,
+        ["set-aside", connection, "destroy"] => set_aside::destroy(reader, connection).await,
+        ["set-aside", connection, "see-to"] => set_aside::see_to(reader, connection).await,
+        ["dead-letters", "replay"] => dead_letters::replay_all(reader).await,
         ["dead-letters", id, "replay"] => dead_letters::replay(reader, id).await,
         _ => Err(Problem::not_found()),
     }

@@ -2,9 +2,10 @@
 
 use super::Reader;
 use crate::{
+    audit,
     connectors::client,
     tenancy::{
-        PersonId, TenantId,
+        ClientPlace, DeploymentPlace, PersonId, Store, StoreError, TenantId, demo_mark,
         directory::{self, Role},
     },
     web::{
@@ -33,10 +34,22 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
         }
     }
     match client::add(&store, tenant, &reader.field("name"), grants).await {
-        Ok(()) => Ok(reply::redirect(&format!("{}?added=1", paths::clients()))),
+        Ok(()) => {
+            if demo_mark::is_demo(reader.app).await? {
+                mark(reader, &store, tenant).await?;
+            }
+            Ok(reply::redirect(&format!("{}?added=1", paths::clients())))
+        }
         Err(problem) if problem.status == 400 => page(reader, &id, Some(problem.detail)).await,
         Err(problem) => Err(problem),
     }
+}
+
+/// A demo's client says in its own log that it is one.
+async fn mark(reader: &Reader<'_>, store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<(), StoreError> {
+    let grants = directory::grants_for(store, reader.person.id).await?;
+    let Some(grant) = grants.iter().find(|grant| grant.tenant == tenant) else { return Ok(()) };
+    audit::demo::mark(&reader.scope(grant).store(reader.app).await?, ClientPlace::Assessment).await
 }
 
 async fn page(reader: &Reader<'_>, id: &str, error: Option<String>) -> Result<Reply, Problem> {

@@ -1,21 +1,22 @@
-//! What was set aside because it carries a CUI marking, by client: which record, where, why, never what it says.
+//! What was set aside because it carries a CUI marking, by client: which record, where, why, never what it says; and
+//! what people did about it: destroyed our sealed copy, saw to the record in the tool.
 
 use std::collections::BTreeMap;
 
 use super::Reader;
 use crate::{
     connectors::{
-        connection,
-        delivery::{OwnedRecord, Quarantined},
+        Connection, connection,
+        delivery::{Handled, OwnedRecord, Quarantined},
         mapping,
     },
     tenancy::{
-        DeploymentPlace, Store, StoreError, TenantId,
+        ConnectionId, DeploymentPlace, Store, StoreError, TenantId,
         directory::{self, MappedCompany},
     },
     web::{
         Problem, Reply,
-        pages::{Section, SetAsideGroup, SetAsidePage, SetAsideRecord, paths},
+        pages::{PostForm, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, paths},
         reply,
     },
 };
@@ -23,38 +24,122 @@ use crate::{
 /// Records listed of one client.
 const MOST: usize = 100;
 
+/// A record with all that was held back of it, newest first.
+pub(super) struct Listed {
+    connection: Connection,
+    newest: Quarantined,
+    older: Vec<Quarantined>,
+}
+
+/// What a person can do with a row.
+const DESTROY: &str = "destroy";
+const SEE_TO: &str = "see-to";
+
 pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let tenants = directory::tenants(&reader.deployment().await?).await?;
     let mut groups: Vec<SetAsideGroup> = Vec::new();
-    for (tenant, mut records) in of_reader(reader).await? {
-        records.sort_by_key(|record| std::cmp::Reverse(record.at));
-        let more = records.len().saturating_sub(MOST);
-        records.truncate(MOST);
+    for (tenant, mut listed) in all(reader).await? {
+        listed.sort_by_key(|listed| (listed.seen().is_some(), std::cmp::Reverse(listed.newest.at)));
+        let more = listed.len().saturating_sub(MOST);
         let client = match tenant {
             Some(id) => tenants.iter().find(|tenant| tenant.id == id).map_or_else(|| "A client".into(), |tenant| tenant.name.clone()),
             None => "Of companies that are not mapped".into(),
         };
+        let records = listed.into_iter().take(MOST).map(|listed| listed.view(reader)).collect();
         groups.push(SetAsideGroup { client, records, more });
     }
     groups.sort_by(|a, b| a.client.cmp(&b.client));
-    let page = SetAsidePage { frame: reader.frame(Section::Clients).await?, clients_href: paths::clients(), groups };
+    let notice = match reader.request.query_value("done").as_deref() {
+        Some(DESTROY) => Some("Our copy is destroyed. That you did it stands in the installation's audit trail."),
+        Some(SEE_TO) => Some("Written down: the record stays listed here and is no longer counted."),
+        _ => None,
+    };
+    let page = SetAsidePage { frame: reader.frame(Section::Clients).await?, clients_href: paths::clients(), groups, notice };
     Ok(reply::page(200, &page))
 }
 
+pub(super) async fn destroy(reader: &Reader<'_>, connection: &str) -> Result<Reply, Problem> {
+    let (connection, record) = named(reader, DESTROY, connection).await?;
+    Quarantined::purge(&reader.deployment().await?, connection, &record, &reader.person.name).await?;
+    Ok(reply::redirect(&format!("{}?done={DESTROY}", paths::set_aside())))
+}
+
+pub(super) async fn see_to(reader: &Reader<'_>, connection: &str) -> Result<Reply, Problem> {
+    let (connection, record) = named(reader, SEE_TO, connection).await?;
+    Quarantined::see_to(&reader.deployment().await?, connection, &record, &reader.person.name).await?;
+    Ok(reply::redirect(&format!("{}?done={SEE_TO}", paths::set_aside())))
+}
+
+/// The record of a form of ours, if it is on this reader's page.
+async fn named(reader: &Reader<'_>, what: &str, connection: &str) -> Result<(ConnectionId, String), Problem> {
+    reader.must_operate()?;
+    let record = reader.request.form_value("record").unwrap_or_default();
+    reader.must_be_own_form(&["set aside", what, connection, &record])?;
+    let connection: ConnectionId = connection.parse().map_err(|_| Problem::not_found())?;
+    let listed = all(reader).await?.into_values().flatten().any(|l| l.connection.id == connection && l.newest.record == record);
+    if listed { Ok((connection, record)) } else { Err(Problem::not_found()) }
+}
+
+impl Listed {
+    /// A newer one that nobody has looked at is open, whatever was done about those before it.
+    fn seen(&self) -> Option<&Handled> {
+        self.newest.handling.seen.as_ref()
+    }
+
+    fn view(self, reader: &Reader<'_>) -> SetAsideRecord {
+        let each = || std::iter::once(&self.newest).chain(&self.older);
+        let copies = each().flat_map(Quarantined::copies).count();
+        let destroyed = each().filter_map(|held_back| held_back.handling.purged.as_ref()).max_by_key(|purged| purged.at);
+        let what = self.newest.record.replace(':', " ");
+        let form = |what: &str, label: &str| {
+            let connection = self.connection.id.to_string();
+            PostForm {
+                action: paths::handle_set_aside(self.connection.id, what),
+                token: reader.token(&["set aside", what, &connection, &self.newest.record]),
+                fields: vec![("record".into(), self.newest.record.clone())],
+                label: label.into(),
+            }
+        };
+        let words = |handled: &Handled| (handled.by.clone(), handled.at);
+        SetAsideRecord {
+            came: if self.newest.blob.is_some() { "by a webhook" } else { "in a whole read" },
+            marking: self.newest.marking.word(),
+            at: self.newest.at,
+            copies,
+            destroyed: destroyed.map(words),
+            destroy: (copies > 0 && reader.operates()).then(|| form(DESTROY, "Destroy our copy")),
+            seen: self.seen().map(words),
+            see_to: (self.seen().is_none() && reader.operates()).then(|| form(SEE_TO, "I have seen to it")),
+            connection: self.connection.name.clone(),
+            what,
+        }
+    }
+}
+
+/// Those that nobody has seen to, by client.
+pub(super) async fn of_reader(reader: &Reader<'_>) -> Result<BTreeMap<Option<TenantId>, Vec<Listed>>, StoreError> {
+    let mut open = all(reader).await?;
+    for listed in open.values_mut() {
+        listed.retain(|listed| listed.seen().is_none());
+    }
+    Ok(open)
+}
+
 /// By client, for those that the reader has a grant for; `None` is of no client yet, for those who run the tools.
-pub(super) async fn of_reader(reader: &Reader<'_>) -> Result<BTreeMap<Option<TenantId>, Vec<SetAsideRecord>>, StoreError> {
+async fn all(reader: &Reader<'_>) -> Result<BTreeMap<Option<TenantId>, Vec<Listed>>, StoreError> {
     let store = reader.deployment().await?;
-    let mut groups: BTreeMap<Option<TenantId>, Vec<SetAsideRecord>> = BTreeMap::new();
+    let mut groups: BTreeMap<Option<TenantId>, Vec<Listed>> = BTreeMap::new();
     for connection in connection::all(&store).await? {
-        let newest = newest(Quarantined::all(&store, connection.id).await?);
-        if newest.is_empty() {
+        let records = by_record(Quarantined::all(&store, connection.id).await?);
+        if records.is_empty() {
             continue;
         }
         let mapped = mapping::mapped(&store, connection.id).await?;
-        for held_back in newest.into_values() {
-            let company = match &held_back.company {
+        for mut older in records.into_values() {
+            let newest = older.remove(0);
+            let company = match &newest.company {
                 Some(company) => Some(company.clone()),
-                None => earlier_owner(&store, OwnedRecord::place(connection.id, &held_back.record), &held_back.record).await?,
+                None => earlier_owner(&store, OwnedRecord::place(connection.id, &newest.record), &newest.record).await?,
             };
             let tenant = mapped.iter().find(|entry| Some(entry.company()) == company.as_deref()).map(MappedCompany::tenant);
             let may_see = match tenant {
@@ -62,28 +147,21 @@ pub(super) async fn of_reader(reader: &Reader<'_>) -> Result<BTreeMap<Option<Ten
                 None => reader.operates(),
             };
             if may_see {
-                groups.entry(tenant).or_default().push(SetAsideRecord {
-                    what: held_back.record.replace(':', " "),
-                    connection: connection.name.clone(),
-                    came: if held_back.blob.is_some() { "by a webhook" } else { "in a whole read" },
-                    marking: held_back.marking.word(),
-                    at: held_back.at,
-                });
+                groups.entry(tenant).or_default().push(Listed { connection: connection.clone(), newest, older });
             }
         }
     }
     Ok(groups)
 }
 
-/// A record that came several times is one record to look at.
-fn newest(all: Vec<Quarantined>) -> BTreeMap<String, Quarantined> {
-    let mut newest: BTreeMap<String, Quarantined> = BTreeMap::new();
+/// A record that came several times is one record to look at: its messages, newest first.
+fn by_record(mut all: Vec<Quarantined>) -> BTreeMap<String, Vec<Quarantined>> {
+    all.sort_by_key(|held_back| std::cmp::Reverse(held_back.at));
+    let mut records: BTreeMap<String, Vec<Quarantined>> = BTreeMap::new();
     for held_back in all {
-        if newest.get(&held_back.record).is_none_or(|known| known.at < held_back.at) {
-            newest.insert(held_back.record.clone(), held_back);
-        }
+        records.entry(held_back.record.clone()).or_default().push(held_back);
     }
-    newest
+    records
 }
 
 async fn earlier_owner(store: &Store<'_, DeploymentPlace>, place: DeploymentPlace, record: &str) -> Result<Option<String>, StoreError> {

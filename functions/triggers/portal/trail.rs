@@ -1,6 +1,9 @@
 //! The audit trail of a client or of the installation, and its export.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
 
 use super::{Reader, words};
 use crate::{
@@ -51,10 +54,29 @@ pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let store = reader.scope(grant).store(reader.app).await?;
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
     audit::export::prepare(&store, ClientPlace::Assessment, &places, true).await.map_err(not_exported)?;
-    let mut file = Vec::new();
+    let mut file = Bounded(Vec::new());
     audit::export::write(&store, true, &mut file).await.map_err(not_exported)?;
     let name = format!("attachment; filename=\"audit-{}.jsonl\"", tenant.id);
-    Ok(reply::file("application/jsonl", file).with("content-disposition", name))
+    Ok(reply::file("application/jsonl", file.0).with("content-disposition", name))
+}
+
+/// A copy that a page gives is built in memory. A longer log is for the command, which writes it as it reads it.
+const MOST_BYTES: usize = 20_000_000;
+
+/// The copy so far, never longer than [`MOST_BYTES`].
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn not_exported(error: ExportError) -> Problem {
@@ -69,6 +91,12 @@ fn not_exported(error: ExportError) -> Problem {
                 if waiting == 1 { "s" } else { "" },
                 if waiting == 1 { "it" } else { "them" },
             ),
+        ),
+        ExportError::Write(error) if error.kind() == io::ErrorKind::FileTooLarge => Problem::new(
+            409,
+            "log-too-long",
+            "This log is too long for a download",
+            "A page gives copies of at most 20 MB, and this log is longer. Nothing is wrong with it: ask whoever runs Assay for a copy by the command assay export-audit, which writes a log of any length. The trail says that you asked.",
         ),
         ExportError::Store(error) => error.into(),
         other => {

@@ -13,7 +13,7 @@ use crate::{
     audit::{self, dead_letter},
     connectors, gate, readiness,
     tenancy::{
-        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Scope, StoreError,
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Scope, Store, StoreError,
         directory::{self, Tenant},
         outbox,
     },
@@ -30,7 +30,9 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
     sweep.step("sessions", session::drop_expired(app, correlation)).await;
     sweep.step("pulls", connectors::pull::run_due(app, correlation)).await;
+    // Before the clients: their number grows, and a run that its deadline cuts off among them must not starve this.
     let store = deployment.store(app).await?;
+    sweep.deployment(app, &deployment, &store).await;
     let mut tenants = directory::tenants(&store).await?;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
@@ -39,11 +41,6 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     for tenant in tenants {
         Box::pin(sweep.client(app, &tenant, correlation)).await;
     }
-    let places = deployment_places(app, &deployment).await?;
-    for place in &places {
-        sweep.step("outbox", outbox::flush(&store, *place)).await;
-    }
-    sweep.step("log", audit::sequence(&store, places)).await;
     if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
 }
 
@@ -59,6 +56,17 @@ struct Sweep {
 }
 
 impl Sweep {
+    async fn deployment(&mut self, app: &App, scope: &DeploymentScope, store: &Store<'_, DeploymentPlace>) {
+        let places = match deployment_places(app, scope).await {
+            Ok(places) => places,
+            Err(error) => return self.note("connections", &error),
+        };
+        for place in &places {
+            self.step("outbox", outbox::flush(store, *place)).await;
+        }
+        self.step("log", audit::sequence(store, places)).await;
+    }
+
     async fn client(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
         let scope = Scope::of_sweep(tenant, correlation);
         let store = match scope.store(app).await {

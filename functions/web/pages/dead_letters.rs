@@ -9,6 +9,9 @@ use super::{Frame, Link, PostForm};
 #[template(path = "dead_letters.html", config = "functions/web/pages/askama.toml")]
 pub struct DeadLettersPage {
     pub frame: Frame,
+    /// Reasons for which several wait.
+    pub same_reason: Vec<SameReason>,
+    /// Waiting ones first, newest first.
     pub letters: Vec<DeadLetterView>,
     pub older: Option<Link>,
     pub notice: Option<String>,
@@ -28,4 +31,14 @@ pub struct DeadLetterView {
     pub replay: Option<PostForm>,
     /// Who replayed it, and when.
     pub replayed: Option<(String, OffsetDateTime)>,
+}
+
+/// Several that wait for one reason, and the button for all of them.
+#[derive(Clone, Debug)]
+pub struct SameReason {
+    /// Of the paragraph that says the reason.
+    pub id: String,
+    pub reason: String,
+    pub waiting: usize,
+    pub replay: PostForm,
 }

@@ -32,7 +32,7 @@ pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage, Field, FieldKind};
 pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
-pub use dead_letters::{DeadLetterView, DeadLettersPage};
+pub use dead_letters::{DeadLetterView, DeadLettersPage, SameReason};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
 pub use inbox::{DecidedItem, InboxItem, InboxPage};

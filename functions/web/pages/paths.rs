@@ -87,6 +87,11 @@ pub fn set_aside() -> String {
     format!("{BASE}set-aside")
 }
 
+/// POST: what a person does about one. `what` is a segment of ours.
+pub fn handle_set_aside(connection: ConnectionId, what: &str) -> String {
+    format!("{BASE}set-aside/{connection}/{what}")
+}
+
 pub fn dead_letters() -> String {
     format!("{BASE}dead-letters")
 }
@@ -94,6 +99,11 @@ pub fn dead_letters() -> String {
 /// POST.
 pub fn replay(dead_letter: &str) -> String {
     format!("{BASE}dead-letters/{dead_letter}/replay")
+}
+
+/// POST: all that wait for one reason.
+pub fn replay_all() -> String {
+    format!("{BASE}dead-letters/replay")
 }
 
 /// The deployment's log.

@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::Frame;
+use super::{Frame, PostForm};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "set_aside.html", config = "functions/web/pages/askama.toml")]
@@ -12,15 +12,16 @@ pub struct SetAsidePage {
     pub clients_href: String,
     /// One per client that has any, and one for what belongs to no client yet.
     pub groups: Vec<SetAsideGroup>,
+    pub notice: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
 pub struct SetAsideGroup {
     /// The client's name, or that nobody has said whose these are.
     pub client: String,
-    /// Newest first.
+    /// Those that nobody has seen to first, newest first.
     pub records: Vec<SetAsideRecord>,
-    /// Further ones that are older and not listed.
+    /// Further ones that are not listed.
     pub more: usize,
 }
 
@@ -35,4 +36,14 @@ pub struct SetAsideRecord {
     /// The form of the marking, never the text around it.
     pub marking: &'static str,
     pub at: OffsetDateTime,
+    /// Sealed copies of its messages in our store.
+    pub copies: usize,
+    /// Who destroyed our copies last, and when. Without it and without copies, none was ever kept.
+    pub destroyed: Option<(String, OffsetDateTime)>,
+    /// `None` for who may not, and when there is nothing to destroy.
+    pub destroy: Option<PostForm>,
+    /// Who has seen to it, and when.
+    pub seen: Option<(String, OffsetDateTime)>,
+    /// `None` for who may not, and when it is done.
+    pub see_to: Option<PostForm>,
 }

@@ -248,6 +248,30 @@ async fn a_panic_ends_one_invocation_and_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn a_browser_hears_of_trouble_in_a_page() {
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let late = Limits { deadline: Duration::from_millis(20), ..ROOMY };
+    let busy = Limits { max_concurrent: 0, ..ROOMY };
+    let long = "a".repeat(1001);
+    for (limits, method, path, sent, status, said) in [
+        (ROOMY, "GET", "/api/odd/panics", "", 500, "Look at the page again before you repeat"),
+        (late, "GET", "/api/odd/hangs", "", 504, "It took too long"),
+        (busy, "GET", "/api/show/x", "", 429, "Try again in a few seconds"),
+        (ROOMY, "POST", "/api/show/x", long.as_str(), 413, "nothing was kept"),
+        (ROOMY, "GET", "/api/nowhere", "", 404, "nothing at this address"),
+        (ROOMY, "DELETE", "/api/show/x", "", 405, "is not taken here"),
+    ] {
+        let (handler, _) = ready(TABLE, limits);
+        let reply = handler.answer(call(method, path, &browser, sent.to_owned())).await;
+        assert_eq!((reply.status, reply.header("content-type")), (status, Some("text/html; charset=utf-8")), "{path}");
+        let page = String::from_utf8_lossy(&reply.body);
+        assert!(page.contains(said) && page.contains(INVOCATION), "{page}");
+        assert!(!page.contains("went wrong") && !page.contains("secret"), "{page}");
+        assert_eq!(reply.header("retry-after").is_some(), status == 429);
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_a_500_in_json_that_tells_nothing() {
     let (handler, _) = ready(TABLE, ROOMY);
     let reply = handler.answer(call("POST", "/fail", &[], envelope(b""))).await;
