@@ -242,7 +242,7 @@ impl Quarantined {
         let mut batch = store.batch(place);
         batch.create(&self);
         let detail = serde_json::json!({ "record": self.record, "marking": self.marking });
-        audit::record(&mut batch, audit::Event::new("evidence.quarantined", format!("connection {connection} {}", self.record), detail));
+        audit::record(&mut batch, audit::Event::new("evidence.quarantined", object(connection, &self.record), detail));
         match batch.commit().await {
             Err(error) if error.is_conflict() => self.came_again(store, place).await,
             other => other,
@@ -269,20 +269,24 @@ impl Quarantined {
         self.blob.iter().filter(|_| self.handling.purged.is_none()).chain(&self.handling.also)
     }
 
-    /// Deletes every copy of what is held back of this record; again does nothing. The bytes go before it is written down:
-    /// a crash in between leaves a row that can be pressed again, never one that says more than is true.
+    /// Deletes every copy of what is held back of this record; again does nothing. Who ordered it is in the log before the
+    /// first byte goes (design I5), that it is done only after the last: a crash in between leaves a row that can be
+    /// pressed again, never one that says more than is true.
     pub async fn purge(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, record: &str, by: &str) -> Result<(), StoreError> {
         for mut held in Self::of_record(store, connection, record).await? {
             let copies: Vec<String> = held.value.copies().cloned().collect();
             if copies.is_empty() {
                 continue;
             }
+            let detail = serde_json::json!({ "record": record, "copies": copies.len() });
+            let mut order = store.batch(Self::place(connection, record));
+            audit::record(&mut order, audit::Event::new("evidence.purge_ordered", object(connection, record), detail.clone()));
+            order.commit().await?;
             for blob in &copies {
                 store.app().blobs.delete(BlobContainer::Raw, blob).await?;
             }
             held.value.handling.also.clear();
             held.value.handling.purged = Some(Handled { by: by.into(), at: store.app().now() });
-            let detail = serde_json::json!({ "record": record, "copies": copies.len() });
             handled(store, connection, &held, "evidence.purged", detail).await?;
         }
         Ok(())
@@ -328,6 +332,11 @@ async fn handled(
     let record = &held.value.record;
     let mut batch = store.batch(Quarantined::place(connection, record));
     batch.replace(held);
-    audit::record(&mut batch, audit::Event::new(kind, format!("connection {connection} {record}"), detail));
+    audit::record(&mut batch, audit::Event::new(kind, object(connection, record), detail));
     batch.commit().await
+}
+
+/// A record as the log names it.
+fn object(connection: ConnectionId, record: &str) -> String {
+    format!("connection {connection} {record}")
 }

@@ -140,6 +140,7 @@ fn clients(empty: bool) -> ClientsPage {
         unmapped: 1,
         dead_letters: 2,
         set_aside: usize::from(!empty),
+        seen_to: usize::from(empty),
         set_aside_href: paths::set_aside(),
         unmapped_href: paths::mapping(),
         add_href: Some(paths::new_client()),

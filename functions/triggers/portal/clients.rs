@@ -41,6 +41,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         }
         letters = dead_letter::waiting(reader.app, &reader.deployment_scope()).await?;
     }
+    let (open, listed) = set_aside::counted(reader).await?;
     Ok(reply::page(
         200,
         &ClientsPage {
@@ -50,7 +51,8 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             unreadable,
             unmapped,
             dead_letters: letters,
-            set_aside: set_aside::of_reader(reader).await?.values().map(Vec::len).sum(),
+            set_aside: open,
+            seen_to: listed - open,
             set_aside_href: paths::set_aside(),
             unmapped_href: paths::mapping(),
             add_href: reader.person.is_owner.then(paths::new_client),

@@ -116,13 +116,10 @@ impl Listed {
     }
 }
 
-/// Those that nobody has seen to, by client.
-pub(super) async fn of_reader(reader: &Reader<'_>) -> Result<BTreeMap<Option<TenantId>, Vec<Listed>>, StoreError> {
-    let mut open = all(reader).await?;
-    for listed in open.values_mut() {
-        listed.retain(|listed| listed.seen().is_none());
-    }
-    Ok(open)
+/// Of this reader's: how many nobody has seen to, and how many are listed at all.
+pub(super) async fn counted(reader: &Reader<'_>) -> Result<(usize, usize), StoreError> {
+    let listed: Vec<Listed> = all(reader).await?.into_values().flatten().collect();
+    Ok((listed.iter().filter(|listed| listed.seen().is_none()).count(), listed.len()))
 }
 
 /// By client, for those that the reader has a grant for; `None` is of no client yet, for those who run the tools.

@@ -18,6 +18,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "evidence.missed" => format!("did not list {}; the next read decides whether it is gone", thing(&shown.object)),
         "evidence.filed" => "filed a document by its name, place and hash".into(),
         "evidence.quarantined" => format!("set {} aside: it carries a CUI marking", text("record").replace(':', " ")),
+        "evidence.purge_ordered" => format!("ordered Assay's sealed copy of {} to be destroyed", text("record").replace(':', " ")),
         "evidence.purged" => format!("destroyed Assay's sealed copy of {}, which carries a CUI marking", text("record").replace(':', " ")),
         "evidence.seen_to" => format!("saw to {}, which carries a CUI marking", text("record").replace(':', " ")),
         "analysis.recorded" => match detail["changed"].as_array().map_or(0, Vec::len) {

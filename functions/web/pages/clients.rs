@@ -19,8 +19,10 @@ pub struct ClientsPage {
     pub unmapped: usize,
     /// Messages that could not be processed; 0 hides the line.
     pub dead_letters: usize,
-    /// Records of these clients that carry a CUI marking; 0 hides the line.
+    /// Records of these clients that carry a CUI marking and nobody has seen to; 0 hides the line.
     pub set_aside: usize,
+    /// Those that a person has seen to.
+    pub seen_to: usize,
     pub set_aside_href: String,
     pub unmapped_href: String,
     /// Only for the owner.
