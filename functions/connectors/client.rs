@@ -34,17 +34,19 @@ pub async fn add(store: &Store<'_, DeploymentPlace>, id: TenantId, name: &str, g
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&tenant);
-    let detail = json!({
-        "name": name,
-        "grants": grants.iter().map(|(person, roles)| json!({ "person": person, "roles": roles })).collect::<Vec<_>>(),
-    });
-    for (person, roles) in grants {
-        batch.create(&Grant { tenant: id, person, roles });
+    let grants: Vec<Grant> = grants.into_iter().map(|(person, roles)| Grant { tenant: id, person, roles }).collect();
+    for grant in &grants {
+        batch.create(grant);
     }
-    audit::record(&mut batch, audit::Event::new("client.added", format!("client {id}"), detail));
+    audit::record(&mut batch, added(&tenant, &grants));
     match batch.commit().await {
         // The same form, sent twice at once.
         Err(error) if error.exists::<Tenant>(&tenant.key()) => Ok(()),
         other => Ok(other?),
     }
+}
+
+pub(super) fn added(tenant: &Tenant, grants: &[Grant]) -> audit::Event {
+    let grants: Vec<_> = grants.iter().map(|grant| json!({ "person": grant.person, "roles": grant.roles })).collect();
+    audit::Event::new("client.added", format!("client {}", tenant.id), json!({ "name": tenant.name, "grants": grants }))
 }

@@ -198,7 +198,8 @@ pub async fn all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Connection>, 
     Ok(store.all(DeploymentPlace::Directory, "").await?.into_iter().map(|held| held.value).collect())
 }
 
-fn changed(kind: &'static str, connection: &Connection) -> audit::Event {
+/// What the log says of one that was added or changed: all of it but its credentials.
+pub(super) fn changed(kind: &'static str, connection: &Connection) -> audit::Event {
     let detail = serde_json::json!({
         "vendor": connection.vendor(), "name": connection.name, "host": connection.host, "settings": connection.settings,
     });

@@ -67,8 +67,9 @@ pub fn fields(vendor: Vendor, typed: Typed<'_>, kept: bool, errors: &[FieldError
             (true, _) if kind == FieldKind::Secret => format!("{hint}. Left empty, the present one stays, unless the host changes"),
             _ => hint.to_owned(),
         };
+        let required = kind == FieldKind::Text || (kind == FieldKind::Secret && !kept && name != "webhook_secret");
         let mut field = Field::new(name, label, hint, kind, typed(name)).with_errors(errors);
-        field.required = kind == FieldKind::Text || (kind == FieldKind::Secret && !kept && name != "webhook_secret");
+        field.required = required;
         field
     };
     asked(vendor).into_iter().map(field).collect()

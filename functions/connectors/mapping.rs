@@ -79,16 +79,7 @@ pub(super) async fn waiting(
     connection: ConnectionId,
     prefix: &str,
 ) -> Result<Vec<Result<Held<Waiting>, StoreError>>, StoreError> {
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let (mut page, next) = store.page_of_each::<Waiting>(place(connection), prefix, false, 0, after).await?;
-        found.append(&mut page);
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(found),
-        }
-    }
+    store.all_of_each(place(connection), prefix).await
 }
 
 pub async fn mapped(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Vec<MappedCompany>, StoreError> {
@@ -122,8 +113,7 @@ pub async fn confirm(
     let entry = MappedCompany::confirmed(connection, &company, company_name.trim(), tenant, person, store.app().now());
     let mut batch = store.batch(place);
     batch.create(&entry);
-    let detail = json!({ "connection": connection, "company": company, "client": tenant });
-    audit::record(&mut batch, audit::Event::new("company.mapped", format!("connection {connection} company {company}"), detail));
+    audit::record(&mut batch, said(&entry));
     outbox::send(
         &mut batch,
         "intake",
@@ -133,6 +123,12 @@ pub async fn confirm(
     batch.commit().await?;
     outbox::flush(store, place).await?;
     Ok(entry)
+}
+
+pub(super) fn said(entry: &MappedCompany) -> audit::Event {
+    let (connection, company) = (entry.connection(), entry.company());
+    let detail = json!({ "connection": connection, "company": company, "client": entry.tenant() });
+    audit::Event::new("company.mapped", format!("connection {connection} company {company}"), detail)
 }
 
 /// Waiting records that one message takes along.

@@ -23,8 +23,10 @@ pub mod intake;
 pub mod known;
 mod lines;
 pub mod mapping;
+mod page;
 pub mod population;
 pub mod pull;
+mod run;
 pub mod unlisted;
 
 pub use connection::{Connection, Credentials, Secret, Settings, Vendor};

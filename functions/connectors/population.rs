@@ -20,7 +20,7 @@ use super::{
     intake,
     known::{Change, Known, Version},
     mapping,
-    pull::{Page, Row},
+    page::{Page, Row},
 };
 use crate::{
     audit,

@@ -9,27 +9,27 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use super::run::{Cause, Report, State, report};
 use super::{
-    Connection, Credentials, autotask,
+    Connection,
     call::CallError,
-    connection, connectwise_manage,
-    event::{Entity, Event},
+    connection,
     gone::Reading,
     health::{self, Alarm},
     intake::{self, IntakeV1},
     lines, mapping,
+    page::read_page,
     population::{self, Line, Read},
+    run::{self, Run, Turn, place},
     unlisted::Unlisted,
 };
 use crate::{
     app::App,
     audit,
     tenancy::{
-        ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Scope, Store, StoreError, TenantId,
-        directory::MappedCompany, outbox,
+        ConnectionId, DeploymentPlace, DeploymentScope, Record as _, Scope, Store, StoreError, TenantId, directory::MappedCompany, outbox,
     },
 };
 
@@ -42,130 +42,12 @@ pub struct PullV1 {
     pub step: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    run: Uuid,
-    step: u32,
-    #[serde(with = "time::serde::rfc3339")]
-    started_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    progress_at: OffsetDateTime,
-    /// The first one is being read; companies of one client stand together.
-    left: Vec<Turn>,
-    /// The next page of the first one.
-    next: Option<String>,
-    /// Companies of the connection when it began.
-    #[serde(default)]
-    companies: usize,
-    /// Companies of the client at hand that are read.
-    #[serde(default)]
-    read: Vec<String>,
-    /// Pages of lines that this run wrote, and which of them is the first one of the client at hand.
-    #[serde(default)]
-    pages: u32,
-    #[serde(default)]
-    first_page: u32,
-    /// Lines of a run that an earlier release began: it kept them here.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    lines: Vec<Line>,
-    unreadable: u64,
-    /// The vendor's names of types that mean nothing yet.
-    #[serde(default)]
-    type_names: BTreeMap<String, String>,
-    /// What was found of such types at the clients that are read.
-    #[serde(default)]
-    unlisted: Unlisted,
-    /// Failures in a row.
-    attempts: u32,
-    records: u64,
-    held_back: u64,
-    /// Clients that were left out, because their key or a record of theirs cannot be used.
-    #[serde(default)]
-    skipped: Vec<TenantId>,
-    state: State,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Turn {
-    client: TenantId,
-    company: String,
-}
-
-/// Where a run stands, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    Running,
-    /// The vendor asked us to wait.
-    Waiting {
-        #[serde(with = "time::serde::rfc3339")]
-        until: OffsetDateTime,
-        why: String,
-    },
-    Finished,
-    Failed {
-        why: String,
-        #[serde(default)]
-        cause: Cause,
-    },
-}
-
-/// Why a run ended early, as far as it decides what a person does next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// The vendor said no.
-    #[default]
-    Refused,
-    /// It never said no, and it never answered either, for as long as we ask.
-    GaveUp,
-}
-
-impl Cause {
-    fn alarm(self) -> Alarm {
-        match self {
-            Self::Refused => Alarm::PullRefused,
-            Self::GaveUp => Alarm::PullGaveUp,
-        }
-    }
-}
-
-impl Run {
-    /// Nothing that was read of the client at hand is carried to the next one.
-    fn end_client(&mut self) {
-        self.next = None;
-        self.read.clear();
-        self.first_page = self.pages;
-        self.lines.clear();
-        self.type_names.clear();
-        self.unreadable = 0;
-    }
-}
-
-impl State {
-    pub fn is_over(&self) -> bool {
-        matches!(self, Self::Finished | Self::Failed { .. })
-    }
-}
-
-impl Record for Run {
-    const KIND: &'static str = "pull";
-    const SCHEMA: u32 = 1;
-
-    fn key(&self) -> String {
-        KEY.into()
-    }
-}
-
-/// One run per connection.
-const KEY: &str = "configurations";
 /// How often everything is read by itself.
 const EVERY: time::Duration = time::Duration::hours(24);
 /// A run without progress for so long may be replaced: its message is a dead letter or lost with its queue.
 const STUCK_AFTER: time::Duration = time::Duration::hours(6);
 /// Failures in a row after which a person must look: about twelve hours.
 const MAX_ATTEMPTS: u32 = 60;
-const SLOW_PACE: std::time::Duration = std::time::Duration::from_mins(1);
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_mins(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +72,7 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
     if left.is_empty() {
         return Ok(Requested::NothingMapped);
     }
-    let held = store.read::<Run>(place(id), KEY).await?;
+    let held = run::read(store, id).await?;
     if held.as_ref().is_some_and(|held| !held.value.state.is_over() && now - held.value.progress_at < STUCK_AFTER) {
         // It may only need its message sent.
         outbox::flush(store, place(id)).await?;
@@ -207,7 +89,6 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
         next: None,
         pages: 0,
         first_page: 0,
-        lines: Vec::new(),
         unreadable: 0,
         type_names: BTreeMap::new(),
         unlisted: Unlisted::default(),
@@ -232,8 +113,8 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
     Ok(Requested::Started)
 }
 
-/// Starts the read of every connection whose day is over or that has a company no read has seen; returns how many. For the timer. One that cannot be
-/// started is told of when all have had their turn.
+/// For the timer: starts the read of every connection whose day is over or that has a company no read has seen; returns
+/// how many. One that cannot be started is told of when all have had their turn.
 pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let mut started = 0;
@@ -252,7 +133,7 @@ pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> 
 }
 
 async fn start_if_due(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Option<Requested>, StoreError> {
-    let last = store.read::<Run>(place(id), KEY).await?;
+    let last = run::read(store, id).await?;
     let due = match last.map(|held| held.value) {
         None => true,
         Some(run) if store.app().now() - run.started_at >= EVERY => true,
@@ -265,7 +146,7 @@ async fn start_if_due(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> R
 /// Works off one step, and asks for the next one in the batch that remembers it.
 pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(), StoreError> {
     let id = pull.connection;
-    let Some(held) = store.read::<Run>(place(id), KEY).await? else { return Ok(()) };
+    let Some(held) = run::read(store, id).await? else { return Ok(()) };
     if held.value.run != pull.run || held.value.step != pull.step || held.value.state.is_over() {
         outbox::flush(store, place(id)).await?;
         return Ok(());
@@ -312,7 +193,6 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     }
     run.pages = lines::keep(&mut batch, run.run, run.pages, &read);
     if run.state.is_over() {
-        run.lines.clear();
         run.first_page = run.pages;
         let detail = json!({
             "state": run.state, "records": run.records, "held_back": run.held_back, "clients_skipped": run.skipped.len(),
@@ -396,8 +276,7 @@ async fn read_and_write(
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
-    let one_answer =
-        run.next.is_none() && page.next.is_none() && run.read.is_empty() && run.first_page == run.pages && run.lines.is_empty();
+    let one_answer = run.next.is_none() && page.next.is_none() && run.read.is_empty() && run.first_page == run.pages;
     let read = population::write_page(store, &client, connection, &current.company, run.started_at, &page).await?;
     run.records += u64::try_from(read.lines.len()).unwrap_or(u64::MAX);
     run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
@@ -412,99 +291,11 @@ async fn read_and_write(
     if run.left.first().is_some_and(|next| next.client == current.client) {
         return Ok(Ok(Turned { pace: page.pace, lines: read.lines, left_out: None }));
     }
-    let last = std::mem::take(&mut run.lines).into_iter().chain(read.lines).collect();
-    let lines = lines::of_client(store, connection.id, run.run, run.first_page, last).await?;
+    let lines = lines::of_client(store, connection.id, run.run, run.first_page, read.lines).await?;
     let whole = Read { lines, unreadable: run.unreadable, type_names: std::mem::take(&mut run.type_names) };
     let reading = Reading { client: current.client, began: run.started_at, companies: &run.read, one_answer };
     population::write_population(store, &client, connection, &reading, &whole).await?;
     run.unlisted.add(&whole);
     run.end_client();
     Ok(Ok(Turned { pace: page.pace, ..Turned::default() }))
-}
-
-/// Rows of one page in the form of all vendors.
-pub struct Page {
-    pub rows: Vec<Row>,
-    pub unreadable: u64,
-    pub next: Option<String>,
-    pub pace: std::time::Duration,
-}
-
-pub struct Row {
-    pub event: Event,
-    /// SHA-256 of the row exactly as sent.
-    pub hash: String,
-    pub marking: Option<crate::evidence::cui::Marking>,
-}
-
-/// One page of a company's configurations.
-pub async fn read_page(app: &App, connection: &Connection, company: &str, next: Option<&str>) -> Result<Page, CallError> {
-    let (sent, next, wait) = match &connection.credentials {
-        Credentials::ConnectwiseManage { .. } => {
-            use connectwise_manage::pull as vendor;
-            let query = next.map_or_else(|| vendor::configurations_of(company), str::to_owned);
-            let answer = vendor::page(app, connection, "company/configurations", &query).await?;
-            (answer.rows, answer.next, std::time::Duration::ZERO)
-        }
-        Credentials::Autotask { .. } => {
-            use autotask::pull as vendor;
-            let allowed = vendor::Pace::of_usage(vendor::usage(app, connection).await?);
-            if allowed == vendor::Pace::Stop {
-                return Err(CallError::come_back(300, "the vendor's allowance is used up to 60 %"));
-            }
-            let answer = vendor::page(app, connection, "ConfigurationItems", vendor::configurations_of(company), next).await?;
-            (answer.rows, answer.next, if allowed == vendor::Pace::Slow { SLOW_PACE } else { std::time::Duration::ZERO })
-        }
-    };
-    if sent.len() > lines::MOST_ROWS {
-        return Err(CallError::Refused("more rows in one answer than were asked for"));
-    }
-    let mut page = Page { rows: Vec::with_capacity(sent.len()), unreadable: 0, next, pace: wait };
-    for entry in sent {
-        match row(connection, entry.get()) {
-            Some(row) => page.rows.push(row),
-            None => page.unreadable += 1,
-        }
-    }
-    Ok(page)
-}
-
-fn row(connection: &Connection, raw: &str) -> Option<Row> {
-    let value = serde_json::from_str(raw).ok()?;
-    let hash = crate::tenancy::seal::sha256(raw.as_bytes());
-    let event = match &connection.credentials {
-        Credentials::ConnectwiseManage { .. } => connectwise_manage::event::row(Entity::Configuration, &value, hash.clone()),
-        Credentials::Autotask { .. } => autotask::event::row(Entity::Configuration, &value, hash.clone()),
-    }?;
-    Some(Row { event, hash, marking: super::event::marking(&value) })
-}
-
-/// What the pages show of the last run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    pub started_at: OffsetDateTime,
-    pub progress_at: OffsetDateTime,
-    pub companies_left: usize,
-    pub records: u64,
-    /// Rows that carry a CUI marking and were not kept.
-    pub held_back: u64,
-    /// Clients that were left out, because their key or a record of theirs cannot be used.
-    pub clients_skipped: usize,
-    pub state: State,
-}
-
-pub async fn report(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Option<Report>, StoreError> {
-    Ok(store.read::<Run>(place(connection), KEY).await?.map(|held| Report {
-        started_at: held.value.started_at,
-        progress_at: held.value.progress_at,
-        companies_left: held.value.left.len(),
-        records: held.value.records,
-        held_back: held.value.held_back,
-        clients_skipped: held.value.skipped.len(),
-        state: held.value.state,
-    }))
-}
-
-fn place(connection: ConnectionId) -> DeploymentPlace {
-    DeploymentPlace::Connection(connection, ConnectionPlace::Mapping)
 }

@@ -53,7 +53,7 @@ pub enum ProposeError {
 const ATTEMPTS: usize = 4;
 
 /// The longest reason, in characters.
-const MAX_REASON: usize = 2000;
+pub(super) const MAX_REASON: usize = 2000;
 
 /// Whether [`propose_by_hand`] would take this wish, its records aside: asked before a document is filed for it. Of the
 /// records only the source keys count here; they need not exist yet.

@@ -216,10 +216,15 @@ impl<'a, P: Place> Store<'a, P> {
 
     /// Every record whose key starts with `prefix`: only for kinds whose number is bounded.
     pub async fn all<T: Record>(&self, place: P, prefix: &str) -> Result<Vec<Held<T>>, StoreError> {
+        self.all_of_each(place, prefix).await?.into_iter().collect()
+    }
+
+    /// The same, each record standing for itself.
+    pub async fn all_of_each<T: Record>(&self, place: P, prefix: &str) -> Result<Vec<Result<Held<T>, StoreError>>, StoreError> {
         let mut records = Vec::new();
         let mut after = None;
         loop {
-            let (mut page, next) = self.page(place, prefix, false, 0, after).await?;
+            let (mut page, next) = self.page_of_each(place, prefix, false, 0, after).await?;
             records.append(&mut page);
             match next {
                 Some(next) => after = Some(next),

@@ -486,7 +486,7 @@ async fn the_pages_show_readings_requirements_and_evidence_without_calling_a_sug
     assert!(f.finding.is_none() && f.open_proposal.is_some());
     assert!(e.open_proposal.is_none() && e.suggestion.as_ref().unwrap().reasons[0].contains("documentation"));
     assert_eq!(requirement.objectives[0].standing, Sign::Unread);
-    let choices: Vec<String> = requirement.propose.unwrap().objectives.into_iter().map(|c| c.value).collect();
+    let choices: Vec<String> = requirement.propose.unwrap().objectives().iter().map(|c| c.value.clone()).collect();
     let all = ["3.4.1[a]", "3.4.1[b]", "3.4.1[c]", "3.4.1[d]", "3.4.1[e]", "3.4.1[f]"];
     assert_eq!(choices, all, "[f] too: what a rule raised can be contested");
     assert_eq!((requirement.previous.unwrap().text, requirement.next.unwrap().text), ("AU.L2-3.3.9".into(), "CM.L2-3.4.2".into()));
@@ -494,7 +494,8 @@ async fn the_pages_show_readings_requirements_and_evidence_without_calling_a_sug
 
     let wish = ByHand { objective: "3.4.1[f]", found: Found::NotMet, evidence: &[], reason: "Firmware is on no list." };
     readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await.unwrap();
-    let choices = page("CM.L2-3.4.1").await.unwrap().propose.unwrap().objectives;
+    let form = page("CM.L2-3.4.1").await.unwrap().propose.unwrap();
+    let choices = form.objectives();
     assert!(choices.iter().all(|c| c.value != "3.4.1[f]"), "what a person asked for is decided first");
 }
 

@@ -92,7 +92,7 @@ async fn every_finding_that_the_rule_knows_can_be_proposed_recorded_counted_and_
             readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", "MA.L2-3.7.2", "c", frame, token).await;
         let page = page.unwrap().unwrap();
         assert_eq!(page.objectives[0].finding.as_ref().unwrap().reason, reason);
-        assert!(page.propose.unwrap().objectives[0].label.ends_with(&format!("(today {})", found.words())), "it can be decided anew");
+        assert!(page.propose.unwrap().objectives()[0].label.ends_with(&format!("(today {})", found.words())), "it can be decided anew");
 
         readiness::propose_roll_back(client.app(), &client.as_engineer(), "3.7.2[a]", "It was a mistake.").await.unwrap();
         let back = client.open_about("3.7.2[a]").await.unwrap();

@@ -295,7 +295,7 @@ fn requirement(engineer: bool) -> RequirementPage {
             objective("e", "among processes, only those that act for authorized users can get access to the system", Standing::NotMet),
             objective("f", "among devices, other systems included, only authorized ones can get access to the system", Standing::NotApplicable),
         ],
-        propose: engineer.then(|| ProposeForm::empty("#".into(), TOKEN.into(), vec![choice("b"), choice("d")], answers())),
+        propose: engineer.then(|| ProposeForm::new("#".into(), TOKEN.into(), vec![choice("b"), choice("d")], answers(), 2000)),
         previous: None,
         next: Some(Link::new("#", "AC.L2-3.1.2")),
     }
@@ -303,15 +303,18 @@ fn requirement(engineer: bool) -> RequirementPage {
 
 fn requirement_with_errors() -> RequirementPage {
     let mut page = requirement(true);
-    let form = page.propose.as_mut().unwrap();
-    form.objective = "3.1.1[d]".into();
-    form.found = "met".into();
-    form.title = "Access request policy, version 3".into();
-    form.sha256 = "abc".into();
-    form.errors = vec![
+    let typed = |name: &str| match name {
+        "objective" => "3.1.1[d]".into(),
+        "found" => "met".into(),
+        "title" => "Access request policy, version 3".into(),
+        "sha256" => "abc".into(),
+        _ => String::new(),
+    };
+    let errors = [
         FieldError { field: "place", message: "Say where the file is kept.".into() },
         FieldError { field: "sha256", message: "A SHA-256 has 64 characters from 0 to 9 and a to f.".into() },
     ];
+    page.propose = page.propose.map(|form| form.returned(&typed, &errors));
     page
 }
 

@@ -12,8 +12,9 @@ use crate::{
     app::App,
     audit::{self, Event},
     connectors::{
-        connection::{Connection, Credentials, Secret, Settings},
-        pull,
+        client,
+        connection::{Connection, Credentials, Secret, Settings, changed},
+        mapping, pull,
     },
     tenancy::{
         ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Scope, Store, StoreError, TenantId,
@@ -51,23 +52,21 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
         let role = |what| if what == What::Approver { Role::Approver } else { Role::Engineer };
         let grants: Vec<Grant> =
             PEOPLE.iter().map(|person| Grant { tenant: id, person: person.id, roles: vec![role(person.what)] }).collect();
-        let added = Event::new("client.added", format!("client {id}"), json!({ "name": name, "grants": grants }));
-        create(&store, DeploymentPlace::Directory, &Tenant { id, name: name.into(), created_at: now }, &grants, added).await?;
+        let tenant = Tenant { id, name: name.into(), created_at: now };
+        create(&store, DeploymentPlace::Directory, &tenant, &grants, client::added(&tenant, &grants)).await?;
     }
     // Each client's log says it too, before anything can come for the client: an export of it stands alone.
     for tenant in directory::tenants(&store).await? {
         audit::demo::mark(&Scope::of_command(&tenant, "demo").store(app).await?, ClientPlace::Assessment).await?;
     }
     for connection in connections() {
-        let detail = json!({ "vendor": connection.vendor(), "name": connection.name, "host": connection.host });
-        let added = Event::new("connection.added", format!("connection {}", connection.id), detail);
+        let added = changed("connection.added", &connection);
         create(&store, DeploymentPlace::Directory, &connection, &[], added).await?;
     }
     for (connection, company, name, tenant) in companies() {
         let entry = MappedCompany::confirmed(connection, &company, name, tenant, PEOPLE[0].id, now);
-        let detail = json!({ "connection": connection, "company": company, "client": tenant });
-        let mapped = Event::new("company.mapped", format!("connection {connection} company {company}"), detail);
-        create(&store, DeploymentPlace::Connection(connection, ConnectionPlace::Mapping), &entry, &[], mapped).await?;
+        let mapping = DeploymentPlace::Connection(connection, ConnectionPlace::Mapping);
+        create(&store, mapping, &entry, &[], mapping::said(&entry)).await?;
         if pull::report(&store, connection).await?.is_none() {
             pull::request_pull(&store, connection).await?;
         }

@@ -9,6 +9,7 @@ use crate::{
         catalogue::{Catalogue, Determination, PoamRule, Requirement, catalogue},
         map::{Grade, evidence_map},
         objective::{self, Found, Objective},
+        propose::MAX_REASON,
         score::{Answer, may_be_not_applicable},
         suggest::Outcome,
     },
@@ -57,7 +58,7 @@ pub async fn requirement_page(
     let propose = is_engineer.then(|| {
         let choices = open_to_propose(&client, catalogue, requirement);
         let token = token(&["propose", &grant.tenant.to_string(), requirement.cmmc_id]);
-        ProposeForm::empty(paths::propose(grant.tenant, requirement.cmmc_id), token, choices, answers(requirement))
+        ProposeForm::new(paths::propose(grant.tenant, requirement.cmmc_id), token, choices, answers(requirement), MAX_REASON)
     });
     let (standing, why) = client.requirement(requirement);
     let neighbor = |at: Option<usize>| {

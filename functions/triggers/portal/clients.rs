@@ -96,15 +96,8 @@ pub(super) struct Returned {
 pub(super) async fn requirement(reader: &Reader<'_>, tenant: &str, id: &str, returned: Option<Returned>) -> Result<Reply, Problem> {
     let mut page = requirement_page(reader, tenant, id).await?;
     let status = if returned.is_some() { 422 } else { 200 };
-    if let (Some(returned), Some(form)) = (returned, page.propose.as_mut()) {
-        form.objective = reader.field("objective");
-        form.found = reader.field("found");
-        form.title = reader.field("title");
-        form.place = reader.field("place");
-        form.sha256 = reader.field("sha256");
-        form.approved_on = reader.field("approved_on");
-        form.why = reader.field("why");
-        form.errors = returned.errors;
+    if let Some(returned) = returned {
+        page.propose = page.propose.map(|form| form.returned(&|name| reader.field(name), &returned.errors));
     }
     Ok(reply::page(status, &page))
 }

@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use super::{Choice, FieldError, Frame, Link, UnlistedType};
+use super::{Choice, Field, FieldKind, Frame, Link, UnlistedType};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "connection_form.html", config = "functions/web/pages/askama.toml")]
@@ -34,42 +34,6 @@ pub struct ConnectionForm {
     pub record_types: Vec<Choice>,
     /// The button.
     pub label: String,
-}
-
-/// A labeled field with its hint, and with what is wrong with it.
-#[derive(Clone, Debug)]
-pub struct Field {
-    /// Also its id on the page.
-    pub name: &'static str,
-    pub label: &'static str,
-    pub hint: String,
-    pub kind: FieldKind,
-    pub required: bool,
-    pub(super) value: String,
-    pub error: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldKind {
-    Text,
-    Secret,
-    /// One entry a line.
-    Lines,
-}
-
-impl Field {
-    /// `value` is what was typed or what is kept; a secret is not taken along.
-    pub fn new(name: &'static str, label: &'static str, hint: impl Into<String>, kind: FieldKind, value: String) -> Self {
-        let value = if kind == FieldKind::Secret { String::new() } else { value };
-        Self { name, label, hint: hint.into(), kind, required: false, value, error: None }
-    }
-
-    /// Takes its own error of the list.
-    #[must_use]
-    pub fn with_errors(mut self, errors: &[FieldError]) -> Self {
-        self.error = errors.iter().find(|error| error.field == self.name).map(|error| error.message.clone());
-        self
-    }
 }
 
 impl ConnectionForm {

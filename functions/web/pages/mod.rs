@@ -4,6 +4,7 @@
 //! renders it. Every text is escaped by the template engine; the few types that write HTML themselves are in `parts`,
 //! `when` and `score`. Pages work without JavaScript, carry no inline style or script, and ask nothing of other hosts.
 
+mod field;
 mod fingerprint;
 mod frame;
 mod parts;
@@ -23,6 +24,7 @@ mod message;
 mod new_client;
 mod problem;
 mod proposal;
+mod propose_form;
 mod requirement;
 mod set_aside;
 mod sign_in;
@@ -30,19 +32,21 @@ mod sign_in;
 pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};
-pub use connection_form::{ConnectionForm, ConnectionFormPage, Field, FieldKind};
+pub use connection_form::{ConnectionForm, ConnectionFormPage};
 pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
 pub use dead_letters::{DeadLetterView, DeadLettersPage, SameReason};
+pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
 pub use inbox::{DecidedItem, InboxItem, InboxPage};
 pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
 pub use message::MessagePage;
 pub use new_client::{NewClientPage, PersonRow};
-pub use parts::{Choice, EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
+pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use problem::ProblemPage;
 pub use proposal::{DecisionForm, ProposalPage, ProposalState, Run, Side};
-pub use requirement::{FindingView, ObjectiveView, ProposeForm, RequirementPage, SuggestionView};
+pub use propose_form::ProposeForm;
+pub use requirement::{FindingView, ObjectiveView, RequirementPage, SuggestionView};
 pub use score::Readings;
 pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};

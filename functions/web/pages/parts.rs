@@ -133,13 +133,6 @@ pub struct PostForm {
     pub label: String,
 }
 
-/// An option of a select.
-#[derive(Clone, Debug)]
-pub struct Choice {
-    pub value: String,
-    pub label: String,
-}
-
 /// What is wrong with one field of a form that came in.
 #[derive(Clone, Debug)]
 pub struct FieldError {

@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{Choice, EvidenceCard, FieldError, Frame, Link, PostForm, Standing, Tag};
+use super::{EvidenceCard, FieldKind, Frame, Link, PostForm, ProposeForm, Standing, Tag};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "requirement.html", config = "functions/web/pages/askama.toml")]
@@ -72,65 +72,4 @@ pub struct FindingView {
     pub proposal: Option<Link>,
     /// Proposes to take the finding back; that is a decision of its own.
     pub roll_back: Option<PostForm>,
-}
-
-/// An engineer's own proposal: fields `objective`, `found`, `title`, `place`, `sha256`, `approved_on` (YYYY-MM-DD), `why`.
-#[derive(Clone, Debug)]
-pub struct ProposeForm {
-    pub action: String,
-    pub token: String,
-    /// Objectives that nobody has an open proposal about.
-    pub objectives: Vec<Choice>,
-    /// What can be found of an objective here.
-    pub answers: Vec<Choice>,
-    /// What was typed, when the form comes back with errors.
-    pub objective: String,
-    pub found: String,
-    pub title: String,
-    pub place: String,
-    pub sha256: String,
-    pub approved_on: String,
-    pub why: String,
-    pub errors: Vec<FieldError>,
-}
-
-impl ProposeForm {
-    pub fn empty(action: String, token: String, objectives: Vec<Choice>, answers: Vec<Choice>) -> Self {
-        Self {
-            action,
-            token,
-            objectives,
-            answers,
-            objective: String::new(),
-            found: String::new(),
-            title: String::new(),
-            place: String::new(),
-            sha256: String::new(),
-            approved_on: String::new(),
-            why: String::new(),
-            errors: Vec::new(),
-        }
-    }
-
-    fn text_fields(&self) -> [TextField<'_>; 4] {
-        let field = |name, label, hint, kind, value| TextField { name, label, hint, kind, value };
-        [
-            field("title", "Document", "Its name and version: Access request policy, version 3", "text", &*self.title),
-            field("place", "Where it is kept", "So that an assessor finds it: a link, or a folder in words", "text", &*self.place),
-            field("sha256", "SHA-256 of the file", "64 characters, from certutil -hashfile or sha256sum", "text", &*self.sha256),
-            field("approved_on", "Approved on", "The day it was approved; a draft is never evidence", "date", &*self.approved_on),
-        ]
-    }
-
-    fn error(&self, field: &str) -> Option<&str> {
-        self.errors.iter().find(|e| e.field == field).map(|e| e.message.as_str())
-    }
-}
-
-struct TextField<'a> {
-    name: &'static str,
-    label: &'static str,
-    hint: &'static str,
-    kind: &'static str,
-    value: &'a str,
 }
