@@ -9,7 +9,7 @@
 //!   before every one.
 //!
 //! After the stop the host does its part: a new process, redelivery after 30 seconds, the sweep every five minutes; the
-//! vendor sends again what was not answered 200, the approver sends the form again.
+//! vendor sends again what was not answered 200, the approver signs in, opens the page or sends its form again.
 
 use std::{
     collections::BTreeMap,
@@ -21,10 +21,7 @@ use std::{
     thread,
 };
 
-use assay::{
-    connectors::demo::{self, What},
-    gate::Verdict,
-};
+use assay::connectors::demo::{self, What};
 
 use crate::support::{
     clock::START,
@@ -34,8 +31,10 @@ use crate::support::{
 };
 
 /// Audit entries that may be more or fewer than in the undisturbed run, and why.
-const MAY_DIFFER: &[(&str, &str)] =
-    &[("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too")];
+const MAY_DIFFER: &[(&str, &str)] = &[
+    ("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too"),
+    ("deployment session.signed-in", "a person whose sign-in got no answer signs in again"),
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stop {
@@ -88,7 +87,7 @@ fn a_stop_at_any_call_of_the_main_job_ends_as_if_nothing_had_happened() {
 /// The whole job, the same in every run: whoever gets no answer tries again.
 async fn main_job(flow: &mut Flow) {
     flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
-    flow.answer(person(What::Approver), HARBOR, "3.4.1[d]", Verdict::Approve).await;
+    flow.answer_on_the_page(person(What::Approver), HARBOR, "3.4.1[d]", "approve").await;
     flow.settle().await;
 }
 

@@ -37,6 +37,11 @@ impl<'a> Browser<'a> {
         Self { flow, cookie: String::new(), origin: ORIGIN }
     }
 
+    /// Signed in earlier, with the cookie that came of it.
+    pub fn with_cookie(flow: &'a Flow, cookie: &str) -> Self {
+        Self { cookie: cookie.into(), ..Self::of_nobody(flow) }
+    }
+
     pub fn request(&self, method: Method, address: &str, body: &str) -> Request {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         Request {
@@ -88,6 +93,12 @@ impl<'a> Browser<'a> {
         let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         self.post(action, &hidden.chain(typed.iter().copied()).collect::<Vec<_>>()).await
     }
+}
+
+/// The cookie that a reply sets, as the next request carries it.
+pub fn cookie_of(reply: &Reply) -> Option<String> {
+    let (_, cookie) = reply.headers.iter().find(|(name, _)| *name == "set-cookie")?;
+    cookie.split(';').next().map(str::to_owned)
 }
 
 pub fn text(reply: &Reply) -> String {

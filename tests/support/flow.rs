@@ -27,7 +27,12 @@ use bytes::Bytes;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use super::{TestApp, clock::START, http::response};
+use super::{
+    TestApp,
+    browser::{self, Browser},
+    clock::START,
+    http::response,
+};
 
 pub const HARBOR: TenantId = demo::HARBOR;
 pub const RIDGE: TenantId = demo::RIDGE;
@@ -249,6 +254,39 @@ impl Flow {
             self.pass(Duration::seconds(30)).await;
         }
         panic!("nobody is asked about {subject}");
+    }
+
+    /// The same in a browser: signs in, opens the page of the mail's link and sends its form; each again until it is answered.
+    pub async fn answer_on_the_page(&mut self, who: &DemoPerson, tenant: TenantId, subject: &str, decision: &str) {
+        let id = self.mailed(who, tenant, subject).await;
+        self.pass(Duration::minutes(2)).await;
+        let page = format!("portal/proposals/{tenant}/{id}");
+        let (mut cookie, mut form): (Option<String>, Option<Vec<(String, String)>>) = (None, None);
+        for _ in 0..20 {
+            self.starts.push(self.test.faults.count());
+            let reply = match (&cookie, &form) {
+                (None, _) => Browser::of_nobody(self).post("portal/sign-in", &[("person", &who.id.to_string())]).await,
+                (Some(cookie), None) => Browser::with_cookie(self, cookie).get(&page).await,
+                (Some(cookie), Some(form)) => {
+                    let typed = [("decision", decision), ("comment", "I compared it with the RMM.")];
+                    Browser::with_cookie(self, cookie).send(form.clone(), &format!("{page}/decide"), &typed).await
+                }
+            };
+            if self.died() || reply.status >= 500 {
+                self.pass(Duration::seconds(30)).await;
+                continue;
+            }
+            match reply.status {
+                303 if form.is_some() => {
+                    self.answered.push(id);
+                    return;
+                }
+                303 => cookie = browser::cookie_of(&reply),
+                200 => form = Some(browser::hidden_of_form(&reply)),
+                status => panic!("{subject}: answered {status}: {}", browser::text(&reply)),
+            }
+        }
+        panic!("{subject} is never decided");
     }
 
     /// Looks at the page and answers it, once.
