@@ -1,4 +1,5 @@
-//! A client company of the MSP, added by its owner: the record, who may do what for it, and the audit item in one batch.
+//! A client company of the MSP, added by its owner: the record, who may do what for it, and the audit item in one batch;
+//! and who may do what for it later.
 //!
 //! Its key is made first, so that a client that can be looked at has one and looking makes nothing (design I10); its
 //! evidence comes with a company that is mapped to it.
@@ -8,27 +9,59 @@ use serde_json::json;
 use crate::{
     audit,
     tenancy::{
-        DeploymentPlace, PersonId, Record as _, Store, TenantId,
+        DeploymentPlace, PersonId, Record as _, Store, StoreError, TenantId,
         directory::{self, Grant, Role, Tenant},
         keys::{self, Owner},
     },
-    web::Problem,
+    web::pages::FieldError,
 };
+
+type Directory<'a> = Store<'a, DeploymentPlace>;
 
 const MAX_NAME_CHARS: usize = 120;
 
-/// Adds the client with these grants; the same id again adds nothing. The caller has checked that the person is the owner.
-pub async fn add(store: &Store<'_, DeploymentPlace>, id: TenantId, name: &str, grants: Vec<(PersonId, Vec<Role>)>) -> Result<(), Problem> {
+/// Why nothing was done. The caller has checked that the person is the owner.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// By the field of the form: `name` or `roles`.
+    #[error("the form is not in order")]
+    Form(FieldError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ClientError {
+    fn form(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Form(FieldError { field, message: message.into() })
+    }
+}
+
+/// Why these people cannot work for a client: what one asks for, another decides.
+fn nobody_decides(grants: &[(PersonId, Vec<Role>)]) -> Option<&'static str> {
+    let with = |role| grants.iter().filter(move |(_, roles)| roles.contains(&role)).map(|(person, _)| *person);
+    if with(Role::Approver).next().is_none() {
+        return Some("Nobody could decide anything: tick an approver.");
+    }
+    let somebody_else = with(Role::Approver).any(|approver| with(Role::Engineer).any(|engineer| engineer != approver));
+    (!somebody_else).then_some("Who asks cannot decide: tick an engineer and, as approver, somebody else.")
+}
+
+/// Adds the client with these grants; the same id again adds nothing.
+pub async fn add(store: &Directory<'_>, id: TenantId, name: &str, grants: Vec<(PersonId, Vec<Role>)>) -> Result<(), ClientError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
-        return Err(Problem::bad_request(format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
+        return Err(ClientError::form("name", format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
     }
-    let known = directory::tenants(store).await?;
+    let (known, several) = (directory::tenants(store).await?, directory::people(store).await?.len() > 1);
     if known.iter().any(|tenant| tenant.id == id) {
         return Ok(());
     }
     if known.iter().any(|tenant| tenant.name.to_lowercase() == name.to_lowercase()) {
-        return Err(Problem::bad_request("There is a client of this name already. Nothing was added."));
+        return Err(ClientError::form("name", "There is a client of this name already. Nothing was added."));
+    }
+    // As long as only one person can sign in, nobody could be ticked.
+    if let Some(why) = nobody_decides(&grants).filter(|_| several) {
+        return Err(ClientError::form("roles", why));
     }
     keys::data_key(store.app(), Owner::Tenant(id)).await?;
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
@@ -46,7 +79,36 @@ pub async fn add(store: &Store<'_, DeploymentPlace>, id: TenantId, name: &str, g
     }
 }
 
+/// Says anew who may do what for the client; what is the same already is not written.
+pub async fn change_grants(store: &Directory<'_>, id: TenantId, wanted: Vec<(PersonId, Vec<Role>)>) -> Result<(), ClientError> {
+    if let Some(why) = nobody_decides(&wanted) {
+        return Err(ClientError::form("roles", why));
+    }
+    let held = store.all::<Grant>(DeploymentPlace::Directory, &format!("{id}:")).await?;
+    let wanted: Vec<Grant> = wanted.into_iter().map(|(person, roles)| Grant { tenant: id, person, roles }).collect();
+    let before: Vec<&Grant> = held.iter().map(|held| &held.value).collect();
+    if before.len() == wanted.len() && wanted.iter().all(|grant| before.contains(&grant)) {
+        return Ok(());
+    }
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let detail = json!({ "before": listed(before), "after": listed(&wanted) });
+    audit::record(&mut batch, audit::Event::new("client.grants_changed", format!("client {id}"), detail));
+    for held in &held {
+        match wanted.iter().find(|grant| grant.person == held.value.person) {
+            Some(grant) => batch.put(grant.clone(), Some(held.etag.clone())),
+            None => batch.delete(held),
+        };
+    }
+    for grant in wanted.iter().filter(|grant| held.iter().all(|held| held.value.person != grant.person)) {
+        batch.create(grant);
+    }
+    Ok(batch.commit().await?)
+}
+
 pub(super) fn added(tenant: &Tenant, grants: &[Grant]) -> audit::Event {
-    let grants: Vec<_> = grants.iter().map(|grant| json!({ "person": grant.person, "roles": grant.roles })).collect();
-    audit::Event::new("client.added", format!("client {}", tenant.id), json!({ "name": tenant.name, "grants": grants }))
+    audit::Event::new("client.added", format!("client {}", tenant.id), json!({ "name": tenant.name, "grants": listed(grants) }))
+}
+
+fn listed<'g>(grants: impl IntoIterator<Item = &'g Grant>) -> Vec<serde_json::Value> {
+    grants.into_iter().map(|grant| json!({ "person": grant.person, "roles": grant.roles })).collect()
 }

@@ -19,7 +19,7 @@ use url::form_urlencoded;
 use crate::support::{
     browser::{Browser, ORIGIN, hidden_of_form, text},
     clock::START,
-    flow::{Extent, Flow, person},
+    flow::{Extent, Flow, HARBOR, person},
     http::response,
 };
 
@@ -182,6 +182,9 @@ async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_can
     let olivia = Browser::of(&flow, What::Owner).await;
     assert!(text(&olivia.get("portal/clients").await).contains("/api/portal/clients/new"));
     let checkbox = format!("approver-{}", approver.id);
+    let nobody = olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel")]).await;
+    assert_eq!(nobody.status, 422);
+    assert!(text(&nobody).contains("tick an approver"));
     let typed = [("name", " Kestrel Avionics & Søn "), (checkbox.as_str(), "yes")];
     assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &typed).await.status, 303);
 
@@ -204,6 +207,41 @@ async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_can
     assert!(!text(&marco.get("portal/clients").await).contains("/api/portal/clients/new"));
     assert_eq!(marco.get("portal/clients/new").await.status, 403);
     assert_eq!(marco.get(&format!("portal/clients/{}", kestrel.id)).await.status, 404, "no grant");
+}
+
+#[tokio::test]
+async fn the_owner_changes_who_may_do_what_for_a_client_and_never_so_that_nobody_can_decide() {
+    let flow = Flow::new(Extent::Small).await;
+    let (marco, priya) = (person(What::Engineer), person(What::Approver));
+    let (olivia, page) = (Browser::of(&flow, What::Owner).await, format!("portal/clients/{HARBOR}/people"));
+    assert_eq!(olivia.get(&format!("portal/clients/{HARBOR}")).await.status, 404, "no grant, but she can give one");
+    assert!(text(&olivia.get("portal/clients").await).contains(&page));
+    let (asks, decides, both) = (format!("engineer-{}", marco.id), format!("approver-{}", priya.id), format!("approver-{}", marco.id));
+
+    for (typed, why) in [(vec![(asks.as_str(), "yes")], "tick an approver"), (vec![(&asks, "yes"), (&both, "yes")], "somebody else")] {
+        let refused = olivia.fill_in(&page, &page, &typed).await;
+        assert_eq!(refused.status, 422);
+        assert!(text(&refused).contains(why), "{why}");
+    }
+    let opened = olivia.open(&page).await;
+    assert_eq!(olivia.send(opened.clone(), &page, &[(&asks, "yes"), (&decides, "yes")]).await.status, 303);
+    let grants = directory::grants_of(&flow.deployment().await, HARBOR).await.unwrap();
+    let mut roles: Vec<_> = grants.into_iter().map(|grant| (grant.person, grant.roles)).collect();
+    roles.sort_by_key(|(id, _)| *id != marco.id);
+    assert_eq!(roles, [(marco.id, vec![Role::Engineer]), (priya.id, vec![Role::Approver])]);
+    assert_eq!(audited(&flow, "client.grants_changed").await.len(), 1);
+
+    let own = format!("engineer-{}", person(What::Owner).id);
+    assert_eq!(olivia.fill_in(&page, &page, &[(&asks, "yes"), (&decides, "yes"), (&own, "yes")]).await.status, 303);
+    assert!(text(&olivia.get(&format!("portal/clients/{HARBOR}")).await).contains(&page));
+    assert_eq!(olivia.send(opened, &page, &[(&asks, "yes"), (&decides, "yes"), (&both, "yes")]).await.status, 409, "an old form");
+    assert_eq!(olivia.fill_in(&page, &page, &[(&asks, "yes"), (&decides, "yes"), (&own, "yes")]).await.status, 303);
+    assert_eq!(audited(&flow, "client.grants_changed").await.len(), 2, "nothing changed since");
+
+    let marco = Browser::of(&flow, What::Engineer).await;
+    assert_eq!(marco.get(&page).await.status, 403);
+    assert_eq!(marco.post(&page, &[(&both, "yes")]).await.status, 403);
+    assert!(!text(&marco.get(&format!("portal/clients/{HARBOR}")).await).contains(&page));
 }
 
 /// Reads everything of the one connection, by the button, as far as it comes now; what the page shows then.

@@ -14,9 +14,9 @@ use assay::{
             AlarmView, AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
-            NamelessLine, NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm,
-            Readings, RejectCount, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side,
-            SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany,
+            NamelessLine, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState,
+            ProposeForm, Readings, RejectCount, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord,
+            Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany,
             paths,
         },
     },
@@ -66,6 +66,8 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("connection-change", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, true)), &[]).render().unwrap())),
         ("connection-change-errors", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, true)), WRONG).render().unwrap())),
         ("client-new", Box::new(|| new_client(false).render().unwrap())),
+        ("client-people", Box::new(|| client_people(false).render().unwrap())),
+        ("client-people-errors", Box::new(|| client_people(true).render().unwrap())),
         ("client-new-errors", Box::new(|| new_client(true).render().unwrap())),
         ("dead-letters", Box::new(|| dead_letters(false).render().unwrap())),
         ("dead-letters-empty", Box::new(|| dead_letters(true).render().unwrap())),
@@ -135,6 +137,7 @@ fn clients(empty: bool) -> ClientsPage {
     ClientsPage {
         frame: frame(Section::Clients),
         clients: if empty { vec![] } else { rows },
+        without_grant: if empty { vec![] } else { vec![Link::new("#", "Larch Optics"), Link::new("#", "Tidewater Tooling")] },
         unreadable: if empty { vec![] } else { vec![UnreadableClient { name: "Blue Fjord".into(), why: "Its key is revoked.".into() }] },
         waiting: 4,
         unmapped: 1,
@@ -194,6 +197,7 @@ fn client(ssp_accepted: bool) -> ClientPage {
         ],
         inbox_href: paths::inbox(),
         audit_href: "#".into(),
+        people_href: ssp_accepted.then(|| "#".into()),
     }
 }
 
@@ -630,7 +634,24 @@ fn new_client(wrong: bool) -> NewClientPage {
         token: TOKEN.into(),
         id: "0192f3".into(),
         name: if wrong { name.with_errors(&errors) } else { name },
+        roles_error: wrong.then(|| "Nobody could decide anything: tick an approver.".into()),
         people: vec![person("Marco Reyes", true, false), person("Dana Whitfield-Okonkwo", false, true), person("Sam Okafor", false, false)],
+    }
+}
+
+fn client_people(wrong: bool) -> PeoplePage {
+    let NewClientPage { people, .. } = new_client(false);
+    PeoplePage {
+        frame: frame(Section::Clients),
+        client: CLIENT.into(),
+        clients_href: paths::clients(),
+        client_href: wrong.then(|| "#".into()),
+        action: "#".into(),
+        token: TOKEN.into(),
+        seen: HASH.into(),
+        people,
+        error: wrong.then(|| "Nobody could decide anything: tick an approver.".into()),
+        notice: (!wrong).then_some("This is what holds now."),
     }
 }
 

@@ -27,7 +27,7 @@ use time::Duration;
 
 use crate::support::{
     TestApp,
-    browser::{Browser, text},
+    browser::{Browser, approves, text},
     clock::START,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
 };
@@ -194,7 +194,13 @@ async fn looking_at_a_client_without_a_key_writes_nothing_and_an_added_client_ha
     assert!(before == documents(), "the store is byte for byte the same");
     assert!(key_of(RIDGE).await.is_none());
 
-    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics")]).await.status, 303);
+    assert_eq!(
+        olivia
+            .fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics"), (&approves(What::Approver), "yes")])
+            .await
+            .status,
+        303
+    );
     let tenants = directory::tenants(&flow.deployment().await).await.unwrap();
     let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics").unwrap();
     assert!(key_of(kestrel.id).await.is_some());
@@ -412,7 +418,13 @@ async fn every_client_of_a_demo_says_so_in_the_first_entry_of_its_log_also_witho
     demo::seed(test.app()).await.unwrap();
     let flow = Flow::taken_over(test, START);
     let olivia = Browser::of(&flow, What::Owner).await;
-    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics")]).await.status, 303);
+    assert_eq!(
+        olivia
+            .fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel Avionics"), (&approves(What::Approver), "yes")])
+            .await
+            .status,
+        303
+    );
     for tenant in directory::tenants(&flow.deployment().await).await.unwrap() {
         let store = flow.client(tenant.id).await;
         audit::sequence(&store, ClientPlace::with_outbox()).await.unwrap();

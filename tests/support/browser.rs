@@ -95,6 +95,11 @@ impl<'a> Browser<'a> {
     }
 }
 
+/// The checkbox that makes this person an approver of a client.
+pub fn approves(what: What) -> String {
+    format!("approver-{}", person(what).id)
+}
+
 /// The cookie that a reply sets, as the next request carries it.
 pub fn cookie_of(reply: &Reply) -> Option<String> {
     let (_, cookie) = reply.headers.iter().find(|(name, _)| *name == "set-cookie")?;

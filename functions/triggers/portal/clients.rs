@@ -9,7 +9,7 @@ use crate::{
     connectors::{file, mapping},
     platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
-    tenancy::{Actor, Scope, StoreError, TenantId, seal},
+    tenancy::{Actor, Scope, StoreError, TenantId, directory, seal},
     web::{
         Problem, Reply,
         pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
@@ -55,6 +55,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             seen_to: listed - open,
             set_aside_href: paths::set_aside(),
             unmapped_href: paths::mapping(),
+            without_grant: without_grant(reader).await?,
             add_href: reader.person.is_owner.then(paths::new_client),
             notice: reader
                 .request
@@ -63,6 +64,17 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             dead_letters_href: paths::dead_letters(),
         },
     ))
+}
+
+/// The owner can give a grant for these, also to themselves.
+async fn without_grant(reader: &Reader<'_>) -> Result<Vec<Link>, StoreError> {
+    if !reader.person.is_owner {
+        return Ok(Vec::new());
+    }
+    let mut tenants = directory::tenants(&reader.deployment().await?).await?;
+    tenants.retain(|tenant| reader.grants.iter().all(|grant| grant.tenant != tenant.id));
+    tenants.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(tenants.into_iter().map(|tenant| Link::new(paths::people(tenant.id), tenant.name)).collect())
 }
 
 /// Why a client's records cannot be read, and what to do.
@@ -85,6 +97,7 @@ pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Pro
     let mut page = view::client_page(reader.app, grant, &tenant.name, reader.correlation(), frame).await?;
     let healths = connections::healths(reader).await?;
     page.connections = connections::of_client(reader, &healths, tenant.id).await?.into_iter().map(|(tag, _)| tag).collect();
+    page.people_href = reader.person.is_owner.then(|| paths::people(tenant.id));
     Ok(reply::page(200, &page))
 }
 

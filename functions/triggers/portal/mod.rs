@@ -10,6 +10,7 @@ mod connection_view;
 mod connections;
 mod dead_letters;
 mod new_client;
+mod people;
 mod reader;
 mod set_aside;
 mod sign_in;
@@ -76,6 +77,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients"] => clients::list(reader).await,
         ["clients", "new"] => new_client::show(reader).await,
         ["clients", tenant] => clients::show(reader, tenant).await,
+        ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
         ["inbox"] => approvals::inbox(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
@@ -98,6 +100,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
+        ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
         ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,

@@ -1,16 +1,16 @@
 //! Adding a client: only the owner does, and says with it who may do what for it.
 
-use super::Reader;
+use super::{Reader, people};
 use crate::{
     audit,
-    connectors::client,
+    connectors::client::{self, ClientError},
     tenancy::{
-        ClientPlace, DeploymentPlace, PersonId, Store, StoreError, TenantId, demo_mark,
+        ClientPlace, DeploymentPlace, Store, StoreError, TenantId, demo_mark,
         directory::{self, Role},
     },
     web::{
         Problem, Reply,
-        pages::{Field, FieldError, FieldKind, NewClientPage, PersonRow, Section, paths},
+        pages::{Field, FieldError, FieldKind, NewClientPage, Section, paths},
         reply,
     },
 };
@@ -26,13 +26,9 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["add client", &id])?;
     let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
+    let people = directory::people(&store).await?;
     let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
-    for person in directory::people(&store).await?.into_iter().filter(|person| person.id != reader.person.id) {
-        let roles: Vec<Role> = [Role::Engineer, Role::Approver].into_iter().filter(|role| checked(reader, *role, person.id)).collect();
-        if !roles.is_empty() {
-            grants.push((person.id, roles));
-        }
-    }
+    grants.extend(people::roles(reader, people.iter().filter(|person| person.id != reader.person.id)));
     match client::add(&store, tenant, &reader.field("name"), grants).await {
         Ok(()) => {
             if demo_mark::is_demo(reader.app).await? {
@@ -40,8 +36,8 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
             }
             Ok(reply::redirect(&format!("{}?added=1", paths::clients())))
         }
-        Err(problem) if problem.status == 400 => page(reader, &id, Some(problem.detail)).await,
-        Err(problem) => Err(problem),
+        Err(ClientError::Form(error)) => page(reader, &id, Some(error)).await,
+        Err(ClientError::Store(error)) => Err(error.into()),
     }
 }
 
@@ -52,9 +48,9 @@ async fn mark(reader: &Reader<'_>, store: &Store<'_, DeploymentPlace>, tenant: T
     audit::demo::mark(&reader.scope(grant).store(reader.app).await?, ClientPlace::Assessment).await
 }
 
-async fn page(reader: &Reader<'_>, id: &str, error: Option<String>) -> Result<Reply, Problem> {
+async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Result<Reply, Problem> {
     let status = if error.is_some() { 422 } else { 200 };
-    let errors: Vec<FieldError> = error.map(|message| FieldError { field: "name", message }).into_iter().collect();
+    let errors: Vec<FieldError> = error.into_iter().collect();
     let mut name = Field::new("name", "Company", "As its people write it", FieldKind::Text, reader.field("name")).with_errors(&errors);
     name.required = true;
     let people = directory::people(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
@@ -65,21 +61,10 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<String>) -> Result<Re
         token: reader.token(&["add client", id]),
         id: id.to_owned(),
         name,
-        people: people
-            .map(|person| PersonRow {
-                id: person.id.to_string(),
-                engineer: checked(reader, Role::Engineer, person.id),
-                approver: checked(reader, Role::Approver, person.id),
-                name: person.name,
-            })
-            .collect(),
+        roles_error: errors.iter().find(|error| error.field == "roles").map(|error| error.message.clone()),
+        people: people.map(|person| people::row(person, &|person, role| people::checked(reader, role, person))).collect(),
     };
     Ok(reply::page(status, &page))
-}
-
-fn checked(reader: &Reader<'_>, role: Role, person: PersonId) -> bool {
-    let role = role.word().to_lowercase();
-    !reader.field(&format!("{role}-{person}")).is_empty()
 }
 
 fn must_own(reader: &Reader<'_>) -> Result<(), Problem> {

@@ -69,6 +69,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "connection.changed" => format!("changed the connection {}", text("name")),
         "person.added" => format!("added {}", text("name")),
         "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
+        "client.grants_changed" => "changed who may do what for the client".into(),
         "client.added" => format!("added the client {}", text("name")),
         "company.mapped" => format!("said which client company {} is", text("company")),
         "intake.waiting" => "kept a record, sealed, until its company is mapped".into(),

@@ -13,6 +13,8 @@ pub struct ClientsPage {
     pub clients: Vec<ClientRow>,
     /// Clients whose records cannot be read now; the others are shown all the same.
     pub unreadable: Vec<UnreadableClient>,
+    /// Clients of which the owner sees only who may do what; empty for everybody else.
+    pub without_grant: Vec<Link>,
     /// Proposals of these clients that wait for anybody.
     pub waiting: usize,
     /// Companies of a vendor that are not mapped yet; 0 hides the line.

@@ -14,6 +14,7 @@ pub struct NewClientPage {
     /// Of the client to be, so that the form sent twice adds one.
     pub id: String,
     pub name: Field,
+    pub roles_error: Option<String>,
     /// Everybody else than the reader, who becomes its engineer anyway.
     pub people: Vec<PersonRow>,
 }

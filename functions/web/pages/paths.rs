@@ -20,6 +20,11 @@ pub fn new_client() -> String {
     format!("{BASE}clients/new")
 }
 
+/// Who may do what for the client; the form posts to itself.
+pub fn people(tenant: TenantId) -> String {
+    format!("{BASE}clients/{tenant}/people")
+}
+
 /// `requirement` is an id such as `AC.L2-3.1.1`.
 pub fn requirement(tenant: TenantId, requirement: &str) -> String {
     format!("{BASE}clients/{tenant}/requirements/{requirement}")
