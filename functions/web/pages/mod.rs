@@ -46,7 +46,7 @@ pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, T
 pub use problem::ProblemPage;
 pub use proposal::{DecisionForm, ProposalPage, ProposalState, Run, Side};
 pub use propose_form::ProposeForm;
-pub use requirement::{FindingView, ObjectiveView, RequirementPage, SuggestionView};
+pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
 pub use score::Readings;
 pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};
