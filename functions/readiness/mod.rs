@@ -1,8 +1,8 @@
 //! Readiness for a CMMC Level 2 assessment: what is required, what the evidence suggests, what a named human found.
 //!
-//! `catalogue`, `score`, `poam`, `map`, `topic`, `suggest` and `raise` are pure rules: plain data in, plain data out. `analyze`
-//! turns new evidence into suggestions and proposals, `mark` is what the gate runs after an approval, `view` is what
-//! pages show. A suggestion is never a finding, and what nobody read is unknown, never compliant (design I8).
+//! `catalogue`, `score`, `poam`, `map`, `topic`, `suggest` and `raise` are pure rules: plain data in, plain data out.
+//! `analyze` turns new evidence into suggestions and proposals, `mark` is what the gate runs after an approval, `view` is
+//! what pages show. A suggestion is never a finding, and what nobody read is unknown, never compliant (design I8).
 
 pub mod analyze;
 pub mod catalogue;

@@ -1,7 +1,7 @@
 //! The rule of raising: what an analysis does about the proposals of one objective, when its suggestion is known.
 //!
-//! Pure: what stood, what is suggested now and how the last proposal ended in, a step out; `analyze` takes it, in the
-//! batch of what was learned. It raises questions for a named human and never decides one.
+//! Pure: what was suggested, what is suggested now, and where the last proposal stands; out comes a step, which `analyze`
+//! takes in the batch of what was learned. It raises questions for a named human and never decides one.
 
 use time::OffsetDateTime;
 
