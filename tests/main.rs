@@ -24,6 +24,7 @@ mod program;
 
 mod stories {
     mod analysis;
+    mod analysis_apart;
     mod audit_log;
     mod audit_store;
     mod audit_verify;

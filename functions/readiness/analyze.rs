@@ -2,34 +2,37 @@
 //!
 //! One run per client at a time (`lease`). Per record type one batch: what is remembered, the touched objectives, the
 //! standing, proposals and the audit item. Evidence is never listed: the cost is the same with ten records and with a
-//! hundred thousand. Only fresh, population-complete evidence of grade partial raises a proposal by itself.
+//! hundred thousand. Only fresh, population-complete evidence of grade partial raises a proposal by itself. A record that
+//! cannot be read, or written, becomes a dead letter and holds up no other.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{
     catalogue::{Determination, catalogue},
     draft::{self, Setting, Wish},
     freshness,
     lease::{self, Turn},
-    map::{Entry, Grade, evidence_map},
-    objective::{self, Found, Kept, LastProposal, Objective},
+    map::{Entry, evidence_map},
+    objective::{self, Kept, LastProposal, Objective, last_proposal},
     propose::client_name,
+    raise::{Step, Waiting, step},
     standing,
-    suggest::{Outcome, Suggestion, suggest},
+    suggest::{Suggestion, suggest},
     topic::Topic,
 };
 use crate::{
     app::App,
-    audit,
-    evidence::{AnalyzeV1, Evidence},
+    audit::{self, dead_letter},
+    evidence::{AnalyzeV1, Evidence, Origin},
     gate::{self, Proposal, State, machine, proposal::Cause},
     tenancy::{
-        Batch, ClientPlace, Held, Scope, Store, StoreError,
-        message::{MessageError, Verified},
+        Batch, ClientPlace, DeploymentScope, Held, Scope, Store, StoreError,
+        message::{self, MessageError, Verified},
         outbox,
+        seal::sha256,
     },
 };
 
@@ -64,19 +67,55 @@ pub async fn analyze(app: &App, message: &Verified) -> Result<(), AnalyzeError> 
     let AnalyzeV1 { source_key } = message.body()?;
     let scope = Scope::of_message(message).ok_or(AnalyzeError::NoClient)?;
     let store = scope.store(app).await?;
-    let mut round = match lease::take(&store, message.id(), &source_key).await? {
-        Turn::Work(keys) => Some(keys),
+    let (run, mut round) = match lease::take(&store, message.id(), &source_key).await? {
+        Turn::Work { run, keys } => (run, Some(keys)),
         Turn::Marked => return Ok(()),
         Turn::Full => return Err(AnalyzeError::Busy),
     };
     while let Some(keys) = round {
-        for (entry, records) in by_record_type(&store, &keys).await? {
-            take_in(app, &scope, &store, entry, &records).await?;
-        }
+        work(app, &scope, &store, &keys).await?;
         outbox::flush(&store, ClientPlace::Assessment).await?;
-        round = lease::finish_round(&store, message.id()).await?;
+        round = lease::finish_round(&store, run).await?;
     }
     Ok(())
+}
+
+/// One round: each record is read, and each record type taken in, by itself.
+async fn work(app: &App, scope: &Scope, store: &Store<'_, ClientPlace>, keys: &[String]) -> Result<(), StoreError> {
+    let mut records = Vec::new();
+    for key in keys {
+        match store.read::<Evidence>(Evidence::place(key), key).await {
+            Ok(held) => records.extend(held.map(|held| held.value)),
+            Err(error) if error.concerns_one_record() => set_aside(app, scope, key, &error).await?,
+            Err(error) => return Err(error),
+        }
+    }
+    for (entry, records) in by_record_type(records) {
+        let done = match entry {
+            Some(entry) => take_in(app, scope, store, entry, &records).await,
+            None => note_filed(store, &records).await,
+        };
+        match done {
+            Err(error) if error.concerns_one_record() => {
+                for record in &records {
+                    set_aside(app, scope, &record.source_key, &error).await?;
+                }
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Buries a record that cannot be analyzed as things are; its dead letter, sent again, tries this one record.
+async fn set_aside(app: &App, scope: &Scope, source_key: &str, error: &StoreError) -> Result<(), StoreError> {
+    let tenant = scope.tenant();
+    // The same bytes each time, so that the same record is one dead letter.
+    let id = Uuid::parse_str(&sha256(format!("analyze {tenant} {source_key}").as_bytes())[..32]).unwrap_or_default();
+    let message = message::seal(app, "analyze", Some(tenant), id, &AnalyzeV1 { source_key: source_key.into() }).await?;
+    let deployment = DeploymentScope::of_function("analyze", scope.correlation());
+    tracing::warn!(%tenant, error = %error, "a record cannot be analyzed; dead letter");
+    dead_letter::keep(app, &deployment, "analyze", &message, &error.to_string()).await
 }
 
 /// Puts a message on its way for a client whose analysis died with work left; for the sweep. Returns whether it did.
@@ -90,17 +129,40 @@ pub async fn leftovers(app: &App, scope: &Scope) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// The records as they are kept now. What does not exist, or has no type that the map knows, touches no objective.
-async fn by_record_type(store: &Store<'_, ClientPlace>, keys: &[String]) -> Result<Vec<(&'static Entry, Vec<Evidence>)>, StoreError> {
-    let mut groups: BTreeMap<&'static str, (&'static Entry, Vec<Evidence>)> = BTreeMap::new();
-    for key in keys {
-        let Some(held) = store.read::<Evidence>(Evidence::place(key), key).await? else { continue };
-        let entry = held.value.record_type.as_deref().and_then(|record_type| evidence_map().entry(record_type));
-        if let Some(entry) = entry {
-            groups.entry(entry.record_type).or_insert_with(|| (entry, Vec::new())).1.push(held.value);
+/// The records by type, filed documents together without one. What else has no type that the map knows is left out: it
+/// touches no objective.
+fn by_record_type(records: Vec<Evidence>) -> Vec<(Option<&'static Entry>, Vec<Evidence>)> {
+    let mut groups: BTreeMap<&'static str, (Option<&'static Entry>, Vec<Evidence>)> = BTreeMap::new();
+    for record in records {
+        let entry = record.record_type.as_deref().and_then(|record_type| evidence_map().entry(record_type));
+        if entry.is_some() || matches!(record.origin, Origin::Filed(_)) {
+            groups.entry(entry.map_or("", |entry| entry.record_type)).or_insert_with(|| (entry, Vec::new())).1.push(record);
         }
     }
-    Ok(groups.into_values().collect())
+    groups.into_values().collect()
+}
+
+/// What a document shows is for people to say; that the client has newer evidence is known. After a conflict the message
+/// comes again.
+async fn note_filed(store: &Store<'_, ClientPlace>, records: &[Evidence]) -> Result<(), StoreError> {
+    let mut standing = standing::read(store).await?;
+    let before = standing.value.newest_evidence;
+    for record in records {
+        standing.value.note_evidence(record.collected_at);
+    }
+    if standing.value.newest_evidence == before {
+        return Ok(());
+    }
+    let mut batch = store.batch(ClientPlace::Assessment);
+    record_analysis(&mut batch, "filed_documents", records, &[]);
+    batch.put(standing.value, standing.etag);
+    batch.commit().await
+}
+
+fn record_analysis(batch: &mut Batch<'_, '_, ClientPlace>, record_type: &str, records: &[Evidence], changed: &[Value]) {
+    let first = records.first().map(|record| &record.source_key);
+    let detail = json!({ "record_type": record_type, "records": records.len(), "first": first, "changed": changed });
+    audit::record(batch, audit::Event::new("analysis.recorded", format!("record type {record_type}"), detail));
 }
 
 async fn take_in(
@@ -157,7 +219,8 @@ async fn attempt(
             blocked: open.is_some_and(|proposal| machine::blocked(proposal, now).is_some()),
         };
         let step = step(&objective.value, suggestion.as_ref(), last.as_ref().map(|p| &p.value.state), waiting, now);
-        if suggestion.as_ref().is_some_and(|s| s.differs_from(objective.value.suggestion.as_ref())) {
+        let was = objective.value.suggestion.as_ref();
+        if suggestion.as_ref().map_or(was.is_some(), |s| s.differs_from(was)) {
             changed.push(summary(id, suggestion.as_ref()));
         }
         objective.value.suggestion = suggestion;
@@ -172,9 +235,7 @@ async fn attempt(
     for record in records {
         standing.value.note_evidence(record.collected_at);
     }
-    let keys: Vec<&str> = records.iter().map(|record| record.source_key.as_str()).collect();
-    let detail = json!({ "record_type": entry.record_type, "records": keys.len(), "first": keys.first(), "changed": changed });
-    audit::record(&mut batch, audit::Event::new("analysis.recorded", format!("record type {}", entry.record_type), detail));
+    record_analysis(&mut batch, entry.record_type, records, &changed);
     batch.put(topic.value, topic.etag).put(standing.value, standing.etag);
     batch.commit().await
 }
@@ -209,78 +270,6 @@ impl Topics {
 
     fn get(&self, record_type: &str) -> Option<&Topic> {
         self.0.get(record_type)?.as_ref()
-    }
-}
-
-async fn last_proposal(store: &Store<'_, ClientPlace>, objective: &Objective) -> Result<Option<Held<Proposal>>, StoreError> {
-    match &objective.last_proposal {
-        Some(last) => store.read::<Proposal>(ClientPlace::Assessment, &last.id.to_string()).await,
-        None => Ok(None),
-    }
-}
-
-/// What an analysis does about the proposals of one objective.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    Leave,
-    /// The answer is the same: the waiting proposal stays, with the references of today in a new version.
-    Refresh,
-    /// The waiting proposal no longer stands, and nothing takes its place.
-    Withdraw,
-    /// A new proposal, which takes the place of a waiting one if there is one.
-    Raise(Found),
-}
-
-/// How the draft of a waiting proposal stands to what is known now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// See [`draft::is_outdated`].
-    pub outdated: bool,
-    /// Nobody could approve it as it stands; see [`machine::blocked`].
-    pub blocked: bool,
-}
-
-/// The rule of raising. A proposal is raised or replaced only when result, grade or a contradiction changed, or when the
-/// last one ended without an answer; a rejection is an answer. What waits and refers to something older than today's
-/// records is brought up to date, or withdrawn when nothing fresh is left. An objective that a human decided gets none by
-/// itself, unless something observed contradicts a MET: then a NOT MET is proposed. What a person proposed is left alone,
-/// unless a contradiction appears that its approver could not have seen.
-pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State>, waiting: Waiting, now: OffsetDateTime) -> Step {
-    let Some(new) = new else { return Step::Leave };
-    let differs = new.differs_from(objective.suggestion.as_ref());
-    let wanted = wanted(objective, new, now);
-    match (last, &objective.last_proposal) {
-        (Some(State::Open | State::Approved { .. }), Some(asked)) => {
-            let unseen = differs && new.result == Outcome::Contradicted && asked.found.answer().counts_as_met();
-            match wanted {
-                _ if asked.by_hand && !unseen => {
-                    if waiting.outdated {
-                        Step::Refresh
-                    } else {
-                        Step::Leave
-                    }
-                }
-                _ if !differs && !waiting.outdated && !waiting.blocked => Step::Leave,
-                Some(found) if !differs && found == asked.found => Step::Refresh,
-                Some(found) => Step::Raise(found),
-                None => Step::Withdraw,
-            }
-        }
-        (Some(State::Expired { .. } | State::Refused { .. }), _) => wanted.map_or(Step::Leave, Step::Raise),
-        _ if differs => wanted.map_or(Step::Leave, Step::Raise),
-        _ => Step::Leave,
-    }
-}
-
-fn wanted(objective: &Objective, suggestion: &Suggestion, now: OffsetDateTime) -> Option<Found> {
-    if suggestion.grade < Grade::Partial || !suggestion.is_fresh(now) || suggestion.rests_on(now).next().is_none() {
-        return None;
-    }
-    match (objective.finding.as_ref().map(|f| f.found), suggestion.result) {
-        (None, Outcome::LikelyMet) if suggestion.population_complete => Some(Found::Met),
-        // To disprove, one observed record is enough.
-        (Some(Found::Met | Found::NotApplicable), Outcome::Contradicted) => Some(Found::NotMet),
-        _ => None,
     }
 }
 

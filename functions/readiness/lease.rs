@@ -1,8 +1,9 @@
 //! One analysis per client at a time, coalesced: who finds the lease taken leaves a mark and goes.
 //!
-//! The holder is a message id, so that a message that is delivered again takes its own lease again. What is being worked
-//! on stays on the record until it is done: a holder that dies loses nothing, and a record that is marked again while it
-//! is being worked on is worked on again. The lease saves work; correctness rests on the etags of what is written.
+//! The holder is a message id, so that a message that is delivered again takes its own lease again; each time as another
+//! run, so that a copy of the message which still works cannot let go of what the other took. What is being worked on
+//! stays on the record until it is done: a holder that dies loses nothing, and a record that is marked again while it is
+//! being worked on is worked on again. The lease saves work; correctness rests on the etags of what is written.
 
 use std::collections::BTreeSet;
 
@@ -21,6 +22,9 @@ const ATTEMPTS: usize = 8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lease {
     holder: Uuid,
+    /// New with every [`take`]: two deliveries of one message are one holder and two runs.
+    #[serde(default)]
+    run: Uuid,
     #[serde(with = "time::serde::rfc3339")]
     until: OffsetDateTime,
     /// Source keys that nobody took yet.
@@ -48,8 +52,8 @@ impl Lease {
 const KEY: &str = "analysis";
 
 pub(super) enum Turn {
-    /// These source keys are the caller's to work on.
-    Work(Vec<String>),
+    /// These source keys are the caller's to work on, as this run.
+    Work { run: Uuid, keys: Vec<String> },
     /// Somebody else works for this client and will find the mark.
     Marked,
     /// There are too many marks; come back later.
@@ -58,6 +62,7 @@ pub(super) enum Turn {
 
 /// Takes the lease for `holder`, or leaves `source_key` for whoever has it.
 pub(super) async fn take(store: &Store<'_, ClientPlace>, holder: Uuid, source_key: &str) -> Result<Turn, StoreError> {
+    let run = store.app().ids.uuid();
     let mut lost = None;
     for _ in 0..ATTEMPTS {
         let now = store.app().now();
@@ -76,14 +81,15 @@ pub(super) async fn take(store: &Store<'_, ClientPlace>, holder: Uuid, source_ke
             }
             Some(mut held) => {
                 held.value.dirty.insert(source_key.into());
-                let keys = begin_round(&mut held.value, holder, now);
+                (held.value.holder, held.value.run) = (holder, run);
+                let keys = begin_round(&mut held.value, now);
                 batch.replace(&held);
-                Turn::Work(keys)
+                Turn::Work { run, keys }
             }
             None => {
                 let working = BTreeSet::from([source_key.to_owned()]);
-                batch.create(&Lease { holder, until: now + TERM, dirty: BTreeSet::new(), working });
-                Turn::Work(vec![source_key.into()])
+                batch.create(&Lease { holder, run, until: now + TERM, dirty: BTreeSet::new(), working });
+                Turn::Work { run, keys: vec![source_key.into()] }
             }
         };
         match batch.commit().await {
@@ -95,12 +101,13 @@ pub(super) async fn take(store: &Store<'_, ClientPlace>, holder: Uuid, source_ke
     Err(lost.unwrap_or(StoreError::Refused { refused: vec![] }))
 }
 
-/// After a round of work: lets go when no mark was left, else gives the next round.
-pub(super) async fn finish_round(store: &Store<'_, ClientPlace>, holder: Uuid) -> Result<Option<Vec<String>>, StoreError> {
+/// After a round of work: lets go when no mark was left, else gives the next round. Nothing when another run took over,
+/// which has taken these keys along.
+pub(super) async fn finish_round(store: &Store<'_, ClientPlace>, run: Uuid) -> Result<Option<Vec<String>>, StoreError> {
     let mut lost = None;
     for _ in 0..ATTEMPTS {
         let Some(mut held) = store.read::<Lease>(ClientPlace::Assessment, KEY).await? else { return Ok(None) };
-        if held.value.holder != holder {
+        if held.value.run != run {
             return Ok(None);
         }
         let mut batch = store.batch(ClientPlace::Assessment);
@@ -109,7 +116,7 @@ pub(super) async fn finish_round(store: &Store<'_, ClientPlace>, holder: Uuid) -
             None
         } else {
             held.value.working.clear();
-            let keys = begin_round(&mut held.value, holder, store.app().now());
+            let keys = begin_round(&mut held.value, store.app().now());
             batch.replace(&held);
             Some(keys)
         };
@@ -130,8 +137,7 @@ pub(super) async fn left_over(store: &Store<'_, ClientPlace>) -> Result<Option<S
     Ok(if is_over { working.into_iter().chain(dirty).next() } else { None })
 }
 
-fn begin_round(lease: &mut Lease, holder: Uuid, now: OffsetDateTime) -> Vec<String> {
-    lease.holder = holder;
+fn begin_round(lease: &mut Lease, now: OffsetDateTime) -> Vec<String> {
     lease.until = now + TERM;
     let dirty = std::mem::take(&mut lease.dirty);
     lease.working.extend(dirty);

@@ -1,8 +1,8 @@
 //! Readiness for a CMMC Level 2 assessment: what is required, what the evidence suggests, what a named human found.
 //!
-//! `catalogue`, `score`, `poam`, `map`, `topic` and `suggest` are pure rules: plain data in, plain data out. `analyze`
-//! turns new evidence into suggestions and proposals, `mark` is what the gate runs after an approval, `view` is what
-//! pages show. A suggestion is never a finding, and what nobody read is unknown, never compliant (design I8).
+//! `catalogue`, `score`, `poam`, `map`, `topic`, `suggest` and `raise` are pure rules: plain data in, plain data out.
+//! `analyze` turns new evidence into suggestions and proposals, `mark` is what the gate runs after an approval, `view` is
+//! what pages show. A suggestion is never a finding, and what nobody read is unknown, never compliant (design I8).
 
 pub mod analyze;
 pub mod catalogue;
@@ -14,6 +14,7 @@ pub mod mark;
 pub mod objective;
 pub mod poam;
 pub mod propose;
+pub mod raise;
 pub mod score;
 pub mod standing;
 pub mod suggest;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::{score::Answer, suggest::Suggestion};
 use crate::{
     evidence::EvidenceRef,
+    gate::Proposal,
     tenancy::{ClientPlace, Held, PersonId, ProposalId, Record, Store, StoreError},
 };
 
@@ -157,4 +158,12 @@ impl<T> Kept<T> {
 pub(super) async fn read(store: &Store<'_, ClientPlace>, id: &str) -> Result<Kept<Objective>, StoreError> {
     let held = store.read::<Objective>(ClientPlace::Assessment, &key_of(id)).await?;
     Ok(Kept::or_new(held, || Objective::new(id)))
+}
+
+/// The last proposal about an objective, as the gate keeps it.
+pub(super) async fn last_proposal(store: &Store<'_, ClientPlace>, objective: &Objective) -> Result<Option<Held<Proposal>>, StoreError> {
+    match &objective.last_proposal {
+        Some(last) => store.read::<Proposal>(ClientPlace::Assessment, &last.id.to_string()).await,
+        None => Ok(None),
+    }
 }

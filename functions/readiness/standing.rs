@@ -31,15 +31,34 @@ pub struct Suggested {
     pub result: Outcome,
     #[serde(with = "time::serde::rfc3339")]
     pub fresh_until: OffsetDateTime,
+    /// An approver rejected it. The gate's record says so and this one does not keep it; see [`Standing::reject`].
+    #[serde(skip)]
+    pub rejected: bool,
 }
 
 impl Standing {
     /// Takes over what an objective's record says now.
     pub fn note(&mut self, objective: &Objective) {
         self.set(&objective.id, objective.answer());
-        if let Some(suggestion) = &objective.suggestion {
-            let suggested = Suggested { result: suggestion.result, fresh_until: suggestion.fresh_until };
-            self.suggestions.insert(objective.id.clone(), suggested);
+        match &objective.suggestion {
+            Some(suggestion) => {
+                let suggested = Suggested { result: suggestion.result, fresh_until: suggestion.fresh_until, rejected: false };
+                self.suggestions.insert(objective.id.clone(), suggested);
+            }
+            // All that it rested on is gone: unread again, and unread is unknown (design I8).
+            None => self.forget(&objective.id),
+        }
+    }
+
+    /// Nothing is known to be suggested for this objective.
+    pub fn forget(&mut self, objective: &str) {
+        self.suggestions.remove(objective);
+    }
+
+    /// An approver rejected what is suggested for this objective: that is an answer, so it counts as likely no more.
+    pub fn reject(&mut self, objective: &str) {
+        if let Some(suggested) = self.suggestions.get_mut(objective) {
+            suggested.rejected = true;
         }
     }
 
@@ -64,7 +83,8 @@ impl Standing {
     }
 
     pub fn known(&self, objective: &str, now: OffsetDateTime) -> Known {
-        let likely_met = self.suggested(objective).is_some_and(|s| s.result == Outcome::LikelyMet && now <= s.fresh_until);
+        let is_likely = |s: Suggested| s.result == Outcome::LikelyMet && !s.rejected && now <= s.fresh_until;
+        let likely_met = self.suggested(objective).is_some_and(is_likely);
         Known { found: self.found(objective), likely_met }
     }
 

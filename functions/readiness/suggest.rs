@@ -145,7 +145,7 @@ const CITED: usize = 10;
 fn citations(leading: &Source<'_>, sources: &[Source<'_>]) -> Vec<EvidenceRef> {
     let contradicting = leading.topic.contradictions.iter().map(|c| (leading, &c.seen));
     let populations = sources.iter().flat_map(|s| s.topic.populations.iter().map(move |seen| (s, seen)));
-    let newest = sources.iter().flat_map(|s| s.topic.newest.iter().map(move |seen| (s, seen)));
+    let newest = sources.iter().flat_map(|s| s.topic.to_cite().map(move |seen| (s, seen)));
     let mut cited: Vec<EvidenceRef> = Vec::new();
     for (source, seen) in contradicting.take(NAMED).chain(populations).chain(newest) {
         if cited.len() < CITED && !seen.deleted && cited.iter().all(|c| c.source_key != seen.reference.source_key) {
@@ -206,7 +206,7 @@ impl Source<'_> {
     }
 
     fn read_in_words(&self) -> String {
-        let newest = self.topic.newest.iter().find(|seen| !seen.deleted);
+        let newest = self.topic.to_cite().next();
         match (self.readings().next(), newest) {
             (Some(seen), _) => format!("{} read on {}", seen.reference.population.words(), day(seen)),
             (None, Some(seen)) => format!("single records, the newest read on {}; how many there are is unknown", day(seen)),

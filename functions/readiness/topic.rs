@@ -13,8 +13,10 @@ use crate::{
     tenancy::Record,
 };
 
-/// How many of the newest records are remembered for citation.
-const NEWEST: usize = 5;
+/// How many of the newest records are remembered: more than are cited, so that when some are deleted others are left.
+const NEWEST: usize = 25;
+/// How many of them are cited.
+const CITED: usize = 5;
 /// How many tools' readings are remembered: more than a client has tools of one kind.
 const POPULATIONS: usize = 8;
 /// How many contradicting records are remembered by name; beyond it only that there are more.
@@ -24,7 +26,8 @@ const CONTRADICTIONS: usize = 50;
 pub struct Topic {
     /// `rmm_device_inventory`.
     pub record_type: String,
-    /// Single records, newest first, deleted ones included: that one is gone is a fact too.
+    /// Single records, newest first; after all of those the deleted ones, for which there is a place while nothing that
+    /// exists needs it: so an older state of one does not bring it back.
     pub newest: Vec<Seen>,
     /// The newest reading of each tool that says how many of how many it read, newest first.
     pub populations: Vec<Seen>,
@@ -86,6 +89,11 @@ impl Topic {
         self.populations.iter().chain(&self.newest).any(|seen| !seen.deleted)
     }
 
+    /// The newest single records that still exist.
+    pub fn to_cite(&self) -> impl Iterator<Item = &Seen> {
+        self.newest.iter().filter(|seen| !seen.deleted).take(CITED)
+    }
+
     pub fn is_contradicted(&self) -> bool {
         self.more_contradictions || !self.contradictions.is_empty()
     }
@@ -118,13 +126,13 @@ impl Seen {
     }
 }
 
-/// Newest first, each record once in its newest state, at most `keep`.
+/// What exists before what is deleted, newest first, each record once in its newest state, at most `keep`.
 fn insert(list: &mut Vec<Seen>, seen: Seen, keep: usize) {
     match list.iter_mut().find(|known| known.reference.source_key == seen.reference.source_key) {
         Some(known) if known.version() < seen.version() => *known = seen,
         Some(_) => {}
         None => list.push(seen),
     }
-    list.sort_by(|a, b| b.rank().cmp(&a.rank()));
+    list.sort_by(|a, b| (a.deleted, b.rank()).cmp(&(b.deleted, a.rank())));
     list.truncate(keep);
 }

@@ -98,6 +98,16 @@ impl StoreError {
         }
     }
 
+    /// Whether it is about one record, which stays as it is until somebody mends it, while its neighbors can be read and
+    /// written.
+    pub fn concerns_one_record(&self) -> bool {
+        match self {
+            Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
+            Self::Port(error) => matches!(error.kind, PortErrorKind::Unreadable | PortErrorKind::TooLarge),
+            Self::Key { .. } | Self::Refused { .. } => false,
+        }
+    }
+
     /// Whether this owner's records cannot be read while those of others can: a page leaves out that owner and says so,
     /// instead of failing (design I7).
     pub fn concerns_one_owner(&self) -> bool {

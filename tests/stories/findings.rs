@@ -1,8 +1,9 @@
 //! What a named human finds, in all the values that a finding can have (32 CFR 170.24(b)), and where it shows.
 
+use askama::Template as _;
 use assay::{
     connectors::demo::What,
-    evidence::Evidence,
+    evidence::{Evidence, Population},
     gate::{
         State, Verdict,
         view::{self, Reader, Returned},
@@ -12,8 +13,9 @@ use assay::{
         score::{Reading, Score},
     },
     tenancy::{ClientPlace, place::EVIDENCE_SHARDS},
+    web::pages::Standing as Sign,
 };
-use time::Duration;
+use time::{Duration, macros::date};
 
 use super::analysis::{Client, INVENTORY, frame};
 use crate::support::{
@@ -21,6 +23,8 @@ use crate::support::{
     flow::{Extent, Flow, HARBOR},
     meeting::two_at_once,
 };
+
+const DISKS: &str = "disk_encryption_state";
 
 impl Client {
     /// Marco proposes, Priya approves, and it runs.
@@ -62,6 +66,91 @@ async fn what_a_human_said_about_a_gap_stands_before_what_a_rule_says() {
     let page = readiness::view::client_page(client.app(), &client.engineer, "Harbor Precision", "c", frame(&client)).await.unwrap();
     let fix = page.fix_first.iter().find(|fix| fix.id == "CM.L2-3.4.1").unwrap();
     assert_eq!(fix.missing, "Priya Nair found 3.4.1[d] NOT MET: Looked at it. The lab's controllers are on no list.");
+}
+
+#[tokio::test]
+async fn what_an_approver_rejected_is_likely_no_more_and_the_pages_say_who_said_so_and_why() {
+    let mut client = Client::new().await;
+    // 3.13.16 has one objective and weighs one point.
+    let all = |client: &Client| Evidence { population: Population::Of { read: 43, total: 43 }, ..client.single(DISKS, "Volumes", &[]) };
+    let page = async |client: &Client| {
+        readiness::view::client_page(client.app(), &client.engineer, "Harbor Precision", "c", frame(client)).await.unwrap()
+    };
+    let requirement = async |client: &Client| {
+        let token: readiness::view::FormToken<'_> = &|_| String::new();
+        let shown =
+            readiness::view::requirement_page(client.app(), &client.engineer, "HP", "SC.L2-3.13.16", "c", frame(client), token).await;
+        shown.unwrap().unwrap()
+    };
+    client.analyzes(all(&client)).await;
+    assert_eq!(page(&client).await.readings.likely, -202);
+    let asked = client.open_about("3.13.16[a]").await.unwrap();
+    client.decides(&asked, Verdict::Reject).await;
+    client.test.clock.advance(Duration::HOUR);
+    for _ in 0..2 {
+        let shown = page(&client).await;
+        assert_eq!(shown.readings.likely, -203);
+        let cell = shown.families.iter().flat_map(|family| &family.cells).find(|cell| cell.id == "SC.L2-3.13.16").unwrap();
+        assert!(cell.why.contains("1 suggested, and rejected by an approver"), "{}", cell.why);
+        let fix = shown.fix_first.iter().find(|fix| fix.id == "SC.L2-3.13.16").unwrap();
+        assert!(fix.missing.starts_with("Priya Nair rejected ") && fix.missing.ends_with(": Looked at it."), "{}", fix.missing);
+        let html = requirement(&client).await.render().unwrap();
+        assert!(html.contains("Rejected</strong> by Priya Nair") && html.contains("Looked at it."), "{html}");
+        assert!(html.contains(&asked.draft.question));
+        // Read again, with the same answer.
+        client.analyzes(all(&client)).await;
+    }
+
+    // The evidence says something else, and is asked about anew.
+    client.analyzes(client.single(DISKS, "HPM-LT-03", &[("encryption", "off")])).await;
+    client.test.clock.advance(Duration::HOUR);
+    client.analyzes(client.single(DISKS, "HPM-LT-03", &[("encryption", "on")])).await;
+    assert_eq!(page(&client).await.readings.likely, -202);
+    let objective = requirement(&client).await.objectives.remove(0);
+    assert!(objective.rejection.is_none() && objective.open_proposal.is_some());
+}
+
+#[tokio::test]
+async fn when_all_that_was_read_is_gone_an_objective_is_unread_again_and_nothing_is_asked_about_it() {
+    let mut client = Client::new().await;
+    let page = async |client: &Client| {
+        readiness::view::client_page(client.app(), &client.engineer, "Harbor Precision", "c", frame(client)).await.unwrap()
+    };
+    client.finds("3.13.16[a]", Found::NotApplicable, "Nothing is stored.").await;
+    let laptop = client.single(DISKS, "HPM-LT-03", &[("encryption", "off")]);
+    client.analyzes(laptop.clone()).await;
+    assert!(client.open_about("3.13.16[a]").await.unwrap().draft.question.contains("as NOT MET"));
+    assert!(page(&client).await.fix_first.iter().any(|fix| fix.id == "AC.L2-3.1.19"));
+
+    client.test.clock.advance(Duration::HOUR);
+    client.analyzes(Evidence { deleted: true, hash: "gone".into(), occurred_at: client.now(), ..laptop }).await;
+    assert!(client.open().await.is_empty(), "what it rested on is gone");
+    let shown = page(&client).await;
+    assert!(shown.fix_first.iter().all(|fix| fix.id != "AC.L2-3.1.19"));
+    let cell = shown.families.iter().flat_map(|family| &family.cells).find(|cell| cell.id == "AC.L2-3.1.19").unwrap();
+    assert_eq!((cell.standing, cell.why.contains("nothing read yet")), (Sign::Unread, true));
+    let items = client.all::<assay::audit::Item>().await;
+    let last = items.iter().rfind(|item| item.kind == "analysis.recorded").unwrap();
+    assert_eq!(last.detail["changed"].as_array().map(Vec::len), Some(4), "{}", last.detail);
+}
+
+#[tokio::test]
+async fn a_filed_document_is_a_clients_newest_evidence() {
+    let mut client = Client::new().await;
+    let newest = async |client: &Client| {
+        readiness::view::client_row(client.app(), &client.engineer, "Harbor Precision", "c").await.unwrap().newest_evidence
+    };
+    client.analyzes(Evidence { record_type: None, ..client.single("", "T1", &[]) }).await;
+    assert_eq!(newest(&client).await, None, "what nobody said the meaning of counts for nothing");
+    let filed_at = client.now();
+    let message = client.learns(client.policy(date!(2026 - 02 - 01))).await;
+    for _ in 0..2 {
+        readiness::analyze(client.app(), &message).await.unwrap();
+        client.test.clock.advance(Duration::HOUR);
+    }
+    assert_eq!(newest(&client).await, Some(filed_at));
+    let items = client.all::<assay::audit::Item>().await;
+    assert_eq!(items.iter().filter(|item| item.kind == "analysis.recorded").count(), 1);
 }
 
 #[tokio::test]

@@ -15,9 +15,9 @@ use assay::{
             ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NamelessLine, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState,
-            ProposeForm, Readings, RejectCount, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord,
-            Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany,
-            paths,
+            ProposeForm, Readings, RejectCount, RejectionView, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage,
+            SetAsideRecord, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient,
+            WaitingCompany, paths,
         },
     },
 };
@@ -243,6 +243,7 @@ fn requirement(engineer: bool) -> RequirementPage {
         standing,
         suggestion: None,
         finding: None,
+        rejection: None,
         open_proposal: None,
         evidence: vec![],
     };
@@ -266,6 +267,12 @@ fn requirement(engineer: bool) -> RequirementPage {
             fields: vec![("objective".into(), "3.1.1[a]".into())],
             label: "Propose to take it back".into(),
         }),
+    };
+    let rejection = RejectionView {
+        by: "Priya Nair".into(),
+        at: NOW - Duration::hours(2),
+        comment: "18 laptops are missing.".into(),
+        proposal: Link::new("#", "Mark AC.L2-3.1.1[d] as MET?"),
     };
     let answers = || {
         let answer = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
@@ -295,7 +302,7 @@ fn requirement(engineer: bool) -> RequirementPage {
             ObjectiveView { finding: Some(finding), evidence: vec![filed()], ..objective("a", "the users who are authorized to have access are identified", Standing::Met) },
             objective("b", "the processes that act for authorized users are identified", Standing::Unread),
             ObjectiveView { suggestion: Some(suggestion.clone()), open_proposal: Some(Link::new("#", "Mark AC.L2-3.1.1[c] as MET?")), evidence: vec![observed(), filed()], ..objective("c", "the devices and other systems that are authorized for connection to the system are identified", Standing::Waiting) },
-            ObjectiveView { suggestion: Some(suggestion), evidence: vec![observed()], ..objective("d", "among users, only authorized ones can get access to the system", Standing::Suggested) },
+            ObjectiveView { suggestion: Some(suggestion), rejection: Some(rejection), evidence: vec![observed()], ..objective("d", "among users, only authorized ones can get access to the system", Standing::Suggested) },
             objective("e", "among processes, only those that act for authorized users can get access to the system", Standing::NotMet),
             objective("f", "among devices, other systems included, only authorized ones can get access to the system", Standing::NotApplicable),
         ],

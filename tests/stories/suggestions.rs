@@ -146,6 +146,20 @@ fn another_reading_with_the_same_answer_is_the_same_suggestion() {
     assert!(second.differs_from(None));
 }
 
+#[test]
+fn tickets_that_were_deleted_never_hide_those_that_are_still_there() {
+    let ticket = |n: i64| single("psa", "psa_ticket_incident", &format!("T{n}"), NOW - Duration::hours(n + 1), &[]);
+    let deleted = |n: i64| Evidence { deleted: true, occurred_at: NOW, hash: format!("T{n} is gone"), ..ticket(n) };
+    let all: Vec<Evidence> = (0..200).map(ticket).collect();
+    let cited = |gone: std::ops::Range<i64>| -> Vec<String> {
+        let events: Vec<Evidence> = all.iter().cloned().chain(gone.map(deleted)).collect();
+        let suggestion = about("3.6.2[a]", &events).expect("195 are still there");
+        suggestion.citations.into_iter().map(|cited| cited.title).collect()
+    };
+    assert_eq!(cited(190..195), ["T0", "T1", "T2", "T3", "T4"], "old ones");
+    assert_eq!(cited(0..5), ["T5", "T6", "T7", "T8", "T9"], "the newest");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 

@@ -3,6 +3,7 @@
 use super::{Client, weight};
 use crate::{
     app::App,
+    gate::{Decision, Proposal},
     readiness::{
         catalogue::{PoamRule, Requirement, catalogue},
         objective::{self, Objective},
@@ -108,7 +109,9 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
     let mut fixes = Vec::new();
     for (open, objective_id, _) in candidates.into_iter().take(FIXES) {
         let record = objective::read(&client.store, objective_id).await?.value;
-        let missing = missing(objective_id, &record);
+        let is_rejected = client.standing.suggested(objective_id).is_some_and(|s| s.rejected);
+        let rejection = if is_rejected { client.rejection(&record).await? } else { None };
+        let missing = missing(objective_id, &record, rejection.as_ref());
         let evidence = match record.suggestion.map(|s| (s.result, s.is_fresh(client.now))) {
             None => Tag::new(Tone::Unknown, "none"),
             Some((Outcome::Contradicted, _)) => Tag::new(Tone::Not, "contradicts"),
@@ -130,23 +133,27 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
 }
 
 /// What a human said stands before what a rule says.
-fn missing(id: &str, record: &Objective) -> String {
-    match (&record.finding, &record.suggestion) {
-        (Some(finding), _) => match finding.said() {
+fn missing(id: &str, record: &Objective, rejection: Option<&(Proposal, Decision)>) -> String {
+    match (&record.finding, rejection, &record.suggestion) {
+        (Some(finding), _, _) => match finding.said() {
             said if said.is_empty() => format!("{} found {id} {}.", finding.name, finding.found.words()),
             said => format!("{} found {id} {}: {said}", finding.name, finding.found.words()),
         },
-        (None, Some(suggestion)) => suggestion.reasons.first().cloned().unwrap_or_default(),
-        (None, None) => String::new(),
+        (None, Some((proposal, decision)), _) => {
+            format!("{} rejected \u{201c}{}\u{201d}: {}", decision.name, proposal.draft.question, decision.comment)
+        }
+        (None, None, Some(suggestion)) => suggestion.reasons.first().cloned().unwrap_or_default(),
+        (None, None, None) => String::new(),
     }
 }
 
-/// The objective that says most about what is missing: found NOT MET, else contradicted, else not enough.
+/// The objective that says most about what is missing: found NOT MET, else rejected, else contradicted, else not enough.
 fn telling_objective(client: &Client<'_>, requirement: &Requirement) -> Option<&'static str> {
-    let rank = |id: &str| match (client.standing.found(id), client.standing.suggested(id).map(|s| s.result)) {
+    let rank = |id: &str| match (client.standing.found(id), client.standing.suggested(id).map(|s| (s.result, s.rejected))) {
         (Answer::NotMet | Answer::Partial, _) => Some(0),
-        (Answer::Undecided, Some(Outcome::Contradicted)) => Some(1),
-        (Answer::Undecided, Some(Outcome::NotEnough)) => Some(2),
+        (Answer::Undecided, Some((_, true))) => Some(1),
+        (Answer::Undecided, Some((Outcome::Contradicted, _))) => Some(2),
+        (Answer::Undecided, Some((Outcome::NotEnough, _))) => Some(3),
         _ => None,
     };
     let ranked = catalogue().objectives_of(requirement.id).iter().filter_map(|o| Some((rank(o.id)?, o.id)));

@@ -14,13 +14,14 @@ use time::OffsetDateTime;
 use super::{
     catalogue::{Requirement, catalogue},
     mark::MARK,
+    objective::{self, Found, Objective},
     score::{Answer, Reading, Score, requirement_answer},
     standing::{self, Standing},
     suggest::Outcome,
 };
 use crate::{
     app::App,
-    gate::{inbox, proposal::OpenMark},
+    gate::{Decision, Proposal, State, inbox, proposal::OpenMark},
     tenancy::{ClientPlace, Scope, Store, StoreError, directory::Grant},
     web::pages::{Readings, Standing as Sign},
 };
@@ -37,7 +38,45 @@ impl<'a> Client<'a> {
     async fn read(app: &'a App, grant: &Grant, correlation: &str) -> Result<Self, StoreError> {
         let store = Scope::of_person(grant, correlation).store(app).await?;
         let standing = standing::read(&store).await?.value;
-        Ok(Self { store, standing, open: inbox::open(app, grant, correlation).await?, now: app.now() })
+        let mut client = Self { store, standing, open: inbox::open(app, grant, correlation).await?, now: app.now() };
+        client.leave_out_rejected().await?;
+        Ok(client)
+    }
+
+    /// A suggestion that an approver rejected is likely no more. The gate's records say which; few are asked for, because
+    /// nearly everything that is likely waits or is decided.
+    async fn leave_out_rejected(&mut self) -> Result<(), StoreError> {
+        for determination in &catalogue().objectives {
+            let id = determination.id;
+            let known = self.standing.known(id, self.now);
+            if !known.likely_met || known.found != Answer::Undecided || self.waits(id).is_some() {
+                continue;
+            }
+            match self.is_rejected(id).await {
+                Ok(false) => {}
+                Ok(true) => self.standing.reject(id),
+                // Nobody knows what was answered, and what is unknown does not count (design I8).
+                Err(error) if error.concerns_one_record() => self.standing.forget(id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an approver said no to marking it MET. Had the suggestion changed since, it would have been asked anew.
+    async fn is_rejected(&self, objective: &str) -> Result<bool, StoreError> {
+        let record = objective::read(&self.store, objective).await?.value;
+        let asked_for_met = record.last_proposal.as_ref().is_some_and(|last| last.found == Found::Met);
+        Ok(asked_for_met && self.rejection(&record).await?.is_some())
+    }
+
+    /// The last proposal about an objective and who rejected it, if somebody did.
+    async fn rejection(&self, record: &Objective) -> Result<Option<(Proposal, Decision)>, StoreError> {
+        let last = objective::last_proposal(&self.store, record).await?.map(|held| held.value);
+        Ok(last.and_then(|proposal| match &proposal.state {
+            State::Rejected { decision } => Some((proposal.clone(), decision.clone())),
+            _ => None,
+        }))
     }
 
     fn readings(&self) -> Readings {
@@ -110,6 +149,7 @@ impl<'a> Client<'a> {
             }
             if found == Answer::Undecided {
                 tally.likely += usize::from(self.standing.known(objective.id, self.now).likely_met);
+                tally.rejected += usize::from(suggested.is_some_and(|s| s.rejected));
                 tally.contradicted += usize::from(suggested.is_some_and(|s| s.result == Outcome::Contradicted));
             }
         }
@@ -124,6 +164,7 @@ struct Tally {
     waiting: usize,
     read: usize,
     likely: usize,
+    rejected: usize,
     contradicted: usize,
     /// Letters of those found NOT MET.
     failed: Vec<String>,
@@ -136,6 +177,7 @@ impl Tally {
             (self.waiting, "waiting for an approver"),
             (self.contradicted, "contradicted by what was observed"),
             (self.likely, "supported in part, as suggested"),
+            (self.rejected, "suggested, and rejected by an approver"),
         ];
         parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
         if self.decided == 0 && self.read == 0 {

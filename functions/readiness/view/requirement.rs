@@ -18,8 +18,8 @@ use crate::{
         directory::{Grant, Role},
     },
     web::pages::{
-        Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, PostForm, ProposeForm, RequirementPage, Standing, SuggestionView,
-        Tag, Tone, paths,
+        Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, PostForm, ProposeForm, RejectionView, RequirementPage, Standing,
+        SuggestionView, Tag, Tone, paths,
     },
 };
 
@@ -53,7 +53,14 @@ pub async fn requirement_page(
             label: "Ask to take it back".into(),
         });
         let evidence = evidence_of(&mut cards, determination, &record).await?;
-        objectives.push(view(&client, grant.tenant, determination, &record, evidence, roll_back));
+        let mut shown = view(&client, grant.tenant, determination, &record, evidence, roll_back);
+        shown.rejection = client.rejection(&record).await?.map(|(proposal, decision)| RejectionView {
+            by: decision.name,
+            at: decision.at,
+            comment: decision.comment,
+            proposal: Link::new(paths::proposal(grant.tenant, proposal.id), proposal.draft.question),
+        });
+        objectives.push(shown);
     }
     let propose = is_engineer.then(|| {
         let choices = open_to_propose(&client, catalogue, requirement);
@@ -125,6 +132,7 @@ fn view(
             proposal: Some(Link::new(paths::proposal(tenant, finding.proposal), "The decision")),
             roll_back,
         }),
+        rejection: None,
         open_proposal: client.waits(determination.id).map(|mark| Link::new(paths::proposal(tenant, mark.proposal), mark.question.clone())),
         evidence,
     }

@@ -48,7 +48,7 @@ pub use people::PeoplePage;
 pub use problem::ProblemPage;
 pub use proposal::{DecisionForm, ProposalPage, ProposalState, Run, Side};
 pub use propose_form::ProposeForm;
-pub use requirement::{FindingView, ObjectiveView, RequirementPage, SuggestionView};
+pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
 pub use score::Readings;
 pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};

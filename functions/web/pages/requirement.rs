@@ -43,6 +43,8 @@ pub struct ObjectiveView {
     pub suggestion: Option<SuggestionView>,
     /// What a named human decided.
     pub finding: Option<FindingView>,
+    /// The answer to the last proposal, when it was no.
+    pub rejection: Option<RejectionView>,
     /// The proposal that waits.
     pub open_proposal: Option<Link>,
     pub evidence: Vec<EvidenceCard>,
@@ -57,6 +59,16 @@ pub struct SuggestionView {
     pub at: OffsetDateTime,
     pub reasons: Vec<String>,
     pub limits: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RejectionView {
+    /// The person's name.
+    pub by: String,
+    pub at: OffsetDateTime,
+    pub comment: String,
+    /// What was asked.
+    pub proposal: Link,
 }
 
 #[derive(Clone, Debug)]
