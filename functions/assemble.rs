@@ -49,6 +49,12 @@ pub fn clock_and_ids() -> (Arc<dyn Clock>, Arc<dyn Ids>) {
     (clock.clone(), Arc::new(ProcessIds::new(clock)))
 }
 
+/// Whether the store that the configuration names is there; looking makes nothing.
+pub fn is_there(config: &Config) -> bool {
+    let StoreKind::Local { data, .. } = &config.store;
+    LocalStore::is_in(data)
+}
+
 /// The App that the configuration describes.
 pub fn app(config: Config) -> Result<App, AssembleError> {
     let StoreKind::Local { data, queue_url, queue_token } = &config.store;

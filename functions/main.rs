@@ -52,10 +52,11 @@ enum Command {
     },
     /// Check settings and what they point to, and say what to mend
     Doctor,
-    /// Check an audit export offline
+    /// Check audit exports offline
     Verify {
-        /// The file, from a client's audit trail or from `export-audit`
-        file: PathBuf,
+        /// Files from a client's audit trail or from `export-audit`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
     /// Write the audit log of a client to a file that can be checked offline (Assay must not be running)
     ExportAudit {
@@ -103,10 +104,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             local(demo, fresh, port, data)
         }
         Command::Doctor => doctor(),
-        Command::Verify { file } => {
-            say(&audit::verify_file(&file)?.to_string());
-            Ok(())
-        }
+        Command::Verify { files } => verify(&files),
         Command::ExportAudit { data, of, out, disclose } => export_audit(&data, &of, &out, disclose),
     }
 }
@@ -126,9 +124,32 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     say("settings: good");
     let StoreKind::Local { data, .. } = &config.store;
     let folder = data.display().to_string();
-    assemble::app(config)?;
-    say(&format!("store: the data folder {folder} opens"));
+    if assemble::is_there(&config) {
+        assemble::app(config)?;
+        say(&format!("store: the data folder {folder} opens"));
+    } else {
+        say(&format!("store: there is no data in {folder} (ASSAY_DATA) yet; the first start makes it"));
+    }
     Ok(())
+}
+
+/// Each file by itself: one that does not hold hides none of the others.
+fn verify(files: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
+    let mut broken = 0;
+    for file in files {
+        if files.len() > 1 {
+            say(&format!("{}:", file.display()));
+        }
+        match audit::verify_file(file) {
+            Ok(report) => say(&report.to_string()),
+            Err(error) if files.len() == 1 => return Err(error.into()),
+            Err(error) => {
+                broken += 1;
+                say(&in_one_line(&error));
+            }
+        }
+    }
+    if broken == 0 { Ok(()) } else { Err(format!("{broken} of {} files do not hold", files.len()).into()) }
 }
 
 fn export_audit(data: &Path, of: &str, out: &Path, disclose: bool) -> Result<(), Box<dyn std::error::Error>> {
@@ -140,7 +161,11 @@ fn export_audit(data: &Path, of: &str, out: &Path, disclose: bool) -> Result<(),
     };
     let mut settings = environment().0;
     settings.insert("ASSAY_DATA".into(), data.display().to_string());
-    let app = assemble::app(config::check(&settings).map_err(StartError::from)?)?;
+    let config = config::check(&settings).map_err(StartError::from)?;
+    if !assemble::is_there(&config) {
+        return Err(format!("there is no Assay data in {}; name the folder that Assay was started with", data.display()).into());
+    }
+    let app = assemble::app(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let exported = runtime.block_on(async {
         let places = sweep::deployment_places(&app, &DeploymentScope::of_function("export-audit", "export-audit")).await?;

@@ -49,6 +49,17 @@ pub enum Credentials {
     },
 }
 
+impl Credentials {
+    /// All of it but what only names webhooks.
+    fn what_signs_in(&self) -> Self {
+        let mut all = self.clone();
+        if let Self::Autotask { webhook_guids, .. } = &mut all {
+            webhook_guids.clear();
+        }
+        all
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreviousSecret {
     pub secret: Secret,
@@ -179,7 +190,7 @@ pub async fn replace(store: &Store<'_, DeploymentPlace>, held: Held<Connection>,
         return Err(Problem::bad_request("A connection keeps its vendor. Add another connection instead."));
     }
     let mut event = changed("connection.changed", &connection);
-    event.detail["credentials_changed"] = (held.value.credentials != connection.credentials).into();
+    event.detail["credentials_changed"] = (held.value.credentials.what_signs_in() != connection.credentials.what_signs_in()).into();
     let mut batch = store.batch(DeploymentPlace::Directory);
     audit::record(&mut batch, event);
     batch.put(connection, Some(held.etag));

@@ -30,7 +30,7 @@ const MAX_CHARS: usize = 300;
 /// The fields of a vendor: name, label, hint, kind.
 fn asked(vendor: Vendor) -> Vec<(&'static str, &'static str, &'static str, FieldKind)> {
     use FieldKind::{Lines, Secret, Text};
-    let name = ("name", "Name", "What your people call it: Northgate ConnectWise", Text);
+    let name = ("name", "Name", "What your people call it, such as Service desk", Text);
     match vendor {
         Vendor::ConnectwiseManage => vec![
             name,
@@ -214,7 +214,8 @@ impl Reading<'_> {
             typed if !typed.is_empty() => Secret(typed),
             _ => {
                 if !may_keep {
-                    self.fault(field, "The host changes: type this secret again, so that a kept one never goes to another host.");
+                    let which = field.replace('_', " ");
+                    self.fault(field, format!("The host changes: type the {which} again, so that a kept one never goes to another host."));
                 }
                 held.clone()
             }
@@ -240,8 +241,15 @@ impl Reading<'_> {
         for (number, line) in numbered(&text) {
             let any = |id: &str| (field == "configuration_types" && id == ANY).then(|| ANY.to_owned());
             let pair = line.split_once('=').map(|(id, means)| (any(id.trim()).or_else(|| event::id(&json!(id.trim()))), means.trim()));
-            let Some((Some(id), means)) = pair else {
-                self.fault(field, format!("Line {number} of the {words} must read like 21 = psa_ticket_incident."));
+            let Some((id, means)) = pair else {
+                self.fault(field, format!("Line {number} of the {words} has no equals sign: it must read like 21 = psa_ticket_incident."));
+                continue;
+            };
+            let Some(id) = id else {
+                self.fault(
+                    field,
+                    format!("Line {number} of the {words} must begin with the tool's number of it, as in 21 = psa_ticket_incident."),
+                );
                 continue;
             };
             if !known(means) {

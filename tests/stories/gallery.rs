@@ -548,6 +548,7 @@ fn connections(empty: bool) -> ConnectionsPage {
         }),
         unlisted: if note.is_some() { unlisted() } else { vec![] },
         pull: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Read everything now".into() }),
+        register: "Register it in ConnectWise as a callback for tickets and one for configurations, level owner.",
         webhook_address: "https://assay.example.net/api/webhooks/connectwise_manage/0192f3a4c5d67e8f9012a3b4c5d6e7f8/tickets".into(),
         clients: 2,
         unmapped: 1,
@@ -787,6 +788,7 @@ fn message() -> MessagePage {
         sentence:
             "Company 250 of ConnectWise is Harbor Precision Machining. Its 14 waiting records are being processed; you can close this page."
                 .into(),
+        to_copy: Some("vAut-EsXlZ-YTFRq0v1nJ3m2S9rT7xYcZb4LwPa6U".into()),
         links: vec![Link::new("#", "Go to Harbor Precision Machining"), Link::new("#", "Map the next company")],
     }
 }

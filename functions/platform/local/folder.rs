@@ -23,11 +23,18 @@ const STEPS: &[fn(&Path) -> io::Result<()>] = &[];
 
 const _: () = assert!(STEPS.len() + 1 == FORMAT as usize, "one step per format after the first");
 
+const DATABASE: &str = "documents.redb";
+
 #[derive(Serialize, Deserialize)]
 struct FormatFile {
     format: u32,
     /// The release that wrote it.
     release: String,
+}
+
+/// Whether a handler has ever written there; looking makes nothing.
+pub(super) fn holds_store(folder: &Path) -> bool {
+    folder.join(DATABASE).is_file()
 }
 
 /// A data folder that this process owns as handler.
@@ -50,7 +57,7 @@ impl Folder {
     }
 
     pub(super) fn database(&self) -> PathBuf {
-        self.path.join("documents.redb")
+        self.path.join(DATABASE)
     }
 
     pub(super) fn subfolder(&self, name: &str) -> Result<PathBuf, OpenError> {

@@ -61,7 +61,7 @@ pub fn builder() -> redb::Builder {
 /// Why a data folder cannot be used, in words for the person who runs Assay.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the data folder {} is in use by another Assay process: stop that one, or choose another folder with ASSAY_DATA", .0.display())]
+    #[error("the data folder {} is in use by another Assay process: stop that one, or name another folder", .0.display())]
     InUse(PathBuf),
     #[error(
         "the store in {} was written by release {release} in format {format}; this release reads up to format {known}: install release {release} or a newer one",
@@ -82,6 +82,11 @@ impl LocalStore {
     /// Opens or makes the store in `data`; holds it until the last part is dropped.
     pub fn open(data: &Path) -> Result<Self, OpenError> {
         Self::open_with(data, &OpenOptions::default())
+    }
+
+    /// Whether there is one in `data`; looking makes nothing.
+    pub fn is_in(data: &Path) -> bool {
+        folder::holds_store(data)
     }
 
     pub fn open_with(data: &Path, options: &OpenOptions) -> Result<Self, OpenError> {

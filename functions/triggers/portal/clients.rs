@@ -220,6 +220,7 @@ async fn not_staged(
                     "{whose} proposal \u{201c}{}\u{201d} is open; yours was not staged. When an approver has decided that one, propose yours again.",
                     mark.question
                 ),
+                to_copy: None,
                 links: vec![
                     Link::new(paths::proposal(client, mark.proposal), "The open proposal"),
                     Link::new(paths::requirement(client, requirement_id), "Back to the requirement"),
@@ -253,6 +254,7 @@ pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id:
                 heading: "Not proposed".into(),
                 tag: Some(Tag::new(Tone::Unknown, "Nothing changed")),
                 sentence,
+                to_copy: None,
                 links: vec![Link::new(paths::requirement(client.id, requirement_id), "Back to the requirement")],
             },
         )),

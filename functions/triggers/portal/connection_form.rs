@@ -61,7 +61,8 @@ async fn random_secret(reader: &Reader<'_>, connection: &Connection, secret: &st
         frame: reader.frame(Section::Connections).await?,
         heading: format!("{} is added", connection.name),
         tag: Some(Tag::new(Tone::Wait, "Copy this now")),
-        sentence: format!("The webhook secret is {secret} and is not shown again. Give it to Autotask as the webhook's secret key."),
+        sentence: "This is the webhook secret. It is not shown again. Give it to Autotask as the webhook's secret key.".into(),
+        to_copy: Some(secret.to_owned()),
         links: vec![Link::new(format!("{}?saved=added", paths::connections()), "I have it: on to the webhook address")],
     };
     Ok(reply::page(200, &page))

@@ -5,7 +5,7 @@
 use super::Reader;
 use crate::{
     connectors::{
-        Connection, health,
+        Connection, Vendor, health,
         pull::{Cause, Report, State},
         unlisted,
     },
@@ -48,6 +48,13 @@ pub(super) fn view(
             fields: vec![],
             label: "Read configurations now".into(),
         }),
+        register: match health.connection.vendor() {
+            Vendor::ConnectwiseManage => "Register it in ConnectWise as a callback for tickets and one for configurations, level owner.",
+            Vendor::Autotask => {
+                "Register it in Autotask as a webhook for tickets and one for configuration items, with the webhook secret; \
+                 the same address with /deactivated behind it is the deactivation address."
+            }
+        },
         webhook_address: reader.app.config.link(&health.connection.webhook_path()),
         clients,
         unmapped,

@@ -26,12 +26,12 @@ pub(super) fn sentence(shown: &Shown) -> String {
             1 => format!("looked at new {}: 1 suggestion changed", type_words(&text("record_type"))),
             n => format!("looked at new {}: {n} suggestions changed", type_words(&text("record_type"))),
         },
-        "proposal.staged" => format!("asked: {} {}", kind_words(&text("kind")), text("subject")),
+        "proposal.staged" => format!("asked: {} objective {}", kind_words(&text("kind")), text("subject")),
         "proposal.notified" => format!("mailed {} about a proposal", approvers(detail)),
         "proposal.reminded" => format!("reminded {} of a proposal", approvers(detail)),
         "proposal.approved" => "approved a proposal".into(),
         "proposal.rejected" => "rejected a proposal".into(),
-        "proposal.executed" => format!("carried out what was approved: {}", kind_words(&text("kind"))),
+        "proposal.executed" => format!("carried out what was approved: {} an objective", kind_words(&text("kind"))),
         "proposal.refused" => "did not carry out what was approved: something no longer held".into(),
         "proposal.expired" => "closed a proposal whose time was over".into(),
         "proposal.superseded" if detail["cause"] == "evidence_too_old" => {
@@ -128,8 +128,8 @@ fn type_words(record_type: &str) -> String {
 
 fn kind_words(kind: &str) -> &'static str {
     match kind {
-        "mark_objective" => "mark the objective",
-        "roll_back_objective" => "take the finding back of",
+        "mark_objective" => "mark",
+        "roll_back_objective" => "take back the finding of",
         _ => "an action about",
     }
 }

@@ -38,6 +38,8 @@ pub struct ConnectionView {
     pub pull: Option<PostForm>,
     /// What the vendor must post to.
     pub webhook_address: String,
+    /// What to do with it at the vendor.
+    pub register: &'static str,
     pub clients: usize,
     pub unmapped: usize,
 }

@@ -12,6 +12,8 @@ pub struct MessagePage {
     pub tag: Option<Tag>,
     /// One sentence.
     pub sentence: String,
+    /// What is shown this once, on a line of its own.
+    pub to_copy: Option<String>,
     /// The first is the main way on.
     pub links: Vec<Link>,
 }
