@@ -9,7 +9,7 @@ use super::{
     inbox::{self, Inbox, Standing, asked_by, name_of},
     machine::{self, Refusal},
     notify::{self, Mailed, Notified, Occasion},
-    proposal::{Decision, Proposal, State},
+    proposal::{Cause, Decision, Proposal, State},
 };
 use crate::{
     app::App,
@@ -224,7 +224,14 @@ fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec
     match &proposal.state {
         State::Open | State::Approved { .. } | State::Rejected { .. } => {}
         State::Expired { at, .. } => history.push(entry(*at, "Assay", "let it expire".into(), None)),
-        State::Superseded { at, .. } => history.push(entry(*at, "Assay", "set it aside".into(), None)),
+        State::Superseded { at, cause, .. } => {
+            let (actor, text) = match cause {
+                Cause::NewEvidence => ("Assay", "withdrew it: new evidence changed the picture"),
+                Cause::EvidenceTooOld => ("Assay", "withdrew it: its evidence became too old to count"),
+                Cause::AskedByHand => ("A colleague", "asked about the same by hand, and that took its place"),
+            };
+            history.push(entry(*at, actor, text.into(), None));
+        }
         State::Executed { at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
         State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),
     }

@@ -125,8 +125,14 @@ pub struct DecisionForm {
 }
 
 impl ProposalPage {
+    /// The reader decides.
     fn is_open(&self) -> bool {
         matches!(self.state, ProposalState::Open(_))
+    }
+
+    /// Somebody may still decide it, the reader or another.
+    pub fn still_open(&self) -> bool {
+        matches!(self.state, ProposalState::Open(_) | ProposalState::NotYours { .. })
     }
 
     /// Green only for what was approved and did not fail afterwards.
