@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{EvidenceCard, FieldKind, Frame, Link, PostForm, ProposeForm, Standing, Tag};
+use super::{EvidenceCard, FieldKind, Frame, Link, ProposeForm, Standing, Tag};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "requirement.html", config = "functions/web/pages/askama.toml")]
@@ -70,6 +70,6 @@ pub struct FindingView {
     pub comment: String,
     /// The decided proposal.
     pub proposal: Option<Link>,
-    /// Proposes to take the finding back; that is a decision of its own.
-    pub roll_back: Option<PostForm>,
+    /// Where an engineer can ask to take it back, or where that waits for an approver.
+    pub roll_back: Option<Link>,
 }
