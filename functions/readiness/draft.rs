@@ -138,19 +138,31 @@ pub fn with_records_of_today(draft: &Draft, records: &[Evidence]) -> Option<Draf
     Some(Draft { action: serde_json::to_string(&action).ok()?, evidence: action.evidence, ..draft.clone() })
 }
 
+/// Which finding somebody wants to have taken back, what would stand again, and why.
+#[derive(Clone, Debug)]
+pub struct TakeBack<'a> {
+    pub finding: &'a Finding,
+    /// On its records as they are read today; `None` is undecided.
+    pub restore: Option<Finding>,
+    pub reason: &'a str,
+    /// Why not all that was found before stands again, one sentence each.
+    pub limits: Vec<String>,
+}
+
 /// Takes back a finding; `None` when the bytes of the action cannot be made.
-pub fn roll_back(
-    setting: Setting<'_>,
-    determination: &Determination,
-    objective: &Objective,
-    finding: &Finding,
-    restore: Option<Finding>,
-    reason: &str,
-) -> Option<Draft> {
+pub fn roll_back(setting: Setting<'_>, determination: &Determination, objective: &Objective, wish: TakeBack<'_>) -> Option<Draft> {
+    let TakeBack { finding, restore, reason, mut limits } = wish;
     let label = determination.cmmc_id();
     let word = finding.found.words();
     let again = again(restore.as_ref());
     let [before, after] = sides(setting.standing, determination, objective, restore.as_ref().map(|f| f.found), setting.now);
+    let evidence = restore.as_ref().map_or_else(Vec::new, |f| f.evidence.clone());
+    if !evidence.is_empty() {
+        limits.push(
+            "It stands again only while every record above still counts: the judgment that they are enough is the approver's.".into(),
+        );
+    }
+    limits.push("What was decided stays in the audit trail; taking it back erases nothing.".into());
     let action = RollBackObjective { objective: objective.id.clone(), of: finding.proposal, restore };
     Some(Draft {
         kind: ROLL_BACK.into(),
@@ -158,20 +170,23 @@ pub fn roll_back(
         question: format!("Take back the finding {word} on {label} for {}?", setting.client),
         explanation: format!("The objective: {}. {} found it {word} on {}.", determination.text, finding.name, finding.decided_at.date()),
         action: serde_json::to_string(&action).ok()?,
-        evidence: vec![],
+        evidence,
         reasons: vec![reason.to_owned()],
-        limits: vec!["What was decided stays in the audit trail; taking it back erases nothing.".into()],
+        limits,
         before,
         after,
         approve_verb: "take it back".into(),
-        on_approve: format!("{label} is {again}, in your name."),
+        on_approve: format!("{label} is {again}. That it was taken back is recorded in your name."),
         on_reject: format!("The finding {word} stays. Who asked is told why and can propose again."),
     })
 }
 
 /// What stands again when a finding is taken back.
 pub fn again(restore: Option<&Finding>) -> String {
-    format!("{} again", restore.map_or("undecided", |finding| finding.found.words()))
+    match restore {
+        Some(finding) => format!("{} again, as {} found it on {}", finding.found.words(), finding.name, finding.decided_at.date()),
+        None => "undecided again, which counts as NOT MET".into(),
+    }
 }
 
 /// Before and after, as of `now`: what stands, and what would stand if a human decided so; `None` is undecided.

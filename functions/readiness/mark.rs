@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     catalogue::{Determination, Requirement, catalogue},
-    objective::{self, Finding, Found, Objective},
+    objective::{self, Finding, Found, Objective, Restored},
     score, standing,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub struct RollBackObjective {
     pub objective: String,
     /// The proposal whose finding is taken back.
     pub of: ProposalId,
-    /// What stands again; `None` is undecided.
+    /// What stands again, on records that count at the time of asking; `None` is undecided.
     pub restore: Option<Finding>,
 }
 
@@ -121,10 +121,22 @@ pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch
                 evidence: mark.evidence.clone(),
                 reason: mark.reason.clone(),
                 comment: decision.comment.clone(),
+                restored: None,
             };
             ("objective.marked", Some(finding))
         }
-        Action::RollBack(back) => ("objective.rolled_back", back.restore.clone()),
+        Action::RollBack(back) => {
+            let rests_on = back.restore.iter().flat_map(|finding| &finding.evidence);
+            // Its approver saw, and the gate looked at, the draft's records and no others.
+            if !rests_on.eq(&proposal.draft.evidence) {
+                return Err(NotPerformed::Refused(
+                    "What would stand again rests on records that the approver was not shown. Ask again to take the finding back.".into(),
+                ));
+            }
+            let (person, name) = (decision.person, decision.name.clone());
+            let restored = Some(Restored { person, name, at: decision.at, proposal: proposal.id });
+            ("objective.rolled_back", back.restore.clone().map(|finding| Finding { restored, ..finding }))
+        }
     };
     write(batch, proposal.id, event, &action, finding).await
 }

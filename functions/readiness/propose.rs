@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     catalogue::{Determination, catalogue},
-    draft::{self, Setting, Wish},
+    draft::{self, Setting, TakeBack, Wish},
     map::evidence_map,
     mark::{Action, MARK, MarkObjective, ROLL_BACK, Subject},
     objective::{self, Finding, Found, LastProposal},
@@ -167,7 +167,8 @@ fn way_is_free(open: Option<&(OpenMark, Held<Proposal>)>, wish: &ByHand<'_>) -> 
     })
 }
 
-/// Stages a `roll_back_objective` proposal: what stood before this finding stands again. `of` is the proposal that made
+/// Stages a `roll_back_objective` proposal: what stood before this finding stands again if its records still count, and
+/// otherwise the objective is undecided. `of` is the proposal that made
 /// the finding, as the person who asks saw it; if another one stands by now, nothing is staged.
 pub async fn propose_roll_back(app: &App, scope: &Scope, of: ProposalId, reason: &str) -> Result<ProposalId, ProposeError> {
     let reason = kept_reason(reason)?;
@@ -220,8 +221,12 @@ async fn attempt_roll_back(
     }
     let standing = standing::read(store).await?;
     let setting = Setting { client, standing: &standing.value, now: store.app().now() };
-    let restore = before(store, finding).await?;
-    let draft = in_form(draft::roll_back(setting, determination, &objective.value, finding, restore, reason))?;
+    let (restore, limits) = match before(store, finding).await? {
+        Some(earlier) => on_records_of_today(store, &label, earlier, setting.now).await?,
+        None => (None, vec![]),
+    };
+    let wish = TakeBack { finding, restore, reason, limits };
+    let draft = in_form(draft::roll_back(setting, determination, &objective.value, wish))?;
     let mut batch = store.batch(ClientPlace::Assessment);
     let id = gate::stage(&mut batch, draft)?;
     // Unchanged: of two people who ask at once, one loses here and then finds the other's proposal.
@@ -234,6 +239,43 @@ async fn attempt_roll_back(
 async fn before(store: &Store<'_, ClientPlace>, finding: &Finding) -> Result<Option<Finding>, StoreError> {
     let proposal = store.read::<Proposal>(ClientPlace::Assessment, &finding.proposal.to_string()).await?;
     Ok(proposal.and_then(|held| serde_json::from_str::<MarkObjective>(&held.value.draft.action).ok()).and_then(|action| action.previous))
+}
+
+/// An earlier finding on its records as they were last read, or why it cannot stand again: a finding is not put back on a
+/// record that would not carry it if it were proposed today.
+async fn on_records_of_today(
+    store: &Store<'_, ClientPlace>,
+    label: &str,
+    finding: Finding,
+    now: OffsetDateTime,
+) -> Result<(Option<Finding>, Vec<String>), StoreError> {
+    let (mut evidence, mut lost) = (Vec::new(), Vec::new());
+    for reference in &finding.evidence {
+        let held = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?;
+        let why = match held.map(|held| held.value) {
+            None => "is no longer there",
+            Some(record) if record.deleted => "was deleted at its source",
+            Some(record) if record.hash != reference.hash => "changed since",
+            Some(record) => {
+                let today = evidence_map().cite(&record);
+                if !today.is_stale(now) {
+                    evidence.push(today);
+                    continue;
+                }
+                "was read too long ago to count"
+            }
+        };
+        lost.push(format!("\"{}\" {why}", reference.title));
+    }
+    if lost.is_empty() {
+        return Ok((Some(Finding { evidence, ..finding }), lost));
+    }
+    let (name, word, day) = (&finding.name, finding.found.words(), finding.decided_at.date());
+    let why = format!(
+        "{name} found {label} {word} on {day}, but {}. So it becomes undecided, and can be proposed anew with what is known today.",
+        lost.join("; ")
+    );
+    Ok((None, vec![why]))
 }
 
 async fn records(store: &Store<'_, ClientPlace>, wish: &ByHand<'_>, now: OffsetDateTime) -> Result<Vec<Evidence>, ProposeError> {

@@ -137,7 +137,9 @@ async fn a_reason_to_take_a_finding_back_is_held_to_the_same() {
     let mut client = Client::new().await;
     client.finds("3.7.2[a]", Found::NotMet, "Something is missing.").await;
     let found = client.objective("3.7.2[a]").await.finding.unwrap().proposal;
-    for (reason, said) in [("", "Say why"), ("(CUI) the drawing", "carries a CUI marking; nothing was kept"), (&*"a ".repeat(1500), "longer than 2000")] {
+    for (reason, said) in
+        [("", "Say why"), ("(CUI) the drawing", "carries a CUI marking; nothing was kept"), (&*"a ".repeat(1500), "longer than 2000")]
+    {
         let refused = readiness::propose_roll_back(client.app(), &client.as_engineer(), found, reason).await;
         assert!(matches!(&refused, Err(ProposeError::Refused(why)) if why.contains(said)), "{refused:?}");
     }

@@ -16,8 +16,8 @@ use assay::{
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NamelessLine, NewClientPage, ObjectiveView, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState, ProposeForm,
             Readings, RejectCount, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Side,
-            SignInPage, SignedIn, Standing, SuggestionView, Tag, TakeBackForm, TimelineEntry, Tone, UnlistedType, UnreadableClient, WaitingCompany,
-            paths,
+            SignInPage, SignedIn, Standing, SuggestionView, Tag, TakeBackForm, TimelineEntry, Tone, UnlistedType, UnreadableClient,
+            WaitingCompany, paths,
         },
     },
 };
@@ -255,6 +255,7 @@ fn requirement(engineer: bool) -> RequirementPage {
         at: NOW - Duration::days(3),
         reason: "The list of accounts is reviewed by HR each quarter.".into(),
         comment: "Checked the list against HR on 21 November.".into(),
+        restored: engineer.then(|| ("Dana Whitfield".into(), NOW - Duration::days(1))),
         proposal: Some(Link::new("#", "the decision")),
         roll_back: engineer.then(|| Link::new("#", "Ask to take it back")),
     };

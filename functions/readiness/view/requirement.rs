@@ -19,8 +19,8 @@ use crate::{
         directory::{Grant, Role},
     },
     web::pages::{
-        Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, ProposeForm, RequirementPage, Standing, SuggestionView,
-        Tag, Tone, paths,
+        Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, ProposeForm, RequirementPage, Standing, SuggestionView, Tag, Tone,
+        paths,
     },
 };
 
@@ -117,6 +117,7 @@ fn view(
             at: finding.decided_at,
             reason: finding.reason.clone(),
             comment: finding.comment.clone(),
+            restored: finding.restored.as_ref().map(|restored| (restored.name.clone(), restored.at)),
             proposal: Some(Link::new(paths::proposal(tenant, finding.proposal), "The decision")),
             roll_back,
         }),

@@ -105,19 +105,14 @@ pub enum Run {
     /// Rejected: nothing ran.
     Never,
     /// Approved, about to run.
-    Pending {
-        run_by: OffsetDateTime,
-    },
+    Pending { run_by: OffsetDateTime },
     Done {
         at: OffsetDateTime,
         /// What it did, as a sentence; may be empty.
         done: String,
     },
     /// Something no longer held; nothing ran.
-    Refused {
-        at: OffsetDateTime,
-        why: String,
-    },
+    Refused { at: OffsetDateTime, why: String },
 }
 
 /// Fields `decision` (`approve` or `reject`), `comment`, `version`, `hash`, `token`.

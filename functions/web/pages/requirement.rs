@@ -68,6 +68,8 @@ pub struct FindingView {
     /// Why, in the words of who proposed it; may be empty, as the comment may.
     pub reason: String,
     pub comment: String,
+    /// It was taken back in between: by whom it stands again, and since when.
+    pub restored: Option<(String, OffsetDateTime)>,
     /// The decided proposal.
     pub proposal: Option<Link>,
     /// Where an engineer can ask to take it back, or where that waits for an approver.
