@@ -1,17 +1,12 @@
 //! What readiness adds to the decision page of a proposal of its own: what its kind is called, where its subject has a
-//! page, what it changes as of now, and what it did.
+//! page, what it changes as of now, what it did, and whether that can be taken back.
 //!
 //! A proposal may wait for days while others are decided; its own words about before and after, which its hash covers,
 //! stay those of the day it was asked. Reads only.
 
 use crate::{
     app::App,
-    readiness::{
-        draft,
-        mark::Action,
-        objective::{self, Finding},
-        standing,
-    },
+    readiness::{draft, mark::Action, objective, standing},
     tenancy::{ProposalId, Scope, StoreError, directory::Grant},
 };
 
@@ -54,7 +49,7 @@ pub async fn own_proposal(
             ("Take back a finding", restored.map(|finding| finding.proposal), format!("{label} became {}.", draft::again(restored)))
         }
     };
-    let standing_now = objective.finding.as_ref().map(|finding: &Finding| finding.proposal);
+    let standing_now = objective.finding.as_ref().map(|finding| finding.proposal);
     if standing_now != left {
         done = format!("{done} It was decided anew since: today it is {}.", objective.answer().words());
     }
