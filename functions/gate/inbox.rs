@@ -10,7 +10,7 @@ use super::proposal::{OpenMark, Proposal, State};
 use crate::{
     app::App,
     tenancy::{
-        Actor, ClientPlace, DeploymentScope, Scope, StoreError, TenantId,
+        Actor, ClientPlace, DeploymentScope, Scope, Store, StoreError, TenantId,
         directory::{self, Grant, Person, Role, Tenant},
     },
 };
@@ -150,9 +150,22 @@ pub async fn open(app: &App, grant: &Grant, correlation: &str) -> Result<Vec<Ope
 async fn client(app: &App, grant: &Grant, correlation: &str) -> Result<(Vec<OpenMark>, Vec<Proposal>), StoreError> {
     let marks = open(app, grant, correlation).await?;
     let store = Scope::of_person(grant, correlation).store(app).await?;
-    // The newest staged: of those that are settled, the ones people look for.
-    let (proposals, _) = store.page::<Proposal>(ClientPlace::Assessment, "", true, 2 * LATELY, None).await?;
-    Ok((marks, proposals.into_iter().map(|held| held.value).collect()))
+    Ok((marks, settled_lately(&store).await?))
+}
+
+/// Of what is settled, the newest staged: twice as many as are shown, because what was staged later may have been
+/// decided earlier. People decide the oldest first, so all that is still open may stand before them.
+async fn settled_lately(store: &Store<'_, ClientPlace>) -> Result<Vec<Proposal>, StoreError> {
+    const ENOUGH: usize = 2 * LATELY;
+    let (mut settled, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = store.page::<Proposal>(ClientPlace::Assessment, "", true, ENOUGH, after).await?;
+        settled.extend(page.into_iter().map(|held| held.value).filter(|proposal| proposal.state != State::Open));
+        match next {
+            Some(next) if settled.len() < ENOUGH => after = Some(next),
+            _ => return Ok(settled),
+        }
+    }
 }
 
 fn standing(grant: &Grant, person: &Person, mark: &OpenMark) -> Standing {

@@ -1,7 +1,8 @@
 //! Fills the decision page and the inbox: every word an approver reads, and what they may do about it.
 //!
-//! Reads only. What a kind of action is called, where its subject has a page and how it is rolled back is the area's
-//! knowledge: `triggers/portal` sets `kind`, `subject` and `roll_back` on the page that comes from here.
+//! Reads only. What a kind of action is called, where its subject has a page, what it changes as of now, what it did and
+//! how it is rolled back is the area's knowledge: `triggers/portal` sets `kind`, `subject`, `today`, `done` and `take_back`
+//! on the page that comes from here.
 
 use time::OffsetDateTime;
 
@@ -9,7 +10,7 @@ use super::{
     inbox::{self, Inbox, Standing, asked_by, name_of},
     machine::{self, Refusal},
     notify::{self, Mailed, Notified, Occasion},
-    proposal::{Decision, Proposal, State},
+    proposal::{Cause, Decision, Proposal, State},
 };
 use crate::{
     app::App,
@@ -78,8 +79,9 @@ pub async fn proposal_page(
         subject: None,
         asked_by: asked_by(&people, &proposal.requester),
         asked_at: proposal.staged_at,
-        before: Side { tag: None, text: draft.before.clone() },
-        after: Side { tag: None, text: draft.after.clone() },
+        today: None,
+        before: Side::of(draft.before.clone()),
+        after: Side::of(draft.after.clone()),
         reasons: draft.reasons.clone(),
         evidence,
         limits: draft.limits.clone(),
@@ -94,6 +96,7 @@ pub async fn proposal_page(
         next: next_waiting(app, reader, id).await?,
         inbox_href: paths::inbox(),
         state: state(&proposal, grant, app.now(), returned, token),
+        take_back: None,
         frame,
     }))
 }
@@ -187,7 +190,7 @@ fn state(
         }),
         State::Approved { decision, run_by } => decided(decision, true, Run::Pending { run_by: *run_by }),
         State::Rejected { decision } => decided(decision, false, Run::Never),
-        State::Executed { decision, at } => decided(decision, true, Run::Done { at: *at, roll_back: None }),
+        State::Executed { decision, at } => decided(decision, true, Run::Done { at: *at, done: String::new() }),
         State::Refused { decision, at, why } => decided(decision, true, Run::Refused { at: *at, why: why.clone() }),
         State::Expired { decision: Some(decision), at } => {
             decided(decision, true, Run::Refused { at: *at, why: "It was not carried out in time, so it must be asked for again.".into() })
@@ -224,7 +227,14 @@ fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec
     match &proposal.state {
         State::Open | State::Approved { .. } | State::Rejected { .. } => {}
         State::Expired { at, .. } => history.push(entry(*at, "Assay", "let it expire".into(), None)),
-        State::Superseded { at, .. } => history.push(entry(*at, "Assay", "set it aside".into(), None)),
+        State::Superseded { at, cause, .. } => {
+            let (actor, text) = match cause {
+                Cause::NewEvidence => ("Assay", "withdrew it: new evidence changed the picture"),
+                Cause::EvidenceTooOld => ("Assay", "withdrew it: its evidence became too old to count"),
+                Cause::AskedByHand => ("A colleague", "asked about the same by hand, and that took its place"),
+            };
+            history.push(entry(*at, actor, text.into(), None));
+        }
         State::Executed { at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
         State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),
     }

@@ -58,6 +58,7 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         previous: objective.finding.clone(),
     };
     let word = wish.found.words();
+    let [before, after] = sides(setting.standing, determination, objective, Some(wish.found), setting.now);
     let recorded = recorded(&label, &wish, &objective.id, setting.client);
     let mut limits = wish.limits;
     limits.extend(judgment(wish.found, wish.evidence.is_empty()).map(str::to_owned));
@@ -73,8 +74,8 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         evidence: wish.evidence,
         reasons: wish.reasons,
         limits,
-        before: before(setting, objective),
-        after: after(setting, determination, Some(wish.found)),
+        before,
+        after,
         approve_verb: format!("mark {word}"),
         on_approve: recorded,
         on_reject: if by_hand {
@@ -137,37 +138,69 @@ pub fn with_records_of_today(draft: &Draft, records: &[Evidence]) -> Option<Draf
     Some(Draft { action: serde_json::to_string(&action).ok()?, evidence: action.evidence, ..draft.clone() })
 }
 
+/// Which finding somebody wants to have taken back, what would stand again, and why.
+#[derive(Clone, Debug)]
+pub struct TakeBack<'a> {
+    pub finding: &'a Finding,
+    /// On its records as they are read today; `None` is undecided.
+    pub restore: Option<Finding>,
+    pub reason: &'a str,
+    /// Why not all that was found before stands again, one sentence each.
+    pub limits: Vec<String>,
+}
+
 /// Takes back a finding; `None` when the bytes of the action cannot be made.
-pub fn roll_back(
-    setting: Setting<'_>,
-    determination: &Determination,
-    objective: &Objective,
-    finding: &Finding,
-    restore: Option<Finding>,
-    reason: &str,
-) -> Option<Draft> {
+pub fn roll_back(setting: Setting<'_>, determination: &Determination, objective: &Objective, wish: TakeBack<'_>) -> Option<Draft> {
+    let TakeBack { finding, restore, reason, mut limits } = wish;
     let label = determination.cmmc_id();
     let word = finding.found.words();
-    let again = restore.as_ref().map_or("undecided", |f| f.found.words());
-    let action = RollBackObjective { objective: objective.id.clone(), of: finding.proposal, restore: restore.clone() };
+    let again = again(restore.as_ref());
+    let [before, after] = sides(setting.standing, determination, objective, restore.as_ref().map(|f| f.found), setting.now);
+    let evidence = restore.as_ref().map_or_else(Vec::new, |f| f.evidence.clone());
+    if !evidence.is_empty() {
+        limits.push(
+            "It stands again only while every record above still counts: the judgment that they are enough is the approver's.".into(),
+        );
+    }
+    limits.push("What was decided stays in the audit trail; taking it back erases nothing.".into());
+    let action = RollBackObjective { objective: objective.id.clone(), of: finding.proposal, restore };
     Some(Draft {
         kind: ROLL_BACK.into(),
         subject: objective.id.clone(),
         question: format!("Take back the finding {word} on {label} for {}?", setting.client),
         explanation: format!("The objective: {}. {} found it {word} on {}.", determination.text, finding.name, finding.decided_at.date()),
         action: serde_json::to_string(&action).ok()?,
-        evidence: vec![],
+        evidence,
         reasons: vec![reason.to_owned()],
-        limits: vec!["What was decided stays in the audit trail; taking it back erases nothing.".into()],
-        before: before(setting, objective),
-        after: after(setting, determination, restore.map(|f| f.found)),
+        limits,
+        before,
+        after,
         approve_verb: "take it back".into(),
-        on_approve: format!("{label} is {again} again, in your name."),
+        on_approve: format!("{label} is {again}. That it was taken back is recorded in your name."),
         on_reject: format!("The finding {word} stays. Who asked is told why and can propose again."),
     })
 }
 
-fn before(setting: Setting<'_>, objective: &Objective) -> String {
+/// What stands again when a finding is taken back.
+pub fn again(restore: Option<&Finding>) -> String {
+    match restore {
+        Some(finding) => format!("{} again, as {} found it on {}", finding.found.words(), finding.name, finding.decided_at.date()),
+        None => "undecided again, which counts as NOT MET".into(),
+    }
+}
+
+/// Before and after, as of `now`: what stands, and what would stand if a human decided so; `None` is undecided.
+pub fn sides(
+    standing: &Standing,
+    determination: &Determination,
+    objective: &Objective,
+    found: Option<Found>,
+    now: OffsetDateTime,
+) -> [String; 2] {
+    [before(standing, objective, now), after(standing, determination, found, now)]
+}
+
+fn before(standing: &Standing, objective: &Objective, now: OffsetDateTime) -> String {
     let state = match &objective.finding {
         Some(finding) => format!("{}, found by {} on {}.", finding.found.words(), finding.name, finding.decided_at.date()),
         None => match &objective.suggestion {
@@ -175,28 +208,28 @@ fn before(setting: Setting<'_>, objective: &Objective) -> String {
             None => "Not read yet and undecided, so it counts as NOT MET.".into(),
         },
     };
-    let [today, _, best] = Reading::ALL.map(|reading| setting.standing.reckon(reading, setting.now).score);
+    let [today, _, best] = Reading::ALL.map(|reading| standing.reckon(reading, now).score);
     format!("{state} Score {} today, {} at best.", today.words(), signed(best.points()))
 }
 
 /// The objective's state afterwards, and what that does to today's score.
-fn after(setting: Setting<'_>, determination: &Determination, found: Option<Found>) -> String {
-    let now = setting.standing.reckon(Reading::Today, setting.now).score;
-    let mut later = setting.standing.clone();
+fn after(standing: &Standing, determination: &Determination, found: Option<Found>, now: OffsetDateTime) -> String {
+    let today = standing.reckon(Reading::Today, now).score;
+    let mut later = standing.clone();
     later.set(determination.id, found.map_or(Answer::Undecided, Found::answer));
-    let then = later.reckon(Reading::Today, setting.now).score;
+    let then = later.reckon(Reading::Today, now).score;
     let state = found.map_or("Undecided", Found::words);
-    if now != then {
-        return format!("{state}. Score today goes from {} to {}.", signed(now.points()), then.words());
+    if today != then {
+        return format!("{state}. Score today goes from {} to {}.", signed(today.points()), then.words());
     }
     let waiting = still_open(catalogue(), determination, &later);
     if waiting.is_empty() {
-        return format!("{state}. The score today stays {}.", now.words());
+        return format!("{state}. The score today stays {}.", today.words());
     }
     let requirement = catalogue().requirement(determination.requirement()).map_or("", |r| r.cmmc_id);
     format!(
         "{state}. The score today stays {} while {} of {requirement} {} open.",
-        now.words(),
+        today.words(),
         list(&waiting),
         if waiting.len() == 1 { "is" } else { "are" }
     )

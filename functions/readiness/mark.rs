@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    catalogue::{Determination, catalogue},
-    objective::{self, Finding, Found, Objective},
+    catalogue::{Determination, Requirement, catalogue},
+    objective::{self, Finding, Found, Objective, Restored},
     score, standing,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub struct RollBackObjective {
     pub objective: String,
     /// The proposal whose finding is taken back.
     pub of: ProposalId,
-    /// What stands again; `None` is undecided.
+    /// What stands again, on records that count at the time of asking; `None` is undecided.
     pub restore: Option<Finding>,
 }
 
@@ -51,66 +51,106 @@ pub fn performs(kind: &str) -> bool {
     matches!(kind, MARK | ROLL_BACK)
 }
 
-/// What an action of readiness is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// `3.4.1[d]`
-    pub objective: &'static str,
-    /// `CM.L2-3.4.1`
-    pub requirement: &'static str,
+/// An action of readiness, read from its exact bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Mark(MarkObjective),
+    RollBack(RollBackObjective),
 }
 
-/// For links; `None` when the bytes are no action of readiness, or about nothing in the catalogue.
-pub fn subject_of(action: &str) -> Option<Subject> {
-    let action: serde_json::Value = serde_json::from_str(action).ok()?;
-    let objective = catalogue().objective(action["objective"].as_str()?)?;
-    let requirement = catalogue().requirement(objective.requirement())?;
-    Some(Subject { objective: objective.id, requirement: requirement.cmmc_id })
+/// What an action is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    pub determination: &'static Determination,
+    pub requirement: &'static Requirement,
+}
+
+impl Action {
+    /// `None` when the bytes are no action of readiness, or about nothing in the catalogue.
+    pub fn of(bytes: &str) -> Option<(Self, Subject)> {
+        let marks = || Some(Self::Mark(serde_json::from_str(bytes).ok()?));
+        let takes_back = || Some(Self::RollBack(serde_json::from_str(bytes).ok()?));
+        let action = marks().or_else(takes_back)?;
+        let determination = catalogue().objective(action.objective())?;
+        let requirement = catalogue().requirement(determination.requirement())?;
+        Some((action, Subject { determination, requirement }))
+    }
+
+    /// `3.4.1[d]`
+    pub fn objective(&self) -> &str {
+        let (Self::Mark(MarkObjective { objective, .. }) | Self::RollBack(RollBackObjective { objective, .. })) = self;
+        objective
+    }
+
+    /// What would stand; `None` is undecided.
+    pub fn found(&self) -> Option<Found> {
+        match self {
+            Self::Mark(mark) => Some(mark.found),
+            Self::RollBack(back) => back.restore.as_ref().map(|finding| finding.found),
+        }
+    }
+
+    /// Whether the objective still stands as it did when this was asked.
+    pub fn applies_to(&self, objective: &Objective) -> bool {
+        match self {
+            Self::Mark(mark) => objective.finding == mark.previous,
+            Self::RollBack(back) => objective.finding.as_ref().is_some_and(|finding| finding.proposal == back.of),
+        }
+    }
 }
 
 /// Adds to the gate's batch what the approved proposal does: the objective's record, the standing, the audit item.
 pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch<'_, '_, ClientPlace>) -> Result<(), NotPerformed> {
-    match proposal.draft.kind.as_str() {
-        MARK => {
-            let action: MarkObjective = parse(&proposal.draft.action)?;
-            known(&action.objective)?;
-            if action.found == Found::NotApplicable && !score::may_be_not_applicable(&action.objective) {
+    let action = match proposal.draft.kind.as_str() {
+        MARK => Action::Mark(parse(&proposal.draft.action)?),
+        ROLL_BACK => Action::RollBack(parse(&proposal.draft.action)?),
+        other => return Err(NotPerformed::Refused(format!("This release does not know how to run \"{other}\"."))),
+    };
+    known(action.objective())?;
+    let (event, finding) = match &action {
+        Action::Mark(mark) => {
+            if mark.found == Found::NotApplicable && !score::may_be_not_applicable(&mark.objective) {
                 return Err(NotPerformed::Refused("3.12.4, the system security plan, is never N/A.".into()));
             }
             let finding = Finding {
-                found: action.found,
+                found: mark.found,
                 person: decision.person,
                 name: decision.name.clone(),
                 decided_at: decision.at,
                 proposal: proposal.id,
-                evidence: action.evidence,
-                reason: action.reason,
+                evidence: mark.evidence.clone(),
+                reason: mark.reason.clone(),
                 comment: decision.comment.clone(),
+                restored: None,
             };
-            let still_applies = |objective: &Objective| objective.finding == action.previous;
-            write(batch, proposal.id, "objective.marked", &action.objective, Some(finding), still_applies).await
+            ("objective.marked", Some(finding))
         }
-        ROLL_BACK => {
-            let action: RollBackObjective = parse(&proposal.draft.action)?;
-            known(&action.objective)?;
-            let still_applies = |objective: &Objective| objective.finding.as_ref().is_some_and(|f| f.proposal == action.of);
-            write(batch, proposal.id, "objective.rolled_back", &action.objective, action.restore.clone(), still_applies).await
+        Action::RollBack(back) => {
+            let rests_on = back.restore.iter().flat_map(|finding| &finding.evidence);
+            // Its approver saw, and the gate looked at, the draft's records and no others.
+            if !rests_on.eq(&proposal.draft.evidence) {
+                return Err(NotPerformed::Refused(
+                    "What would stand again rests on records that the approver was not shown. Ask again to take the finding back.".into(),
+                ));
+            }
+            let (person, name) = (decision.person, decision.name.clone());
+            let restored = Some(Restored { person, name, at: decision.at, proposal: proposal.id });
+            ("objective.rolled_back", back.restore.clone().map(|finding| Finding { restored, ..finding }))
         }
-        other => Err(NotPerformed::Refused(format!("This release does not know how to run \"{other}\"."))),
-    }
+    };
+    write(batch, proposal.id, event, &action, finding).await
 }
 
 async fn write(
     batch: &mut Batch<'_, '_, ClientPlace>,
     proposal: ProposalId,
     event: &'static str,
-    id: &str,
+    action: &Action,
     finding: Option<Finding>,
-    still_applies: impl Fn(&Objective) -> bool,
 ) -> Result<(), NotPerformed> {
-    let store = batch.store();
+    let (store, id) = (batch.store(), action.objective());
     let mut objective = objective::read(store, id).await?;
-    if !still_applies(&objective.value) {
+    if !action.applies_to(&objective.value) {
         return Err(NotPerformed::Refused(format!("{id} was decided otherwise after this was proposed; nothing was changed.")));
     }
     let mut standing = standing::read(store).await?;

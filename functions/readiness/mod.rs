@@ -24,6 +24,6 @@ pub mod view;
 pub use analyze::{AnalyzeError, analyze, leftovers};
 pub use catalogue::catalogue;
 pub use mark::perform;
-pub use objective::{Finding, Found, Objective};
+pub use objective::{Finding, Found, Objective, Restored};
 pub use propose::{ByHand, ProposeError, check_by_hand, propose_by_hand, propose_roll_back};
 pub use standing::Standing;

@@ -50,6 +50,21 @@ pub struct Finding {
     pub reason: String,
     /// What the approver added.
     pub comment: String,
+    /// Since when it stands again, and by whose decision; `None` while it was never taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+}
+
+/// Somebody decided that a later finding is taken back, and so an earlier one stands again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    pub person: PersonId,
+    /// The name as it was shown then.
+    pub name: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The proposal to take the later finding back.
+    pub proposal: ProposalId,
 }
 
 impl Finding {

@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 
 use super::{
     catalogue::{Determination, catalogue},
-    draft::{self, Setting, Wish},
+    draft::{self, Setting, TakeBack, Wish},
     map::evidence_map,
-    mark::{MARK, MarkObjective, ROLL_BACK},
+    mark::{Action, MARK, MarkObjective, ROLL_BACK, Subject},
     objective::{self, Finding, Found, LastProposal},
     score, standing,
     suggest::{Outcome, Suggestion},
@@ -43,6 +43,9 @@ pub enum ProposeError {
     /// An open proposal asks the same already, and rests on all that is attached here.
     #[error("an open proposal stands for this objective")]
     AlreadyOpen(ProposalId),
+    /// Not the finding that is to be taken back stands; a sentence for the person who asks.
+    #[error("another finding stands, or none")]
+    OtherFinding(String),
     /// A person asks for something else about the objective; that has to be decided first.
     #[error("an open proposal asks for something else")]
     OtherOpen(Box<OpenMark>),
@@ -53,7 +56,7 @@ pub enum ProposeError {
 const ATTEMPTS: usize = 4;
 
 /// The longest reason, in characters.
-pub(super) const MAX_REASON: usize = 2000;
+pub const MAX_REASON: usize = 2000;
 
 /// Whether [`propose_by_hand`] would take this wish, its records aside: asked before a document is filed for it. Of the
 /// records only the source keys count here; they need not exist yet.
@@ -164,20 +167,23 @@ fn way_is_free(open: Option<&(OpenMark, Held<Proposal>)>, wish: &ByHand<'_>) -> 
     })
 }
 
-/// Stages a `roll_back_objective` proposal: what stood before the present finding stands again.
-pub async fn propose_roll_back(app: &App, scope: &Scope, objective_id: &str, reason: &str) -> Result<ProposalId, ProposeError> {
-    let Some(determination) = catalogue().objective(objective_id) else {
-        return refused(format!("There is no objective {objective_id}."));
-    };
-    let reason = match kept_reason(reason)? {
-        "" => "Asked for without a reason.",
-        reason => reason,
-    };
+/// Stages a `roll_back_objective` proposal: what stood before this finding stands again if its records still count, and
+/// otherwise the objective is undecided. `of` is the proposal that made
+/// the finding, as the person who asks saw it; if another one stands by now, nothing is staged.
+pub async fn propose_roll_back(app: &App, scope: &Scope, of: ProposalId, reason: &str) -> Result<ProposalId, ProposeError> {
+    let reason = kept_reason(reason)?;
+    if reason.is_empty() {
+        return refused("Say why: the approver decides on your reason.".into());
+    }
     let store = scope.store(app).await?;
+    let made = store.read::<Proposal>(ClientPlace::Assessment, &of.to_string()).await?;
+    let Some((Action::Mark(_), Subject { determination, .. })) = made.and_then(|held| Action::of(&held.value.draft.action)) else {
+        return Err(ProposeError::OtherFinding("There is no such finding. Nothing was proposed.".into()));
+    };
     let client = client_name(app, scope).await?;
     let mut lost = None;
     for _ in 0..ATTEMPTS {
-        match attempt_roll_back(&store, &client, determination, reason).await {
+        match attempt_roll_back(&store, &client, determination, of, reason).await {
             Err(ProposeError::Store(error)) if error.is_conflict() => lost = Some(error),
             Err(error) => return Err(error),
             Ok(id) => {
@@ -193,19 +199,34 @@ async fn attempt_roll_back(
     store: &Store<'_, ClientPlace>,
     client: &str,
     determination: &Determination,
+    of: ProposalId,
     reason: &str,
 ) -> Result<ProposalId, ProposeError> {
     let objective = objective::read(store, determination.id).await?;
-    let Some(finding) = &objective.value.finding else {
-        return refused("Nobody decided this objective, so there is nothing to take back.".into());
+    let label = determination.cmmc_id();
+    let finding = match &objective.value.finding {
+        Some(finding) if finding.proposal == of => finding,
+        Some(Finding { name, found, decided_at, .. }) => {
+            let (word, day) = (found.words(), decided_at.date());
+            return Err(ProposeError::OtherFinding(format!(
+                "Another finding stands by now: {name} found {label} {word} on {day}. Nothing was proposed; look at that one first."
+            )));
+        }
+        None => {
+            return Err(ProposeError::OtherFinding(format!("{label} is undecided: this finding was taken back. Nothing was proposed.")));
+        }
     };
     if let Some((mark, _)) = open_proposal(store, ROLL_BACK, determination.id).await? {
         return Err(ProposeError::AlreadyOpen(mark.proposal));
     }
     let standing = standing::read(store).await?;
     let setting = Setting { client, standing: &standing.value, now: store.app().now() };
-    let restore = before(store, finding).await?;
-    let draft = in_form(draft::roll_back(setting, determination, &objective.value, finding, restore, reason))?;
+    let (restore, limits) = match before(store, finding).await? {
+        Some(earlier) => on_records_of_today(store, &label, earlier, setting.now).await?,
+        None => (None, vec![]),
+    };
+    let wish = TakeBack { finding, restore, reason, limits };
+    let draft = in_form(draft::roll_back(setting, determination, &objective.value, wish))?;
     let mut batch = store.batch(ClientPlace::Assessment);
     let id = gate::stage(&mut batch, draft)?;
     // Unchanged: of two people who ask at once, one loses here and then finds the other's proposal.
@@ -218,6 +239,43 @@ async fn attempt_roll_back(
 async fn before(store: &Store<'_, ClientPlace>, finding: &Finding) -> Result<Option<Finding>, StoreError> {
     let proposal = store.read::<Proposal>(ClientPlace::Assessment, &finding.proposal.to_string()).await?;
     Ok(proposal.and_then(|held| serde_json::from_str::<MarkObjective>(&held.value.draft.action).ok()).and_then(|action| action.previous))
+}
+
+/// An earlier finding on its records as they were last read, or why it cannot stand again: a finding is not put back on a
+/// record that would not carry it if it were proposed today.
+async fn on_records_of_today(
+    store: &Store<'_, ClientPlace>,
+    label: &str,
+    finding: Finding,
+    now: OffsetDateTime,
+) -> Result<(Option<Finding>, Vec<String>), StoreError> {
+    let (mut evidence, mut lost) = (Vec::new(), Vec::new());
+    for reference in &finding.evidence {
+        let held = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?;
+        let why = match held.map(|held| held.value) {
+            None => "is no longer there",
+            Some(record) if record.deleted => "was deleted at its source",
+            Some(record) if record.hash != reference.hash => "changed since",
+            Some(record) => {
+                let today = evidence_map().cite(&record);
+                if !today.is_stale(now) {
+                    evidence.push(today);
+                    continue;
+                }
+                "was read too long ago to count"
+            }
+        };
+        lost.push(format!("\"{}\" {why}", reference.title));
+    }
+    if lost.is_empty() {
+        return Ok((Some(Finding { evidence, ..finding }), lost));
+    }
+    let (name, word, day) = (&finding.name, finding.found.words(), finding.decided_at.date());
+    let why = format!(
+        "{name} found {label} {word} on {day}, but {}. So it becomes undecided, and can be proposed anew with what is known today.",
+        lost.join("; ")
+    );
+    Ok((None, vec![why]))
 }
 
 async fn records(store: &Store<'_, ClientPlace>, wish: &ByHand<'_>, now: OffsetDateTime) -> Result<Vec<Evidence>, ProposeError> {

@@ -286,7 +286,7 @@ async fn an_approved_proposal_becomes_a_finding_in_the_approvers_name_and_can_be
     assert_eq!((finding.found, finding.name.as_str(), finding.proposal), (Found::Met, "Priya Nair", asked.id));
     assert_eq!(finding.evidence[0].population, Population::Of { read: 43, total: 43 });
 
-    let id = readiness::propose_roll_back(client.app(), &client.as_engineer(), INVENTORY, "The list misses the lab.").await.unwrap();
+    let id = readiness::propose_roll_back(client.app(), &client.as_engineer(), asked.id, "The list misses the lab.").await.unwrap();
     let back = client.open_about(INVENTORY).await.unwrap();
     assert_eq!((back.id, back.draft.question.as_str()), (id, "Take back the finding MET on CM.L2-3.4.1[d] for Harbor Precision?"));
     client.decides(&back, Verdict::Approve).await;

@@ -183,7 +183,7 @@ async fn every_finding_that_the_rule_knows_can_be_proposed_recorded_counted_and_
         assert_eq!(page.objectives[0].finding.as_ref().unwrap().reason, reason);
         assert!(page.propose.unwrap().objectives()[0].label.ends_with(&format!("(today {})", found.words())), "it can be decided anew");
 
-        readiness::propose_roll_back(client.app(), &client.as_engineer(), "3.7.2[a]", "It was a mistake.").await.unwrap();
+        readiness::propose_roll_back(client.app(), &client.as_engineer(), asked.id, "It was a mistake.").await.unwrap();
         let back = client.open_about("3.7.2[a]").await.unwrap();
         client.decides(&back, Verdict::Approve).await;
         assert_eq!(client.objective("3.7.2[a]").await.finding, None);
@@ -202,7 +202,8 @@ async fn not_applicable_on_every_objective_counts_as_met_and_a_met_can_be_found_
     let last = objectives().next_back().unwrap();
     client.finds(last, Found::NotMet, "A printer is maintained on site.").await;
     assert_eq!(client.score(Reading::Today).await, Score::IfSspAccepted(-203));
-    let back = readiness::propose_roll_back(client.app(), &client.as_engineer(), last, "The printer is out of scope.").await.unwrap();
+    let found = client.objective(last).await.finding.unwrap().proposal;
+    let back = readiness::propose_roll_back(client.app(), &client.as_engineer(), found, "The printer is out of scope.").await.unwrap();
     let asked = client.open_about(last).await.unwrap();
     assert_eq!(asked.id, back);
     client.decides(&asked, Verdict::Approve).await;
@@ -224,8 +225,11 @@ async fn a_reason_that_is_marked_cui_or_endless_is_not_kept() {
 async fn a_reason_to_take_a_finding_back_is_held_to_the_same() {
     let mut client = Client::new().await;
     client.finds("3.7.2[a]", Found::NotMet, "Something is missing.").await;
-    for (reason, said) in [("(CUI) the drawing", "carries a CUI marking; nothing was kept"), (&*"a ".repeat(1500), "longer than 2000")] {
-        let refused = readiness::propose_roll_back(client.app(), &client.as_engineer(), "3.7.2[a]", reason).await;
+    let found = client.objective("3.7.2[a]").await.finding.unwrap().proposal;
+    for (reason, said) in
+        [("", "Say why"), ("(CUI) the drawing", "carries a CUI marking; nothing was kept"), (&*"a ".repeat(1500), "longer than 2000")]
+    {
+        let refused = readiness::propose_roll_back(client.app(), &client.as_engineer(), found, reason).await;
         assert!(matches!(&refused, Err(ProposeError::Refused(why)) if why.contains(said)), "{refused:?}");
     }
     assert!(client.open().await.is_empty());
@@ -236,7 +240,8 @@ async fn of_two_who_ask_at_once_to_take_a_finding_back_one_proposes_and_the_othe
     let mut client = Client::new().await;
     client.finds("3.7.2[a]", Found::NotMet, "Something is missing.").await;
     let (app, scope) = (two_at_once(client.app()), client.as_engineer());
-    let ask = |reason| readiness::propose_roll_back(&app, &scope, "3.7.2[a]", reason);
+    let found = client.objective("3.7.2[a]").await.finding.unwrap().proposal;
+    let ask = |reason| readiness::propose_roll_back(&app, &scope, found, reason);
     let (one, two) = tokio::join!(ask("It was a mistake."), ask("It is there."));
     let open = client.open().await;
     assert_eq!(open.len(), 1);

@@ -16,8 +16,8 @@ use assay::{
             FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
             NamelessLine, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState,
             ProposeForm, Readings, RejectCount, RejectionView, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage,
-            SetAsideRecord, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TimelineEntry, Tone, UnlistedType, UnreadableClient,
-            WaitingCompany, paths,
+            SetAsideRecord, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TakeBackForm, TimelineEntry, Tone, UnlistedType,
+            UnreadableClient, WaitingCompany, paths,
         },
     },
 };
@@ -260,13 +260,9 @@ fn requirement(engineer: bool) -> RequirementPage {
         at: NOW - Duration::days(3),
         reason: "The list of accounts is reviewed by HR each quarter.".into(),
         comment: "Checked the list against HR on 21 November.".into(),
+        restored: engineer.then(|| ("Dana Whitfield".into(), NOW - Duration::days(1))),
         proposal: Some(Link::new("#", "the decision")),
-        roll_back: engineer.then(|| PostForm {
-            action: "#".into(),
-            token: TOKEN.into(),
-            fields: vec![("objective".into(), "3.1.1[a]".into())],
-            label: "Propose to take it back".into(),
-        }),
+        roll_back: engineer.then(|| Link::new("#", "Ask to take it back")),
     };
     let rejection = RejectionView {
         by: "Priya Nair".into(),
@@ -384,6 +380,10 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         note: None,
         proof: proof.map(Into::into),
     };
+    let sides = (
+        Side { tag: Some(Tag::new(Tone::Unknown, "Not decided")), text: "Score \u{2212}41 today, 93 at best".into() },
+        Side { tag: Some(Tag::new(Tone::Met, "MET")), text: "Score unchanged until 3.1.1[b] to [f] are decided".into() },
+    );
     ProposalPage {
         frame: frame(Section::Approvals),
         client: CLIENT.into(),
@@ -393,8 +393,11 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         subject: Some(Link::new("#", "See the requirement")),
         asked_by: "Marco Reyes".into(),
         asked_at: NOW - Duration::minutes(32),
-        before: Side { tag: Some(Tag::new(Tone::Unknown, "Not decided")), text: "Score \u{2212}41 today, 93 at best".into() },
-        after: Side { tag: Some(Tag::new(Tone::Met, "MET")), text: "Score unchanged until 3.1.1[b] to [f] are decided".into() },
+        take_back: matches!(state, ProposalState::Decided { run: Run::Done { .. }, .. })
+            .then(|| TakeBackForm::new("#".into(), TOKEN.into(), "0199".into(), 2000, String::new(), &[])),
+        today: matches!(state, ProposalState::Open(_) | ProposalState::NotYours { .. }).then_some(sides),
+        before: Side::of("Undecided, so it counts as NOT MET. Score \u{2212}44 today, 93 at best.".into()),
+        after: Side::of("MET. The score today stays \u{2212}44 while [b] to [f] of AC.L2-3.1.1 are open.".into()),
         reasons: vec![
             "All 43 enabled accounts in the directory match a person in the HR contact list.".into(),
             "Two shared accounts are named and have an owner.".into(),
@@ -456,13 +459,7 @@ fn pending() -> Run {
 }
 
 fn done() -> Run {
-    let form = PostForm {
-        action: "#".into(),
-        token: TOKEN.into(),
-        fields: vec![("objective".into(), "3.1.1[a]".into())],
-        label: "Propose to take it back".into(),
-    };
-    Run::Done { at: NOW - Duration::seconds(60), roll_back: Some(form) }
+    Run::Done { at: NOW - Duration::seconds(60), done: "AC.L2-3.1.1[a] became MET.".into() }
 }
 
 fn refused() -> Run {

@@ -87,7 +87,7 @@ async fn a_webhook_becomes_an_approved_and_provable_objective_and_can_be_taken_b
     // Marco asks to take it back; that is a decision of its own, and Sam makes it.
     let (_, grant) = flow.reader(marco, HARBOR).await.unwrap();
     let scope = Scope::of_person(&grant, "page");
-    readiness::propose_roll_back(flow.app(), &scope, OBJECTIVE, "The list misses the lab's devices.").await.unwrap();
+    readiness::propose_roll_back(flow.app(), &scope, proposal, "The list misses the lab's devices.").await.unwrap();
     assert!(objective(&flow, OBJECTIVE).await.finding.is_some(), "asking changes nothing");
     flow.answer(sam, HARBOR, OBJECTIVE, Verdict::Approve).await;
     flow.settle().await;

@@ -32,6 +32,16 @@ impl<'a> Browser<'a> {
         browser
     }
 
+    /// The session, to come back with when the story has gone on.
+    pub fn session(self) -> String {
+        self.cookie
+    }
+
+    /// Signed in all the while.
+    pub fn of_session(flow: &'a Flow, cookie: String) -> Self {
+        Self { cookie, ..Self::of_nobody(flow) }
+    }
+
     /// Not signed in.
     pub fn of_nobody(flow: &'a Flow) -> Self {
         Self { flow, cookie: String::new(), origin: ORIGIN }

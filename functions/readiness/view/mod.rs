@@ -4,9 +4,11 @@
 //! What other areas know (health of connections) is left empty for `triggers/portal` to fill.
 
 mod client;
+mod proposal;
 mod requirement;
 
 pub use client::{client_page, client_row};
+pub use proposal::{OwnProposal, own_proposal};
 pub use requirement::{FormToken, requirement_page};
 
 use time::OffsetDateTime;

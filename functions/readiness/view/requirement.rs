@@ -8,7 +8,8 @@ use crate::{
     readiness::{
         catalogue::{Catalogue, Determination, PoamRule, Requirement, catalogue},
         map::{Grade, evidence_map},
-        objective::{self, Found, Objective},
+        mark::ROLL_BACK,
+        objective::{self, Finding, Found, Objective},
         propose::MAX_REASON,
         score::{Answer, may_be_not_applicable},
         suggest::Outcome,
@@ -18,13 +19,12 @@ use crate::{
         directory::{Grant, Role},
     },
     web::pages::{
-        Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, PostForm, ProposeForm, RejectionView, RequirementPage, Standing,
+        Choice, EvidenceCard, FindingView, Frame, Link, ObjectiveView, ProposeForm, RejectionView, RequirementPage, Standing,
         SuggestionView, Tag, Tone, paths,
     },
 };
 
-/// Makes the anti-forgery token of a form, which is bound to these words: `["propose", tenant, requirement]` or
-/// `["roll_back", tenant, objective]`.
+/// Makes the anti-forgery token of a form, which is bound to these words: `["propose", tenant, requirement]`.
 pub type FormToken<'a> = &'a (dyn Fn(&[&str]) -> String + Send + Sync);
 
 /// The page of a requirement by its CMMC id (`CM.L2-3.4.1`); `None` when there is no such requirement.
@@ -46,12 +46,7 @@ pub async fn requirement_page(
     let mut objectives = Vec::new();
     for determination in catalogue.objectives_of(requirement.id) {
         let record = objective::read(&client.store, determination.id).await?.value;
-        let roll_back = is_engineer.then(|| PostForm {
-            action: paths::roll_back(grant.tenant, requirement.cmmc_id),
-            token: token(&["roll_back", &grant.tenant.to_string(), determination.id]),
-            fields: vec![("objective".into(), determination.id.into())],
-            label: "Ask to take it back".into(),
-        });
+        let roll_back = record.finding.as_ref().and_then(|finding| roll_back(&client, grant, determination, finding));
         let evidence = evidence_of(&mut cards, determination, &record).await?;
         let mut shown = view(&client, grant.tenant, determination, &record, evidence, roll_back);
         shown.rejection = client.rejection(&record).await?.map(|(proposal, decision)| RejectionView {
@@ -100,7 +95,7 @@ fn view(
     determination: &Determination,
     record: &Objective,
     evidence: Vec<EvidenceCard>,
-    roll_back: Option<PostForm>,
+    roll_back: Option<Link>,
 ) -> ObjectiveView {
     let standing = client.objective(determination.id);
     ObjectiveView {
@@ -129,6 +124,7 @@ fn view(
             at: finding.decided_at,
             reason: finding.reason.clone(),
             comment: finding.comment.clone(),
+            restored: finding.restored.as_ref().map(|restored| (restored.name.clone(), restored.at)),
             proposal: Some(Link::new(paths::proposal(tenant, finding.proposal), "The decision")),
             roll_back,
         }),
@@ -136,6 +132,16 @@ fn view(
         open_proposal: client.waits(determination.id).map(|mark| Link::new(paths::proposal(tenant, mark.proposal), mark.question.clone())),
         evidence,
     }
+}
+
+/// Where it waits for an approver that a finding is taken back, or where an engineer can ask for it.
+fn roll_back(client: &Client<'_>, grant: &Grant, determination: &Determination, finding: &Finding) -> Option<Link> {
+    let asked = client.open.iter().find(|mark| mark.kind == ROLL_BACK && mark.subject == determination.id);
+    if let Some(mark) = asked {
+        return Some(Link::new(paths::proposal(grant.tenant, mark.proposal), mark.question.clone()));
+    }
+    let form = format!("{}#take-back", paths::proposal(grant.tenant, finding.proposal));
+    grant.has(Role::Engineer).then(|| Link::new(form, "Ask to take it back"))
 }
 
 /// What Assay raised by itself can be contested; what a person asked for is decided first.

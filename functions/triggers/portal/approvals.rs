@@ -3,11 +3,11 @@
 use super::Reader;
 use crate::{
     gate::{self, Answer, DecideError, Proposal, Refusal, Verdict, view},
-    readiness,
+    readiness::{self, propose::MAX_REASON},
     tenancy::{ProposalId, TenantId, directory::Role},
     web::{
         Problem, Reply,
-        pages::{Link, PostForm, ProposalState, Run, Section, paths},
+        pages::{FieldError, Link, ProposalState, Run, Section, Side, TakeBackForm, paths},
         reply,
     },
 };
@@ -25,7 +25,12 @@ pub(super) async fn inbox(reader: &Reader<'_>) -> Result<Reply, Problem> {
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {
     let (tenant, id) = ids(tenant, id)?;
-    page(reader, 200, tenant, id, view::Returned::default()).await
+    page(reader, 200, tenant, id, view::Returned::default(), &[]).await
+}
+
+/// The page of the finding that somebody asks to take back, with what is wrong with the form.
+pub(super) async fn not_taken_back(reader: &Reader<'_>, tenant: TenantId, id: ProposalId, message: String) -> Result<Reply, Problem> {
+    page(reader, 422, tenant, id, view::Returned::default(), &[FieldError { field: "reason", message }]).await
 }
 
 pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {
@@ -53,28 +58,38 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
             };
             let too_late = matches!(refusal, Refusal::AlreadyDecided { .. });
             let returned = view::Returned { comment: answer.comment, error: Some(refusal.sentence()), too_late };
-            page(reader, status, tenant_id, id, returned).await
+            page(reader, status, tenant_id, id, returned, &[]).await
         }
     }
 }
 
-async fn page(reader: &Reader<'_>, status: u16, tenant: TenantId, id: ProposalId, returned: view::Returned) -> Result<Reply, Problem> {
+/// `errors`: of the form that asks to take a finding back.
+async fn page(
+    reader: &Reader<'_>,
+    status: u16,
+    tenant: TenantId,
+    id: ProposalId,
+    returned: view::Returned,
+    errors: &[FieldError],
+) -> Result<Reply, Problem> {
     let frame = reader.frame(Section::Approvals).await?;
     let token = |proposal: &Proposal| {
         reader.token(&words(proposal.id, &proposal.version.to_string(), &proposal.hash).each_ref().map(String::as_str))
     };
     let page = view::proposal_page(reader.app, reader.eyes(), tenant, id, frame, returned, token).await?;
     let mut page = page.ok_or_else(Problem::not_found)?;
-    if let Some(subject) = readiness::mark::subject_of(&page.action) {
-        page.kind = "Mark an objective".into();
-        page.subject = Some(Link::new(paths::requirement(tenant, subject.requirement), subject.requirement));
-        let engineer = reader.grants.iter().any(|grant| grant.tenant == tenant && grant.has(Role::Engineer));
-        if let (true, ProposalState::Decided { run: Run::Done { roll_back, .. }, .. }) = (engineer, &mut page.state) {
-            *roll_back = Some(PostForm {
-                action: paths::roll_back(tenant, subject.requirement),
-                token: reader.token(&["roll_back", &tenant.to_string(), subject.objective]),
-                fields: vec![("objective".into(), subject.objective.into())],
-                label: "Ask to take it back".into(),
+    let grant = reader.grants.iter().find(|grant| grant.tenant == tenant).ok_or_else(Problem::not_found)?;
+    if let Some(own) = readiness::view::own_proposal(reader.app, grant, reader.correlation(), id, &page.action).await? {
+        page.kind = own.kind.into();
+        page.subject = Some(Link::new(paths::requirement(tenant, own.requirement), own.requirement));
+        page.today = page.still_open().then(|| own.today.map(Side::of).into());
+        if let ProposalState::Decided { run: Run::Done { done, .. }, .. } = &mut page.state {
+            *done = own.done;
+            let may_ask = own.stands && grant.has(Role::Engineer);
+            page.take_back = may_ask.then(|| {
+                let token = reader.token(&["roll_back", &tenant.to_string(), &id.to_string()]);
+                let (action, typed) = (paths::roll_back(tenant, own.requirement), reader.field("reason"));
+                TakeBackForm::new(action, token, id.to_string(), MAX_REASON, typed, errors)
             });
         }
     }

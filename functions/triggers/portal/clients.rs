@@ -3,13 +3,13 @@
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
-use super::{Reader, connections, set_aside};
+use super::{Reader, approvals, connections, set_aside};
 use crate::{
     audit::dead_letter,
     connectors::{file, mapping},
     platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
-    tenancy::{Actor, Scope, StoreError, TenantId, directory, seal},
+    tenancy::{Actor, ProposalId, Scope, StoreError, TenantId, directory, seal},
     web::{
         Problem, Reply,
         pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
@@ -232,32 +232,30 @@ async fn not_staged(
             let errors = vec![FieldError { field: "objective", message }];
             requirement(reader, tenant, requirement_id, Some(Returned { errors })).await
         }
-        ProposeError::Store(error) => Err(error.into()),
-    }
-}
-
-/// Proposes to take a finding back; that is a decision of its own.
-pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
-    let (client, grant) = reader.engineer_of(tenant).await?;
-    let objective = reader.field("objective");
-    reader.must_be_own_form(&["roll_back", &client.id.to_string(), &objective])?;
-    let reason = match reader.field("reason") {
-        reason if reason.is_empty() => format!("{} asks to take the finding back.", reader.person.name),
-        reason => reason,
-    };
-    match readiness::propose_roll_back(reader.app, &reader.scope(grant), &objective, &reason).await {
-        Ok(id) => Ok(reply::redirect(&paths::proposal(client.id, id))),
-        Err(ProposeError::Refused(sentence)) => Ok(reply::page(
-            409,
-            &MessagePage {
+        ProposeError::OtherFinding(sentence) => {
+            let page = MessagePage {
                 frame: reader.frame(Section::Clients).await?,
                 heading: "Not proposed".into(),
                 tag: Some(Tag::new(Tone::Unknown, "Nothing changed")),
                 sentence,
                 to_copy: None,
-                links: vec![Link::new(paths::requirement(client.id, requirement_id), "Back to the requirement")],
-            },
-        )),
+                links: vec![Link::new(paths::requirement(client, requirement_id), "Back to the requirement")],
+            };
+            Ok(reply::page(409, &page))
+        }
+        ProposeError::Store(error) => Err(error.into()),
+    }
+}
+
+/// Proposes to take the finding back that the page showed; that is a decision of its own.
+pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
+    let (client, grant) = reader.engineer_of(tenant).await?;
+    let finding = reader.field("finding");
+    reader.must_be_own_form(&["roll_back", &client.id.to_string(), &finding])?;
+    let finding: ProposalId = finding.parse().map_err(|_| Problem::not_found())?;
+    match readiness::propose_roll_back(reader.app, &reader.scope(grant), finding, &reader.field("reason")).await {
+        Ok(id) => Ok(reply::redirect(&paths::proposal(client.id, id))),
+        Err(ProposeError::Refused(message)) => approvals::not_taken_back(reader, client.id, finding, message).await,
         Err(error) => not_staged(reader, tenant, requirement_id, client.id, error).await,
     }
 }

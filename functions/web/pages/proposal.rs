@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{EvidenceCard, Frame, Link, PostForm, Tag, TimelineEntry};
+use super::{EvidenceCard, Field, FieldError, FieldKind, Frame, Link, Tag, TimelineEntry, day};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "proposal.html", config = "functions/web/pages/askama.toml")]
@@ -21,6 +21,9 @@ pub struct ProposalPage {
     /// A person's name, or `Assay, by rule`.
     pub asked_by: String,
     pub asked_at: OffsetDateTime,
+    /// What changes as of now, while it is open; `None` where nobody can say.
+    pub today: Option<(Side, Side)>,
+    /// What changes, in the words of the day it was asked, which the hash covers.
     pub before: Side,
     pub after: Side,
     /// Why now, one sentence each.
@@ -41,6 +44,8 @@ pub struct ProposalPage {
     pub action: String,
     pub history: Vec<TimelineEntry>,
     pub state: ProposalState,
+    /// Only for an engineer of this client, while what it made stands.
+    pub take_back: Option<TakeBackForm>,
     /// The next item that waits for this person.
     pub next: Option<Link>,
     pub inbox_href: String,
@@ -51,6 +56,12 @@ pub struct ProposalPage {
 pub struct Side {
     pub tag: Option<Tag>,
     pub text: String,
+}
+
+impl Side {
+    pub fn of(text: String) -> Self {
+        Self { tag: None, text }
+    }
 }
 
 /// What the reader can do, or why not.
@@ -94,18 +105,14 @@ pub enum Run {
     /// Rejected: nothing ran.
     Never,
     /// Approved, about to run.
-    Pending {
-        run_by: OffsetDateTime,
-    },
+    Pending { run_by: OffsetDateTime },
     Done {
         at: OffsetDateTime,
-        roll_back: Option<PostForm>,
+        /// What it did, as a sentence; may be empty.
+        done: String,
     },
     /// Something no longer held; nothing ran.
-    Refused {
-        at: OffsetDateTime,
-        why: String,
-    },
+    Refused { at: OffsetDateTime, why: String },
 }
 
 /// Fields `decision` (`approve` or `reject`), `comment`, `version`, `hash`, `token`.
@@ -124,9 +131,34 @@ pub struct DecisionForm {
     pub error: Option<String>,
 }
 
+/// Asks to take back the finding that this proposal made; that is a decision of its own. Fields `finding`, `reason`, `token`.
+#[derive(Clone, Debug)]
+pub struct TakeBackForm {
+    pub action: String,
+    pub token: String,
+    /// The proposal whose finding the reader saw.
+    pub finding: String,
+    pub reason: Field,
+}
+
+impl TakeBackForm {
+    /// `typed` and `errors`: what it came back with. `max_reason` in characters.
+    pub fn new(action: String, token: String, finding: String, max_reason: usize, typed: String, errors: &[FieldError]) -> Self {
+        let hint = "The approver reads this first, and it is kept in the audit trail.";
+        let reason = Field::new("reason", "Why it should be taken back", hint, FieldKind::Prose(max_reason), typed);
+        Self { action, token, finding, reason: reason.required().with_errors(errors) }
+    }
+}
+
 impl ProposalPage {
+    /// The reader decides.
     fn is_open(&self) -> bool {
         matches!(self.state, ProposalState::Open(_))
+    }
+
+    /// Somebody may still decide it, the reader or another.
+    pub fn still_open(&self) -> bool {
+        matches!(self.state, ProposalState::Open(_) | ProposalState::NotYours { .. })
     }
 
     /// Green only for what was approved and did not fail afterwards.
@@ -136,6 +168,10 @@ impl ProposalPage {
             ProposalState::Decided { .. } => "met",
             _ => "unk",
         }
+    }
+
+    fn asked_on(&self) -> String {
+        day(self.asked_at.date())
     }
 
     fn short_hash(&self) -> String {

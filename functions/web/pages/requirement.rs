@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{EvidenceCard, FieldKind, Frame, Link, PostForm, ProposeForm, Standing, Tag};
+use super::{EvidenceCard, FieldKind, Frame, Link, ProposeForm, Standing, Tag};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "requirement.html", config = "functions/web/pages/askama.toml")]
@@ -80,8 +80,10 @@ pub struct FindingView {
     /// Why, in the words of who proposed it; may be empty, as the comment may.
     pub reason: String,
     pub comment: String,
+    /// It was taken back in between: by whom it stands again, and since when.
+    pub restored: Option<(String, OffsetDateTime)>,
     /// The decided proposal.
     pub proposal: Option<Link>,
-    /// Proposes to take the finding back; that is a decision of its own.
-    pub roll_back: Option<PostForm>,
+    /// Where an engineer can ask to take it back, or where that waits for an approver.
+    pub roll_back: Option<Link>,
 }

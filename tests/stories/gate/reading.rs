@@ -52,6 +52,23 @@ async fn the_inbox_shows_yours_and_the_oldest_first_page_by_page_and_counts_what
 }
 
 #[tokio::test]
+async fn the_oldest_of_many_is_among_what_was_decided_lately_as_soon_as_it_is_decided() {
+    let house = House::new().await;
+    let mut asked = Vec::new();
+    for _ in 0..45 {
+        asked.push(house.asked(draft()).await);
+        house.test.clock.advance(Duration::minutes(1));
+    }
+    for id in &asked[..2] {
+        let no = house.answer(*id, Verdict::Reject).await;
+        house.decide(&house.sam, *id, &no).await.unwrap();
+        house.test.clock.advance(Duration::minutes(1));
+    }
+    let found = inbox(house.test.app(), &house.priya, &[house.grant(&house.priya)], "c", None, 10).await.unwrap();
+    assert_eq!(found.settled.iter().map(|settled| settled.proposal.id).collect::<Vec<_>>(), [asked[1], asked[0]]);
+}
+
+#[tokio::test]
 async fn a_client_whose_key_is_revoked_is_named_and_the_others_are_shown() {
     let mut house = House::new().await;
     let id = house.asked(draft()).await;
@@ -89,14 +106,18 @@ async fn the_page_shows_each_reader_what_they_may_do() {
     let html = priya.render().unwrap();
     assert!(html.contains("Mark AC.L2-3.1.1[a] as MET for Harbor Precision?") && html.contains("Approve and mark MET"));
     for reader in [&house.marco, &house.eve] {
-        assert!(matches!(page(&house, reader, id).await.state, ProposalState::NotYours { .. }));
+        let seen = page(&house, reader, id).await;
+        assert!(matches!(seen.state, ProposalState::NotYours { .. }));
+        let html = seen.render().unwrap();
+        assert!(html.contains("<dt>Open until</dt>") && html.contains("Priya Nair, Zoë Okafor; one decision is enough"), "{html}");
     }
 
     house.approve(&house.sam, id).await.unwrap();
     gate::execute(house.test.app(), &house.messages("execute").await[0], perform).await.unwrap();
     let decided = page(&house, &house.priya, id).await;
     assert!(matches!(&decided.state, ProposalState::Decided { by, by_you: false, run: Run::Done { .. }, .. } if by == "Zoë Okafor"));
-    assert!(decided.render().unwrap().contains("Zoë Okafor"));
+    let html = decided.render().unwrap();
+    assert!(html.contains("Zoë Okafor") && html.contains("<dt>Was open until</dt>"), "{html}");
     assert_eq!(decided.history.len(), 4);
 }
 
@@ -127,9 +148,19 @@ async fn an_expired_and_a_superseded_proposal_say_so_and_lead_on() {
     let superseded = page(&house, &house.priya, old).await;
     let ProposalState::Superseded { why, by: Some(link), .. } = &superseded.state else { panic!("{:?}", superseded.state) };
     assert!(link.href.ends_with(&new.to_string()) && why.contains("became too old to count"), "{why}");
+    let last = superseded.history.last().unwrap();
+    assert_eq!((last.actor.as_str(), last.text.as_str()), ("Assay", "withdrew it: its evidence became too old to count"));
     assert_eq!(superseded.next.map(|link| link.href), Some(format!("/api/portal/proposals/{}/{new}", house.tenant)));
+
+    let mut batch = store.batch(ClientPlace::Assessment);
+    gate::supersede(&mut batch, &house.held(new).await, None, Cause::AskedByHand).unwrap();
+    let newest = gate::stage(&mut batch, draft()).unwrap();
+    batch.commit().await.unwrap();
+    let last = page(&house, &house.priya, new).await.history.pop().unwrap();
+    assert_eq!((last.actor.as_str(), last.text.as_str()), ("A colleague", "asked about the same by hand, and that took its place"));
+
     house.test.clock.advance(Duration::days(8));
-    assert!(matches!(page(&house, &house.priya, new).await.state, ProposalState::Expired { .. }));
+    assert!(matches!(page(&house, &house.priya, newest).await.state, ProposalState::Expired { .. }));
 }
 
 #[tokio::test]

@@ -1,0 +1,57 @@
+//! What readiness adds to the decision page of a proposal of its own: what its kind is called, where its subject has a
+//! page, what it changes as of now, what it did, and whether that can be taken back.
+//!
+//! A proposal may wait for days while others are decided; its own words about before and after, which its hash covers,
+//! stay those of the day it was asked. Reads only.
+
+use crate::{
+    app::App,
+    readiness::{draft, mark::Action, objective, standing},
+    tenancy::{ProposalId, Scope, StoreError, directory::Grant},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnProposal {
+    /// `Mark an objective`.
+    pub kind: &'static str,
+    /// `CM.L2-3.4.1`
+    pub requirement: &'static str,
+    /// What stands now, and what would stand if it were carried out now.
+    pub today: [String; 2],
+    /// What it made of the objective, for when it was carried out.
+    pub done: String,
+    /// Whether the finding that it made stands, so that it can be taken back.
+    pub stands: bool,
+}
+
+/// `None` when the action is none of readiness's. `grant` is the reader's, read for this request.
+pub async fn own_proposal(
+    app: &App,
+    grant: &Grant,
+    correlation: &str,
+    id: ProposalId,
+    action: &str,
+) -> Result<Option<OwnProposal>, StoreError> {
+    let Some((action, subject)) = Action::of(action) else { return Ok(None) };
+    let store = Scope::of_person(grant, correlation).store(app).await?;
+    let objective = objective::read(&store, subject.determination.id).await?.value;
+    let standing = standing::read(&store).await?.value;
+    let (now, label) = (app.now(), subject.determination.cmmc_id());
+
+    let mut today = draft::sides(&standing, subject.determination, &objective, action.found(), now);
+    if !action.applies_to(&objective) {
+        today[1] = "Nothing would change: the objective was decided otherwise after this was asked, so it would not be carried out.".into();
+    }
+    let (kind, left, mut done) = match &action {
+        Action::Mark(mark) => ("Mark an objective", Some(id), format!("{label} became {}.", mark.found.words())),
+        Action::RollBack(back) => {
+            let restored = back.restore.as_ref();
+            ("Take back a finding", restored.map(|finding| finding.proposal), format!("{label} became {}.", draft::again(restored)))
+        }
+    };
+    let standing_now = objective.finding.as_ref().map(|finding| finding.proposal);
+    if standing_now != left {
+        done = format!("{done} It was decided anew since: today it is {}.", objective.answer().words());
+    }
+    Ok(Some(OwnProposal { kind, requirement: subject.requirement.cmmc_id, today, done, stands: standing_now == Some(id) }))
+}
