@@ -61,7 +61,7 @@ pub fn builder() -> redb::Builder {
 /// Why a data folder cannot be used, in words for the person who runs Assay.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the data folder {} is in use by another Assay process: stop that one, or name another folder", .0.display())]
+    #[error("the data folder {} is in use by another Assay process: stop that one, or name another folder (--data or ASSAY_DATA)", .0.display())]
     InUse(PathBuf),
     #[error(
         "the store in {} was written by release {release} in format {format}; this release reads up to format {known}: install release {release} or a newer one",
