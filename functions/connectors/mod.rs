@@ -28,6 +28,7 @@ pub mod population;
 pub mod pull;
 mod run;
 pub mod unlisted;
+mod waiting;
 
 pub use connection::{Connection, Credentials, Secret, Settings, Vendor};
 

@@ -17,10 +17,10 @@ use super::{
     delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY},
     event::{Entity, TYPE, TYPE_NAME},
     gone::{self, Reading},
-    intake,
     known::{Change, Known, Version},
     mapping,
     page::{Page, Row},
+    waiting,
 };
 use crate::{
     audit,
@@ -63,16 +63,20 @@ const ROWS_PER_BATCH: usize = 40;
 type Deployment<'a> = Store<'a, DeploymentPlace>;
 type Client<'a> = Store<'a, ClientPlace>;
 
-/// Writes the rows of a page into the client's evidence.
+/// Writes the rows of a page into the client's evidence. It was asked for then: a row without a time of its own is not
+/// newer than what happened while it was on its way.
 pub async fn write_page(
     store: &Deployment<'_>,
     client: &Client<'_>,
     connection: &Connection,
     company: &str,
     began: OffsetDateTime,
+    asked: OffsetDateTime,
     page: &Page,
 ) -> Result<Read, StoreError> {
     let now = store.app().now();
+    // Before they are written, as with events: whoever comes meanwhile finds whose they are.
+    let elsewhere = own_all(store, connection, company, began, asked, page).await?;
     let mut read = Read { unreadable: page.unreadable, ..Read::default() };
     let mut shards: BTreeMap<u8, Vec<(String, Change)>> = BTreeMap::new();
     for row in &page.rows {
@@ -87,11 +91,14 @@ pub async fn write_page(
                 handling: Handling::default(),
             };
             held_back.save(store, connection.id).await?;
-        } else {
+        } else if !elsewhere.contains(&row.event.id) {
             let key = source_key(connection.id, Entity::Configuration, &row.event.id);
             if let ClientPlace::Evidence(shard) = Evidence::place(&key) {
-                shards.entry(shard).or_default().push((key, change_of(row, now)));
+                shards.entry(shard).or_default().push((key, change_of(row, asked)));
             }
+        }
+        if elsewhere.contains(&row.event.id) {
+            continue;
         }
         let line = line(connection, row);
         if let (Some(kind), Some(name)) = (&line.kind, row.event.fields.get(TYPE_NAME)) {
@@ -102,7 +109,7 @@ pub async fn write_page(
     for (shard, changes) in shards {
         write_shard(client, connection, shard, &changes, began).await?;
     }
-    own_all(store, connection, company, page, now).await?;
+    free_all(store, connection, page).await?;
     Ok(read)
 }
 
@@ -119,11 +126,16 @@ fn line(connection: &Connection, row: &Row) -> Line {
     }
 }
 
-fn change_of(row: &Row, now: OffsetDateTime) -> Change {
+fn version_of(row: &Row, asked: OffsetDateTime) -> Version {
+    Version { at: row.event.occurred_at.unwrap_or(asked), sequence: 0, hash: row.hash.clone() }
+}
+
+fn change_of(row: &Row, asked: OffsetDateTime) -> Change {
     Change {
-        version: Version { at: row.event.occurred_at.unwrap_or(now), sequence: 0, hash: row.hash.clone() },
+        version: version_of(row, asked),
         whole: true,
         deleted: false,
+        undated: row.event.occurred_at.is_none(),
         fields: row.event.fields.clone(),
         raw: None,
     }
@@ -176,45 +188,67 @@ async fn write_shard(
     Ok(())
 }
 
-/// Remembers whose the rows are, so that a later delete finds its client; frees what waited for that.
+/// Remembers whose the rows are, so that a later delete finds its client; returns the ids of rows that belong to another
+/// company by something newer, heard since the read began.
 async fn own_all(
     store: &Deployment<'_>,
     connection: &Connection,
     company: &str,
+    began: OffsetDateTime,
+    asked: OffsetDateTime,
     page: &Page,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let prefix = format!("{UNKNOWN_COMPANY}:{}:", Entity::Configuration.word());
-    // One that cannot be read must not stop the read of everything else.
-    let waiting: HashSet<String> =
-        mapping::waiting(store, connection.id, &prefix).await?.into_iter().flatten().map(|held| held.value.record).collect();
-    let mut shards: Vec<(DeploymentPlace, Vec<String>)> = Vec::new();
+) -> Result<HashSet<String>, StoreError> {
+    let mut shards: Vec<(DeploymentPlace, Vec<&Row>)> = Vec::new();
     for row in &page.rows {
-        let record = row.event.record_key();
-        if waiting.contains(&record) {
-            intake::own(store, connection.id, &record, company, row.event.occurred_at.unwrap_or(now)).await?;
-            continue;
-        }
-        let place = OwnedRecord::place(connection.id, &record);
+        let place = OwnedRecord::place(connection.id, &row.event.record_key());
         match shards.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, records)) => records.push(record),
-            None => shards.push((place, vec![record])),
+            Some((_, rows)) => rows.push(row),
+            None => shards.push((place, vec![row])),
         }
     }
-    for (place, records) in shards {
+    let mut elsewhere = HashSet::new();
+    for (place, rows) in shards {
         let prefix = format!("{}:", Entity::Configuration.word());
         let mut owners = by_key(store.all::<OwnedRecord>(place, &prefix).await?, |owner| owner.record.clone());
-        for portion in records.chunks(ROWS_PER_BATCH) {
+        for portion in rows.chunks(ROWS_PER_BATCH) {
             let mut batch = store.batch(place);
-            for record in portion {
-                let held = owners.remove(record);
-                if held.as_ref().is_none_or(|held| held.value.company != company) {
-                    let owner = OwnedRecord { record: record.clone(), company: company.to_owned(), as_of: now };
-                    batch.put(owner, held.map(|held| held.etag));
+            for row in portion {
+                let record = row.event.record_key();
+                let version = version_of(row, asked);
+                let Some(held) = owners.remove(&record) else {
+                    batch.create(&OwnedRecord::of(&record, company, &version));
+                    continue;
+                };
+                let before = &held.value;
+                // The vendor lists what it had called deleted.
+                let is_back = before.deleted_by.as_ref().is_some_and(|delete| delete.received_at < began);
+                let is_news = row.event.occurred_at.is_some_and(|at| at > before.as_of);
+                if before.company == company && !is_back && !is_news {
+                    continue;
                 }
+                if before.company != company && before.as_of >= began && before.version() >= version {
+                    elsewhere.insert(row.event.id.clone());
+                    continue;
+                }
+                let deleted_by = before.deleted_by.clone().filter(|_| !is_back);
+                // It may have moved without the vendor noting a time: what was said before stays said before.
+                let owner = OwnedRecord { deleted_by, ..OwnedRecord::of(&record, company, &version.max(before.version())) };
+                batch.put(owner, Some(held.etag));
             }
             batch.commit().await?;
         }
+    }
+    Ok(elsewhere)
+}
+
+/// Frees what waited to hear whose its record is.
+async fn free_all(store: &Deployment<'_>, connection: &Connection, page: &Page) -> Result<(), StoreError> {
+    let prefix = format!("{UNKNOWN_COMPANY}:{}:", Entity::Configuration.word());
+    // One that cannot be read must not stop the read of everything else.
+    let waits: HashSet<String> =
+        mapping::waiting(store, connection.id, &prefix).await?.into_iter().flatten().map(|held| held.value.record).collect();
+    for record in page.rows.iter().map(|row| row.event.record_key()).filter(|record| waits.contains(record)) {
+        waiting::free(store, connection.id, &record).await?;
     }
     Ok(())
 }
