@@ -7,15 +7,13 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{
-    intake::{DeliveryV1, IntakeV1},
-    known::Version,
-};
+use super::intake::DeliveryV1;
+pub use super::owner::OwnedRecord;
 use crate::{
     audit,
     evidence::cui::Marking,
     platform::ports::BlobContainer,
-    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Held, Record, Store, StoreError, outbox, seal::sha256},
+    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Held, Record, Store, StoreError, seal::sha256},
 };
 
 /// What became of one delivery; written last, for people.
@@ -123,89 +121,6 @@ pub const UNREADABLE: &str = "unreadable";
 
 /// The reason of one that waited behind more than [`MAX_WAITING`] newer ones of its record.
 pub const CROWDED_OUT: &str = "crowded_out_while_waiting";
-
-/// Which company a vendor's record belongs to, by the newest event or read that said so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OwnedRecord {
-    /// `ticket:918204`.
-    pub record: String,
-    pub company: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub as_of: OffsetDateTime,
-    /// With the hash, the order of what was said of the same moment, as in [`Version`].
-    #[serde(default)]
-    pub sequence: u64,
-    #[serde(default)]
-    pub hash: String,
-    /// The delete that named no company and came here. News of a move that is worked off later takes it along.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deleted_by: Option<DeliveryV1>,
-}
-
-impl Record for OwnedRecord {
-    const KIND: &'static str = "owner";
-    const SCHEMA: u32 = 1;
-
-    fn key(&self) -> String {
-        self.record.clone()
-    }
-}
-
-impl OwnedRecord {
-    pub fn of(record: &str, company: &str, version: &Version) -> Self {
-        let Version { at, sequence, hash } = version.clone();
-        Self { record: record.into(), company: company.into(), as_of: at, sequence, hash, deleted_by: None }
-    }
-
-    pub fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
-        DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(record))
-    }
-
-    pub fn version(&self) -> Version {
-        Version { at: self.as_of, sequence: self.sequence, hash: self.hash.clone() }
-    }
-
-    pub async fn read(
-        store: &Store<'_, DeploymentPlace>,
-        connection: ConnectionId,
-        record: &str,
-    ) -> Result<Option<Held<Self>>, StoreError> {
-        store.read(Self::place(connection, record), record).await
-    }
-
-    /// Writes it over what was held, unless that says as much already; false when somebody was faster.
-    pub async fn put(
-        mut self,
-        store: &Store<'_, DeploymentPlace>,
-        connection: ConnectionId,
-        held: Option<&Held<Self>>,
-    ) -> Result<bool, StoreError> {
-        let place = Self::place(connection, &self.record);
-        let mut batch = store.batch(place);
-        let mut says_more = true;
-        if let Some(Held { value: before, .. }) = held {
-            let moved = self.company != before.company;
-            self.deleted_by = self.deleted_by.or_else(|| before.deleted_by.clone());
-            says_more = *before != self && (moved || self.version() >= before.version());
-            if let Some(delete) = self.deleted_by.as_ref().filter(|_| moved) {
-                outbox::send(&mut batch, "intake", &IntakeV1::Delivery(delete.clone()), std::time::Duration::ZERO)?;
-            }
-        }
-        let deleted = self.deleted_by.is_some();
-        if says_more {
-            batch.put(self, held.map(|held| held.etag.clone()));
-            match batch.commit().await {
-                Err(error) if error.is_conflict() => return Ok(false),
-                other => other?,
-            }
-        }
-        if deleted {
-            // Also what a try before this one could not send.
-            outbox::flush(store, place).await?;
-        }
-        Ok(true)
-    }
-}
 
 /// Deliveries of one record that wait for their company to be mapped. The bytes wait in their blobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,13 +14,12 @@ use time::OffsetDateTime;
 use super::{
     Connection,
     apply::{evidence_of, observed, source_key},
-    delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY},
+    delivery::{Handling, Quarantined},
     event::{Entity, TYPE, TYPE_NAME},
     gone::{self, Reading},
     known::{Change, Known, Version},
-    mapping,
+    mapping, owner,
     page::{Page, Row},
-    waiting,
 };
 use crate::{
     audit,
@@ -58,7 +57,7 @@ pub struct Read {
 const REFRESH_ROWS_AFTER: time::Duration = time::Duration::hours(24);
 const REFRESH_POPULATION_AFTER: time::Duration = time::Duration::hours(1);
 /// Rows of one batch: two documents each, one audit item, below the 100 of a batch.
-const ROWS_PER_BATCH: usize = 40;
+pub(super) const ROWS_PER_BATCH: usize = 40;
 
 type Deployment<'a> = Store<'a, DeploymentPlace>;
 type Client<'a> = Store<'a, ClientPlace>;
@@ -76,7 +75,7 @@ pub async fn write_page(
 ) -> Result<Read, StoreError> {
     let now = store.app().now();
     // Before they are written, as with events: whoever comes meanwhile finds whose they are.
-    let elsewhere = own_all(store, connection, company, began, asked, page).await?;
+    let elsewhere = owner::own_all(store, connection, company, began, asked, page).await?;
     let mut read = Read { unreadable: page.unreadable, ..Read::default() };
     let mut shards: BTreeMap<u8, Vec<(String, Change)>> = BTreeMap::new();
     for row in &page.rows {
@@ -109,7 +108,7 @@ pub async fn write_page(
     for (shard, changes) in shards {
         write_shard(client, connection, shard, &changes, began).await?;
     }
-    free_all(store, connection, page).await?;
+    owner::free_all(store, connection, page).await?;
     Ok(read)
 }
 
@@ -126,7 +125,7 @@ fn line(connection: &Connection, row: &Row) -> Line {
     }
 }
 
-fn version_of(row: &Row, asked: OffsetDateTime) -> Version {
+pub(super) fn version_of(row: &Row, asked: OffsetDateTime) -> Version {
     Version { at: row.event.occurred_at.unwrap_or(asked), sequence: 0, hash: row.hash.clone() }
 }
 
@@ -184,71 +183,6 @@ async fn write_shard(
             audit::record(&mut batch, audit::Event::new("evidence.observed", object, json!({ "records": written })));
             batch.commit().await?;
         }
-    }
-    Ok(())
-}
-
-/// Remembers whose the rows are, so that a later delete finds its client; returns the ids of rows that belong to another
-/// company by something newer, heard since the read began.
-async fn own_all(
-    store: &Deployment<'_>,
-    connection: &Connection,
-    company: &str,
-    began: OffsetDateTime,
-    asked: OffsetDateTime,
-    page: &Page,
-) -> Result<HashSet<String>, StoreError> {
-    let mut shards: Vec<(DeploymentPlace, Vec<&Row>)> = Vec::new();
-    for row in &page.rows {
-        let place = OwnedRecord::place(connection.id, &row.event.record_key());
-        match shards.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, rows)) => rows.push(row),
-            None => shards.push((place, vec![row])),
-        }
-    }
-    let mut elsewhere = HashSet::new();
-    for (place, rows) in shards {
-        let prefix = format!("{}:", Entity::Configuration.word());
-        let mut owners = by_key(store.all::<OwnedRecord>(place, &prefix).await?, |owner| owner.record.clone());
-        for portion in rows.chunks(ROWS_PER_BATCH) {
-            let mut batch = store.batch(place);
-            for row in portion {
-                let record = row.event.record_key();
-                let version = version_of(row, asked);
-                let Some(held) = owners.remove(&record) else {
-                    batch.create(&OwnedRecord::of(&record, company, &version));
-                    continue;
-                };
-                let before = &held.value;
-                // The vendor lists what it had called deleted.
-                let is_back = before.deleted_by.as_ref().is_some_and(|delete| delete.received_at < began);
-                let is_news = row.event.occurred_at.is_some_and(|at| at > before.as_of);
-                if before.company == company && !is_back && !is_news {
-                    continue;
-                }
-                if before.company != company && before.as_of >= began && before.version() >= version {
-                    elsewhere.insert(row.event.id.clone());
-                    continue;
-                }
-                let deleted_by = before.deleted_by.clone().filter(|_| !is_back);
-                // It may have moved without the vendor noting a time: what was said before stays said before.
-                let owner = OwnedRecord { deleted_by, ..OwnedRecord::of(&record, company, &version.max(before.version())) };
-                batch.put(owner, Some(held.etag));
-            }
-            batch.commit().await?;
-        }
-    }
-    Ok(elsewhere)
-}
-
-/// Frees what waited to hear whose its record is.
-async fn free_all(store: &Deployment<'_>, connection: &Connection, page: &Page) -> Result<(), StoreError> {
-    let prefix = format!("{UNKNOWN_COMPANY}:{}:", Entity::Configuration.word());
-    // One that cannot be read must not stop the read of everything else.
-    let waits: HashSet<String> =
-        mapping::waiting(store, connection.id, &prefix).await?.into_iter().flatten().map(|held| held.value.record).collect();
-    for record in page.rows.iter().map(|row| row.event.record_key()).filter(|record| waits.contains(record)) {
-        waiting::free(store, connection.id, &record).await?;
     }
     Ok(())
 }

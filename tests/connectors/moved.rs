@@ -138,7 +138,7 @@ async fn a_ticket_opened_and_moved_at_once_is_the_new_clients_and_its_delete_fin
         for call in 0.. {
             let world = world().await;
             let [first, second] = [message_of(&world, &bodies[0]).await, message_of(&world, &bodies[1]).await];
-            let struck = meanwhile(&world, &first, call, work_off(&world, &second)).await;
+            let struck = Box::pin(meanwhile(&world, &first, call, work_off(&world, &second))).await;
             assert_eq!(live(&world, ":ticket:7").await, [1], "call {call}");
             world.send(&deleted()).await;
             world.pump().await;
@@ -158,7 +158,7 @@ async fn a_ticket_moved_and_deleted_at_once_or_in_either_order_is_gone_for_both(
             world.send(&opened()).await;
             world.pump().await;
             let [first, second] = [message_of(&world, &bodies[0]).await, message_of(&world, &bodies[1]).await];
-            let struck = meanwhile(&world, &first, call, work_off(&world, &second)).await;
+            let struck = Box::pin(meanwhile(&world, &first, call, work_off(&world, &second))).await;
             world.pump().await;
             assert_eq!(live(&world, ":ticket:7").await, Vec::<usize>::new(), "call {call}");
             if !struck {
@@ -174,7 +174,7 @@ async fn a_delete_that_races_with_the_first_event_of_its_ticket_does_not_wait_fo
         for call in 0.. {
             let world = world().await;
             let [first, second] = [message_of(&world, &bodies[0]).await, message_of(&world, &bodies[1]).await];
-            let struck = meanwhile(&world, &first, call, work_off(&world, &second)).await;
+            let struck = Box::pin(meanwhile(&world, &first, call, work_off(&world, &second))).await;
             world.pump().await;
             assert!(nothing_waits(&world).await, "call {call}");
             assert_eq!(live(&world, ":ticket:7").await, Vec::<usize>::new(), "call {call}");
@@ -223,7 +223,7 @@ async fn about_to_read(row: Value) -> (World, Bytes) {
 #[tokio::test]
 async fn a_device_that_moves_while_its_row_is_read_is_live_with_its_new_client_only() {
     for call in 0.. {
-        let (world, read) = about_to_read(configuration(9, "2026-03-01T00:00:00Z")).await;
+        let (world, read) = Box::pin(about_to_read(configuration(9, "2026-03-01T00:00:00Z"))).await;
         world.map("174", 1).await;
         let other = async {
             world.test.clock.advance(Duration::seconds(2));
@@ -258,12 +258,12 @@ async fn a_row_without_a_time_does_not_undo_what_happened_while_it_was_on_its_wa
         row["_info"] = json!({});
         row
     };
-    let (world, read) = about_to_read(undated()).await;
+    let (world, read) = Box::pin(about_to_read(undated())).await;
     world.test.faults.mend();
     work_off(&world, &read).await;
     let asks = world.test.faults.calls().iter().rposition(|call| *call == "http.send").unwrap();
 
-    let (world, read) = about_to_read(undated()).await;
+    let (world, read) = Box::pin(about_to_read(undated())).await;
     let other = async {
         world.test.clock.advance(Duration::seconds(2));
         let mut renamed = configuration(9, "2026-03-02T09:00:01Z");

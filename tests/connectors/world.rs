@@ -191,7 +191,7 @@ impl World {
     pub(super) async fn pump_once_and_stop(&mut self, call: usize) {
         let queue = self.test.queue.clone();
         let Some(received) = queue.receive("intake", 1, std::time::Duration::from_mins(1)).await.unwrap().pop() else { return };
-        self.test.faults.stop_at(call, if call % 2 == 0 { Fault::BeforeEffect } else { Fault::AnswerLost });
+        self.test.faults.stop_at(call, if call.is_multiple_of(2) { Fault::BeforeEffect } else { Fault::AnswerLost });
         let worked_off = self.work_off(&received.body).await.is_ok();
         self.test.faults.mend();
         self.test.restart();
