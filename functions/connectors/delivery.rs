@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::intake::DeliveryV1;
+pub use super::owner::OwnedRecord;
 use crate::{
     audit,
     evidence::cui::Marking,
@@ -120,31 +121,6 @@ pub const UNREADABLE: &str = "unreadable";
 
 /// The reason of one that waited behind more than [`MAX_WAITING`] newer ones of its record.
 pub const CROWDED_OUT: &str = "crowded_out_while_waiting";
-
-/// Which company a vendor's record belongs to, by the newest event that said so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OwnedRecord {
-    /// `ticket:918204`.
-    pub record: String,
-    pub company: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub as_of: OffsetDateTime,
-}
-
-impl Record for OwnedRecord {
-    const KIND: &'static str = "owner";
-    const SCHEMA: u32 = 1;
-
-    fn key(&self) -> String {
-        self.record.clone()
-    }
-}
-
-impl OwnedRecord {
-    pub fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
-        DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(record))
-    }
-}
 
 /// Deliveries of one record that wait for their company to be mapped. The bytes wait in their blobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

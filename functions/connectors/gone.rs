@@ -41,7 +41,7 @@ impl Reading<'_> {
     /// company that was mapped meanwhile came after its mapping.
     async fn would_list(&self, store: &Store<'_, DeploymentPlace>, connection: &Connection, id: &str) -> Result<bool, StoreError> {
         let record = format!("{}:{id}", Entity::Configuration.word());
-        let owner = store.read::<OwnedRecord>(OwnedRecord::place(connection.id, &record), &record).await?;
+        let owner = OwnedRecord::read(store, connection.id, &record).await?;
         let Some(company) = owner.map(|held| held.value.company) else { return Ok(false) };
         let is_theirs = async || intake::mapped(store, connection.id, &company).await;
         Ok(self.has(&company) || is_theirs().await?.is_none_or(|entry| entry.tenant() != self.client))

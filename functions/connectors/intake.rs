@@ -13,20 +13,20 @@ use super::{
     Connection, ConnectorError, Credentials,
     apply::{self, Applied, Arrival},
     autotask, connection, connectwise_manage,
-    delivery::{CROWDED_OUT, Delivery, Handling, MAX_WAITING, Outcome, OwnedRecord, Quarantined, UNKNOWN_COMPANY, WAITS, Waiting},
+    delivery::{CROWDED_OUT, Delivery, Handling, Outcome, OwnedRecord, Quarantined, UNKNOWN_COMPANY, WAITS},
     event::{self, Action, Event, Judged},
     health::{self, Alarm},
     known::{Change, Version},
     mapping,
     pull::{self, PullV1},
+    waiting::{self, Wait},
 };
 use crate::{
     app::App,
-    audit,
     platform::ports::BlobContainer,
     tenancy::{
         ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, Scope, Store, StoreError, directory::MappedCompany, message::Verified,
-        outbox, seal::sha256,
+        seal::sha256,
     },
 };
 
@@ -104,30 +104,22 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     let sealed = sealed.ok_or_else(|| ConnectorError::RawMissing(delivery.blob.clone()))?;
     let raw = store.open_blob(BlobContainer::Raw.name(), &delivery.blob, sealed.to_vec())?;
 
-    let body = serde_json::from_slice::<Value>(&raw);
-    let judged = match &body {
-        Ok(body) => judge(&connection, body, &raw, delivery.received_at),
-        Err(_) => Judged::Reject { reason: "malformed" },
-    };
+    let hash = sha256(&raw);
+    let body = serde_json::from_slice::<Value>(&raw).ok();
+    let judged = body.as_ref().map_or(Judged::Reject { reason: "malformed" }, |body| judge(&connection, body, &raw, delivery.received_at));
+    // Whatever is made of it: its bytes are kept, so people must see it and be able to have them destroyed.
+    let held_back = body.as_ref().and_then(|body| held_back(&connection, body, &judged, delivery, &hash));
+    let is_held_back = held_back.is_some();
+    if let Some(held_back) = held_back {
+        held_back.save(store, connection.id).await?;
+    }
     let (outcome, reason) = match judged {
         Judged::Event(event) => {
             record.dedupe_key = Some(event.dedupe_key.clone());
-            let marking = body.ok().as_ref().and_then(event::marking);
-            let outcome = match marking {
-                Some(marking) => {
-                    let held_back = Quarantined {
-                        record: event.record_key(),
-                        dedupe_key: event.dedupe_key.clone(),
-                        company: event.company.clone(),
-                        marking,
-                        blob: Some(delivery.blob.clone()),
-                        at: delivery.received_at,
-                        handling: Handling::default(),
-                    };
-                    held_back.save(store, connection.id).await?;
-                    (Outcome::Quarantined, Some("cui_marking"))
-                }
-                None => place(store, &connection, &event, delivery, &sha256(&raw)).await?,
+            let outcome = if is_held_back {
+                (Outcome::Quarantined, Some("cui_marking"))
+            } else {
+                place(store, &connection, &event, delivery, &hash).await?
             };
             if outcome.0 == Outcome::Accept {
                 record.events.push(event.facts());
@@ -160,9 +152,37 @@ fn judge(connection: &Connection, body: &Value, raw: &[u8], received_at: OffsetD
     }
 }
 
+/// What is kept of a body with a CUI marking.
+fn held_back(connection: &Connection, body: &Value, judged: &Judged, delivery: &DeliveryV1, hash: &str) -> Option<Quarantined> {
+    let marking = event::marking(body)?;
+    let (dedupe_key, company) = match judged {
+        Judged::Event(event) => (event.dedupe_key.clone(), event.company.clone()),
+        Judged::Stale { dedupe_key, .. } | Judged::Ignore { dedupe_key, .. } => (dedupe_key.clone(), None),
+        Judged::Reject { .. } | Judged::Hint { .. } => (format!("body:{hash}"), None),
+    };
+    let record = match &connection.credentials {
+        Credentials::ConnectwiseManage { .. } => connectwise_manage::event::record_key(body),
+        Credentials::Autotask { .. } => autotask::event::record_key(body),
+    };
+    Some(Quarantined {
+        record: record.unwrap_or_else(|| format!("delivery:{}", delivery.delivery.simple())),
+        dedupe_key,
+        company,
+        marking,
+        blob: Some(delivery.blob.clone()),
+        at: delivery.received_at,
+        handling: Handling::default(),
+    })
+}
+
 type Placed = (Outcome, Option<&'static str>);
 
+const OLDER: &str = "older_than_last_applied";
+
 /// Finds the client and writes, or waits.
+///
+/// For its earlier client the record is gone, then its owner is claimed, then its evidence is written: whoever comes
+/// late or at the same moment finds what is newer on the way, and a try that stopped in between goes on where it was.
 async fn place(
     store: &Store<'_, DeploymentPlace>,
     connection: &Connection,
@@ -171,48 +191,56 @@ async fn place(
     hash: &str,
 ) -> Result<Placed, ConnectorError> {
     let at = event.occurred_at.unwrap_or(delivery.received_at);
+    let version = Version { at, sequence: event.sequence, hash: hash.into() };
     let record = event.record_key();
-    let owner = store.read::<OwnedRecord>(OwnedRecord::place(connection.id, &record), &record).await?;
+    let owner = OwnedRecord::read(store, connection.id, &record).await?;
     let earlier = owner.as_ref().map(|held| &held.value);
     let company = match (&event.company, earlier) {
-        (Some(company), Some(earlier)) if *company != earlier.company && at < earlier.as_of => {
+        (Some(company), Some(earlier)) if *company != earlier.company && version <= earlier.version() => {
             // The record belongs to another company since.
-            return Ok((Outcome::Stale, Some("older_than_last_applied")));
+            return Ok((Outcome::Stale, Some(OLDER)));
         }
         (Some(company), _) => company,
         (None, Some(earlier)) => &earlier.company,
         (None, None) => {
-            return Ok(match wait(store, connection, event, UNKNOWN_COMPANY, delivery).await? {
+            return Ok(match waiting::wait(store, connection, event, UNKNOWN_COMPANY, delivery).await? {
                 Wait::CrowdedOut => (Outcome::Ignore, Some(CROWDED_OUT)),
                 Wait::Waits | Wait::MappedMeanwhile => (Outcome::Accept, Some(WAITS)),
             });
         }
     };
-    let version = Version { at, sequence: event.sequence, hash: hash.into() };
+    let deleted = event.action == Action::Deleted;
     if let Some(earlier) = earlier.filter(|earlier| earlier.company != *company) {
         retire(store, connection, event, delivery, &earlier.company, version.clone()).await?;
+    }
+    let claim = match (&event.company, earlier) {
+        (None, Some(earlier)) if deleted => OwnedRecord { deleted_by: Some(delivery.clone()), ..earlier.clone() },
+        (None, Some(earlier)) => earlier.clone(),
+        _ => OwnedRecord::of(&record, company, &version),
+    };
+    if !claim.put(store, connection.id, owner.as_ref()).await? {
+        return Box::pin(place(store, connection, event, delivery, hash)).await;
     }
     let placed = match mapped(store, connection.id, company).await? {
         Some(entry) => {
             let change = Change {
                 version,
                 whole: event.whole,
-                deleted: event.action == Action::Deleted,
+                deleted,
+                undated: event.occurred_at.is_none(),
                 fields: event.fields.clone(),
                 raw: Some(delivery.blob.clone()),
             };
             write(store, connection, event, delivery, &entry, change, &event.dedupe_key).await?
         }
-        None => match wait(store, connection, event, company, delivery).await? {
+        None => match waiting::wait(store, connection, event, company, delivery).await? {
             Wait::Waits => (Outcome::Accept, Some(WAITS)),
             Wait::CrowdedOut => (Outcome::Ignore, Some(CROWDED_OUT)),
             // At the very moment: go round once more.
             Wait::MappedMeanwhile => return Box::pin(place(store, connection, event, delivery, hash)).await,
         },
     };
-    if event.company.is_some() && placed.0 == Outcome::Accept {
-        own(store, connection.id, &record, company, at).await?;
-    }
+    waiting::free(store, connection.id, &record).await?;
     Ok(placed)
 }
 
@@ -237,7 +265,7 @@ async fn write(
     Ok(match apply::apply(store.app(), &scope, connection, &arrival).await? {
         Applied::New | Applied::Again => (Outcome::Accept, None),
         Applied::Duplicate => (Outcome::Duplicate, None),
-        Applied::Older => (Outcome::Stale, Some("older_than_last_applied")),
+        Applied::Older => (Outcome::Stale, Some(OLDER)),
     })
 }
 
@@ -256,110 +284,8 @@ async fn retire(
     {
         return Ok(());
     }
-    let gone = Change { version, whole: false, deleted: true, fields: event::Fields::new(), raw: None };
+    let gone = Change { version, whole: false, deleted: true, undated: false, fields: event::Fields::new(), raw: None };
     write(store, connection, event, delivery, &entry, gone, &format!("moved:{}", event.dedupe_key)).await?;
-    Ok(())
-}
-
-/// Remembers whose the record is; what waited because nobody knew is sent round again.
-pub(super) async fn own(
-    store: &Store<'_, DeploymentPlace>,
-    connection: ConnectionId,
-    record: &str,
-    company: &str,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let place = OwnedRecord::place(connection, record);
-    let held = store.read::<OwnedRecord>(place, record).await?;
-    if held.as_ref().is_none_or(|held| held.value.as_of < at || held.value.company != company) {
-        let first = held.is_none();
-        let mut batch = store.batch(place);
-        batch.put(OwnedRecord { record: record.into(), company: company.into(), as_of: at }, held.map(|held| held.etag));
-        batch.commit().await?;
-        if !first {
-            return Ok(());
-        }
-    }
-    let mapping = DeploymentPlace::Connection(connection, ConnectionPlace::Mapping);
-    if let Some(waiting) = store.read::<Waiting>(mapping, &format!("{UNKNOWN_COMPANY}:{record}")).await? {
-        let mut batch = store.batch(mapping);
-        for delivery in &waiting.value.deliveries {
-            outbox::send(&mut batch, "intake", &IntakeV1::Delivery(delivery.clone()), std::time::Duration::ZERO)?;
-        }
-        batch.delete(&waiting);
-        audit::record(&mut batch, audit::Event::new("intake.released", format!("connection {connection} {record}"), Value::Null));
-        batch.commit().await?;
-        outbox::flush(store, mapping).await?;
-    }
-    Ok(())
-}
-
-enum Wait {
-    Waits,
-    /// More than enough newer ones of its record wait already.
-    CrowdedOut,
-    /// The company was mapped meanwhile, and it need not wait.
-    MappedMeanwhile,
-}
-
-/// Keeps the delivery waiting, the newest of each record; what is let go for them is audited and counted.
-async fn wait(
-    store: &Store<'_, DeploymentPlace>,
-    connection: &Connection,
-    event: &Event,
-    company: &str,
-    delivery: &DeliveryV1,
-) -> Result<Wait, StoreError> {
-    let place = DeploymentPlace::Connection(connection.id, ConnectionPlace::Mapping);
-    let record = event.record_key();
-    let held = store.read::<Waiting>(place, &format!("{company}:{record}")).await?;
-    let (mut waiting, etag) = match held {
-        Some(held) => (held.value, Some(held.etag)),
-        None => (Waiting::none_yet(company, &record), None),
-    };
-    let is_this = |known: &DeliveryV1| known.delivery == delivery.delivery;
-    if waiting.gone.iter().any(is_this) {
-        return Ok(Wait::CrowdedOut);
-    }
-    if waiting.deliveries.iter().any(is_this) {
-        // The try before may have ended between its two writes.
-        say_let_go(store, &waiting.gone).await?;
-        return Ok(Wait::Waits);
-    }
-    // The same bytes again: the earlier copy waits already.
-    let known = waiting.deliveries.iter().any(|known| known.blob == delivery.blob);
-    if !known {
-        waiting.company_name = event.company_name.clone().or(waiting.company_name);
-        waiting.deliveries.push(delivery.clone());
-        waiting.deliveries.sort_by_key(|delivery| (delivery.received_at, delivery.delivery));
-        let surplus = waiting.deliveries.len().saturating_sub(MAX_WAITING);
-        let let_go: Vec<DeliveryV1> = waiting.deliveries.drain(..surplus).collect();
-        waiting.let_go += u64::try_from(let_go.len()).unwrap_or(u64::MAX);
-        waiting.gone.extend(let_go.iter().cloned());
-        waiting.gone.drain(..waiting.gone.len().saturating_sub(MAX_WAITING));
-        let mut batch = store.batch(place);
-        let object = format!("connection {} {record}", connection.id);
-        let detail = |of: &DeliveryV1| serde_json::json!({ "company": company, "delivery": of.delivery.simple().to_string() });
-        audit::record(&mut batch, audit::Event::new("intake.waiting", object.clone(), detail(delivery)));
-        for of in &let_go {
-            audit::record(&mut batch, audit::Event::new("intake.crowded_out", object.clone(), detail(of)));
-        }
-        batch.put(waiting, etag);
-        batch.commit().await?;
-        say_let_go(store, &let_go).await?;
-        if let_go.contains(delivery) {
-            return Ok(Wait::CrowdedOut);
-        }
-    }
-    // A person may have mapped the company between our look and our write; then nobody would come for what waits.
-    Ok(if mapped(store, connection.id, company).await?.is_none() { Wait::Waits } else { Wait::MappedMeanwhile })
-}
-
-/// In their delivery records; once, however often it is said.
-async fn say_let_go(store: &Store<'_, DeploymentPlace>, let_go: &[DeliveryV1]) -> Result<(), StoreError> {
-    for of in let_go {
-        Delivery::set_aside(store, of, Outcome::Ignore, CROWDED_OUT).await?;
-    }
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub struct Change {
     pub version: Version,
     pub whole: bool,
     pub deleted: bool,
+    /// The vendor did not say when: the time of the version is ours.
+    pub undated: bool,
     pub fields: Fields,
     /// The blob it was read from, when the bytes are kept.
     pub raw: Option<String>,
@@ -43,6 +45,10 @@ pub struct Known {
     /// When the read of many pages began that did not list it; nothing was heard of it since.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     missed: Option<OffsetDateTime>,
+    /// When we heard of a delete that did not say when it was. Our clock cannot be held against the vendor's, and vendors
+    /// do not use an id again: no event is newer, in whatever order they come; only a later read that lists it is.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    removed: Option<OffsetDateTime>,
     /// The newest event that showed the whole record.
     whole: Option<Version>,
     fields: BTreeMap<String, Field>,
@@ -72,6 +78,7 @@ impl Known {
             deleted: change.deleted,
             raw: change.raw.clone(),
             missed: None,
+            removed: None,
             whole: None,
             fields: BTreeMap::new(),
         };
@@ -96,9 +103,14 @@ impl Known {
                 }
             }
         }
+        if change.deleted && change.undated && self.removed.is_none_or(|at| at < version.at) {
+            self.removed = Some(version.at);
+            self.deleted = true;
+            news = true;
+        }
         if *version > self.newest {
             self.newest = version.clone();
-            self.deleted = change.deleted;
+            self.deleted = change.deleted || self.removed.is_some();
             self.raw.clone_from(&change.raw);
             self.missed = None;
             news = true;
@@ -109,10 +121,14 @@ impl Known {
     /// A read that began then lists it: it is there, although it was gone or missed before and did not change since.
     pub fn listed(&mut self, change: &Change, began: OffsetDateTime) -> bool {
         let was_missed = self.missed.take().is_some();
-        let is_back = self.deleted && self.newest.at < began;
+        let is_back = self.deleted && self.removed.unwrap_or(self.newest.at) < began;
         let at = if is_back { change.version.at.max(began) } else { change.version.at };
+        if is_back {
+            self.removed = None;
+            self.deleted = false;
+        }
         let news = self.apply(&Change { version: Version { at, ..change.version.clone() }, ..change.clone() });
-        news || was_missed
+        news || was_missed || is_back
     }
 
     /// Whether a read that lists this row as it was tells anything.
@@ -132,7 +148,7 @@ impl Known {
             }
             _ => {
                 let version = Version { at: began, sequence: 0, hash: self.newest.hash.clone() };
-                self.apply(&Change { version, whole: false, deleted: true, fields: Fields::new(), raw: None });
+                self.apply(&Change { version, whole: false, deleted: true, undated: false, fields: Fields::new(), raw: None });
                 Missing::Gone
             }
         }
@@ -164,18 +180,21 @@ mod tests {
 
     fn change() -> impl Strategy<Value = Change> {
         let fields = prop::collection::btree_map("[abc]", "[xyz]", 0..3);
-        (0i64..4, 0u64..2, any::<bool>(), any::<bool>(), fields).prop_map(|(at, sequence, whole, deleted, fields)| Change {
-            version: Version {
-                at: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(at),
-                sequence,
-                // As with real bodies: other content, other hash.
-                hash: format!("{whole}{deleted}{fields:?}"),
+        (0i64..4, 0u64..2, any::<bool>(), any::<bool>(), any::<bool>(), fields).prop_map(
+            |(at, sequence, whole, deleted, undated, fields)| Change {
+                version: Version {
+                    at: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(at),
+                    sequence,
+                    // As with real bodies: other content, other hash.
+                    hash: format!("{whole}{deleted}{undated}{fields:?}"),
+                },
+                whole,
+                deleted,
+                undated,
+                fields,
+                raw: None,
             },
-            whole,
-            deleted,
-            fields,
-            raw: None,
-        })
+        )
     }
 
     fn end(changes: &[Change]) -> Option<Known> {
@@ -196,6 +215,20 @@ mod tests {
             })
         ) {
             prop_assert_eq!(end(&changes), end(&shuffled));
+        }
+
+        #[test]
+        fn after_a_delete_of_an_unknown_time_no_event_brings_it_back_and_a_later_read_does(
+            (mut changes, at) in (prop::collection::vec(change(), 1..7), any::<prop::sample::Index>())
+        ) {
+            let delete = at.index(changes.len());
+            (changes[delete].deleted, changes[delete].undated) = (true, true);
+            if let Some(mut known) = end(&changes) {
+                prop_assert!(known.deleted);
+                let began = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(5);
+                let row = Change { whole: true, deleted: false, undated: false, ..changes[0].clone() };
+                prop_assert!(known.listed(&row, began) && !known.deleted);
+            }
         }
 
         #[test]

@@ -23,11 +23,13 @@ pub mod intake;
 pub mod known;
 mod lines;
 pub mod mapping;
+mod owner;
 mod page;
 pub mod population;
 pub mod pull;
 mod run;
 pub mod unlisted;
+mod waiting;
 
 pub use connection::{Connection, Credentials, Secret, Settings, Vendor};
 

@@ -14,12 +14,11 @@ use time::OffsetDateTime;
 use super::{
     Connection,
     apply::{evidence_of, observed, source_key},
-    delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY},
+    delivery::{Handling, Quarantined},
     event::{Entity, TYPE, TYPE_NAME},
     gone::{self, Reading},
-    intake,
     known::{Change, Known, Version},
-    mapping,
+    mapping, owner,
     page::{Page, Row},
 };
 use crate::{
@@ -58,21 +57,25 @@ pub struct Read {
 const REFRESH_ROWS_AFTER: time::Duration = time::Duration::hours(24);
 const REFRESH_POPULATION_AFTER: time::Duration = time::Duration::hours(1);
 /// Rows of one batch: two documents each, one audit item, below the 100 of a batch.
-const ROWS_PER_BATCH: usize = 40;
+pub(super) const ROWS_PER_BATCH: usize = 40;
 
 type Deployment<'a> = Store<'a, DeploymentPlace>;
 type Client<'a> = Store<'a, ClientPlace>;
 
-/// Writes the rows of a page into the client's evidence.
+/// Writes the rows of a page into the client's evidence. It was asked for then: a row without a time of its own is not
+/// newer than what happened while it was on its way.
 pub async fn write_page(
     store: &Deployment<'_>,
     client: &Client<'_>,
     connection: &Connection,
     company: &str,
     began: OffsetDateTime,
+    asked: OffsetDateTime,
     page: &Page,
 ) -> Result<Read, StoreError> {
     let now = store.app().now();
+    // Before they are written, as with events: whoever comes meanwhile finds whose they are.
+    let elsewhere = owner::own_all(store, connection, company, began, asked, page).await?;
     let mut read = Read { unreadable: page.unreadable, ..Read::default() };
     let mut shards: BTreeMap<u8, Vec<(String, Change)>> = BTreeMap::new();
     for row in &page.rows {
@@ -87,11 +90,14 @@ pub async fn write_page(
                 handling: Handling::default(),
             };
             held_back.save(store, connection.id).await?;
-        } else {
+        } else if !elsewhere.contains(&row.event.id) {
             let key = source_key(connection.id, Entity::Configuration, &row.event.id);
             if let ClientPlace::Evidence(shard) = Evidence::place(&key) {
-                shards.entry(shard).or_default().push((key, change_of(row, now)));
+                shards.entry(shard).or_default().push((key, change_of(row, asked)));
             }
+        }
+        if elsewhere.contains(&row.event.id) {
+            continue;
         }
         let line = line(connection, row);
         if let (Some(kind), Some(name)) = (&line.kind, row.event.fields.get(TYPE_NAME)) {
@@ -102,7 +108,7 @@ pub async fn write_page(
     for (shard, changes) in shards {
         write_shard(client, connection, shard, &changes, began).await?;
     }
-    own_all(store, connection, company, page, now).await?;
+    owner::free_all(store, connection, page).await?;
     Ok(read)
 }
 
@@ -119,11 +125,16 @@ fn line(connection: &Connection, row: &Row) -> Line {
     }
 }
 
-fn change_of(row: &Row, now: OffsetDateTime) -> Change {
+pub(super) fn version_of(row: &Row, asked: OffsetDateTime) -> Version {
+    Version { at: row.event.occurred_at.unwrap_or(asked), sequence: 0, hash: row.hash.clone() }
+}
+
+fn change_of(row: &Row, asked: OffsetDateTime) -> Change {
     Change {
-        version: Version { at: row.event.occurred_at.unwrap_or(now), sequence: 0, hash: row.hash.clone() },
+        version: version_of(row, asked),
         whole: true,
         deleted: false,
+        undated: row.event.occurred_at.is_none(),
         fields: row.event.fields.clone(),
         raw: None,
     }
@@ -170,49 +181,6 @@ async fn write_shard(
         if !written.is_empty() {
             let object = format!("{prefix}{shard:02}");
             audit::record(&mut batch, audit::Event::new("evidence.observed", object, json!({ "records": written })));
-            batch.commit().await?;
-        }
-    }
-    Ok(())
-}
-
-/// Remembers whose the rows are, so that a later delete finds its client; frees what waited for that.
-async fn own_all(
-    store: &Deployment<'_>,
-    connection: &Connection,
-    company: &str,
-    page: &Page,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let prefix = format!("{UNKNOWN_COMPANY}:{}:", Entity::Configuration.word());
-    // One that cannot be read must not stop the read of everything else.
-    let waiting: HashSet<String> =
-        mapping::waiting(store, connection.id, &prefix).await?.into_iter().flatten().map(|held| held.value.record).collect();
-    let mut shards: Vec<(DeploymentPlace, Vec<String>)> = Vec::new();
-    for row in &page.rows {
-        let record = row.event.record_key();
-        if waiting.contains(&record) {
-            intake::own(store, connection.id, &record, company, row.event.occurred_at.unwrap_or(now)).await?;
-            continue;
-        }
-        let place = OwnedRecord::place(connection.id, &record);
-        match shards.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, records)) => records.push(record),
-            None => shards.push((place, vec![record])),
-        }
-    }
-    for (place, records) in shards {
-        let prefix = format!("{}:", Entity::Configuration.word());
-        let mut owners = by_key(store.all::<OwnedRecord>(place, &prefix).await?, |owner| owner.record.clone());
-        for portion in records.chunks(ROWS_PER_BATCH) {
-            let mut batch = store.batch(place);
-            for record in portion {
-                let held = owners.remove(record);
-                if held.as_ref().is_none_or(|held| held.value.company != company) {
-                    let owner = OwnedRecord { record: record.clone(), company: company.to_owned(), as_of: now };
-                    batch.put(owner, held.map(|held| held.etag));
-                }
-            }
             batch.commit().await?;
         }
     }

@@ -272,12 +272,13 @@ async fn read_and_write(
 ) -> Result<Result<Turned, CallError>, StoreError> {
     // Before the vendor is asked: what cannot be written need not be read.
     let client = Scope::of_client_map(entry, store.correlation()).store(store.app()).await?;
+    let asked = store.app().now();
     let page = match read_page(store.app(), connection, &current.company, run.next.as_deref()).await {
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
     let one_answer = run.next.is_none() && page.next.is_none() && run.read.is_empty() && run.first_page == run.pages;
-    let read = population::write_page(store, &client, connection, &current.company, run.started_at, &page).await?;
+    let read = population::write_page(store, &client, connection, &current.company, run.started_at, asked, &page).await?;
     run.records += u64::try_from(read.lines.len()).unwrap_or(u64::MAX);
     run.held_back += u64::try_from(read.lines.iter().filter(|line| line.held_back).count()).unwrap_or(u64::MAX);
     run.unreadable += read.unreadable;

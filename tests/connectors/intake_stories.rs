@@ -8,7 +8,7 @@ use assay::{
     },
     evidence::{Evidence, Origin},
     platform::ports::{BatchOutcome, BlobContainer, Container, Op, Partition, Queue as _},
-    tenancy::{ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Scope, directory::Grant},
+    tenancy::{ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Scope, directory::Grant, outbox},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -73,6 +73,10 @@ fn life(start: time::OffsetDateTime) -> Vec<Value> {
     gone["EntityType"] = json!("ConfigurationItem");
     let mut made = hook(40, "Create", 9, &json!({ "CompanyID": "174", "ReferenceTitle": "RC-LT-22" }), at(0));
     made["EntityType"] = json!("InstalledProduct");
+    // It goes to another client and comes back, twice within one second.
+    let moves = |sequence, company: &str, status: &str, seconds| {
+        hook(sequence, "Update", 8, &json!({ "CompanyID": company, "Title": "Key card", "Status": status }), at(seconds))
+    };
     vec![
         hook(41, "Create", 7, &json!({ "CompanyID": "174", "Title": "AV out of date", "Status": "1" }), at(0)),
         hook(42, "Update", 7, &json!({ "Status": "8" }), at(1)),
@@ -80,36 +84,59 @@ fn life(start: time::OffsetDateTime) -> Vec<Value> {
         hook(44, "Update", 7, &json!({ "Status": "5", "CompletedDate": "2026-03-02T09:00:02Z" }), at(2)),
         made,
         gone,
+        moves(46, "250", "1", 0),
+        moves(47, "174", "2", 1),
+        moves(48, "250", "3", 1),
+        // And this one is deleted after it moved.
+        hook(49, "Create", 11, &json!({ "CompanyID": "174", "Title": "Badge" }), at(0)),
+        hook(50, "Update", 11, &json!({ "CompanyID": "250", "Title": "Badge" }), at(3)),
+        hook(51, "Delete", 11, &json!({}), at(4)),
     ]
 }
 
 #[test]
 fn duplicates_and_reordered_deliveries_end_in_the_same_evidence() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let run = |order: &[usize]| {
+    // Each with the call at which the process stops while it works off what came first, if it has so many.
+    let run = |order: &[(usize, Option<usize>)]| {
         runtime.block_on(async {
-            let world = World::mapped(autotask()).await;
+            let mut world = World::mapped(autotask()).await;
             let bodies = life(world.app().now());
-            for at in order {
+            for (at, stop) in order {
                 world.send(&bodies[*at]).await;
+                if let Some(call) = stop {
+                    world.pump_once_and_stop(*call).await;
+                }
                 // Some orders work off at once, others all at the end.
                 if at % 2 == 0 {
                     world.pump().await;
                 }
             }
-            world.pump().await;
+            world.pump_through().await;
             let store = world.deployment().await;
+            // As the sweep does: what a stop left unsent.
+            for place in ConnectionPlace::all() {
+                outbox::flush(&store, DeploymentPlace::Connection(world.connection.id, place)).await.unwrap();
+            }
+            world.pump_through().await;
             assert!(mapping::unmapped(&store, world.connection.id).await.unwrap().is_empty(), "nothing is left waiting");
-            world.evidence(1).await
+            // Whether a client that a ticket has left saw it at all depends on the order.
+            let stays = |evidence: &Evidence| !evidence.deleted || evidence.source_key.contains(":configuration:");
+            let evidence = [world.evidence(0).await, world.evidence(1).await];
+            evidence.map(|evidence| evidence.into_iter().filter(stays).collect::<Vec<_>>())
         })
     };
-    let undisturbed = run(&[0, 1, 2, 3, 4, 5]);
-    assert_eq!(undisturbed.len(), 2);
-    let ticket = undisturbed.iter().find(|evidence| evidence.source_key.contains(":ticket:")).unwrap();
+    let undisturbed = run(&(0..12).map(|at| (at, None)).collect::<Vec<_>>());
+    let came_back: Vec<_> = undisturbed[0].iter().map(|evidence| (evidence.title.as_str(), fact(evidence, "status"))).collect();
+    assert_eq!(came_back, [("Key card", Some("3"))]);
+    assert_eq!(undisturbed[1].len(), 2);
+    let ticket = undisturbed[1].iter().find(|evidence| evidence.source_key.contains(":ticket:")).unwrap();
     assert_eq!((fact(ticket, "status"), fact(ticket, "priority"), ticket.title.as_str()), (Some("5"), Some("2"), "AV out of date"));
-    assert!(undisturbed.iter().find(|evidence| evidence.source_key.contains(":configuration:")).unwrap().deleted);
+    assert!(undisturbed[1].iter().find(|evidence| evidence.source_key.contains(":configuration:")).unwrap().deleted);
 
-    let orders = Just([0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5].to_vec()).prop_shuffle();
+    let order = Just((0..12).chain(0..12).collect::<Vec<usize>>()).prop_shuffle();
+    let stops = prop::collection::vec(prop::option::weighted(0.3, 0..40usize), 24);
+    let orders = (order, stops).prop_map(|(order, stops)| order.into_iter().zip(stops).collect::<Vec<_>>());
     let mut runner = TestRunner::new(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() });
     runner
         .run(&orders, |order| {
@@ -306,6 +333,44 @@ async fn a_body_with_a_cui_marking_is_held_back_and_never_becomes_evidence() {
     assert_eq!(Quarantined::all(&world.deployment().await, world.connection.id).await.unwrap().len(), 1);
     assert_eq!(world.audited("evidence.quarantined").await, 1);
     assert_eq!(world.raw_blobs().await, 1, "nothing is deleted");
+}
+
+/// What is held back, as the page names it, and can be destroyed.
+async fn is_held_back_and_can_be_destroyed(world: &World, record: &str) {
+    let store = world.deployment().await;
+    let id = world.connection.id;
+    let held_back = Quarantined::all(&store, id).await.unwrap();
+    assert_eq!(held_back.iter().map(|held_back| held_back.record.as_str()).collect::<Vec<_>>(), [record]);
+    assert_eq!(world.raw_blobs().await, 1);
+    Quarantined::purge(&store, id, record, "Olivia Hart").await.unwrap();
+    assert_eq!(world.raw_blobs().await, 0, "our only copy");
+}
+
+#[tokio::test]
+async fn a_cui_marking_is_seen_in_bodies_that_are_not_collected_too_old_or_not_understood() {
+    for (kind, outcome, record) in [("time", Outcome::Ignore, "time:55"), ("ticket", Outcome::Reject, "ticket:55")] {
+        let world = World::mapped(connectwise()).await;
+        world.serve_signing_key();
+        // A ticket must come with its record.
+        let record_of = if kind == "time" { json!("{\"notes\":\"CUI//SP-CTI\"}") } else { json!("CUI//SP-CTI") };
+        for _ in 0..2 {
+            world.send(&callback("m1", kind, "updated", 55, &record_of)).await;
+            world.pump().await;
+        }
+        assert_eq!(world.deliveries().await[0].outcome, outcome);
+        is_held_back_and_can_be_destroyed(&world, record).await;
+    }
+    for (entity, late, outcome, record) in
+        [("TicketNotes", Duration::ZERO, Outcome::Ignore, "ticketnotes:7"), ("Tickets", Duration::minutes(16), Outcome::Stale, "ticket:7")]
+    {
+        let world = World::mapped(autotask()).await;
+        let mut note = hook(41, "Update", 7, &json!({ "Description": "CUI//SP-CTI" }), world.app().now() - late);
+        note["EntityType"] = json!(entity);
+        world.send(&note).await;
+        world.pump().await;
+        assert_eq!(world.deliveries().await[0].outcome, outcome);
+        is_held_back_and_can_be_destroyed(&world, record).await;
+    }
 }
 
 #[tokio::test]

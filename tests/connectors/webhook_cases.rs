@@ -161,7 +161,8 @@ async fn lay_prior_state(world: &World, case: &Value) {
         let place = OwnedRecord::place(id, &record);
         if store.read::<OwnedRecord>(place, &record).await.unwrap().is_none() {
             let mut batch = store.batch(place);
-            batch.create(&OwnedRecord { record, company: company.into(), as_of: OffsetDateTime::UNIX_EPOCH });
+            let version = Version { at: OffsetDateTime::UNIX_EPOCH, sequence: 0, hash: String::new() };
+            batch.create(&OwnedRecord::of(&record, company, &version));
             batch.commit().await.unwrap();
         }
     };
@@ -171,7 +172,7 @@ async fn lay_prior_state(world: &World, case: &Value) {
         let arrival = Arrival {
             entity: entity_of(entity),
             id: vendor_id,
-            change: Change { version, whole: true, deleted: false, fields: Fields::new(), raw: None },
+            change: Change { version, whole: true, deleted: false, undated: false, fields: Fields::new(), raw: None },
             dedupe_key: "laid before",
             delivery: uuid::Uuid::nil(),
             collected_at: moment(at),

@@ -25,7 +25,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::support::{TestApp, http::response};
+use crate::support::{TestApp, faults::Fault, http::response};
 
 pub(super) const SIGNING_KEY: &str = "cwsk-TEST-9f1c2f6b7d5a4e3fa1b0";
 pub(super) const WEBHOOK_SECRET: &str = "Hk7$TEST#autotask-webhook-secret-01";
@@ -182,10 +182,27 @@ impl World {
     pub(super) async fn pump_once(&self) -> Result<bool, assay::connectors::ConnectorError> {
         let queue = &self.test.queue;
         let Some(received) = queue.receive("intake", 1, std::time::Duration::ZERO).await.unwrap().pop() else { return Ok(false) };
-        let verified = message::open(self.app(), "intake", &received.body).await?;
-        intake::run(self.app(), &verified).await?;
+        self.work_off(&received.body).await?;
         queue.delete("intake", &received).await.unwrap();
         Ok(true)
+    }
+
+    /// One intake message whose handler stops at that call; the message comes again after a minute.
+    pub(super) async fn pump_once_and_stop(&mut self, call: usize) {
+        let queue = self.test.queue.clone();
+        let Some(received) = queue.receive("intake", 1, std::time::Duration::from_mins(1)).await.unwrap().pop() else { return };
+        self.test.faults.stop_at(call, if call.is_multiple_of(2) { Fault::BeforeEffect } else { Fault::AnswerLost });
+        let worked_off = self.work_off(&received.body).await.is_ok();
+        self.test.faults.mend();
+        self.test.restart();
+        if worked_off {
+            queue.delete("intake", &received).await.unwrap();
+        }
+    }
+
+    pub(super) async fn work_off(&self, message: &[u8]) -> Result<(), assay::connectors::ConnectorError> {
+        let verified = message::open(self.app(), "intake", message).await?;
+        intake::run(self.app(), &verified).await
     }
 
     /// Moves the clock until every intake message was worked off; how long that took.

@@ -11,6 +11,7 @@ use assay::{
     connectors::{
         delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
         demo::{self, What},
+        known::Version,
         mapping,
     },
     evidence::cui::Marking,
@@ -242,7 +243,7 @@ async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_
     let flow = Flow::new(Extent::Both).await;
     let store = flow.deployment().await;
     let ridge = demo::autotask::RIDGE.to_string();
-    let owned = OwnedRecord { record: "ticket:8".into(), company: ridge.clone(), as_of: START };
+    let owned = OwnedRecord::of("ticket:8", &ridge, &Version { at: START, sequence: 0, hash: String::new() });
     let mut batch = store.batch(OwnedRecord::place(demo::AUTOTASK, "ticket:8"));
     batch.create(&owned);
     batch.commit().await.unwrap();

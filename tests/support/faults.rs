@@ -3,7 +3,10 @@
 //! Clock and ids have no effect that could be lost and are not counted. With [`Faults::stop_at`] the process counts as
 //! dead from the chosen call on: every later call fails too, until [`Faults::mend`] (and, to be true, a restart).
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use assay::{
     app::App,
@@ -14,6 +17,7 @@ use assay::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,38 @@ pub struct Faults(Mutex<State>);
 struct State {
     calls: Vec<&'static str>,
     plan: Option<Plan>,
+    hold: Option<(usize, Arc<Hold>)>,
+}
+
+/// A call that waits until it is let go, so that others can run in between.
+#[derive(Default)]
+pub struct Hold {
+    struck: AtomicBool,
+    reached: Notify,
+    go: Notify,
+}
+
+impl Hold {
+    /// Until the call is about to be made, or [`Self::let_go`] says that it never will be.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    pub fn let_go(&self) {
+        self.reached.notify_one();
+        self.go.notify_one();
+    }
+
+    /// Whether the call was reached at all.
+    pub fn struck(&self) -> bool {
+        self.struck.load(Ordering::Relaxed)
+    }
+
+    async fn wait(&self) {
+        self.struck.store(true, Ordering::Relaxed);
+        self.reached.notify_one();
+        self.go.notified().await;
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -43,12 +79,19 @@ struct Plan {
 impl Faults {
     /// Counts from zero again; call number `at` (from 0) fails, the others work.
     pub fn fail_at(&self, at: usize, fault: Fault) {
-        *self.0.lock().unwrap() = State { calls: Vec::new(), plan: Some(Plan { at, fault, dead_after: false }) };
+        *self.0.lock().unwrap() = State { plan: Some(Plan { at, fault, dead_after: false }), ..State::default() };
     }
 
     /// Counts from zero again; call number `at` fails, and so does everything after it.
     pub fn stop_at(&self, at: usize, fault: Fault) {
-        *self.0.lock().unwrap() = State { calls: Vec::new(), plan: Some(Plan { at, fault, dead_after: true }) };
+        *self.0.lock().unwrap() = State { plan: Some(Plan { at, fault, dead_after: true }), ..State::default() };
+    }
+
+    /// Counts from zero again; call number `at` waits until it is let go.
+    pub fn hold_at(&self, at: usize) -> Arc<Hold> {
+        let hold = Arc::<Hold>::default();
+        *self.0.lock().unwrap() = State { hold: Some((at, hold.clone())), ..State::default() };
+        hold
     }
 
     /// Counts from zero again, without a fault.
@@ -85,19 +128,23 @@ impl Faults {
         }
     }
 
-    fn enter(&self, call: &'static str) -> Option<Fault> {
+    fn enter(&self, call: &'static str) -> (Option<Fault>, Option<Arc<Hold>>) {
         let mut state = self.0.lock().unwrap();
         let number = state.calls.len();
         state.calls.push(call);
-        match state.plan {
+        let fault = match state.plan {
             Some(plan) if plan.at == number => Some(plan.fault),
             Some(plan) if plan.dead_after && number > plan.at => Some(Fault::BeforeEffect),
             _ => None,
-        }
+        };
+        (fault, state.hold.as_ref().filter(|(at, _)| *at == number).map(|(_, hold)| hold.clone()))
     }
 
     async fn around<T: Send>(&self, call: &'static str, work: impl Future<Output = Result<T, PortError>> + Send) -> Result<T, PortError> {
-        let fault = self.enter(call);
+        let (fault, hold) = self.enter(call);
+        if let Some(hold) = hold {
+            hold.wait().await;
+        }
         if fault == Some(Fault::BeforeEffect) {
             return Err(PortError::new(call, PortErrorKind::Unavailable));
         }

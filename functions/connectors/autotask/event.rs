@@ -34,11 +34,7 @@ pub fn judge(body: &Value, guids: &[String], received_at: OffsetDateTime) -> Jud
             return Judged::Stale { reason: "event_time_in_the_future", dedupe_key };
         }
     }
-    let (entity, kind) = match named.to_lowercase().as_str() {
-        "ticket" | "tickets" => (Entity::Ticket, "ticket"),
-        "configurationitem" | "configurationitems" | "installedproduct" => (Entity::Configuration, "configuration_item"),
-        _ => return Judged::Ignore { reason: "not_collected", dedupe_key },
-    };
+    let Some((entity, kind)) = entity(&named) else { return Judged::Ignore { reason: "not_collected", dedupe_key } };
     let action = match action.to_lowercase().as_str() {
         "create" => Action::Created,
         "delete" => Action::Deleted,
@@ -55,6 +51,22 @@ pub fn judge(body: &Value, guids: &[String], received_at: OffsetDateTime) -> Jud
         dedupe_key,
         ..record.event(entity, id)
     }))
+}
+
+/// What is collected, by the name of its type or the legacy one.
+fn entity(named: &str) -> Option<(Entity, &'static str)> {
+    match named.to_lowercase().as_str() {
+        "ticket" | "tickets" => Some((Entity::Ticket, "ticket")),
+        "configurationitem" | "configurationitems" | "installedproduct" => Some((Entity::Configuration, "configuration_item")),
+        _ => None,
+    }
+}
+
+/// Which record a webhook is about, whether it is collected or not: `ticketnotes:55`.
+pub fn record_key(body: &Value) -> Option<String> {
+    let named = id(&body["EntityType"])?;
+    let kind = entity(&named).map_or_else(|| named.to_lowercase(), |(entity, _)| entity.word().to_owned());
+    Some(format!("{kind}:{}", id(&body["Id"])?))
 }
 
 /// A row that the API gave, seen as an update of the whole record.

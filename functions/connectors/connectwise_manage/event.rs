@@ -35,6 +35,13 @@ pub fn judge(body: &Value, raw: &[u8]) -> Judged {
     Judged::Event(Box::new(event(entity, action, id, dedupe_key, &record)))
 }
 
+/// Which record a callback is about, whether it is collected or not: `time:55`.
+pub fn record_key(body: &Value) -> Option<String> {
+    let kind = id(&body["Type"])?.to_lowercase();
+    let id = id(&body["ID"]).or_else(|| id(&record(&body["Entity"])["id"]))?;
+    Some(format!("{kind}:{id}"))
+}
+
 /// A row that the API gave, seen as an update of the whole record.
 pub fn row(entity: Entity, row: &Value, dedupe_key: String) -> Option<Event> {
     Some(event(entity, Action::Updated, id(&row["id"])?, dedupe_key, row))
