@@ -38,7 +38,7 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
             if demo_mark::is_demo(reader.app).await? {
                 mark(reader, &store, tenant).await?;
             }
-            Ok(reply::redirect(&format!("{}?added=1", paths::clients())))
+            Ok(reader.back_to(&paths::clients(), "added", "1"))
         }
         Err(problem) if problem.status == 400 => page(reader, &id, Some(problem.detail)).await,
         Err(problem) => Err(problem),
