@@ -56,6 +56,7 @@ const TRIES: usize = 4;
 
 /// Audit entries that may be more or fewer than in the undisturbed run, and why.
 const MAY_DIFFER: &[(&str, &str)] = &[
+    ("deployment session.signed-in", "a person whose sign-in got no answer signs in again"),
     ("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too"),
     ("Harbor analysis.recorded", "records that come in at once are analyzed together"),
     ("Ridge analysis.recorded", "records that come in at once are analyzed together"),
