@@ -407,13 +407,13 @@ mod tests {
 
     #[test]
     fn without_proc_a_process_is_known_by_its_executable() {
-        let own = std::env::args().next().unwrap();
+        let own = std::env::args().next().expect("a program has a name");
         let pid = std::process::id().to_string();
         assert_eq!(runs(&pid, &own), Some(true));
         assert_eq!(runs(&pid, "/data/app/assay"), Some(false));
         assert_eq!(runs(&pid, &own[..own.len() - 1]), Some(false), "another whose name begins alike");
-        let mut gone = std::process::Command::new("true").spawn().unwrap();
-        gone.wait().unwrap();
+        let mut gone = std::process::Command::new("true").spawn().expect("there is a true");
+        gone.wait().expect("it ends");
         assert_eq!(runs(&gone.id().to_string(), "true"), Some(false));
     }
 }

@@ -120,7 +120,7 @@ pub async fn asked_to_end() {
         Ok(mut signals) => drop(signals.recv().await),
         Err(error) => {
             tracing::warn!(%error, "a signal cannot be waited for");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     tokio::select! {
