@@ -40,7 +40,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
         default: Some("240"),
     },
-    Setting { name: "ASSAY_MAX_CONCURRENT", meaning: "invocations at work at once; more are answered 429", default: Some("256") },
+    Setting {
+        name: "ASSAY_MAX_CONCURRENT",
+        meaning: "invocations at work at once, HTTP and all others each; more are answered 429",
+        default: Some("256"),
+    },
     Setting { name: "ASSAY_LOG", meaning: "which log lines are written, such as info or info,assay=debug", default: Some("info") },
 ];
 

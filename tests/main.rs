@@ -39,6 +39,7 @@ mod stories {
     mod main_job;
     mod pages;
     mod portal;
+    mod put_away;
     mod readiness_catalogue;
     mod scoring;
     mod sign_in;

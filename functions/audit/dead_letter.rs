@@ -1,8 +1,8 @@
 //! Dead letters: messages that redelivery cannot mend, kept with the reason until a person has looked.
 //!
 //! They come from two sides: a consumer that refuses a message (its MAC does not hold, its form is unknown), and the
-//! host's `*-poison` queues, which the sweep drains. Seeing, replaying and dismissing one is for people; a replay sends
-//! the same bytes again, so whatever was wrong with them is checked again. A forged message stays forged.
+//! host's `*-poison` queues, which the sweep drains. Replaying one, or saying that one has seen to it, is for people; a
+//! replay sends the same bytes again, so whatever was wrong with them is checked again. A forged message stays forged.
 
 use std::time::Duration;
 
@@ -15,7 +15,11 @@ use time::OffsetDateTime;
 use super::{Event, record};
 use crate::{
     app::App,
-    tenancy::{DeploymentPlace, DeploymentScope, Held, Record, Store, StoreError, seal::sha256},
+    tenancy::{
+        DeploymentPlace, DeploymentScope, Held, Record, Store, StoreError,
+        message::{self, MessageError},
+        seal::sha256,
+    },
 };
 
 /// The queues that feed functions, whose poison the sweep drains.
@@ -39,11 +43,15 @@ pub struct DeadLetter {
     pub at: OffsetDateTime,
     pub state: DeadLetterState,
     /// Who sent it again, and when.
-    pub replayed: Option<Replay>,
+    pub replayed: Option<Handled>,
+    /// Who has seen to it otherwise, and when.
+    #[serde(default)]
+    pub seen: Option<Handled>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Replay {
+pub struct Handled {
+    /// The person's name.
     pub by: String,
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
@@ -54,6 +62,7 @@ pub struct Replay {
 pub enum DeadLetterState {
     Waiting,
     Replayed,
+    SeenTo,
 }
 
 impl Record for DeadLetter {
@@ -120,6 +129,7 @@ pub async fn keep(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], 
             at: app.now(),
             state: DeadLetterState::Waiting,
             replayed: None,
+            seen: None,
         };
         let mut batch = store.batch(DeploymentPlace::Operations);
         record(
@@ -176,17 +186,46 @@ async fn forget(store: &Store<'_, DeploymentPlace>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// All dead letters: those that wait for a person first, the newest of them first.
-pub async fn all(app: &App, scope: &DeploymentScope) -> Result<Vec<DeadLetter>, StoreError> {
-    let held = scope.store(app).await?.all::<DeadLetter>(DeploymentPlace::Operations, "").await?;
-    let mut letters: Vec<DeadLetter> = held.into_iter().map(|held| held.value).collect();
-    letters.sort_by(|a, b| (a.state, b.at, &a.id).cmp(&(b.state, a.at, &b.id)));
+/// Every dead letter that can be read, and the ids of those that cannot.
+#[derive(Clone, Debug, Default)]
+pub struct Letters {
+    /// Those that wait for a person first, the newest of them first.
+    pub readable: Vec<DeadLetter>,
+    pub unreadable: Vec<String>,
+}
+
+/// Each stands for itself: a damaged record hides no other.
+pub async fn each(app: &App, scope: &DeploymentScope) -> Result<Letters, StoreError> {
+    let mut letters = Letters::default();
+    for read in scope.store(app).await?.all_of_each::<DeadLetter>(DeploymentPlace::Operations, "").await? {
+        match read {
+            Ok(held) => letters.readable.push(held.value),
+            Err(error) => match error.unreadable::<DeadLetter>() {
+                Some(id) => letters.unreadable.push(id.to_owned()),
+                None => return Err(error),
+            },
+        }
+    }
+    letters.readable.sort_by(|a, b| (a.state, b.at, &a.id).cmp(&(b.state, a.at, &b.id)));
     Ok(letters)
 }
 
-/// How many wait for a person.
+/// All that can be read, in the same order.
+pub async fn all(app: &App, scope: &DeploymentScope) -> Result<Vec<DeadLetter>, StoreError> {
+    Ok(each(app, scope).await?.readable)
+}
+
+/// How many wait for a person; one that cannot be read does.
 pub async fn waiting(app: &App, scope: &DeploymentScope) -> Result<usize, StoreError> {
-    Ok(all(app, scope).await?.iter().filter(|letter| letter.state == DeadLetterState::Waiting).count())
+    let letters = each(app, scope).await?;
+    Ok(letters.unreadable.len() + letters.readable.iter().filter(|letter| letter.state == DeadLetterState::Waiting).count())
+}
+
+/// Whether sending it again may help: what is not of ours, or is not what we said, never becomes so.
+pub async fn may_be_tried_again(app: &App, letter: &DeadLetter) -> bool {
+    let body = BASE64.decode(&letter.body).unwrap_or_default();
+    let opened = message::open(app, &letter.queue, &body).await;
+    !matches!(opened, Err(MessageError::Form | MessageError::Mac | MessageError::OtherFunction(_)))
 }
 
 pub async fn is_known(app: &App, scope: &DeploymentScope, id: &str) -> Result<bool, StoreError> {
@@ -204,12 +243,32 @@ pub async fn replay(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> R
     let body = Bytes::from(BASE64.decode(&held.value.body).unwrap_or_default());
     app.queue.send(&held.value.queue, body, Duration::ZERO).await?;
     held.value.state = DeadLetterState::Replayed;
-    held.value.replayed = Some(Replay { by: by.into(), at: app.now() });
+    held.value.replayed = Some(Handled { by: by.into(), at: app.now() });
     let mut batch = store.batch(DeploymentPlace::Operations);
     record(&mut batch, Event::new("message.replayed", format!("message {id}"), json!({ "queue": held.value.queue })));
     batch.replace(&held);
     match batch.commit().await {
         // Somebody else sent it at the same moment: a message that comes twice does no harm.
+        Err(error) if error.is_conflict() => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// A person has seen to it, and it is not to be sent again; `false` when it does not wait. The same message may come
+/// anew: then it waits again.
+pub async fn see_to(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> Result<bool, StoreError> {
+    let store = scope.store(app).await?;
+    let Some(mut held) = store.read::<DeadLetter>(DeploymentPlace::Operations, id).await? else { return Ok(false) };
+    if held.value.state != DeadLetterState::Waiting {
+        return Ok(false);
+    }
+    held.value.state = DeadLetterState::SeenTo;
+    held.value.seen = Some(Handled { by: by.into(), at: app.now() });
+    let mut batch = store.batch(DeploymentPlace::Operations);
+    let detail = json!({ "queue": held.value.queue, "reason": held.value.reason });
+    record(&mut batch, Event::new("message.seen_to", format!("message {id}"), detail));
+    batch.replace(&held);
+    match batch.commit().await {
         Err(error) if error.is_conflict() => Ok(false),
         other => other.map(|()| true),
     }
@@ -228,8 +287,12 @@ const AT_ONCE: usize = 100;
 
 /// Sends those again that wait for the same reason, the oldest first: they came in that order.
 pub async fn replay_all(app: &App, scope: &DeploymentScope, reason: &str, by: &str) -> Result<ReplayedAll, StoreError> {
-    let mut waiting = all(app, scope).await?;
-    waiting.retain(|letter| letter.state == DeadLetterState::Waiting && letter.reason == reason);
+    let mut waiting = Vec::new();
+    for letter in all(app, scope).await? {
+        if letter.state == DeadLetterState::Waiting && letter.reason == reason && may_be_tried_again(app, &letter).await {
+            waiting.push(letter);
+        }
+    }
     let mut sent = 0;
     for letter in waiting.iter().rev().take(AT_ONCE) {
         sent += usize::from(replay(app, scope, &letter.id, by).await?);

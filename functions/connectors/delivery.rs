@@ -286,14 +286,24 @@ impl Quarantined {
         Ok(held)
     }
 
-    /// What is held back of a connection.
+    /// What is held back of a connection and can be read.
     pub async fn all(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Vec<Self>, StoreError> {
-        let mut found = Vec::new();
+        Ok(Self::each(store, connection).await?.0)
+    }
+
+    /// What is held back of a connection, and how many of its records cannot be read: a damaged one hides no other.
+    pub async fn each(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<(Vec<Self>, usize), StoreError> {
+        let (mut found, mut unreadable) = (Vec::new(), 0);
         for shard in ConnectionPlace::all().filter(|place| *place != ConnectionPlace::Mapping) {
-            let held = store.all::<Self>(DeploymentPlace::Connection(connection, shard), "").await?;
-            found.extend(held.into_iter().map(|held| held.value));
+            for read in store.all_of_each::<Self>(DeploymentPlace::Connection(connection, shard), "").await? {
+                match read {
+                    Ok(held) => found.push(held.value),
+                    Err(error) if error.unreadable::<Self>().is_some() => unreadable += 1,
+                    Err(error) => return Err(error),
+                }
+            }
         }
-        Ok(found)
+        Ok((found, unreadable))
     }
 }
 

@@ -93,10 +93,17 @@ where
                 return Ok(Proposal { state, ..held.value });
             }
             Err(ExecuteError::Store(error)) if error.is_conflict() => lost = error,
+            // The same message, delivered twice at once: the other one ran it between our reading of proposal and receipt.
+            Err(ExecuteError::Tampered) if has_moved(&store, &held).await? => {}
             Err(error) => return Err(error),
         }
     }
     Err(lost.into())
+}
+
+async fn has_moved(store: &Store<'_, ClientPlace>, held: &Held<Proposal>) -> Result<bool, StoreError> {
+    let now = store.read::<Proposal>(ClientPlace::Assessment, &held.value.id.to_string()).await?;
+    Ok(now.is_some_and(|now| now.etag != held.etag))
 }
 
 async fn attempt<F>(

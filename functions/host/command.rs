@@ -14,7 +14,10 @@ use std::{
 #[cfg(feature = "demo")]
 use super::demo;
 use super::{
-    local::{self, Host, LocalError, child::HandlerLog},
+    local::{
+        self, Host, LocalError,
+        child::{self, HandlerLog},
+    },
     package::{self, PackageError},
 };
 use crate::platform::ports::{Clock, Ids};
@@ -50,7 +53,7 @@ pub enum CommandError {
     NoDemo,
 }
 
-/// Runs until Ctrl-C.
+/// Runs until Ctrl-C, or until the terminal closes.
 pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Result<(), CommandError> {
     if command.demo && !cfg!(feature = "demo") {
         return Err(CommandError::NoDemo);
@@ -92,7 +95,7 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
         std::future::pending::<Result<(), CommandError>>().await
     };
     let result = tokio::select! {
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = local::asked_to_end() => Ok(()),
         why = host.worker.stopped() => Err(LocalError::Stopped(why).into()),
         failed = life => failed,
     };
@@ -113,5 +116,7 @@ fn empty(data: &Path) -> Result<(), CommandError> {
         return Err(CommandError::NotOurs(data.to_owned()));
     }
     let _lock = local::lock(data)?;
+    // With the folder would go the note of what still runs.
+    child::end_leftover(&data.join(local::PID_FILE));
     fs::remove_dir_all(data).map_err(failed)
 }

@@ -45,7 +45,9 @@ pub struct Call {
 pub struct Limits {
     /// From the first byte of a call to the end of its work.
     pub deadline: Duration,
-    /// Invocations at work at once; one more is answered 429.
+    /// For the body of an HTTP call: it holds a place while it comes.
+    pub body_time: Duration,
+    /// Invocations at work at once, of HTTP functions and of all others each; one more is answered 429.
     pub max_concurrent: usize,
 }
 
@@ -55,7 +57,10 @@ pub struct Handler {
     /// With slashes around: `/api/`.
     prefix: String,
     deadline: Duration,
-    permits: Arc<Semaphore>,
+    body_time: Duration,
+    http_permits: Arc<Semaphore>,
+    /// Of their own: whatever strangers send, messages and timers are worked on.
+    envelope_permits: Arc<Semaphore>,
     life: watch::Receiver<Life>,
 }
 
@@ -67,6 +72,9 @@ struct Route {
     run: HttpFn,
 }
 
+/// Ample for the largest body that a route takes.
+const BODY_TIME: Duration = Duration::from_secs(20);
+
 /// Why an invocation has no result.
 #[derive(Debug, thiserror::Error)]
 enum Cut {
@@ -76,6 +84,8 @@ enum Cut {
     NotReady(&'static str),
     #[error(transparent)]
     Body(#[from] BodyError),
+    #[error("the body came too slowly")]
+    SlowBody,
     #[error("the deadline passed")]
     Late,
     #[error("panicked")]
@@ -92,12 +102,15 @@ impl Handler {
     pub fn new(table: &'static [Trigger], prefix: &str, limits: Limits, life: watch::Receiver<Life>) -> Self {
         let mut routes: Vec<Route> = table.iter().filter_map(Route::of).collect();
         routes.sort_by(|a, b| a.template.precedence(&b.template));
+        let permits = || Arc::new(Semaphore::new(limits.max_concurrent.min(Semaphore::MAX_PERMITS)));
         Self {
             routes,
             envelopes: table.iter().filter(|t| !matches!(t.kind, Kind::Http { .. })).collect(),
             prefix: format!("/{}/", prefix.trim_matches('/')),
             deadline: limits.deadline,
-            permits: Arc::new(Semaphore::new(limits.max_concurrent.min(Semaphore::MAX_PERMITS))),
+            body_time: limits.body_time,
+            http_permits: permits(),
+            envelope_permits: permits(),
             life,
         }
     }
@@ -161,9 +174,9 @@ impl Handler {
 
     async fn run_http(&self, route: &Route, method: Method, path: &str, call: &mut Call, span: &Span) -> Result<Reply, Cut> {
         let deadline = Instant::now() + self.deadline;
-        let permit = self.permit()?;
+        let permit = permit(&self.http_permits)?;
         let app = self.app(deadline).await?;
-        let body = read(&mut call.body, route.max_body_bytes, deadline).await?;
+        let body = read(&mut call.body, route.max_body_bytes, deadline.min(Instant::now() + self.body_time)).await?;
         let invocation_id = headers::invocation_id(&call.headers).map_or_else(|| app.ids.uuid().to_string(), str::to_owned);
         let request = Request {
             method,
@@ -212,7 +225,7 @@ impl Handler {
 
     async fn run_envelope(&self, trigger: &'static Trigger, invocation_id: String, call: &mut Call, span: &Span) -> Result<(), Cut> {
         let deadline = Instant::now() + self.deadline;
-        let permit = self.permit()?;
+        let permit = permit(&self.envelope_permits)?;
         let app = self.app(deadline).await?;
         let bytes = read(&mut call.body, MAX_ENVELOPE_BYTES, deadline).await?;
         let envelope = Envelope::parse(&bytes)?;
@@ -232,10 +245,6 @@ impl Handler {
 
     // ---- both
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, Cut> {
-        self.permits.clone().try_acquire_owned().map_err(|_| Cut::Overload)
-    }
-
     /// Waits while the process starts; fails at once when it cannot start.
     async fn app(&self, deadline: Instant) -> Result<Arc<App>, Cut> {
         let mut life = self.life.clone();
@@ -250,8 +259,12 @@ impl Handler {
     }
 }
 
-async fn read(body: &mut Body, limit: usize, deadline: Instant) -> Result<Bytes, Cut> {
-    Ok(timeout_at(deadline, body.read(limit)).await.map_err(|_| Cut::Late)??)
+fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Cut> {
+    permits.clone().try_acquire_owned().map_err(|_| Cut::Overload)
+}
+
+async fn read(body: &mut Body, limit: usize, until: Instant) -> Result<Bytes, Cut> {
+    Ok(timeout_at(until, body.read(limit)).await.map_err(|_| Cut::SlowBody)??)
 }
 
 /// Runs the work in its own task, which holds its permit until it really ends. The deadline is kept twice: within, so
@@ -291,6 +304,12 @@ fn problem_of(cut: &Cut) -> Problem {
         Cut::NotReady(_) => Problem::unavailable(),
         Cut::Body(BodyError::TooLarge { limit }) => Problem::too_large(*limit),
         Cut::Body(BodyError::Broken(_)) => Problem::bad_request("The body broke off; nothing was kept."),
+        Cut::SlowBody => Problem::new(
+            408,
+            "too-slow-a-body",
+            "It came too slowly",
+            "The whole of it had not arrived in time; nothing was kept. Send it again.",
+        ),
         Cut::Late => Problem::new(504, "too-slow", "It took too long", "What was not finished was stopped. Look before you try again."),
         Cut::Panicked | Cut::Envelope(_) | Cut::Failed(_) => Problem::new(
             500,
@@ -352,13 +371,13 @@ impl Route {
 
 impl From<&Config> for Limits {
     fn from(config: &Config) -> Self {
-        Self { deadline: config.deadline, max_concurrent: config.max_concurrent }
+        Self { deadline: config.deadline, body_time: BODY_TIME, max_concurrent: config.max_concurrent }
     }
 }
 
 impl Default for Limits {
     /// While the configuration is bad nothing runs, so these only bound the waiting.
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), max_concurrent: 256 }
+        Self { deadline: Duration::from_secs(30), body_time: BODY_TIME, max_concurrent: 256 }
     }
 }

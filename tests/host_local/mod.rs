@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 mod appfolders;
 mod children;
+mod ends;
 mod envelopes;
 mod handler;
 mod proxies;

@@ -1,15 +1,16 @@
 //! The queue engine under a clock moved by hand: leases, pop receipts, counts, poison, time to live, group commit.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use assay::host::local::{
     queue_api,
-    queues::{Depth, Held, QueueError, TIME_TO_LIVE, is_queue_name, poison_queue_of},
+    queues::{Depth, Held, QueueError, Queues, TIME_TO_LIVE, is_queue_name, poison_queue_of},
 };
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::support::Store;
+use super::support::{CountingIds, HandClock, Store};
+use crate::support::disk::Disk;
 
 const LEASE: Duration = Duration::from_mins(10);
 const NOW: Duration = Duration::ZERO;
@@ -99,6 +100,24 @@ async fn what_was_sent_and_what_was_leased_is_still_so_after_the_process_is_gone
     store = store.reopen();
     assert_eq!(store.queues.depth("work").unwrap(), Depth { due: 1, hidden: 1 });
     assert!(matches!(store.queues.delete("work", leased.id, leased.pop_receipt).await.unwrap(), Held::Done(_)));
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_once_leaves_nothing_broken_and_nothing_lost() {
+    let (clock, ids, disk) = (HandClock::new(), Arc::new(CountingIds::default()), Arc::new(Disk::default()));
+    let folder = tempfile::tempdir().unwrap();
+    let queues = Queues::open_with(&folder.path().join("queues.redb"), disk.opener(), clock, ids).unwrap();
+    queues.send("work", body("before"), NOW).await.unwrap();
+    disk.refuse_writes(Some(std::io::ErrorKind::StorageFull));
+    for _ in 0..2 {
+        assert!(matches!(queues.send("work", body("during"), NOW).await, Err(QueueError::Full)));
+        assert!(queues.receive("work", 1, LEASE).await.is_err());
+    }
+    disk.refuse_writes(None);
+    assert!(queues.has_due("work").unwrap());
+    queues.send("work", body("after"), NOW).await.unwrap();
+    let received = queues.receive("work", 10, LEASE).await.unwrap();
+    assert_eq!(received.iter().map(|message| &message.body[..]).collect::<Vec<_>>(), [&b"before"[..], b"after"]);
 }
 
 #[tokio::test]

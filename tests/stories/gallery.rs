@@ -12,12 +12,12 @@ use assay::{
         Problem, assets,
         pages::{
             AlarmView, AuditPage, Cell, Choice, ClientPage, ClientRow, ClientsPage, ConnectionForm, ConnectionFormPage, ConnectionView,
-            ConnectionsPage, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family, Field,
-            FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage, MessagePage,
-            NamelessLine, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProblemPage, ProposalPage, ProposalState,
-            ProposeForm, Readings, RejectCount, RejectionView, RequirementPage, Run, SameReason, Section, SetAsideGroup, SetAsidePage,
-            SetAsideRecord, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TakeBackForm, TimelineEntry, Tone, UnlistedType,
-            UnreadableClient, WaitingCompany, paths,
+            ConnectionsPage, DeadLetterStand, DeadLetterView, DeadLettersPage, DecidedItem, DecisionForm, DemoPerson, EvidenceCard, Family,
+            Field, FieldError, FieldKind, FindingView, Fix, Frame, InboxItem, InboxPage, LastPull, Link, MappedLine, MappingPage,
+            MessagePage, NamelessLine, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProblemPage, ProposalPage,
+            ProposalState, ProposeForm, Readings, RejectCount, RejectionView, RequirementPage, Run, SameReason, Section, SetAsideGroup,
+            SetAsidePage, SetAsideRecord, Side, SignInPage, SignedIn, Standing, SuggestionView, Tag, TakeBackForm, TimelineEntry, Tone,
+            UnlistedType, UnreadableClient, WaitingCompany, paths,
         },
     },
 };
@@ -661,15 +661,17 @@ fn client_people(wrong: bool) -> PeoplePage {
 }
 
 fn dead_letters(empty: bool) -> DeadLettersPage {
-    let letter = |reason: &str, replay: bool, replayed| DeadLetterView {
+    let letter = |reason: &str, state| DeadLetterView {
         id: "0192f3a4c5d67e8f9012a3b4c5d6e7f8".into(),
         function: "intake".into(),
         reason: reason.into(),
         about: Some("delivery of ConnectWise, ticket 918204".into()),
         at: NOW - Duration::hours(7),
-        replay: replay.then(|| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Try again".into() }),
-        replayed,
+        state,
     };
+    let form = |label: &str| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: label.into() };
+    let waiting = |replay: bool| DeadLetterStand::Waiting { replay: replay.then(|| form("Try again")), see_to: form("I have seen to it") };
+    let an_hour_ago = NOW - Duration::hours(1);
     let reason = "the key of 0192f0c1a2b3c4d5e6f708192a3b4c5d cannot be used";
     let fields = vec![("reason".into(), reason.into())];
     let replay = PostForm { action: "#".into(), token: TOKEN.into(), fields, label: "Try all of this reason again".into() };
@@ -681,11 +683,13 @@ fn dead_letters(empty: bool) -> DeadLettersPage {
             vec![]
         } else {
             vec![
-                letter("The client's key could not be used five times in a row.", true, None),
-                letter("The message's signature does not hold.", false, None),
-                letter("The vendor did not answer.", true, Some(("Marco Reyes".into(), NOW - Duration::hours(1)))),
+                letter("The client's key could not be used five times in a row.", waiting(true)),
+                letter("The message's signature does not hold.", waiting(false)),
+                letter("The vendor did not answer.", DeadLetterStand::Replayed("Marco Reyes".into(), an_hour_ago)),
+                letter("The message is for function notify.", DeadLetterStand::SeenTo("Marco Reyes".into(), an_hour_ago)),
             ]
         },
+        unreadable: if empty { vec![] } else { vec!["9329e9744ac1".into()] },
         older: (!empty).then(|| Link::new("#", "Older dead letters")),
         notice: None,
     }
@@ -709,7 +713,8 @@ fn set_aside(empty: bool) -> SetAsidePage {
     let records = vec![record("ticket 918204", 2, false), record("configuration 4471", 0, false), record("ticket 918100", 0, true)];
     let groups = vec![SetAsideGroup { client: CLIENT.into(), records, more: 3 }];
     let groups = if empty { vec![] } else { groups };
-    SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups, notice: None }
+    let unreadable = if empty { vec![] } else { vec![("Northgate Autotask".into(), 1)] };
+    SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups, unreadable, notice: None }
 }
 
 fn audit(empty: bool) -> AuditPage {

@@ -6,6 +6,7 @@
 //! this process, where time is free: that is what the next sweeps would do.
 
 use std::{
+    any::Any,
     fs,
     path::Path,
     sync::{Arc, Mutex},
@@ -48,8 +49,14 @@ const STEP: time::Duration = time::Duration::seconds(10);
 /// Steps without the awaited thing after which time passes in this process instead: an hour.
 const PATIENCE: usize = 360;
 
+/// Runs of one disaster until all of it was met. A kill can take an analysis along that is in flight at that moment; its
+/// lease then outlives the host, and what was to go wrong after it never comes. Such a run must end like every other, but
+/// it has not shown all.
+const TRIES: usize = 4;
+
 /// Audit entries that may be more or fewer than in the undisturbed run, and why.
 const MAY_DIFFER: &[(&str, &str)] = &[
+    ("deployment session.signed-in", "a person whose sign-in got no answer signs in again"),
     ("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too"),
     ("Harbor analysis.recorded", "records that come in at once are analyzed together"),
     ("Ridge analysis.recorded", "records that come in at once are analyzed together"),
@@ -135,21 +142,30 @@ fn a_killed_handler_under_the_host_ends_as_if_nothing_had_happened() {
     let (clock, _) = assemble::clock_and_ids();
     // The vendors show the same in every run.
     let vendors_at = clock.now();
-    let run = |disaster: &Disaster| {
+    let run = |disaster: &Disaster| -> Played {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(Run::new(*disaster, vendors_at).play())
     };
-    let undisturbed = run(&NOTHING);
+    let undisturbed = run(&NOTHING).end;
     assert_eq!((undisturbed.findings.len(), undisturbed.decisions.len()), (1, 1));
     assert_eq!((&undisturbed.left_over, &undisturbed.dead_letters), (&Vec::new(), &Vec::new()));
+    let differences = |disaster: &Disaster| {
+        for _ in 0..TRIES {
+            let played = run(disaster);
+            let difference = undisturbed.differences(&played.end, MAY_DIFFER);
+            if !difference.is_empty() || played.all_went_wrong {
+                return difference;
+            }
+        }
+        vec![format!("what was to go wrong was never all met in {TRIES} runs")]
+    };
     let next = Mutex::new(DISASTERS.iter());
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(disaster) = { next.lock().unwrap().next() } {
-                    let end = std::panic::catch_unwind(|| run(disaster));
-                    let difference = end.map_or_else(|_| vec!["it did not end".into()], |end| undisturbed.differences(&end, MAY_DIFFER));
+                    let difference = std::panic::catch_unwind(|| differences(disaster)).unwrap_or_else(|panic| vec![words_of(&*panic)]);
                     if !difference.is_empty() {
                         failures.lock().unwrap().push(format!("{}:\n    {}", disaster.name, difference.join("\n    ")));
                     }
@@ -159,6 +175,18 @@ fn a_killed_handler_under_the_host_ends_as_if_nothing_had_happened() {
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// How one run ended.
+struct Played {
+    end: EndState,
+    all_went_wrong: bool,
+}
+
+/// What a thread died of, so that it stands in the test's own message.
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&words| words.to_owned()));
+    format!("it did not end: {}", words.unwrap_or_default())
 }
 
 struct Run {
@@ -182,7 +210,7 @@ impl Run {
         Self { disaster, vendors_at, clock: Arc::new(VirtualClock::at(vendors_at)), faults, folder: tempfile::tempdir().unwrap(), http }
     }
 
-    async fn play(self) -> EndState {
+    async fn play(self) -> Played {
         let host = self.start().await;
         self.until_well(&host).await;
         for delivery in demo::deliveries(self.vendors_at) {
@@ -197,10 +225,12 @@ impl Run {
         if self.passes(&host, async || self.asked().len() == 2).await {
             self.approve(&host, self.asked()[0]).await;
         }
-        self.passes(&host, async || self.faults.are_spent()).await;
-        self.went_as_planned(&host).await;
+        let all_went_wrong = self.passes(&host, async || self.faults.are_spent()).await;
+        if all_went_wrong {
+            self.handler_died_as_planned(&host).await;
+        }
         host.stop().await;
-        self.the_rest_of_the_time().await
+        Played { end: self.the_rest_of_the_time().await, all_went_wrong }
     }
 
     /// The proposal, once for each approver who was mailed.
@@ -209,10 +239,9 @@ impl Run {
         approvers.flat_map(|approver| asked_about(self.folder.path(), approver, HARBOR, OBJECTIVE)).collect()
     }
 
-    /// Everything that was to go wrong did. Two kills at once cost one process.
-    async fn went_as_planned(&self, host: &Host) {
+    /// Two kills at once cost one process.
+    async fn handler_died_as_planned(&self, host: &Host) {
         let name = self.disaster.name;
-        assert!(self.faults.are_spent(), "{name}: a fault was never met");
         let life = host.worker.ready().await.unwrap();
         assert_eq!(life.generation > 1, self.disaster.kills(), "{name}: {life:?}");
     }

@@ -6,6 +6,7 @@ use assay::{
     audit::{
         self, Event, Item, dead_letter,
         entry::{HEAD_KEY, Head, Lease},
+        refusal::Refusal,
         verify::verify,
     },
     connectors::{
@@ -20,6 +21,7 @@ use assay::{
     tenancy::{
         Actor, ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, ProposalId, Store, TenantId,
         directory::{self, Grant, Person, Role},
+        message,
         place::AuditPart,
     },
     web::Reply,
@@ -395,6 +397,40 @@ async fn refused_sign_ins_and_forms_are_counted_and_the_installations_log_hears_
 }
 
 #[tokio::test]
+async fn decisions_of_a_stranger_and_on_a_client_of_others_are_counted_and_a_wrong_address_is_not() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let proposal = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+    let ridges = PersonId(flow.app().ids.uuid());
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let (name, email) = ("Rosa Lind".into(), "rosa@ridge.example".into());
+    batch.create(&Person { id: ridges, name, email, is_owner: false, operates: false });
+    batch.create(&Grant { tenant: RIDGE, person: ridges, roles: vec![Role::Engineer] });
+    batch.commit().await.unwrap();
+    let (nobody, rosa) = (Browser::of_nobody(&flow), Browser::of_person(&flow, ridges).await);
+    let refused = async || {
+        let refusals = store.all::<Refusal>(DeploymentPlace::Operations, "").await.unwrap().into_iter().map(|held| held.value);
+        let mut counted: Vec<_> = refusals.map(|refusal| (refusal.reason, refusal.count, refusal.actor)).collect();
+        counted.sort_by(|a, b| a.0.cmp(&b.0));
+        counted
+    };
+    for address in ["portal/nowhere".to_owned(), "portal/clients/x/y".to_owned(), format!("portal/clients/{RIDGE}/nowhere")] {
+        assert_eq!(rosa.post(&address, &[("decision", "approve")]).await.status, 404, "{address}");
+    }
+    assert!(refused().await.is_empty());
+    let decide = format!("portal/proposals/{HARBOR}/{proposal}/decide");
+    for _ in 0..2 {
+        assert_eq!(nobody.post(&decide, &[("decision", "approve")]).await.status, 401);
+        assert_eq!(rosa.post(&decide, &[("decision", "approve")]).await.status, 404);
+        assert_eq!(nobody.get(&decide).await.status, 303, "to look is no attempt");
+    }
+    let stranger = Actor::Function("sign-in".into());
+    assert_eq!(refused().await, [("no-grant".to_owned(), 2, Actor::Person(ridges)), ("not-signed-in".to_owned(), 2, stranger)]);
+    let trail = text(&Browser::of(&flow, What::Owner).await.get("portal/audit").await);
+    assert!(trail.contains("4 sign-ins or forms in the last 24 hours"), "{trail}");
+}
+
+#[tokio::test]
 async fn what_the_demo_sets_up_stands_in_the_installations_log() {
     let test = TestApp::new();
     demo::seed(test.app()).await.unwrap();
@@ -472,7 +508,8 @@ async fn dead_letters_that_wait_come_first_and_all_of_one_reason_are_sent_again_
     for n in 0..130 {
         flow.test.clock.advance(Duration::seconds(1));
         let reason = if n < 3 { format!("reason of its own {n}") } else { "the key of a client cannot be used".into() };
-        dead_letter::keep(flow.app(), &scope, "intake", format!("message {n}").as_bytes(), &reason).await.unwrap();
+        let sent = message::seal(flow.app(), "intake", None, flow.app().ids.uuid(), &n).await.unwrap();
+        dead_letter::keep(flow.app(), &scope, "intake", &sent, &reason).await.unwrap();
     }
     let marco = Browser::of(&flow, What::Engineer).await;
     let (page, one) = ("portal/dead-letters", |id: &str| format!("portal/dead-letters/{id}/replay"));
@@ -482,10 +519,7 @@ async fn dead_letters_that_wait_come_first_and_all_of_one_reason_are_sent_again_
     assert!(!html.contains("reason of its own"), "the newest first");
     let token = html.split_once(&first.id).unwrap().1.split_once("name=\"token\" value=\"").unwrap().1.split('"').next().unwrap();
 
-    let followed = async |reply: Reply| {
-        assert_eq!(reply.status, 303);
-        text(&marco.get(reply.header("location").unwrap().strip_prefix("/api/").unwrap()).await)
-    };
+    let followed = async |reply: Reply| text(&marco.follow(&reply).await);
     let press_all = async || marco.press(page, "portal/dead-letters/replay", &[]).await;
     assert!(followed(press_all().await).await.contains("100 messages were sent again; 27 of the same reason still wait"));
     assert!(followed(marco.press(page, &one(&first.id), &[]).await).await.contains("Sent again."));

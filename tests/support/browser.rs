@@ -72,6 +72,12 @@ impl<'a> Browser<'a> {
         portal::run(self.request(Method::Get, address, ""), self.flow.app()).await
     }
 
+    /// Opens the page that a reply leads to.
+    pub async fn follow(&self, reply: &Reply) -> Reply {
+        assert_eq!(reply.status, 303);
+        self.get(reply.header("location").unwrap().strip_prefix("/api/").unwrap()).await
+    }
+
     /// Sends exactly these fields.
     pub async fn post(&self, action: &str, fields: &[(&str, &str)]) -> Reply {
         let mut body = form_urlencoded::Serializer::new(String::new());

@@ -45,12 +45,15 @@ impl Disk {
 
     /// Opens stores on this disk, and fails at once when the folder is in use.
     pub fn options(self: &Arc<Self>) -> OpenOptions {
+        OpenOptions { wait_for_lock: std::time::Duration::ZERO, opener: self.opener() }
+    }
+
+    pub fn opener(self: &Arc<Self>) -> Opener {
         let disk = self.clone();
-        let opener: Opener = Arc::new(move |path| {
+        Arc::new(move |path| {
             let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
             local::builder().create_with_backend(OnDisk { file: FileBackend::new(file)?, disk: disk.clone() })
-        });
-        OpenOptions { wait_for_lock: std::time::Duration::ZERO, opener }
+        })
     }
 
     fn check(&self) -> io::Result<()> {

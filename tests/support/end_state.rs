@@ -32,7 +32,7 @@ pub struct EndState {
     pub decisions: Vec<String>,
     /// Recipient and subject line of every mail.
     pub mails: Vec<String>,
-    /// The queue of every dead letter.
+    /// Queue and reason of every dead letter.
     pub dead_letters: Vec<String>,
     /// Entries by owner and kind, of logs that were exported and verified.
     pub audit: BTreeMap<String, u64>,
@@ -54,7 +54,7 @@ impl EndState {
         let places = [DeploymentPlace::Directory, DeploymentPlace::Sessions, DeploymentPlace::Operations].into_iter().chain(theirs);
         end.log("deployment", &store, places).await;
         let letters = all::<DeadLetter, _>(&store, DeploymentPlace::Operations).await;
-        end.dead_letters = letters.into_iter().map(|letter| letter.queue).collect();
+        end.dead_letters = letters.into_iter().map(|letter| format!("{}: {}", letter.queue, letter.reason)).collect();
         end.mails = mails(flow).await;
         end.left_over.extend(flow.test.queue.filled().into_iter().map(|queue| format!("messages in {queue}")));
         end

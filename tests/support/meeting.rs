@@ -1,5 +1,5 @@
 //! Two who write at once: each of the first two batches waits for the other, so both have read the same before either
-//! writes. What comes after them goes through as it comes.
+//! writes. What comes after them goes through as it comes. And one who is overtaken between two of its reads.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use assay::{
     platform::ports::{BatchOutcome, ChangePage, ChangeToken, Document, Documents, Op, Page, Partition, PortError, Query},
 };
 use async_trait::async_trait;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 /// The same App, whose first two batches meet.
 pub fn two_at_once(app: &App) -> App {
@@ -35,6 +35,49 @@ impl Documents for Meeting {
         if self.batches.fetch_add(1, Ordering::SeqCst) < 2 {
             self.both.wait().await;
         }
+        self.port.batch(partition, ops).await
+    }
+
+    async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {
+        self.port.query(partition, query).await
+    }
+
+    async fn changes(&self, partition: &Partition, since: Option<&ChangeToken>, limit: usize) -> Result<ChangePage, PortError> {
+        self.port.changes(partition, since, limit).await
+    }
+}
+
+/// The same App, which stops once before it reads this document.
+pub fn stopped_before_reading(app: &App, document: String) -> (App, Arc<Stop>) {
+    let stop = Arc::new(Stop::default());
+    let stopping = Stopping { port: app.documents.clone(), document, reads: AtomicUsize::new(0), stop: stop.clone() };
+    (App { documents: Arc::new(stopping), ..app.clone() }, stop)
+}
+
+#[derive(Default)]
+pub struct Stop {
+    pub reached: Notify,
+    pub go_on: Notify,
+}
+
+struct Stopping {
+    port: Arc<dyn Documents>,
+    document: String,
+    reads: AtomicUsize,
+    stop: Arc<Stop>,
+}
+
+#[async_trait]
+impl Documents for Stopping {
+    async fn read(&self, partition: &Partition, id: &str) -> Result<Option<Document>, PortError> {
+        if id == self.document && self.reads.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.stop.reached.notify_one();
+            self.stop.go_on.notified().await;
+        }
+        self.port.read(partition, id).await
+    }
+
+    async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError> {
         self.port.batch(partition, ops).await
     }
 

@@ -184,6 +184,8 @@ impl Supervisor {
         self.note_pid(&child, &worker_id);
         let last_words = listen(&mut child, &self.launch.log);
         if let Some(end) = self.until_ready(&mut child, &last_words).await {
+            // Another program may have taken the port before the handler could.
+            self.port = 0;
             return end;
         }
         let life = Life { port: self.port, generation: self.generation };
@@ -258,7 +260,7 @@ impl Supervisor {
 
     fn note_pid(&self, child: &Child, worker_id: &str) {
         if let (Some(file), Some(pid)) = (&self.launch.pid_file, child.id())
-            && let Err(error) = fs::write(file, format!("{pid} {worker_id}"))
+            && let Err(error) = fs::write(file, format!("{pid} {worker_id} {}", self.launch.executable.display()))
         {
             tracing::warn!(%error, "the handler's pid could not be noted");
         }
@@ -353,19 +355,65 @@ fn listen(child: &mut Child, log: &HandlerLog) -> LastWords {
     words
 }
 
-/// Ends the handler that a killed stand-in left behind: it still holds the document store. The worker id in its
-/// environment proves that the process is the one that was noted.
+/// Ends the handler that a killed stand-in left behind: it still holds the document store. The note stays while that
+/// process lives and it is not known whose it is.
 pub fn end_leftover(pid_file: &Path) {
     let Ok(text) = fs::read_to_string(pid_file) else { return };
-    let Some((pid, worker_id)) = text.trim().split_once(' ') else { return };
+    let mut noted = text.trim().splitn(3, ' ');
+    let (Some(pid), Some(worker_id)) = (noted.next(), noted.next()) else { return };
+    let is_ours = if Path::new("/proc/self").exists() {
+        Some(has_worker_id(pid, worker_id))
+    } else {
+        noted.next().and_then(|executable| runs(pid, executable))
+    };
+    let may_live = match is_ours {
+        Some(true) => !end_process(pid),
+        Some(false) => false,
+        None => true,
+    };
+    if !may_live {
+        let _ = fs::remove_file(pid_file);
+    }
+}
+
+/// The worker id in its environment proves that the process is the one that was noted.
+fn has_worker_id(pid: &str, worker_id: &str) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let mark = format!("FUNCTIONS_CUSTOMHANDLER_WORKER_ID={worker_id}");
-    if environment.split(|b| *b == 0).any(|variable| variable == mark.as_bytes()) {
-        tracing::warn!(pid, "ending the handler of an earlier run");
-        let killed = std::process::Command::new("kill").args(["-9", pid]).status();
-        if let Err(error) = killed {
-            tracing::warn!(%error, "it could not be ended");
-        }
+    environment.split(|b| *b == 0).any(|variable| variable == mark.as_bytes())
+}
+
+/// Where there is no `/proc` (macOS): whether the process runs this executable, which is our own copy in an app folder.
+/// `None` when that cannot be asked.
+fn runs(pid: &str, executable: &str) -> Option<bool> {
+    let asked = std::process::Command::new("ps").args(["-ww", "-o", "command=", "-p", pid]).output().ok()?;
+    let command = String::from_utf8_lossy(&asked.stdout);
+    Some(command.trim().strip_prefix(executable).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))
+}
+
+fn end_process(pid: &str) -> bool {
+    tracing::warn!(pid, "ending the handler of an earlier run");
+    let killed = std::process::Command::new("kill").args(["-9", pid]).status();
+    let ended = killed.as_ref().is_ok_and(std::process::ExitStatus::success);
+    if !ended {
+        tracing::warn!(?killed, "it could not be ended");
     }
-    let _ = fs::remove_file(pid_file);
+    ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_proc_a_process_is_known_by_its_executable() {
+        let own = std::env::args().next().expect("a program has a name");
+        let pid = std::process::id().to_string();
+        assert_eq!(runs(&pid, &own), Some(true));
+        assert_eq!(runs(&pid, "/data/app/assay"), Some(false));
+        assert_eq!(runs(&pid, &own[..own.len() - 1]), Some(false), "another whose name begins alike");
+        let mut gone = std::process::Command::new("true").spawn().expect("there is a true");
+        gone.wait().expect("it ends");
+        assert_eq!(runs(&gone.id().to_string(), "true"), Some(false));
+    }
 }

@@ -131,7 +131,8 @@ impl Invoker {
         };
         match fault {
             Some(Fault::DropAnswer) => return Err(InvocationError::AnswerLost),
-            Some(Fault::KillAfterAnswer) => {
+            // On a busy machine the answer can be quicker than the kill; a planned kill is never left out.
+            Some(Fault::KillAfterAnswer | Fault::KillMidFlight) => {
                 self.worker.kill(true);
                 return Err(InvocationError::AnswerLost);
             }

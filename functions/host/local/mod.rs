@@ -16,6 +16,7 @@ pub mod paths; // path and query rewrites
 pub mod proxy; // the HTTP front
 pub mod pump; // queue to function
 pub mod queue_api; // the queues over loopback
+pub mod queue_file; // the file under them
 pub mod queues; // the queue engine
 pub mod route; // route templates
 pub mod schedule; // six-field cron
@@ -29,7 +30,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
 
 use self::{
     appfolder::{AppFolder, AppFolderError, Settings},
@@ -56,6 +61,9 @@ and what their extensions do inside; retry policies; HTTP functions that are not
 
 /// The version that the handler is told.
 pub const HOST_VERSION: &str = "4.1052.200.0";
+
+/// In the data folder: the handler that runs.
+pub const PID_FILE: &str = "handler.pid";
 
 /// How often leases and functionTimeout are looked at.
 const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -94,15 +102,32 @@ pub enum LocalError {
     Stopped(String),
 }
 
-/// Starts the host, runs it until Ctrl-C, ends it cleanly.
+/// Starts the host, runs it until it is asked to end, ends it cleanly.
 pub async fn run(options: Options) -> Result<(), LocalError> {
     let host = Host::start(options).await?;
     let result = tokio::select! {
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = asked_to_end() => Ok(()),
         why = host.worker.stopped() => Err(LocalError::Stopped(why)),
     };
     host.stop().await;
     result
+}
+
+/// Ctrl-C, a closed terminal, or whoever ends processes: each must end the handler too, which no signal to this process
+/// reaches.
+pub async fn asked_to_end() {
+    let one = async |kind| match signal(kind) {
+        Ok(mut signals) => drop(signals.recv().await),
+        Err(error) => {
+            tracing::warn!(%error, "a signal cannot be waited for");
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = one(SignalKind::interrupt()) => {}
+        () = one(SignalKind::terminate()) => {}
+        () = one(SignalKind::hangup()) => {}
+    }
 }
 
 /// A running stand-in host.
@@ -130,7 +155,7 @@ impl Host {
             None => lock(&data)?,
         };
         let in_data = |source| LocalError::Data { folder: data.clone(), source };
-        let pid_file = data.join("handler.pid");
+        let pid_file = data.join(PID_FILE);
         child::end_leftover(&pid_file);
         let app = AppFolder::read(&fs::canonicalize(&options.app_folder).unwrap_or(options.app_folder), &options.settings)?;
         let front = listen(options.port).await?;

@@ -18,13 +18,14 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
+use super::queue_file::{Opener, QueueFile};
 use crate::platform::ports::{Clock, Ids, MAX_MESSAGE_BYTES};
 
 /// Azure Storage's default time to live of a message.
 pub const TIME_TO_LIVE: Duration = Duration::from_hours(7 * 24);
 /// How many waiting calls one transaction takes at most.
 const GROUP: usize = 512;
-const FORMAT: u64 = 1;
+const CACHE_BYTES: usize = 16 << 20;
 
 /// Cheap to clone; clones share the file, which stays open until [`Queues::close`] or the last clone is gone.
 #[derive(Clone)]
@@ -36,7 +37,7 @@ pub struct Queues {
 
 struct Open {
     writer: mpsc::Sender<Call>,
-    database: Arc<Database>,
+    file: Arc<QueueFile>,
     thread: JoinHandle<()>,
 }
 
@@ -91,23 +92,25 @@ pub enum QueueError {
 
 impl Queues {
     pub fn open(file: &Path, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Self, QueueError> {
-        let database = Database::builder().set_cache_size(16 << 20).create(file).map_err(store)?;
-        prepare(&database)?;
-        let database = Arc::new(database);
+        Self::open_with(file, Arc::new(|path| Database::builder().set_cache_size(CACHE_BYTES).create(path)), clock, ids)
+    }
+
+    pub fn open_with(file: &Path, opener: Opener, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Self, QueueError> {
+        let file = Arc::new(QueueFile::open(file, opener)?);
         let (writer, calls) = mpsc::channel();
         let sent = Arc::new(Notify::new());
-        let owner = Writer { database: Arc::clone(&database), clock: Arc::clone(&clock), ids, sent: Arc::clone(&sent) };
+        let owner = Writer { file: Arc::clone(&file), clock: Arc::clone(&clock), ids, sent: Arc::clone(&sent) };
         let thread = thread::Builder::new()
             .name("queues".into())
             .spawn(move || owner.run(&calls))
             .map_err(|error| QueueError::Store(Arc::new(redb::Error::Io(error))))?;
-        Ok(Self { open: Arc::new(Mutex::new(Some(Open { writer, database, thread }))), clock, sent })
+        Ok(Self { open: Arc::new(Mutex::new(Some(Open { writer, file, thread }))), clock, sent })
     }
 
     /// Finishes what was asked for and lets go of the file; later calls on any clone are [`QueueError::Closed`].
     pub fn close(&self) {
-        if let Some(Open { writer, database, thread }) = self.opened().take() {
-            drop((writer, database));
+        if let Some(Open { writer, file, thread }) = self.opened().take() {
+            drop((writer, file));
             // A writer that panicked has let go as well.
             let _ = thread.join();
         }
@@ -145,23 +148,24 @@ impl Queues {
 
     pub fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
         let now = micros(self.clock.now());
-        let read = self.database()?.begin_read().map_err(store)?;
-        let due = read.open_table(DUE).map_err(store)?;
-        let mut depth = Depth::default();
-        for entry in due.range((queue, i64::MIN, 0)..=(queue, i64::MAX, u128::MAX)).map_err(store)? {
-            let (key, ()) = entry.map(|(k, v)| (k, v.value())).map_err(store)?;
-            if key.value().1 <= now { depth.due += 1 } else { depth.hidden += 1 }
-        }
-        Ok(depth)
+        self.file()?.with(|database| {
+            let due = database.begin_read()?.open_table(DUE)?;
+            let mut depth = Depth::default();
+            for entry in due.range((queue, i64::MIN, 0)..=(queue, i64::MAX, u128::MAX))? {
+                let (key, _) = entry?;
+                if key.value().1 <= now { depth.due += 1 } else { depth.hidden += 1 }
+            }
+            Ok(depth)
+        })
     }
 
     /// Whether a receive would find something: a read, so that polling an empty queue costs no fsync.
     pub fn has_due(&self, queue: &str) -> Result<bool, QueueError> {
         let now = micros(self.clock.now());
-        let read = self.database()?.begin_read().map_err(store)?;
-        let due = read.open_table(DUE).map_err(store)?;
-        let mut range = due.range((queue, i64::MIN, 0)..=(queue, now, u128::MAX)).map_err(store)?;
-        Ok(range.next().is_some())
+        self.file()?.with(|database| {
+            let due = database.begin_read()?.open_table(DUE)?;
+            Ok(due.range((queue, i64::MIN, 0)..=(queue, now, u128::MAX))?.next().is_some())
+        })
     }
 
     /// Resolves after the next send to any queue.
@@ -186,8 +190,8 @@ impl Queues {
         answer.await.map_err(|_| QueueError::Closed)?
     }
 
-    fn database(&self) -> Result<Arc<Database>, QueueError> {
-        self.opened().as_ref().map(|open| Arc::clone(&open.database)).ok_or(QueueError::Closed)
+    fn file(&self) -> Result<Arc<QueueFile>, QueueError> {
+        self.opened().as_ref().map(|open| Arc::clone(&open.file)).ok_or(QueueError::Closed)
     }
 
     fn opened(&self) -> MutexGuard<'_, Option<Open>> {
@@ -212,12 +216,11 @@ pub fn poison_queue_of(queue: &str) -> Option<String> {
 }
 
 /// Inserted, expires, visible (all microseconds since 1970), deliveries, pop receipt, body.
-type Stored<'a> = (i64, i64, i64, u32, u128, &'a [u8]);
+pub(super) type Stored<'a> = (i64, i64, i64, u32, u128, &'a [u8]);
 /// By queue and id.
-const MESSAGES: TableDefinition<'_, (&str, u128), Stored<'_>> = TableDefinition::new("messages");
+pub(super) const MESSAGES: TableDefinition<'_, (&str, u128), Stored<'_>> = TableDefinition::new("messages");
 /// Queue, time of visibility and id: what is due, in order.
-const DUE: TableDefinition<'_, (&str, i64, u128), ()> = TableDefinition::new("due");
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const DUE: TableDefinition<'_, (&str, i64, u128), ()> = TableDefinition::new("due");
 
 struct Call {
     queue: String,
@@ -245,7 +248,7 @@ enum Outcome {
 
 /// The one thread that writes.
 struct Writer {
-    database: Arc<Database>,
+    file: Arc<QueueFile>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     sent: Arc<Notify>,
@@ -278,19 +281,20 @@ impl Writer {
 
     /// All of it or nothing.
     fn commit(&self, requests: &[(String, Action)]) -> Result<Vec<Outcome>, QueueError> {
-        let transaction = self.database.begin_write().map_err(store)?;
-        let mut wrote = false;
-        let outcomes = requests
-            .iter()
-            .map(|(queue, action)| self.apply(&transaction, queue, action, &mut wrote))
-            .collect::<Result<Vec<_>, redb::Error>>()
-            .map_err(store)?;
-        if wrote {
-            transaction.commit().map_err(store)?;
-        } else {
-            transaction.abort().map_err(store)?;
-        }
-        Ok(outcomes)
+        self.file.with(|database| {
+            let transaction = database.begin_write()?;
+            let mut wrote = false;
+            let outcomes = requests
+                .iter()
+                .map(|(queue, action)| self.apply(&transaction, queue, action, &mut wrote))
+                .collect::<Result<Vec<_>, redb::Error>>()?;
+            if wrote {
+                transaction.commit()?;
+            } else {
+                transaction.abort()?;
+            }
+            Ok(outcomes)
+        })
     }
 
     fn apply(&self, transaction: &WriteTransaction, queue: &str, action: &Action, wrote: &mut bool) -> Result<Outcome, redb::Error> {
@@ -395,36 +399,10 @@ impl Row {
     }
 }
 
-/// Makes the tables, and refuses a file of a release that this one cannot read.
-fn prepare(database: &Database) -> Result<(), QueueError> {
-    let transaction = database.begin_write().map_err(store)?;
-    {
-        let mut meta = transaction.open_table(META).map_err(store)?;
-        let found = meta.get("format").map_err(store)?.map(|v| v.value());
-        match found {
-            Some(format) if format > FORMAT => return Err(QueueError::NewerFormat(format)),
-            Some(_) => {}
-            None => {
-                meta.insert("format", FORMAT).map_err(store)?;
-            }
-        }
-        transaction.open_table(MESSAGES).map_err(store)?;
-        transaction.open_table(DUE).map_err(store)?;
-    }
-    transaction.commit().map_err(store)
-}
-
 fn micros(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
 fn from_micros(micros: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-fn store(error: impl Into<redb::Error>) -> QueueError {
-    match error.into() {
-        redb::Error::Io(io) if matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => QueueError::Full,
-        other => QueueError::Store(Arc::new(other)),
-    }
 }

@@ -57,10 +57,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             unmapped_href: paths::mapping(),
             without_grant: without_grant(reader).await?,
             add_href: reader.person.is_owner.then(paths::new_client),
-            notice: reader
-                .request
-                .query_value("added")
-                .map(|_| "Added. Map a company of a connection to it, and its evidence comes in.".into()),
+            notice: reader.done("added").map(|_| "Added. Map a company of a connection to it, and its evidence comes in.".into()),
             dead_letters_href: paths::dead_letters(),
         },
     ))

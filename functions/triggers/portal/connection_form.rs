@@ -33,7 +33,7 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let vendor = Vendor::of_slug(&slug).ok_or_else(Problem::not_found)?;
     let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
-    let done = reply::redirect(&format!("{}?saved=added", paths::connections()));
+    let done = reader.back_to(&paths::connections(), "saved", "added");
     if connection::read(&store, id).await?.is_some() {
         return Ok(done);
     }
@@ -63,7 +63,7 @@ async fn random_secret(reader: &Reader<'_>, connection: &Connection, secret: &st
         tag: Some(Tag::new(Tone::Wait, "Copy this now")),
         sentence: "This is the webhook secret. It is not shown again. Give it to Autotask as the webhook's secret key.".into(),
         to_copy: Some(secret.to_owned()),
-        links: vec![Link::new(format!("{}?saved=added", paths::connections()), "I have it: on to the webhook address")],
+        links: vec![Link::new(reader.saying(&paths::connections(), "saved", "added"), "I have it: on to the webhook address")],
     };
     Ok(reply::page(200, &page))
 }
@@ -86,7 +86,7 @@ pub(super) async fn change(reader: &Reader<'_>, id: &str) -> Result<Reply, Probl
     reader.must_be_own_form(&["change connection", &held.value.id.to_string(), &seen])?;
     let typed = |name: &str| reader.field(name);
     let changed = form::changed(&held.value, &typed, &|name| evidence_map().entry(name).is_some(), reader.app.now());
-    let done = reply::redirect(&format!("{}?saved=changed", paths::connections()));
+    let done = reader.back_to(&paths::connections(), "saved", "changed");
     match changed {
         // The same form sent twice.
         Ok(connection) if connection == held.value => Ok(done),

@@ -74,10 +74,10 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
 }
 
 fn notice(reader: &Reader<'_>) -> Option<String> {
-    if reader.request.query_value("cleared").is_some() {
+    if reader.done("cleared").is_some() {
         return Some("Noted, with your name. It comes back if it happens again.".into());
     }
-    let words = match (reader.request.query_value("pull").as_deref(), reader.request.query_value("saved").as_deref()) {
+    let words = match (reader.done("pull").as_deref(), reader.done("saved").as_deref()) {
         (Some("started"), _) => "Reading has started. It goes on by itself; this page shows how far it is.",
         (Some("running"), _) => "A read is under way already.",
         (Some("unmapped"), _) => "There is no company to read yet: map one first.",
@@ -98,7 +98,7 @@ pub(super) async fn pull(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem
         Requested::NothingMapped => "unmapped",
         Requested::NoSuchConnection => return Err(Problem::not_found()),
     };
-    Ok(reply::redirect(&format!("{}?pull={word}", paths::connections())))
+    Ok(reader.back_to(&paths::connections(), "pull", word))
 }
 
 /// A person has seen to an alarm: it goes from the page, and the log says who took it away.
@@ -108,7 +108,7 @@ pub(super) async fn clear_alarm(reader: &Reader<'_>, id: &str, alarm: &str) -> R
     let alarm = health::Alarm::of_key(alarm).ok_or_else(Problem::not_found)?;
     reader.must_be_own_form(&["clear alarm", &id.to_string(), alarm.key()])?;
     health::clear(&reader.deployment().await?, id, alarm).await?;
-    Ok(reply::redirect(&format!("{}?cleared=1", paths::connections())))
+    Ok(reader.back_to(&paths::connections(), "cleared", "1"))
 }
 
 pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
@@ -160,7 +160,7 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
             clients: clients.map(|tenant| Choice { value: tenant.id.to_string(), label: tenant.name }).collect(),
             action: paths::mapping(),
             connections_href: paths::connections(),
-            notice: reader.request.query_value("mapped").map(|_| "Mapped. What waited for this company is being processed now; a read of its whole inventory begins by itself within some minutes.".into()),
+            notice: reader.done("mapped").map(|_| "Mapped. What waited for this company is being processed now; a read of its whole inventory begins by itself within some minutes.".into()),
         },
     ))
 }
@@ -177,5 +177,5 @@ pub(super) async fn confirm(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let store = reader.deployment().await?;
     let name = mapping::unmapped(&store, id).await?.into_iter().find(|u| u.company == company).and_then(|u| u.name).unwrap_or_default();
     mapping::confirm(&store, id, &company, &name, tenant.id).await?;
-    Ok(reply::redirect(&format!("{}?mapped=1", paths::mapping())))
+    Ok(reader.back_to(&paths::mapping(), "mapped", "1"))
 }

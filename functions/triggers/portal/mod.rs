@@ -21,6 +21,7 @@ use self::reader::Reader;
 use crate::{
     app::App,
     audit::refusal::{self, Refused},
+    tenancy::{DeploymentScope, TenantId},
     web::{
         Method, Problem, Reply, Request, assets,
         pages::{Frame, Section, paths},
@@ -56,6 +57,8 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
         return if request.method.is_safe() {
             Ok(reply::redirect(&paths::sign_in_then(&address(request))))
         } else {
+            let stranger = DeploymentScope::of_function("sign-in", &request.invocation_id);
+            refusal::count(app, &stranger, Refused::Form, "not-signed-in").await?;
             Err(Problem::unauthorized("You are not signed in any more, so nothing was done. Sign in and send the form again."))
         };
     };
@@ -65,6 +68,7 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
     let outcome = Box::pin(act(&reader, parts)).await;
     let reason = match &outcome {
         Err(problem) if problem.status == 403 => problem.kind,
+        Err(problem) if problem.status == 404 && names_a_client_of_others(&reader, parts) => "no-grant",
         Ok(reply) if reply.status == 403 => "not-allowed",
         _ => return outcome,
     };
@@ -114,8 +118,15 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["set-aside", connection, "see-to"] => set_aside::see_to(reader, connection).await,
         ["dead-letters", "replay"] => dead_letters::replay_all(reader).await,
         ["dead-letters", id, "replay"] => dead_letters::replay(reader, id).await,
+        ["dead-letters", id, "see-to"] => dead_letters::see_to(reader, id).await,
         _ => Err(Problem::not_found()),
     }
+}
+
+/// A client that this person has no grant for, be there one or not: it looks like an address that is none, and is counted.
+fn names_a_client_of_others(reader: &Reader<'_>, parts: &[&str]) -> bool {
+    let (["clients" | "proposals", tenant, _, ..] | ["audit", tenant, ..]) = parts else { return false };
+    tenant.parse().is_ok_and(|tenant: TenantId| reader.grants.iter().all(|grant| grant.tenant != tenant))
 }
 
 /// The page's own path and query, to come back to after sign-in.

@@ -34,7 +34,7 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
             if demo_mark::is_demo(reader.app).await? {
                 mark(reader, &store, tenant).await?;
             }
-            Ok(reply::redirect(&format!("{}?added=1", paths::clients())))
+            Ok(reader.back_to(&paths::clients(), "added", "1"))
         }
         Err(ClientError::Form(error)) => page(reader, &id, Some(error)).await,
         Err(ClientError::Store(error)) => Err(error.into()),

@@ -1,5 +1,7 @@
 //! Who reads or acts: a signed-in person with the grants they have now, read for this request and not kept.
 
+use url::form_urlencoded;
+
 use crate::{
     app::App,
     gate::{inbox, view},
@@ -10,9 +12,9 @@ use crate::{
         seal::DataKey,
     },
     web::{
-        Problem, Request,
+        Problem, Reply, Request,
         pages::{Frame, Section, SignedIn},
-        security, session,
+        reply, security, session,
     },
 };
 
@@ -112,6 +114,25 @@ impl<'a> Reader<'a> {
         Err(Problem::foreign_form(
             "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
         ))
+    }
+
+    /// The way back after a deed.
+    pub(super) fn back_to(&self, page: &str, name: &str, done: &str) -> Reply {
+        reply::redirect(&self.saying(page, name, done))
+    }
+
+    /// The page, with what was done for it to say. It does so to this session only: anybody can write a link, and a link
+    /// alone must not state a deed.
+    pub(super) fn saying(&self, page: &str, name: &str, done: &str) -> String {
+        let proof = self.token(&["done", name, done]);
+        let query: String = form_urlencoded::Serializer::new(String::new()).append_pair(name, done).append_pair("proof", &proof).finish();
+        format!("{page}?{query}")
+    }
+
+    /// What [`Reader::saying`] told this session under this name.
+    pub(super) fn done(&self, name: &str) -> Option<String> {
+        let (done, proof) = (self.request.query_value(name)?, self.request.query_value("proof")?);
+        security::form_token_holds(&self.key, &self.session, &["done", name, &done], &proof).then_some(done)
     }
 
     /// A form field, without surrounding blanks; empty when it is missing.

@@ -38,7 +38,8 @@ const SEE_TO: &str = "see-to";
 pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let tenants = directory::tenants(&reader.deployment().await?).await?;
     let mut groups: Vec<SetAsideGroup> = Vec::new();
-    for (tenant, mut listed) in all(reader).await? {
+    let All { groups: by_client, unreadable } = all(reader).await?;
+    for (tenant, mut listed) in by_client {
         listed.sort_by_key(|listed| (listed.seen().is_some(), std::cmp::Reverse(listed.newest.at)));
         let more = listed.len().saturating_sub(MOST);
         let client = match tenant {
@@ -49,25 +50,25 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         groups.push(SetAsideGroup { client, records, more });
     }
     groups.sort_by(|a, b| a.client.cmp(&b.client));
-    let notice = match reader.request.query_value("done").as_deref() {
+    let notice = match reader.done("done").as_deref() {
         Some(DESTROY) => Some("Our copy is destroyed. That you did it stands in the installation's audit trail."),
         Some(SEE_TO) => Some("Written down: the record stays listed here and is no longer counted."),
         _ => None,
     };
-    let page = SetAsidePage { frame: reader.frame(Section::Clients).await?, clients_href: paths::clients(), groups, notice };
+    let page = SetAsidePage { frame: reader.frame(Section::Clients).await?, clients_href: paths::clients(), groups, unreadable, notice };
     Ok(reply::page(200, &page))
 }
 
 pub(super) async fn destroy(reader: &Reader<'_>, connection: &str) -> Result<Reply, Problem> {
     let (connection, record) = named(reader, DESTROY, connection).await?;
     Quarantined::purge(&reader.deployment().await?, connection, &record, &reader.person.name).await?;
-    Ok(reply::redirect(&format!("{}?done={DESTROY}", paths::set_aside())))
+    Ok(reader.back_to(&paths::set_aside(), "done", DESTROY))
 }
 
 pub(super) async fn see_to(reader: &Reader<'_>, connection: &str) -> Result<Reply, Problem> {
     let (connection, record) = named(reader, SEE_TO, connection).await?;
     Quarantined::see_to(&reader.deployment().await?, connection, &record, &reader.person.name).await?;
-    Ok(reply::redirect(&format!("{}?done={SEE_TO}", paths::set_aside())))
+    Ok(reader.back_to(&paths::set_aside(), "done", SEE_TO))
 }
 
 /// The record of a form of ours, if it is on this reader's page.
@@ -76,7 +77,7 @@ async fn named(reader: &Reader<'_>, what: &str, connection: &str) -> Result<(Con
     let record = reader.request.form_value("record").unwrap_or_default();
     reader.must_be_own_form(&["set aside", what, connection, &record])?;
     let connection: ConnectionId = connection.parse().map_err(|_| Problem::not_found())?;
-    let listed = all(reader).await?.into_values().flatten().any(|l| l.connection.id == connection && l.newest.record == record);
+    let listed = all(reader).await?.groups.into_values().flatten().any(|l| l.connection.id == connection && l.newest.record == record);
     if listed { Ok((connection, record)) } else { Err(Problem::not_found()) }
 }
 
@@ -116,18 +117,32 @@ impl Listed {
     }
 }
 
-/// Of this reader's: how many nobody has seen to, and how many are listed at all.
+/// Of this reader's: how many nobody has seen to, and how many are listed at all. What cannot be read counts as open.
 pub(super) async fn counted(reader: &Reader<'_>) -> Result<(usize, usize), StoreError> {
-    let listed: Vec<Listed> = all(reader).await?.into_values().flatten().collect();
-    Ok((listed.iter().filter(|listed| listed.seen().is_none()).count(), listed.len()))
+    let All { groups, unreadable } = all(reader).await?;
+    let listed: Vec<Listed> = groups.into_values().flatten().collect();
+    let unreadable: usize = unreadable.iter().map(|(_, records)| records).sum();
+    Ok((listed.iter().filter(|listed| listed.seen().is_none()).count() + unreadable, listed.len() + unreadable))
 }
 
-/// By client, for those that the reader has a grant for; `None` is of no client yet, for those who run the tools.
-async fn all(reader: &Reader<'_>) -> Result<BTreeMap<Option<TenantId>, Vec<Listed>>, StoreError> {
+/// What this reader may see.
+#[derive(Default)]
+struct All {
+    /// By client, for those that the reader has a grant for; `None` is of no client yet, for those who run the tools.
+    groups: BTreeMap<Option<TenantId>, Vec<Listed>>,
+    /// Connections with how many records cannot be read, for those who run the tools: nobody knows whose they are.
+    unreadable: Vec<(String, usize)>,
+}
+
+async fn all(reader: &Reader<'_>) -> Result<All, StoreError> {
     let store = reader.deployment().await?;
-    let mut groups: BTreeMap<Option<TenantId>, Vec<Listed>> = BTreeMap::new();
+    let mut all = All::default();
     for connection in connection::all(&store).await? {
-        let records = by_record(Quarantined::all(&store, connection.id).await?);
+        let (found, unreadable) = Quarantined::each(&store, connection.id).await?;
+        if unreadable > 0 && reader.operates() {
+            all.unreadable.push((connection.name.clone(), unreadable));
+        }
+        let records = by_record(found);
         if records.is_empty() {
             continue;
         }
@@ -144,11 +159,11 @@ async fn all(reader: &Reader<'_>) -> Result<BTreeMap<Option<TenantId>, Vec<Liste
                 None => reader.operates(),
             };
             if may_see {
-                groups.entry(tenant).or_default().push(Listed { connection: connection.clone(), newest, older });
+                all.groups.entry(tenant).or_default().push(Listed { connection: connection.clone(), newest, older });
             }
         }
     }
-    Ok(groups)
+    Ok(all)
 }
 
 /// A record that came several times is one record to look at: its messages, newest first.

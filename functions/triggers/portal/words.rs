@@ -77,6 +77,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "intake.released" => "took in a record that waited for its company".into(),
         "message.dead" => format!("could not process a message: {}", text("reason")),
         "message.replayed" => "sent a message again".into(),
+        "message.seen_to" => format!("saw to a message that could not be processed: {}", text("reason")),
         _ => shown.text(),
     }
 }

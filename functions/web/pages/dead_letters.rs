@@ -13,6 +13,8 @@ pub struct DeadLettersPage {
     pub same_reason: Vec<SameReason>,
     /// Waiting ones first, newest first.
     pub letters: Vec<DeadLetterView>,
+    /// Ids of those that cannot be read.
+    pub unreadable: Vec<String>,
     pub older: Option<Link>,
     pub notice: Option<String>,
 }
@@ -27,10 +29,19 @@ pub struct DeadLetterView {
     /// What it was about, as far as that can be said: `delivery 4f2c… of ConnectWise`.
     pub about: Option<String>,
     pub at: OffsetDateTime,
-    /// `None` when it cannot be replayed (its signature does not hold).
-    pub replay: Option<PostForm>,
-    /// Who replayed it, and when.
-    pub replayed: Option<(String, OffsetDateTime)>,
+    pub state: DeadLetterStand,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub enum DeadLetterStand {
+    Waiting {
+        /// `None` when it cannot be replayed (its signature does not hold).
+        replay: Option<PostForm>,
+        see_to: PostForm,
+    },
+    Replayed(String, OffsetDateTime),
+    SeenTo(String, OffsetDateTime),
 }
 
 /// Several that wait for one reason, and the button for all of them.

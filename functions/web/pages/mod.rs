@@ -35,7 +35,7 @@ pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage};
 pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
-pub use dead_letters::{DeadLetterView, DeadLettersPage, SameReason};
+pub use dead_letters::{DeadLetterStand, DeadLetterView, DeadLettersPage, SameReason};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};

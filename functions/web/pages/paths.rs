@@ -106,6 +106,11 @@ pub fn replay(dead_letter: &str) -> String {
     format!("{BASE}dead-letters/{dead_letter}/replay")
 }
 
+/// POST: a person has seen to it.
+pub fn see_to_dead_letter(dead_letter: &str) -> String {
+    format!("{BASE}dead-letters/{dead_letter}/see-to")
+}
+
 /// POST: all that wait for one reason.
 pub fn replay_all() -> String {
     format!("{BASE}dead-letters/replay")

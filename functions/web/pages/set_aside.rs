@@ -12,6 +12,8 @@ pub struct SetAsidePage {
     pub clients_href: String,
     /// One per client that has any, and one for what belongs to no client yet.
     pub groups: Vec<SetAsideGroup>,
+    /// Connections with how many of their records cannot be read.
+    pub unreadable: Vec<(String, usize)>,
     pub notice: Option<&'static str>,
 }
 

@@ -20,7 +20,7 @@ use assay::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::fixture::{INVOCATION, ROOMY, call, chunked, ready};
 
@@ -215,6 +215,35 @@ async fn a_body_that_breaks_off_reaches_no_function() {
     let pieces = [Ok(Bytes::from_static(b"half")), Err(Broken)];
     let reply = handler.answer(call("POST", "/api/show/x", &[], Body::new(futures_util::stream::iter(pieces)))).await;
     assert_eq!(reply.status, 400);
+}
+
+#[tokio::test]
+async fn strangers_with_slow_uploads_keep_no_message_waiting_and_their_places_come_back() {
+    let (handler, seen) = ready(TABLE, Limits { body_time: Duration::from_millis(50), max_concurrent: 1, ..ROOMY });
+    let handler = Arc::new(handler);
+    let short = async || handler.answer(call("POST", "/api/show/x", &[], "body")).await.status;
+    for (headers, told) in [(&[][..], "application/problem+json"), (&[("accept", "text/html")], "text/html; charset=utf-8")] {
+        // Some bytes, and then nothing until the test lets go.
+        let (drip, drops) = mpsc::unbounded_channel();
+        drip.send(Bytes::from_static(b"slow")).unwrap();
+        let drops = futures_util::stream::unfold(drops, |mut drops| async { Some((Ok(drops.recv().await?), drops)) });
+        let upload = call("POST", "/api/show/x", headers, Body::new(drops));
+        let upload = tokio::spawn({
+            let handler = handler.clone();
+            async move { handler.answer(upload).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(short().await, 429);
+        assert_eq!(handler.answer(call("POST", "/keep", &[], envelope(b"message"))).await.status, 200);
+        while short().await == 429 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(short().await, 200);
+        drop(drip);
+        let reply = upload.await.unwrap();
+        assert_eq!((reply.status, reply.header("content-type")), (408, Some(told)));
+    }
+    assert_eq!(seen.all(), [&b"message"[..]; 2]);
 }
 
 #[tokio::test]

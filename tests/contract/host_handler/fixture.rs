@@ -53,7 +53,7 @@ pub(crate) fn app() -> (App, Seen) {
     (app, seen)
 }
 
-pub(crate) const ROOMY: Limits = Limits { deadline: Duration::from_mins(1), max_concurrent: 8 };
+pub(crate) const ROOMY: Limits = Limits { deadline: Duration::from_mins(1), body_time: Duration::from_secs(20), max_concurrent: 8 };
 
 /// A handler of this table that is ready.
 pub(crate) fn ready(table: &'static [Trigger], limits: Limits) -> (Handler, Seen) {

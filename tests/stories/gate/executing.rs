@@ -9,7 +9,7 @@ use assay::{
 use time::{Duration, macros::date};
 
 use super::{House, draft, flush, perform};
-use crate::support::faults::Fault;
+use crate::support::{faults::Fault, meeting::stopped_before_reading};
 
 async fn execute(house: &House) -> Result<Proposal, ExecuteError> {
     let message = house.messages("execute").await.pop().unwrap();
@@ -53,6 +53,23 @@ async fn two_deliveries_at_the_same_moment_run_it_once() {
     house.approve(&house.priya, id).await.unwrap();
     let (one, two) = tokio::join!(execute(&house), execute(&house));
     assert!(matches!((one.unwrap().state, two.unwrap().state), (State::Executed { .. }, State::Executed { .. })));
+    assert_eq!(house.audited(id).await.iter().filter(|kind| *kind == "proposal.executed").count(), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_overtaken_between_two_reads_is_no_sign_of_tampering() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    let message = house.messages("execute").await.pop().unwrap();
+    let (app, stop) = stopped_before_reading(house.test.app(), format!("decision:{id}"));
+    let (slow, quick) = tokio::join!(gate::execute(&app, &message, perform), async {
+        stop.reached.notified().await;
+        let quick = execute(&house).await;
+        stop.go_on.notify_one();
+        quick
+    });
+    assert!(matches!((slow.unwrap().state, quick.unwrap().state), (State::Executed { .. }, State::Executed { .. })));
     assert_eq!(house.audited(id).await.iter().filter(|kind| *kind == "proposal.executed").count(), 1);
 }
 
