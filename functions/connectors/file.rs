@@ -9,8 +9,8 @@ use super::apply;
 use crate::{
     audit,
     evidence::{AnalyzeV1, Evidence, Filed, Origin, Population, cui},
-    tenancy::{Actor, ClientPlace, Store, outbox, seal::sha256},
-    web::Problem,
+    tenancy::{Actor, ClientPlace, Store, StoreError, outbox, seal::sha256},
+    web::pages::FieldError,
 };
 
 /// What the engineer typed.
@@ -37,11 +37,21 @@ impl LinkOut {
 /// Longest name or place.
 const MAX_CHARS: usize = 300;
 
+/// Why nothing was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// By the field of the form: `title`, `place`, `sha256` or `approved_on`.
+    #[error("the form is not in order")]
+    Form(FieldError),
+    #[error("only a signed-in person can file a document")]
+    NotSignedIn,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Files it; the same form again gives the record that is there.
-pub async fn file(store: &Store<'_, ClientPlace>, link: LinkOut) -> Result<Evidence, Problem> {
-    let Actor::Person(filed_by) = *store.actor() else {
-        return Err(Problem::forbidden("Only a signed-in person can file a document."));
-    };
+pub async fn file(store: &Store<'_, ClientPlace>, link: LinkOut) -> Result<Evidence, FileError> {
+    let Actor::Person(filed_by) = *store.actor() else { return Err(FileError::NotSignedIn) };
     let now = store.app().now();
     let hash = check(&link, now.date())?;
     let source_key = link.source_key();
@@ -72,23 +82,25 @@ pub async fn file(store: &Store<'_, ClientPlace>, link: LinkOut) -> Result<Evide
 }
 
 /// The hash in lower case, when everything holds.
-fn check(link: &LinkOut, today: Date) -> Result<String, Problem> {
-    let wrong = |text: &str| text.trim().is_empty() || text.chars().count() > MAX_CHARS || text.chars().any(char::is_control);
-    if wrong(&link.name) || wrong(&link.place) {
-        return Err(Problem::bad_request("Name and place must be there, each on one line of at most 300 characters."));
-    }
-    if cui::find(&link.name).is_some() || cui::find(&link.place).is_some() {
-        return Err(Problem::bad_request("Name or place carries a CUI marking. Describe the document without it; nothing was kept."));
+fn check(link: &LinkOut, today: Date) -> Result<String, FileError> {
+    let wrong = |field, message: &str| Err(FileError::Form(FieldError { field, message: message.into() }));
+    for (field, text) in [("title", &link.name), ("place", &link.place)] {
+        if text.trim().is_empty() || text.chars().count() > MAX_CHARS || text.chars().any(char::is_control) {
+            return wrong(field, "Name and place must be there, each on one line of at most 300 characters.");
+        }
+        if cui::find(text).is_some() {
+            return wrong(field, "This carries a CUI marking. Describe the document without it; nothing was kept.");
+        }
     }
     let hash = link.hash.trim().to_lowercase();
     if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Problem::bad_request("The hash must be the SHA-256 of the file: 64 hex digits."));
+        return wrong("sha256", "The hash must be the SHA-256 of the file: 64 hex digits.");
     }
     if hash == sha256(b"") {
-        return Err(Problem::bad_request("That is the hash of an empty file."));
+        return wrong("sha256", "That is the hash of an empty file.");
     }
     if link.approved_on > today {
-        return Err(Problem::bad_request("The day of approval lies in the future. A document counts from the day it was approved."));
+        return wrong("approved_on", "The day of approval lies in the future. A document counts from the day it was approved.");
     }
     Ok(hash)
 }
@@ -111,7 +123,7 @@ mod tests {
     #[test]
     fn a_link_out_needs_a_full_hash_and_a_day_that_has_come() {
         let today = date!(2026 - 11 - 10);
-        assert_eq!(check(&link(), today), Ok(sha256(b"policy")));
+        assert_eq!(check(&link(), today).expect("good"), sha256(b"policy"));
         assert!(check(&LinkOut { hash: "abc".into(), ..link() }, today).is_err());
         assert!(check(&LinkOut { hash: "z".repeat(64), ..link() }, today).is_err());
         assert!(check(&LinkOut { hash: sha256(b""), ..link() }, today).is_err());

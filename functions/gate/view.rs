@@ -126,6 +126,8 @@ fn item(waiting: inbox::Waiting) -> InboxItem {
     InboxItem {
         href: paths::proposal(waiting.tenant, waiting.mark.proposal),
         question: waiting.mark.question,
+        subject: waiting.mark.subject,
+        about: None,
         client: waiting.client,
         asked_by: waiting.asked_by,
         staged_at: waiting.mark.staged_at,

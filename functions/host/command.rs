@@ -58,9 +58,11 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     if command.demo && !cfg!(feature = "demo") {
         return Err(CommandError::NoDemo);
     }
-    if command.fresh {
-        empty(&command.data)?;
+    if command.fresh && empty(&command.data)? {
+        say(&format!("The data in {} is thrown away.", command.data.display()));
     }
+    #[cfg(feature = "demo")]
+    let has_asked = demo::has_asked(&command.data);
     fs::create_dir_all(&command.data).map_err(|source| CommandError::Empty { folder: command.data.clone(), source })?;
     let app_folder = command.data.join("app");
     let lock = local::lock(&command.data)?;
@@ -79,6 +81,7 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     };
     #[cfg(feature = "demo")]
     let options = if command.demo { demo::prepare(options, command.clock.clone()).await? } else { options };
+    let can_sign_in = options.settings.get("ASSAY_SIGN_IN").is_some_and(|way| way == "demo");
     let host = Host::start(options).await?;
     say(&format!("Assay runs on {}; its data is in {}, its log in {}", host.address, command.data.display(), handler_log.display()));
     let life = async {
@@ -86,10 +89,19 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
         if command.demo {
             demo::bring_to_life(&host.address, command.clock.as_ref(), &say).await?;
         }
-        say(&format!("Dashboard:      {}/api/portal/clients", host.address));
+        if can_sign_in {
+            say(&format!("Dashboard:      {}/api/portal/clients", host.address));
+        } else {
+            say("Nobody can sign in: webhooks are taken in, but the pages need a sign-in that this release has only with --demo.");
+        }
         #[cfg(feature = "demo")]
         if command.demo {
-            say(&demo::first_approval(&host.address, &command.data).await);
+            let first = if has_asked {
+                format!("Approvals:      {}/api/portal/inbox", host.address)
+            } else {
+                demo::first_approval(&host.address, &command.data).await
+            };
+            say(&first);
         }
         say("Ctrl-C ends it.");
         std::future::pending::<Result<(), CommandError>>().await
@@ -106,11 +118,11 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     result
 }
 
-/// Empties a folder that an earlier run made, and no other.
-fn empty(data: &Path) -> Result<(), CommandError> {
+/// Empties a folder that an earlier run made, and no other; whether there was something in it.
+fn empty(data: &Path) -> Result<bool, CommandError> {
     let failed = |source| CommandError::Empty { folder: data.to_owned(), source };
     if !data.exists() || fs::read_dir(data).map_err(failed)?.next().is_none() {
-        return Ok(());
+        return Ok(false);
     }
     if !data.join("host.lock").is_file() {
         return Err(CommandError::NotOurs(data.to_owned()));
@@ -118,5 +130,6 @@ fn empty(data: &Path) -> Result<(), CommandError> {
     let _lock = local::lock(data)?;
     // With the folder would go the note of what still runs.
     child::end_leftover(&data.join(local::PID_FILE));
-    fs::remove_dir_all(data).map_err(failed)
+    fs::remove_dir_all(data).map_err(failed)?;
+    Ok(true)
 }

@@ -62,9 +62,16 @@ pub async fn bring_to_life(base: &str, clock: &dyn Clock, say: &(impl Fn(&str) +
     Ok(())
 }
 
+/// Whether a demo has run in this folder before and asked somebody.
+pub fn has_asked(data: &Path) -> bool {
+    let mut mails = Vec::new();
+    collect(&data.join("mailbox"), &mut mails);
+    !mails.is_empty()
+}
+
 /// The line that leads to the first approval.
 pub async fn first_approval(base: &str, data: &Path) -> String {
-    match first_link(&data.join("mailbox"), &format!("{base}/api/portal/proposals/")).await {
+    match first_link(&data.join("mailbox"), base).await {
         Some(link) => format!("First approval: {link}"),
         None => format!("No approval was mailed so far; what waits shows on {base}/api/portal/inbox, and handler.log says what is slow."),
     }
@@ -104,13 +111,13 @@ async fn post_events(base: &str, clock: &dyn Clock) -> Result<usize, DemoError> 
 }
 
 /// The link of the oldest mail in the mailbox folder; waits a while for the first.
-async fn first_link(mailbox: &Path, link_start: &str) -> Option<String> {
+async fn first_link(mailbox: &Path, base: &str) -> Option<String> {
     for _ in 0..ATTEMPTS {
         let mut mails = Vec::new();
         collect(mailbox, &mut mails);
         mails.sort();
-        if let Some(link) = mails.iter().find_map(|(_, mail)| link_in(mail, link_start)) {
-            return Some(link);
+        if let Some(link) = mails.iter().find_map(|(_, mail)| path_in(mail)) {
+            return Some(format!("{base}{link}"));
         }
         pause().await;
     }
@@ -125,10 +132,11 @@ async fn pause() {
     tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
-fn link_in(mail: &Path, link_start: &str) -> Option<String> {
+/// Without its host and port: an earlier run may have had another port.
+fn path_in(mail: &Path) -> Option<String> {
     // Quoted-printable: soft line breaks are not part of the text.
     let text = std::fs::read_to_string(mail).ok()?.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
-    let start = text.find(link_start)?;
+    let start = text.find("/api/portal/proposals/")?;
     Some(text[start..].split(|c: char| c.is_whitespace() || c == '"' || c == '<').next()?.to_owned())
 }
 

@@ -566,7 +566,7 @@ async fn an_engineer_files_a_document_once_as_a_link_out() {
     assert_eq!(file::file(&store, link.clone()).await.unwrap(), first);
     assert_eq!(world.evidence(0).await, [first]);
     let early = file::LinkOut { approved_on: date!(2027 - 01 - 01), ..link };
-    assert_eq!(file::file(&store, early).await.unwrap_err().status, 400);
+    assert!(file::file(&store, early).await.is_err());
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ fn missing(id: &str, record: &Objective, rejection: Option<&(Proposal, Decision)
         (None, Some((proposal, decision)), _) => {
             format!("{} rejected \u{201c}{}\u{201d}: {}", decision.name, proposal.draft.question, decision.comment)
         }
-        (None, None, Some(suggestion)) => suggestion.reasons.first().cloned().unwrap_or_default(),
+        (None, None, Some(suggestion)) => suggestion.reasons.first().map_or_else(String::new, |reason| format!("{id}: {reason}")),
         (None, None, None) => String::new(),
     }
 }

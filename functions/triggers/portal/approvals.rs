@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::{
     gate::{self, Answer, DecideError, Proposal, Refusal, Verdict, view},
-    readiness::{self, propose::MAX_REASON},
+    readiness::{self, catalogue::catalogue, propose::MAX_REASON},
     tenancy::{ProposalId, TenantId, directory::Role},
     web::{
         Problem, Reply,
@@ -19,6 +19,9 @@ pub(super) async fn inbox(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let after = reader.request.query_value("after");
     let inbox = reader.inbox(after.as_deref(), PAGE).await?;
     let mut page = view::inbox_page(reader.frame(Section::Approvals).await?, inbox, None);
+    for item in page.yours.iter_mut().chain(&mut page.others) {
+        item.about = catalogue().objective(&item.subject).map(|determination| determination.text.to_owned());
+    }
     page.first = after.map(|_| Link::new(paths::inbox(), "First page"));
     Ok(reply::page(200, &page))
 }
@@ -31,6 +34,12 @@ pub(super) async fn show(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<
 /// The page of the finding that somebody asks to take back, with what is wrong with the form.
 pub(super) async fn not_taken_back(reader: &Reader<'_>, tenant: TenantId, id: ProposalId, message: String) -> Result<Reply, Problem> {
     page(reader, 422, tenant, id, view::Returned::default(), &[FieldError { field: "reason", message }]).await
+}
+
+/// Where a refused form leaves the browser's address: opened again, it is the page of the proposal.
+pub(super) fn back(tenant: &str, id: &str) -> Result<Reply, Problem> {
+    let (tenant, id) = ids(tenant, id)?;
+    Ok(reply::redirect(&paths::proposal(tenant, id)))
 }
 
 pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {

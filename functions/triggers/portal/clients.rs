@@ -6,7 +6,10 @@ use uuid::Uuid;
 use super::{Reader, approvals, connections, set_aside};
 use crate::{
     audit::dead_letter,
-    connectors::{file, mapping},
+    connectors::{
+        file::{self, FileError},
+        mapping,
+    },
     platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
     tenancy::{Actor, ProposalId, Scope, StoreError, TenantId, directory, seal},
@@ -176,12 +179,16 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
     }
     match file::file(&scope.store(reader.app).await?, link).await {
         Ok(_) => stage(reader, tenant, requirement_id, client.id, &scope, &wish).await,
-        Err(problem) if problem.status == 400 => {
-            let errors = vec![FieldError { field: "title", message: problem.detail }];
-            requirement(reader, tenant, requirement_id, Some(Returned { errors })).await
-        }
-        Err(problem) => Err(problem),
+        Err(FileError::Form(error)) => requirement(reader, tenant, requirement_id, Some(Returned { errors: vec![error] })).await,
+        Err(FileError::NotSignedIn) => Err(Problem::forbidden("Only a signed-in person can file a document.")),
+        Err(FileError::Store(error)) => Err(error.into()),
     }
+}
+
+/// Where a refused form leaves the browser's address: opened again, it is the page of the requirement.
+pub(super) fn back(tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
+    let tenant: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
+    Ok(reply::redirect(&paths::requirement(tenant, requirement_id)))
 }
 
 async fn stage(

@@ -78,9 +78,11 @@ fn notice(reader: &Reader<'_>) -> Option<String> {
         return Some("Noted, with your name. It comes back if it happens again.".into());
     }
     let words = match (reader.done("pull").as_deref(), reader.done("saved").as_deref()) {
-        (Some("started"), _) => "Reading has started. It goes on by itself; this page shows how far it is.",
+        (Some("started"), _) => "Reading has started and goes on by itself. Open this page again to see how far it is.",
         (Some("running"), _) => "A read is under way already.",
-        (Some("unmapped"), _) => "There is no company to read yet: map one first.",
+        (Some("unmapped"), _) => {
+            "Nothing was read: none of this connection's companies is mapped to a client. Companies are listed for mapping when their first events come in."
+        }
         (_, Some("added")) => "Added. Give the vendor the webhook address below, then say what its boards and types mean.",
         (_, Some("changed")) => "Changed.",
         _ => return None,

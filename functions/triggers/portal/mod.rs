@@ -85,6 +85,8 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
         ["inbox"] => approvals::inbox(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
+        ["proposals", tenant, id, "decide"] => approvals::back(tenant, id),
+        ["clients", tenant, "requirements", id, "propose" | "roll-back"] => clients::back(tenant, id),
         ["connections"] => connections::list(reader).await,
         ["connections", "new"] => connection_form::show_new(reader).await,
         ["connections", id] => connection_form::show(reader, id).await,

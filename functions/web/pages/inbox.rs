@@ -29,6 +29,10 @@ pub struct InboxItem {
     pub href: String,
     /// `Mark AC.L2-3.1.1[a] as MET for Harbor Precision?`
     pub question: String,
+    /// `3.1.1[a]`
+    pub subject: String,
+    /// What that is, in words; filled by who knows it.
+    pub about: Option<String>,
     pub client: String,
     pub asked_by: String,
     pub staged_at: OffsetDateTime,

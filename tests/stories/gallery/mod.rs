@@ -1,0 +1,198 @@
+//! Every page in every state with data as an MSP would have it: what the tests of the pages read, and what a person
+//! looks at. `write` lays it out as files under the target folder.
+
+mod approvals;
+mod clients;
+mod tools;
+
+use std::{fs, path::PathBuf};
+
+use askama::Template;
+use assay::{
+    config::{self, Config, RawConfig},
+    connectors::Vendor,
+    web::{
+        Problem, assets,
+        pages::{
+            AuditPage, DemoPerson, Frame, Link, MessagePage, ProblemPage, ProposalState, Run, Section, SignInPage, SignedIn, Tag,
+            TimelineEntry, Tone, paths,
+        },
+    },
+};
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+pub(crate) use self::{
+    approvals::{open, proposal},
+    clients::observed,
+};
+use approvals::{decided, done, inbox, not_yours, pending, refused, stale, superseded};
+use clients::{client, client_people, clients, new_client, requirement, requirement_with_errors};
+use tools::{WRONG, connection_form, connections, dead_letters, mapping, set_aside};
+
+pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-25 02:52:09 UTC);
+
+pub(crate) const HASH: &str = "9329e9748c808c294883dfac9c583b23dbbe4040f627593594b8de5e7af7665f";
+
+const CLIENT: &str = "Harbor Precision Machining";
+
+const TOKEN: &str = "kFq0v1nJ3m2S9rT7xYcZb4LwPa6UeDgHiKoQsVuXy8A";
+
+pub(crate) fn config() -> Config {
+    config::check(&RawConfig::from([("ASSAY_SIGN_IN".into(), "demo".into())])).unwrap()
+}
+
+/// Name and HTML of every page in every state.
+pub(crate) fn pages() -> Vec<(&'static str, String)> {
+    type Render = Box<dyn Fn() -> String>;
+    let all: Vec<(&'static str, Render)> = vec![
+        ("clients", Box::new(|| clients(false).render().unwrap())),
+        ("clients-empty", Box::new(|| clients(true).render().unwrap())),
+        ("client", Box::new(|| client(true).render().unwrap())),
+        ("client-without-ssp", Box::new(|| client(false).render().unwrap())),
+        ("requirement", Box::new(|| requirement(true).render().unwrap())),
+        ("requirement-errors", Box::new(|| requirement_with_errors().render().unwrap())),
+        ("requirement-read-only", Box::new(|| requirement(false).render().unwrap())),
+        ("inbox", Box::new(|| inbox(false).render().unwrap())),
+        ("inbox-empty", Box::new(|| inbox(true).render().unwrap())),
+        ("proposal-open", Box::new(|| proposal(open(None)).render().unwrap())),
+        ("proposal-comment-needed", Box::new(|| proposal(open(Some("Say why you reject it."))).render().unwrap())),
+        ("proposal-stale", Box::new(|| stale().render().unwrap())),
+        ("proposal-decided-by-you", Box::new(|| proposal(decided(true, true, false, pending())).render().unwrap())),
+        ("proposal-executed", Box::new(|| proposal(decided(true, true, false, done())).render().unwrap())),
+        ("proposal-decided-by-another", Box::new(|| proposal(decided(true, false, false, done())).render().unwrap())),
+        ("proposal-too-late", Box::new(|| proposal(decided(false, false, true, Run::Never)).render().unwrap())),
+        ("proposal-not-carried-out", Box::new(|| proposal(decided(true, true, false, refused())).render().unwrap())),
+        ("proposal-not-yours", Box::new(|| proposal(not_yours()).render().unwrap())),
+        ("proposal-expired", Box::new(|| proposal(ProposalState::Expired { at: NOW - Duration::hours(9) }).render().unwrap())),
+        ("proposal-superseded", Box::new(|| proposal(superseded()).render().unwrap())),
+        ("mapping", Box::new(|| mapping(false).render().unwrap())),
+        ("mapping-empty", Box::new(|| mapping(true).render().unwrap())),
+        ("connections", Box::new(|| connections(false).render().unwrap())),
+        ("connections-empty", Box::new(|| connections(true).render().unwrap())),
+        ("connection-choice", Box::new(|| connection_form(None, &[]).render().unwrap())),
+        ("connection-new", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, false)), &[]).render().unwrap())),
+        ("connection-new-errors", Box::new(|| connection_form(Some((Vendor::Autotask, false)), WRONG).render().unwrap())),
+        ("connection-change", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, true)), &[]).render().unwrap())),
+        ("connection-change-errors", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, true)), WRONG).render().unwrap())),
+        ("client-new", Box::new(|| new_client(false).render().unwrap())),
+        ("client-people", Box::new(|| client_people(false).render().unwrap())),
+        ("client-people-errors", Box::new(|| client_people(true).render().unwrap())),
+        ("client-new-errors", Box::new(|| new_client(true).render().unwrap())),
+        ("dead-letters", Box::new(|| dead_letters(false).render().unwrap())),
+        ("dead-letters-empty", Box::new(|| dead_letters(true).render().unwrap())),
+        ("set-aside", Box::new(|| set_aside(false).render().unwrap())),
+        ("set-aside-empty", Box::new(|| set_aside(true).render().unwrap())),
+        ("audit", Box::new(|| audit(false).render().unwrap())),
+        ("audit-empty", Box::new(|| audit(true).render().unwrap())),
+        ("sign-in", Box::new(|| sign_in(true).render().unwrap())),
+        ("sign-in-off", Box::new(|| sign_in(false).render().unwrap())),
+        ("message", Box::new(|| message().render().unwrap())),
+        ("problem", Box::new(|| problem().render().unwrap())),
+    ];
+    all.into_iter().map(|(name, render)| (name, render())).collect()
+}
+
+/// Files that a browser can open, with the stylesheet beside them.
+pub(crate) fn write() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("gallery");
+    fs::create_dir_all(&folder).unwrap();
+    let stylesheet = assets::stylesheet_path();
+    let name = stylesheet.rsplit('/').next().unwrap();
+    fs::write(folder.join("assay.css"), assets::serve(name).unwrap().body).unwrap();
+    for (page, html) in pages() {
+        fs::write(folder.join(format!("{page}.html")), html.replace(&stylesheet, "assay.css")).unwrap();
+    }
+    folder
+}
+
+fn frame(section: Section) -> Frame {
+    let person = SignedIn { name: "Priya Nair".into(), roles: "Approver".into(), operates: true, sign_out_token: TOKEN.into() };
+    Frame::new(&config(), NOW, section, Some(person), 3)
+}
+
+fn audit(empty: bool) -> AuditPage {
+    let entry = |actor: &str, text: &str, href: Option<&str>, note: Option<&str>, minutes, proof: &str| TimelineEntry {
+        at: NOW - Duration::minutes(minutes),
+        actor: actor.into(),
+        text: text.into(),
+        href: href.map(Into::into),
+        note: note.map(Into::into),
+        proof: Some(proof.into()),
+    };
+    AuditPage {
+        frame: frame(Section::Audit),
+        log: CLIENT.into(),
+        logs: vec![
+            (true, Link::new("#", CLIENT)),
+            (false, Link::new("#", "Tidewater Composites")),
+            (false, Link::new("#", "This installation")),
+        ],
+        entries: if empty {
+            vec![]
+        } else {
+            vec![
+                entry("Assay", "marked AC.L2-3.1.1[a] as MET", Some("#"), None, 0, "waits for its place in the log"),
+                entry(
+                    "Sam Okafor",
+                    "approved “Mark AC.L2-3.1.1[a] as MET”",
+                    Some("#"),
+                    Some("“Checked the list against HR on 21 November.”"),
+                    1,
+                    "in the log, entry 412",
+                ),
+                entry("ConnectWise", "delivered ticket 918204", None, None, 38, "in the log, entry 411"),
+                entry("Assay", "refused a delivery of Autotask: wrong signature, 3 times", None, None, 540, "in the log, entry 410"),
+            ]
+        },
+        length: if empty { 0 } else { 412 },
+        head: (!empty).then(|| HASH.into()),
+        unplaced: usize::from(!empty),
+        refused: if empty { 0 } else { 3 },
+        newer: None,
+        older: (!empty).then(|| Link::new("#", "Older entries")),
+        export: None,
+    }
+}
+
+fn sign_in(demo: bool) -> SignInPage {
+    let person = |name: &str, what: &str| DemoPerson { id: "0192f3".into(), name: name.into(), what: what.into() };
+    let mut frame = Frame::anonymous(&config(), NOW);
+    frame.demo = demo;
+    SignInPage {
+        frame,
+        people: if demo {
+            vec![
+                person("Marco Reyes", "Engineer at Northgate IT: connects tools, proposes"),
+                person("Priya Nair", "Approver at Northgate IT: decides what others proposed"),
+                person("Dana Whitfield", "Approver at Harbor Precision Machining"),
+            ]
+        } else {
+            vec![]
+        },
+        action: paths::sign_in(),
+        next: Some(paths::inbox()),
+        notice: Some("Sign in to see this approval.".into()),
+    }
+}
+
+fn message() -> MessagePage {
+    MessagePage {
+        frame: frame(Section::Connections),
+        heading: "The company is mapped".into(),
+        tag: Some(Tag::new(Tone::Met, "Done")),
+        sentence:
+            "Company 250 of ConnectWise is Harbor Precision Machining. Its 14 waiting records are being processed; you can close this page."
+                .into(),
+        to_copy: Some("vAut-EsXlZ-YTFRq0v1nJ3m2S9rT7xYcZb4LwPa6U".into()),
+        links: vec![Link::new("#", "Go to Harbor Precision Machining"), Link::new("#", "Map the next company")],
+    }
+}
+
+fn problem() -> ProblemPage {
+    ProblemPage::new(
+        frame(Section::None),
+        &Problem::conflict("Sam Okafor decided this at the same moment. Your answer was not recorded."),
+        "3f9c1f7e-6f53-4f9c-9a51-0f9a52a6d1b0",
+        Link::new(paths::inbox(), "Go to your approvals"),
+    )
+}

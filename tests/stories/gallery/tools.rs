@@ -1,0 +1,223 @@
+//! Connections, the client map, what was set aside and what could not be processed.
+
+use assay::{
+    connectors::{Vendor, form},
+    readiness::map::evidence_map,
+    web::pages::{
+        AlarmView, Choice, ConnectionForm, ConnectionFormPage, ConnectionView, ConnectionsPage, DeadLetterStand, DeadLetterView,
+        DeadLettersPage, FieldError, LastPull, Link, MappedLine, MappingPage, NamelessLine, PostForm, RejectCount, SameReason, Section,
+        SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType, WaitingCompany, paths,
+    },
+};
+use time::{Duration, OffsetDateTime};
+
+use super::{CLIENT, NOW, TOKEN, frame};
+
+pub(super) fn mapping(empty: bool) -> MappingPage {
+    let company = |id: &str, name: Option<&str>| WaitingCompany {
+        connection: "ConnectWise of Northgate IT".into(),
+        connection_id: "0192f3".into(),
+        company: id.into(),
+        company_name: name.map(Into::into),
+        records: 14,
+        let_go: u64::from(name.is_none()) * 3,
+        since: NOW - Duration::hours(3),
+        token: TOKEN.into(),
+    };
+    MappingPage {
+        frame: frame(Section::Connections),
+        waiting: if empty { vec![] } else { vec![company("312", Some("Kestrel Avionics & Søn")), company("29683571", None)] },
+        nameless: if empty { vec![] } else { vec![NamelessLine { connection: "ConnectWise of Northgate IT".into(), records: 2 }] },
+        mapped: if empty {
+            vec![]
+        } else {
+            vec![MappedLine {
+                connection: "ConnectWise of Northgate IT".into(),
+                company: "250".into(),
+                company_name: "Harbor Precision".into(),
+                client: CLIENT.into(),
+                client_href: "#".into(),
+                by: "Marco Reyes".into(),
+                at: NOW - Duration::days(12),
+            }]
+        },
+        clients: vec![
+            Choice { value: "1".into(), label: CLIENT.into() },
+            Choice { value: "2".into(), label: "Tidewater Composites".into() },
+        ],
+        action: paths::mapping(),
+        connections_href: paths::connections(),
+        notice: (!empty).then(|| "Harbor Precision is confirmed. Its 14 records are being processed.".into()),
+    }
+}
+
+pub(super) fn alarm(words: &str) -> AlarmView {
+    AlarmView {
+        tag: Tag::new(Tone::Not, "Alarm"),
+        words: words.into(),
+        count: 3,
+        last: NOW - Duration::hours(2),
+        clear: PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "I have seen to it".into() },
+    }
+}
+
+pub(super) fn connections(empty: bool) -> ConnectionsPage {
+    let connection = |name: &str, system: &str, health, note: Option<&str>, rejects, last: Option<OffsetDateTime>| {
+        ConnectionView {
+        name: name.into(),
+        change_href: "#".into(),
+        system: system.into(),
+        health,
+        health_note: None,
+        alarms: note.map(alarm).into_iter().collect(),
+        last_delivery: last,
+        rejects,
+        last_pull: last.map(|at| {
+            let (result, notes) = if note.is_none() {
+                (Tag::new(Tone::Met, "214 records read"), vec![])
+            } else {
+                let why = "The read ended early: the vendor refused: credentials or rights. Check the credentials and the rights of the API user, then read again.";
+                (Tag::new(Tone::Not, "Failed after 12 records, 1 company to go"), vec![why.to_owned()])
+            };
+            LastPull { at, result, until: None, notes }
+        }),
+        unlisted: if note.is_some() { unlisted() } else { vec![] },
+        pull: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Read everything now".into() }),
+        register: "Register it in ConnectWise as a callback for tickets and one for configurations, level owner.",
+        webhook_address: "https://assay.example.net/api/webhooks/connectwise_manage/0192f3a4c5d67e8f9012a3b4c5d6e7f8/tickets".into(),
+        clients: 2,
+        unmapped: 1,
+    }
+    };
+    let reject = |reason: &str, count, hours| RejectCount { reason: reason.into(), count, last: NOW - Duration::hours(hours) };
+    ConnectionsPage {
+        frame: frame(Section::Connections),
+        connections: if empty {
+            vec![]
+        } else {
+            vec![
+                connection(
+                    "ConnectWise of Northgate IT",
+                    "ConnectWise PSA",
+                    Tag::new(Tone::Met, "Heard"),
+                    None,
+                    vec![],
+                    Some(NOW - Duration::minutes(38)),
+                ),
+                connection(
+                    "Autotask",
+                    "Autotask PSA",
+                    Tag::new(Tone::Not, "Webhook off"),
+                    Some(
+                        "The vendor turned the webhook off after repeated failures. Turn it on again there; the next full read repairs the gap.",
+                    ),
+                    vec![reject("wrong signature", 3, 9), reject("malformed", 1, 30)],
+                    Some(NOW - Duration::days(2)),
+                ),
+                connection("Lab", "ConnectWise PSA", Tag::new(Tone::Unknown, "Nothing heard yet"), None, vec![], None),
+            ]
+        },
+        mapping_href: paths::mapping(),
+        add_href: paths::new_connection(),
+        dead_letters: usize::from(!empty) * 2,
+        dead_letters_href: paths::dead_letters(),
+        notice: (!empty).then(|| "A full read of ConnectWise has started. It goes on when you close this page.".into()),
+    }
+}
+
+pub(super) const WRONG: &[(&str, &str)] = &[
+    ("host", "The host must be a bare name in lower case, such as na.myconnectwise.net."),
+    ("private_key", "Private key is missing."),
+    ("boards", "Line 2 of the boards: there is no record type “incident”. Take one of the list."),
+    ("webhook_guids", "Webhook GUIDs, line 1 is not a GUID."),
+];
+
+pub(super) fn unlisted() -> Vec<UnlistedType> {
+    let of = |id: Option<&str>, name: &str, count| UnlistedType { id: id.map(Into::into), name: name.into(), count };
+    vec![of(Some("40"), "Printer", 14), of(Some("41"), "Uninterruptible power supply", 1), of(None, "Without a type", 3)]
+}
+
+pub(super) fn connection_form(of: Option<(Vendor, bool)>, wrong: &[(&'static str, &str)]) -> ConnectionFormPage {
+    let errors: Vec<FieldError> = wrong.iter().map(|(field, message)| FieldError { field, message: (*message).into() }).collect();
+    let typed = |name: &str| match name {
+        "name" => "ConnectWise of Northgate IT".to_owned(),
+        "host" => "na.myconnectwise.net".into(),
+        "boards" => "21 = psa_ticket_incident\n22 = incident".into(),
+        _ => String::new(),
+    };
+    let form = of.map(|(vendor, kept)| ConnectionForm {
+        action: "#".into(),
+        token: TOKEN.into(),
+        hidden: vec![("vendor".into(), vendor.slug().into())],
+        notice: None,
+        fields: form::fields(vendor, &typed, kept, &errors),
+        settings: if kept { form::settings_fields(vendor, &typed, &errors) } else { vec![] },
+        unlisted: if kept { unlisted() } else { vec![] },
+        record_types: evidence_map().entries.iter().map(|e| Choice { value: e.record_type.into(), label: e.name.into() }).collect(),
+        label: if kept { "Save".into() } else { "Add this connection".into() },
+    });
+    ConnectionFormPage {
+        frame: frame(Section::Connections),
+        heading: of.map_or("Add a connection".into(), |(vendor, _)| format!("Add {}", vendor.word())),
+        connections_href: paths::connections(),
+        vendors: Vendor::ALL.into_iter().map(|vendor| Link::new(paths::new_connection_of(vendor.slug()), vendor.word())).collect(),
+        form,
+    }
+}
+
+pub(super) fn dead_letters(empty: bool) -> DeadLettersPage {
+    let letter = |reason: &str, state| DeadLetterView {
+        id: "0192f3a4c5d67e8f9012a3b4c5d6e7f8".into(),
+        function: "intake".into(),
+        reason: reason.into(),
+        about: Some("delivery of ConnectWise, ticket 918204".into()),
+        at: NOW - Duration::hours(7),
+        state,
+    };
+    let form = |label: &str| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: label.into() };
+    let waiting = |replay: bool| DeadLetterStand::Waiting { replay: replay.then(|| form("Try again")), see_to: form("I have seen to it") };
+    let an_hour_ago = NOW - Duration::hours(1);
+    let reason = "the key of 0192f0c1a2b3c4d5e6f708192a3b4c5d cannot be used";
+    let fields = vec![("reason".into(), reason.into())];
+    let replay = PostForm { action: "#".into(), token: TOKEN.into(), fields, label: "Try all of this reason again".into() };
+    let same = SameReason { id: "reason-1".into(), reason: reason.into(), waiting: 240, replay };
+    DeadLettersPage {
+        frame: frame(Section::Connections),
+        same_reason: if empty { vec![] } else { vec![same] },
+        letters: if empty {
+            vec![]
+        } else {
+            vec![
+                letter("The client's key could not be used five times in a row.", waiting(true)),
+                letter("The message's signature does not hold.", waiting(false)),
+                letter("The vendor did not answer.", DeadLetterStand::Replayed("Marco Reyes".into(), an_hour_ago)),
+                letter("The message is for function notify.", DeadLetterStand::SeenTo("Marco Reyes".into(), an_hour_ago)),
+            ]
+        },
+        unreadable: if empty { vec![] } else { vec!["9329e9744ac1".into()] },
+        older: (!empty).then(|| Link::new("#", "Older dead letters")),
+        notice: None,
+    }
+}
+
+pub(super) fn set_aside(empty: bool) -> SetAsidePage {
+    let marco = || ("Marco Reyes".to_owned(), NOW - Duration::hours(1));
+    let form = |label: &str| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: label.into() };
+    let record = |what: &str, copies: usize, seen: bool| SetAsideRecord {
+        what: what.into(),
+        connection: "Northgate ConnectWise".into(),
+        came: if what.starts_with("ticket") { "by a webhook" } else { "in a whole read" },
+        marking: "banner marking",
+        at: NOW - Duration::days(3),
+        copies,
+        destroyed: seen.then(marco),
+        destroy: (copies > 0).then(|| form("Destroy our copy")),
+        seen: seen.then(marco),
+        see_to: (!seen).then(|| form("I have seen to it")),
+    };
+    let records = vec![record("ticket 918204", 2, false), record("configuration 4471", 0, false), record("ticket 918100", 0, true)];
+    let groups = vec![SetAsideGroup { client: CLIENT.into(), records, more: 3 }];
+    let groups = if empty { vec![] } else { groups };
+    let unreadable = if empty { vec![] } else { vec![("Northgate Autotask".into(), 1)] };
+    SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups, unreadable, notice: None }
+}
