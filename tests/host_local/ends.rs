@@ -20,9 +20,9 @@ impl Local {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
         command.env_clear().args(["local", "--port", "0", "--data"]).arg(data).args(more);
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut said = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        let address = said.split("http://").nth(1).unwrap().split(';').next().unwrap();
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let running = said.find(|line| line.contains("http://")).unwrap();
+        let address = running.split("http://").nth(1).unwrap().split(';').next().unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET /api/health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
         stream.read_to_string(&mut String::new()).unwrap();
