@@ -113,7 +113,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 fn local(demo: bool, fresh: bool, port: u16, data: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
     let (clock, ids) = assemble::clock_and_ids();
     let command = LocalCommand { data, port, demo, fresh, executable: std::env::current_exe()?, settings: environment().0, clock, ids };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     Ok(runtime.block_on(host::command::run(command, say))?)
 }
 
@@ -189,8 +189,14 @@ fn serve() -> Result<Box<dyn std::error::Error>, Box<dyn std::error::Error>> {
     let checked = config::check(&settings);
     let limits = checked.as_ref().map(Limits::from).unwrap_or_default();
     let build = move || open(checked.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     Ok(runtime.block_on(host::serve(port, limits, build)).into())
+}
+
+/// Threads that answer the host: one core is left to the store's writer. On two cores a second one would only have the
+/// two hand each call to and fro (measured with `cargo bench`: accepting a webhook for one client).
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
 /// Opens the stores, off the threads that answer the host.

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn run(effort: Effort) -> Outcome<()> {
     report::head();
     start::measure(effort)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let world = World::start().await?;
         memory::measure(&world, "idle").await?;
