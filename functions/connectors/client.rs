@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     audit,
     tenancy::{
-        DeploymentPlace, PersonId, Record as _, Store, StoreError, TenantId,
+        DeploymentPlace, Held, PersonId, Record as _, Store, StoreError, TenantId,
         directory::{self, Grant, Role, Tenant},
         keys::{self, Owner},
     },
@@ -67,7 +67,7 @@ pub async fn add(store: &Directory<'_>, id: TenantId, name: &str, grants: Vec<(P
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&tenant);
-    let grants: Vec<Grant> = grants.into_iter().map(|(person, roles)| Grant { tenant: id, person, roles }).collect();
+    let grants = grants_of(id, &grants);
     for grant in &grants {
         batch.create(grant);
     }
@@ -79,27 +79,55 @@ pub async fn add(store: &Directory<'_>, id: TenantId, name: &str, grants: Vec<(P
     }
 }
 
-/// Says anew who may do what for the client; what is the same already is not written.
-pub async fn change_grants(store: &Directory<'_>, id: TenantId, wanted: Vec<(PersonId, Vec<Role>)>) -> Result<(), ClientError> {
-    if let Some(why) = nobody_decides(&wanted) {
+/// Who may do what for a client, as it was read; the client's own record, read first, tells whether it still holds.
+pub struct Access {
+    pub client: Held<Tenant>,
+    grants: Vec<Held<Grant>>,
+}
+
+impl Access {
+    pub async fn read(store: &Directory<'_>, id: TenantId) -> Result<Option<Self>, StoreError> {
+        let Some(client) = store.read::<Tenant>(DeploymentPlace::Directory, &id.to_string()).await? else { return Ok(None) };
+        Ok(Some(Self { client, grants: store.all(DeploymentPlace::Directory, &format!("{id}:")).await? }))
+    }
+
+    pub fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().map(|held| &held.value)
+    }
+
+    fn is(&self, wanted: &[Grant]) -> bool {
+        self.grants.len() == wanted.len() && self.grants().all(|grant| wanted.contains(grant))
+    }
+
+    /// Whether these roles are what stands there.
+    pub fn gives(&self, wanted: &[(PersonId, Vec<Role>)]) -> bool {
+        self.is(&grants_of(self.client.value.id, wanted))
+    }
+}
+
+fn grants_of(tenant: TenantId, roles: &[(PersonId, Vec<Role>)]) -> Vec<Grant> {
+    roles.iter().map(|(person, roles)| Grant { tenant, person: *person, roles: roles.clone() }).collect()
+}
+
+/// Says anew who may do what for the client, for a caller that looked at what was there: who was faster in between wins.
+pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[(PersonId, Vec<Role>)]) -> Result<(), ClientError> {
+    if let Some(why) = nobody_decides(wanted) {
         return Err(ClientError::form("roles", why));
     }
-    let held = store.all::<Grant>(DeploymentPlace::Directory, &format!("{id}:")).await?;
-    let wanted: Vec<Grant> = wanted.into_iter().map(|(person, roles)| Grant { tenant: id, person, roles }).collect();
-    let before: Vec<&Grant> = held.iter().map(|held| &held.value).collect();
-    if before.len() == wanted.len() && wanted.iter().all(|grant| before.contains(&grant)) {
-        return Ok(());
-    }
+    let id = access.client.value.id;
+    let wanted = grants_of(id, wanted);
     let mut batch = store.batch(DeploymentPlace::Directory);
-    let detail = json!({ "before": listed(before), "after": listed(&wanted) });
+    let detail = json!({ "before": listed(access.grants()), "after": listed(&wanted) });
     audit::record(&mut batch, audit::Event::new("client.grants_changed", format!("client {id}"), detail));
-    for held in &held {
+    // Its content stays; its etag goes on, so that of two changes at once one is refused.
+    batch.replace(&access.client);
+    for held in &access.grants {
         match wanted.iter().find(|grant| grant.person == held.value.person) {
             Some(grant) => batch.put(grant.clone(), Some(held.etag.clone())),
             None => batch.delete(held),
         };
     }
-    for grant in wanted.iter().filter(|grant| held.iter().all(|held| held.value.person != grant.person)) {
+    for grant in wanted.iter().filter(|grant| access.grants().all(|held| held.person != grant.person)) {
         batch.create(grant);
     }
     Ok(batch.commit().await?)

@@ -71,6 +71,7 @@ pub async fn measure(effort: Effort) -> Outcome<()> {
     let records = |number| format!("analyze one event at {number} records");
     line(&format!("{}, CPU", records(effort.small)), "ms", &few, None, &Bar::AtMost(5.0));
     line(&format!("{}, CPU (at {})", records(effort.large), effort.small), "ms", &many, Some(&few), &Bar::AtMost(5.0));
+    line("the same with ten times the records", "ms", &many, Some(&few), &Bar::RatioAtMost(1.25));
     line(&format!("{}, wall clock", records(effort.small)), "ms", &few_wall, None, &Bar::None);
     line(&format!("{}, wall clock", records(effort.large)), "ms", &many_wall, Some(&few_wall), &Bar::None);
     let touched = entry.objectives().count();

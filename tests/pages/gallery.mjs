@@ -1,5 +1,5 @@
 // Every page in every state, also those that a demo does not get into: expired, superseded, with dead letters. The
-// gallery is laid out by a test (tests/stories/gallery.rs) and answered from its files under the policy of real pages.
+// gallery is laid out by a test (tests/stories/gallery/) and answered from its files under the policy of real pages.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -127,7 +127,7 @@ async fn a_page_that_was_open_takes_back_its_own_finding_or_none() {
     let session = marco.session();
     let not_met = finds(&mut flow, "3.4.1[d]", Found::NotMet).await;
 
-    let marco = Browser::of_session(&flow, session);
+    let marco = Browser::with_cookie(&flow, &session);
     let reason = [("reason", "The list is wrong.")];
     let late = marco.send(opened, &roll_back(), &reason).await;
     assert_eq!(late.status, 409);

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::support::{
     browser::{Browser, text},
     clock::START,
-    flow::{Extent, Flow},
+    flow::{Extent, Flow, HARBOR},
 };
 
 fn operator() -> DeploymentScope {
@@ -109,6 +109,7 @@ async fn a_page_says_what_was_done_to_who_did_it_and_a_link_alone_says_nothing()
     let flow = Flow::new(Extent::Small).await;
     is_held_back(&flow, "ticket:7").await;
     let (marco, priya) = (Browser::of(&flow, What::Engineer).await, Browser::of(&flow, What::Approver).await);
+    let olivia = Browser::of(&flow, What::Owner).await;
     for (address, said) in [
         ("portal/set-aside?done=destroy", "Our copy is destroyed"),
         ("portal/set-aside?done=see-to&proof=AAAA", "Written down"),
@@ -117,10 +118,12 @@ async fn a_page_says_what_was_done_to_who_did_it_and_a_link_alone_says_nothing()
         ("portal/connections?cleared=1", "Noted"),
         ("portal/mapping?mapped=1", "Mapped."),
         ("portal/clients?added=1", "Added."),
+        (&format!("portal/clients/{HARBOR}/people?saved=1"), "Saved."),
         ("portal/dead-letters?replayed=3%200", "were sent again"),
         ("portal/dead-letters?seen=1", "no longer counted."),
     ] {
-        let html = text(&marco.get(address).await);
+        let looks = if address.contains("/people") { &olivia } else { &marco };
+        let html = text(&looks.get(address).await);
         assert!(!html.contains("class=\"notice\" role=\"status\""), "{address} says {said}: {html}");
     }
     let action = format!("portal/set-aside/{}/see-to", demo::CONNECTWISE);

@@ -37,11 +37,6 @@ impl<'a> Browser<'a> {
         self.cookie
     }
 
-    /// Signed in all the while.
-    pub fn of_session(flow: &'a Flow, cookie: String) -> Self {
-        Self { cookie, ..Self::of_nobody(flow) }
-    }
-
     /// Not signed in.
     pub fn of_nobody(flow: &'a Flow) -> Self {
         Self { flow, cookie: String::new(), origin: ORIGIN }

@@ -3,10 +3,10 @@
 
 use super::Reader;
 use crate::{
-    connectors::client::{self, ClientError},
+    connectors::client::{self, Access, ClientError},
     tenancy::{
         PersonId, TenantId,
-        directory::{self, Grant, Person, Role, Tenant},
+        directory::{self, Person, Role},
         seal::sha256,
     },
     web::{
@@ -17,41 +17,56 @@ use crate::{
 };
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
-    let client = owned(reader, tenant).await?;
-    let grants = directory::grants_of(&reader.deployment().await?, client.id).await?;
-    let may = |person: PersonId, role| grants.iter().any(|grant| grant.person == person && grant.has(role));
-    page(reader, &client, &grants, &may, None).await
+    let access = owned(reader, tenant).await?;
+    page(reader, &access, None).await
 }
 
 pub(super) async fn change(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
-    let client = owned(reader, tenant).await?;
-    reader.must_be_own_form(&words(&client).each_ref().map(String::as_str))?;
+    let access = owned(reader, tenant).await?;
+    reader.must_be_own_form(&words(&access).each_ref().map(String::as_str))?;
     let store = reader.deployment().await?;
-    let people = directory::people(&store).await?;
-    let grants = directory::grants_of(&store, client.id).await?;
-    let wanted = roles(reader, &people);
-    let again = "Somebody changed this meanwhile. What stands there now is shown below; change it again if it is not what you want.";
-    if reader.field("seen") != fingerprint(&grants) {
-        let may = |person: PersonId, role| grants.iter().any(|grant| grant.person == person && grant.has(role));
-        return page(reader, &client, &grants, &may, Some((409, again.into()))).await;
+    let wanted = roles(reader, &directory::people(&store).await?);
+    let done = reader.back_to(&paths::people(access.client.value.id), "saved", "1");
+    // The same form sent twice.
+    if access.gives(&wanted) {
+        return Ok(done);
     }
-    match client::change_grants(&store, client.id, wanted).await {
-        Ok(()) => Ok(reply::redirect(&format!("{}?saved=1", paths::people(client.id)))),
-        Err(ClientError::Form(error)) => {
-            page(reader, &client, &grants, &|person, role| checked(reader, role, person), Some((422, error.message))).await
+    if reader.field("seen") != fingerprint(&access) {
+        return page(reader, &access, Some(Returned::Overtaken)).await;
+    }
+    match client::change_access(&store, &access, &wanted).await {
+        Ok(()) => Ok(done),
+        Err(ClientError::Form(error)) => page(reader, &access, Some(Returned::Wrong(error.message))).await,
+        Err(ClientError::Store(error)) if error.is_conflict() => {
+            page(reader, &owned(reader, tenant).await?, Some(Returned::Overtaken)).await
         }
         Err(ClientError::Store(error)) => Err(error.into()),
     }
 }
 
-async fn page(
-    reader: &Reader<'_>,
-    client: &Tenant,
-    grants: &[Grant],
-    may: &(dyn Fn(PersonId, Role) -> bool + Sync),
-    error: Option<(u16, String)>,
-) -> Result<Reply, Problem> {
-    let (status, error) = error.map_or((200, None), |(status, error)| (status, Some(error)));
+/// Why the form comes back.
+enum Returned {
+    /// With what was ticked.
+    Wrong(String),
+    /// With what stands there now.
+    Overtaken,
+}
+
+async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) -> Result<Reply, Problem> {
+    let client = &access.client.value;
+    let stands = |person: PersonId, role| access.grants().any(|grant| grant.person == person && grant.has(role));
+    let typed = |person: PersonId, role| checked(reader, role, person);
+    let (status, may, error): (_, &(dyn Fn(PersonId, Role) -> bool + Sync), _) = match returned {
+        None => (200, &stands, None),
+        Some(Returned::Wrong(message)) => (422, &typed, Some(message)),
+        Some(Returned::Overtaken) => (
+            409,
+            &stands,
+            Some(
+                "Somebody changed this meanwhile. What stands there now is shown below; change it again if it is not what you want.".into(),
+            ),
+        ),
+    };
     let people = directory::people(&reader.deployment().await?).await?;
     let page = PeoplePage {
         frame: reader.frame(Section::Clients).await?,
@@ -59,10 +74,10 @@ async fn page(
         clients_href: paths::clients(),
         client_href: reader.grants.iter().any(|grant| grant.tenant == client.id).then(|| paths::client(client.id)),
         action: paths::people(client.id),
-        token: reader.token(&words(client).each_ref().map(String::as_str)),
-        seen: fingerprint(grants),
+        token: reader.token(&words(access).each_ref().map(String::as_str)),
+        seen: fingerprint(access),
         people: people.into_iter().map(|person| row(person, may)).collect(),
-        notice: (error.is_none() && reader.request.query_value("saved").is_some()).then_some("This is what holds now."),
+        notice: (error.is_none() && reader.done("saved").is_some()).then_some("Saved. This is what holds now."),
         error,
     };
     Ok(reply::page(status, &page))
@@ -91,19 +106,19 @@ pub(super) fn checked(reader: &Reader<'_>, role: Role, person: PersonId) -> bool
     !reader.field(&format!("{role}-{person}")).is_empty()
 }
 
-async fn owned(reader: &Reader<'_>, tenant: &str) -> Result<Tenant, Problem> {
+async fn owned(reader: &Reader<'_>, tenant: &str) -> Result<Access, Problem> {
     if !reader.person.is_owner {
         return Err(Problem::forbidden("Only the owner says who may do what for a client. Nothing was done; ask them."));
     }
     let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
-    directory::tenant(&reader.deployment().await?, id).await?.ok_or_else(Problem::not_found)
+    Access::read(&reader.deployment().await?, id).await?.ok_or_else(Problem::not_found)
 }
 
-fn words(client: &Tenant) -> [String; 2] {
-    ["people".into(), client.id.to_string()]
+fn words(access: &Access) -> [String; 2] {
+    ["people".into(), access.client.value.id.to_string()]
 }
 
-fn fingerprint(grants: &[Grant]) -> String {
-    let lines: Vec<String> = grants.iter().map(|grant| format!("{} {:?}", grant.person, grant.roles)).collect();
+fn fingerprint(access: &Access) -> String {
+    let lines: Vec<String> = access.grants().map(|grant| format!("{} {:?}", grant.person, grant.roles)).collect();
     sha256(lines.join("\n").as_bytes())
 }

@@ -11,7 +11,7 @@ use crate::{
         mapping,
     },
     tenancy::{
-        ConnectionId, DeploymentPlace, Store, StoreError, TenantId,
+        ConnectionId, StoreError, TenantId,
         directory::{self, MappedCompany},
     },
     web::{
@@ -151,7 +151,7 @@ async fn all(reader: &Reader<'_>) -> Result<All, StoreError> {
             let newest = older.remove(0);
             let company = match &newest.company {
                 Some(company) => Some(company.clone()),
-                None => earlier_owner(&store, OwnedRecord::place(connection.id, &newest.record), &newest.record).await?,
+                None => OwnedRecord::read(&store, connection.id, &newest.record).await?.map(|held| held.value.company),
             };
             let tenant = mapped.iter().find(|entry| Some(entry.company()) == company.as_deref()).map(MappedCompany::tenant);
             let may_see = match tenant {
@@ -174,8 +174,4 @@ fn by_record(mut all: Vec<Quarantined>) -> BTreeMap<String, Vec<Quarantined>> {
         records.entry(held_back.record.clone()).or_default().push(held_back);
     }
     records
-}
-
-async fn earlier_owner(store: &Store<'_, DeploymentPlace>, place: DeploymentPlace, record: &str) -> Result<Option<String>, StoreError> {
-    Ok(store.read::<OwnedRecord>(place, record).await?.map(|held| held.value.company))
 }
