@@ -222,6 +222,8 @@ async fn attempt(
         let was = objective.value.suggestion.as_ref();
         if suggestion.as_ref().map_or(was.is_some(), |s| s.differs_from(was)) {
             changed.push(summary(id, suggestion.as_ref()));
+            // What the rule would ask now, nobody has answered.
+            objective.value.last_proposal.iter_mut().for_each(|last| last.rule_rejected = false);
         }
         objective.value.suggestion = suggestion;
         standing.value.note(&objective.value);
@@ -327,7 +329,7 @@ async fn take_step(
             let wish = Wish::of_suggestion(found, suggestion, setting.now);
             let Some(draft) = draft::mark(setting, about.determination, objective, wish, false) else { return Ok(()) };
             let id = gate::stage(batch, draft)?;
-            objective.last_proposal = Some(LastProposal { id, version: 1, found, by_hand: false });
+            objective.last_proposal = Some(LastProposal { id, version: 1, found, by_hand: false, rule_rejected: false });
             Some(id)
         }
     };

@@ -31,6 +31,9 @@ pub struct LastProposal {
     pub found: Found,
     /// Asked for by a person, not raised from evidence.
     pub by_hand: bool,
+    /// Only of one by hand: before it, an approver rejected what the rule asked about the suggestion of today.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rule_rejected: bool,
 }
 
 /// What a named human decided.
@@ -180,5 +183,17 @@ pub(super) async fn last_proposal(store: &Store<'_, ClientPlace>, objective: &Ob
     match &objective.last_proposal {
         Some(last) => store.read::<Proposal>(ClientPlace::Assessment, &last.id.to_string()).await,
         None => Ok(None),
+    }
+}
+
+/// `None` for a record that stays unreadable until somebody mends it: the rest does without it.
+pub(super) fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.concerns_one_record() => {
+            tracing::warn!(error = %error, "a record that cannot be read is done without");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }

@@ -10,7 +10,7 @@ use super::{
     draft::{self, Setting, TakeBack, Wish},
     map::evidence_map,
     mark::{Action, MARK, MarkObjective, ROLL_BACK, Subject},
-    objective::{self, Finding, Found, LastProposal},
+    objective::{self, Finding, Found, LastProposal, Objective, readable},
     score, standing,
     suggest::{Outcome, Suggestion},
 };
@@ -22,6 +22,7 @@ use crate::{
         proposal::{Cause, OpenMark},
     },
     tenancy::{ClientPlace, DeploymentScope, Held, ProposalId, Scope, Store, StoreError, directory, outbox},
+    web::pages::FieldError,
 };
 
 /// What a person asks for.
@@ -37,9 +38,9 @@ pub struct ByHand<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProposeError {
-    /// A sentence for the person who asks.
+    /// A sentence for the person who asks, at the field of the engineer's form that it is about.
     #[error("the proposal is not in order")]
-    Refused(String),
+    Refused(FieldError),
     /// An open proposal asks the same already, and rests on all that is attached here.
     #[error("an open proposal stands for this objective")]
     AlreadyOpen(ProposalId),
@@ -89,7 +90,7 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let now = store.app().now();
     let (determination, reason) = in_order(wish)?;
     if wish.found == Found::Met && wish.evidence.is_empty() {
-        return refused("Attach at least one record: nothing becomes MET without evidence.".into());
+        return refused("title", "Attach at least one record: nothing becomes MET without evidence.".into());
     }
     let records = records(store, wish, now).await?;
     let mut objective = objective::read(store, wish.objective).await?;
@@ -107,6 +108,7 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let setting = Setting { client, standing: &standing.value, now };
     let draft = in_form(draft::mark(setting, determination, &objective.value, wish_in_full, true))?;
 
+    let rule_rejected = is_rule_rejected(store, &objective.value).await?;
     let standing_before = open_proposal(store, MARK, wish.objective).await?;
     way_is_free(standing_before.as_ref(), wish)?;
     let mut batch = store.batch(ClientPlace::Assessment);
@@ -115,26 +117,35 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
         // Decided in this moment: the conflict of the batch runs this again.
         let _ = gate::supersede(&mut batch, &open, Some(id), Cause::AskedByHand);
     }
-    objective.value.last_proposal = Some(LastProposal { id, version: 1, found: wish.found, by_hand: true });
+    objective.value.last_proposal = Some(LastProposal { id, version: 1, found: wish.found, by_hand: true, rule_rejected });
     batch.put(objective.value, objective.etag);
     batch.commit().await?;
     Ok(id)
 }
 
+/// Whether an approver rejected what the rule last asked, so that it does not ask the same again after this.
+async fn is_rule_rejected(store: &Store<'_, ClientPlace>, objective: &Objective) -> Result<bool, StoreError> {
+    match &objective.last_proposal {
+        Some(last) if last.by_hand => Ok(last.rule_rejected),
+        _ => {
+            let last = readable(objective::last_proposal(store, objective).await)?.flatten();
+            Ok(last.is_some_and(|held| matches!(held.value.state, State::Rejected { .. })))
+        }
+    }
+}
+
 /// What a wish says, whatever is attached to it: the objective, and the reason as it is kept.
 fn in_order<'a>(wish: &ByHand<'a>) -> Result<(&'static Determination, &'a str), ProposeError> {
     let Some(determination) = catalogue().objective(wish.objective) else {
-        return refused(format!("There is no objective {}.", wish.objective));
+        return refused("objective", format!("There is no objective {}.", wish.objective));
     };
     let reason = kept_reason(wish.reason)?;
-    if reason.is_empty() {
-        return refused("Say why: the approver decides on your reason.".into());
-    }
     if wish.found == Found::Partial && Found::partial_state(wish.objective).is_none() {
-        return refused("Partial credit exists for 3.5.3[d] and 3.13.11[a] only.".into());
+        return refused("found", "Partial credit exists for 3.5.3[d] and 3.13.11[a] only.".into());
     }
     if wish.found == Found::NotApplicable && !score::may_be_not_applicable(wish.objective) {
         return refused(
+            "found",
             "3.12.4 is never N/A: without a system security plan there is no assessment and no score. Propose MET with the plan, or NOT MET."
                 .into(),
         );
@@ -145,11 +156,14 @@ fn in_order<'a>(wish: &ByHand<'a>) -> Result<(&'static Determination, &'a str), 
 /// A reason goes into the proposal and the log as it is, so what must not be kept is refused here (design I12).
 fn kept_reason(typed: &str) -> Result<&str, ProposeError> {
     let reason = typed.trim();
+    if reason.is_empty() {
+        return refused("why", "Say why: the approver decides on your reason.".into());
+    }
     if reason.chars().count() > MAX_REASON {
-        return refused(format!("The reason is longer than {MAX_REASON} characters."));
+        return refused("why", format!("The reason is longer than {MAX_REASON} characters."));
     }
     if cui::find(reason).is_some() {
-        return refused("The reason carries a CUI marking; nothing was kept. Say it without.".into());
+        return refused("why", "The reason carries a CUI marking; nothing was kept. Say it without.".into());
     }
     Ok(reason)
 }
@@ -171,10 +185,6 @@ fn way_is_free(open: Option<&(OpenMark, Held<Proposal>)>, wish: &ByHand<'_>) -> 
 /// otherwise the objective is undecided. `of` is the proposal that made
 /// the finding, as the person who asks saw it; if another one stands by now, nothing is staged.
 pub async fn propose_roll_back(app: &App, scope: &Scope, of: ProposalId, reason: &str) -> Result<ProposalId, ProposeError> {
-    let reason = kept_reason(reason)?;
-    if reason.is_empty() {
-        return refused("Say why: the approver decides on your reason.".into());
-    }
     let store = scope.store(app).await?;
     let made = store.read::<Proposal>(ClientPlace::Assessment, &of.to_string()).await?;
     let Some((Action::Mark(_), Subject { determination, .. })) = made.and_then(|held| Action::of(&held.value.draft.action)) else {
@@ -216,6 +226,7 @@ async fn attempt_roll_back(
             return Err(ProposeError::OtherFinding(format!("{label} is undecided: this finding was taken back. Nothing was proposed.")));
         }
     };
+    let reason = kept_reason(reason)?;
     if let Some((mark, _)) = open_proposal(store, ROLL_BACK, determination.id).await? {
         return Err(ProposeError::AlreadyOpen(mark.proposal));
     }
@@ -282,19 +293,22 @@ async fn records(store: &Store<'_, ClientPlace>, wish: &ByHand<'_>, now: OffsetD
     let mut records: Vec<Evidence> = Vec::new();
     for key in wish.evidence {
         let Some(held) = store.read::<Evidence>(Evidence::place(key), key).await? else {
-            return refused("One of the records does not exist for this client.".into());
+            return refused("title", "One of the records does not exist for this client.".into());
         };
         let record = held.value;
         match &record.origin {
-            _ if record.deleted => return refused(format!("\"{}\" was deleted at its source.", record.title)),
+            _ if record.deleted => return refused("title", format!("\"{}\" was deleted at its source.", record.title)),
             _ if evidence_map().cite(&record).is_stale(now) => {
-                return refused(format!("\"{}\" was read too long ago to count. Read it again first.", record.title));
+                return refused("title", format!("\"{}\" was read too long ago to count. Read it again first.", record.title));
             }
             Origin::Filed(filed) if filed.approved_on > now.date() => {
-                return refused(format!(
-                    "\"{}\" is approved from {} on; until then it is a draft, and a draft is never evidence.",
-                    record.title, filed.approved_on
-                ));
+                return refused(
+                    "approved_on",
+                    format!(
+                        "\"{}\" is approved from {} on; until then it is a draft, and a draft is never evidence.",
+                        record.title, filed.approved_on
+                    ),
+                );
             }
             _ => {}
         }
@@ -348,9 +362,9 @@ async fn send(store: &Store<'_, ClientPlace>) {
 }
 
 fn in_form(draft: Option<Draft>) -> Result<Draft, ProposeError> {
-    draft.ok_or_else(|| ProposeError::Refused("The proposal could not be put into its stored form.".into()))
+    draft.map_or_else(|| refused("objective", "The proposal could not be put into its stored form.".into()), Ok)
 }
 
-fn refused<T>(why: String) -> Result<T, ProposeError> {
-    Err(ProposeError::Refused(why))
+fn refused<T>(field: &'static str, message: String) -> Result<T, ProposeError> {
+    Err(ProposeError::Refused(FieldError { field, message }))
 }

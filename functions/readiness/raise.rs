@@ -34,10 +34,10 @@ pub struct Waiting {
 }
 
 /// The rule of raising. A proposal is raised or replaced only when result, grade or a contradiction changed, or when the
-/// last one ended without an answer; a rejection is an answer. What waits and refers to something older than today's
-/// records is brought up to date, or withdrawn when nothing, or nothing fresh, is left. An objective that a human decided
-/// gets none by itself, unless something observed contradicts a MET: then a NOT MET is proposed. What a person proposed is
-/// left alone, unless a contradiction appears that its approver could not have seen.
+/// last one ended without an answer; a rejection is an answer to who asked, rule or person. What waits and refers to
+/// something older than today's records is brought up to date, or withdrawn when nothing, or nothing fresh, is left. An
+/// objective that a human decided gets none by itself, unless something observed contradicts a MET: then a NOT MET is
+/// proposed. What a person proposed is left alone, unless a contradiction appears that its approver could not have seen.
 pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State>, waiting: Waiting, now: OffsetDateTime) -> Step {
     let Some(new) = new else {
         let is_raised = objective.last_proposal.as_ref().is_some_and(|asked| !asked.by_hand);
@@ -63,10 +63,19 @@ pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State
                 None => Step::Withdraw,
             }
         }
-        (Some(State::Expired { .. } | State::Refused { .. }), _) => wanted.map_or(Step::Leave, Step::Raise),
-        _ if differs => wanted.map_or(Step::Leave, Step::Raise),
+        _ if differs || is_unanswered(objective, last) => wanted.map_or(Step::Leave, Step::Raise),
         _ => Step::Leave,
     }
+}
+
+/// Whether the last proposal ended, and what the rule asks was never answered: a no to what a person proposed, perhaps
+/// with the wrong document, is none to the rule's own evidence.
+fn is_unanswered(objective: &Objective, last: Option<&State>) -> bool {
+    objective.last_proposal.as_ref().is_some_and(|asked| match last {
+        Some(State::Expired { .. } | State::Refused { .. }) => !asked.rule_rejected,
+        Some(State::Rejected { .. }) => asked.by_hand && !asked.rule_rejected,
+        _ => false,
+    })
 }
 
 fn wanted(objective: &Objective, suggestion: &Suggestion, now: OffsetDateTime) -> Option<Found> {

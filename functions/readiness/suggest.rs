@@ -64,11 +64,6 @@ impl Suggestion {
         now <= self.fresh_until
     }
 
-    /// Whether an open suggestion may be counted in the likely reading.
-    pub fn is_likely_met(&self, now: OffsetDateTime) -> bool {
-        self.result == Outcome::LikelyMet && self.is_fresh(now)
-    }
-
     /// The readings that a proposal for it may rest on now. Not single records, whose every change would make the proposal
     /// outdated, unless they contradict; and nothing that is too old to count.
     pub fn rests_on(&self, now: OffsetDateTime) -> impl Iterator<Item = &EvidenceRef> {
@@ -80,7 +75,8 @@ impl Suggestion {
     }
 
     /// Whether it is another suggestion than before: result, grade or a contradiction changed. New evidence that changes
-    /// none of these leaves an open proposal untouched.
+    /// none of these asks nothing new; where an open proposal refers to an older state of it, the same question gets a new
+    /// version (see [`super::raise::step`]), or it could not run.
     pub fn differs_from(&self, before: Option<&Self>) -> bool {
         before.is_none_or(|b| (self.result, self.grade, &self.contradictions) != (b.result, b.grade, &b.contradictions))
     }
@@ -192,7 +188,9 @@ impl Source<'_> {
 
     fn fresh_until(&self) -> OffsetDateTime {
         let readings = self.readings().map(|seen| self.counts_until(seen)).max();
-        let singles = || self.topic.newest.iter().filter(|seen| !seen.deleted).map(|seen| self.counts_until(seen)).max();
+        // That they are gone was read too.
+        let all_gone = self.topic.to_cite().next().is_none();
+        let singles = || self.topic.newest.iter().filter(|seen| all_gone || !seen.deleted).map(|seen| self.counts_until(seen)).max();
         readings.or_else(singles).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
@@ -210,7 +208,7 @@ impl Source<'_> {
         match (self.readings().next(), newest) {
             (Some(seen), _) => format!("{} read on {}", seen.reference.population.words(), day(seen)),
             (None, Some(seen)) => format!("single records, the newest read on {}; how many there are is unknown", day(seen)),
-            (None, None) => "nothing that still exists".into(),
+            (None, None) => "the newest were deleted at their source, and older ones are not remembered".into(),
         }
     }
 

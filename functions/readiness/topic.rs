@@ -35,6 +35,10 @@ pub struct Topic {
     pub contradictions: Vec<Contradiction>,
     /// There were more contradictions than are remembered; stays until the topic is read anew.
     pub more_contradictions: bool,
+    /// There were more records than are remembered, so some may exist though all that are remembered were deleted. Stays
+    /// until the topic is read anew, also when those were deleted too: nobody can say.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// A record as the topic knows it.
@@ -70,6 +74,7 @@ impl Topic {
             populations: Vec::new(),
             contradictions: Vec::new(),
             more_contradictions: false,
+            more: false,
         }
     }
 
@@ -77,16 +82,16 @@ impl Topic {
     pub fn take_in(&mut self, entry: &Entry, evidence: &Evidence) {
         let seen = Seen { occurred_at: evidence.occurred_at, reference: evidence.reference(), deleted: evidence.deleted };
         self.contradict(entry, evidence, &seen);
-        if evidence.population == Population::Unknown {
-            insert(&mut self.newest, seen, NEWEST);
+        self.more |= if evidence.population == Population::Unknown {
+            insert(&mut self.newest, seen, NEWEST)
         } else {
-            insert(&mut self.populations, seen, POPULATIONS);
-        }
+            insert(&mut self.populations, seen, POPULATIONS)
+        };
     }
 
-    /// Whether there is anything that still exists.
+    /// Whether there is anything that still exists, or may: what was read is not unread because it is not remembered.
     pub fn is_read(&self) -> bool {
-        self.populations.iter().chain(&self.newest).any(|seen| !seen.deleted)
+        self.more || self.populations.iter().chain(&self.newest).any(|seen| !seen.deleted)
     }
 
     /// The newest single records that still exist.
@@ -127,12 +132,14 @@ impl Seen {
 }
 
 /// What exists before what is deleted, newest first, each record once in its newest state, at most `keep`.
-fn insert(list: &mut Vec<Seen>, seen: Seen, keep: usize) {
+/// Returns whether one that exists found no place.
+fn insert(list: &mut Vec<Seen>, seen: Seen, keep: usize) -> bool {
     match list.iter_mut().find(|known| known.reference.source_key == seen.reference.source_key) {
         Some(known) if known.version() < seen.version() => *known = seen,
         Some(_) => {}
         None => list.push(seen),
     }
     list.sort_by(|a, b| (a.deleted, b.rank()).cmp(&(b.deleted, a.rank())));
-    list.truncate(keep);
+    let left_out = list.split_off(keep.min(list.len()));
+    left_out.iter().any(|seen| !seen.deleted)
 }

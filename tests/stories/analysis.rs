@@ -423,14 +423,16 @@ async fn a_draft_a_missing_reason_and_misplaced_partial_credit_are_refused_in_wo
     let refusal = async |found, objective, evidence: &[String], reason| {
         let wish = ByHand { objective, found, evidence, reason };
         match readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await {
-            Err(ProposeError::Refused(why)) => why,
+            Err(ProposeError::Refused(error)) => format!("{}: {}", error.field, error.message),
             other => panic!("{other:?}"),
         }
     };
-    assert!(refusal(Found::Met, INVENTORY, &evidence, "It is so.").await.contains("a draft is never evidence"));
+    let draft = refusal(Found::Met, INVENTORY, &evidence, "It is so.").await;
+    assert!(draft.starts_with("approved_on: ") && draft.contains("a draft is never evidence"), "{draft}");
     assert!(refusal(Found::Met, INVENTORY, &[], "It is so.").await.contains("nothing becomes MET without evidence"));
-    assert!(refusal(Found::NotMet, INVENTORY, &[], " ").await.contains("Say why"));
-    assert!(refusal(Found::Partial, INVENTORY, &[], "Half.").await.contains("3.13.11[a]"));
+    assert!(refusal(Found::NotMet, INVENTORY, &[], " ").await.starts_with("why: Say why"));
+    let partial = refusal(Found::Partial, INVENTORY, &[], "Half.").await;
+    assert!(partial.starts_with("found: ") && partial.contains("3.13.11[a]"), "{partial}");
     assert!(refusal(Found::Met, "3.9.9[z]", &[], "It is so.").await.contains("no objective"));
     assert!(refusal(Found::NotApplicable, "3.12.4[a]", &[], "No plan is needed.").await.contains("3.12.4 is never N/A"));
 }

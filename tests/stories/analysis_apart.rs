@@ -30,7 +30,7 @@ const INCIDENTS: &str = "3.6.2[a]";
 
 impl Client {
     /// The record lies damaged on the disk; gives what was there.
-    async fn damage(&self, place: ClientPlace, id: &str) -> serde_json::Value {
+    pub(super) async fn damage(&self, place: ClientPlace, id: &str) -> serde_json::Value {
         self.overwrite(place, id, json!({ "schema": 1, "kind": "damaged", "sealed": "AAAA" })).await
     }
 

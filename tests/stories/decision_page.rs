@@ -5,6 +5,7 @@ use assay::{
     connectors::demo::{DemoPerson, What},
     evidence::Evidence,
     gate::{self, DecideError, Draft, Proposal, Refusal, State, Verdict},
+    platform::ports::{BatchOutcome, Container, Document, Op, Partition},
     readiness::{self, ByHand, Found, Objective, objective::key_of},
     tenancy::{ClientPlace, ProposalId, Scope},
 };
@@ -85,6 +86,33 @@ async fn before_and_after_are_those_of_today_and_not_of_the_day_it_was_asked() {
     assert!(html.contains("CM.L2-3.4.1[f] became MET.") && html.contains("When it was asked, "), "{html}");
 }
 
+/// As a fault of the disk leaves it.
+async fn damage(flow: &Flow, id: &str) {
+    let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{HARBOR}/assessment"));
+    let Document { id, mut body, etag } = flow.app().documents.read(&partition, id).await.unwrap().unwrap();
+    body["sealed"] = "AAAA".into();
+    let replace = Op::Replace { id, body, if_match: etag };
+    assert!(matches!(flow.app().documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
+}
+
+#[tokio::test]
+async fn where_a_record_of_today_is_damaged_the_page_says_so_and_shows_what_was_asked() {
+    let mut flow = asked_for_an_inventory().await;
+    let f = flow.mailed(priya(), HARBOR, "3.4.1[f]").await;
+    let d = approves(&mut flow, "3.4.1[d]").await;
+    damage(&flow, &format!("objective:{}", key_of("3.4.1[d]"))).await;
+    let html = text(&Browser::of(&flow, What::Engineer).await.get(&page_of(d)).await);
+    assert!(html.contains("CM.L2-3.4.1[d] became MET.") && !html.contains("/roll-back"), "{html}");
+
+    let unknown = "What this would change as of today cannot be read just now.";
+    let priya = Browser::of(&flow, What::Approver).await;
+    assert!(!text(&priya.get(&page_of(f)).await).contains(unknown));
+    damage(&flow, "standing:now").await;
+    let html = text(&priya.get(&page_of(f)).await);
+    assert!(html.contains(unknown) && html.contains("When it was asked, "), "{html}");
+    assert!(html.contains("Mark an objective") && html.contains("/requirements/CM.L2-3.4.1\""), "{html}");
+}
+
 #[tokio::test]
 async fn a_finding_is_taken_back_from_the_page_that_made_it_and_with_a_reason() {
     let mut flow = asked_for_an_inventory().await;
@@ -129,10 +157,12 @@ async fn a_page_that_was_open_takes_back_its_own_finding_or_none() {
 
     let marco = Browser::with_cookie(&flow, &session);
     let reason = [("reason", "The list is wrong.")];
-    let late = marco.send(opened, &roll_back(), &reason).await;
-    assert_eq!(late.status, 409);
-    let words = "Another finding stands by now: Priya Nair found CM.L2-3.4.1[d] NOT MET on";
-    assert!(text(&late).contains(words), "{}", text(&late));
+    for reason in [reason, [("reason", "")]] {
+        let late = marco.send(opened.clone(), &roll_back(), &reason).await;
+        assert_eq!(late.status, 409);
+        let words = "Another finding stands by now: Priya Nair found CM.L2-3.4.1[d] NOT MET on";
+        assert!(text(&late).contains(words), "{}", text(&late));
+    }
 
     let mut mixed = marco.open(&page_of(not_met)).await;
     mixed.iter_mut().filter(|(name, _)| name == "finding").for_each(|(_, value)| *value = met.to_string());

@@ -111,6 +111,53 @@ async fn what_an_approver_rejected_is_likely_no_more_and_the_pages_say_who_said_
 }
 
 #[tokio::test]
+async fn a_no_to_what_a_person_proposed_is_no_answer_to_what_the_rule_asks() {
+    let mut client = Client::new().await;
+    let all = |client: &Client| Evidence { population: Population::Of { read: 43, total: 43 }, ..client.single(DISKS, "Volumes", &[]) };
+    client.file(&client.policy(date!(2026 - 02 - 01))).await;
+    let rejects = async |client: &mut Client| {
+        let asked = client.open_about("3.13.16[a]").await.unwrap();
+        client.decides(&asked, Verdict::Reject).await;
+        client.test.clock.advance(Duration::HOUR);
+    };
+    let by_hand_and_rejected = async |client: &mut Client| {
+        let wish = ByHand { objective: "3.13.16[a]", found: Found::Met, evidence: &["filed:1".to_owned()], reason: "The policy says so." };
+        readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await.unwrap();
+        rejects(client).await;
+    };
+    let likely = async |client: &Client| {
+        let page = readiness::view::client_page(client.app(), &client.engineer, "Harbor Precision", "c", frame(client)).await.unwrap();
+        let cell = page.families.into_iter().flat_map(|family| family.cells).find(|cell| cell.id == "SC.L2-3.13.16").unwrap();
+        (page.readings.likely, cell.why.contains("rejected by an approver"))
+    };
+    client.analyzes(all(&client)).await;
+    by_hand_and_rejected(&mut client).await;
+    assert_eq!(likely(&client).await, (-202, false), "nobody said no to the volumes");
+
+    client.analyzes(all(&client)).await;
+    let asked = client.open_about("3.13.16[a]").await.unwrap();
+    assert_eq!(asked.draft.evidence[0].title, "Volumes", "the rule asks again");
+    rejects(&mut client).await;
+    by_hand_and_rejected(&mut client).await;
+    client.analyzes(all(&client)).await;
+    assert!(client.open_about("3.13.16[a]").await.is_none(), "now that was answered too");
+    assert_eq!(likely(&client).await, (-203, true));
+}
+
+#[tokio::test]
+async fn a_damaged_proposal_hides_who_rejected_it_and_not_the_page_of_its_requirement() {
+    let mut client = Client::new().await;
+    client.analyzes(client.inventory(43, 43)).await;
+    let asked = client.open_about(INVENTORY).await.unwrap();
+    client.decides(&asked, Verdict::Reject).await;
+    client.damage(ClientPlace::Assessment, &format!("proposal:{}", asked.id)).await;
+    let (frame, token): (_, readiness::view::FormToken<'_>) = (frame(&client), &|_| String::new());
+    let page = readiness::view::requirement_page(client.app(), &client.engineer, "HP", "CM.L2-3.4.1", "c", frame, token).await;
+    let d = page.unwrap().unwrap().objectives.remove(3);
+    assert!(d.rejection.is_none() && d.suggestion.is_some() && d.evidence.len() == 1);
+}
+
+#[tokio::test]
 async fn when_all_that_was_read_is_gone_an_objective_is_unread_again_and_nothing_is_asked_about_it() {
     let mut client = Client::new().await;
     let page = async |client: &Client| {
@@ -216,7 +263,7 @@ async fn a_reason_that_is_marked_cui_or_endless_is_not_kept() {
     for reason in ["CUI//SP-CTI: the drawing is on the shop floor", &"a ".repeat(1500)] {
         let wish = ByHand { objective: "3.7.2[a]", found: Found::NotMet, evidence: &[], reason };
         let refused = readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await;
-        assert!(matches!(refused, Err(ProposeError::Refused(_))), "{refused:?}");
+        assert!(matches!(&refused, Err(ProposeError::Refused(error)) if error.field == "why"), "{refused:?}");
     }
     assert!(client.open().await.is_empty());
 }
@@ -230,7 +277,7 @@ async fn a_reason_to_take_a_finding_back_is_held_to_the_same() {
         [("", "Say why"), ("(CUI) the drawing", "carries a CUI marking; nothing was kept"), (&*"a ".repeat(1500), "longer than 2000")]
     {
         let refused = readiness::propose_roll_back(client.app(), &client.as_engineer(), found, reason).await;
-        assert!(matches!(&refused, Err(ProposeError::Refused(why)) if why.contains(said)), "{refused:?}");
+        assert!(matches!(&refused, Err(ProposeError::Refused(error)) if error.message.contains(said)), "{refused:?}");
     }
     assert!(client.open().await.is_empty());
 }
@@ -271,7 +318,8 @@ async fn a_document_is_filed_once_and_only_for_a_proposal_that_is_staged() {
         marco.fill_in(&page, &action, &typed).await
     };
     let refused = send("met", "CUI//SP-CTI: as in the drawing").await;
-    assert!(refused.status == 422 && text(&refused).contains("carries a CUI marking; nothing was kept"));
+    let at_its_field = r##"<a href="#why">The reason carries a CUI marking; nothing was kept."##;
+    assert!(refused.status == 422 && text(&refused).contains(at_its_field), "{}", text(&refused));
     assert_eq!(filed(&flow).await, 0);
 
     let staged = send("met", "As the policy says.").await;

@@ -133,7 +133,7 @@ async fn a_persons_proposal_is_left_to_its_approver_and_a_filed_document_has_no_
         &ByHand { objective: "3.4.1[a]", found: Found::Met, evidence: &reading, reason: "As last week." },
     )
     .await;
-    assert!(matches!(&too_old, Err(ProposeError::Refused(why)) if why.contains("read too long ago")), "{too_old:?}");
+    assert!(matches!(&too_old, Err(ProposeError::Refused(error)) if error.message.contains("read too long ago")), "{too_old:?}");
 
     let document = vec!["filed:1".to_owned()];
     let filed = ByHand { objective: "3.4.1[a]", found: Found::Met, evidence: &document, reason: "Approved and in force." };

@@ -51,7 +51,7 @@ fn the_map_has_the_ids_grades_and_ages_of_its_source_and_no_grade_above_partial(
 fn a_complete_device_inventory_makes_the_inventory_objective_likely_met_and_says_what_it_does_not_show() {
     let suggestion = about("3.4.1[d]", &[inventory("rmm", 43, 43, NOW)]).expect("it was read");
     assert_eq!((suggestion.result, suggestion.grade), (Outcome::LikelyMet, Grade::Partial));
-    assert!(suggestion.population_complete && suggestion.is_likely_met(NOW));
+    assert!(suggestion.population_complete && suggestion.is_fresh(NOW));
     assert!(suggestion.reasons[0].contains("43 of 43"));
     assert!(suggestion.limits[0].contains("firmware"), "{:?}", suggestion.limits);
     assert_eq!(suggestion.citations[0].title, "inventory of rmm");
@@ -61,7 +61,6 @@ fn a_complete_device_inventory_makes_the_inventory_objective_likely_met_and_says
 fn a_complete_inventory_is_not_enough_where_the_objective_asks_for_what_no_inventory_lists() {
     let suggestion = about("3.4.1[e]", &[inventory("rmm", 43, 43, NOW)]).expect("it was read");
     assert_eq!((suggestion.result, suggestion.grade), (Outcome::NotEnough, Grade::Partial), "the grade is the map's");
-    assert!(!suggestion.is_likely_met(NOW));
     let first = &suggestion.reasons[0];
     assert!(first.contains("43 of 43") && first.contains("firmware and documentation"), "{first}");
     let old = about("3.4.1[e]", &[inventory("rmm", 43, 43, NOW - Duration::days(8))]).expect("read");
@@ -102,7 +101,7 @@ fn a_reading_older_than_the_map_allows_is_not_enough_and_a_suggestion_goes_stale
     assert_eq!(old.result, Outcome::NotEnough);
     assert!(old.reasons[0].contains("too old"));
     let fresh = about("3.4.1[d]", &[inventory("rmm", 43, 43, NOW)]).expect("read");
-    assert!(!fresh.is_likely_met(NOW + Duration::days(8)));
+    assert!(!fresh.is_fresh(NOW + Duration::days(8)));
 }
 
 #[test]
@@ -158,6 +157,18 @@ fn tickets_that_were_deleted_never_hide_those_that_are_still_there() {
     };
     assert_eq!(cited(190..195), ["T0", "T1", "T2", "T3", "T4"], "old ones");
     assert_eq!(cited(0..5), ["T5", "T6", "T7", "T8", "T9"], "the newest");
+}
+
+#[test]
+fn when_as_many_tickets_are_deleted_as_are_remembered_the_others_are_not_taken_for_unread() {
+    let ticket = |n: i64| single("psa", "psa_ticket_incident", &format!("T{n}"), NOW - Duration::hours(n + 1), &[]);
+    let deleted = |n: i64| Evidence { deleted: true, occurred_at: NOW, hash: format!("T{n} is gone"), ..ticket(n) };
+    let after = |all: i64| about("3.6.2[a]", &(0..all).map(ticket).chain((0..25).map(deleted)).collect::<Vec<_>>());
+    let suggestion = after(200).expect("175 are still there");
+    assert_eq!((suggestion.result, suggestion.is_fresh(NOW)), (Outcome::NotEnough, true));
+    assert!(suggestion.citations.is_empty(), "none of those that were deleted");
+    assert!(suggestion.reasons[0].contains("older ones are not remembered"), "{}", suggestion.reasons[0]);
+    assert_eq!(after(25), None, "all are gone");
 }
 
 proptest! {

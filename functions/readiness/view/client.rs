@@ -6,7 +6,7 @@ use crate::{
     gate::{Decision, Proposal},
     readiness::{
         catalogue::{PoamRule, Requirement, catalogue},
-        objective::{self, Objective},
+        objective::{self, Objective, readable},
         poam::Status,
         score::{Answer, OpenRequirement, Reading, Reckoning, Score, signed},
         suggest::Outcome,
@@ -110,7 +110,7 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
     for (open, objective_id, _) in candidates.into_iter().take(FIXES) {
         let record = objective::read(&client.store, objective_id).await?.value;
         let is_rejected = client.standing.suggested(objective_id).is_some_and(|s| s.rejected);
-        let rejection = if is_rejected { client.rejection(&record).await? } else { None };
+        let rejection = if is_rejected { readable(client.rejection(&record).await)?.flatten() } else { None };
         let missing = missing(objective_id, &record, rejection.as_ref());
         let evidence = match record.suggestion.map(|s| (s.result, s.is_fresh(client.now))) {
             None => Tag::new(Tone::Unknown, "none"),

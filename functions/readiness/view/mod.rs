@@ -65,11 +65,15 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    /// Whether an approver said no to marking it MET. Had the suggestion changed since, it would have been asked anew.
+    /// Whether an approver said no to marking it MET as the rule asked, not as a person did, who may have shown something
+    /// else. Had the suggestion changed since, it would have been asked anew.
     async fn is_rejected(&self, objective: &str) -> Result<bool, StoreError> {
         let record = objective::read(&self.store, objective).await?.value;
-        let asked_for_met = record.last_proposal.as_ref().is_some_and(|last| last.found == Found::Met);
-        Ok(asked_for_met && self.rejection(&record).await?.is_some())
+        match &record.last_proposal {
+            Some(last) if last.by_hand => Ok(last.rule_rejected),
+            Some(last) if last.found == Found::Met => Ok(self.rejection(&record).await?.is_some()),
+            _ => Ok(false),
+        }
     }
 
     /// The last proposal about an objective and who rejected it, if somebody did.

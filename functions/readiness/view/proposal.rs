@@ -6,7 +6,12 @@
 
 use crate::{
     app::App,
-    readiness::{draft, mark::Action, objective, standing},
+    readiness::{
+        draft,
+        mark::Action,
+        objective::{self, Objective, readable},
+        standing,
+    },
     tenancy::{ProposalId, Scope, StoreError, directory::Grant},
 };
 
@@ -16,11 +21,11 @@ pub struct OwnProposal {
     pub kind: &'static str,
     /// `CM.L2-3.4.1`
     pub requirement: &'static str,
-    /// What stands now, and what would stand if it were carried out now.
-    pub today: [String; 2],
+    /// What stands now, and what would stand if it were carried out now; `None` when a record of it cannot be read.
+    pub today: Option<[String; 2]>,
     /// What it made of the objective, for when it was carried out.
     pub done: String,
-    /// Whether the finding that it made stands, so that it can be taken back.
+    /// Whether the finding that it made is known to stand, so that it can be taken back.
     pub stands: bool,
 }
 
@@ -34,14 +39,18 @@ pub async fn own_proposal(
 ) -> Result<Option<OwnProposal>, StoreError> {
     let Some((action, subject)) = Action::of(action) else { return Ok(None) };
     let store = Scope::of_person(grant, correlation).store(app).await?;
-    let objective = objective::read(&store, subject.determination.id).await?.value;
-    let standing = standing::read(&store).await?.value;
+    let objective = readable(objective::read(&store, subject.determination.id).await)?.map(|kept| kept.value);
+    let standing = readable(standing::read(&store).await)?.map(|kept| kept.value);
     let (now, label) = (app.now(), subject.determination.cmmc_id());
 
-    let mut today = draft::sides(&standing, subject.determination, &objective, action.found(), now);
-    if !action.applies_to(&objective) {
-        today[1] = "Nothing would change: the objective was decided otherwise after this was asked, so it would not be carried out.".into();
-    }
+    let today = objective.as_ref().zip(standing.as_ref()).map(|(objective, standing)| {
+        let mut today = draft::sides(standing, subject.determination, objective, action.found(), now);
+        if !action.applies_to(objective) {
+            today[1] =
+                "Nothing would change: the objective was decided otherwise after this was asked, so it would not be carried out.".into();
+        }
+        today
+    });
     let (kind, left, mut done) = match &action {
         Action::Mark(mark) => ("Mark an objective", Some(id), format!("{label} became {}.", mark.found.words())),
         Action::RollBack(back) => {
@@ -49,9 +58,10 @@ pub async fn own_proposal(
             ("Take back a finding", restored.map(|finding| finding.proposal), format!("{label} became {}.", draft::again(restored)))
         }
     };
-    let standing_now = objective.finding.as_ref().map(|finding| finding.proposal);
-    if standing_now != left {
+    let standing_now = |objective: &Objective| objective.finding.as_ref().map(|finding| finding.proposal);
+    if let Some(objective) = objective.as_ref().filter(|objective| standing_now(objective) != left) {
         done = format!("{done} It was decided anew since: today it is {}.", objective.answer().words());
     }
-    Ok(Some(OwnProposal { kind, requirement: subject.requirement.cmmc_id, today, done, stands: standing_now == Some(id) }))
+    let stands = objective.as_ref().and_then(standing_now) == Some(id);
+    Ok(Some(OwnProposal { kind, requirement: subject.requirement.cmmc_id, today, done, stands }))
 }

@@ -9,7 +9,7 @@ use crate::{
         catalogue::{Catalogue, Determination, PoamRule, Requirement, catalogue},
         map::{Grade, evidence_map},
         mark::ROLL_BACK,
-        objective::{self, Finding, Found, Objective},
+        objective::{self, Finding, Found, Objective, readable},
         propose::MAX_REASON,
         score::{Answer, may_be_not_applicable},
         suggest::Outcome,
@@ -49,7 +49,8 @@ pub async fn requirement_page(
         let roll_back = record.finding.as_ref().and_then(|finding| roll_back(&client, grant, determination, finding));
         let evidence = evidence_of(&mut cards, determination, &record).await?;
         let mut shown = view(&client, grant.tenant, determination, &record, evidence, roll_back);
-        shown.rejection = client.rejection(&record).await?.map(|(proposal, decision)| RejectionView {
+        let rejection = readable(client.rejection(&record).await)?.flatten();
+        shown.rejection = rejection.map(|(proposal, decision)| RejectionView {
             by: decision.name,
             at: decision.at,
             comment: decision.comment,

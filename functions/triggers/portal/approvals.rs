@@ -91,7 +91,7 @@ async fn page(
     if let Some(own) = readiness::view::own_proposal(reader.app, grant, reader.correlation(), id, &page.action).await? {
         page.kind = own.kind.into();
         page.subject = Some(Link::new(paths::requirement(tenant, own.requirement), own.requirement));
-        page.today = page.still_open().then(|| own.today.map(Side::of).into());
+        page.today = own.today.filter(|_| page.still_open()).map(|sides| sides.map(Side::of).into());
         if let ProposalState::Decided { run: Run::Done { done, .. }, .. } = &mut page.state {
             *done = own.done;
             let may_ask = own.stands && grant.has(Role::Engineer);

@@ -232,10 +232,7 @@ async fn not_staged(
             };
             Ok(reply::page(409, &page))
         }
-        ProposeError::Refused(message) => {
-            let errors = vec![FieldError { field: "objective", message }];
-            requirement(reader, tenant, requirement_id, Some(Returned { errors })).await
-        }
+        ProposeError::Refused(error) => requirement(reader, tenant, requirement_id, Some(Returned { errors: vec![error] })).await,
         ProposeError::OtherFinding(sentence) => {
             let page = MessagePage {
                 frame: reader.frame(Section::Clients).await?,
@@ -259,7 +256,7 @@ pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id:
     let finding: ProposalId = finding.parse().map_err(|_| Problem::not_found())?;
     match readiness::propose_roll_back(reader.app, &reader.scope(grant), finding, &reader.field("reason")).await {
         Ok(id) => Ok(reply::redirect(&paths::proposal(client.id, id))),
-        Err(ProposeError::Refused(message)) => approvals::not_taken_back(reader, client.id, finding, message).await,
+        Err(ProposeError::Refused(error)) => approvals::not_taken_back(reader, client.id, finding, error.message).await,
         Err(error) => not_staged(reader, tenant, requirement_id, client.id, error).await,
     }
 }
