@@ -120,7 +120,8 @@ impl DeploymentScope {
     }
 }
 
-/// What a webhook gets: it may keep raw bytes of its connection and count rejects, and see no client.
+/// What a webhook gets: the deployment's records in the name of its connection, to read that connection, keep its raw bytes
+/// and count rejects. It opens no client's record.
 #[derive(Clone, Debug)]
 pub struct IntakeScope {
     connection: ConnectionId,

@@ -14,14 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{OpenError, files};
 
-/// The format this release writes; it reads every one up to this.
-const FORMAT: u32 = 1;
+/// Lifts a store by one format, durably and so that it may run twice. The release before cannot read what it made: to go
+/// back to that one, put back a copy of the folder too.
+type Step = fn(&Path) -> io::Result<()>;
 
-/// Step `n` lifts a store from format `n + 1` to `n + 2`, durably and so that it may run twice. Formats expand one
-/// release before they are used, so that the previous release can be put back.
-const STEPS: &[fn(&Path) -> io::Result<()>] = &[];
-
-const _: () = assert!(STEPS.len() + 1 == FORMAT as usize, "one step per format after the first");
+/// From format 1 on, one step per format; this release reads every format that they start from and writes the last.
+const STEPS: &[Step] = &[];
 
 const DATABASE: &str = "documents.redb";
 
@@ -48,7 +46,7 @@ impl Folder {
     pub(super) fn open(path: &Path, wait: Duration) -> Result<Self, OpenError> {
         fs::create_dir_all(path).map_err(|source| io_error(path, source))?;
         let folder = Self { path: path.to_owned(), _lock: lock(path, wait)? };
-        folder.check_format()?;
+        folder.check_format(STEPS)?;
         Ok(folder)
     }
 
@@ -75,7 +73,8 @@ impl Folder {
         }
     }
 
-    fn check_format(&self) -> Result<(), OpenError> {
+    fn check_format(&self, steps: &[Step]) -> Result<(), OpenError> {
+        let newest = u32::try_from(steps.len()).unwrap_or(u32::MAX).saturating_add(1);
         let path = self.path.join("documents.format.json");
         let io = |source| io_error(&self.path, source);
         let found = match fs::read(&path) {
@@ -85,14 +84,14 @@ impl Folder {
                 if self.database().exists() {
                     return Err(self.damaged("documents.format.json is missing beside documents.redb"));
                 }
-                return Self::write_format(&path, FORMAT).map_err(io);
+                return Self::write_format(&path, newest).map_err(io);
             }
             Err(error) => return Err(io(error)),
         };
-        if found.format > FORMAT {
-            return Err(OpenError::NewerRelease { folder: self.path.clone(), release: found.release, format: found.format, known: FORMAT });
+        if found.format > newest {
+            return Err(OpenError::NewerRelease { folder: self.path.clone(), release: found.release, format: found.format, known: newest });
         }
-        for (step, format) in STEPS.iter().zip(2..).skip(found.format.saturating_sub(1) as usize) {
+        for (step, format) in steps.iter().zip(2..).skip(found.format.saturating_sub(1) as usize) {
             step(&self.path).and_then(|()| Self::write_format(&path, format)).map_err(io)?;
         }
         Ok(())
@@ -129,5 +128,34 @@ fn lock(folder: &Path, wait: Duration) -> Result<File, OpenError> {
             Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse(folder.to_owned())),
             Err(fs::TryLockError::Error(source)) => return Err(io(source)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(folder: &Path, line: &str) -> io::Result<()> {
+        let held = fs::read_to_string(folder.join("data")).unwrap_or_default();
+        fs::write(folder.join("data"), format!("{held}{line}"))
+    }
+
+    fn open(path: &Path, steps: &[Step]) -> Result<(), OpenError> {
+        Folder { path: path.to_owned(), _lock: lock(path, Duration::ZERO)? }.check_format(steps)
+    }
+
+    #[test]
+    fn an_older_store_is_lifted_step_by_step_once_and_goes_on_where_a_step_failed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, fails, two): (Step, Step, Step) =
+            (|folder| append(folder, "one "), |_| Err(io::ErrorKind::Interrupted.into()), |folder| append(folder, "two "));
+        open(folder.path(), &[]).expect("made in format 1");
+        open(folder.path(), &[one, fails]).expect_err("the second step fails");
+        for _ in 0..2 {
+            open(folder.path(), &[one, two]).expect("lifted to format 3");
+        }
+        assert_eq!(fs::read_to_string(folder.path().join("data")).expect("written"), "one two ");
+        let refused = open(folder.path(), &[one]).expect_err("an older release");
+        assert!(matches!(refused, OpenError::NewerRelease { format: 3, known: 2, .. }), "{refused}");
     }
 }
