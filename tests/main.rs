@@ -30,6 +30,7 @@ mod stories {
     mod audit_verify;
     mod bad_days;
     mod connecting;
+    mod dead_letters;
     mod decision_page;
     mod findings;
     mod freshness;

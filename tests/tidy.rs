@@ -1,7 +1,7 @@
 //! The house rules as a test: floors, file sizes, and names that may stand only in their own place.
 //!
-//! A rule that this file does not check is a wish. Text is searched line by line, comments left out, so a rule can be
-//! tripped by a word in a string; that is meant.
+//! A rule that this file does not check is a wish. Text is searched line by line, comments left out and every `use` in
+//! whole paths, so a rule can be tripped by a word in a string; that is meant.
 
 use std::{
     fs,
@@ -64,7 +64,7 @@ fn no_module_names_one_above_it() {
             faults.push(format!("{}: module {own} has no floor; add it to design and FLOORS", file.display()));
             continue;
         };
-        for (number, line) in code_lines(&file) {
+        for (number, line) in code_lines(&fs::read_to_string(&file).expect("readable")) {
             for other in named_modules(&line).into_iter().chain(named_from_inside(&file, &line)) {
                 let Some(floor) = floor_of(&other) else { continue };
                 let neighbor = floor == own_floor && other != own && !SAME_FLOOR.contains(&(own.as_str(), other.as_str()));
@@ -96,7 +96,7 @@ fn names_stand_only_in_their_own_place() {
         if file.ends_with("tests/tidy.rs") {
             continue;
         }
-        for (number, line) in code_lines(&file) {
+        for (number, line) in code_lines(&fs::read_to_string(&file).expect("readable")) {
             for (what, allowed, why) in PLACES {
                 if (line.contains(what) || line.to_lowercase().contains(what))
                     && !allowed.iter().any(|place| relative(&file).starts_with(place))
@@ -196,36 +196,89 @@ fn floor_of(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))
 }
 
-fn code_lines(file: &Path) -> Vec<(usize, String)> {
-    let text = fs::read_to_string(file).expect("readable");
-    text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(n, line)| (n + 1, line.to_owned())).collect()
+/// Numbered lines without comments; a `use` is one line for each path that it names, however it is broken.
+fn code_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines = text.lines().enumerate().map(|(n, line)| (n + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"));
+    let mut found = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        let Some(start) = start_of_use(line) else {
+            found.push((number, line.to_owned()));
+            continue;
+        };
+        let mut tree = start.to_owned();
+        while !tree.ends_with(';') {
+            let Some((_, more)) = lines.next() else { break };
+            tree.push_str(without_remark(more));
+        }
+        found.extend(paths(tree.trim_end_matches(';')).into_iter().map(|path| (number, path)));
+    }
+    found
 }
 
-/// The modules of this package that a line names: after `crate::` or `assay::`, and as the first name of a line inside
-/// a `use crate::{ .. }` list.
+/// What follows `use` on a line that begins one: it ends there, or its list goes on.
+fn start_of_use(line: &str) -> Option<&str> {
+    let line = without_remark(line);
+    let after_pub = line.strip_prefix("pub").map_or(line, |rest| rest.split_once(')').map_or(rest, |(_, rest)| rest).trim_start());
+    after_pub.strip_prefix("use ").filter(|rest| rest.ends_with([';', '{']))
+}
+
+fn without_remark(line: &str) -> &str {
+    line.split(" //").next().unwrap_or_default().trim()
+}
+
+/// `a::{b, c::{d, e as f}}` -> `a::b`, `a::c::d`, `a::c::e`.
+fn paths(tree: &str) -> Vec<String> {
+    let Some((before, list)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default().trim();
+        return if path.is_empty() { Vec::new() } else { vec![path.to_owned()] };
+    };
+    let list = list.rsplit_once('}').map_or(list, |(list, _)| list);
+    let mut depth = 0;
+    let parts = list.split(|c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        c == ',' && depth == 0
+    });
+    parts.flat_map(paths).map(|path| format!("{}{path}", before.trim())).collect()
+}
+
+#[test]
+fn no_form_of_an_import_hides_what_it_names() {
+    let text = r"
+use std::io; // crate::web
+pub(crate) use crate::{
+    app::App,
+    // gate,
+    platform::{
+        local::{disk::Disk, vault as keys},
+        ports,
+    },
+    readiness,
+};
+let here = crate::mesh::of(super::tenancy::Scope);";
+    let lines = code_lines(text);
+    let found: Vec<&str> = lines.iter().map(|(_, line)| line.trim()).collect();
+    let imports = ["crate::app::App", "crate::platform::local::disk::Disk", "crate::platform::local::vault", "crate::platform::ports"];
+    assert_eq!(found[..2], ["", "std::io"]);
+    assert_eq!(found[2..6], imports);
+    assert_eq!(found[6], "crate::readiness");
+    assert_eq!((lines[6].0, lines[7].0), (3, 12));
+    let named: Vec<String> = lines.iter().flat_map(|(_, line)| named_modules(line)).collect();
+    assert_eq!(named, ["app", "platform", "platform", "platform", "readiness", "mesh"]);
+}
+
+/// The modules of this package that a line names: after `crate::` or `assay::`.
 fn named_modules(line: &str) -> Vec<String> {
-    let mut names: Vec<String> = ["crate::", "assay::"].iter().flat_map(|mark| line.split(mark).skip(1).flat_map(first_names)).collect();
-    let trimmed = line.trim_start();
-    let nested = line.len() - trimmed.len() == 4 && trimmed.split(['{', '}', ',', ';']).next().is_some_and(|t| t.contains("::"));
-    if nested && trimmed.chars().next().is_some_and(char::is_lowercase) && !trimmed.contains('(') && !trimmed.contains('=') {
-        names.extend(first_names(trimmed));
-    }
-    names
+    ["crate::", "assay::"].iter().flat_map(|mark| line.split(mark).skip(1).filter_map(first_name)).collect()
 }
 
 /// The top-level modules that a line reaches by going up all the way, as `super::super::gate` does from `readiness/draft.rs`.
 fn named_from_inside(file: &Path, line: &str) -> Vec<String> {
     let parts = relative(file).components().count() - 1;
     let depth = if file.ends_with("mod.rs") { parts - 1 } else { parts };
-    line.split(&"super::".repeat(depth)).skip(1).flat_map(first_names).collect()
+    line.split(&"super::".repeat(depth)).skip(1).filter_map(first_name).collect()
 }
 
-fn first_names(text: &str) -> Vec<String> {
-    let list = text.strip_prefix('{').unwrap_or(text);
-    let parts: Vec<&str> = if text.starts_with('{') { list.split(',').collect() } else { vec![list] };
-    parts
-        .into_iter()
-        .map(|part| part.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
-        .filter(|name| !name.is_empty())
-        .collect()
+fn first_name(text: &str) -> Option<String> {
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!name.is_empty()).then_some(name)
 }

@@ -28,6 +28,10 @@ pub const QUEUES: [&str; 4] = ["intake", "analyze", "notify", "execute"];
 /// How long a drained poison message is hidden while it is written down.
 const LEASE: Duration = Duration::from_mins(2);
 
+/// The reason where no failure was remembered: the function may never have had it, or never said why.
+const NEVER_FAILED: &str = "the host took it out of its queue; no failed run of the function is noted. \
+    It may be text that is not base64, or the handler may have ended while it worked";
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Hash of queue and bytes: the same message drained twice is one dead letter.
@@ -157,10 +161,11 @@ pub async fn drain_poison(app: &App, scope: &DeploymentScope) -> Result<usize, S
             }
             for message in messages {
                 let last = store.read::<LastFailure>(DeploymentPlace::Operations, &id_of(queue, &message.body)).await?;
-                let why = last.as_ref().map_or("the log lines of those invocations say why".into(), |held| {
-                    format!("the last time because {}", held.value.reason)
-                });
-                keep(app, scope, queue, &message.body, &format!("the function failed on it five times; {why}")).await?;
+                let reason = last.map_or_else(
+                    || NEVER_FAILED.to_owned(),
+                    |held| format!("the function failed on it five times; the last time because {}", held.value.reason),
+                );
+                keep(app, scope, queue, &message.body, &reason).await?;
                 app.queue.delete(&poison, &message).await?;
                 drained += 1;
             }
@@ -240,17 +245,32 @@ pub async fn replay(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> R
     if held.value.state != DeadLetterState::Waiting {
         return Ok(false);
     }
+    let times = held.value.times;
     let body = Bytes::from(BASE64.decode(&held.value.body).unwrap_or_default());
     app.queue.send(&held.value.queue, body, Duration::ZERO).await?;
-    held.value.state = DeadLetterState::Replayed;
-    held.value.replayed = Some(Handled { by: by.into(), at: app.now() });
-    let mut batch = store.batch(DeploymentPlace::Operations);
-    record(&mut batch, Event::new("message.replayed", format!("message {id}"), json!({ "queue": held.value.queue })));
-    batch.replace(&held);
-    match batch.commit().await {
+    loop {
+        // What has come back since waits again.
+        if held.value.times == times {
+            held.value.state = DeadLetterState::Replayed;
+            held.value.replayed = Some(Handled { by: by.into(), at: app.now() });
+            held.value.seen = None;
+        }
+        let mut batch = store.batch(DeploymentPlace::Operations);
+        record(&mut batch, Event::new("message.replayed", format!("message {id}"), json!({ "queue": held.value.queue })));
+        batch.replace(&held);
+        match batch.commit().await {
+            Err(error) if error.is_conflict() => {}
+            other => return other.map(|()| true),
+        }
+        // Somebody has seen to it meanwhile: it was sent all the same, and that is written down.
+        match store.read(DeploymentPlace::Operations, id).await? {
+            Some(newer) => held = newer,
+            None => return Ok(true),
+        }
         // Somebody else sent it at the same moment: a message that comes twice does no harm.
-        Err(error) if error.is_conflict() => Ok(false),
-        other => other.map(|()| true),
+        if held.value.state == DeadLetterState::Replayed {
+            return Ok(false);
+        }
     }
 }
 

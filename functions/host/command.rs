@@ -82,6 +82,7 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     #[cfg(feature = "demo")]
     let options = if command.demo { demo::prepare(options, command.clock.clone()).await? } else { options };
     let can_sign_in = options.settings.get("ASSAY_SIGN_IN").is_some_and(|way| way == "demo");
+    let asked_to_end = local::asked_to_end();
     let host = Host::start(options).await?;
     say(&format!("Assay runs on {}; its data is in {}, its log in {}", host.address, command.data.display(), handler_log.display()));
     let life = async {
@@ -107,7 +108,7 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
         std::future::pending::<Result<(), CommandError>>().await
     };
     let result = tokio::select! {
-        () = local::asked_to_end() => Ok(()),
+        () = asked_to_end => Ok(()),
         why = host.worker.stopped() => Err(LocalError::Stopped(why).into()),
         failed = life => failed,
     };

@@ -1,4 +1,5 @@
-//! What must hold between functions, routes and `host.json`, checked in words at start and by the stand-in host.
+//! What must hold between functions, routes and `host.json`, checked in words when the handler starts: if it does not
+//! hold, nothing is served. The stand-in host does not ask: it takes any app folder that the real host would take.
 //!
 //! The host marks envelopes with nothing that an outside caller could not cause too. So the only wall between a
 //! stranger and a queue function is that no public address reaches an envelope's path: HTTP lives under a prefix,

@@ -7,7 +7,7 @@
 //!
 //! The host's proxy repeats a request whose connection broke: a GET up to 40 times, a POST, PUT or DELETE without a
 //! body 10 times, all with one invocation id (measured). So GET and HEAD change nothing, every form carries a body with
-//! an id of its own in it, and whatever is done without a body is keyed by `Request::invocation_id`.
+//! an id of its own in it, and what a request without a body does is the same however often it comes, but for counters.
 
 pub mod check;
 pub mod route;

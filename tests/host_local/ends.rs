@@ -8,38 +8,55 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use crate::support::process;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_assay");
+
 /// Killed when the test ends, however it ends; its handler is then ended by the note.
 struct Local {
     process: Child,
+    address: String,
     handler: String,
 }
 
 impl Local {
-    /// Returns when the handler answers.
     fn start(data: &Path, more: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+        Self::by(Command::new(PROGRAM), data, more)
+    }
+
+    /// Returns when the handler answers.
+    fn by(mut command: Command, data: &Path, more: &[&str]) -> Self {
         command.env_clear().args(["local", "--port", "0", "--data"]).arg(data).args(more);
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let running = said.find(|line| line.contains("http://")).unwrap();
-        let address = running.split("http://").nth(1).unwrap().split(';').next().unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(b"GET /api/health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
-        stream.read_to_string(&mut String::new()).unwrap();
+        let address = running.split("http://").nth(1).unwrap().split(';').next().unwrap().to_owned();
+        let mut local = Self { process, address, handler: String::new() };
+        assert!(local.answers());
         let noted = fs::read_to_string(data.join("handler.pid")).unwrap();
-        Self { process, handler: noted.split(' ').next().unwrap().to_owned() }
+        noted.split(' ').next().unwrap().clone_into(&mut local.handler);
+        local
+    }
+
+    fn answers(&self) -> bool {
+        let mut answer = String::new();
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(b"GET /api/health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.starts_with("HTTP/1.1 ")
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(process::signal(&self.process.id().to_string(), signal));
     }
 
     fn end(&mut self, signal: &str) -> Option<i32> {
-        assert!(Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap().success());
+        self.signal(signal);
         self.process.wait().unwrap().code()
     }
 
-    /// A process that has ended may still be listed until somebody asks how.
     fn handler_runs(&self) -> bool {
-        let state = Command::new("ps").args(["-o", "stat=", "-p", &self.handler]).output().unwrap();
-        let state = String::from_utf8(state.stdout).unwrap();
-        !state.trim().is_empty() && !state.trim().starts_with('Z')
+        process::runs(&self.handler)
     }
 }
 
@@ -48,7 +65,7 @@ impl Drop for Local {
         let _ = self.process.kill();
         let _ = self.process.wait();
         if self.handler_runs() {
-            let _ = Command::new("kill").args(["-KILL", &self.handler]).status();
+            process::signal(&self.handler, "-KILL");
         }
     }
 }
@@ -62,6 +79,25 @@ fn a_closed_terminal_ends_the_handler_too() {
         assert_eq!((local.end(signal), local.handler_runs()), (Some(0), false), "{signal}");
         assert!(!folder.path().join("handler.pid").exists());
     }
+}
+
+#[test]
+fn what_nohup_started_outlives_its_terminal() {
+    if !Path::new("/proc/self").exists() {
+        println!("skipped: only /proc tells which signals a process ignores");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh", PROGRAM]);
+    let mut local = Local::by(nohup, folder.path(), &[]);
+    // Still ignored: the system itself drops the signal.
+    let status = fs::read_to_string(format!("/proc/{}/status", local.process.id())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    assert_eq!(u64::from_str_radix(ignored.trim(), 16).unwrap() & 1, 1, "{ignored}");
+    local.signal("-HUP");
+    assert!(local.answers() && local.handler_runs());
+    assert_eq!((local.end("-TERM"), local.handler_runs()), (Some(0), false));
 }
 
 #[test]

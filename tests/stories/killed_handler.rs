@@ -41,6 +41,7 @@ use crate::support::{
     clock::VirtualClock,
     end_state::EndState,
     flow::{Flow, HARBOR, QUEUES, asked_about, person},
+    process,
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
@@ -319,8 +320,7 @@ impl Run {
             beat.tick().await;
             words = self.get(host, "/api/health").await.unwrap().text().await.unwrap();
         }
-        let killed = std::process::Command::new("kill").args(["-KILL", first]).status().unwrap();
-        assert!(killed.success());
+        assert!(process::signal(first, "-KILL"));
         self.until_well(host).await;
     }
 

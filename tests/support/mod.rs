@@ -11,6 +11,7 @@ pub mod flow;
 pub mod http;
 pub mod ids;
 pub mod meeting;
+pub mod process;
 pub mod queue;
 pub mod shared;
 

@@ -30,6 +30,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::OptionFuture;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -104,9 +105,10 @@ pub enum LocalError {
 
 /// Starts the host, runs it until it is asked to end, ends it cleanly.
 pub async fn run(options: Options) -> Result<(), LocalError> {
+    let asked_to_end = asked_to_end();
     let host = Host::start(options).await?;
     let result = tokio::select! {
-        () = asked_to_end() => Ok(()),
+        () = asked_to_end => Ok(()),
         why = host.worker.stopped() => Err(LocalError::Stopped(why)),
     };
     host.stop().await;
@@ -114,20 +116,37 @@ pub async fn run(options: Options) -> Result<(), LocalError> {
 }
 
 /// Ctrl-C, a closed terminal, or whoever ends processes: each must end the handler too, which no signal to this process
-/// reaches.
-pub async fn asked_to_end() {
-    let one = async |kind| match signal(kind) {
-        Ok(mut signals) => drop(signals.recv().await),
-        Err(error) => {
-            tracing::warn!(%error, "a signal cannot be waited for");
-            std::future::pending::<()>().await;
+/// reaches. Called before there is a handler: what is asked from then on is heard. A closed terminal ends nothing that
+/// `nohup` started.
+pub fn asked_to_end() -> impl Future<Output = ()> {
+    let hear = |kind| {
+        let signals = signal(kind);
+        async move {
+            match signals {
+                Ok(mut signals) => drop(signals.recv().await),
+                Err(error) => {
+                    tracing::warn!(%error, "a signal cannot be waited for");
+                    std::future::pending::<()>().await;
+                }
+            }
         }
     };
-    tokio::select! {
-        () = one(SignalKind::interrupt()) => {}
-        () = one(SignalKind::terminate()) => {}
-        () = one(SignalKind::hangup()) => {}
+    let (interrupt, terminate) = (hear(SignalKind::interrupt()), hear(SignalKind::terminate()));
+    let hangup = OptionFuture::from((!ignores_hangup()).then(|| hear(SignalKind::hangup())));
+    async move {
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
+            Some(()) = hangup => {}
+        }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored; only `/proc` tells, so elsewhere it counts as not.
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// A running stand-in host.
