@@ -133,7 +133,7 @@ pub(super) async fn own_all(
             None => shards.push((place, vec![row])),
         }
     }
-    let mut owned = Owned::default();
+    let mut found = Owned::default();
     for (place, rows) in shards {
         let prefix = format!("{}:", Entity::Configuration.word());
         let held = store.all::<OwnedRecord>(place, &prefix).await?;
@@ -151,9 +151,9 @@ pub(super) async fn own_all(
                 // The vendor lists what it had called deleted.
                 let is_back = before.deleted_by.as_ref().is_some_and(|delete| delete.received_at < began);
                 let is_news = row.event.occurred_at.is_some_and(|at| at > before.as_of);
-                if before.deleted_by.is_some() && !owned.deleted.contains(&place) {
+                if before.deleted_by.is_some() && !found.deleted.contains(&place) {
                     // Also what a try before this one could not send.
-                    owned.deleted.push(place);
+                    found.deleted.push(place);
                 }
                 if before.company == company && !is_back && !is_news {
                     continue;
@@ -162,7 +162,7 @@ pub(super) async fn own_all(
                 // The vendor's times are held against each other, and ours against ours.
                 let is_newer = if row.event.occurred_at.is_some() { before.version() >= version } else { heard >= asked };
                 if before.company != company && heard >= began && is_newer {
-                    owned.elsewhere.insert(row.event.id.clone());
+                    found.elsewhere.insert(row.event.id.clone());
                     continue;
                 }
                 let deleted_by = before.deleted_by.clone().filter(|_| !is_back);
@@ -176,7 +176,7 @@ pub(super) async fn own_all(
             batch.commit().await?;
         }
     }
-    Ok(owned)
+    Ok(found)
 }
 
 /// Frees what waited to hear whose its record is.
