@@ -209,11 +209,15 @@ pub async fn all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<Connection>, 
     Ok(store.all(DeploymentPlace::Directory, "").await?.into_iter().map(|held| held.value).collect())
 }
 
-/// What the log says of one that was added or changed: all of it but its credentials.
+/// What the log says of one that was added or changed: all of it but what signs in.
 pub(super) fn changed(kind: &'static str, connection: &Connection) -> audit::Event {
-    let detail = serde_json::json!({
+    let mut detail = serde_json::json!({
         "vendor": connection.vendor(), "name": connection.name, "host": connection.host, "settings": connection.settings,
     });
+    if let Credentials::Autotask { webhook_guids, .. } = &connection.credentials {
+        // No secret, and whose events are taken in follows from them.
+        detail["webhook_guids"] = serde_json::json!(webhook_guids);
+    }
     audit::Event::new(kind, format!("connection {}", connection.id), detail)
 }
 

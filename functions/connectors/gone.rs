@@ -62,7 +62,7 @@ pub(super) async fn mark(
     for mut held in client.all::<Known>(place, &prefix).await? {
         let id = held.value.source_key.strip_prefix(&prefix).unwrap_or_default().to_owned();
         // What came after the read began cannot have been in it.
-        if held.value.deleted || present.contains(id.as_str()) || held.value.newest.at >= reading.began {
+        if held.value.deleted || present.contains(id.as_str()) || held.value.is_since(reading.began) {
             continue;
         }
         if !reading.would_list(store, connection, &id).await? {

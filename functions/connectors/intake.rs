@@ -216,7 +216,7 @@ async fn place(
     let claim = match (&event.company, earlier) {
         (None, Some(earlier)) if deleted => OwnedRecord { deleted_by: Some(delivery.clone()), ..earlier.clone() },
         (None, Some(earlier)) => earlier.clone(),
-        _ => OwnedRecord::of(&record, company, &version),
+        _ => OwnedRecord { heard: Some(delivery.received_at), ..OwnedRecord::of(&record, company, &version) },
     };
     if !claim.put(store, connection.id, owner.as_ref()).await? {
         return Box::pin(place(store, connection, event, delivery, hash)).await;
@@ -228,6 +228,7 @@ async fn place(
                 whole: event.whole,
                 deleted,
                 undated: event.occurred_at.is_none(),
+                heard: Some(delivery.received_at),
                 fields: event.fields.clone(),
                 raw: Some(delivery.blob.clone()),
             };
@@ -284,7 +285,8 @@ async fn retire(
     {
         return Ok(());
     }
-    let gone = Change { version, whole: false, deleted: true, undated: false, fields: event::Fields::new(), raw: None };
+    let heard = Some(delivery.received_at);
+    let gone = Change { version, whole: false, deleted: true, undated: false, heard, fields: event::Fields::new(), raw: None };
     write(store, connection, event, delivery, &entry, gone, &format!("moved:{}", event.dedupe_key)).await?;
     Ok(())
 }

@@ -29,6 +29,8 @@ pub struct Change {
     pub deleted: bool,
     /// The vendor did not say when: the time of the version is ours.
     pub undated: bool,
+    /// When we heard the event. A row that was read has only its version's time.
+    pub heard: Option<OffsetDateTime>,
     pub fields: Fields,
     /// The blob it was read from, when the bytes are kept.
     pub raw: Option<String>,
@@ -40,6 +42,9 @@ pub struct Known {
     pub source_key: String,
     /// The newest event of all.
     pub newest: Version,
+    /// When we heard it, by our clock: the vendor's may be slow, and a read is held against ours.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    heard: Option<OffsetDateTime>,
     pub deleted: bool,
     pub raw: Option<String>,
     /// When the read of many pages began that did not list it; nothing was heard of it since.
@@ -75,6 +80,7 @@ impl Known {
         let mut known = Self {
             source_key: source_key.into(),
             newest: change.version.clone(),
+            heard: change.heard,
             deleted: change.deleted,
             raw: change.raw.clone(),
             missed: None,
@@ -110,6 +116,7 @@ impl Known {
         }
         if *version > self.newest {
             self.newest = version.clone();
+            self.heard = change.heard;
             self.deleted = change.deleted || self.removed.is_some();
             self.raw.clone_from(&change.raw);
             self.missed = None;
@@ -121,7 +128,7 @@ impl Known {
     /// A read that began then lists it: it is there, although it was gone or missed before and did not change since.
     pub fn listed(&mut self, change: &Change, began: OffsetDateTime) -> bool {
         let was_missed = self.missed.take().is_some();
-        let is_back = self.deleted && self.removed.unwrap_or(self.newest.at) < began;
+        let is_back = self.deleted && self.removed.unwrap_or(self.heard_at()) < began;
         let at = if is_back { change.version.at.max(began) } else { change.version.at };
         if is_back {
             self.removed = None;
@@ -129,6 +136,15 @@ impl Known {
         }
         let news = self.apply(&Change { version: Version { at, ..change.version.clone() }, ..change.clone() });
         news || was_missed || is_back
+    }
+
+    fn heard_at(&self) -> OffsetDateTime {
+        self.heard.unwrap_or(self.newest.at)
+    }
+
+    /// Whether it came after a read began: then the read need not have listed it as it is.
+    pub fn is_since(&self, began: OffsetDateTime) -> bool {
+        self.heard_at().max(self.newest.at) >= began
     }
 
     /// Whether a read that lists this row as it was tells anything.
@@ -148,7 +164,8 @@ impl Known {
             }
             _ => {
                 let version = Version { at: began, sequence: 0, hash: self.newest.hash.clone() };
-                self.apply(&Change { version, whole: false, deleted: true, undated: false, fields: Fields::new(), raw: None });
+                let fields = Fields::new();
+                self.apply(&Change { version, whole: false, deleted: true, undated: false, heard: None, fields, raw: None });
                 Missing::Gone
             }
         }
@@ -191,6 +208,7 @@ mod tests {
                 whole,
                 deleted,
                 undated,
+                heard: None,
                 fields,
                 raw: None,
             },

@@ -34,6 +34,9 @@ pub struct OwnedRecord {
     pub sequence: u64,
     #[serde(default)]
     pub hash: String,
+    /// When we heard the event that said so, by our clock. What a read said has only the time above.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub heard: Option<OffsetDateTime>,
     /// The delete that named no company and came here. News of a move that is worked off later takes it along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_by: Option<DeliveryV1>,
@@ -51,7 +54,7 @@ impl Record for OwnedRecord {
 impl OwnedRecord {
     pub fn of(record: &str, company: &str, version: &Version) -> Self {
         let Version { at, sequence, hash } = version.clone();
-        Self { record: record.into(), company: company.into(), as_of: at, sequence, hash, deleted_by: None }
+        Self { record: record.into(), company: company.into(), as_of: at, sequence, hash, heard: None, deleted_by: None }
     }
 
     pub fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
@@ -104,8 +107,16 @@ impl OwnedRecord {
     }
 }
 
-/// Remembers whose the rows are, so that a later delete finds its client; returns the ids of rows that belong to another
-/// company by something newer, heard since the read began.
+/// What came of the rows' owners.
+#[derive(Default)]
+pub(super) struct Owned {
+    /// Ids of rows that belong to another company by something newer, heard since the read began.
+    pub elsewhere: HashSet<String>,
+    /// Where a delete that named no company follows a row to its new one: sent when the rows are written.
+    pub deleted: Vec<DeploymentPlace>,
+}
+
+/// Remembers whose the rows are, so that a later delete finds its client.
 pub(super) async fn own_all(
     store: &Store<'_, DeploymentPlace>,
     connection: &Connection,
@@ -113,7 +124,7 @@ pub(super) async fn own_all(
     began: OffsetDateTime,
     asked: OffsetDateTime,
     page: &Page,
-) -> Result<HashSet<String>, StoreError> {
+) -> Result<Owned, StoreError> {
     let mut shards: Vec<(DeploymentPlace, Vec<&Row>)> = Vec::new();
     for row in &page.rows {
         let place = OwnedRecord::place(connection.id, &row.event.record_key());
@@ -122,7 +133,7 @@ pub(super) async fn own_all(
             None => shards.push((place, vec![row])),
         }
     }
-    let mut elsewhere = HashSet::new();
+    let mut found = Owned::default();
     for (place, rows) in shards {
         let prefix = format!("{}:", Entity::Configuration.word());
         let held = store.all::<OwnedRecord>(place, &prefix).await?;
@@ -140,14 +151,24 @@ pub(super) async fn own_all(
                 // The vendor lists what it had called deleted.
                 let is_back = before.deleted_by.as_ref().is_some_and(|delete| delete.received_at < began);
                 let is_news = row.event.occurred_at.is_some_and(|at| at > before.as_of);
+                if before.deleted_by.is_some() && !found.deleted.contains(&place) {
+                    // Also what a try before this one could not send.
+                    found.deleted.push(place);
+                }
                 if before.company == company && !is_back && !is_news {
                     continue;
                 }
-                if before.company != company && before.as_of >= began && before.version() >= version {
-                    elsewhere.insert(row.event.id.clone());
+                let heard = before.heard.unwrap_or(before.as_of);
+                // The vendor's times are held against each other, and ours against ours.
+                let is_newer = if row.event.occurred_at.is_some() { before.version() >= version } else { heard >= asked };
+                if before.company != company && heard >= began && is_newer {
+                    found.elsewhere.insert(row.event.id.clone());
                     continue;
                 }
                 let deleted_by = before.deleted_by.clone().filter(|_| !is_back);
+                if let Some(delete) = deleted_by.as_ref().filter(|_| before.company != company) {
+                    outbox::send(&mut batch, "intake", &IntakeV1::Delivery(delete.clone()), std::time::Duration::ZERO)?;
+                }
                 // It may have moved without the vendor noting a time: what was said before stays said before.
                 let owner = OwnedRecord { deleted_by, ..OwnedRecord::of(&record, company, &version.max(before.version())) };
                 batch.put(owner, Some(held.etag));
@@ -155,7 +176,7 @@ pub(super) async fn own_all(
             batch.commit().await?;
         }
     }
-    Ok(elsewhere)
+    Ok(found)
 }
 
 /// Frees what waited to hear whose its record is.

@@ -18,7 +18,8 @@ use super::{
     event::{Entity, TYPE, TYPE_NAME},
     gone::{self, Reading},
     known::{Change, Known, Version},
-    mapping, owner,
+    mapping,
+    owner::{self, Owned},
     page::{Page, Row},
 };
 use crate::{
@@ -75,7 +76,7 @@ pub async fn write_page(
 ) -> Result<Read, StoreError> {
     let now = store.app().now();
     // Before they are written, as with events: whoever comes meanwhile finds whose they are.
-    let elsewhere = owner::own_all(store, connection, company, began, asked, page).await?;
+    let Owned { elsewhere, deleted } = owner::own_all(store, connection, company, began, asked, page).await?;
     let mut read = Read { unreadable: page.unreadable, ..Read::default() };
     let mut shards: BTreeMap<u8, Vec<(String, Change)>> = BTreeMap::new();
     for row in &page.rows {
@@ -108,6 +109,10 @@ pub async fn write_page(
     for (shard, changes) in shards {
         write_shard(client, connection, shard, &changes, began).await?;
     }
+    // The delete comes after the rows that it is of.
+    for place in deleted {
+        outbox::flush(store, place).await?;
+    }
     owner::free_all(store, connection, page).await?;
     Ok(read)
 }
@@ -135,6 +140,7 @@ fn change_of(row: &Row, asked: OffsetDateTime) -> Change {
         whole: true,
         deleted: false,
         undated: row.event.occurred_at.is_none(),
+        heard: None,
         fields: row.event.fields.clone(),
         raw: None,
     }

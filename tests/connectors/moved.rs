@@ -220,22 +220,61 @@ async fn about_to_read(row: Value) -> (World, Bytes) {
     (world, read)
 }
 
+/// The vendor's clock is right, or a little slow: a move during the read bears a time before it.
+const STAMPS: [&str; 2] = ["2026-03-02T09:00:01Z", "2026-03-02T08:59:59Z"];
+
 #[tokio::test]
 async fn a_device_that_moves_while_its_row_is_read_is_live_with_its_new_client_only() {
-    for call in 0.. {
-        let (world, read) = Box::pin(about_to_read(configuration(9, "2026-03-01T00:00:00Z"))).await;
-        world.map("174", 1).await;
-        let other = async {
-            world.test.clock.advance(Duration::seconds(2));
-            let moved = message_of(&world, &of_company(174, "2026-03-02T09:00:01Z")).await;
-            work_off(&world, &moved).await;
-        };
-        let struck = Box::pin(meanwhile(&world, &read, call, other)).await;
-        assert_eq!(live(&world, ":configuration:9").await, [1], "call {call}");
-        if !struck {
-            break;
+    for stamp in STAMPS {
+        for call in 0.. {
+            let (world, read) = Box::pin(about_to_read(configuration(9, "2026-03-01T00:00:00Z"))).await;
+            world.map("174", 1).await;
+            let other = async {
+                world.test.clock.advance(Duration::seconds(2));
+                let moved = message_of(&world, &of_company(174, stamp)).await;
+                work_off(&world, &moved).await;
+            };
+            let struck = Box::pin(meanwhile(&world, &read, call, other)).await;
+            assert_eq!(live(&world, ":configuration:9").await, [1], "{stamp}, call {call}");
+            if !struck {
+                break;
+            }
         }
     }
+}
+
+#[tokio::test]
+async fn a_device_that_is_first_heard_of_during_a_read_is_not_gone_for_lack_of_a_row() {
+    for stamp in STAMPS {
+        let (world, read) = Box::pin(about_to_read(configuration(8, "2026-03-01T00:00:00Z"))).await;
+        world.test.clock.advance(Duration::seconds(2));
+        let new = message_of(&world, &of_company(250, stamp)).await;
+        work_off(&world, &new).await;
+        work_off(&world, &read).await;
+        world.pump_through().await;
+        assert_eq!(live(&world, ":configuration:9").await, [0], "{stamp}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_during_the_read_that_finds_the_devices_move_is_a_delete_for_its_new_client() {
+    let world = World::mapped(connectwise()).await;
+    world.serve_signing_key();
+    world.send(&of_company(174, "2026-03-01T00:00:00Z")).await;
+    world.pump().await;
+    assert_eq!(live(&world, ":configuration:9").await, [1]);
+
+    world.test.clock.advance(Duration::minutes(1));
+    serve(&world, vec![configuration(9, "2026-03-01T01:00:00Z")], 50);
+    world.serve_signing_key();
+    pull::request_pull(&world.deployment().await, world.connection.id).await.unwrap();
+    let read = take(&world).await;
+    let deleted = message_of(&world, &callback("m3", "configuration", "deleted", 9, &Value::Null)).await;
+    work_off(&world, &deleted).await;
+    work_off(&world, &read).await;
+    world.pump_through().await;
+    assert_eq!(world.evidence(0).await.iter().filter(|evidence| evidence.source_key.ends_with(":configuration:9")).count(), 1);
+    assert_eq!(live(&world, ":configuration:9").await, Vec::<usize>::new());
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn lay_prior_state(world: &World, case: &Value) {
         let arrival = Arrival {
             entity: entity_of(entity),
             id: vendor_id,
-            change: Change { version, whole: true, deleted: false, undated: false, fields: Fields::new(), raw: None },
+            change: Change { version, whole: true, deleted: false, undated: false, heard: None, fields: Fields::new(), raw: None },
             dedupe_key: "laid before",
             delivery: uuid::Uuid::nil(),
             collected_at: moment(at),

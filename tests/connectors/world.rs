@@ -202,7 +202,8 @@ impl World {
 
     pub(super) async fn work_off(&self, message: &[u8]) -> Result<(), assay::connectors::ConnectorError> {
         let verified = message::open(self.app(), "intake", message).await?;
-        intake::run(self.app(), &verified).await
+        // Boxed: it is the largest of all futures here, and every story holds it.
+        Box::pin(intake::run(self.app(), &verified)).await
     }
 
     /// Moves the clock until every intake message was worked off; how long that took.

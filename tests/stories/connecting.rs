@@ -4,7 +4,7 @@ use assay::{
     audit::item::Item,
     connectors::{
         Connection, Credentials, connection,
-        demo::{What, connectwise, deliveries},
+        demo::{AUTOTASK, What, connectwise, deliveries},
     },
     tenancy::{
         Actor, DeploymentPlace,
@@ -19,7 +19,7 @@ use url::form_urlencoded;
 use crate::support::{
     browser::{Browser, ORIGIN, hidden_of_form, text},
     clock::START,
-    flow::{Extent, Flow, HARBOR, person},
+    flow::{Extent, Flow, HARBOR, deliveries_of, person},
     http::response,
 };
 
@@ -173,6 +173,44 @@ async fn a_random_webhook_secret_is_shown_once_and_a_changed_one_holds_beside_th
     assert_eq!(reply.status, 422);
     assert!(text(&reply).contains("Line 2 of the ticket types") && text(&reply).contains("2 = incident"));
     assert_eq!(audited(&flow, "connection.changed").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_autotask_connection_without_its_webhooks_guids_does_not_look_well_and_who_enters_them_is_in_the_log() {
+    let mut flow = Flow::new(Extent::Both).await;
+    let mut held = connection::read(&flow.deployment().await, AUTOTASK).await.unwrap().unwrap();
+    let Credentials::Autotask { user, webhook_guids, .. } = &mut held.credentials else { panic!("another vendor") };
+    let (user, guids) = (user.clone(), std::mem::take(webhook_guids));
+    connection::change(&flow.deployment().await, held.clone()).await.unwrap();
+    let sent = deliveries_of(AUTOTASK, START);
+    assert_eq!(flow.post(&sent[0]).await.unwrap().status, 200);
+    flow.pump().await;
+
+    {
+        let marco = Browser::of(&flow, What::Engineer).await;
+        let page = text(&marco.get("portal/connections").await);
+        for said in [
+            "Refused</span>",
+            "GUID is not entered here. Enter the GUID that Autotask gives under Change",
+            "until then its events are refused",
+        ] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
+        let address = format!("portal/connections/{AUTOTASK}");
+        let entered = guids.join("\n");
+        let typed = [("name", held.name.as_str()), ("host", &held.host), ("user", &user), ("webhook_guids", &entered)];
+        assert_eq!(marco.fill_in(&address, &address, &typed).await.status, 303);
+    }
+    let mut logged: Vec<_> =
+        audited(&flow, "connection.changed").await.into_iter().map(|item| item.detail["webhook_guids"].clone()).collect();
+    logged.sort_by_key(|guids| guids.as_array().map(Vec::len));
+    assert_eq!(logged, [serde_json::json!([]), serde_json::json!(guids)]);
+
+    assert_eq!(flow.post(&sent[1]).await.unwrap().status, 200);
+    flow.pump().await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let page = text(&marco.get("portal/connections").await);
+    assert!(!page.contains("GUID is not entered here"), "{page}");
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@
 use super::Reader;
 use crate::{
     connectors::{
-        Connection, Vendor, health,
+        Connection, Vendor,
+        delivery::{Delivery, Outcome, UNREADABLE},
+        health,
         pull::{Cause, Report, State},
         unlisted,
     },
@@ -20,14 +22,7 @@ pub(super) fn view(
     unmapped: usize,
 ) -> ConnectionView {
     let Connection { id, name, .. } = &health.connection;
-    let (tag, note) = match (health.alerts.is_empty(), &health.last_delivery) {
-        (false, _) => (Tag::new(Tone::Not, "Look here"), None),
-        (true, Some(_)) => (Tag::new(Tone::Met, "Heard from"), None),
-        (true, None) => (
-            Tag::new(Tone::Unknown, "Silent"),
-            Some("Nothing has arrived yet: give the vendor the address below, then change a ticket there.".into()),
-        ),
-    };
+    let (tag, note) = heard(health.alerts.is_empty(), health.last_delivery.as_ref());
     ConnectionView {
         name: name.clone(),
         change_href: paths::connection(*id),
@@ -52,13 +47,43 @@ pub(super) fn view(
             Vendor::ConnectwiseManage => "Register it in ConnectWise as a callback for tickets and one for configurations, level owner.",
             Vendor::Autotask => {
                 "Register it in Autotask as a webhook for tickets and one for configuration items, with the webhook secret; \
-                 the same address with /deactivated behind it is the deactivation address."
+                 the same address with /deactivated behind it is the deactivation address. Then enter the GUIDs that Autotask gives \
+                 under Change: until then its events are refused."
             }
         },
         webhook_address: reader.app.config.link(&health.connection.webhook_path()),
         clients,
         unmapped,
     }
+}
+
+/// Whether events arrive and are taken in. One that is verified is answered 200 even if it is refused: only here is it seen.
+fn heard(is_well: bool, last: Option<&Delivery>) -> (Tag, Option<String>) {
+    let refusal = last.filter(|last| last.outcome == Outcome::Reject).map(|last| refusal(last.reason.as_deref().unwrap_or_default()));
+    match last {
+        _ if !is_well => (Tag::new(Tone::Not, "Look here"), refusal),
+        Some(_) if refusal.is_some() => (Tag::new(Tone::Not, "Refused"), refusal),
+        Some(_) => (Tag::new(Tone::Met, "Heard from"), None),
+        None => (
+            Tag::new(Tone::Unknown, "Silent"),
+            Some("Nothing has arrived yet: give the vendor the address below, then change a ticket there.".into()),
+        ),
+    }
+}
+
+fn refusal(reason: &str) -> String {
+    let (why, next) = match reason {
+        "unknown_webhook_guid" => (
+            "its webhook's GUID is not entered here",
+            "Enter the GUID that Autotask gives under Change. What was refused is not taken in later: change a ticket there for it to \
+             come, and read the configurations once.",
+        ),
+        "malformed" => ("it is not JSON", "Look at the webhook's settings in the tool."),
+        "no_record_id" | "no_record" => ("it shows no record", "Look in the tool that the webhook is for tickets or configurations."),
+        UNREADABLE => ("it waited for its company and could not be read then", "See it under Dead letters, and try again."),
+        other => return format!("The last event was refused: {}. Look at the webhook's settings in the tool.", other.replace('_', " ")),
+    };
+    format!("The last event was refused: {why}. {next}")
 }
 
 fn alarm(reader: &Reader<'_>, alert: &health::Alert) -> AlarmView {
@@ -138,6 +163,30 @@ fn companies(number: u64) -> String {
 mod tests {
     use super::*;
     use time::{Duration, OffsetDateTime};
+
+    #[test]
+    fn a_connection_whose_last_event_was_refused_is_not_well_and_says_why_and_what_to_do() {
+        let delivery = |outcome, reason: Option<&str>| Delivery {
+            id: uuid::Uuid::nil(),
+            received_at: OffsetDateTime::UNIX_EPOCH,
+            outcome,
+            reason: reason.map(str::to_owned),
+            dedupe_key: None,
+            events: Vec::new(),
+            blob: String::new(),
+        };
+        let refused = delivery(Outcome::Reject, Some("unknown_webhook_guid"));
+        for (is_well, word) in [(true, "Refused"), (false, "Look here")] {
+            let (tag, note) = heard(is_well, Some(&refused));
+            assert_eq!((tag.tone, tag.word.as_str()), (Tone::Not, word));
+            assert!(note.is_some_and(|note| note.contains("GUID is not entered here. Enter the GUID")));
+        }
+        let other = heard(true, Some(&delivery(Outcome::Reject, Some("some_reason")))).1;
+        assert!(other.is_some_and(|note| note.contains("refused: some reason.")));
+        for outcome in [Outcome::Accept, Outcome::Duplicate, Outcome::Stale, Outcome::Ignore] {
+            assert_eq!(heard(true, Some(&delivery(outcome, None))).0.tone, Tone::Met);
+        }
+    }
 
     fn report(state: State, held_back: u64) -> Report {
         let at = OffsetDateTime::UNIX_EPOCH;
