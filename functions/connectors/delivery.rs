@@ -1,4 +1,4 @@
-//! What a connection remembers of deliveries: what became of each, whose each record is, what waits, what is held back.
+//! What a connection remembers of deliveries: what became of each, what waits, what is held back.
 //!
 //! All of it is sealed under the deployment's key and holds no content: the bytes stay in the raw blob.
 

@@ -1,7 +1,8 @@
 //! Webhooks taken in at the handler's port: verified, raw bytes durable, message durable in the host's queue, then 200.
 //!
 //! Beside it the fsync'd transactions that raw redb does on the same disk, measured in turn, so that a slow disk or a
-//! busy machine slows both.
+//! busy machine slows both; and what two bare servers with a commit each do, below which no accepting can get here: the
+//! raw bytes are durable in the handler's store before the message is in the host's, which is another process.
 
 use std::{
     sync::{
@@ -16,6 +17,7 @@ use assay::connectors::demo::{self, connectwise};
 use crate::{
     Effort, Outcome,
     client::Client,
+    floor::Floor,
     handler::World,
     reference::RawStore,
     report::{Bar, Samples, line},
@@ -26,18 +28,23 @@ const CROWD: usize = 32;
 pub async fn measure(world: &World, effort: Effort) -> Outcome<()> {
     let mut store = RawStore::create(&world.folder.path().join("reference.redb"))?;
     let deliveries = Arc::new(Deliveries::new()?);
-    let (mut one, mut crowd, mut raw) = (Samples::default(), Samples::default(), Samples::default());
+    let floor = Floor::start(world.folder.path()).await?;
+    let (mut one, mut crowd, mut raw, mut least) = (Samples::default(), Samples::default(), Samples::default(), Samples::default());
     for round in 0..=effort.rounds {
         let reference = rate(effort, &mut store)?;
+        let bare = passed_on(floor.port, effort).await?;
         let alone = accepted(world.port, 1, effort, &deliveries).await?;
         let many = accepted(world.port, CROWD, effort, &deliveries).await?;
         // The first round fetches the vendor's key and grows the files.
         if round > 0 {
             raw.add(reference);
+            least.add(bare);
             one.add(alone);
             crowd.add(many);
         }
     }
+    line("two bare hops with a commit each (raw redb commits)", "/s", &least, Some(&raw), &Bar::None);
+    line("webhooks accepted, 1 client (two bare hops)", "/s", &one, Some(&least), &Bar::None);
     line("webhooks accepted, 1 client (raw redb commits)", "/s", &one, Some(&raw), &Bar::RatioAtLeast(0.3));
     line("webhooks accepted, 32 clients (raw redb commits)", "/s", &crowd, Some(&raw), &Bar::RatioAbove(1.0));
     Ok(())
@@ -49,6 +56,18 @@ fn rate(effort: Effort, store: &mut RawStore) -> Outcome<f64> {
     let mut done = 0_u32;
     while before.elapsed() < effort.slice {
         store.transact()?;
+        done += 1;
+    }
+    Ok(f64::from(done) / before.elapsed().as_secs_f64())
+}
+
+/// Kilobytes a second through the two bare servers, one after the other.
+async fn passed_on(port: u16, effort: Effort) -> Outcome<f64> {
+    let (mut client, body) = (Client::connect(port).await?, "x".repeat(1024));
+    let request = format!("POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let (before, mut done) = (Instant::now(), 0_u32);
+    while before.elapsed() < effort.slice {
+        post(&mut client, request.clone()).await?;
         done += 1;
     }
     Ok(f64::from(done) / before.elapsed().as_secs_f64())

@@ -14,6 +14,7 @@
 mod accept;
 mod analyze;
 mod client;
+mod floor;
 mod handler;
 mod memory;
 mod reference;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.as_slice() {
         [mode, port] if mode == reference::SERVER => reference::serve(port),
+        [mode, port, second, file] if mode == floor::SERVER => floor::serve(port, second, file),
         others => run(if others.iter().any(|a| a == "--quick") { QUICK } else { FULL }),
     };
     match outcome {
