@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Event, record};
+use super::{Event, Handled, record};
 use crate::{
     app::App,
     tenancy::{
@@ -51,14 +51,6 @@ pub struct DeadLetter {
     /// Who has seen to it otherwise, and when.
     #[serde(default)]
     pub seen: Option<Handled>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Handled {
-    /// The person's name.
-    pub by: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub at: OffsetDateTime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

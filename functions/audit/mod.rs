@@ -11,6 +11,7 @@ pub mod demo;
 pub mod entry;
 pub mod export;
 pub mod format;
+mod handled;
 pub mod item;
 pub mod leaf;
 pub mod refusal;
@@ -19,6 +20,7 @@ pub mod trail;
 pub mod verify;
 
 pub use export::{ExportError, Exported, export};
+pub use handled::Handled;
 pub use item::{Event, Item, record};
 pub use sequencer::{Sequenced, sequence};
 pub use trail::Trail;

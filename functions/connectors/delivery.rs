@@ -8,9 +8,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::intake::DeliveryV1;
-pub use super::owner::OwnedRecord;
 use crate::{
-    audit,
+    audit::{self, Handled},
     evidence::cui::Marking,
     platform::ports::BlobContainer,
     tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Held, Record, Store, StoreError, seal::sha256},
@@ -190,14 +189,6 @@ pub struct Handling {
     pub seen: Option<Handled>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Handled {
-    /// The person's name.
-    pub by: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub at: OffsetDateTime,
-}
-
 impl Record for Quarantined {
     const KIND: &'static str = "quarantined";
     const SCHEMA: u32 = 1;
@@ -284,11 +275,6 @@ impl Quarantined {
         let mut held = store.all::<Self>(Self::place(connection, record), "").await?;
         held.retain(|held| held.value.record == record);
         Ok(held)
-    }
-
-    /// What is held back of a connection and can be read.
-    pub async fn all(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Vec<Self>, StoreError> {
-        Ok(Self::each(store, connection).await?.0)
     }
 
     /// What is held back of a connection, and how many of its records cannot be read: a damaged one hides no other.

@@ -11,10 +11,10 @@ use time::OffsetDateTime;
 use super::{
     Connection,
     apply::{evidence_of, observed},
-    delivery::OwnedRecord,
     event::Entity,
     intake,
     known::{Known, Missing},
+    owner::OwnedRecord,
 };
 use crate::{
     audit,

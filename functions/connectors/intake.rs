@@ -13,11 +13,12 @@ use super::{
     Connection, ConnectorError, Credentials,
     apply::{self, Applied, Arrival},
     autotask, connection, connectwise_manage,
-    delivery::{CROWDED_OUT, Delivery, Handling, Outcome, OwnedRecord, Quarantined, UNKNOWN_COMPANY, WAITS},
+    delivery::{CROWDED_OUT, Delivery, Handling, Outcome, Quarantined, UNKNOWN_COMPANY, WAITS},
     event::{self, Action, Event, Judged},
     health::{self, Alarm},
     known::{Change, Version},
     mapping,
+    owner::OwnedRecord,
     pull::{self, PullV1},
     waiting::{self, Wait},
 };

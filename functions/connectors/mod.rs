@@ -23,7 +23,7 @@ pub mod intake;
 pub mod known;
 mod lines;
 pub mod mapping;
-mod owner;
+pub mod owner;
 mod page;
 pub mod population;
 pub mod pull;

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     Connection,
-    delivery::{CROWDED_OUT, Delivery, MAX_WAITING, Outcome, OwnedRecord, UNKNOWN_COMPANY, Waiting},
+    delivery::{CROWDED_OUT, Delivery, MAX_WAITING, Outcome, UNKNOWN_COMPANY, Waiting},
     event::Event,
     intake::{self, DeliveryV1, IntakeV1},
+    owner::OwnedRecord,
 };
 use crate::{
     audit,

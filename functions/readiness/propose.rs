@@ -72,13 +72,21 @@ pub async fn check_by_hand(app: &App, scope: &Scope, wish: &ByHand<'_>) -> Resul
 pub async fn propose_by_hand(app: &App, scope: &Scope, wish: &ByHand<'_>) -> Result<ProposalId, ProposeError> {
     let store = scope.store(app).await?;
     let client = client_name(app, scope).await?;
+    stage(&store, || attempt(&store, &client, wish)).await
+}
+
+/// Again when somebody else was faster; what it sends is sent before it returns.
+async fn stage<F>(store: &Store<'_, ClientPlace>, attempt: impl Fn() -> F) -> Result<ProposalId, ProposeError>
+where
+    F: Future<Output = Result<ProposalId, ProposeError>>,
+{
     let mut lost = None;
     for _ in 0..ATTEMPTS {
-        match attempt(&store, &client, wish).await {
+        match attempt().await {
             Err(ProposeError::Store(error)) if error.is_conflict() => lost = Some(error),
             Err(error) => return Err(error),
             Ok(id) => {
-                send(&store).await;
+                send(store).await;
                 return Ok(id);
             }
         }
@@ -182,8 +190,8 @@ fn way_is_free(open: Option<&(OpenMark, Held<Proposal>)>, wish: &ByHand<'_>) -> 
 }
 
 /// Stages a `roll_back_objective` proposal: what stood before this finding stands again if its records still count, and
-/// otherwise the objective is undecided. `of` is the proposal that made
-/// the finding, as the person who asks saw it; if another one stands by now, nothing is staged.
+/// otherwise the objective is undecided. `of` is the proposal that made the finding, as the person who asks saw it; if
+/// another one stands by now, nothing is staged.
 pub async fn propose_roll_back(app: &App, scope: &Scope, of: ProposalId, reason: &str) -> Result<ProposalId, ProposeError> {
     let store = scope.store(app).await?;
     let made = store.read::<Proposal>(ClientPlace::Assessment, &of.to_string()).await?;
@@ -191,18 +199,7 @@ pub async fn propose_roll_back(app: &App, scope: &Scope, of: ProposalId, reason:
         return Err(ProposeError::OtherFinding("There is no such finding. Nothing was proposed.".into()));
     };
     let client = client_name(app, scope).await?;
-    let mut lost = None;
-    for _ in 0..ATTEMPTS {
-        match attempt_roll_back(&store, &client, determination, of, reason).await {
-            Err(ProposeError::Store(error)) if error.is_conflict() => lost = Some(error),
-            Err(error) => return Err(error),
-            Ok(id) => {
-                send(&store).await;
-                return Ok(id);
-            }
-        }
-    }
-    Err(lost.unwrap_or(StoreError::Refused { refused: vec![] }).into())
+    stage(&store, || attempt_roll_back(&store, &client, determination, of, reason)).await
 }
 
 async fn attempt_roll_back(

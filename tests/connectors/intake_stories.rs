@@ -330,7 +330,7 @@ async fn a_body_with_a_cui_marking_is_held_back_and_never_becomes_evidence() {
     let delivery = &world.deliveries().await[0];
     assert_eq!((delivery.outcome, delivery.events.len()), (Outcome::Quarantined, 0));
     assert!(world.evidence(0).await.is_empty());
-    assert_eq!(Quarantined::all(&world.deployment().await, world.connection.id).await.unwrap().len(), 1);
+    assert_eq!(Quarantined::each(&world.deployment().await, world.connection.id).await.unwrap().0.len(), 1);
     assert_eq!(world.audited("evidence.quarantined").await, 1);
     assert_eq!(world.raw_blobs().await, 1, "nothing is deleted");
 }
@@ -339,7 +339,7 @@ async fn a_body_with_a_cui_marking_is_held_back_and_never_becomes_evidence() {
 async fn is_held_back_and_can_be_destroyed(world: &World, record: &str) {
     let store = world.deployment().await;
     let id = world.connection.id;
-    let held_back = Quarantined::all(&store, id).await.unwrap();
+    let (held_back, _) = Quarantined::each(&store, id).await.unwrap();
     assert_eq!(held_back.iter().map(|held_back| held_back.record.as_str()).collect::<Vec<_>>(), [record]);
     assert_eq!(world.raw_blobs().await, 1);
     Quarantined::purge(&store, id, record, "Olivia Hart").await.unwrap();

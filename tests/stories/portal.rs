@@ -10,10 +10,11 @@ use assay::{
         verify::verify,
     },
     connectors::{
-        delivery::{Handling, OwnedRecord, Quarantined, UNKNOWN_COMPANY, Waiting},
+        delivery::{Handling, Quarantined, UNKNOWN_COMPANY, Waiting},
         demo::{self, What},
         known::Version,
         mapping,
+        owner::OwnedRecord,
     },
     evidence::cui::Marking,
     gate::{Verdict, proposal::OpenMark},
@@ -99,16 +100,19 @@ async fn the_trail_says_what_an_objective_was_marked_as() {
     assert!(trail.contains("marked objective 3.4.1[d] as MET; it was undecided"), "{trail}");
 }
 
-/// An engineer of one client who is not of the MSP.
 async fn the_clients_own_engineer(flow: &Flow) -> PersonId {
-    let dana = PersonId(flow.app().ids.uuid());
+    engineer_of(flow, HARBOR, "Dana Whitfield").await
+}
+
+/// An engineer of one client who is not of the MSP.
+async fn engineer_of(flow: &Flow, tenant: TenantId, name: &str) -> PersonId {
+    let id = PersonId(flow.app().ids.uuid());
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
-    let (name, email) = ("Dana Whitfield".into(), "dana@harbor.example".into());
-    batch.create(&Person { id: dana, name, email, is_owner: false, operates: false });
-    batch.create(&Grant { tenant: HARBOR, person: dana, roles: vec![Role::Engineer] });
+    batch.create(&Person { id, name: name.into(), email: "engineer@client.example".into(), is_owner: false, operates: false });
+    batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer] });
     batch.commit().await.unwrap();
-    dana
+    id
 }
 
 #[tokio::test]
@@ -400,13 +404,8 @@ async fn refused_sign_ins_and_forms_are_counted_and_the_installations_log_hears_
 async fn decisions_of_a_stranger_and_on_a_client_of_others_are_counted_and_a_wrong_address_is_not() {
     let mut flow = Flow::new(Extent::Small).await;
     let proposal = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
-    let ridges = PersonId(flow.app().ids.uuid());
+    let ridges = engineer_of(&flow, RIDGE, "Rosa Lind").await;
     let store = flow.deployment().await;
-    let mut batch = store.batch(DeploymentPlace::Directory);
-    let (name, email) = ("Rosa Lind".into(), "rosa@ridge.example".into());
-    batch.create(&Person { id: ridges, name, email, is_owner: false, operates: false });
-    batch.create(&Grant { tenant: RIDGE, person: ridges, roles: vec![Role::Engineer] });
-    batch.commit().await.unwrap();
     let (nobody, rosa) = (Browser::of_nobody(&flow), Browser::of_person(&flow, ridges).await);
     let refused = async || {
         let refusals = store.all::<Refusal>(DeploymentPlace::Operations, "").await.unwrap().into_iter().map(|held| held.value);

@@ -103,18 +103,6 @@ pub enum LocalError {
     Stopped(String),
 }
 
-/// Starts the host, runs it until it is asked to end, ends it cleanly.
-pub async fn run(options: Options) -> Result<(), LocalError> {
-    let asked_to_end = asked_to_end();
-    let host = Host::start(options).await?;
-    let result = tokio::select! {
-        () = asked_to_end => Ok(()),
-        why = host.worker.stopped() => Err(LocalError::Stopped(why)),
-    };
-    host.stop().await;
-    result
-}
-
 /// Ctrl-C, a closed terminal, or whoever ends processes: each must end the handler too, which no signal to this process
 /// reaches. Called before there is a handler: what is asked from then on is heard. A closed terminal ends nothing that
 /// `nohup` started.

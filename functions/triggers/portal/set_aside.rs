@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 
 use super::Reader;
 use crate::{
-    connectors::{
-        Connection, connection,
-        delivery::{Handled, OwnedRecord, Quarantined},
-        mapping,
-    },
+    audit::Handled,
+    connectors::{Connection, connection, delivery::Quarantined, mapping, owner::OwnedRecord},
     tenancy::{
         ConnectionId, StoreError, TenantId,
         directory::{self, MappedCompany},
