@@ -1,9 +1,9 @@
 //! What only the embedded store does: one folder, one owner, one format, and group commit.
 
-use std::{fs, io::ErrorKind, path::Path, sync::Arc};
+use std::{fs, io::ErrorKind, path::Path, sync::Arc, time::Duration};
 
 use assay::platform::{
-    local::{LocalStore, OpenError},
+    local::{LocalStore, OpenError, OpenOptions},
     ports::{BlobContainer, Blobs as _, Container, Documents as _, PortErrorKind, Query, Vault as _},
 };
 use serde_json::{Value, json};
@@ -93,7 +93,8 @@ async fn a_store_on_a_real_disk_opens_writes_and_reads() {
 fn a_folder_that_is_in_use_says_so_and_what_to_do() {
     let (folder, disk) = fresh();
     let store = open(folder.path(), &disk).unwrap();
-    let error = open(folder.path(), &disk).err().unwrap();
+    let at_once = OpenOptions { wait_for_lock: Duration::ZERO, ..disk.options() };
+    let error = LocalStore::open_with(folder.path(), &at_once).err().unwrap();
     assert!(matches!(error, OpenError::InUse(_)));
     assert!(error.to_string().contains("in use") && error.to_string().contains("ASSAY_DATA"), "{error}");
     drop(store);

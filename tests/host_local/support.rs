@@ -1,17 +1,19 @@
 //! What the stand-in's own tests share: a clock moved by hand, ids that count, a queue store in a temporary folder.
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use assay::{
     host::local::queues::Queues,
     platform::ports::{Clock, Ids},
 };
+use redb::{Database, DatabaseError};
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
@@ -71,7 +73,17 @@ impl Store {
     pub(crate) fn reopen(self) -> Self {
         let Self { queues, clock, ids, folder } = self;
         queues.close();
-        let queues = Queues::open(&folder.path().join("queues.redb"), clock.clone(), ids.clone()).unwrap();
+        // A program that another test is just starting has a copy of every open file for a moment, its locks included.
+        let patient = Arc::new(|path: &Path| {
+            let give_up = Instant::now() + Duration::from_secs(5);
+            loop {
+                match Database::create(path) {
+                    Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < give_up => std::thread::yield_now(),
+                    opened => return opened,
+                }
+            }
+        });
+        let queues = Queues::open_with(&folder.path().join("queues.redb"), patient, clock.clone(), ids.clone()).unwrap();
         Self { queues, clock, ids, folder }
     }
 }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use assay::{
     app::App,
     config::{self, RawConfig},
-    platform::local::{LocalStore, OpenOptions},
+    platform::local::LocalStore,
 };
 use tempfile::TempDir;
 
@@ -75,9 +75,7 @@ impl TestApp {
     /// let go of every clone of the old App.
     pub fn restart(&mut self) {
         self.app = None;
-        // A program that another test is just starting has a copy of every open file for a moment, its locks included.
-        let options = OpenOptions { wait_for_lock: std::time::Duration::from_secs(5), ..self.disk.options() };
-        let store = LocalStore::open_with(self.folder.path(), &options).unwrap();
+        let store = LocalStore::open_with(self.folder.path(), &self.disk.options()).unwrap();
         let app = App {
             config: Arc::new(config::check(&self.settings).unwrap()),
             documents: store.documents,

@@ -43,9 +43,10 @@ impl Disk {
         self.held.1.notify_all();
     }
 
-    /// Opens stores on this disk, and fails at once when the folder is in use.
+    /// Opens stores on this disk. It waits for the folder's lock: a program that another test is just starting has a copy
+    /// of every open file for a moment, its locks included.
     pub fn options(self: &Arc<Self>) -> OpenOptions {
-        OpenOptions { wait_for_lock: std::time::Duration::ZERO, opener: self.opener() }
+        OpenOptions { opener: self.opener(), ..OpenOptions::default() }
     }
 
     pub fn opener(self: &Arc<Self>) -> Opener {
