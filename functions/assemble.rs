@@ -9,8 +9,9 @@ use crate::{
     app::App,
     config::{Config, ConfigError, StoreKind},
     platform::{
-        local::{HttpClient, LocalStore, OpenError, ProcessIds, QueueClient, SystemClock},
+        local::{LocalStore, OpenError, QueueClient},
         ports::{Clock, Ids},
+        process::{HttpClient, ProcessIds, SystemClock},
     },
 };
 
@@ -18,12 +19,16 @@ use crate::{
 pub enum AssembleError {
     #[error(transparent)]
     Store(#[from] OpenError),
+    #[error("the Azure store is not built yet")]
+    NotYet,
 }
 
 impl AssembleError {
     /// For health, which anybody may read: the setting to mend and what is wrong with it, without its value.
     pub fn reason(&self) -> ConfigError {
-        let Self::Store(error) = self;
+        let Self::Store(error) = self else {
+            return ConfigError { setting: "ASSAY_STORE", problem: "azure is not built yet; set it to local".into() };
+        };
         let problem = match error {
             OpenError::InUse(_) => "the data folder is in use by another Assay process",
             OpenError::NewerRelease { .. } => "the store was written by a newer release; install that one or a newer one",
@@ -38,8 +43,7 @@ impl AssembleError {
     /// Whether a later try may succeed without a new process: after a slow stop of the host, the handler before us
     /// may still hold the store for a while.
     pub fn may_pass(&self) -> bool {
-        let Self::Store(error) = self;
-        matches!(error, OpenError::InUse(_) | OpenError::Full { .. } | OpenError::Io { .. })
+        matches!(self, Self::Store(OpenError::InUse(_) | OpenError::Full { .. } | OpenError::Io { .. }))
     }
 }
 
@@ -51,13 +55,15 @@ pub fn clock_and_ids() -> (Arc<dyn Clock>, Arc<dyn Ids>) {
 
 /// Whether the store that the configuration names is there; looking makes nothing.
 pub fn is_there(config: &Config) -> bool {
-    let StoreKind::Local { data, .. } = &config.store;
-    LocalStore::is_in(data)
+    match &config.store {
+        StoreKind::Local { data, .. } => LocalStore::is_in(data),
+        StoreKind::Azure(_) => true,
+    }
 }
 
 /// The App that the configuration describes.
 pub fn app(config: Config) -> Result<App, AssembleError> {
-    let StoreKind::Local { data, queue_url, queue_token } = &config.store;
+    let StoreKind::Local { data, queue_url, queue_token } = &config.store else { return Err(AssembleError::NotYet) };
     let store = LocalStore::open(Path::new(data))?;
     let queue = QueueClient::new(queue_url.clone(), queue_token.clone());
     let http = HttpClient::new(config.demo_vendor.clone());

@@ -3,57 +3,18 @@
 //! Nothing else reads the environment (`clippy.toml`). A wrong setting never ends the process: `assemble` keeps the
 //! errors, health shows them by the setting's name, and invocations fail with 500 so that messages wait.
 
+mod azure;
+mod settings;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use url::Url;
 
+pub use self::settings::{SETTINGS, Setting};
+use crate::platform::azure::AzureSettings;
+
 /// What the environment says, not yet checked. Keys are setting names such as `ASSAY_STORE`.
 pub type RawConfig = BTreeMap<String, String>;
-
-/// Every setting, its meaning and its default; `local.settings.example.json` is compared with this table by a test.
-pub const SETTINGS: &[Setting] = &[
-    Setting { name: "ASSAY_STORE", meaning: "where everything is kept: local (one data folder)", default: Some("local") },
-    Setting { name: "ASSAY_DATA", meaning: "the data folder of the local store", default: Some("data") },
-    Setting {
-        name: "ASSAY_PUBLIC_URL",
-        meaning: "the address people use, without the route prefix; links are made from it",
-        default: Some("http://127.0.0.1:7071"),
-    },
-    Setting {
-        name: "ASSAY_QUEUE_URL",
-        meaning: "the loopback address of the stand-in host's queues (set by `assay local`)",
-        default: Some("http://127.0.0.1:7072"),
-    },
-    Setting { name: "ASSAY_QUEUE_TOKEN", meaning: "the secret of that address (set by `assay local`)", default: Some("") },
-    Setting {
-        name: "ASSAY_SIGN_IN",
-        meaning: "how people sign in: demo (pick a demo person; not in packaged binaries) or none",
-        default: Some("none"),
-    },
-    Setting {
-        name: "ASSAY_DEMO_VENDOR_URL",
-        meaning: "loopback address of the demo vendor that answers for every vendor host (demo only)",
-        default: Some(""),
-    },
-    Setting {
-        name: "ASSAY_DEADLINE_SECONDS",
-        meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
-        default: Some("240"),
-    },
-    Setting {
-        name: "ASSAY_MAX_CONCURRENT",
-        meaning: "invocations at work at once, HTTP and all others each; more are answered 429",
-        default: Some("256"),
-    },
-    Setting { name: "ASSAY_LOG", meaning: "which log lines are written, such as info or info,assay=debug", default: Some("info") },
-];
-
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    pub name: &'static str,
-    pub meaning: &'static str,
-    pub default: Option<&'static str>,
-}
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -86,6 +47,7 @@ impl Config {
 #[derive(Clone, Debug)]
 pub enum StoreKind {
     Local { data: PathBuf, queue_url: Url, queue_token: String },
+    Azure(Box<AzureSettings>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,10 +69,15 @@ pub struct ConfigError {
 /// Checks every setting and reports every error, not only the first.
 pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     let mut reader = Reader { raw, errors: Vec::new() };
-    let data = PathBuf::from(reader.text("ASSAY_DATA"));
-    let queue_url = reader.url("ASSAY_QUEUE_URL");
-    let queue_token = reader.text("ASSAY_QUEUE_TOKEN");
-    let store = reader.one_of("ASSAY_STORE", &["local"]);
+    let store = match reader.one_of("ASSAY_STORE", &["local", "azure"]) {
+        Some("azure") => azure::read(&mut reader).map(|azure| StoreKind::Azure(Box::new(azure))),
+        Some(_) => reader.url("ASSAY_QUEUE_URL").map(|queue_url| StoreKind::Local {
+            data: PathBuf::from(reader.text("ASSAY_DATA")),
+            queue_url,
+            queue_token: reader.text("ASSAY_QUEUE_TOKEN"),
+        }),
+        None => None,
+    };
     let public_url = reader.url("ASSAY_PUBLIC_URL");
     let sign_in = match reader.one_of("ASSAY_SIGN_IN", &["none", "demo"]) {
         Some("demo") if cfg!(feature = "demo") => SignIn::Demo,
@@ -132,9 +99,9 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     }
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
-    match (public_url, queue_url, store, reader.errors.is_empty()) {
-        (Some(public_url), Some(queue_url), Some(_), true) => Ok(Config {
-            store: StoreKind::Local { data, queue_url, queue_token },
+    match (public_url, store, reader.errors.is_empty()) {
+        (Some(public_url), Some(store), true) => Ok(Config {
+            store,
             public_url,
             sign_in,
             demo_vendor,

@@ -122,7 +122,7 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     let (settings, _) = environment();
     let config = config::check(&settings).map_err(StartError::from)?;
     say("settings: good");
-    let StoreKind::Local { data, .. } = &config.store;
+    let StoreKind::Local { data, .. } = &config.store else { return Ok(assemble::app(config).map(|_| ())?) };
     let folder = data.display().to_string();
     if assemble::is_there(&config) {
         assemble::app(config)?;

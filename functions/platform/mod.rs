@@ -1,4 +1,9 @@
 //! The ports and their adapters. Only `assemble` names an adapter.
 
+pub mod azure;
+pub mod cloud;
+pub mod key_uri;
+mod limits;
 pub mod local;
 pub mod ports;
+pub mod process;

@@ -342,6 +342,9 @@ pub enum PortErrorKind {
     /// Not allowed: role, key or firewall. Will not work until somebody mends it.
     #[error("access denied")]
     Denied,
+    /// A container, queue, key or database that is not there. Nothing makes it but a person or a template.
+    #[error("not there")]
+    Missing,
     #[error("too large")]
     TooLarge,
     #[error("storage full")]

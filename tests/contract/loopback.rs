@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use assay::{
     host::local::{queue_api, queues::Queues},
     platform::{
-        local::{HttpClient, QueueClient},
+        local::QueueClient,
         ports::{Http as _, HttpMethod, HttpRequest, PortErrorKind, Queue as _},
+        process::HttpClient,
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};

@@ -17,13 +17,13 @@ use super::{
     files,
     writer::{Change, RAW, Writer, kind_of_io},
 };
-use crate::platform::ports::{BatchOutcome, BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError, PortErrorKind};
+use crate::platform::{
+    limits::check_blob_name,
+    ports::{BatchOutcome, BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError, PortErrorKind},
+};
 
 /// Names of one page.
 const PAGE: usize = 100;
-const MAX_NAME_BYTES: usize = 1024;
-/// What file systems take as one name.
-const MAX_SEGMENT_BYTES: usize = 200;
 
 pub struct LocalBlobs {
     writer: Arc<Writer>,
@@ -49,7 +49,7 @@ impl LocalBlobs {
 #[async_trait]
 impl Blobs for LocalBlobs {
     async fn create(&self, container: BlobContainer, name: &str, bytes: Bytes) -> Result<Creation, PortError> {
-        check_name(name)?;
+        check_blob_name(name)?;
         match container {
             BlobContainer::Raw => match self.writer.change(Change::CreateRaw { name: name.into(), bytes }).await? {
                 BatchOutcome::Committed(_) => Ok(Creation::New),
@@ -60,7 +60,7 @@ impl Blobs for LocalBlobs {
     }
 
     async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError> {
-        check_name(name)?;
+        check_blob_name(name)?;
         match container {
             BlobContainer::Raw => self.writer.read(|transaction| {
                 let table = transaction.open_table(RAW)?;
@@ -100,7 +100,7 @@ impl Blobs for LocalBlobs {
     }
 
     async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError> {
-        check_name(name)?;
+        check_blob_name(name)?;
         match container {
             BlobContainer::Raw => {
                 // Refused means that it is gone already.
@@ -179,7 +179,7 @@ fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<(
         let name = format!("{prefix}{segment}");
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &format!("{name}/"), names)?;
-        } else if check_name(&name).is_ok() {
+        } else if check_blob_name(&name).is_ok() {
             names.push(name);
         }
     }
@@ -196,14 +196,4 @@ fn after_name(continuation: &Continuation) -> Result<String, PortError> {
         .ok()
         .and_then(|name| String::from_utf8(name).ok())
         .ok_or_else(|| PortError::new("continuation", PortErrorKind::Invalid))
-}
-
-/// Segments of unreserved characters (RFC 3986 2.3), none of them a dot segment.
-fn check_name(name: &str) -> Result<(), PortError> {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let good = |segment: &str| !matches!(segment, "" | "." | "..") && segment.len() <= MAX_SEGMENT_BYTES && segment.bytes().all(unreserved);
-    if name.len() > MAX_NAME_BYTES || !name.split('/').all(good) {
-        return Err(PortError::new("blob name", PortErrorKind::Invalid));
-    }
-    Ok(())
 }

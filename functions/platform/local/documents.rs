@@ -2,23 +2,20 @@
 //!
 //! Limits are those of Cosmos DB, enforced here too, so that what works locally works there.
 
-use std::{collections::HashSet, ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 
 use super::writer::{CHANGES, Change, DOCUMENTS, Write, Writer, etag, split};
-use crate::platform::ports::{
-    BatchOutcome, ChangePage, ChangeToken, Continuation, Document, Documents, MAX_BATCH_BYTES, MAX_BATCH_OPS, Op, Page, Partition,
-    PortError, PortErrorKind, Query,
+use crate::platform::{
+    limits::{check_id, check_ops, check_partition, invalid, page_size},
+    ports::{
+        BatchOutcome, ChangePage, ChangeToken, Continuation, Document, Documents, MAX_BATCH_BYTES, Op, Page, Partition, PortError,
+        PortErrorKind, Query,
+    },
 };
 
-/// Documents of a page that asks for no number, and the most that one may ask for.
-const DEFAULT_PAGE: usize = 100;
-const MAX_PAGE: usize = 1000;
-/// Bytes of an id and of a partition key (Cosmos DB: 1,023 and 2,048).
-const MAX_ID_BYTES: usize = 1023;
-const MAX_PARTITION_BYTES: usize = 2048;
 /// Sorts after every character that an id may hold.
 const AFTER_IDS: char = '\u{7f}';
 
@@ -49,16 +46,7 @@ impl Documents for LocalDocuments {
 
     async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError> {
         check_partition(partition)?;
-        if ops.len() > MAX_BATCH_OPS {
-            return Err(invalid(format!("batch of {} operations (at most {MAX_BATCH_OPS})", ops.len())));
-        }
-        let mut ids = HashSet::with_capacity(ops.len());
-        for op in &ops {
-            check_id(op.id())?;
-            if !ids.insert(op.id()) {
-                return Err(invalid(format!("batch with two operations on {}", op.id())));
-            }
-        }
+        check_ops(&ops)?;
         if ops.is_empty() {
             return Ok(BatchOutcome::Committed(Vec::new()));
         }
@@ -86,7 +74,7 @@ impl Documents for LocalDocuments {
         let end = format!("{}{AFTER_IDS}", query.prefix);
         let after = query.after.as_ref().map(after_id).transpose()?.filter(|id| id.starts_with(&query.prefix));
         if query.after.is_some() && after.is_none() {
-            return Err(invalid("continuation of another query".into()));
+            return Err(invalid("continuation of another query"));
         }
         let (mut lower, mut upper) =
             (Bound::Included((container, key, query.prefix.as_str())), Bound::Excluded((container, key, end.as_str())));
@@ -119,7 +107,7 @@ impl Documents for LocalDocuments {
         check_partition(partition)?;
         let (container, key) = (partition.container().name(), partition.key());
         let since = match since {
-            Some(token) => token.0.parse::<u64>().map_err(|_| invalid("change token".into()))?,
+            Some(token) => token.0.parse::<u64>().map_err(|_| invalid("change token"))?,
             None => 0,
         };
         let found = self.writer.read(|transaction| {
@@ -140,10 +128,6 @@ impl Documents for LocalDocuments {
     }
 }
 
-fn page_size(limit: usize) -> usize {
-    if limit == 0 { DEFAULT_PAGE } else { limit.min(MAX_PAGE) }
-}
-
 fn document(id: &str, stored: &[u8]) -> Result<Document, PortError> {
     let resource = || format!("document {id}");
     let (revision, body) = split(stored).ok_or_else(|| PortError::new(resource(), PortErrorKind::Unreadable))?;
@@ -159,25 +143,5 @@ fn json(id: &str, body: &serde_json::Value, count: &mut usize) -> Result<Vec<u8>
 }
 
 fn after_id(continuation: &Continuation) -> Result<String, PortError> {
-    BASE64URL.decode(&continuation.0).ok().and_then(|id| String::from_utf8(id).ok()).ok_or_else(|| invalid("continuation".into()))
-}
-
-/// Printable ASCII without the characters that Cosmos DB forbids in ids.
-fn check_id(id: &str) -> Result<(), PortError> {
-    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b'?' | b'#');
-    if id.is_empty() || id.len() > MAX_ID_BYTES || !id.bytes().all(allowed) {
-        return Err(invalid("document id".into()));
-    }
-    Ok(())
-}
-
-fn check_partition(partition: &Partition) -> Result<(), PortError> {
-    if partition.key().is_empty() || partition.key().len() > MAX_PARTITION_BYTES {
-        return Err(invalid("partition key".into()));
-    }
-    Ok(())
-}
-
-fn invalid(what: String) -> PortError {
-    PortError::new(what, PortErrorKind::Invalid)
+    BASE64URL.decode(&continuation.0).ok().and_then(|id| String::from_utf8(id).ok()).ok_or_else(|| invalid("continuation"))
 }

@@ -5,13 +5,9 @@
 //! some seconds for a predecessor to go, so a server opens the store after it listens, off its async threads.
 
 mod blobs;
-mod clock;
 mod documents;
 mod files;
 mod folder;
-mod http;
-mod ids;
-mod public_names;
 mod queue;
 mod vault;
 mod writer;
@@ -22,10 +18,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::{
-    blobs::LocalBlobs, clock::SystemClock, documents::LocalDocuments, http::HttpClient, ids::ProcessIds, queue::QueueClient,
-    vault::FileVault,
-};
+pub use self::{blobs::LocalBlobs, documents::LocalDocuments, queue::QueueClient, vault::FileVault};
 use self::{folder::Folder, writer::Writer};
 
 /// The parts of the data folder that the handler owns.

@@ -16,13 +16,12 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::http;
-use crate::platform::ports::{MAX_MESSAGE_BYTES, PortError, PortErrorKind, Queue, Received};
+use crate::platform::{
+    limits::{MAX_RECEIVE, check_queue_name, hidden_seconds},
+    ports::{MAX_MESSAGE_BYTES, PortError, PortErrorKind, Queue, Received},
+    process::http,
+};
 
-/// Messages of one receive (Azure Storage: 32).
-const MAX_RECEIVE: usize = 32;
-/// The longest delay and lease (Azure Storage: 7 days).
-const MAX_HIDDEN: Duration = Duration::from_hours(7 * 24);
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = MAX_RECEIVE * 2 * MAX_MESSAGE_BYTES;
 
@@ -58,7 +57,7 @@ impl QueueClient {
         query: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Option<Bytes>, PortError> {
-        check_name(queue)?;
+        check_queue_name(queue)?;
         let resource = format!("queue {queue}");
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -87,13 +86,13 @@ impl Queue for QueueClient {
         if message.len() > MAX_MESSAGE_BYTES {
             return Err(PortError::new(format!("queue {queue}"), PortErrorKind::TooLarge));
         }
-        let delay = seconds(queue, delay)?;
+        let delay = hidden_seconds(queue, delay)?.to_string();
         let sent = self.call(reqwest::Method::POST, queue, &["messages"], &[("delay", &delay)], message).await?;
         sent.map(|_| ()).ok_or_else(|| PortError::new(format!("queue {queue}"), PortErrorKind::Unavailable))
     }
 
     async fn receive(&self, queue: &str, max: usize, lease: Duration) -> Result<Vec<Received>, PortError> {
-        let (max, lease) = (max.clamp(1, MAX_RECEIVE).to_string(), seconds(queue, lease.max(Duration::from_secs(1)))?);
+        let (max, lease) = (max.clamp(1, MAX_RECEIVE).to_string(), hidden_seconds(queue, lease.max(Duration::from_secs(1)))?.to_string());
         let Some(answer) = self.call(reqwest::Method::POST, queue, &["receive"], &[("max", &max), ("lease", &lease)], Bytes::new()).await?
         else {
             return Ok(Vec::new());
@@ -113,23 +112,4 @@ impl Queue for QueueClient {
         let query = [("pop_receipt", message.pop_receipt.as_str())];
         self.call(reqwest::Method::DELETE, queue, &["messages", &message.id], &query, Bytes::new()).await.map(|_| ())
     }
-}
-
-/// Whole seconds, rounded up: a message never shows early.
-fn seconds(queue: &str, duration: Duration) -> Result<String, PortError> {
-    if duration > MAX_HIDDEN {
-        return Err(PortError::new(format!("queue {queue}"), PortErrorKind::Invalid));
-    }
-    Ok((duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).to_string())
-}
-
-/// Azure Storage's rule: 3 to 63 lower-case letters, digits and single dashes inside.
-fn check_name(queue: &str) -> Result<(), PortError> {
-    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let good = (3..=63).contains(&queue.len())
-        && queue.bytes().all(inside)
-        && !queue.starts_with('-')
-        && !queue.ends_with('-')
-        && !queue.contains("--");
-    if good { Ok(()) } else { Err(PortError::new("queue name", PortErrorKind::Invalid)) }
 }

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{files, writer::kind_of_io};
-use crate::platform::ports::{PortError, PortErrorKind, Vault, Wrapped};
+use crate::platform::{
+    limits::check_key_name,
+    ports::{PortError, PortErrorKind, Vault, Wrapped},
+};
 
 const KEY_BYTES: usize = 32;
 /// The version a key is made with; Key Vault's look alike.
@@ -132,11 +135,8 @@ impl Keys {
         Ok(file)
     }
 
-    /// Names are those of Key Vault: letters, digits and dashes, 127 at most.
     fn path(&self, key: &str) -> Result<PathBuf, PortError> {
-        if key.is_empty() || key.len() > 127 || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(PortError::new("vault key name", PortErrorKind::Invalid));
-        }
+        check_key_name(key)?;
         Ok(self.folder.join(format!("{key}.json")))
     }
 }

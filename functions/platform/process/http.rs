@@ -72,7 +72,7 @@ impl Http for HttpClient {
 }
 
 /// The process's client behind this cell, for addresses that the product itself chose.
-pub(super) fn client(cell: &OnceLock<reqwest::Client>) -> Result<&reqwest::Client, PortError> {
+pub(in crate::platform) fn client(cell: &OnceLock<reqwest::Client>) -> Result<&reqwest::Client, PortError> {
     made(cell, |builder| builder)
 }
 
@@ -96,7 +96,7 @@ fn made(
 }
 
 /// The whole body, unless it is longer than `max`.
-pub(super) async fn read(mut answer: reqwest::Response, resource: &str, max: usize) -> Result<Bytes, PortError> {
+pub(in crate::platform) async fn read(mut answer: reqwest::Response, resource: &str, max: usize) -> Result<Bytes, PortError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| failure(resource, error))? {
         if chunk.len() > max - body.len() {
@@ -108,7 +108,7 @@ pub(super) async fn read(mut answer: reqwest::Response, resource: &str, max: usi
 }
 
 /// Without the URL: its path and query may carry credentials.
-pub(super) fn failure(resource: &str, error: reqwest::Error) -> PortError {
+pub(in crate::platform) fn failure(resource: &str, error: reqwest::Error) -> PortError {
     let kind = if error.is_builder() {
         PortErrorKind::Invalid
     } else if is_not_public(&error) {

@@ -1,0 +1,79 @@
+//! Every setting by name, with its meaning and default: `local.settings.example.json` is compared with this table.
+
+/// In the order in which a person would set them.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "ASSAY_STORE",
+        meaning: "where everything is kept: azure (Cosmos DB, Storage, Key Vault) or local (one data folder)",
+        default: Some("local"),
+    },
+    Setting {
+        name: "ASSAY_PUBLIC_URL",
+        meaning: "the address people use, without the route prefix; links are made from it",
+        default: Some("http://127.0.0.1:7071"),
+    },
+    Setting { name: "ASSAY_DATA", meaning: "local: the data folder", default: Some("data") },
+    Setting {
+        name: "ASSAY_QUEUE_URL",
+        meaning: "the queues: in Azure https://ACCOUNT.queue.core.windows.net; local: a loopback address (set by `assay local`)",
+        default: Some("http://127.0.0.1:7072"),
+    },
+    Setting { name: "ASSAY_QUEUE_TOKEN", meaning: "local: the secret of that address (set by `assay local`)", default: Some("") },
+    Setting { name: "ASSAY_CLOUD", meaning: "azure: which cloud: public, government or custom", default: Some("public") },
+    Setting {
+        name: "ASSAY_CLOUD_PROFILE",
+        meaning: "custom cloud: authority=URL;graph=URL;portal=URL;storage=AUDIENCE;exchange=AUDIENCE and, where they are one for all, cosmos=AUDIENCE",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_CREDENTIAL",
+        meaning: "azure: as whom: managed-identity, workload-identity, or developer (az or azd sign-in)",
+        default: Some("managed-identity"),
+    },
+    Setting {
+        name: "ASSAY_IDENTITY",
+        meaning: "azure: client id of the user-assigned managed identity (or of the workload identity)",
+        default: Some(""),
+    },
+    Setting { name: "ASSAY_COSMOS_URL", meaning: "azure: the Cosmos DB account, https://ACCOUNT.documents.azure.com", default: Some("") },
+    Setting { name: "ASSAY_COSMOS_DATABASE", meaning: "azure: the database with the containers", default: Some("assay") },
+    Setting {
+        name: "ASSAY_REGION",
+        meaning: "azure: the region this app runs in, such as East US; empty takes the account's own order",
+        default: Some(""),
+    },
+    Setting { name: "ASSAY_BLOB_URL", meaning: "azure: the blobs, https://ACCOUNT.blob.core.windows.net", default: Some("") },
+    Setting {
+        name: "ASSAY_DEPLOYMENT_KEY",
+        meaning: "azure: the installation's own key, https://VAULT.vault.azure.net/keys/NAME",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_SIGN_IN",
+        meaning: "how people sign in: demo (pick a demo person; not in packaged binaries) or none",
+        default: Some("none"),
+    },
+    Setting {
+        name: "ASSAY_DEMO_VENDOR_URL",
+        meaning: "loopback address of the demo vendor that answers for every vendor host (demo only)",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_DEADLINE_SECONDS",
+        meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
+        default: Some("240"),
+    },
+    Setting {
+        name: "ASSAY_MAX_CONCURRENT",
+        meaning: "invocations at work at once, HTTP and all others each; more are answered 429",
+        default: Some("256"),
+    },
+    Setting { name: "ASSAY_LOG", meaning: "which log lines are written, such as info or info,assay=debug", default: Some("info") },
+];
+
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub meaning: &'static str,
+    pub default: Option<&'static str>,
+}

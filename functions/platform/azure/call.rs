@@ -1,0 +1,152 @@
+//! One way to call Azure: the pipeline's options, the deadline of a call, and what its failure means.
+//!
+//! A service that asks to wait (429 or 503 with Retry-After) is waited for only when that is short; otherwise the caller
+//! hears at once, with the time, and the message is delivered again later. A storm of refusals so never holds an
+//! invocation until the host kills the process.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use azure_core::{
+    error::ErrorKind,
+    http::{
+        ClientOptions, Context, ExponentialRetryOptions, Request, RetryOptions, StatusCode, Transport,
+        headers::{HeaderName, Headers},
+        policies::{Policy, PolicyResult},
+    },
+};
+
+use crate::platform::ports::{PortError, PortErrorKind};
+
+/// The longest that one call may take with all its retries: far below the handler's own deadline, so that an invocation
+/// that makes several can still answer by itself.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+/// A longer Retry-After is handed to the caller instead of being waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const RETRIES: u32 = 3;
+
+const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
+const RETRY_AFTER_MS: [HeaderName; 2] = [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
+
+/// Options of every SDK client. `transport` is the tests' way in; `None` is the SDK's own.
+pub fn options(transport: Option<&Transport>) -> ClientOptions {
+    let retry = ExponentialRetryOptions {
+        initial_delay: azure_core::time::Duration::milliseconds(100),
+        max_retries: RETRIES,
+        max_total_elapsed: azure_core::time::Duration::seconds(8),
+        max_delay: azure_core::time::Duration::seconds(2),
+    };
+    ClientOptions {
+        retry: RetryOptions::exponential(retry),
+        per_try_policies: vec![Arc::new(ShortWaits)],
+        transport: transport.cloned(),
+        ..ClientOptions::default()
+    }
+}
+
+/// Makes an answer that asks for a long wait the last one.
+#[derive(Debug)]
+struct ShortWaits;
+
+#[async_trait]
+impl Policy for ShortWaits {
+    #[expect(elided_lifetimes_in_paths, reason = "the trait binds this lifetime late")]
+    async fn send(&self, ctx: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+        let response = match next.split_first() {
+            Some((first, rest)) => first.send(ctx, request, rest).await?,
+            None => return Err(azure_core::Error::with_message(ErrorKind::Other, "no transport")),
+        };
+        match retry_after(response.headers()) {
+            Some(wait) if wait > LONGEST_WAIT && is_busy(response.status()) => {
+                let raw = response.try_into_raw_response().await?;
+                let kind = ErrorKind::HttpResponse { status: raw.status(), error_code: None, raw_response: Some(Box::new(raw)) };
+                Err(azure_core::Error::with_message(kind, "the service asks for a longer wait"))
+            }
+            _ => Ok(response),
+        }
+    }
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TooManyRequests | StatusCode::ServiceUnavailable)
+}
+
+fn retry_after(headers: &Headers) -> Option<Duration> {
+    let number = |name: &HeaderName| headers.get_optional_str(name)?.trim().parse::<u64>().ok();
+    RETRY_AFTER_MS.iter().find_map(number).map(Duration::from_millis).or_else(|| number(&RETRY_AFTER).map(Duration::from_secs))
+}
+
+/// The call's answer, or why there is none, within [`DEADLINE`].
+pub async fn within<T>(resource: &str, call: impl Future<Output = azure_core::Result<T>>) -> Result<T, Failure> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(answer) => answer.map_err(|error| Failure { resource: resource.to_owned(), error: Some(error) }),
+        Err(_) => Err(Failure { resource: resource.to_owned(), error: None }),
+    }
+}
+
+/// A call that did not work; adapters look at the status where it is an answer (404, 409, 412).
+#[derive(Debug)]
+pub struct Failure {
+    resource: String,
+    /// `None`: it took too long.
+    error: Option<azure_core::Error>,
+}
+
+impl Failure {
+    pub fn status(&self) -> Option<u16> {
+        self.error.as_ref().and_then(azure_core::Error::http_status).map(u16::from)
+    }
+
+    /// The service's own word for it, such as `QueueNotFound`.
+    pub fn code(&self) -> Option<&str> {
+        match self.error.as_ref().map(azure_core::Error::kind) {
+            Some(ErrorKind::HttpResponse { error_code, .. }) => error_code.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> PortErrorKind {
+        let Some(error) = &self.error else { return PortErrorKind::Unavailable };
+        match error.kind() {
+            ErrorKind::HttpResponse { status, raw_response, .. } => {
+                let wait = raw_response.as_ref().and_then(|raw| retry_after(raw.headers()));
+                kind_of_status((*status).into(), wait)
+            }
+            // No token: the identity is not there or not allowed to sign in, or the endpoint that gives tokens is away.
+            ErrorKind::Credential => match error.http_status().map(u16::from) {
+                Some(400 | 401 | 403 | 404) => PortErrorKind::Denied,
+                _ => PortErrorKind::Unavailable,
+            },
+            _ => PortErrorKind::Unavailable,
+        }
+    }
+}
+
+/// What an HTTP status of an Azure service means where it is not an answer.
+pub fn kind_of_status(status: u16, retry_after: Option<Duration>) -> PortErrorKind {
+    match status {
+        401 | 403 => PortErrorKind::Denied,
+        404 | 410 => PortErrorKind::Missing,
+        400 | 405 | 409 | 411 | 412 | 416 => PortErrorKind::Invalid,
+        413 => PortErrorKind::TooLarge,
+        429 => PortErrorKind::Throttled { retry_after },
+        503 if retry_after.is_some() => PortErrorKind::Throttled { retry_after },
+        507 => PortErrorKind::Full,
+        _ => PortErrorKind::Unavailable,
+    }
+}
+
+impl From<Failure> for PortError {
+    fn from(failure: Failure) -> Self {
+        let kind = failure.kind();
+        let Failure { resource, error } = failure;
+        match error {
+            Some(error) => Self::because(resource, kind, error),
+            None => Self::because(resource, kind, Slow),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} seconds", DEADLINE.as_secs())]
+struct Slow;

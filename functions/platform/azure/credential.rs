@@ -1,0 +1,84 @@
+//! The one credential: made once, shared by every client, its tokens cached by the SDK.
+//!
+//! Making it calls nothing. Each service's SDK asks for the public cloud's audience; here it becomes the one of the cloud
+//! that was configured. A token endpoint that does not answer is given up soon, so that an invocation fails by itself.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use azure_core::{
+    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
+    error::ErrorKind,
+};
+use azure_identity::{
+    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
+    WorkloadIdentityCredentialOptions,
+};
+
+use super::{AzureSettings, CredentialKind, call};
+
+/// A managed identity's endpoint answers within moments or not at all.
+const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What the SDKs of Storage and Cosmos DB ask for, whatever the cloud.
+const STORAGE: &str = "https://storage.azure.com/.default";
+const COSMOS: &str = "https://cosmos.azure.com/.default";
+
+#[derive(Debug)]
+pub struct Credential {
+    source: Arc<dyn TokenCredential>,
+    storage: String,
+    cosmos: String,
+}
+
+impl Credential {
+    /// The credential that the settings name; calls nothing.
+    pub fn new(settings: &AzureSettings) -> azure_core::Result<Arc<Self>> {
+        let source: Arc<dyn TokenCredential> = match &settings.credential {
+            CredentialKind::ManagedIdentity { client_id } => ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+                user_assigned_id: Some(UserAssignedId::ClientId(client_id.clone())),
+                client_options: call::options(None),
+            }))?,
+            CredentialKind::WorkloadIdentity { client_id } => {
+                let mut options = WorkloadIdentityCredentialOptions { client_id: client_id.clone(), ..Default::default() };
+                options.credential_options.client_options = call::options(None);
+                let authority = settings.cloud.authority.as_str().trim_end_matches('/').to_owned();
+                let mut custom = azure_core::cloud::CustomConfiguration::default();
+                custom.authority_host = authority;
+                options.credential_options.client_options.cloud = Some(Arc::new(custom.into()));
+                WorkloadIdentityCredential::new(Some(options))?
+            }
+            CredentialKind::Developer => DeveloperToolsCredential::new(None)?,
+        };
+        Ok(Self::of(source, settings))
+    }
+
+    /// Any source of tokens, with the audiences of the configured cloud.
+    pub fn of(source: Arc<dyn TokenCredential>, settings: &AzureSettings) -> Arc<Self> {
+        let scope = |audience: &str| format!("{}/.default", audience.trim_end_matches('/'));
+        let account = settings.cosmos.origin().ascii_serialization();
+        Arc::new(Self {
+            source,
+            storage: scope(&settings.cloud.storage_audience),
+            cosmos: scope(settings.cloud.cosmos_audience.as_deref().unwrap_or(&account)),
+        })
+    }
+}
+
+#[async_trait]
+impl TokenCredential for Credential {
+    async fn get_token(&self, scopes: &[&str], options: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        let scopes: Vec<&str> = scopes
+            .iter()
+            .map(|scope| match *scope {
+                STORAGE => self.storage.as_str(),
+                COSMOS => self.cosmos.as_str(),
+                other => other,
+            })
+            .collect();
+        match tokio::time::timeout(TOKEN_DEADLINE, self.source.get_token(&scopes, options)).await {
+            Ok(token) => token,
+            Err(_) => Err(azure_core::Error::with_message(ErrorKind::Credential, "no token within 10 seconds")),
+        }
+    }
+}

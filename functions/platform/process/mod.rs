@@ -1,0 +1,8 @@
+//! What belongs to the process and not to a store: the clock, ids, and calls to vendors. Both stores run beside these.
+
+mod clock;
+pub(super) mod http;
+mod ids;
+mod public_names;
+
+pub use self::{clock::SystemClock, http::HttpClient, ids::ProcessIds};
