@@ -26,7 +26,8 @@ pub trait Documents: Send + Sync {
     /// One page of documents by id, in id order.
     async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError>;
 
-    /// Documents of the partition created or replaced after `since`, oldest change first, each once in its latest form.
+    /// Documents of the partition created or replaced after `since`, oldest change first (those of
+    /// one batch in any order), each once in its latest form.
     async fn changes(&self, partition: &Partition, since: Option<&ChangeToken>, limit: usize) -> Result<ChangePage, PortError>;
 }
 

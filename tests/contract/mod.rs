@@ -9,6 +9,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use assay::platform::ports::{Blobs, Documents, Queue, Vault};
 
+mod azure;
 mod blobs;
 mod documents;
 mod local;
@@ -107,6 +108,7 @@ macro_rules! vault_contract {
 }
 
 documents_contract!(documents_in_redb, super::local::ports);
+documents_contract!(documents_in_cosmos, super::azure::ports);
 blobs_contract!(blobs_in_redb_and_files, super::local::ports);
 vault_contract!(vault_in_files, super::local::ports);
 queue_contract!(queue_in_memory, super::local::ports);

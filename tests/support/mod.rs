@@ -4,6 +4,7 @@
 pub mod app;
 pub mod browser;
 pub mod clock;
+pub mod cosmos;
 pub mod disk;
 pub mod end_state;
 pub mod faults;

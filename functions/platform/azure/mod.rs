@@ -6,10 +6,14 @@
 //! is the queue's business, which delivers again.
 
 pub mod call;
+mod cosmos;
 pub mod credential;
+mod documents;
 mod settings;
 
 pub use self::{
+    cosmos::{Cosmos, PARTITION_KEY_PATH},
     credential::Credential,
+    documents::CosmosDocuments,
     settings::{AzureSettings, CredentialKind},
 };

@@ -1,0 +1,134 @@
+//! The Cosmos DB account: its client and containers, opened on first use and then kept, and what its failures mean.
+//!
+//! Opening a container reads what it is: one with another partition key would scatter what must be together, so it is
+//! refused before anything is written. Reads take the latest committed version of the region, because the next step of
+//! a job may run in another process, whose session knows nothing of the first one's writes.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use azure_core::credentials::TokenCredential;
+use azure_data_cosmos::{
+    AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosClientBuilder, CosmosError, CosmosRuntime, RoutingStrategy,
+    SubStatusCode,
+    options::{OperationOptions, ReadConsistencyStrategy, Region},
+};
+use tokio::sync::OnceCell;
+
+use super::{AzureSettings, call};
+use crate::platform::ports::{Container, PortError, PortErrorKind};
+
+/// The one partition key path of every container.
+pub const PARTITION_KEY_PATH: &str = "/partition";
+
+/// The SDK's number for a token that it could not get.
+const NO_TOKEN: SubStatusCode = SubStatusCode::new(20402);
+/// The service's number for a container or database that is not there.
+const NO_OWNER: SubStatusCode = SubStatusCode::new(1003);
+
+pub struct Cosmos {
+    account: AccountReference,
+    database: String,
+    routing: RoutingStrategy,
+    /// `None`: the SDK's own, shared by the process. Tests hand in the emulator's.
+    runtime: Option<CosmosRuntime>,
+    client: OnceCell<CosmosClient>,
+    containers: [OnceCell<ContainerClient>; Container::ALL.len()],
+}
+
+impl Cosmos {
+    pub fn new(settings: &AzureSettings, credential: Arc<dyn TokenCredential>, runtime: Option<CosmosRuntime>) -> Self {
+        let regions = settings.region.iter().map(|region| Region::from(region.clone()));
+        Self {
+            account: AccountReference::with_credential(AccountEndpoint::from(settings.cosmos.clone()), credential),
+            database: settings.database.clone(),
+            // The app's own region first, the account's own order after it.
+            routing: RoutingStrategy::PreferredRegions(regions.collect()),
+            runtime,
+            client: OnceCell::new(),
+            containers: Default::default(),
+        }
+    }
+
+    /// Opens every container, so that the first request need not; a failure is told by the request that meets it.
+    pub async fn warm_up(&self) {
+        for container in Container::ALL {
+            if let Err(error) = self.container(container).await {
+                tracing::warn!(error = %error, "a container could not be opened");
+            }
+        }
+    }
+
+    /// The container, ready for calls.
+    pub(super) async fn container(&self, container: Container) -> Result<&ContainerClient, PortError> {
+        let place = Container::ALL.iter().position(|other| *other == container).unwrap_or_default();
+        self.containers[place].get_or_try_init(|| self.open(container)).await
+    }
+
+    async fn open(&self, container: Container) -> Result<ContainerClient, PortError> {
+        let resource = name_of(container);
+        let client = self.client.get_or_try_init(|| within("Cosmos DB account (ASSAY_COSMOS_URL)", self.connect())).await?;
+        let opened = within(&resource, async {
+            let opened = client.database_client(self.database.clone()).container_client(container.name(), None).await?;
+            let properties = opened.read(None).await?.into_model()?;
+            Ok((opened, properties))
+        });
+        let (opened, properties) = opened.await?;
+        if properties.partition_key.paths().iter().map(AsRef::as_ref).ne([PARTITION_KEY_PATH]) {
+            let error = WrongPartitionKey { container: container.name() };
+            return Err(PortError::because(resource, PortErrorKind::Invalid, error));
+        }
+        Ok(opened)
+    }
+
+    async fn connect(&self) -> azure_data_cosmos::Result<CosmosClient> {
+        let mut options = OperationOptions::default();
+        options.read_consistency_strategy = Some(ReadConsistencyStrategy::LatestCommitted);
+        let mut builder = CosmosClientBuilder::new().with_default_operation_options(options);
+        if let Some(runtime) = &self.runtime {
+            builder = builder.with_runtime(runtime.clone());
+        }
+        builder.build(self.account.clone(), self.routing.clone()).await
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("container {container} must be made with the partition key {PARTITION_KEY_PATH} and no other; make it anew")]
+struct WrongPartitionKey {
+    container: &'static str,
+}
+
+/// For messages: which container, and the setting that leads to it.
+pub(super) fn name_of(container: Container) -> String {
+    format!("Cosmos DB container {} (ASSAY_COSMOS_URL, ASSAY_COSMOS_DATABASE)", container.name())
+}
+
+/// The call's answer within the deadline that every call has.
+pub(super) async fn within<T>(resource: &str, call: impl Future<Output = azure_data_cosmos::Result<T>>) -> Result<T, PortError> {
+    match tokio::time::timeout(call::DEADLINE, call).await {
+        Ok(answer) => answer.map_err(|error| failure(resource, error)),
+        Err(_) => Err(PortError::new(resource, PortErrorKind::Unavailable)),
+    }
+}
+
+/// What a refusal means where it is not an answer of the port.
+pub(super) fn failure(resource: &str, error: CosmosError) -> PortError {
+    let status = error.status();
+    let kind = match (u16::from(status.status_code()), status.sub_status()) {
+        // The SDK could not get a token; what was wrong with it stands in the source.
+        (_, Some(NO_TOKEN)) => PortErrorKind::Denied,
+        // 449: write again; 410: the partition moved and the SDK gave up looking for it.
+        (449 | 410 | 408, _) => PortErrorKind::Unavailable,
+        // Not found without a document in question is the container or the database.
+        (code, _) => call::kind_of_status(code, retry_after(&error)),
+    };
+    PortError::because(resource, kind, error)
+}
+
+fn retry_after(error: &CosmosError) -> Option<Duration> {
+    error.response().and_then(|response| response.headers().retry_after_ms).map(Duration::from_millis)
+}
+
+/// Whether a 404 is about the container or the database, not about a document.
+pub(super) fn is_container_missing(error: &CosmosError) -> bool {
+    error.status().sub_status() == Some(NO_OWNER)
+}

@@ -1,0 +1,112 @@
+//! Cosmos DB in memory: the SDK's own emulator below its real routing, retries and sessions. The one file that names it,
+//! because it is no public API and may change with any release of the SDK.
+
+use std::sync::{Arc, Mutex};
+
+use assay::{
+    config::{self, RawConfig, StoreKind},
+    platform::{
+        azure::{AzureSettings, Cosmos, CosmosDocuments, Credential, PARTITION_KEY_PATH},
+        ports::{Container, Ids},
+    },
+};
+use async_trait::async_trait;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_data_cosmos::{CosmosRuntimeBuilder, models::PartitionKeyDefinition};
+use azure_data_cosmos_driver::{
+    fault_injection::FaultInjectionRule,
+    in_memory_emulator::{ConsistencyLevel, InMemoryEmulatorHttpClient, RequestObserver, VirtualAccountConfig, VirtualRegion},
+};
+
+const ACCOUNT: &str = "https://assay-test.documents.azure.com/";
+
+/// Settings of an installation in the public cloud, with these changed.
+pub fn settings(changed: &[(&str, &str)]) -> RawConfig {
+    let mut settings: RawConfig = [
+        ("ASSAY_STORE", "azure"),
+        ("ASSAY_IDENTITY", "01234567-89ab-cdef-0123-456789abcdef"),
+        ("ASSAY_COSMOS_URL", ACCOUNT),
+        ("ASSAY_QUEUE_URL", "https://assaytest.queue.core.windows.net/"),
+        ("ASSAY_BLOB_URL", "https://assaytest.blob.core.windows.net/"),
+        ("ASSAY_DEPLOYMENT_KEY", "https://assay-test.vault.azure.net/keys/deployment"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    settings.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    settings
+}
+
+/// The same, checked.
+pub fn azure_settings(changed: &[(&str, &str)]) -> AzureSettings {
+    match config::check(&settings(changed)).unwrap().store {
+        StoreKind::Azure(settings) => *settings,
+        StoreKind::Local { .. } => panic!("not the Azure store"),
+    }
+}
+
+/// Gives a token for whatever is asked for, and remembers for what.
+#[derive(Debug, Default)]
+pub struct FakeTokens {
+    pub scopes: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl TokenCredential for FakeTokens {
+    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        self.scopes.lock().unwrap().extend(scopes.iter().map(ToString::to_string));
+        let expires_on = azure_core::time::OffsetDateTime::UNIX_EPOCH + azure_core::time::Duration::days(365 * 200);
+        Ok(AccessToken::new("a-token", expires_on))
+    }
+}
+
+pub struct Emulator {
+    http: Arc<InMemoryEmulatorHttpClient>,
+    pub tokens: Arc<FakeTokens>,
+}
+
+impl Emulator {
+    /// An account with the database and its containers.
+    pub fn new() -> Self {
+        let emulator = Self::empty();
+        let store = emulator.http.store();
+        store.create_database("assay");
+        for container in Container::ALL {
+            store.create_container("assay", container.name(), PartitionKeyDefinition::from(PARTITION_KEY_PATH));
+        }
+        emulator
+    }
+
+    /// An account with nothing in it.
+    pub fn empty() -> Self {
+        let region = VirtualRegion::new("East US", ACCOUNT.parse().unwrap());
+        let account = VirtualAccountConfig::new(vec![region]).unwrap().with_consistency(ConsistencyLevel::Session);
+        Self { http: Arc::new(InMemoryEmulatorHttpClient::new(account)), tokens: Arc::default() }
+    }
+
+    /// A database with a container of another partition key.
+    pub fn with_partition_key(path: &str) -> Self {
+        let emulator = Self::empty();
+        emulator.http.store().create_database("assay");
+        for container in Container::ALL {
+            emulator.http.store().create_container("assay", container.name(), PartitionKeyDefinition::from(path.to_owned()));
+        }
+        emulator
+    }
+
+    pub async fn cosmos(&self) -> Arc<Cosmos> {
+        self.cosmos_with(Vec::new()).await
+    }
+
+    /// A client of its own, as another process would have, with faults injected by the SDK.
+    pub async fn cosmos_with(&self, rules: Vec<Arc<FaultInjectionRule>>) -> Arc<Cosmos> {
+        let runtime = if rules.is_empty() { self.http.runtime_builder() } else { self.http.runtime_builder_with_fault_rules(rules) };
+        let runtime = CosmosRuntimeBuilder::from(runtime).build().await.unwrap();
+        let settings = azure_settings(&[]);
+        let credential = Credential::of(self.tokens.clone(), &settings);
+        Arc::new(Cosmos::new(&settings, credential, Some(runtime)))
+    }
+
+    pub async fn documents(&self, ids: Arc<dyn Ids>) -> CosmosDocuments {
+        CosmosDocuments::new(self.cosmos().await, ids)
+    }
+}
