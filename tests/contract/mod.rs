@@ -11,6 +11,7 @@ use assay::platform::ports::{Blobs, Documents, Queue, Vault};
 
 mod azure;
 mod blobs;
+mod cosmos;
 mod documents;
 mod local;
 mod loopback;

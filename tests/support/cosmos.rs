@@ -1,7 +1,10 @@
 //! Cosmos DB in memory: the SDK's own emulator below its real routing, retries and sessions. The one file that names it,
 //! because it is no public API and may change with any release of the SDK.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use assay::{
     config::{self, RawConfig, StoreKind},
@@ -11,10 +14,17 @@ use assay::{
     },
 };
 use async_trait::async_trait;
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::{
+    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
+    error::ErrorKind,
+    http::StatusCode,
+};
 use azure_data_cosmos::{CosmosRuntimeBuilder, models::PartitionKeyDefinition};
 use azure_data_cosmos_driver::{
-    fault_injection::FaultInjectionRule,
+    fault_injection::{
+        CustomResponseBuilder, FaultInjectionConditionBuilder, FaultInjectionErrorType, FaultInjectionResultBuilder, FaultInjectionRule,
+        FaultInjectionRuleBuilder, FaultOperationType,
+    },
     in_memory_emulator::{ConsistencyLevel, InMemoryEmulatorHttpClient, RequestObserver, VirtualAccountConfig, VirtualRegion},
 };
 
@@ -48,15 +58,66 @@ pub fn azure_settings(changed: &[(&str, &str)]) -> AzureSettings {
 #[derive(Debug, Default)]
 pub struct FakeTokens {
     pub scopes: Mutex<Vec<String>>,
+    /// From now on there are none.
+    pub refuses: AtomicBool,
 }
 
 #[async_trait]
 impl TokenCredential for FakeTokens {
     async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         self.scopes.lock().unwrap().extend(scopes.iter().map(ToString::to_string));
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(azure_core::Error::with_message(ErrorKind::Credential, "the identity is not assigned to this app"));
+        }
         let expires_on = azure_core::time::OffsetDateTime::UNIX_EPOCH + azure_core::time::Duration::days(365 * 200);
         Ok(AccessToken::new("a-token", expires_on))
     }
+}
+
+/// What goes wrong at an operation, `times` in a row.
+#[derive(Clone, Copy, Debug)]
+pub enum CosmosFault {
+    /// The write is done, its answer does not come.
+    AnswerLost,
+    /// 429.
+    Busy,
+    /// 503.
+    Unavailable,
+    /// No connection.
+    Unreachable,
+    /// 403 of the service: no data role.
+    Denied,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum At {
+    Read,
+    Query,
+    Batch,
+    Opening,
+}
+
+pub fn fault(at: At, fault: CosmosFault, times: u32) -> Arc<FaultInjectionRule> {
+    let operation = match at {
+        At::Read => FaultOperationType::ReadItem,
+        At::Query => FaultOperationType::QueryItem,
+        At::Batch => FaultOperationType::BatchItem,
+        At::Opening => FaultOperationType::MetadataReadContainer,
+    };
+    let result = FaultInjectionResultBuilder::new();
+    let result = match fault {
+        CosmosFault::AnswerLost => result.with_error(FaultInjectionErrorType::ResponseTimeoutAfterService),
+        CosmosFault::Busy => result.with_error(FaultInjectionErrorType::TooManyRequests),
+        CosmosFault::Unavailable => result.with_error(FaultInjectionErrorType::ServiceUnavailable),
+        CosmosFault::Unreachable => result.with_error(FaultInjectionErrorType::ConnectionError),
+        CosmosFault::Denied => {
+            let refusal = CustomResponseBuilder::new(StatusCode::Forbidden).with_sub_status(5302);
+            result.with_custom_response(refusal.with_body(br#"{"code":"Forbidden","message":"no role"}"#.to_vec()).build())
+        }
+    };
+    let condition = FaultInjectionConditionBuilder::new().with_operation_type(operation).build();
+    let rule = FaultInjectionRuleBuilder::new(format!("{at:?} {fault:?}"), result.build());
+    Arc::new(rule.with_condition(condition).with_hit_limit(times).build())
 }
 
 pub struct Emulator {
@@ -108,5 +169,9 @@ impl Emulator {
 
     pub async fn documents(&self, ids: Arc<dyn Ids>) -> CosmosDocuments {
         CosmosDocuments::new(self.cosmos().await, ids)
+    }
+
+    pub async fn documents_with(&self, ids: Arc<dyn Ids>, rules: Vec<Arc<FaultInjectionRule>>) -> CosmosDocuments {
+        CosmosDocuments::new(self.cosmos_with(rules).await, ids)
     }
 }

@@ -10,7 +10,7 @@ use azure_core::credentials::TokenCredential;
 use azure_data_cosmos::{
     AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosClientBuilder, CosmosError, CosmosRuntime, RoutingStrategy,
     SubStatusCode,
-    options::{OperationOptions, ReadConsistencyStrategy, Region},
+    options::{AvailabilityStrategy, OperationOptions, ReadConsistencyStrategy, Region, ThrottlingRetryOptionsBuilder},
 };
 use tokio::sync::OnceCell;
 
@@ -20,6 +20,9 @@ use crate::platform::ports::{Container, PortError, PortErrorKind};
 /// The one partition key path of every container.
 pub const PARTITION_KEY_PATH: &str = "/partition";
 
+/// How often and how long a throttled call is tried again before the caller hears of it.
+const BUSY_RETRIES: u32 = 4;
+const BUSY_WAIT: Duration = Duration::from_secs(4);
 /// The SDK's number for a token that it could not get.
 const NO_TOKEN: SubStatusCode = SubStatusCode::new(20402);
 /// The service's number for a container or database that is not there.
@@ -81,14 +84,22 @@ impl Cosmos {
     }
 
     async fn connect(&self) -> azure_data_cosmos::Result<CosmosClient> {
-        let mut options = OperationOptions::default();
-        options.read_consistency_strategy = Some(ReadConsistencyStrategy::LatestCommitted);
-        let mut builder = CosmosClientBuilder::new().with_default_operation_options(options);
+        let mut builder = CosmosClientBuilder::new().with_default_operation_options(operation_options());
         if let Some(runtime) = &self.runtime {
             builder = builder.with_runtime(runtime.clone());
         }
         builder.build(self.account.clone(), self.routing.clone()).await
     }
+}
+
+fn operation_options() -> OperationOptions {
+    let throttling = ThrottlingRetryOptionsBuilder::new().with_max_retry_count(BUSY_RETRIES).with_max_retry_wait_time(BUSY_WAIT).build();
+    let mut options = OperationOptions::default();
+    options.read_consistency_strategy = Some(ReadConsistencyStrategy::LatestCommitted);
+    // A second region may lag behind: asking it in parallel would be quicker and sometimes wrong.
+    options.availability_strategy = Some(AvailabilityStrategy::Disabled);
+    options.throttling_retry_options = Some(throttling);
+    options
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,136 @@
+//! What only Cosmos DB does: answers that get lost after the write, throttling, missing resources, roles, clouds.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use assay::platform::{
+    azure::CosmosDocuments,
+    ports::{BatchOutcome, Container, Documents as _, Ids, Op, OpStatus, PortError, PortErrorKind, Query},
+};
+use serde_json::json;
+
+use super::documents::{commit, create, ids, partition};
+use crate::support::{
+    clock::VirtualClock,
+    cosmos::{At, CosmosFault, Emulator, fault},
+    ids::SeededIds,
+};
+
+fn seeded(seed: u64) -> Arc<dyn Ids> {
+    Arc::new(SeededIds::new(seed, Arc::new(VirtualClock::default())))
+}
+
+async fn faulty(emulator: &Emulator, at: At, what: CosmosFault, times: u32) -> CosmosDocuments {
+    emulator.documents_with(seeded(2), vec![fault(at, what, times)]).await
+}
+
+fn source(error: &PortError) -> String {
+    std::iter::successors(std::error::Error::source(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_is_lost_is_either_known_as_done_or_reported_and_never_as_another_writers() {
+    let emulator = Emulator::new();
+    for (at, ops) in [
+        ("create", vec![create("a", json!(1)), create("b", json!(1))]),
+        ("create with a delete", vec![create("c", json!(1)), Op::Delete { id: "a".into(), if_match: None }]),
+    ] {
+        let place = partition(Container::Clients);
+        commit(&emulator.documents(seeded(1)).await, &place, vec![create("z", json!(0))]).await;
+        if at == "create with a delete" {
+            commit(&emulator.documents(seeded(1)).await, &place, vec![create("a", json!(0))]).await;
+        }
+        let documents = faulty(&emulator, At::Batch, CosmosFault::AnswerLost, 1).await;
+        match documents.batch(&place, ops).await {
+            Ok(BatchOutcome::Committed(etags)) => {
+                let first = if at == "create" { "a" } else { "c" };
+                let read = documents.read(&place, first).await.unwrap().unwrap();
+                assert_eq!(etags[0], Some(read.etag), "the etag can be used");
+            }
+            Ok(BatchOutcome::Refused(statuses)) => panic!("{at}: its own write was taken for another's: {statuses:?}"),
+            Err(error) => assert_eq!(error.kind, PortErrorKind::Unavailable, "{at}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_with_another_writer_is_still_one_when_answers_get_lost() {
+    let emulator = Emulator::new();
+    let place = partition(Container::Clients);
+    commit(&emulator.documents(seeded(1)).await, &place, vec![create("a", json!("theirs"))]).await;
+    let documents = faulty(&emulator, At::Batch, CosmosFault::AnswerLost, 1).await;
+    let refused = documents.batch(&place, vec![create("a", json!("ours")), create("b", json!("ours"))]).await.unwrap();
+    assert_eq!(refused, BatchOutcome::Refused(vec![OpStatus::Conflict, OpStatus::FailedDependency]));
+    assert_eq!(ids(&documents, &place, Query::default()).await, ["a"]);
+}
+
+#[tokio::test]
+async fn what_passes_is_waited_for_and_what_lasts_is_told() {
+    let emulator = Emulator::new();
+    let place = partition(Container::Clients);
+    commit(&emulator.documents(seeded(1)).await, &place, vec![create("a", json!(1))]).await;
+    for what in [CosmosFault::Busy, CosmosFault::Unavailable, CosmosFault::Unreachable] {
+        for at in [At::Read, At::Query, At::Batch] {
+            let documents = faulty(&emulator, at, what, 1).await;
+            documents.read(&place, "a").await.unwrap();
+            assert_eq!(ids(&documents, &place, Query::default()).await, ["a"], "{at:?} {what:?}");
+            let again = documents.batch(&place, vec![create("a", json!(2))]).await.unwrap();
+            assert_eq!(again, BatchOutcome::Refused(vec![OpStatus::Conflict]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_refusals_ends_in_a_typed_error_long_before_the_handlers_deadline() {
+    let emulator = Emulator::new();
+    let place = partition(Container::Clients);
+    let documents = faulty(&emulator, At::Read, CosmosFault::Busy, 10_000).await;
+    let begun = tokio::time::Instant::now();
+    let error = documents.read(&place, "a").await.unwrap_err();
+    assert!(matches!(error.kind, PortErrorKind::Throttled { .. } | PortErrorKind::Unavailable), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_missing_database_or_container_is_named_with_its_settings() {
+    let place = partition(Container::Clients);
+    let error = Emulator::empty().documents(seeded(1)).await.read(&place, "a").await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Missing, "{error} {}", source(&error));
+    assert!(error.to_string().contains("container clients") && error.to_string().contains("ASSAY_COSMOS_DATABASE"), "{error}");
+}
+
+#[tokio::test]
+async fn a_container_with_another_partition_key_is_refused_before_anything_is_written() {
+    let place = partition(Container::Audit);
+    let documents = Emulator::with_partition_key("/id").documents(seeded(1)).await;
+    let error = documents.batch(&place, vec![create("a", json!(1))]).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Invalid);
+    assert!(source(&error).contains("/partition"), "{}", source(&error));
+}
+
+#[tokio::test]
+async fn an_identity_without_a_token_or_without_a_role_is_denied() {
+    let emulator = Emulator::new();
+    let place = partition(Container::Clients);
+    let documents = faulty(&emulator, At::Read, CosmosFault::Denied, 1_000).await;
+    let error = documents.read(&place, "a").await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Denied, "{}", source(&error));
+
+    emulator.tokens.refuses.store(true, Ordering::Relaxed);
+    let error = emulator.documents(seeded(1)).await.read(&place, "a").await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Denied, "{}", source(&error));
+    assert!(source(&error).contains("not assigned"), "{}", source(&error));
+}
+
+#[tokio::test]
+async fn a_later_try_works_when_what_was_missing_is_there() {
+    let emulator = Emulator::new();
+    emulator.tokens.refuses.store(true, Ordering::Relaxed);
+    let documents = emulator.documents(seeded(1)).await;
+    let place = partition(Container::Clients);
+    documents.read(&place, "a").await.unwrap_err();
+    emulator.tokens.refuses.store(false, Ordering::Relaxed);
+    assert_eq!(documents.read(&place, "a").await.unwrap(), None);
+}
