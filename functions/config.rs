@@ -38,6 +38,22 @@ impl Config {
         format!("{}api/{}", self.public_url, path.trim_start_matches('/'))
     }
 
+    /// The setting that leads to a part of the store.
+    pub fn setting_of(&self, part: Part) -> &'static str {
+        match (&self.store, part) {
+            (_, Part::Queues) => "ASSAY_QUEUE_URL",
+            (StoreKind::Local { .. }, _) => "ASSAY_DATA",
+            (StoreKind::Azure(_), Part::Documents) => "ASSAY_COSMOS_URL",
+            (StoreKind::Azure(_), Part::Blobs) => "ASSAY_BLOB_URL",
+            (StoreKind::Azure(_), Part::Keys) => "ASSAY_DEPLOYMENT_KEY",
+        }
+    }
+
+    /// Whether others made what the store needs, so that it is looked at as soon as the handler is ready.
+    pub fn store_is_made_by_others(&self) -> bool {
+        matches!(self.store, StoreKind::Azure(_))
+    }
+
     /// The origin a browser sends with a form of ours: scheme, host and port.
     pub fn origin(&self) -> String {
         self.public_url.origin().ascii_serialization()
@@ -48,6 +64,15 @@ impl Config {
 pub enum StoreKind {
     Local { data: PathBuf, queue_url: Url, queue_token: String },
     Azure(Box<AzureSettings>),
+}
+
+/// The parts that everything is kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Documents,
+    Queues,
+    Blobs,
+    Keys,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

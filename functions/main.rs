@@ -14,7 +14,7 @@ use assay::connectors::demo;
 use assay::{
     app::App,
     assemble, audit,
-    config::{self, Config, ConfigError, RawConfig, StoreKind},
+    config::{self, Config, ConfigError, Part, RawConfig},
     host::{self, Limits, StartError, command::LocalCommand},
     tenancy::{DeploymentScope, keys::Owner},
     triggers::sweep,
@@ -117,20 +117,28 @@ fn local(demo: bool, fresh: bool, port: u16, data: PathBuf) -> Result<(), Box<dy
     Ok(runtime.block_on(host::command::run(command, say))?)
 }
 
-/// Settings, then the store they name.
+/// Settings, then everything they point to.
 fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     let (settings, _) = environment();
     let config = config::check(&settings).map_err(StartError::from)?;
-    say("settings: good");
-    let StoreKind::Local { data, .. } = &config.store else { return Ok(assemble::app(config).map(|_| ())?) };
-    let folder = data.display().to_string();
-    if assemble::is_there(&config) {
-        assemble::app(config)?;
-        say(&format!("store: the data folder {folder} opens"));
-    } else {
-        say(&format!("store: there is no data in {folder} (ASSAY_DATA) yet; the first start makes it"));
+    say("good  settings");
+    if !assemble::is_there(&config) {
+        say(&format!("      there is no data yet ({}); the first start makes it", config.setting_of(Part::Documents)));
+        return Ok(());
     }
-    Ok(())
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let app = assemble::app(config)?;
+    let findings = runtime.block_on(host::doctor::examine(&app));
+    for finding in &findings {
+        say(&finding.to_string());
+        if let Some(cause) = finding.outcome.as_ref().err().and_then(std::error::Error::source) {
+            say(&format!("      {}", in_one_line(cause)));
+        }
+    }
+    match findings.iter().filter(|finding| finding.outcome.is_err()).count() {
+        0 => Ok(()),
+        bad => Err(format!("{bad} of {} are not as they should be", findings.len()).into()),
+    }
 }
 
 /// Each file by itself: one that does not hold hides none of the others.

@@ -167,7 +167,7 @@ impl Handler {
     /// A page for a browser, once there is an App to say by which clock and whether it is a demo; else a problem document.
     fn refusal(&self, problem: &Problem, reference: &str, html: bool) -> Reply {
         match &*self.life.borrow() {
-            Life::Ready(app) if html => reply::problem_page(problem, reference, Frame::anonymous(&app.config, app.now())),
+            Life::Ready(app, _) if html => reply::problem_page(problem, reference, Frame::anonymous(&app.config, app.now())),
             _ => problem.reply(reference),
         }
     }
@@ -193,7 +193,8 @@ impl Handler {
     /// Health answers at once, in every state of life and under any load.
     fn health(&self) -> Reply {
         match &*self.life.borrow() {
-            Life::Ready(app) => health::run(app),
+            Life::Ready(app, ailments) if ailments.is_empty() => health::run(app),
+            Life::Ready(_, ailments) => health::limited(ailments),
             Life::Starting => health::starting(),
             Life::Unwell(reasons) => health::unwell(reasons),
         }
@@ -251,7 +252,7 @@ impl Handler {
         let settled = timeout_at(deadline, life.wait_for(|l| !matches!(l, Life::Starting))).await;
         match settled {
             Ok(Ok(life)) => match &*life {
-                Life::Ready(app) => Ok(app.clone()),
+                Life::Ready(app, _) => Ok(app.clone()),
                 _ => Err(Cut::NotReady("the start failed; health has the reasons")),
             },
             _ => Err(Cut::NotReady("the start takes longer than the deadline")),

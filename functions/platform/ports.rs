@@ -358,6 +358,31 @@ pub enum PortErrorKind {
     Invalid,
 }
 
+impl PortErrorKind {
+    /// What a person does about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Unavailable => {
+                "check its address, the name's resolution, the network between and the certificate; if they are right, it comes back by itself"
+            }
+            Self::Throttled { .. } => "it is busy and comes back by itself; if it lasts, give it more throughput",
+            Self::Denied => {
+                "give Assay's identity the role that the guide names, or let its network through the firewall; a disabled key must be enabled again"
+            }
+            Self::Missing => "make it, by exactly this name",
+            Self::TooLarge => "what was sent is larger than it takes",
+            Self::Full => "make room",
+            Self::Unreadable => "put back what was there, from a backup",
+            Self::Invalid => "it is not what Assay expects; make it anew as the guide says",
+        }
+    }
+
+    /// Whether it stays so until a person does something.
+    pub fn needs_mending(self) -> bool {
+        !matches!(self, Self::Unavailable | Self::Throttled { .. })
+    }
+}
+
 impl PortError {
     pub fn new(resource: impl Into<String>, kind: PortErrorKind) -> Self {
         Self { resource: resource.into(), kind, source: None }

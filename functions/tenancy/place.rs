@@ -4,7 +4,12 @@
 //! client, and nothing that grows with traffic has a single head. Moving a record to another place is a migration.
 
 use super::ConnectionId;
-use crate::platform::ports::Container;
+use crate::platform::ports::{Container, Partition};
+
+/// A place of nobody's, in which nothing is ever written: for a look whether a container can be used.
+pub fn probe(container: Container) -> Partition {
+    Partition::reserved_for_tenancy(container, "probe".into())
+}
 
 /// A partition of one owner, by its meaning.
 pub trait Place: Copy + Send + Sync {

@@ -118,6 +118,14 @@ impl StoreError {
         }
     }
 
+    /// What was wrong at a port, for a report; what is wrong with a record is [`PortErrorKind::Unreadable`].
+    pub fn into_port(self) -> PortError {
+        match self {
+            Self::Port(error) | Self::Key { source: error, .. } => error,
+            other => PortError::because("record", PortErrorKind::Unreadable, other),
+        }
+    }
+
     /// Whether the same call may work later without anybody mending anything.
     pub fn is_transient(&self) -> bool {
         match self {

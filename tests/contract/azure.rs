@@ -11,5 +11,6 @@ pub async fn ports() -> Ports {
     let ids = Arc::new(SeededIds::new(1, Arc::new(VirtualClock::default())));
     let documents = Arc::new(emulator.documents(ids).await);
     let local = local::ports().await;
-    Ports { documents, _keep: Box::new((emulator, local._keep)), ..local }
+    let Ports { keep, .. } = local;
+    Ports { documents, keep: Box::new((emulator, keep)), ..local }
 }

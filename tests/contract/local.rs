@@ -36,7 +36,7 @@ pub async fn ports() -> Ports {
                 file["current"] = json!("2");
             });
         }),
-        _keep: Box::new(folder),
+        keep: Box::new(folder),
     }
 }
 

@@ -25,7 +25,7 @@ pub async fn ports() -> Ports {
     Ports {
         queue: Arc::new(QueueClient::new(url, "secret".into())),
         pass_time: Box::new(move |by| clock.advance(by.try_into().unwrap())),
-        _keep: Box::new(folder),
+        keep: Box::new(folder),
         ..local::ports().await
     }
 }

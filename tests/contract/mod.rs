@@ -32,7 +32,8 @@ struct Ports {
     /// Gives a vault key a new version.
     rotate: Box<dyn Fn(&str) + Send + Sync>,
     /// What must outlive the ports, such as a temporary folder.
-    _keep: Box<dyn Any + Send + Sync>,
+    #[expect(dead_code, reason = "held, never looked at")]
+    keep: Box<dyn Any + Send + Sync>,
 }
 
 /// One test per function of the contract; each opens its own ports.

@@ -95,3 +95,23 @@ fn package_works_from_the_program_alone_and_refuses_a_foreign_folder_in_one_line
     assert_eq!(output.status.code(), Some(1));
     assert!(words(&output).contains("not an app folder of Assay"));
 }
+
+#[test]
+fn the_doctor_names_every_wrong_setting_at_once_and_then_everything_they_point_to() {
+    let output = assay(&["doctor"]).env("ASSAY_STORE", "azure").env("ASSAY_COSMOS_URL", "https://x.documents.azure.us").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for setting in ["ASSAY_IDENTITY", "ASSAY_COSMOS_URL", "ASSAY_QUEUE_URL", "ASSAY_BLOB_URL", "ASSAY_DEPLOYMENT_KEY"] {
+        assert!(words(&output).contains(setting), "{setting}: {}", words(&output));
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let doctor = || assay(&["doctor"]).env("ASSAY_DATA", &data).output().unwrap();
+    assert!(doctor().status.success(), "nothing is there yet, and nothing is made");
+    assert!(!data.exists());
+    drop(health_of(&[("ASSAY_DATA", data.to_str().unwrap())]));
+    let said = doctor();
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.status.success(), "{text} {}", words(&said));
+    assert!(text.contains("good  container clients") && text.contains("good  the installation's own key"), "{text}");
+}

@@ -5,7 +5,7 @@
 //! the batch again and meets its own write; reading it back tells that apart from another writer's.
 //! Pages are by id and from our own continuation, so that a page can be asked for by any process at any time.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core::http::Etag as CosmosEtag;
@@ -304,7 +304,7 @@ fn statuses(resource: &str, ops: &[Op], results: &[TransactionalBatchOperationRe
         404 => Ok(OpStatus::NotFound),
         413 => Ok(OpStatus::TooLarge),
         424 => Ok(OpStatus::FailedDependency),
-        other => Err(PortError::new(resource, call::kind_of_status(other, result.retry_after().map(Duration::from)))),
+        other => Err(PortError::new(resource, call::kind_of_status(other, result.retry_after()))),
     };
     results.iter().map(status).collect()
 }

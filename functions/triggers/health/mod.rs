@@ -14,6 +14,7 @@ pub const NAME: &str = "health";
 enum Status {
     Ok,
     Starting,
+    Limited,
     Unwell,
 }
 
@@ -27,6 +28,11 @@ pub fn starting() -> Reply {
     reply(Status::Starting, &[])
 }
 
+/// At work, but what needs the listed resources fails until somebody mends them.
+pub fn limited(problems: &[ConfigError]) -> Reply {
+    reply(Status::Limited, problems)
+}
+
 /// Up, but every invocation fails until somebody mends what is listed.
 pub fn unwell(problems: &[ConfigError]) -> Reply {
     reply(Status::Unwell, problems)
@@ -37,6 +43,7 @@ fn reply(status: Status, problems: &[ConfigError]) -> Reply {
     let (code, word) = match status {
         Status::Ok => (200, "ok"),
         Status::Starting => (503, "starting"),
+        Status::Limited => (503, "limited"),
         Status::Unwell => (503, "unwell"),
     };
     let problems: Vec<_> = problems.iter().map(|p| json!({ "setting": p.setting, "problem": p.problem })).collect();
