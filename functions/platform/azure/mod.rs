@@ -8,8 +8,10 @@
 pub mod call;
 pub mod credential;
 mod settings;
+mod vault;
 
 pub use self::{
     credential::Credential,
     settings::{AzureSettings, CredentialKind},
+    vault::KeyVault,
 };
