@@ -146,7 +146,9 @@ fn why_not(kind: PortErrorKind) -> Option<&'static str> {
         PortErrorKind::Unavailable => {
             "The key vault does not answer. See that the address is right; if it is, send the form again in a minute. Nothing was added."
         }
-        PortErrorKind::Invalid => NO_ADDRESS,
+        PortErrorKind::Invalid => {
+            "The key vault does not wrap with this key. It must be an RSA key in a vault of the cloud that this installation runs in."
+        }
         PortErrorKind::TooLarge | PortErrorKind::Full | PortErrorKind::Unreadable => return None,
     })
 }
