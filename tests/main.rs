@@ -29,6 +29,7 @@ mod stories {
     mod audit_store;
     mod audit_verify;
     mod bad_days;
+    mod client_keys;
     mod connecting;
     mod dead_letters;
     mod decision_page;

@@ -1,13 +1,15 @@
 //! A client company of the MSP, added by its owner: the record, who may do what for it, and the audit item in one batch;
 //! and who may do what for it later.
 //!
-//! Its key is made first, so that a client that can be looked at has one and looking makes nothing (design I10); its
-//! evidence comes with a company that is mapped to it.
+//! Its data key is made first, so that a client that can be looked at has one and looking makes nothing (design I10); its
+//! evidence comes with a company that is mapped to it. Where the vault makes no keys, the owner names one of the client's
+//! own.
 
 use serde_json::json;
 
 use crate::{
     audit,
+    platform::{key_uri::KeyUri, ports::PortErrorKind},
     tenancy::{
         DeploymentPlace, Held, PersonId, Record as _, Store, StoreError, TenantId,
         directory::{self, Grant, Role, Tenant},
@@ -23,7 +25,7 @@ const MAX_NAME_CHARS: usize = 120;
 /// Why nothing was done. The caller has checked that the person is the owner.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// By the field of the form: `name` or `roles`.
+    /// By the field of the form: `name`, `key` or `roles`.
     #[error("the form is not in order")]
     Form(FieldError),
     #[error(transparent)]
@@ -46,8 +48,19 @@ fn nobody_decides(grants: &[(PersonId, Vec<Role>)]) -> Option<&'static str> {
     (!somebody_else).then_some("Who asks cannot decide: tick an engineer and, as approver, somebody else.")
 }
 
-/// Adds the client with these grants; the same id again adds nothing.
-pub async fn add(store: &Directory<'_>, id: TenantId, name: &str, grants: Vec<(PersonId, Vec<Role>)>) -> Result<(), ClientError> {
+/// A client to add, as the form says.
+#[derive(Debug)]
+pub struct NewClient<'a> {
+    pub id: TenantId,
+    pub name: &'a str,
+    /// The address of its vault key; not looked at where the vault makes keys.
+    pub key: &'a str,
+    pub grants: Vec<(PersonId, Vec<Role>)>,
+}
+
+/// Adds the client with its grants; the same id again adds nothing.
+pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), ClientError> {
+    let NewClient { id, name, key, grants } = new;
     let name = name.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
         return Err(ClientError::form("name", format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
@@ -63,7 +76,12 @@ pub async fn add(store: &Directory<'_>, id: TenantId, name: &str, grants: Vec<(P
     if let Some(why) = nobody_decides(&grants).filter(|_| several) {
         return Err(ClientError::form("roles", why));
     }
-    keys::data_key(store.app(), Owner::Tenant(id)).await?;
+    let named = if store.app().vault.makes_keys() {
+        keys::make(store.app(), Owner::Tenant(id), None).await?;
+        None
+    } else {
+        Some(make_under(store, id, key.trim(), &known).await?)
+    };
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&tenant);
@@ -71,12 +89,68 @@ pub async fn add(store: &Directory<'_>, id: TenantId, name: &str, grants: Vec<(P
     for grant in &grants {
         batch.create(grant);
     }
-    audit::record(&mut batch, added(&tenant, &grants));
+    audit::record(&mut batch, added(&tenant, &grants, named.as_deref()));
     match batch.commit().await {
         // The same form, sent twice at once.
         Err(error) if error.exists::<Tenant>(&tenant.key()) => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Makes the client's data key under the vault key of this address, which must be nobody else's.
+async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &[Tenant]) -> Result<String, ClientError> {
+    let refused = |message: &str| ClientError::form("key", message);
+    if address.is_empty() {
+        return Err(refused("Give the address of the key that protects this client's records."));
+    }
+    let key = KeyUri::parse(address).ok_or_else(|| refused(NO_ADDRESS))?;
+    let app = store.app();
+    let uses = |owner| async move {
+        let used = keys::vault_key(app, owner).await?;
+        Ok::<_, StoreError>(used.and_then(|used| KeyUri::parse(&used)))
+    };
+    let others = known.iter().map(|tenant| Owner::Tenant(tenant.id));
+    for other in others.chain([Owner::Deployment]) {
+        if uses(other).await?.is_some_and(|used| used.is(&key)) {
+            return Err(refused(match other {
+                Owner::Deployment => "This is the key of the installation itself. Each client has a key of its own: make one for this client.",
+                Owner::Tenant(_) => "Another client uses this key. Each client has a key of its own: make one for this client.",
+            }));
+        }
+    }
+    match keys::make(app, Owner::Tenant(id), Some(key.url().as_str())).await {
+        Ok(_) if uses(Owner::Tenant(id)).await?.is_some_and(|used| used.is(&key)) => Ok(key.url().to_string()),
+        Ok(_) => Err(refused("This form was sent before with another key. Open \u{201c}Add a client\u{201d} anew and give the key there.")),
+        Err(StoreError::Key { source, .. }) => match why_not(source.kind) {
+            Some(message) => {
+                tracing::warn!(error = %source, "the key of a new client cannot be used");
+                Err(refused(message))
+            }
+            None => Err(StoreError::from(source).into()),
+        },
+        Err(other) => Err(other.into()),
+    }
+}
+
+const NO_ADDRESS: &str =
+    "This is not the address of a key. It looks like https://VAULT/keys/NAME, without a version; the key's page in the vault shows it.";
+
+/// Why the vault would not use a key, for the person who named it.
+fn why_not(kind: PortErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        PortErrorKind::Missing => "There is no such key in that vault. Make it there first (RSA, 3072 bits), then add the client.",
+        PortErrorKind::Denied => {
+            "Assay may not use this key. Give the app's identity the role Key Vault Crypto Service Encryption User on it, and see that the key is enabled and that the vault's firewall lets the app in. A new role takes some minutes to hold."
+        }
+        PortErrorKind::Throttled { .. } => "The key vault is busy and asked to wait. Nothing was added; send the form again in a minute.",
+        PortErrorKind::Unavailable => {
+            "The key vault does not answer. See that the address is right; if it is, send the form again in a minute. Nothing was added."
+        }
+        PortErrorKind::Invalid => {
+            "The key vault does not wrap with this key. It must be an RSA key in a vault of the cloud that this installation runs in."
+        }
+        PortErrorKind::TooLarge | PortErrorKind::Full | PortErrorKind::Unreadable => return None,
+    })
 }
 
 /// Who may do what for a client, as it was read; the client's own record, read first, tells whether it still holds.
@@ -133,8 +207,13 @@ pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[(Pe
     Ok(batch.commit().await?)
 }
 
-pub(super) fn added(tenant: &Tenant, grants: &[Grant]) -> audit::Event {
-    audit::Event::new("client.added", format!("client {}", tenant.id), json!({ "name": tenant.name, "grants": listed(grants) }))
+/// `key`: the vault key that a person named for it.
+pub(super) fn added(tenant: &Tenant, grants: &[Grant], key: Option<&str>) -> audit::Event {
+    let mut detail = json!({ "name": tenant.name, "grants": listed(grants) });
+    if let Some(key) = key {
+        detail["key"] = json!(key);
+    }
+    audit::Event::new("client.added", format!("client {}", tenant.id), detail)
 }
 
 fn listed<'g>(grants: impl IntoIterator<Item = &'g Grant>) -> Vec<serde_json::Value> {

@@ -1,4 +1,4 @@
-//! The address of a Key Vault key without a version: `https://VAULT/keys/NAME`.
+//! The address of something in Key Vault without a version: `https://VAULT/keys/NAME`, `https://VAULT/secrets/NAME`.
 
 use url::Url;
 
@@ -11,8 +11,17 @@ pub struct KeyUri {
 }
 
 impl KeyUri {
-    /// `None` for anything else: another scheme, a version, a query, a name that Key Vault does not take.
+    /// A key's; `None` for anything else: another scheme, a version, a query, a name that Key Vault does not take.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::in_collection("keys", text)
+    }
+
+    /// The same for a secret.
+    pub fn parse_secret(text: &str) -> Option<Self> {
+        Self::in_collection("secrets", text)
+    }
+
+    fn in_collection(collection: &str, text: &str) -> Option<Self> {
         let url = Url::parse(text).ok().filter(|url| {
             url.scheme() == "https"
                 && url.query().is_none()
@@ -21,10 +30,20 @@ impl KeyUri {
                 && url.password().is_none()
         })?;
         let mut segments = url.path_segments()?;
-        let (Some("keys"), Some(name), None) = (segments.next(), segments.next(), segments.next()) else { return None };
+        let (Some(first), Some(name), None) = (segments.next(), segments.next(), segments.next()) else { return None };
+        if first != collection {
+            return None;
+        }
         check_key_name(name).ok()?;
         let name = name.to_owned();
         Some(Self { url, name })
+    }
+
+    /// A secret of that name beside this key.
+    pub fn secret_beside(&self, name: &str) -> Option<Self> {
+        let mut url = self.vault();
+        url.set_path(&format!("secrets/{name}"));
+        Self::parse_secret(url.as_str())
     }
 
     pub fn host(&self) -> &str {
@@ -45,10 +64,17 @@ impl KeyUri {
         vault.set_path("/");
         vault
     }
+
+    /// Whether both name the same thing: Key Vault does not tell upper and lower case apart.
+    pub fn is(&self, other: &Self) -> bool {
+        self.url.as_str().eq_ignore_ascii_case(other.url.as_str())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -59,13 +85,43 @@ mod tests {
             "client-a",
             "http://v1.vault.azure.net/keys/a",
             "https://v1.vault.azure.net/keys/",
+            "https://v1.vault.azure.net/keys/a/",
             "https://v1.vault.azure.net/keys/a/0123",
             "https://v1.vault.azure.net/secrets/a",
             "https://v1.vault.azure.net/keys/a?x=1",
             "https://u:p@v1.vault.azure.net/keys/a",
             "https://v1.vault.azure.net/keys/a_b",
+            "https://v1.vault.azure.net/keys/%61",
         ] {
             assert_eq!(KeyUri::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn one_key_in_two_spellings_is_one_key() {
+        let key = |text| KeyUri::parse(text).expect("a key");
+        let plain = key("https://v1.vault.azure.net/keys/client-a");
+        assert!(plain.is(&key("https://V1.vault.azure.net:443/keys/Client-A")));
+        assert!(!plain.is(&key("https://v1.vault.azure.net/keys/client-b")) && !plain.is(&key("https://v2.vault.azure.net/keys/client-a")));
+    }
+
+    #[test]
+    fn a_secret_may_lie_beside_a_key() {
+        let key = KeyUri::parse("https://v1.vault.azure.net/keys/deployment").expect("a key");
+        assert_eq!(key.secret_beside("entra").expect("a secret").url().as_str(), "https://v1.vault.azure.net/secrets/entra");
+        for name in ["", "a/b", "..", "a?b", "a b"] {
+            assert_eq!(key.secret_beside(name), None, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_says_itself_again(text in "(https?://)?[a-zA-Z0-9.:@-]{0,20}/(keys|secrets|[a-z%]{0,5})/[a-zA-Z0-9%._/?#-]{0,12}") {
+            if let Some(key) = KeyUri::parse(&text) {
+                prop_assert_eq!(KeyUri::parse(key.url().as_str()), Some(key.clone()));
+                prop_assert!(!key.host().is_empty() && check_key_name(key.name()).is_ok());
+                prop_assert_eq!(key.url().as_str(), format!("{}keys/{}", key.vault(), key.name()));
+            }
         }
     }
 }

@@ -245,14 +245,23 @@ pub struct BlobPage {
     pub next: Option<Continuation>,
 }
 
-/// Key-encryption keys that never leave the vault.
+/// Keys that never leave the vault, and secrets that do.
 #[async_trait]
 pub trait Vault: Send + Sync {
-    /// Wraps a data key under the named key, made on first use where the vault allows that.
+    /// Wraps a data key under the key's newest version.
     async fn wrap(&self, key: &str, plain: &[u8]) -> Result<Wrapped, PortError>;
 
-    /// [`PortErrorKind::Denied`] when the key is revoked or disabled.
+    /// [`PortErrorKind::Denied`] when the key is revoked or disabled, [`PortErrorKind::Missing`] when it is gone.
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError>;
+
+    /// Signs a SHA-256 digest with the key's newest version: ES256 (RFC 7518 3.4).
+    async fn sign(&self, key: &str, digest: &[u8; 32]) -> Result<Signature, PortError>;
+
+    /// [`PortErrorKind::Missing`] when there is none of this name.
+    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError>;
+
+    /// Whether a key is made on its first use; otherwise somebody names one that is there.
+    fn makes_keys(&self) -> bool;
 }
 
 /// A wrapped data key, kept beside what it protects; `version` names the vault key's version.
@@ -262,6 +271,14 @@ pub struct Wrapped {
     pub version: String,
     /// Base64 of the wrapped bytes.
     pub bytes: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub key: String,
+    pub version: String,
+    /// r and s, 32 bytes each, not DER.
+    pub bytes: Vec<u8>,
 }
 
 /// UTC now. Nothing else reads the clock (`clippy.toml`).

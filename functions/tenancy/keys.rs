@@ -1,27 +1,26 @@
-//! Data keys: one per client and one for the deployment, wrapped by the vault's key of the same owner.
+//! Data keys: one per client and one for the deployment, each wrapped by a vault key.
 //!
-//! Made when a client is added or with its first record, never by reading; two processes that make one at the same time
-//! end with the same one (create-if-absent). The unwrapped key is kept in memory for a few minutes, so a revoked vault
-//! key takes effect without a restart.
+//! Made when a client is added or with the deployment's first record, never by reading; two processes that make one at
+//! the same time end with the same one (create-if-absent). Where the vault makes keys, the vault key has its owner's name;
+//! elsewhere a person names a client's key. The unwrapped key is kept in memory for a few minutes, so a revoked vault key
+//! takes effect without a restart.
 
 use std::{fmt, time::Duration};
 
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
     StoreError, TenantId,
+    key_record::{DOCUMENT, KeyRecord},
     seal::{DataKey, KEY_BYTES},
 };
 use crate::{
     app::App,
-    platform::ports::{BatchOutcome, Container, Op, Partition, PortError, PortErrorKind, Wrapped},
+    platform::ports::{BatchOutcome, Container, Op, Partition, PortError, PortErrorKind},
 };
 
 /// How long an unwrapped key may live in memory.
 const KEEP: Duration = Duration::from_mins(5);
-
-const DOCUMENT: &str = "data-key";
 
 /// Whose key, and whose records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,28 +47,47 @@ pub async fn find(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError
     bytes.map(|bytes| DataKey::new(&bytes).map_err(|_| unreadable(owner))).transpose()
 }
 
-/// The owner's data key, unwrapped; made when there is none yet: when a client is added, or with its first record.
+/// The owner's data key, unwrapped; made when there is none yet, under the vault key of the owner's name.
 pub async fn data_key(app: &App, owner: Owner) -> Result<DataKey, StoreError> {
+    make(app, owner, None).await
+}
+
+/// The same, under the vault key that somebody named for the owner. An owner that has a data key keeps it.
+pub async fn make(app: &App, owner: Owner, vault_key: Option<&str>) -> Result<DataKey, StoreError> {
     loop {
         if let Some(key) = find(app, owner).await? {
             return Ok(key);
         }
-        let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
-        app.ids.random(&mut key);
-        let wrapped = app.vault.wrap(&owner.to_string(), &key).await.map_err(|source| refused(owner, source))?;
-        let create = Op::Create { id: DOCUMENT.into(), body: json!({ "schema": 1, "kind": DOCUMENT, "wrapped": wrapped }) };
+        let mut bytes = Zeroizing::new(vec![0; KEY_BYTES]);
+        app.ids.random(&mut bytes);
+        let key = DataKey::new(&bytes).map_err(|_| unreadable(owner))?;
+        let name = vault_key.map_or_else(|| owner.to_string(), str::to_owned);
+        let wrapped = app.vault.wrap(&name, &bytes).await.map_err(|source| refused(owner, source))?;
+        // Wrapping and unwrapping are rights of their own: nothing is sealed under a key that could not be had again.
+        if *app.vault.unwrap(&wrapped).await.map_err(|source| refused(owner, source))? != *bytes {
+            return Err(unreadable(owner));
+        }
+        let create = Op::Create { id: DOCUMENT.into(), body: KeyRecord::new(owner, wrapped, &key).body() };
         // When another process was faster, the next round reads its key.
         if let BatchOutcome::Committed(_) = app.documents.batch(&partition(owner), vec![create]).await? {
-            let bytes = app.cache.put(&cached(owner), key, app.now(), KEEP);
-            return DataKey::new(&bytes).map_err(|_| unreadable(owner));
+            app.cache.put(&cached(owner), bytes, app.now(), KEEP);
+            return Ok(key);
         }
     }
 }
 
+/// Which vault key wraps the owner's data key; nothing is unwrapped. `None` when there is no data key.
+pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreError> {
+    let document = app.documents.read(&partition(owner), DOCUMENT).await?;
+    Ok(document.and_then(|document| KeyRecord::vault_key(&document.body).map(str::to_owned)))
+}
+
 async fn load(app: &App, owner: Owner) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
-    let wrapped: Wrapped = serde_json::from_value(document.body["wrapped"].clone()).map_err(|_| unreadable(owner))?;
-    app.vault.unwrap(&wrapped).await.map(Some).map_err(|source| refused(owner, source))
+    let record = KeyRecord::parse(owner, &document.body)?;
+    let bytes = app.vault.unwrap(&record.wrapped).await.map_err(|source| refused(owner, source))?;
+    let key = DataKey::new(&bytes).map_err(|_| unreadable(owner))?;
+    if record.is_of(owner, &key) { Ok(Some(bytes)) } else { Err(unreadable(owner)) }
 }
 
 fn partition(owner: Owner) -> Partition {

@@ -7,6 +7,7 @@
 pub mod demo_mark;
 pub mod directory;
 pub mod ids;
+mod key_record;
 pub mod keys;
 pub mod message;
 pub mod outbox;

@@ -82,6 +82,12 @@ impl From<StoreError> for Problem {
                 "The client's key cannot be used",
                 "The key that protects this client's data is revoked or not allowed. Other clients are not affected.",
             ),
+            StoreError::Key { source, .. } if source.kind == PortErrorKind::Missing => Self::new(
+                503,
+                "key-unavailable",
+                "The client's key cannot be used",
+                "The key that protects this client's data is not in the key vault any more. Other clients are not affected.",
+            ),
             StoreError::NewerRelease { .. } => Self::new(503, "newer-release", "Written by a newer release", error.to_string()),
             _ => Self::unavailable(),
         }

@@ -6,11 +6,13 @@ use assay::platform::{
     local::{LocalStore, OpenError, OpenOptions},
     ports::{BlobContainer, Blobs as _, Container, Documents as _, PortErrorKind, Query, Vault as _},
 };
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Ports,
+    Ports, VaultNames,
     documents::{commit, create, ids, partition},
 };
 use crate::support::{clock::VirtualClock, disk::Disk, queue::MemoryQueue};
@@ -30,6 +32,20 @@ pub async fn ports() -> Ports {
             let path = path.clone();
             move |key| edit(&path, key, |file| file["revoked"] = json!(true))
         }),
+        names: VaultNames {
+            key: Box::new(str::to_owned),
+            public_key: Box::new({
+                let path = path.clone();
+                move |key| public_key(&path, key)
+            }),
+            put_secret: Box::new({
+                let path = path.clone();
+                move |name, value| {
+                    fs::create_dir_all(path.join("vault/secrets")).unwrap();
+                    fs::write(path.join("vault/secrets").join(name), format!("{value}\n")).unwrap();
+                }
+            }),
+        },
         rotate: Box::new(move |key| {
             edit(&path, key, |file| {
                 file["versions"]["2"] = json!("AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
@@ -50,6 +66,14 @@ fn edit(folder: &Path, key: &str, change: impl FnOnce(&mut Value)) {
     let mut file = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     change(&mut file);
     fs::write(path, file.to_string()).unwrap();
+}
+
+/// Of the key with which the file vault signs under this name.
+fn public_key(folder: &Path, key: &str) -> Vec<u8> {
+    let file: Value = serde_json::from_slice(&fs::read(folder.join("vault").join(format!("{key}.sign.json"))).unwrap()).unwrap();
+    let document = BASE64.decode(file["versions"][file["current"].as_str().unwrap()].as_str().unwrap()).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &document).unwrap();
+    pair.public_key().as_ref().to_vec()
 }
 
 fn fresh() -> (TempDir, Arc<Disk>) {

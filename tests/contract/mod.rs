@@ -10,6 +10,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use assay::platform::ports::{Blobs, Documents, Queue, Vault};
 
 mod azure;
+mod azure_vault;
 mod blobs;
 mod cosmos;
 mod documents;
@@ -31,9 +32,19 @@ struct Ports {
     revoke: Box<dyn Fn(&str) + Send + Sync>,
     /// Gives a vault key a new version.
     rotate: Box<dyn Fn(&str) + Send + Sync>,
+    names: VaultNames,
     /// What must outlive the ports, such as a temporary folder.
     #[expect(dead_code, reason = "held, never looked at")]
     keep: Box<dyn Any + Send + Sync>,
+}
+
+/// What stands behind short names of the suite, such as `client-a`, in a vault.
+struct VaultNames {
+    /// A key's name there; nothing is made.
+    key: Box<dyn Fn(&str) -> String + Send + Sync>,
+    /// The public half of a key that has signed.
+    public_key: Box<dyn Fn(&str) -> Vec<u8> + Send + Sync>,
+    put_secret: Box<dyn Fn(&str, &str) + Send + Sync>,
 }
 
 /// One test per function of the contract; each opens its own ports.
@@ -103,7 +114,10 @@ macro_rules! vault_contract {
             tests!($open, vault:
                 contract_vault_unwraps_what_it_wrapped_and_only_that,
                 contract_vault_unwraps_with_the_version_that_wrapped,
-                contract_vault_denies_a_revoked_key_and_no_other
+                contract_vault_denies_a_revoked_key_and_no_other,
+                contract_vault_says_what_is_not_there,
+                contract_vault_signs_so_that_others_can_verify,
+                contract_vault_gives_a_secret_by_its_name
             );
         }
     };
@@ -113,5 +127,6 @@ documents_contract!(documents_in_redb, super::local::ports);
 documents_contract!(documents_in_cosmos, super::azure::ports);
 blobs_contract!(blobs_in_redb_and_files, super::local::ports);
 vault_contract!(vault_in_files, super::local::ports);
+vault_contract!(vault_in_key_vault, super::azure_vault::ports);
 queue_contract!(queue_in_memory, super::local::ports);
 queue_contract!(queue_over_loopback, super::loopback::ports);

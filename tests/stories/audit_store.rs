@@ -17,7 +17,7 @@ use assay::{
     platform::ports::{
         BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document, Documents, Etag,
         Http, HttpRequest, HttpResponse, Ids, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, Op, OpStatus, Page, Partition, PortError,
-        PortErrorKind, Query, Queue, Received, Vault, Wrapped,
+        PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
     },
     tenancy::seal::sha256,
 };
@@ -215,6 +215,18 @@ impl Vault for Rest {
 
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError> {
         Ok(Zeroizing::new(BASE64.decode(&wrapped.bytes).unwrap()))
+    }
+
+    async fn sign(&self, _: &str, _: &[u8; 32]) -> Result<Signature, PortError> {
+        Err(unavailable())
+    }
+
+    async fn secret(&self, _: &str) -> Result<Zeroizing<String>, PortError> {
+        Err(unavailable())
+    }
+
+    fn makes_keys(&self) -> bool {
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use assay::{
     app::App,
     config::{self, RawConfig},
-    platform::local::LocalStore,
+    platform::{local::LocalStore, ports::Vault},
 };
 use tempfile::TempDir;
 
@@ -21,6 +21,8 @@ pub struct TestApp {
     pub queue: Arc<MemoryQueue>,
     pub http: Arc<StubHttp>,
     pub disk: Arc<Disk>,
+    /// Instead of the file vault, from the next restart on.
+    pub vault: Option<Arc<dyn Vault>>,
     /// Watches every port of [`Self::app`].
     pub faults: Arc<Faults>,
     folder: TempDir,
@@ -55,6 +57,7 @@ impl TestApp {
             clock,
             http: Arc::default(),
             disk: Arc::default(),
+            vault: None,
             faults: Arc::default(),
             folder,
         };
@@ -81,7 +84,7 @@ impl TestApp {
             documents: store.documents,
             queue: self.queue.clone(),
             blobs: store.blobs,
-            vault: store.vault,
+            vault: self.vault.clone().unwrap_or(store.vault),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             http: self.http.clone(),

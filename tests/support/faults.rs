@@ -12,7 +12,7 @@ use assay::{
     app::App,
     platform::ports::{
         BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents, Http,
-        HttpRequest, HttpResponse, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Vault, Wrapped,
+        HttpRequest, HttpResponse, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
     },
 };
 use async_trait::async_trait;
@@ -219,6 +219,18 @@ impl Vault for Watched<dyn Vault> {
 
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError> {
         self.faults.around("vault.unwrap", self.port.unwrap(wrapped)).await
+    }
+
+    async fn sign(&self, key: &str, digest: &[u8; 32]) -> Result<Signature, PortError> {
+        self.faults.around("vault.sign", self.port.sign(key, digest)).await
+    }
+
+    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError> {
+        self.faults.around("vault.secret", self.port.secret(name)).await
+    }
+
+    fn makes_keys(&self) -> bool {
+        self.port.makes_keys()
     }
 }
 

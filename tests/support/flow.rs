@@ -69,7 +69,11 @@ pub struct Flow {
 
 impl Flow {
     pub async fn new(extent: Extent) -> Self {
-        let test = TestApp::new();
+        Self::begun(TestApp::new(), extent).await
+    }
+
+    /// The same in an App that a story prepared.
+    pub async fn begun(test: TestApp, extent: Extent) -> Self {
         answer_as_the_vendors(&test, START, if extent == Extent::Small { 3 } else { usize::MAX });
         seed(test.app(), extent).await;
         Self::of(test)

@@ -11,6 +11,7 @@ pub mod faults;
 pub mod flow;
 pub mod http;
 pub mod ids;
+pub mod key_vault;
 pub mod meeting;
 pub mod process;
 pub mod queue;

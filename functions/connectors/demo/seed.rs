@@ -53,7 +53,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
         let grants: Vec<Grant> =
             PEOPLE.iter().map(|person| Grant { tenant: id, person: person.id, roles: vec![role(person.what)] }).collect();
         let tenant = Tenant { id, name: name.into(), created_at: now };
-        create(&store, DeploymentPlace::Directory, &tenant, &grants, client::added(&tenant, &grants)).await?;
+        create(&store, DeploymentPlace::Directory, &tenant, &grants, client::added(&tenant, &grants, None)).await?;
     }
     // Each client's log says it too, before anything can come for the client: an export of it stands alone.
     for tenant in directory::tenants(&store).await? {

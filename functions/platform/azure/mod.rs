@@ -10,10 +10,12 @@ mod cosmos;
 pub mod credential;
 mod documents;
 mod settings;
+mod vault;
 
 pub use self::{
     cosmos::{Cosmos, PARTITION_KEY_PATH},
     credential::Credential,
     documents::CosmosDocuments,
     settings::{AzureSettings, CredentialKind},
+    vault::KeyVault,
 };

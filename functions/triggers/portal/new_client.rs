@@ -3,7 +3,7 @@
 use super::{Reader, people};
 use crate::{
     audit,
-    connectors::client::{self, ClientError},
+    connectors::client::{self, ClientError, NewClient},
     tenancy::{
         ClientPlace, DeploymentPlace, Store, StoreError, TenantId, demo_mark,
         directory::{self, Role},
@@ -14,6 +14,8 @@ use crate::{
         reply,
     },
 };
+
+const KEY_HINT: &str = "The address of this client's own key in Key Vault, such as https://VAULT/keys/NAME, without a version. Each client has a key of its own (RSA, 3072 bits), and the app's identity needs the role Key Vault Crypto Service Encryption User on it.";
 
 pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
     must_own(reader)?;
@@ -29,7 +31,8 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let people = directory::people(&store).await?;
     let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
     grants.extend(people::roles(reader, people.iter().filter(|person| person.id != reader.person.id)));
-    match client::add(&store, tenant, &reader.field("name"), grants).await {
+    let (name, key) = (reader.field("name"), reader.field("key"));
+    match client::add(&store, NewClient { id: tenant, name: &name, key: &key, grants }).await {
         Ok(()) => {
             if demo_mark::is_demo(reader.app).await? {
                 mark(reader, &store, tenant).await?;
@@ -53,6 +56,9 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     let errors: Vec<FieldError> = error.into_iter().collect();
     let mut name = Field::new("name", "Company", "As its people write it", FieldKind::Text, reader.field("name")).with_errors(&errors);
     name.required = true;
+    // Where the vault makes keys, there is nothing to name.
+    let key = (!reader.app.vault.makes_keys())
+        .then(|| Field::new("key", "Key", KEY_HINT, FieldKind::Text, reader.field("key")).with_errors(&errors).required());
     let people = directory::people(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
     let page = NewClientPage {
         frame: reader.frame(Section::Clients).await?,
@@ -61,6 +67,7 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
         token: reader.token(&["add client", id]),
         id: id.to_owned(),
         name,
+        key,
         roles_error: errors.iter().find(|error| error.field == "roles").map(|error| error.message.clone()),
         people: people.map(|person| people::row(person, &|person, role| people::checked(reader, role, person))).collect(),
     };

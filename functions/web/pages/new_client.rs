@@ -1,4 +1,4 @@
-//! The form of a client to add: its name, and who may do what for it.
+//! The form of a client to add: its name, its key where somebody must name one, and who may do what for it.
 
 use askama::Template;
 
@@ -14,9 +14,20 @@ pub struct NewClientPage {
     /// Of the client to be, so that the form sent twice adds one.
     pub id: String,
     pub name: Field,
+    /// `None` where the vault makes the key.
+    pub key: Option<Field>,
     pub roles_error: Option<String>,
     /// Everybody else than the reader, who becomes its engineer anyway.
     pub people: Vec<PersonRow>,
+}
+
+impl NewClientPage {
+    /// What is wrong, with the place to go to.
+    fn errors(&self) -> Vec<(&'static str, &str)> {
+        let fields = [("name", self.name.error.as_deref()), ("key", self.key.as_ref().and_then(|key| key.error.as_deref()))];
+        let all = fields.into_iter().chain([("roles", self.roles_error.as_deref())]);
+        all.filter_map(|(place, error)| Some((place, error?))).collect()
+    }
 }
 
 /// Its checkboxes are named `engineer-{id}` and `approver-{id}`.

@@ -13,7 +13,7 @@ use assay::{
     host::{Call, Handler, Limits, body::Body, start::Life},
     platform::ports::{
         BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document, Documents, Http,
-        HttpRequest, HttpResponse, Ids, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Vault, Wrapped,
+        HttpRequest, HttpResponse, Ids, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
     },
     triggers::Trigger,
 };
@@ -147,6 +147,18 @@ impl Vault for Nothing {
 
     async fn unwrap(&self, _: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError> {
         no()
+    }
+
+    async fn sign(&self, _: &str, _: &[u8; 32]) -> Result<Signature, PortError> {
+        no()
+    }
+
+    async fn secret(&self, _: &str) -> Result<Zeroizing<String>, PortError> {
+        no()
+    }
+
+    fn makes_keys(&self) -> bool {
+        true
     }
 }
 

@@ -235,7 +235,14 @@ pub(super) fn requirement_with_errors() -> RequirementPage {
 }
 
 pub(super) fn new_client(wrong: bool) -> NewClientPage {
-    let errors = [FieldError { field: "name", message: "There is a client of this name already. Nothing was added.".into() }];
+    let errors = [
+        FieldError { field: "name", message: "There is a client of this name already. Nothing was added.".into() },
+        FieldError { field: "key", message: "There is no such key in that vault. Make it there first (RSA, 3072 bits), then add the client.".into() },
+    ];
+    let key = || {
+        let hint = "The address of this client's own key in Key Vault, such as https://VAULT/keys/NAME, without a version.";
+        Field::new("key", "Key", hint, FieldKind::Text, "https://northgate.vault.azure.net/keys/harbor".into()).required()
+    };
     let name = Field::new("name", "Company", "As its people write it", FieldKind::Text, CLIENT.into());
     let person =
         |name: &str, engineer, approver| PersonRow { id: name.to_lowercase().replace(' ', "-"), name: name.into(), engineer, approver };
@@ -246,6 +253,7 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
         token: TOKEN.into(),
         id: "0192f3".into(),
         name: if wrong { name.with_errors(&errors) } else { name },
+        key: wrong.then(|| key().with_errors(&errors)),
         roles_error: wrong.then(|| "Nobody could decide anything: tick an approver.".into()),
         people: vec![person("Marco Reyes", true, false), person("Dana Whitfield-Okonkwo", false, true), person("Sam Okafor", false, false)],
     }

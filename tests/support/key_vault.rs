@@ -1,0 +1,324 @@
+//! Key Vault in this process: the SDK's own client talks to it over a transport without a socket.
+//!
+//! Real RSA and ECDSA, versions, disabled and deleted keys, the challenge that comes before a token, and troubles that a
+//! story lays in its way. What it refuses, it refuses with the status and the words of the service.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use assay::{
+    config::{self, StoreKind},
+    platform::azure::{AzureSettings, Credential, KeyVault},
+};
+use async_trait::async_trait;
+use aws_lc_rs::{
+    digest::{Digest, SHA256},
+    rsa::{KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use azure_core::{
+    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
+    error::ErrorKind,
+    http::{AsyncRawResponse, HttpClient, Method, Request, StatusCode, Transport, headers::Headers},
+    time::OffsetDateTime,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// The installation's own key.
+pub const DEPLOYMENT_KEY: &str = "https://northgate.vault.azure.net/keys/deployment";
+const SCOPE: &str = "https://vault.azure.net/.default";
+const TENANT: &str = "0f0e0d0c-0000-4000-8000-00000000cafe";
+
+/// The address of a key of that name in a vault for clients.
+pub fn key_uri(name: &str) -> String {
+    format!("https://clients.vault.azure.net/keys/{name}")
+}
+
+/// Something that goes wrong with one request.
+#[derive(Clone, Copy, Debug)]
+pub enum Trouble {
+    /// Answered so, and nothing was done. The waits are headers: `retry-after` in seconds, `retry-after-ms`.
+    Answer { status: u16, code: &'static str, wait: Option<(&'static str, &'static str)> },
+    /// The work is done, and its answer is lost.
+    AnswerLost,
+    /// Nobody listens, or the name is not known.
+    NoConnection,
+    /// It never answers.
+    Silent,
+    /// The answer is about this key.
+    OtherKey(&'static str),
+}
+
+impl Trouble {
+    pub const fn status(status: u16, code: &'static str) -> Self {
+        Self::Answer { status, code, wait: None }
+    }
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub url: String,
+    pub with_token: bool,
+    pub with_body: bool,
+}
+
+#[derive(Default)]
+pub struct FakeVaults(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    keys: BTreeMap<String, FakeKey>,
+    secrets: BTreeMap<String, String>,
+    troubles: VecDeque<Trouble>,
+    seen: Vec<Seen>,
+    rsa_keys: usize,
+}
+
+struct FakeKey {
+    /// Oldest first.
+    versions: Vec<(String, Material)>,
+    /// Refused with this status and code.
+    refused: Option<(u16, &'static str)>,
+}
+
+#[derive(Clone)]
+enum Material {
+    Rsa(&'static Rsa),
+    Ec(Arc<EcdsaKeyPair>),
+}
+
+struct Rsa {
+    public: OaepPublicEncryptingKey,
+    private: OaepPrivateDecryptingKey,
+}
+
+/// Made once per process: it takes a while. No two keys of one fake share one.
+fn rsa(number: usize) -> &'static Rsa {
+    static KEYS: [OnceLock<Rsa>; 8] = [const { OnceLock::new() }; 8];
+    KEYS[number].get_or_init(|| {
+        let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+        let public = OaepPublicEncryptingKey::new(private.public_key()).unwrap();
+        Rsa { public, private: OaepPrivateDecryptingKey::new(private).unwrap() }
+    })
+}
+
+impl fmt::Debug for FakeVaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FakeVaults(..)")
+    }
+}
+
+impl FakeVaults {
+    /// With the installation's own key.
+    pub fn new() -> Arc<Self> {
+        let fake = Self::default();
+        fake.make_key(DEPLOYMENT_KEY);
+        Arc::new(fake)
+    }
+
+    /// An RSA key that wraps; its next version when it is there.
+    pub fn make_key(&self, uri: &str) {
+        let mut state = self.0.lock().unwrap();
+        let material = Material::Rsa(rsa(state.rsa_keys));
+        state.rsa_keys += 1;
+        state.add(uri, material);
+    }
+
+    /// A P-256 key that signs; its next version when it is there.
+    pub fn make_signing_key(&self, uri: &str) {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        self.0.lock().unwrap().add(uri, Material::Ec(Arc::new(pair)));
+    }
+
+    pub fn put_secret(&self, uri: &str, value: &str) {
+        self.0.lock().unwrap().secrets.insert(uri.to_lowercase(), value.into());
+    }
+
+    /// Every operation with this key is refused so; `None` allows it again.
+    pub fn refuse(&self, uri: &str, refused: Option<(u16, &'static str)>) {
+        self.0.lock().unwrap().keys.get_mut(&uri.to_lowercase()).unwrap().refused = refused;
+    }
+
+    pub fn disable(&self, uri: &str) {
+        self.refuse(uri, Some((403, "KeyDisabled")));
+    }
+
+    /// Deleted, as long as it can be recovered.
+    pub fn delete(&self, uri: &str) {
+        self.refuse(uri, Some((404, "KeyNotFound")));
+    }
+
+    /// The next requests meet these troubles, one each.
+    pub fn meet(&self, troubles: &[Trouble]) {
+        self.0.lock().unwrap().troubles.extend(troubles);
+    }
+
+    /// The troubles that no request has met.
+    pub fn left(&self) -> usize {
+        self.0.lock().unwrap().troubles.len()
+    }
+
+    /// What came since the last time somebody asked.
+    pub fn seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.0.lock().unwrap().seen)
+    }
+
+    /// The public half of a signing key's newest version.
+    pub fn public_key(&self, uri: &str) -> Vec<u8> {
+        match self.0.lock().unwrap().keys[uri].versions.last() {
+            Some((_, Material::Ec(pair))) => pair.public_key().as_ref().to_vec(),
+            _ => panic!("{uri} does not sign"),
+        }
+    }
+}
+
+impl State {
+    fn add(&mut self, uri: &str, material: Material) {
+        let key = self.keys.entry(uri.to_lowercase()).or_insert_with(|| FakeKey { versions: Vec::new(), refused: None });
+        let version = format!("{:032x}", key.versions.len() + 1);
+        key.versions.push((version, material));
+    }
+
+    /// Status and body.
+    fn answer(&self, request: &Request) -> (u16, Value) {
+        let url = request.url();
+        let path: Vec<&str> = url.path_segments().unwrap().filter(|segment| !segment.is_empty()).collect();
+        let resource = |collection: &str, name: &str| format!("https://{}/{collection}/{name}", url.authority()).to_lowercase();
+        match (request.method(), path.as_slice()) {
+            (Method::Get, ["secrets", name]) => match self.secrets.get(&resource("secrets", name)) {
+                Some(value) => (200, json!({ "value": value, "id": format!("{}/1", resource("secrets", name)) })),
+                None => error(404, "SecretNotFound"),
+            },
+            (Method::Post, ["keys", name, operation]) => self.operate(&resource("keys", name), None, operation, request),
+            (Method::Post, ["keys", name, version, operation]) => {
+                self.operate(&resource("keys", name), Some(version), operation, request)
+            }
+            _ => error(400, "BadParameter"),
+        }
+    }
+
+    fn operate(&self, uri: &str, version: Option<&str>, operation: &str, request: &Request) -> (u16, Value) {
+        let Some(key) = self.keys.get(uri) else { return error(404, "KeyNotFound") };
+        if let Some((status, code)) = key.refused {
+            return error(status, code);
+        }
+        let found = match version {
+            None => key.versions.last(),
+            Some(version) => key.versions.iter().find(|(known, _)| known == version),
+        };
+        let Some((version, material)) = found else { return error(404, "KeyNotFound") };
+        let body: Value = serde_json::from_slice(&Bytes::from(request.body())).unwrap_or_default();
+        let Some(value) = body["value"].as_str().and_then(|text| BASE64URL.decode(text.trim_end_matches('=')).ok()) else {
+            return error(400, "BadParameter");
+        };
+        let result = match (operation, material, body["alg"].as_str()) {
+            ("wrapkey", Material::Rsa(key), Some("RSA-OAEP-256")) => {
+                let mut out = vec![0; key.public.ciphertext_size()];
+                key.public.encrypt(&OAEP_SHA256_MGF1SHA256, &value, &mut out, None).map(|bytes| bytes.to_vec())
+            }
+            ("unwrapkey", Material::Rsa(key), Some("RSA-OAEP-256")) => {
+                let mut out = vec![0; key.private.min_output_size()];
+                key.private.decrypt(&OAEP_SHA256_MGF1SHA256, &value, &mut out, None).map(|bytes| bytes.to_vec())
+            }
+            ("sign", Material::Ec(pair), Some("ES256")) => {
+                Digest::import_less_safe(&value, &SHA256).and_then(|digest| pair.sign_digest(&digest)).map(|signed| signed.as_ref().to_vec())
+            }
+            _ => return error(400, "BadParameter"),
+        };
+        match result {
+            Ok(result) => (200, json!({ "kid": format!("{uri}/{version}"), "value": BASE64URL.encode(result) })),
+            Err(_) => error(400, "BadParameter"),
+        }
+    }
+}
+
+/// As the service says no: a refusal's own word is inside.
+fn error(status: u16, code: &str) -> (u16, Value) {
+    let outer = if status == 403 { "Forbidden" } else { code };
+    (status, json!({ "error": { "code": outer, "message": "as the service says it", "innererror": { "code": code } } }))
+}
+
+fn response(status: u16, headers: Headers, body: &Value) -> AsyncRawResponse {
+    AsyncRawResponse::from_bytes(StatusCode::from(status), headers, body.to_string())
+}
+
+#[async_trait]
+impl HttpClient for FakeVaults {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let token = request.headers().iter().find(|(name, _)| name.as_str() == "authorization").map(|(_, value)| value.as_str().to_owned());
+        let trouble = {
+            let mut state = self.0.lock().unwrap();
+            state.seen.push(Seen {
+                url: request.url().to_string(),
+                with_token: token.is_some(),
+                with_body: request.body().is_empty() == Some(false),
+            });
+            state.troubles.pop_front()
+        };
+        let mut headers = Headers::new();
+        match trouble {
+            Some(Trouble::Answer { status, code, wait }) => {
+                if let Some((name, value)) = wait {
+                    headers.insert(name, value);
+                }
+                return Ok(response(status, headers, &error(status, code).1));
+            }
+            Some(Trouble::NoConnection) => return Err(azure_core::Error::with_message(ErrorKind::Connection, "name not known")),
+            Some(Trouble::Silent) => std::future::pending().await,
+            Some(Trouble::AnswerLost | Trouble::OtherKey(_)) | None => {}
+        }
+        if token != Some(format!("Bearer token for {SCOPE}")) {
+            let challenge = format!("Bearer authorization=\"https://login.microsoftonline.com/{TENANT}\", resource=\"https://vault.azure.net\"");
+            headers.insert("www-authenticate", challenge);
+            return Ok(response(401, headers, &error(401, "Unauthorized").1));
+        }
+        let (status, mut body) = self.0.lock().unwrap().answer(request);
+        match trouble {
+            Some(Trouble::AnswerLost) => return Err(azure_core::Error::with_message(ErrorKind::Io, "connection reset")),
+            Some(Trouble::OtherKey(kid)) => body["kid"] = json!(kid),
+            _ => {}
+        }
+        Ok(response(status, headers, &body))
+    }
+}
+
+/// Tokens that say for whom they are.
+#[derive(Debug)]
+struct FakeTokens;
+
+#[async_trait]
+impl TokenCredential for FakeTokens {
+    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        let until = OffsetDateTime::from_unix_timestamp(4_102_444_800).unwrap();
+        Ok(AccessToken::new(format!("token for {}", scopes.join(" ")), until))
+    }
+}
+
+/// The adapter over the fake, with the settings of the public cloud and these on top.
+pub fn open(fake: &Arc<FakeVaults>, more: &[(&str, &str)]) -> KeyVault {
+    let settings = settings(more);
+    let transport = Transport::new(fake.clone());
+    KeyVault::new(&settings, Credential::of(Arc::new(FakeTokens), &settings), Some(&transport)).unwrap()
+}
+
+fn settings(more: &[(&str, &str)]) -> AzureSettings {
+    let all = [
+        ("ASSAY_STORE", "azure"),
+        ("ASSAY_IDENTITY", TENANT),
+        ("ASSAY_COSMOS_URL", "https://northgate.documents.azure.com"),
+        ("ASSAY_QUEUE_URL", "https://northgate.queue.core.windows.net"),
+        ("ASSAY_BLOB_URL", "https://northgate.blob.core.windows.net"),
+        ("ASSAY_DEPLOYMENT_KEY", DEPLOYMENT_KEY),
+    ];
+    let raw = all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    match config::check(&raw).unwrap().store {
+        StoreKind::Azure(settings) => *settings,
+        StoreKind::Local { .. } => unreachable!("the settings say azure"),
+    }
+}
