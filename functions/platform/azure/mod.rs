@@ -5,11 +5,16 @@
 //! container, queue or key that is missing is reported. Every call has a deadline and few, short retries: waiting longer
 //! is the queue's business, which delivers again.
 
+mod blobs;
 pub mod call;
 pub mod credential;
+mod queue;
 mod settings;
+mod storage;
 
 pub use self::{
+    blobs::AzureBlobs,
     credential::Credential,
+    queue::AzureQueue,
     settings::{AzureSettings, CredentialKind},
 };
