@@ -1,6 +1,6 @@
-//! Builds [`App`] from local parts (and, next, from Azure parts). The only file that names an adapter.
+//! Builds [`App`] from Azure parts or from local parts. The only file that names an adapter.
 //!
-//! Blocking, and it may fail: the handler listens first, calls this off its async threads, and reports a failure on
+//! Azure parts are built without a call; local ones open their files. Blocking, and it may fail: the handler listens first, calls this off its async threads, and reports a failure on
 //! health instead of ending (design I14).
 
 use std::{path::Path, sync::Arc};
@@ -9,8 +9,9 @@ use crate::{
     app::App,
     config::{Config, ConfigError, StoreKind},
     platform::{
+        azure::{AzureStore, Below, Credential},
         local::{LocalStore, OpenError, QueueClient},
-        ports::{Clock, Ids},
+        ports::{Clock, Ids, PortError},
         process::{HttpClient, ProcessIds, SystemClock},
     },
 };
@@ -19,15 +20,23 @@ use crate::{
 pub enum AssembleError {
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("the Azure store is not built yet")]
-    NotYet,
+    #[error("the credential cannot be made")]
+    Credential(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("a client for Azure cannot be made")]
+    Client(#[from] PortError),
 }
 
 impl AssembleError {
     /// For health, which anybody may read: the setting to mend and what is wrong with it, without its value.
     pub fn reason(&self) -> ConfigError {
-        let Self::Store(error) = self else {
-            return ConfigError { setting: "ASSAY_STORE", problem: "azure is not built yet; set it to local".into() };
+        let error = match self {
+            Self::Store(error) => error,
+            Self::Credential(_) => {
+                let problem = "this kind of credential is not to be had here; the log has the reason";
+                return ConfigError { setting: "ASSAY_CREDENTIAL", problem: problem.into() };
+            }
+            // It names the setting itself.
+            Self::Client(error) => return ConfigError { setting: "ASSAY_STORE", problem: error.to_string() },
         };
         let problem = match error {
             OpenError::InUse(_) => "the data folder is in use by another Assay process",
@@ -63,20 +72,20 @@ pub fn is_there(config: &Config) -> bool {
 
 /// The App that the configuration describes.
 pub fn app(config: Config) -> Result<App, AssembleError> {
-    let StoreKind::Local { data, queue_url, queue_token } = &config.store else { return Err(AssembleError::NotYet) };
-    let store = LocalStore::open(Path::new(data))?;
-    let queue = QueueClient::new(queue_url.clone(), queue_token.clone());
-    let http = HttpClient::new(config.demo_vendor.clone());
     let clock = Arc::new(SystemClock);
-    Ok(App {
-        documents: store.documents,
-        blobs: store.blobs,
-        vault: store.vault,
-        queue: Arc::new(queue),
-        ids: Arc::new(ProcessIds::new(clock.clone())),
-        clock,
-        http: Arc::new(http),
-        cache: Arc::default(),
-        config: Arc::new(config),
+    let ids = Arc::new(ProcessIds::new(clock.clone()));
+    let http = Arc::new(HttpClient::new(config.demo_vendor.clone()));
+    let cache = Arc::default();
+    Ok(match &config.store {
+        StoreKind::Local { data, queue_url, queue_token } => {
+            let LocalStore { documents, blobs, vault } = LocalStore::open(Path::new(data))?;
+            let queue = Arc::new(QueueClient::new(queue_url.clone(), queue_token.clone()));
+            App { documents, blobs, vault, queue, clock, ids, http, cache, config: Arc::new(config) }
+        }
+        StoreKind::Azure(settings) => {
+            let credential = Credential::new(settings).map_err(|error| AssembleError::Credential(error.into()))?;
+            let AzureStore { documents, queue, blobs, vault } = AzureStore::new(settings, &credential, ids.clone(), Below::default())?;
+            App { documents, blobs, vault, queue, clock, ids, http, cache, config: Arc::new(config) }
+        }
     })
 }

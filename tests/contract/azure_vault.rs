@@ -27,7 +27,9 @@ pub async fn ports() -> Ports {
         names: VaultNames {
             key: Box::new(key_uri),
             public_key: Box::new(move |key| signing.public_key(&key_uri(key))),
-            put_secret: Box::new(move |name, value| keeping.put_secret(&format!("https://northgate.vault.azure.net/secrets/{name}"), value)),
+            put_secret: Box::new(move |name, value| {
+                keeping.put_secret(&format!("https://northgate.vault.azure.net/secrets/{name}"), value)
+            }),
         },
         ..local::ports().await
     }

@@ -1,6 +1,6 @@
 //! Blobs: written once, listed by name, and never outside their place.
 
-use assay::platform::ports::{BlobContainer, Blobs, Creation, PortErrorKind};
+use assay::platform::ports::{BlobContainer, Blobs, Continuation, Creation, PortErrorKind};
 
 use super::Ports;
 
@@ -44,6 +44,11 @@ pub async fn contract_blobs_are_listed_by_prefix_in_pages(ports: &Ports) {
         assert_eq!(names(blobs, container, "b/01").await, expected[10..20]);
         assert_eq!(names(blobs, container, "d").await, Vec::<String>::new());
         assert_eq!(names(blobs, container, "").await.len(), 123);
+
+        let next = blobs.list(container, "b/", None).await.unwrap().next.unwrap();
+        for (prefix, after) in [("a/", next), ("b/", Continuation("!".into()))] {
+            assert_eq!(blobs.list(container, prefix, Some(&after)).await.unwrap_err().kind, PortErrorKind::Invalid, "{prefix}");
+        }
     }
 }
 

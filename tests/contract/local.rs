@@ -27,6 +27,7 @@ pub async fn ports() -> Ports {
         queue: Arc::new(MemoryQueue::new(clock.clone())),
         blobs: store.blobs,
         vault: store.vault,
+        lease: Duration::from_secs(30),
         pass_time: Box::new(move |by| clock.advance(by.try_into().unwrap())),
         revoke: Box::new({
             let path = path.clone();

@@ -52,15 +52,6 @@ impl Cosmos {
         }
     }
 
-    /// Opens every container, so that the first request need not; a failure is told by the request that meets it.
-    pub async fn warm_up(&self) {
-        for container in Container::ALL {
-            if let Err(error) = self.container(container).await {
-                tracing::warn!(error = %error, "a container could not be opened");
-            }
-        }
-    }
-
     /// The container, ready for calls.
     pub(super) async fn container(&self, container: Container) -> Result<&ContainerClient, PortError> {
         let place = Container::ALL.iter().position(|other| *other == container).unwrap_or_default();

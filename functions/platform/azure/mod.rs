@@ -5,17 +5,57 @@
 //! container, queue or key that is missing is reported. Every call has a deadline and few, short retries: waiting longer
 //! is the queue's business, which delivers again.
 
+mod blobs;
 pub mod call;
 mod cosmos;
 pub mod credential;
 mod documents;
+mod queue;
 mod settings;
+mod storage;
 mod vault;
 
+use std::sync::Arc;
+
+use azure_core::http::Transport;
+use azure_data_cosmos::CosmosRuntime;
+
 pub use self::{
+    blobs::AzureBlobs,
     cosmos::{Cosmos, PARTITION_KEY_PATH},
     credential::Credential,
     documents::CosmosDocuments,
+    queue::AzureQueue,
     settings::{AzureSettings, CredentialKind},
     vault::KeyVault,
 };
+use super::ports::{Ids, PortError};
+
+/// Every adapter of one installation, on one credential.
+pub struct AzureStore {
+    pub documents: Arc<CosmosDocuments>,
+    pub queue: Arc<AzureQueue>,
+    pub blobs: Arc<AzureBlobs>,
+    pub vault: Arc<KeyVault>,
+}
+
+/// The tests' way in, below the SDKs; nothing of it is set in a running installation.
+#[derive(Default)]
+pub struct Below {
+    pub transport: Option<Transport>,
+    pub runtime: Option<CosmosRuntime>,
+}
+
+impl AzureStore {
+    /// Calls nothing.
+    pub fn new(settings: &AzureSettings, credential: &Arc<Credential>, ids: Arc<dyn Ids>, below: Below) -> Result<Self, PortError> {
+        let transport = below.transport.as_ref();
+        let cosmos = Arc::new(Cosmos::new(settings, credential.clone(), below.runtime));
+        Ok(Self {
+            documents: Arc::new(CosmosDocuments::new(cosmos, ids)),
+            queue: Arc::new(AzureQueue::new(settings, credential.clone(), transport)?),
+            blobs: Arc::new(AzureBlobs::new(settings, credential.clone(), transport)?),
+            vault: Arc::new(KeyVault::new(settings, credential.clone(), transport)?),
+        })
+    }
+}

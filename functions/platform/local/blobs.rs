@@ -71,7 +71,10 @@ impl Blobs for LocalBlobs {
     }
 
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {
-        let after = after.map(after_name).transpose()?.filter(|name| name.starts_with(prefix));
+        let after = after.map(after_name).transpose()?;
+        if after.as_ref().is_some_and(|name| !name.starts_with(prefix)) {
+            return Err(PortError::new("continuation of another query", PortErrorKind::Invalid));
+        }
         let mut names = match container {
             BlobContainer::Raw => {
                 let lower = after.as_deref().map_or(Bound::Included(prefix), Bound::Excluded);

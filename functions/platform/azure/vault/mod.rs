@@ -20,7 +20,9 @@ use azure_core::{
 };
 use azure_security_keyvault_keys::{
     KeyClient, KeyClientOptions,
-    models::{EncryptionAlgorithm, KeyClientUnwrapKeyOptions, KeyOperationParameters, KeyOperationResult, SignParameters, SignatureAlgorithm},
+    models::{
+        EncryptionAlgorithm, KeyClientUnwrapKeyOptions, KeyOperationParameters, KeyOperationResult, SignParameters, SignatureAlgorithm,
+    },
 };
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -135,11 +137,8 @@ impl KeyVault {
         if let Some(client) = clients.get(&vault) {
             return Ok(client.clone());
         }
-        let options = KeyClientOptions {
-            client_options: self.options(),
-            verify_challenge_resource: Some(Self::verifies(key)),
-            ..Default::default()
-        };
+        let options =
+            KeyClientOptions { client_options: self.options(), verify_challenge_resource: Some(Self::verifies(key)), ..Default::default() };
         let made = KeyClient::new(&vault, self.credential.clone(), Some(options));
         let client = Arc::new(made.map_err(|error| PortError::because(self.resource(key), PortErrorKind::Invalid, error))?);
         clients.insert(vault, client.clone());

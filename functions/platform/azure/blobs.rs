@@ -1,0 +1,121 @@
+//! Blobs on Azure Storage: a block blob for each name, created only where there is none (`If-None-Match: *`).
+//!
+//! A create whose answer was lost is tried again and then finds its own blob, so [`Creation::Existed`] may also mean
+//! "written a moment ago by this very call". That is right for all who create: a name is made of the id of what it holds,
+//! so whoever asked for the same name wrote the same content. A large blob goes up in blocks and is there when the last call
+//! puts them together; before that nobody sees any of it. Makes no container: one that is missing is told by name and by
+//! the setting of its account, and is never taken for a blob that is not there.
+
+use std::{num::NonZero, sync::Arc};
+
+use async_trait::async_trait;
+use azure_core::http::Transport;
+use azure_storage_blob::{
+    BlobServiceClient, BlobServiceClientOptions,
+    models::{
+        BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions,
+        DeleteSnapshotsOptionType,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+
+use super::{
+    AzureSettings, Credential, call,
+    storage::{account, refused},
+};
+use crate::platform::{
+    limits::{check_blob_name, invalid},
+    ports::{BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError, PortErrorKind},
+};
+
+/// Names of one page; Azure may give fewer, also none, and still have more.
+const PAGE: i32 = 100;
+
+pub struct AzureBlobs {
+    service: BlobServiceClient,
+}
+
+impl AzureBlobs {
+    /// Calls nothing. An address without TLS is [`PortErrorKind::Invalid`]: a token is not sent over it.
+    pub fn new(settings: &AzureSettings, credential: Arc<Credential>, transport: Option<&Transport>) -> Result<Self, PortError> {
+        let options = BlobServiceClientOptions { client_options: call::options(transport), ..Default::default() };
+        let service = BlobServiceClient::new(account(&settings.blobs), Some(credential), Some(options));
+        let service = service.map_err(|error| PortError::because("blobs (ASSAY_BLOB_URL)", PortErrorKind::Invalid, error))?;
+        Ok(Self { service })
+    }
+}
+
+#[async_trait]
+impl Blobs for AzureBlobs {
+    async fn create(&self, container: BlobContainer, name: &str, bytes: Bytes) -> Result<Creation, PortError> {
+        check_blob_name(name)?;
+        let client = self.service.blob_client(container.name(), name);
+        // One block after the other: the handler's memory is small.
+        let options = BlobClientUploadOptions { parallel: Some(NonZero::<usize>::MIN), ..Default::default() }.if_not_exists();
+        match call::within(&resource(container), client.upload(bytes.into(), Some(options))).await {
+            Ok(_) => Ok(Creation::New),
+            Err(failure) if matches!(failure.code(), Some("BlobAlreadyExists" | "ConditionNotMet")) => Ok(Creation::Existed),
+            Err(failure) => Err(refused(failure)),
+        }
+    }
+
+    async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError> {
+        check_blob_name(name)?;
+        let client = self.service.blob_client(container.name(), name);
+        let options = BlobClientDownloadOptions { parallel: Some(NonZero::<usize>::MIN), ..Default::default() };
+        match call::within(&resource(container), async { client.download(Some(options)).await?.body.collect().await }).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.code() == Some("BlobNotFound") => Ok(None),
+            Err(failure) => Err(refused(failure)),
+        }
+    }
+
+    async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {
+        let options = BlobContainerClientListBlobsOptions {
+            marker: after.map(|after| marker(container, prefix, after)).transpose()?,
+            maxresults: Some(PAGE),
+            prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
+            ..Default::default()
+        };
+        let client = self.service.blob_container_client(container.name());
+        let resource = resource(container);
+        let page = call::within(&resource, async {
+            let Some(page) = client.list_blobs(Some(options))?.into_pages().try_next().await? else { return Ok(None) };
+            page.into_model().map(Some)
+        });
+        let Some(page) = page.await.map_err(refused)? else { return Ok(BlobPage::default()) };
+        // A blob of another program with a name that is none of ours is not one of ours.
+        let names = page.blob_items.into_iter().filter_map(|blob| blob.name).filter(|name| check_blob_name(name).is_ok()).collect();
+        let next = page.next_marker.filter(|marker| !marker.is_empty());
+        Ok(BlobPage { names, next: next.map(|marker| continuation(container, prefix, &marker)) })
+    }
+
+    async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError> {
+        check_blob_name(name)?;
+        let client = self.service.blob_client(container.name(), name);
+        // A backup tool may have taken snapshots; without this they would keep the blob.
+        let options = BlobClientDeleteOptions { delete_snapshots: Some(DeleteSnapshotsOptionType::Include), ..Default::default() };
+        match call::within(&resource(container), client.delete(Some(options))).await {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.code() == Some("BlobNotFound") => Ok(()),
+            Err(failure) => Err(refused(failure)),
+        }
+    }
+}
+
+/// The service's marker, bound to its query.
+fn continuation(container: BlobContainer, prefix: &str, marker: &str) -> Continuation {
+    Continuation(BASE64URL.encode(format!("{}\n{prefix}\n{marker}", container.name())))
+}
+
+fn marker(container: BlobContainer, prefix: &str, after: &Continuation) -> Result<String, PortError> {
+    let text = BASE64URL.decode(&after.0).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| invalid("continuation"))?;
+    let marker = text.strip_prefix(&format!("{}\n{prefix}\n", container.name()));
+    marker.map(str::to_owned).ok_or_else(|| invalid("continuation of another query"))
+}
+
+fn resource(container: BlobContainer) -> String {
+    format!("blob container {} (ASSAY_BLOB_URL)", container.name())
+}

@@ -1,0 +1,189 @@
+//! The blob service: block blobs put whole or in blocks, read by range, listed in pages, deleted.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+};
+
+use azure_core::{http::Method, time::to_rfc7231};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use super::{Answer, Call, refused};
+
+#[derive(Default)]
+pub(super) struct Containers {
+    containers: BTreeMap<String, Container>,
+    made: u64,
+    short_pages: bool,
+}
+
+#[derive(Default)]
+struct Container {
+    blobs: BTreeMap<String, Blob>,
+    /// Blocks of blobs that are not put together yet, by blob and block id.
+    blocks: HashMap<(String, String), Bytes>,
+}
+
+struct Blob {
+    bytes: Bytes,
+    etag: String,
+    modified_at: OffsetDateTime,
+}
+
+impl Containers {
+    pub(super) fn make<const N: usize>(&mut self, names: [&str; N]) {
+        self.containers.extend(names.map(|name| (name.to_owned(), Container::default())));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.containers.remove(name);
+    }
+
+    pub(super) fn give_short_pages(&mut self) {
+        self.short_pages = true;
+    }
+
+    pub(super) fn put(&mut self, container: &str, name: &str, bytes: Bytes, now: OffsetDateTime) {
+        self.made += 1;
+        let blob = Blob { bytes, etag: format!("\"0x8D{:012X}\"", self.made), modified_at: now };
+        self.containers.get_mut(container).expect("a container").blobs.insert(name.to_owned(), blob);
+    }
+
+    pub(super) fn answer(&mut self, call: &Call, now: OffsetDateTime) -> Result<Answer, Answer> {
+        let (container, name) = match call.path()[..] {
+            [container] => (container, None),
+            [container, name] => (container, Some(name)),
+            _ => return Err(refused(400, "InvalidUri", "The requested URI does not represent any resource on the server.")),
+        };
+        let Some(held) = self.containers.get_mut(container) else {
+            return Err(refused(404, "ContainerNotFound", "The specified container does not exist."));
+        };
+        match (call.method, name, call.query.get("comp").map(String::as_str)) {
+            (Method::Get, None, Some("list")) => held.list(container, self.short_pages, call),
+            (Method::Get, Some(name), None) => held.read(name, call),
+            (Method::Delete, Some(name), None) => held.delete(name),
+            (Method::Put, Some(name), Some("block")) => {
+                let id = call.query.get("blockid").cloned().unwrap_or_default();
+                held.blocks.insert((name.to_owned(), id), call.body.clone());
+                Ok(Answer::new(201, ""))
+            }
+            (Method::Put, Some(name), Some("blocklist")) => {
+                held.check_absent(name, call)?;
+                let whole = held.assemble(name, &call.body)?;
+                self.put(container, name, whole, now);
+                Ok(self.created(container, name))
+            }
+            (Method::Put, Some(name), None) => {
+                if call.header("x-ms-blob-type")? != "BlockBlob" || call.header("content-length")? != call.body.len().to_string() {
+                    return Err(refused(400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the correct format."));
+                }
+                held.check_absent(name, call)?;
+                self.put(container, name, call.body.clone(), now);
+                Ok(self.created(container, name))
+            }
+            _ => Err(refused(405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.")),
+        }
+    }
+
+    fn created(&self, container: &str, name: &str) -> Answer {
+        let blob = &self.containers[container].blobs[name];
+        Answer::new(201, "")
+            .with("etag", &blob.etag)
+            .with("last-modified", to_rfc7231(&blob.modified_at))
+            .with("x-ms-request-server-encrypted", "true")
+    }
+}
+
+impl Container {
+    fn check_absent(&self, name: &str, call: &Call) -> Result<(), Answer> {
+        if call.optional_header("if-none-match") == Some("*") && self.blobs.contains_key(name) {
+            return Err(refused(409, "BlobAlreadyExists", "The specified blob already exists."));
+        }
+        Ok(())
+    }
+
+    /// The blocks that the list names, in its order.
+    fn assemble(&mut self, name: &str, list: &[u8]) -> Result<Bytes, Answer> {
+        let list = String::from_utf8_lossy(list).into_owned();
+        let ids: Vec<&str> = list.split("<Latest>").skip(1).filter_map(|rest| rest.split("</Latest>").next()).collect();
+        let mut whole = Vec::new();
+        for id in ids {
+            let block = self.blocks.remove(&(name.to_owned(), id.to_owned()));
+            whole.extend(block.ok_or_else(|| refused(400, "InvalidBlockList", "The specified block list is invalid."))?);
+        }
+        Ok(whole.into())
+    }
+
+    fn read(&self, name: &str, call: &Call) -> Result<Answer, Answer> {
+        let blob = self.blobs.get(name).ok_or_else(absent)?;
+        if call.optional_header("if-match").is_some_and(|etag| etag != blob.etag) {
+            return Err(refused(412, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met."));
+        }
+        let all = blob.bytes.len();
+        let range = call.optional_header("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        let answer = match range.map(|(from, to)| (from.parse().unwrap_or(0), to.parse().unwrap_or(usize::MAX))) {
+            None => Answer::new(200, blob.bytes.clone()),
+            Some((from, _)) if from >= all => {
+                return Err(refused(416, "InvalidRange", "The range specified is invalid for the current size of the resource."));
+            }
+            Some((from, to)) => {
+                let end = to.saturating_add(1).min(all);
+                Answer::new(206, blob.bytes.slice(from..end)).with("content-range", format!("bytes {from}-{}/{all}", end - 1))
+            }
+        };
+        Ok(answer
+            .with("content-type", "application/octet-stream")
+            .with("etag", &blob.etag)
+            .with("last-modified", to_rfc7231(&blob.modified_at))
+            .with("x-ms-blob-type", "BlockBlob")
+            .with("x-ms-creation-time", to_rfc7231(&blob.modified_at))
+            .with("x-ms-lease-state", "available")
+            .with("x-ms-lease-status", "unlocked")
+            .with("x-ms-server-encrypted", "true"))
+    }
+
+    fn delete(&mut self, name: &str) -> Result<Answer, Answer> {
+        self.blobs.remove(name).map(|_| Answer::new(202, "")).ok_or_else(absent)
+    }
+
+    fn list(&self, container: &str, short: bool, call: &Call) -> Result<Answer, Answer> {
+        let asked = usize::try_from(call.number("maxresults", 5000, 1..=5000)?).expect("a small number");
+        let (prefix, marker) = (call.query.get("prefix").cloned().unwrap_or_default(), call.query.get("marker"));
+        let limit = match (short, marker) {
+            (false, _) => asked,
+            (true, None) => 0,
+            (true, Some(_)) => asked / 3,
+        };
+        let from = marker.map(|marker| after(marker)).transpose()?.unwrap_or_else(|| prefix.clone());
+        let mut names = self.blobs.range(from..).take_while(|(name, _)| name.starts_with(&prefix));
+        let mut list = String::new();
+        for (name, blob) in names.by_ref().take(limit) {
+            let times = to_rfc7231(&blob.modified_at);
+            let _ = write!(
+                list,
+                "<Blob><Name>{name}</Name><Properties><Creation-Time>{times}</Creation-Time><Last-Modified>{times}</Last-Modified><Etag>{}</Etag><Content-Length>{}</Content-Length><Content-Type>application/octet-stream</Content-Type><BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties><OrMetadata /></Blob>",
+                blob.etag.trim_matches('"'),
+                blob.bytes.len()
+            );
+        }
+        let next =
+            names.next().map_or_else(|| "<NextMarker />".into(), |(name, _)| format!("<NextMarker>2!{}</NextMarker>", BASE64.encode(name)));
+        let text = format!(
+            "<EnumerationResults ServiceEndpoint=\"https://{}/\" ContainerName=\"{container}\"><Prefix>{prefix}</Prefix><MaxResults>{asked}</MaxResults><Blobs>{list}</Blobs>{next}</EnumerationResults>",
+            call.host
+        );
+        Ok(Answer::xml(200, &text))
+    }
+}
+
+/// Where the marker says that the next page begins.
+fn after(marker: &str) -> Result<String, Answer> {
+    let name = marker.strip_prefix("2!").and_then(|name| BASE64.decode(name).ok()).and_then(|name| String::from_utf8(name).ok());
+    name.ok_or_else(|| refused(400, "OutOfRangeInput", "One of the request inputs is out of range."))
+}
+
+fn absent() -> Answer {
+    refused(404, "BlobNotFound", "The specified blob does not exist.")
+}
