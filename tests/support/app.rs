@@ -5,11 +5,15 @@ use std::{path::Path, sync::Arc};
 use assay::{
     app::App,
     config::{self, RawConfig},
-    platform::{local::LocalStore, ports::Vault},
+    platform::{
+        local::LocalStore,
+        ports::{Blobs, Documents, Queue, Vault},
+    },
+    tenancy::TenantId,
 };
 use tempfile::TempDir;
 
-use super::{clock::VirtualClock, disk::Disk, faults::Faults, http::StubHttp, ids::SeededIds, queue::MemoryQueue};
+use super::{azure::AzureWorld, clock::VirtualClock, disk::Disk, faults::Faults, flow, http::StubHttp, ids::SeededIds, queue::MemoryQueue};
 
 pub struct TestApp {
     // Taken while the folder is opened again: it has one owner at a time.
@@ -26,6 +30,8 @@ pub struct TestApp {
     /// Watches every port of [`Self::app`].
     pub faults: Arc<Faults>,
     folder: TempDir,
+    /// In place of the folder.
+    azure: Option<AzureWorld>,
 }
 
 impl TestApp {
@@ -44,6 +50,14 @@ impl TestApp {
         Self::on(tempfile::tempdir().unwrap(), VirtualClock::default(), seed, settings)
     }
 
+    /// On the Azure adapters, with demo sign-in.
+    pub async fn on_azure() -> Self {
+        let mut test = Self::new();
+        test.azure = Some(AzureWorld::new(test.clock.clone()).await);
+        test.restart();
+        test
+    }
+
     /// On a data folder that may hold something already.
     pub fn on(folder: TempDir, clock: VirtualClock, seed: u64, settings: &[(&str, &str)]) -> Self {
         let mut raw = RawConfig::from([("ASSAY_SIGN_IN".to_owned(), "demo".to_owned())]);
@@ -60,6 +74,7 @@ impl TestApp {
             vault: None,
             faults: Arc::default(),
             folder,
+            azure: None,
         };
         test.restart();
         test
@@ -78,19 +93,63 @@ impl TestApp {
     /// let go of every clone of the old App.
     pub fn restart(&mut self) {
         self.app = None;
+        self.app = Some(self.faults.wrap(match &self.azure {
+            Some(azure) => self.opened_on(azure),
+            None => self.opened_on_folder(),
+        }));
+    }
+
+    fn opened_on_folder(&self) -> App {
         let store = LocalStore::open_with(self.folder.path(), &self.disk.options()).unwrap();
-        let app = App {
+        self.with_parts(store.documents, self.queue.clone(), store.blobs, self.vault.clone().unwrap_or(store.vault))
+    }
+
+    fn opened_on(&self, azure: &AzureWorld) -> App {
+        let store = azure.open(self.ids.clone());
+        self.with_parts(store.documents, store.queue, store.blobs, store.vault)
+    }
+
+    fn with_parts(&self, documents: Arc<dyn Documents>, queue: Arc<dyn Queue>, blobs: Arc<dyn Blobs>, vault: Arc<dyn Vault>) -> App {
+        App {
             config: Arc::new(config::check(&self.settings).unwrap()),
-            documents: store.documents,
-            queue: self.queue.clone(),
-            blobs: store.blobs,
-            vault: self.vault.clone().unwrap_or(store.vault),
+            documents,
+            queue,
+            blobs,
+            vault,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             http: self.http.clone(),
             cache: Arc::default(),
-        };
-        self.app = Some(self.faults.wrap(app));
+        }
+    }
+
+    /// The queues, for what stands for the host.
+    pub fn host_queue(&self) -> Arc<dyn Queue> {
+        match &self.azure {
+            Some(azure) => azure.queue_of_the_host(),
+            None => self.queue.clone(),
+        }
+    }
+
+    /// Queues that hold messages, hidden or not.
+    pub fn filled_queues(&self) -> Vec<String> {
+        self.azure.as_ref().map_or_else(|| self.queue.filled(), |azure| azure.storage.filled())
+    }
+
+    /// Mails, with their names, whose name starts so.
+    pub fn mails(&self, prefix: &str) -> Vec<(String, String)> {
+        match &self.azure {
+            Some(azure) => {
+                let mails = azure.storage.blobs("mailbox").into_iter().filter(|(name, _)| name.starts_with(prefix));
+                mails.map(|(name, bytes)| (name, String::from_utf8(bytes.into()).unwrap())).collect()
+            }
+            None => flow::mail_files(self.folder(), prefix),
+        }
+    }
+
+    /// The vault key that a client is added with; made here, where the vault makes none.
+    pub fn key_for(&self, tenant: TenantId) -> Option<String> {
+        self.azure.as_ref().map(|azure| azure.make_key(tenant))
     }
 }
 

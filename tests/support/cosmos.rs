@@ -19,7 +19,7 @@ use azure_core::{
     error::ErrorKind,
     http::StatusCode,
 };
-use azure_data_cosmos::{CosmosRuntimeBuilder, models::PartitionKeyDefinition};
+use azure_data_cosmos::{CosmosRuntime, CosmosRuntimeBuilder, models::PartitionKeyDefinition};
 use azure_data_cosmos_driver::{
     fault_injection::{
         CustomResponseBuilder, FaultInjectionConditionBuilder, FaultInjectionErrorType, FaultInjectionResultBuilder, FaultInjectionRule,
@@ -160,11 +160,15 @@ impl Emulator {
 
     /// A client of its own, as another process would have, with faults injected by the SDK.
     pub async fn cosmos_with(&self, rules: Vec<Arc<FaultInjectionRule>>) -> Arc<Cosmos> {
-        let runtime = if rules.is_empty() { self.http.runtime_builder() } else { self.http.runtime_builder_with_fault_rules(rules) };
-        let runtime = CosmosRuntimeBuilder::from(runtime).build().await.unwrap();
+        let runtime = self.runtime(rules).await;
         let settings = azure_settings(&[]);
         let credential = Credential::of(self.tokens.clone(), &settings);
         Arc::new(Cosmos::new(&settings, credential, Some(runtime)))
+    }
+
+    pub async fn runtime(&self, rules: Vec<Arc<FaultInjectionRule>>) -> CosmosRuntime {
+        let runtime = if rules.is_empty() { self.http.runtime_builder() } else { self.http.runtime_builder_with_fault_rules(rules) };
+        CosmosRuntimeBuilder::from(runtime).build().await.unwrap()
     }
 
     pub async fn documents(&self, ids: Arc<dyn Ids>) -> CosmosDocuments {

@@ -56,7 +56,7 @@ impl EndState {
         let letters = all::<DeadLetter, _>(&store, DeploymentPlace::Operations).await;
         end.dead_letters = letters.into_iter().map(|letter| format!("{}: {}", letter.queue, letter.reason)).collect();
         end.mails = mails(flow).await;
-        end.left_over.extend(flow.test.queue.filled().into_iter().map(|queue| format!("messages in {queue}")));
+        end.left_over.extend(flow.test.filled_queues().into_iter().map(|queue| format!("messages in {queue}")));
         end
     }
 

@@ -19,6 +19,7 @@ use assay::{
         ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, ProposalId, Scope, Store, StoreError,
         TenantId,
         directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+        keys::{self, Owner},
     },
     triggers::{Failure, HttpFn, Kind, QueueFn, QueueMessage, TABLE, Tick, TimerFn},
     web::{Method, Reply, Request},
@@ -75,7 +76,15 @@ impl Flow {
     /// The same in an App that a story prepared.
     pub async fn begun(test: TestApp, extent: Extent) -> Self {
         answer_as_the_vendors(&test, START, if extent == Extent::Small { 3 } else { usize::MAX });
-        seed(test.app(), extent).await;
+        seed(&test, extent).await;
+        Self::of(test)
+    }
+
+    /// The same on the Azure adapters.
+    pub async fn on_azure(extent: Extent) -> Self {
+        let test = TestApp::on_azure().await;
+        answer_as_the_vendors(&test, START, if extent == Extent::Small { 3 } else { usize::MAX });
+        seed(&test, extent).await;
         Self::of(test)
     }
 
@@ -131,7 +140,7 @@ impl Flow {
     /// Delivers one visible message; false when there is none.
     pub async fn deliver_one(&mut self) -> bool {
         for (queue, run) in queue_functions() {
-            let received = self.test.queue.receive(queue, 1, VISIBILITY).await.unwrap().pop();
+            let received = self.test.host_queue().receive(queue, 1, VISIBILITY).await.unwrap().pop();
             if let Some(received) = received {
                 self.deliver(queue, run, received).await;
                 return true;
@@ -145,7 +154,7 @@ impl Flow {
         if self.died() {
             return;
         }
-        let queues = &self.test.queue;
+        let queues = self.test.host_queue();
         match outcome {
             Ok(()) => queues.delete(queue, &received).await.unwrap(),
             Err(_) if received.dequeue_count >= TRIES => {
@@ -217,11 +226,11 @@ impl Flow {
                 return;
             }
         }
-        panic!("it never comes to rest: {:?}, {:?}", self.test.queue.filled(), self.swept);
+        panic!("it never comes to rest: {:?}, {:?}", self.test.filled_queues(), self.swept);
     }
 
     fn waits(&self) -> bool {
-        !self.test.queue.filled().is_empty()
+        !self.test.filled_queues().is_empty()
     }
 
     /// Waits for the mail about this subject, opens its link and answers the page; sends the same form again until it is
@@ -251,7 +260,7 @@ impl Flow {
     /// The proposal that the mail's link leads to; time passes until there is one.
     pub async fn mailed(&mut self, who: &DemoPerson, tenant: TenantId, subject: &str) -> ProposalId {
         for _ in 0..60 {
-            let asked = asked_about(self.test.folder(), who, tenant, subject);
+            let asked = asked_in(mails_to(&self.test, who, tenant), subject);
             if let Some(id) = asked.into_iter().find(|id| !self.answered.contains(id)) {
                 return id;
             }
@@ -354,24 +363,35 @@ impl Flow {
 
 /// What lies in a person's mailbox about one client, as text.
 pub fn mails_to(test: &TestApp, who: &DemoPerson, tenant: TenantId) -> Vec<String> {
-    mails_in(test.folder(), who, tenant)
+    theirs(test.mails(&format!("{tenant}/")), who)
 }
 
 /// The proposals about this subject that a person was mailed.
 pub fn asked_about(data: &Path, who: &DemoPerson, tenant: TenantId, subject: &str) -> Vec<ProposalId> {
-    let mails = mails_in(data, who, tenant).into_iter().filter(|mail| mail.contains(subject));
-    let ids = mails.map(|mail| {
+    asked_in(theirs(mail_files(data, &format!("{tenant}/")), who), subject)
+}
+
+fn asked_in(mails: Vec<String>, subject: &str) -> Vec<ProposalId> {
+    let ids = mails.into_iter().filter(|mail| mail.contains(subject)).map(|mail| {
         let link = mail.split_once("/api/portal/proposals/").unwrap().1;
         link.split(['/', '\r']).nth(1).unwrap().parse().unwrap()
     });
     ids.collect()
 }
 
-fn mails_in(data: &Path, who: &DemoPerson, tenant: TenantId) -> Vec<String> {
-    let folder = std::fs::read_dir(data.join("mailbox").join(tenant.to_string()));
-    let paths = folder.into_iter().flatten().map(|entry| entry.unwrap().path());
-    let theirs = paths.filter(|path| path.to_string_lossy().ends_with(&format!("-{}.eml", who.id)));
-    theirs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+fn theirs(mails: Vec<(String, String)>, who: &DemoPerson) -> Vec<String> {
+    mails.into_iter().filter(|(name, _)| name.ends_with(&format!("-{}.eml", who.id))).map(|(_, mail)| mail).collect()
+}
+
+/// The mails of a data folder whose name starts so, with their names.
+pub fn mail_files(data: &Path, prefix: &str) -> Vec<(String, String)> {
+    let folders = std::fs::read_dir(data.join("mailbox")).into_iter().flatten().map(|folder| folder.unwrap().path());
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten()).map(|file| file.unwrap().path());
+    let mails = files.map(|path| {
+        let name = path.strip_prefix(data.join("mailbox")).unwrap().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    });
+    mails.filter(|(name, _)| name.starts_with(prefix)).collect()
 }
 
 pub fn person(what: What) -> &'static DemoPerson {
@@ -419,10 +439,14 @@ fn answer_as_the_vendors(test: &TestApp, at: OffsetDateTime, devices: usize) {
 }
 
 /// What people set up before any of this: clients, colleagues, grants, connections, and which company is which client.
-async fn seed(app: &App, extent: Extent) {
+async fn seed(test: &TestApp, extent: Extent) {
+    let app = test.app();
     let store = DeploymentScope::of_function("story", "seed").store(app).await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);
     for (id, name) in [(HARBOR, "Harbor Precision"), (RIDGE, "Ridge Composites")] {
+        if let Some(key) = test.key_for(id) {
+            keys::make(app, Owner::Tenant(id), Some(&key)).await.unwrap();
+        }
         batch.create(&Tenant { id, name: name.into(), created_at: START });
         for DemoPerson { id: person, what, .. } in demo::PEOPLE {
             let roles = match what {

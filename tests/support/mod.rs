@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each story uses a part")]
 
 pub mod app;
+pub mod azure;
 pub mod azure_storage;
 pub mod azurite;
 pub mod browser;

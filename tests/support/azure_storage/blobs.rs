@@ -45,6 +45,10 @@ impl Containers {
         self.short_pages = true;
     }
 
+    pub(super) fn all(&self, container: &str) -> Vec<(String, Bytes)> {
+        self.containers[container].blobs.iter().map(|(name, blob)| (name.clone(), blob.bytes.clone())).collect()
+    }
+
     pub(super) fn put(&mut self, container: &str, name: &str, bytes: Bytes, now: OffsetDateTime) {
         self.made += 1;
         let blob = Blob { bytes, etag: format!("\"0x8D{:012X}\"", self.made), modified_at: now };

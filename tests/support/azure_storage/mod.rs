@@ -87,7 +87,7 @@ impl FakeStorage {
         self.state.lock().unwrap().calls
     }
 
-    pub fn make_queue(&self, queue: &'static str) {
+    pub fn make_queue(&self, queue: &str) {
         self.state.lock().unwrap().queues.make([queue]);
     }
 
@@ -122,7 +122,21 @@ impl FakeStorage {
     }
 
     pub fn transport(self: &Arc<Self>) -> Transport {
-        Transport::new(Arc::new(OnWire(self.clone())))
+        Transport::new(self.client())
+    }
+
+    pub fn client(self: &Arc<Self>) -> Arc<dyn HttpClient> {
+        Arc::new(OnWire(self.clone()))
+    }
+
+    /// Queues that hold messages, hidden or not.
+    pub fn filled(&self) -> Vec<String> {
+        self.state.lock().unwrap().queues.filled()
+    }
+
+    /// Every blob of the container, by name.
+    pub fn blobs(&self, container: &str) -> Vec<(String, Bytes)> {
+        self.state.lock().unwrap().containers.all(container)
     }
 
     /// The adapters on this account, with tokens that it takes.

@@ -42,6 +42,12 @@ impl Queues {
         self.queues[name].len()
     }
 
+    pub(super) fn filled(&self) -> Vec<String> {
+        let mut filled: Vec<_> = self.queues.iter().filter(|(_, messages)| !messages.is_empty()).map(|(name, _)| name.clone()).collect();
+        filled.sort_unstable();
+        filled
+    }
+
     pub(super) fn put(&mut self, queue: &str, text: String, now: OffsetDateTime) {
         self.push(queue, text, now);
     }
