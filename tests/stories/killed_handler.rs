@@ -30,25 +30,19 @@ use assay::{
     platform::ports::{Clock, Queue as _},
     tenancy::ProposalId,
 };
-use reqwest::{Client, Response, header, redirect};
 use tempfile::TempDir;
 use time::OffsetDateTime;
-use tokio::time::{Interval, interval};
-use url::form_urlencoded;
 
 use crate::support::{
     TestApp,
     clock::VirtualClock,
     end_state::EndState,
     flow::{Flow, HARBOR, QUEUES, asked_about, person},
+    hosted::{Hosted, beat},
     process,
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
-/// How far the host's clock goes when nothing is in flight and nothing is due.
-const STEP: time::Duration = time::Duration::seconds(10);
-/// Steps without the awaited thing after which time passes in this process instead: an hour.
-const PATIENCE: usize = 360;
 
 /// Runs of one disaster until all of it was met. A kill can take an analysis along that is in flight at that moment; its
 /// lease then outlives the host, and what was to go wrong after it never comes. Such a run must end like every other, but
@@ -196,7 +190,7 @@ struct Run {
     clock: Arc<VirtualClock>,
     faults: Faults,
     folder: TempDir,
-    http: Client,
+    hosted: Hosted,
 }
 
 impl Run {
@@ -207,15 +201,16 @@ impl Run {
         }
         faults.set_reorder(disaster.is(Also::Reordered));
         faults.set_content_length(disaster.is(Also::ContentLength));
-        let http = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
-        Self { disaster, vendors_at, clock: Arc::new(VirtualClock::at(vendors_at)), faults, folder: tempfile::tempdir().unwrap(), http }
+        let clock = Arc::new(VirtualClock::at(vendors_at));
+        let hosted = Hosted::new(disaster.name, clock.clone());
+        Self { disaster, vendors_at, clock, faults, folder: tempfile::tempdir().unwrap(), hosted }
     }
 
     async fn play(self) -> Played {
         let host = self.start().await;
-        self.until_well(&host).await;
+        self.hosted.until_well(&host).await;
         for delivery in demo::deliveries(self.vendors_at) {
-            self.vendor_sends(&host, &delivery).await;
+            self.hosted.vendor_sends(&host, &delivery).await;
         }
         if self.disaster.is(Also::KillAfterWebhooks) {
             host.worker.kill(true);
@@ -223,10 +218,10 @@ impl Run {
         if self.disaster.is(Also::TwoHandlers) {
             self.two_handlers(&host).await;
         }
-        if self.passes(&host, async || self.asked().len() == 2).await {
-            self.approve(&host, self.asked()[0]).await;
+        if self.hosted.passes(&host, async || self.asked().len() == 2).await {
+            self.hosted.approve(&host, self.asked()[0]).await;
         }
-        let all_went_wrong = self.passes(&host, async || self.faults.are_spent()).await;
+        let all_went_wrong = self.hosted.passes(&host, async || self.faults.are_spent()).await;
         if all_went_wrong {
             self.handler_died_as_planned(&host).await;
         }
@@ -267,48 +262,6 @@ impl Run {
         Host::start(options).await.unwrap()
     }
 
-    /// Until health says so; the host's clock stands still.
-    async fn until_well(&self, host: &Host) {
-        let mut beat = beat();
-        for _ in 0..2000 {
-            if self.get(host, "/api/health").await.is_ok_and(|reply| reply.status() == 200) {
-                return;
-            }
-            beat.tick().await;
-        }
-        panic!("{}: the handler never gets well", self.disaster.name);
-    }
-
-    /// Time passes while the host has nothing to do; says whether what is awaited came true.
-    async fn passes(&self, host: &Host, is_true: impl AsyncFn() -> bool) -> bool {
-        let mut beat = beat();
-        let mut steps = 0;
-        while steps < PATIENCE {
-            if is_true().await {
-                return true;
-            }
-            beat.tick().await;
-            let busy = host.is_busy() || QUEUES.iter().any(|queue| host.queues.has_due(queue).unwrap());
-            if !busy {
-                self.clock.advance(STEP);
-                steps += 1;
-            }
-        }
-        false
-    }
-
-    /// As vendors do: until it is taken.
-    async fn vendor_sends(&self, host: &Host, delivery: &demo::Delivery) {
-        let url = format!("{}/api/webhooks/{}/{}?{}", host.address, delivery.connector, delivery.connection, delivery.query);
-        for _ in 0..5 {
-            let request = delivery.headers.iter().fold(self.http.post(&url), |request, (name, value)| request.header(*name, value));
-            if request.body(delivery.body.clone()).send().await.is_ok_and(|reply| reply.status() == 200) {
-                return;
-            }
-        }
-        panic!("{}: the callback is never taken", self.disaster.name);
-    }
-
     /// The second one has to wait for the store, and says so; when the first is gone it goes on.
     async fn two_handlers(&self, host: &Host) {
         let noted = fs::read_to_string(self.folder.path().join("handler.pid")).unwrap();
@@ -318,56 +271,10 @@ impl Run {
         let mut words = String::new();
         while !words.contains("in use") {
             beat.tick().await;
-            words = self.get(host, "/api/health").await.unwrap().text().await.unwrap();
+            words = self.hosted.get(host, "/api/health").await.unwrap().text().await.unwrap();
         }
         assert!(process::signal(first, "-KILL"));
-        self.until_well(host).await;
-    }
-
-    /// Signs in, opens the link, sends the form; sends it again until it is taken.
-    async fn approve(&self, host: &Host, id: ProposalId) {
-        let page = format!("/api/portal/proposals/{HARBOR}/{id}");
-        let cookie = self.sign_in(host).await;
-        let mut form = None;
-        let carried_out = async || {
-            let shown = self.http.get(format!("{}{page}", host.address)).header(header::COOKIE, &cookie).send().await;
-            text(shown).await.is_ok_and(|html| html.contains("Carried out"))
-        };
-        for _ in 0..20 {
-            if form.is_none() {
-                let shown = self.http.get(format!("{}{page}", host.address)).header(header::COOKIE, &cookie).send().await;
-                form = text(shown).await.ok().and_then(|html| decision(&html));
-            }
-            let Some(form) = &form else { continue };
-            let sent = self.post(host, &format!("{page}/decide"), &cookie, form).await;
-            if sent.is_ok_and(|reply| reply.status() == 303) {
-                self.passes(host, carried_out).await;
-                return;
-            }
-        }
-        panic!("{}: the decision is never taken", self.disaster.name);
-    }
-
-    async fn sign_in(&self, host: &Host) -> String {
-        for _ in 0..20 {
-            let form =
-                form_urlencoded::Serializer::new(String::new()).append_pair("person", &person(What::Approver).id.to_string()).finish();
-            let Ok(reply) = self.post(host, "/api/portal/sign-in", "", &form).await else { continue };
-            if let Some(cookie) = reply.headers().get(header::SET_COOKIE) {
-                return cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
-            }
-        }
-        panic!("{}: nobody can sign in", self.disaster.name);
-    }
-
-    async fn get(&self, host: &Host, path: &str) -> reqwest::Result<Response> {
-        self.http.get(format!("{}{path}", host.address)).send().await
-    }
-
-    async fn post(&self, host: &Host, path: &str, cookie: &str, form: &str) -> reqwest::Result<Response> {
-        let request = self.http.post(format!("{}{path}", host.address));
-        let request = request.header(header::COOKIE, cookie).header(header::ORIGIN, &host.address);
-        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned()).send().await
+        self.hosted.until_well(host).await;
     }
 
     /// The data folder and what the host's queues still hold, taken over by this process; three minutes are over.
@@ -399,26 +306,4 @@ impl Run {
         }
         end
     }
-}
-
-async fn text(reply: reqwest::Result<Response>) -> reqwest::Result<String> {
-    reply?.error_for_status()?.text().await
-}
-
-/// The decision form with its hidden fields, answered with yes.
-fn decision(html: &str) -> Option<String> {
-    let form = html.split("<form").find(|form| form.contains("/decide"))?.split("</form").next()?;
-    let mut answer = form_urlencoded::Serializer::new(String::new());
-    for input in form.split("name=\"").skip(1) {
-        let Some((name, rest)) = input.split_once("\" value=\"") else { continue };
-        if !name.contains('"') && name != "decision" {
-            answer.append_pair(name, rest.split('"').next()?);
-        }
-    }
-    answer.append_pair("decision", "approve").append_pair("comment", "I compared it with the RMM.");
-    Some(answer.finish())
-}
-
-fn beat() -> Interval {
-    interval(Duration::from_millis(20))
 }

@@ -12,6 +12,7 @@ pub mod disk;
 pub mod end_state;
 pub mod faults;
 pub mod flow;
+pub mod hosted;
 pub mod http;
 pub mod ids;
 pub mod key_vault;
