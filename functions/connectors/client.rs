@@ -113,7 +113,9 @@ async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &
     for other in others.chain([Owner::Deployment]) {
         if uses(other).await?.is_some_and(|used| used.is(&key)) {
             return Err(refused(match other {
-                Owner::Deployment => "This is the key of the installation itself. Each client has a key of its own: make one for this client.",
+                Owner::Deployment => {
+                    "This is the key of the installation itself. Each client has a key of its own: make one for this client."
+                }
                 Owner::Tenant(_) => "Another client uses this key. Each client has a key of its own: make one for this client.",
             }));
         }

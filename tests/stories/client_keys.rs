@@ -162,7 +162,9 @@ async fn the_owner_names_a_key_for_a_new_client_and_hears_what_is_wrong_with_it(
         assert!(page.contains("href=\"#key\""), "the summary leads to the field");
     };
     refused("", "Give the address of the key").await;
-    for no_address in ["kestrel", "deployment", "https://clients.vault.azure.net/keys/kestrel/0123", "http://clients.vault.azure.net/keys/kestrel"] {
+    for no_address in
+        ["kestrel", "deployment", "https://clients.vault.azure.net/keys/kestrel/0123", "http://clients.vault.azure.net/keys/kestrel"]
+    {
         refused(no_address, "This is not the address of a key").await;
     }
     refused("https://evil.example/keys/kestrel", "must be an RSA key in a vault of the cloud").await;

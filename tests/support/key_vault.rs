@@ -196,9 +196,7 @@ impl State {
                 None => error(404, "SecretNotFound"),
             },
             (Method::Post, ["keys", name, operation]) => self.operate(&resource("keys", name), None, operation, request),
-            (Method::Post, ["keys", name, version, operation]) => {
-                self.operate(&resource("keys", name), Some(version), operation, request)
-            }
+            (Method::Post, ["keys", name, version, operation]) => self.operate(&resource("keys", name), Some(version), operation, request),
             _ => error(400, "BadParameter"),
         }
     }
@@ -226,9 +224,9 @@ impl State {
                 let mut out = vec![0; key.private.min_output_size()];
                 key.private.decrypt(&OAEP_SHA256_MGF1SHA256, &value, &mut out, None).map(|bytes| bytes.to_vec())
             }
-            ("sign", Material::Ec(pair), Some("ES256")) => {
-                Digest::import_less_safe(&value, &SHA256).and_then(|digest| pair.sign_digest(&digest)).map(|signed| signed.as_ref().to_vec())
-            }
+            ("sign", Material::Ec(pair), Some("ES256")) => Digest::import_less_safe(&value, &SHA256)
+                .and_then(|digest| pair.sign_digest(&digest))
+                .map(|signed| signed.as_ref().to_vec()),
             _ => return error(400, "BadParameter"),
         };
         match result {
@@ -274,7 +272,8 @@ impl HttpClient for FakeVaults {
             Some(Trouble::AnswerLost | Trouble::OtherKey(_)) | None => {}
         }
         if token != Some(format!("Bearer token for {SCOPE}")) {
-            let challenge = format!("Bearer authorization=\"https://login.microsoftonline.com/{TENANT}\", resource=\"https://vault.azure.net\"");
+            let challenge =
+                format!("Bearer authorization=\"https://login.microsoftonline.com/{TENANT}\", resource=\"https://vault.azure.net\"");
             headers.insert("www-authenticate", challenge);
             return Ok(response(401, headers, &error(401, "Unauthorized").1));
         }

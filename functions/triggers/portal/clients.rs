@@ -89,9 +89,7 @@ fn why_unreadable(error: &StoreError) -> &'static str {
             PortErrorKind::Missing => {
                 "The key that protects its records is not in the key vault any more. Its owner can recover a deleted key there for as long as the vault keeps it, often 90 days; then the client is back within five minutes. Nothing else was changed."
             }
-            PortErrorKind::Throttled { .. } => {
-                "The key vault is busy and asks to wait. Nothing is lost: open this page again in a minute."
-            }
+            PortErrorKind::Throttled { .. } => "The key vault is busy and asks to wait. Nothing is lost: open this page again in a minute.",
             PortErrorKind::Unavailable | PortErrorKind::Full => {
                 "The key vault does not answer just now. Nothing is lost: open this page again in a minute."
             }

@@ -237,7 +237,10 @@ pub(super) fn requirement_with_errors() -> RequirementPage {
 pub(super) fn new_client(wrong: bool) -> NewClientPage {
     let errors = [
         FieldError { field: "name", message: "There is a client of this name already. Nothing was added.".into() },
-        FieldError { field: "key", message: "There is no such key in that vault. Make it there first (RSA, 3072 bits), then add the client.".into() },
+        FieldError {
+            field: "key",
+            message: "There is no such key in that vault. Make it there first (RSA, 3072 bits), then add the client.".into(),
+        },
     ];
     let key = || {
         let hint = "The address of this client's own key in Key Vault, such as https://VAULT/keys/NAME, without a version.";
