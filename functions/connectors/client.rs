@@ -15,7 +15,7 @@ use crate::{
         directory::{self, Grant, Role, Tenant},
         keys::{self, Owner},
     },
-    web::pages::FieldError,
+    web::{pages::FieldError, problem::chain},
 };
 
 type Directory<'a> = Store<'a, DeploymentPlace>;
@@ -125,7 +125,7 @@ async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &
         Ok(_) => Err(refused("This form was sent before with another key. Open \u{201c}Add a client\u{201d} anew and give the key there.")),
         Err(StoreError::Key { source, .. }) => match why_not(source.kind) {
             Some(message) => {
-                tracing::warn!(error = %source, "the key of a new client cannot be used");
+                tracing::warn!(error = chain(&source), "the key of a new client cannot be used");
                 Err(refused(message))
             }
             None => Err(StoreError::from(source).into()),

@@ -58,21 +58,31 @@ pub async fn make(app: &App, owner: Owner, vault_key: Option<&str>) -> Result<Da
         if let Some(key) = find(app, owner).await? {
             return Ok(key);
         }
-        let mut bytes = Zeroizing::new(vec![0; KEY_BYTES]);
-        app.ids.random(&mut bytes);
-        let key = DataKey::new(&bytes).map_err(|_| unreadable(owner))?;
-        let name = vault_key.map_or_else(|| owner.to_string(), str::to_owned);
-        let wrapped = app.vault.wrap(&name, &bytes).await.map_err(|source| refused(owner, source))?;
-        // Wrapping and unwrapping are rights of their own: nothing is sealed under a key that could not be had again.
-        if *app.vault.unwrap(&wrapped).await.map_err(|source| refused(owner, source))? != *bytes {
-            return Err(unreadable(owner));
-        }
-        let create = Op::Create { id: DOCUMENT.into(), body: KeyRecord::new(owner, wrapped, &key).body() };
-        // When another process was faster, the next round reads its key.
-        if let BatchOutcome::Committed(_) = app.documents.batch(&partition(owner), vec![create]).await? {
-            app.cache.put(&cached(owner), bytes, app.now(), KEEP);
+        // Boxed: it happens once for an owner, and is part of every future that writes.
+        if let Some(key) = Box::pin(create(app, owner, vault_key)).await? {
             return Ok(key);
         }
+    }
+}
+
+/// `None` when another process was faster: its key is there now.
+async fn create(app: &App, owner: Owner, vault_key: Option<&str>) -> Result<Option<DataKey>, StoreError> {
+    let mut bytes = Zeroizing::new(vec![0; KEY_BYTES]);
+    app.ids.random(&mut bytes);
+    let key = DataKey::new(&bytes).map_err(|_| unreadable(owner))?;
+    let name = vault_key.map_or_else(|| owner.to_string(), str::to_owned);
+    let wrapped = app.vault.wrap(&name, &bytes).await.map_err(|source| refused(owner, source))?;
+    // Wrapping and unwrapping are rights of their own: nothing is sealed under a key that could not be had again.
+    if *app.vault.unwrap(&wrapped).await.map_err(|source| refused(owner, source))? != *bytes {
+        return Err(unreadable(owner));
+    }
+    let create = Op::Create { id: DOCUMENT.into(), body: KeyRecord::new(owner, wrapped, &key).body() };
+    match app.documents.batch(&partition(owner), vec![create]).await? {
+        BatchOutcome::Committed(_) => {
+            app.cache.put(&cached(owner), bytes, app.now(), KEEP);
+            Ok(Some(key))
+        }
+        BatchOutcome::Refused(_) => Ok(None),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         DeploymentScope,
         message::{self, Verified},
     },
+    web::problem::chain,
 };
 
 /// The message, or `None` when it was written down as a dead letter: then the function has succeeded.
@@ -17,7 +18,7 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
             tracing::info!(function, tenant = verified.tenant().map(tracing::field::display), correlation = %verified.id(), "message");
             Ok(Some(verified))
         }
-        Err(error) if error.is_transient() => Err(Failure::Other(error.to_string())),
+        Err(error) if error.is_transient() => Err(Failure::Other(chain(&error))),
         Err(error) => {
             bury(app, function, message, &error.to_string()).await?;
             Ok(None)
@@ -51,8 +52,4 @@ async fn bury(app: &App, function: &str, message: &QueueMessage, reason: &str) -
     tracing::warn!(function, reason, "dead letter");
     let scope = DeploymentScope::of_function(function, &message.invocation_id);
     Ok(dead_letter::keep(app, &scope, function, &message.body, reason).await?)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

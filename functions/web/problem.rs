@@ -70,8 +70,7 @@ impl Problem {
 impl From<StoreError> for Problem {
     /// Logs the whole chain; the caller hears only what they can act on.
     fn from(error: StoreError) -> Self {
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::warn!(error = %error, source, "store refused");
+        tracing::warn!(error = chain(&error), "store refused");
         match &error {
             StoreError::Refused { .. } => {
                 Self::conflict("Somebody else changed this at the same moment. Nothing of yours was written; look again and repeat.")
@@ -91,5 +90,27 @@ impl From<StoreError> for Problem {
             StoreError::NewerRelease { .. } => Self::new(503, "newer-release", "Written by a newer release", error.to_string()),
             _ => Self::unavailable(),
         }
+    }
+}
+
+/// The error and what caused it down to the last cause, for the log: a service says only there what it refused.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::ports::PortError;
+
+    #[test]
+    fn the_log_hears_what_the_service_said_and_the_caller_does_not() {
+        let said = std::io::Error::other("Caller is not authorized by the vault's firewall");
+        let source = PortError::because("key https://v.vault.azure.net/keys/a", PortErrorKind::Denied, said);
+        let error = StoreError::Key { owner: "client".into(), source };
+        let logged = chain(&error);
+        assert!(logged.contains("https://v.vault.azure.net/keys/a: access denied") && logged.ends_with("the vault's firewall"), "{logged}");
+        let told = Problem::from(error).to_string();
+        assert!(!told.contains("vault.azure.net") && !told.contains("firewall"), "{told}");
     }
 }

@@ -44,11 +44,14 @@ struct Ports {
 /// What stands behind short names of the suite, such as `client-a`, in a vault.
 struct VaultNames {
     /// A key's name there; nothing is made.
-    key: Box<dyn Fn(&str) -> String + Send + Sync>,
+    key: OfName<String>,
     /// The public half of a key that has signed.
-    public_key: Box<dyn Fn(&str) -> Vec<u8> + Send + Sync>,
-    put_secret: Box<dyn Fn(&str, &str) + Send + Sync>,
+    public_key: OfName<Vec<u8>>,
+    put_secret: Put,
 }
+
+type OfName<T> = Box<dyn Fn(&str) -> T + Send + Sync>;
+type Put = Box<dyn Fn(&str, &str) + Send + Sync>;
 
 /// One test per function of the contract; each opens its own ports.
 macro_rules! tests {

@@ -16,7 +16,7 @@ use crate::{
     web::{
         Problem, Reply,
         pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
-        reply,
+        problem, reply,
     },
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         match view::client_row(reader.app, grant, &tenant.name, reader.correlation()).await {
             Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &healths, tenant.id).await?, ..row }),
             Err(error) if error.concerns_one_owner() => {
-                tracing::warn!(tenant = %tenant.id, error = %error, "a client cannot be read");
+                tracing::warn!(tenant = %tenant.id, error = problem::chain(&error), "a client cannot be read");
                 unreadable.push(UnreadableClient { name: tenant.name, why: why_unreadable(&error).into() });
             }
             Err(error) => return Err(error.into()),

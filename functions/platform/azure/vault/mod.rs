@@ -16,13 +16,11 @@ use std::{
 use async_trait::async_trait;
 use azure_core::{
     credentials::TokenCredential,
-    http::{ClientOptions, RequestContent, Transport},
+    http::{Body, ClientOptions, RequestContent, Transport},
 };
 use azure_security_keyvault_keys::{
     KeyClient, KeyClientOptions,
-    models::{
-        EncryptionAlgorithm, KeyClientUnwrapKeyOptions, KeyOperationParameters, KeyOperationResult, SignParameters, SignatureAlgorithm,
-    },
+    models::{EncryptionAlgorithm, KeyOperationParameters, KeyOperationResult, SignParameters, SignatureAlgorithm},
 };
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -185,8 +183,7 @@ impl Vault for KeyVault {
         check_key_name(&wrapped.version).map_err(|_| unreadable())?;
         let bytes = BASE64.decode(&wrapped.bytes).map_err(|_| unreadable())?;
         let call = async {
-            let options = KeyClientUnwrapKeyOptions::default();
-            let answer = client.unwrap_key(key.name(), &wrapped.version, oaep(&bytes)?, Some(options)).await?;
+            let answer = client.unwrap_key(key.name(), &wrapped.version, oaep(&bytes)?, None).await?;
             answer.into_model()
         };
         let answer = call::within(&resource, call).await.map_err(|failure| {
@@ -233,7 +230,7 @@ fn oaep(value: &[u8]) -> azure_core::Result<RequestContent<KeyOperationParameter
     };
     let body = azure_core::json::to_json(&parameters);
     parameters.value.zeroize();
-    Ok(RequestContent::from(body?.to_vec()))
+    Ok(Body::from(body?).into())
 }
 
 /// The version that did it and the result; `None` when the answer is about another key or not an answer.
