@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::support::{
-    azure_storage::{Fault, FakeStorage, Tokens, settings},
+    azure_storage::{FakeStorage, Fault, Tokens, settings},
     clock::VirtualClock,
 };
 
@@ -159,7 +159,9 @@ async fn a_service_that_fails_is_not_reached_or_never_answers_is_unavailable_in_
         let listed = blobs.list(RAW, "", None).await.unwrap_err();
         assert_eq!([sent.kind, listed.kind], [PortErrorKind::Unavailable; 2], "{fault:?}");
         assert!(words(&sent).contains(reason) && words(&listed).contains(reason), "{} / {}", words(&sent), words(&listed));
-        assert!(words(&sent).starts_with("queue intake (ASSAY_QUEUE_URL)") && words(&listed).starts_with("blob container raw (ASSAY_BLOB_URL)"));
+        assert!(
+            words(&sent).starts_with("queue intake (ASSAY_QUEUE_URL)") && words(&listed).starts_with("blob container raw (ASSAY_BLOB_URL)")
+        );
         assert!(begun.elapsed() <= Duration::from_secs(40), "{fault:?}: {:?}", begun.elapsed());
     }
     account.outage(None);

@@ -168,7 +168,8 @@ impl Container {
                 blob.bytes.len()
             );
         }
-        let next = names.next().map_or_else(|| "<NextMarker />".into(), |(name, _)| format!("<NextMarker>2!{}</NextMarker>", BASE64.encode(name)));
+        let next =
+            names.next().map_or_else(|| "<NextMarker />".into(), |(name, _)| format!("<NextMarker>2!{}</NextMarker>", BASE64.encode(name)));
         let text = format!(
             "<EnumerationResults ServiceEndpoint=\"https://{}/\" ContainerName=\"{container}\"><Prefix>{prefix}</Prefix><MaxResults>{asked}</MaxResults><Blobs>{list}</Blobs>{next}</EnumerationResults>",
             call.host

@@ -250,7 +250,11 @@ impl Call {
         if allowed.contains(&number) {
             return Ok(number);
         }
-        Err(refused(400, "OutOfRangeQueryParameterValue", "One of the query parameters specified in the request URI is outside the permissible range."))
+        Err(refused(
+            400,
+            "OutOfRangeQueryParameterValue",
+            "One of the query parameters specified in the request URI is outside the permissible range.",
+        ))
     }
 }
 
