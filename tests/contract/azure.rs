@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ports, local};
-use crate::support::{azure_storage::FakeStorage, clock::VirtualClock};
+use crate::support::{clock::VirtualClock, storage_account::FakeStorage};
 
 /// Queue and blobs on Azure Storage; the rest as in the embedded store.
 pub async fn ports() -> Ports {

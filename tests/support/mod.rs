@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each story uses a part")]
 
 pub mod app;
-pub mod azure_storage;
 pub mod azurite;
 pub mod browser;
 pub mod clock;
@@ -16,5 +15,6 @@ pub mod meeting;
 pub mod process;
 pub mod queue;
 pub mod shared;
+pub mod storage_account;
 
 pub use app::TestApp;

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::support::{
-    azure_storage::{FakeStorage, Fault, Tokens, settings},
     clock::VirtualClock,
+    storage_account::{FakeStorage, Fault, Tokens, settings},
 };
 
 const RAW: BlobContainer = BlobContainer::Raw;
