@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Ports, local};
-use crate::support::{azure_storage::FakeStorage, clock::VirtualClock, cosmos::Emulator, ids::SeededIds};
+use crate::support::{clock::VirtualClock, cosmos::Emulator, ids::SeededIds, storage_account::FakeStorage};
 
 /// Documents, queue and blobs; the vault is the embedded one.
 pub async fn ports() -> Ports {

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use assay::platform::ports::{BlobContainer, Blobs as _, PortErrorKind};
 
-use super::{Ports, azure_storage::words, local};
+use super::{Ports, local, storage_account::words};
 use crate::support::azurite;
 
 /// An account of its own for each test, so that queues and containers keep their names.

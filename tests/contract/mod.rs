@@ -10,7 +10,6 @@ use std::{any::Any, sync::Arc, time::Duration};
 use assay::platform::ports::{Blobs, Documents, Queue, Vault};
 
 mod azure;
-mod azure_storage;
 mod azure_vault;
 mod azurite;
 mod blobs;
@@ -20,6 +19,7 @@ mod local;
 mod loopback;
 mod model;
 mod queue;
+mod storage_account;
 mod vault;
 
 /// Ports under test, and what a test does to the world behind them.
@@ -140,7 +140,7 @@ vault_contract!(vault_in_files, super::local::ports);
 vault_contract!(vault_in_key_vault, super::azure_vault::ports);
 queue_contract!(queue_in_memory, super::local::ports);
 queue_contract!(queue_over_loopback, super::loopback::ports);
-queue_contract!(queue_in_azure_storage, super::azure::ports);
-blobs_contract!(blobs_in_azure_storage, super::azure::ports);
+queue_contract!(queue_in_storage_account, super::azure::ports);
+blobs_contract!(blobs_in_storage_account, super::azure::ports);
 queue_contract!(queue_in_azurite, super::azurite::ports);
 blobs_contract!(blobs_in_azurite, super::azurite::ports);

@@ -18,11 +18,11 @@ use azure_core::{
 use azure_data_cosmos::CosmosRuntime;
 
 use super::{
-    azure_storage::{FakeStorage, Tokens},
     clock::VirtualClock,
     cosmos::{Emulator, azure_settings},
     flow::QUEUES,
     key_vault::{DEPLOYMENT_KEY, FakeVaults, key_uri},
+    storage_account::{FakeStorage, Tokens},
 };
 
 pub struct AzureWorld {

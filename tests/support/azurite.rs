@@ -17,7 +17,7 @@ use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
 use azure_storage_queue::{QueueServiceClient, QueueServiceClientOptions};
 use url::Url;
 
-use super::azure_storage::{Tokens, settings};
+use super::storage_account::{Tokens, settings};
 
 /// Accounts `assay1`, `assay2` and so on are there, as many as `.ci/azurite` made.
 static NEXT: AtomicUsize = AtomicUsize::new(1);

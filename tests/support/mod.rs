@@ -3,7 +3,6 @@
 
 pub mod app;
 pub mod azure;
-pub mod azure_storage;
 pub mod azurite;
 pub mod browser;
 pub mod clock;
@@ -20,5 +19,6 @@ pub mod meeting;
 pub mod process;
 pub mod queue;
 pub mod shared;
+pub mod storage_account;
 
 pub use app::TestApp;

@@ -1,6 +1,6 @@
 //! The queue service: Put, Get and Delete Message, and what they say when something is not as it should be.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use azure_core::{http::Method, time::to_rfc7231};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -130,7 +130,8 @@ fn receive(messages: &mut [Message], call: &Call, now: OffsetDateTime) -> Result
         message.visible_at = now + Duration::seconds(lease);
         let number = message.id[24..].parse().expect("an id of this service");
         message.pop_receipt = receipt(number, message.dequeue_count);
-        list += &format!(
+        let _ = write!(
+            list,
             "<QueueMessage>{}<PopReceipt>{}</PopReceipt><TimeNextVisible>{}</TimeNextVisible><DequeueCount>{}</DequeueCount><MessageText>{}</MessageText></QueueMessage>",
             message.times(),
             message.pop_receipt,

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::support::{
-    azure_storage::{FakeStorage, Fault, Tokens, settings},
     clock::VirtualClock,
+    storage_account::{FakeStorage, Fault, Tokens, settings},
 };
 
 const RAW: BlobContainer = BlobContainer::Raw;
@@ -31,13 +31,12 @@ fn refused(status: u16, code: &'static str, retry_after: Option<&'static str>) -
 
 /// An error and all that stands behind it, as the log has them.
 pub fn words(error: &PortError) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
+    let (mut words, mut source) = (vec![error.to_string()], error.source());
     while let Some(cause) = source {
-        words += &format!(": {cause}");
+        words.push(cause.to_string());
         source = cause.source();
     }
-    words
+    words.join(": ")
 }
 
 fn bodies(messages: &[Received]) -> Vec<&[u8]> {
