@@ -28,6 +28,7 @@ mod stories {
     mod audit_log;
     mod audit_store;
     mod audit_verify;
+    mod azure_serve;
     mod bad_days;
     mod client_keys;
     mod connecting;

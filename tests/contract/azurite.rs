@@ -1,4 +1,4 @@
-//! Queue and blobs on Azurite: HTTP, TLS and another implementation of the service than ours. `.ci/azurite` starts it; without
+//! Queue and blobs on Azurite: HTTP, TLS and another implementation of the service than ours. `.ci/azure` starts it; without
 //! it each test says so and passes.
 
 use std::{sync::Arc, thread, time::Duration};

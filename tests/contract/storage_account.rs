@@ -304,7 +304,7 @@ async fn without_a_token_or_without_tls_nothing_leaves_this_machine() {
     let (account, _) = account();
     let (queue, _) = account.open_as(&settings(), &Arc::new(Tokens::refusing("no identity endpoint"))).unwrap();
     let error = queue.send("intake", "m".into(), Duration::ZERO).await.unwrap_err();
-    assert_eq!(error.kind, PortErrorKind::Unavailable);
+    assert_eq!(error.kind, PortErrorKind::Denied);
     assert!(words(&error).contains("no identity endpoint"), "{}", words(&error));
 
     let plain = Url::parse("http://127.0.0.1:10001/account").unwrap();

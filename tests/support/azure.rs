@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use assay::{
+    config::{self, RawConfig, StoreKind},
     platform::{
         azure::{AzureQueue, AzureSettings, AzureStore, Below, Credential},
         ports::{Ids, Queue},
@@ -99,4 +100,15 @@ impl TokenCredential for EachOwnToken {
         let until = azure_core::time::OffsetDateTime::from_unix_timestamp(4_102_444_800).unwrap();
         Ok(AccessToken::new(format!("token for {}", scopes.join(" ")), until))
     }
+}
+
+/// The tokens of an installation whose services are those of this file.
+pub fn tokens() -> Arc<dyn TokenCredential> {
+    Arc::new(EachOwnToken(Tokens::default()))
+}
+
+/// The adapters of these settings over real connections, with such tokens.
+pub fn store_over_the_wire(settings: &RawConfig, ids: Arc<dyn Ids>) -> AzureStore {
+    let StoreKind::Azure(settings) = config::check(settings).unwrap().store else { panic!("not the Azure store") };
+    AzureStore::new(&settings, &Credential::of(tokens(), &settings), ids, Below::default()).unwrap()
 }

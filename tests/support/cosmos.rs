@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use azure_core::{
     credentials::{AccessToken, TokenCredential, TokenRequestOptions},
     error::ErrorKind,
-    http::StatusCode,
+    http::{AsyncRawResponse, HttpClient, Request, StatusCode},
 };
 use azure_data_cosmos::{CosmosRuntime, CosmosRuntimeBuilder, models::PartitionKeyDefinition};
 use azure_data_cosmos_driver::{
@@ -25,8 +25,9 @@ use azure_data_cosmos_driver::{
         CustomResponseBuilder, FaultInjectionConditionBuilder, FaultInjectionErrorType, FaultInjectionResultBuilder, FaultInjectionRule,
         FaultInjectionRuleBuilder, FaultOperationType,
     },
-    in_memory_emulator::{ConsistencyLevel, InMemoryEmulatorHttpClient, RequestObserver, VirtualAccountConfig, VirtualRegion},
+    in_memory_emulator::{ConsistencyLevel, InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion},
 };
+use url::Url;
 
 const ACCOUNT: &str = "https://assay-test.documents.azure.com/";
 
@@ -128,7 +129,12 @@ pub struct Emulator {
 impl Emulator {
     /// An account with the database and its containers.
     pub fn new() -> Self {
-        let emulator = Self::empty();
+        Self::at(&ACCOUNT.parse().unwrap())
+    }
+
+    /// The same at another address, to be served there.
+    pub fn at(address: &Url) -> Self {
+        let emulator = Self::empty_at(address);
         let store = emulator.http.store();
         store.create_database("assay");
         for container in Container::ALL {
@@ -139,7 +145,11 @@ impl Emulator {
 
     /// An account with nothing in it.
     pub fn empty() -> Self {
-        let region = VirtualRegion::new("East US", ACCOUNT.parse().unwrap());
+        Self::empty_at(&ACCOUNT.parse().unwrap())
+    }
+
+    fn empty_at(address: &Url) -> Self {
+        let region = VirtualRegion::new("East US", address.clone());
         let account = VirtualAccountConfig::new(vec![region]).unwrap().with_consistency(ConsistencyLevel::Session);
         Self { http: Arc::new(InMemoryEmulatorHttpClient::new(account)), tokens: Arc::default() }
     }
@@ -152,6 +162,11 @@ impl Emulator {
             emulator.http.store().create_container("assay", container.name(), PartitionKeyDefinition::from(path.to_owned()));
         }
         emulator
+    }
+
+    /// As a service: requests in, answers out.
+    pub fn client(&self) -> Arc<dyn HttpClient> {
+        Arc::new(OnWire(self.http.clone()))
     }
 
     pub async fn cosmos(&self) -> Arc<Cosmos> {
@@ -177,5 +192,15 @@ impl Emulator {
 
     pub async fn documents_with(&self, ids: Arc<dyn Ids>, rules: Vec<Arc<FaultInjectionRule>>) -> CosmosDocuments {
         CosmosDocuments::new(self.cosmos_with(rules).await, ids)
+    }
+}
+
+#[derive(Debug)]
+struct OnWire(Arc<InMemoryEmulatorHttpClient>);
+
+#[async_trait]
+impl HttpClient for OnWire {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        self.0.execute_request(request).await.map_err(|error| azure_core::Error::with_message(ErrorKind::Other, error.to_string()))
     }
 }

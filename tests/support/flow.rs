@@ -371,6 +371,11 @@ pub fn asked_about(data: &Path, who: &DemoPerson, tenant: TenantId, subject: &st
     asked_in(theirs(mail_files(data, &format!("{tenant}/")), who), subject)
 }
 
+/// The same among mails with their names, wherever they came from.
+pub fn asked_in_mails(mails: Vec<(String, String)>, who: &DemoPerson, subject: &str) -> Vec<ProposalId> {
+    asked_in(theirs(mails, who), subject)
+}
+
 fn asked_in(mails: Vec<String>, subject: &str) -> Vec<ProposalId> {
     let ids = mails.into_iter().filter(|mail| mail.contains(subject)).map(|mail| {
         let link = mail.split_once("/api/portal/proposals/").unwrap().1;

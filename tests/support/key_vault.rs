@@ -122,6 +122,11 @@ impl FakeVaults {
         Arc::new(fake)
     }
 
+    /// Vaults without any key.
+    pub fn empty() -> Arc<Self> {
+        Arc::default()
+    }
+
     /// An RSA key that wraps; its next version when it is there.
     pub fn make_key(&self, uri: &str) {
         let mut state = self.0.lock().unwrap();

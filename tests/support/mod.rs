@@ -18,6 +18,7 @@ pub mod key_vault;
 pub mod meeting;
 pub mod process;
 pub mod queue;
+pub mod served;
 pub mod shared;
 pub mod storage_account;
 

@@ -176,8 +176,11 @@ impl Host {
         let address = address_of(&front, options.port)?;
         let queue_url = address_of(&queue_front, 0)?;
         let mut settings = options.settings;
-        settings.insert("ASSAY_QUEUE_URL".into(), queue_url.clone());
-        settings.insert("ASSAY_QUEUE_TOKEN".into(), queue_token.clone());
+        // A handler that keeps its data in Azure has its queues there too.
+        if settings.get("ASSAY_STORE").is_none_or(|store| store == "local") {
+            settings.insert("ASSAY_QUEUE_URL".into(), queue_url.clone());
+            settings.insert("ASSAY_QUEUE_TOKEN".into(), queue_token.clone());
+        }
         settings.entry("ASSAY_PUBLIC_URL".into()).or_insert_with(|| address.clone());
         // Whole: the handler runs in the app folder, where a relative one would be another folder.
         let whole = fs::canonicalize(&data).map_err(in_data)?;

@@ -112,14 +112,21 @@ impl Failure {
                 let wait = raw_response.as_ref().and_then(|raw| retry_after(raw.headers()));
                 kind_of_status((*status).into(), wait)
             }
-            // No token: the identity is not there or not allowed to sign in, or the endpoint that gives tokens is away.
-            ErrorKind::Credential => match error.http_status().map(u16::from) {
-                Some(400 | 401 | 403 | 404) => PortErrorKind::Denied,
-                _ => PortErrorKind::Unavailable,
-            },
+            ErrorKind::Credential => kind_of_no_token(error),
             _ => PortErrorKind::Unavailable,
         }
     }
+}
+
+/// No token: the place that gives them cannot be reached, or the identity is not there or not allowed to have one.
+pub fn kind_of_no_token(error: &(dyn std::error::Error + 'static)) -> PortErrorKind {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let found = causes.filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).find_map(|cause| match cause.kind() {
+        ErrorKind::HttpResponse { status, .. } if matches!(u16::from(*status), 400..=404) => Some(PortErrorKind::Denied),
+        ErrorKind::HttpResponse { .. } | ErrorKind::Connection | ErrorKind::Io => Some(PortErrorKind::Unavailable),
+        _ => None,
+    });
+    found.unwrap_or(PortErrorKind::Denied)
 }
 
 /// What an HTTP status of an Azure service means where it is not an answer.

@@ -117,7 +117,7 @@ pub(super) fn failure(resource: &str, error: CosmosError) -> PortError {
     let status = error.status();
     let kind = match (u16::from(status.status_code()), status.sub_status()) {
         // The SDK could not get a token; what was wrong with it stands in the source.
-        (_, Some(NO_TOKEN)) => PortErrorKind::Denied,
+        (_, Some(NO_TOKEN)) => call::kind_of_no_token(&error),
         // 449: write again; 410: the partition moved and the SDK gave up looking for it.
         (449 | 410 | 408, _) => PortErrorKind::Unavailable,
         // Not found without a document in question is the container or the database.

@@ -78,7 +78,7 @@ impl TokenCredential for Credential {
             .collect();
         match tokio::time::timeout(TOKEN_DEADLINE, self.source.get_token(&scopes, options)).await {
             Ok(token) => token,
-            Err(_) => Err(azure_core::Error::with_message(ErrorKind::Credential, "no token within 10 seconds")),
+            Err(_) => Err(azure_core::Error::with_message(ErrorKind::Io, "no token within 10 seconds")),
         }
     }
 }

@@ -17,7 +17,7 @@ mod vault;
 
 use std::sync::Arc;
 
-use azure_core::http::Transport;
+use azure_core::http::{HttpClientOptions, Transport, new_http_client};
 use azure_data_cosmos::CosmosRuntime;
 
 pub use self::{
@@ -49,7 +49,9 @@ pub struct Below {
 impl AzureStore {
     /// Calls nothing.
     pub fn new(settings: &AzureSettings, credential: &Arc<Credential>, ids: Arc<dyn Ids>, below: Below) -> Result<Self, PortError> {
-        let transport = below.transport.as_ref();
+        // One pool of connections for all of them. Unpacking is off: what was stored comes back as it is.
+        let plain = || new_http_client(Some(HttpClientOptions { automatic_decompression: false, ..Default::default() }));
+        let transport = Some(&below.transport.unwrap_or_else(|| Transport::new(plain())));
         let cosmos = Arc::new(Cosmos::new(settings, credential.clone(), below.runtime));
         Ok(Self {
             documents: Arc::new(CosmosDocuments::new(cosmos, ids)),
