@@ -84,7 +84,7 @@ pub fn app(config: Config) -> Result<App, AssembleError> {
         }
         StoreKind::Azure(settings) => {
             let credential = Credential::new(settings).map_err(|error| AssembleError::Credential(error.into()))?;
-            let AzureStore { documents, queue, blobs, vault } = AzureStore::new(settings, &credential, ids.clone(), Below::default())?;
+            let AzureStore { documents, queue, blobs, vault, .. } = AzureStore::new(settings, &credential, ids.clone(), Below::default())?;
             App { documents, blobs, vault, queue, clock, ids, http, cache, config: Arc::new(config) }
         }
     })

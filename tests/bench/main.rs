@@ -4,6 +4,8 @@
 //! Prints medians, the ratio and the bar. A missed bar is news, not a failure: only what breaks ends with another code
 //! than 0. Linux only: memory and CPU time come from /proc.
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::cast_precision_loss,
@@ -14,12 +16,15 @@
 mod accept;
 mod analyze;
 mod client;
+mod cost;
 mod floor;
 mod handler;
 mod memory;
 mod reference;
 mod report;
 mod start;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -70,5 +75,8 @@ fn run(effort: Effort) -> Outcome<()> {
         memory::measure(&world, "idle after that load").await
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(analyze::measure(effort))
+    runtime.block_on(async {
+        analyze::measure(effort).await?;
+        cost::measure().await
+    })
 }

@@ -104,6 +104,11 @@ impl TestApp {
         self.with_parts(store.documents, self.queue.clone(), store.blobs, self.vault.clone().unwrap_or(store.vault))
     }
 
+    /// Request units so far, on Azure.
+    pub fn charged(&self) -> f64 {
+        self.azure.as_ref().map_or(0.0, AzureWorld::charged)
+    }
+
     fn opened_on(&self, azure: &AzureWorld) -> App {
         let store = azure.open(self.ids.clone());
         self.with_parts(store.documents, store.queue, store.blobs, store.vault)

@@ -1,12 +1,12 @@
 //! A whole Azure installation in this process: Cosmos DB, Storage and Key Vault below the real SDKs, on one credential.
 //! It outlives a restart of the App, as Azure does.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use assay::{
     config::{self, RawConfig, StoreKind},
     platform::{
-        azure::{AzureQueue, AzureSettings, AzureStore, Below, Credential},
+        azure::{AzureQueue, AzureSettings, AzureStore, Below, Cosmos, Credential},
         ports::{Ids, Queue},
     },
     tenancy::TenantId,
@@ -30,6 +30,7 @@ pub struct AzureWorld {
     settings: AzureSettings,
     credential: Arc<Credential>,
     runtime: CosmosRuntime,
+    cosmos: Mutex<Option<Arc<Cosmos>>>,
     pub emulator: Emulator,
     pub storage: Arc<FakeStorage>,
     pub vaults: Arc<FakeVaults>,
@@ -45,13 +46,21 @@ impl AzureWorld {
         }
         let settings = azure_settings(&[("ASSAY_DEPLOYMENT_KEY", DEPLOYMENT_KEY)]);
         let credential = Credential::of(Arc::new(EachOwnToken(Tokens::default())), &settings);
-        Self { runtime: emulator.runtime(Vec::new()).await, settings, credential, emulator, storage, vaults: FakeVaults::new() }
+        let runtime = emulator.runtime(Vec::new()).await;
+        Self { runtime, cosmos: Mutex::default(), settings, credential, emulator, storage, vaults: FakeVaults::new() }
     }
 
     /// As a new process opens it.
     pub fn open(&self, ids: Arc<dyn Ids>) -> AzureStore {
         let below = Below { transport: Some(self.transport()), runtime: Some(self.runtime.clone()) };
-        AzureStore::new(&self.settings, &self.credential, ids, below).unwrap()
+        let store = AzureStore::new(&self.settings, &self.credential, ids, below).unwrap();
+        *self.cosmos.lock().unwrap() = Some(store.cosmos.clone());
+        store
+    }
+
+    /// Request units since it was opened last.
+    pub fn charged(&self) -> f64 {
+        self.cosmos.lock().unwrap().as_ref().map_or(0.0, |cosmos| cosmos.charged())
     }
 
     /// The queues, for what stands for the Functions host.

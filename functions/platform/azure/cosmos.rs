@@ -4,12 +4,20 @@
 //! refused before anything is written. Reads take the latest committed version of the region, because the next step of
 //! a job may run in another process, whose session knows nothing of the first one's writes.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use azure_core::credentials::TokenCredential;
 use azure_data_cosmos::{
     AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosClientBuilder, CosmosError, CosmosRuntime, RoutingStrategy,
     SubStatusCode,
+    models::ResponseHeaders,
     options::{AvailabilityStrategy, OperationOptions, ReadConsistencyStrategy, Region, ThrottlingRetryOptionsBuilder},
 };
 use tokio::sync::OnceCell;
@@ -36,6 +44,8 @@ pub struct Cosmos {
     runtime: Option<CosmosRuntime>,
     client: OnceCell<CosmosClient>,
     containers: [OnceCell<ContainerClient>; Container::ALL.len()],
+    /// Hundredths of request units.
+    charged: AtomicU64,
 }
 
 impl Cosmos {
@@ -49,6 +59,7 @@ impl Cosmos {
             runtime,
             client: OnceCell::new(),
             containers: Default::default(),
+            charged: AtomicU64::new(0),
         }
     }
 
@@ -56,6 +67,19 @@ impl Cosmos {
     pub(super) async fn container(&self, container: Container) -> Result<&ContainerClient, PortError> {
         let place = Container::ALL.iter().position(|other| *other == container).unwrap_or_default();
         self.containers[place].get_or_try_init(|| self.open(container)).await
+    }
+
+    /// Request units that calls of this process have cost so far: what an account is billed and throttled by.
+    pub fn charged(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "no account charges 2^52 hundredths in the life of a process")]
+        let hundredths = self.charged.load(Ordering::Relaxed) as f64;
+        hundredths / 100.0
+    }
+
+    pub(super) fn charge(&self, headers: &ResponseHeaders) {
+        let units = headers.request_charge().map_or(0.0, |charge| charge.value());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a charge is small and not negative")]
+        self.charged.fetch_add((units * 100.0).round() as u64, Ordering::Relaxed);
     }
 
     async fn open(&self, container: Container) -> Result<ContainerClient, PortError> {

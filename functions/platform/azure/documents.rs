@@ -80,7 +80,10 @@ impl CosmosDocuments {
         let container = self.cosmos.container(partition.container()).await?;
         let read = async {
             match container.read_item(key_of(partition), id, None).await {
-                Ok(found) => found.into_model().map(Some),
+                Ok(found) => {
+                    self.cosmos.charge(found.headers());
+                    found.into_model().map(Some)
+                }
                 Err(error) if error.status().is_not_found() && !cosmos::is_container_missing(&error) => Ok(None),
                 Err(error) => Err(error),
             }
@@ -134,6 +137,7 @@ impl Documents for CosmosDocuments {
         let container = self.cosmos.container(partition.container()).await?;
         let answer = cosmos::within(&resource, async {
             let answer = container.execute_transactional_batch(sql_batch(partition, &ops, &write)?, None).await?;
+            self.cosmos.charge(answer.headers());
             answer.into_model()
         });
         let answer = answer.await?;
@@ -181,7 +185,9 @@ impl Documents for CosmosDocuments {
             while found.len() <= limit
                 && let Some(page) = pages.next().await
             {
-                found.extend(page?.into_items());
+                let page = page?;
+                self.cosmos.charge(page.headers());
+                found.extend(page.into_items());
             }
             Ok(found)
         })
@@ -205,7 +211,11 @@ impl Documents for CosmosDocuments {
             let scope = FeedScope::partition(key_of(partition));
             let mut pages = container.query_change_feed::<Stored>(scope, ChangeFeedStartFrom::Beginning, Some(options)).await?;
             let found = match pages.next().await {
-                Some(page) => page?.into_items(),
+                Some(page) => {
+                    let page = page?;
+                    self.cosmos.charge(page.headers());
+                    page.into_items()
+                }
                 None => Vec::new(),
             };
             let documents = found.into_iter().filter_map(|item| item.current().cloned()).map(Document::from).collect();

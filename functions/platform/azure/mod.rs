@@ -33,6 +33,8 @@ use super::ports::{Ids, PortError};
 
 /// Every adapter of one installation, on one credential.
 pub struct AzureStore {
+    /// For what its calls cost.
+    pub cosmos: Arc<Cosmos>,
     pub documents: Arc<CosmosDocuments>,
     pub queue: Arc<AzureQueue>,
     pub blobs: Arc<AzureBlobs>,
@@ -54,7 +56,8 @@ impl AzureStore {
         let transport = Some(&below.transport.unwrap_or_else(|| Transport::new(plain())));
         let cosmos = Arc::new(Cosmos::new(settings, credential.clone(), below.runtime));
         Ok(Self {
-            documents: Arc::new(CosmosDocuments::new(cosmos, ids)),
+            documents: Arc::new(CosmosDocuments::new(cosmos.clone(), ids)),
+            cosmos,
             queue: Arc::new(AzureQueue::new(settings, credential.clone(), transport)?),
             blobs: Arc::new(AzureBlobs::new(settings, credential.clone(), transport)?),
             vault: Arc::new(KeyVault::new(settings, credential.clone(), transport)?),
