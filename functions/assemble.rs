@@ -66,7 +66,7 @@ pub fn app(config: Config) -> Result<App, AssembleError> {
     let StoreKind::Local { data, queue_url, queue_token } = &config.store else { return Err(AssembleError::NotYet) };
     let store = LocalStore::open(Path::new(data))?;
     let queue = QueueClient::new(queue_url.clone(), queue_token.clone());
-    let http = HttpClient::new(config.demo_vendor.clone());
+    let http = HttpClient::new(config.demo_vendor.clone()).trusting(config.entra().map(|entra| entra.authority.clone()));
     let clock = Arc::new(SystemClock);
     Ok(App {
         documents: store.documents,

@@ -252,6 +252,9 @@ pub trait Vault: Send + Sync {
 
     /// [`PortErrorKind::Denied`] when the key is revoked or disabled.
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError>;
+
+    /// The newest value of a secret that somebody put there; [`PortErrorKind::Missing`] when there is none.
+    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError>;
 }
 
 /// A wrapped data key, kept beside what it protects; `version` names the vault key's version.

@@ -216,6 +216,10 @@ impl Vault for Rest {
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError> {
         Ok(Zeroizing::new(BASE64.decode(&wrapped.bytes).unwrap()))
     }
+
+    async fn secret(&self, _: &str) -> Result<Zeroizing<String>, PortError> {
+        Err(unavailable())
+    }
 }
 
 #[async_trait]

@@ -21,6 +21,8 @@ async fn directory(app: &App) -> Person {
         email: "priya@example.net".into(),
         is_owner: false,
         operates: false,
+        identity: None,
+        access_ended_at: None,
     };
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);

@@ -220,6 +220,10 @@ impl Vault for Watched<dyn Vault> {
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError> {
         self.faults.around("vault.unwrap", self.port.unwrap(wrapped)).await
     }
+
+    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError> {
+        self.faults.around("vault.secret", self.port.secret(name)).await
+    }
 }
 
 #[async_trait]

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each story uses a part")]
 
 pub mod app;
+pub mod authority;
 pub mod browser;
 pub mod clock;
 pub mod disk;
@@ -14,5 +15,6 @@ pub mod meeting;
 pub mod process;
 pub mod queue;
 pub mod shared;
+pub mod visitor;
 
 pub use app::TestApp;

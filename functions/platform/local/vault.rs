@@ -103,9 +103,25 @@ impl Vault for FileVault {
         })
         .await
     }
+
+    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError> {
+        let name = name.to_owned();
+        self.blocking(move |keys| keys.secret(&name)).await
+    }
 }
 
 impl Keys {
+    /// A text file in `secrets/` beside the keys, without the line end that editors add.
+    fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError> {
+        check_key_name(name)?;
+        let resource = || format!("vault secret {name}");
+        match fs::read_to_string(self.folder.join("secrets").join(name)).map(Zeroizing::new) {
+            Ok(text) => Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(failure) if failure.kind() == io::ErrorKind::NotFound => Err(PortError::new(resource(), PortErrorKind::Missing)),
+            Err(failure) => Err(PortError::because(resource(), kind_of_io(&failure), failure)),
+        }
+    }
+
     fn load(&self, key: &str) -> Result<Option<KeyFile>, PortError> {
         let path = self.path(key)?;
         let text = match fs::read(path) {

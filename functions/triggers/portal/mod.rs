@@ -49,7 +49,8 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
     match (request.method.is_safe(), parts) {
         (true, ["assets", name]) => return assets::serve(name).ok_or_else(Problem::not_found),
         (true, ["sign-in"]) => return Ok(sign_in::show(app, request)),
-        (false, ["sign-in"]) => return sign_in::sign_in(app, request).await,
+        (false, ["sign-in"]) => return Box::pin(sign_in::begin(app, request)).await,
+        (true, ["signed-in"]) => return Box::pin(sign_in::finish(app, request)).await,
         (true, [] | [""]) => return Ok(reply::redirect(&paths::clients())),
         _ => {}
     }
@@ -63,9 +64,9 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
         };
     };
     if request.method.is_safe() {
-        return show(&reader, parts).await;
+        return Ok(reader.keep(show(&reader, parts).await?));
     }
-    let outcome = Box::pin(act(&reader, parts)).await;
+    let outcome = Box::pin(act(&reader, parts)).await.map(|reply| reader.keep(reply));
     let reason = match &outcome {
         Err(problem) if problem.status == 403 => problem.kind,
         Err(problem) if problem.status == 404 && names_a_client_of_others(&reader, parts) => "no-grant",

@@ -26,7 +26,7 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["add client", &id])?;
     let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
-    let people = directory::people(&store).await?;
+    let people = directory::people_with_access(&store).await?;
     let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
     grants.extend(people::roles(reader, people.iter().filter(|person| person.id != reader.person.id)));
     match client::add(&store, tenant, &reader.field("name"), grants).await {
@@ -53,7 +53,7 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     let errors: Vec<FieldError> = error.into_iter().collect();
     let mut name = Field::new("name", "Company", "As its people write it", FieldKind::Text, reader.field("name")).with_errors(&errors);
     name.required = true;
-    let people = directory::people(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
+    let people = directory::people_with_access(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
     let page = NewClientPage {
         frame: reader.frame(Section::Clients).await?,
         clients_href: paths::clients(),

@@ -148,6 +148,10 @@ impl Vault for Nothing {
     async fn unwrap(&self, _: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError> {
         no()
     }
+
+    async fn secret(&self, _: &str) -> Result<Zeroizing<String>, PortError> {
+        no()
+    }
 }
 
 #[async_trait]

@@ -169,6 +169,7 @@ fn sign_in(demo: bool) -> SignInPage {
         } else {
             vec![]
         },
+        organization: None,
         action: paths::sign_in(),
         next: Some(paths::inbox()),
         notice: Some("Sign in to see this approval.".into()),
