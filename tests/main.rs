@@ -32,6 +32,7 @@ mod stories {
     mod connecting;
     mod dead_letters;
     mod decision_page;
+    mod entra_people;
     mod entra_sign_in;
     mod findings;
     mod freshness;

@@ -53,11 +53,7 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "how people sign in: entra (Entra ID), demo (pick a demo person; not in packaged binaries) or none",
         default: Some("none"),
     },
-    Setting {
-        name: "ASSAY_ENTRA_CLIENT_ID",
-        meaning: "entra: application (client) id of Assay's app registration",
-        default: Some(""),
-    },
+    Setting { name: "ASSAY_ENTRA_CLIENT_ID", meaning: "entra: application (client) id of Assay's app registration", default: Some("") },
     Setting {
         name: "ASSAY_ENTRA_TENANTS",
         meaning: "entra: ids of the directories whose people may sign in, commas between them; the first is the MSP's own",

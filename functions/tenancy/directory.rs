@@ -242,9 +242,14 @@ pub async fn grant(store: &Directory<'_>, tenant: TenantId, person: PersonId) ->
     Ok(store.read(DeploymentPlace::Directory, &format!("{tenant}:{person}")).await?.map(|held| held.value))
 }
 
+/// Everybody's grants for all clients.
+pub async fn grants(store: &Directory<'_>) -> Result<Vec<Grant>, StoreError> {
+    Ok(values(store.all(DeploymentPlace::Directory, "").await?))
+}
+
 /// One person's grants for all clients.
 pub async fn grants_for(store: &Directory<'_>, person: PersonId) -> Result<Vec<Grant>, StoreError> {
-    let mut grants: Vec<Grant> = values(store.all(DeploymentPlace::Directory, "").await?);
+    let mut grants = grants(store).await?;
     grants.retain(|grant| grant.person == person);
     Ok(grants)
 }

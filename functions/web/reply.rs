@@ -44,8 +44,11 @@ pub fn problem(request: &Request, problem: &Problem, frame: Frame) -> Reply {
 
 /// A problem as a page, for whoever knows that a browser asks.
 pub fn problem_page(problem: &Problem, reference: &str, frame: Frame) -> Reply {
-    let way_on =
-        if problem.status == 401 || problem.kind.starts_with("sign-in") || problem.kind == "not-let-in" { Link::new(paths::sign_in(), "Sign in") } else { Link::new(paths::inbox(), "Go to your approvals") };
+    let way_on = if problem.status == 401 || problem.kind.starts_with("sign-in") || problem.kind == "not-let-in" {
+        Link::new(paths::sign_in(), "Sign in")
+    } else {
+        Link::new(paths::inbox(), "Go to your approvals")
+    };
     page(problem.status, &ProblemPage::new(frame, problem, reference, way_on))
 }
 

@@ -91,7 +91,12 @@ pub(super) struct Begun {
 
 impl Begun {
     /// Writes nothing.
-    pub(super) async fn new(store: &Store<'_, DeploymentPlace>, request: &Request, person: PersonId, demo: bool) -> Result<Self, StoreError> {
+    pub(super) async fn new(
+        store: &Store<'_, DeploymentPlace>,
+        request: &Request,
+        person: PersonId,
+        demo: bool,
+    ) -> Result<Self, StoreError> {
         let app = store.app();
         let earlier = match Cookie::of(&app.config, request) {
             Some(cookie) => store.read::<Session>(DeploymentPlace::Sessions, &cookie.token_hash()).await?,

@@ -472,7 +472,11 @@ async fn a_sign_in_stopped_at_any_call_can_be_begun_again() {
             assert_eq!(people.len(), 1, "call {call} {fault:?}");
             assert_eq!(kinds(&test, DeploymentPlace::Directory).await, ["person.added"], "call {call} {fault:?}");
             let signed_in = kinds(&test, DeploymentPlace::Sessions).await;
-            assert_eq!(signed_in.iter().filter(|kind| *kind == "session.signed-in").count(), sessions(&test).await, "call {call} {fault:?}");
+            assert_eq!(
+                signed_in.iter().filter(|kind| *kind == "session.signed-in").count(),
+                sessions(&test).await,
+                "call {call} {fault:?}"
+            );
         }
     }
 }

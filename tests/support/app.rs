@@ -98,7 +98,15 @@ mod tests {
     use crate::support::faults::Fault;
 
     fn person(test: &TestApp) -> Person {
-        Person { id: PersonId(test.app().ids.uuid()), name: "Ada".into(), email: "ada@example.net".into(), is_owner: true, operates: false, identity: None, access_ended_at: None }
+        Person {
+            id: PersonId(test.app().ids.uuid()),
+            name: "Ada".into(),
+            email: "ada@example.net".into(),
+            is_owner: true,
+            operates: false,
+            identity: None,
+            access_ended_at: None,
+        }
     }
 
     use assay::platform::ports::Ids as _;

@@ -19,7 +19,7 @@ use url::{Url, form_urlencoded};
 
 use super::{app::TestApp, clock::VirtualClock, http::response};
 
-pub const HOME: &str = "11111111-2222-4333-8444-555555555555";
+pub const HOME: &str = "1111aaaa-2222-4333-8444-555555555555";
 pub const PARTNER: &str = "22222222-2222-4333-8444-555555555555";
 pub const CLIENT_ID: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 pub const OLIVIA: &str = "0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e";

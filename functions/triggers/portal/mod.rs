@@ -14,6 +14,7 @@ mod people;
 mod reader;
 mod set_aside;
 mod sign_in;
+mod team;
 mod trail;
 mod words;
 
@@ -84,6 +85,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["people"] => team::show(reader).await,
         ["inbox"] => approvals::inbox(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
         ["proposals", tenant, id, "decide"] => approvals::back(tenant, id),
@@ -110,6 +112,9 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
+        ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
+        ["people", id, "turn-away"] => team::turn_away(reader, id).await,
+        ["people", id, "end-access"] => Box::pin(team::end_access(reader, id)).await,
         ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,
         ["connections"] => Box::pin(connection_form::add(reader)).await,
         ["connections", id] => Box::pin(connection_form::change(reader, id)).await,

@@ -53,7 +53,8 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     let errors: Vec<FieldError> = error.into_iter().collect();
     let mut name = Field::new("name", "Company", "As its people write it", FieldKind::Text, reader.field("name")).with_errors(&errors);
     name.required = true;
-    let people = directory::people_with_access(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
+    let people =
+        directory::people_with_access(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
     let page = NewClientPage {
         frame: reader.frame(Section::Clients).await?,
         clients_href: paths::clients(),

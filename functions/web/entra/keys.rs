@@ -100,8 +100,7 @@ pub(super) async fn of_kid(app: &App, settings: &EntraSettings, authority: &Auth
     if let Some(found) = kept.as_ref().map(|bytes| pick(bytes, kid)).filter(|found| !found.is_empty()) {
         return Ok(found);
     }
-    let may_refresh = app.cache.allow(REFRESH, 1, now, REFRESH_EVERY);
-    if kept.is_some() && !may_refresh {
+    if kept.is_some() && !app.cache.allow(REFRESH, 1, now, REFRESH_EVERY) {
         return Err(TokenError::UnknownKey.into());
     }
     let bytes = fetch(app, settings, authority.jwks_uri.clone()).await?;

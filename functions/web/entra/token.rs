@@ -42,10 +42,7 @@ pub(super) async fn exchange(
     let request = HttpRequest {
         method: HttpMethod::Post,
         url: authority.token_endpoint.clone(),
-        headers: vec![
-            ("Content-Type".into(), "application/x-www-form-urlencoded".into()),
-            ("Accept".into(), "application/json".into()),
-        ],
+        headers: vec![("Content-Type".into(), "application/x-www-form-urlencoded".into()), ("Accept".into(), "application/json".into())],
         body: form.into(),
         timeout: TIMEOUT,
         max_response_bytes: MAX_BYTES,

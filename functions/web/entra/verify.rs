@@ -259,3 +259,58 @@ impl From<TokenError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Parts of a token as they may come, good and bad.
+    fn part() -> impl Strategy<Value = String> {
+        let text = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        prop_oneof![
+            ".{0,40}".prop_map(|text| text),
+            proptest::collection::vec(any::<u8>(), 0..60).prop_map(|bytes| URL_SAFE_NO_PAD.encode(bytes)),
+            Just(text(r#"{"alg":"RS256","kid":"a"}"#)),
+            Just(text(r#"{"alg":"none","kid":"a"}"#)),
+            Just(format!("{}=", text(r#"{"alg":"RS256","kid":"ab"}"#))),
+            r#"\{"alg":"RS256","kid":"[a-z\\]{0,5}"(,"[a-z0-9]{1,4}":(1|null|"x"|\[\])){0,3}\}"#
+                .prop_map(|json| URL_SAFE_NO_PAD.encode(json)),
+        ]
+    }
+
+    proptest! {
+        /// It never fails otherwise than in words, and what it takes says RS256, names a key and brings none.
+        #[test]
+        fn whatever_comes_is_taken_as_rs256_or_not_at_all(parts in proptest::collection::vec(part(), 0..5), signature in ".{0,12}") {
+            let token = format!("{}.{signature}", parts.join("."));
+            if let Ok(taken) = parse(&token) {
+                let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap_or_default()).expect("base64url");
+                let header: serde_json::Value = serde_json::from_slice(&header).expect("JSON");
+                prop_assert_eq!(&header["alg"], "RS256");
+                prop_assert_eq!(&header["kid"], taken.kid());
+                prop_assert!(FORBIDDEN.iter().all(|name| header.get(name).is_none()));
+                prop_assert_eq!(token.matches('.').count(), 2);
+            }
+        }
+
+        /// However a name is written: twice is once too often, at any place.
+        #[test]
+        fn a_name_stands_once(mut names in proptest::collection::btree_set("[a-z]{1,6}", 1..8), at in any::<prop::sample::Index>(), escaped: bool) {
+            let object = |names: &[String]| format!("{{{}}}", names.iter().map(|name| format!("\"{name}\":[1]")).collect::<Vec<_>>().join(","));
+            let mut once: Vec<String> = std::mem::take(&mut names).into_iter().collect();
+            prop_assert_eq!(names_once(object(&once).as_bytes()).expect("each once").len(), once.len());
+            let again = at.get(&once).clone();
+            once.push(if escaped { format!("\\u{:04x}{}", u32::from(again.as_bytes()[0]), &again[1..]) } else { again });
+            prop_assert_eq!(names_once(object(&once).as_bytes()), Err(TokenError::Form));
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_is_not_read() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"a"}"#);
+        assert!(parse(&format!("{header}.e30.e30")).is_ok());
+        assert_eq!(parse(&format!("{header}.{}.e30", "e".repeat(MAX_TOKEN_BYTES))).err(), Some(TokenError::Form));
+    }
+}
