@@ -77,6 +77,15 @@ impl Person {
     }
 }
 
+/// Whether a mail can be sent there: one plain ASCII address, without anything that could end a header.
+pub fn is_plain_address(address: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
+    address.len() <= 254
+        && address.split_once('@').is_some_and(|(local, domain)| {
+            plain(local) && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)) && !domain.is_empty()
+        })
+}
+
 impl Record for Person {
     const KIND: &'static str = "person";
     /// 2: identity and the end of access; an earlier release would give back what was taken away.

@@ -23,6 +23,8 @@ export class Authority {
 
   static async start({ port, cert, key, base }) {
     const authority = new Authority();
+    // The provider's advice to those who run it in earnest.
+    console.info = console.warn = () => {};
     const server = createServer({ cert, key }, authority.provider(`https://127.0.0.1:${port}`, base));
     await new Promise((resolve, reject) => server.on('error', reject).listen(port, '127.0.0.1', resolve));
     authority.close = () => {

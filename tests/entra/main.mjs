@@ -17,7 +17,10 @@ const browser = await chromium.launch({
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
 });
 
-const open = (role) => Person.open(browser, base, report, role, { ignoreHTTPSErrors: true });
+async function open(role, name) {
+  const person = await Person.open(browser, base, report, role, { ignoreHTTPSErrors: true });
+  return Object.assign(person, { name });
+}
 
 /** From the page that is wanted, by the button and the authority's form, back to Assay; the status of what answers there. */
 async function signIn(person, who, wanted = '/api/portal/clients') {
@@ -42,14 +45,15 @@ async function signOut(person) {
 }
 
 async function owner() {
-  const person = await open('Owner');
+  const person = await open('Owner', 'Olivia Hart');
   await person.look('sign-in-entra', '/api/portal/sign-in', { looks: LOOKS });
   const status = await signIn(person, 'olivia', '/api/portal/audit?after=AAAA');
   person.check('sign-in', 'status', status === 303, `answered ${status} instead of 303`);
   const landed = new URL(person.page.url());
   person.check('sign-in', 'target', landed.pathname + landed.search === '/api/portal/audit?after=AAAA', `landed on ${landed}`);
   person.check('sign-in', 'signed in', await person.page.getByText('Olivia Hart ·').isVisible(), 'the page does not name the person');
-  const cookies = await person.context.cookies(base);
+  // A browser keeps cookies by host, not by port: the authority of this run has some there too.
+  const cookies = (await person.context.cookies(base)).filter((cookie) => cookie.name.includes('assay'));
   const [session] = cookies.filter((cookie) => cookie.name === 'assay');
   person.check('sign-in', 'cookie', session?.httpOnly && session.sameSite === 'Lax', JSON.stringify(session));
   person.check('sign-in', 'no other cookie', cookies.length === 1, cookies.map((cookie) => cookie.name).join(', '));
@@ -65,7 +69,7 @@ async function owner() {
 
 /** Somebody the owner does not know yet. */
 async function newcomer(olivia) {
-  const person = await open('Newcomer');
+  const person = await open('Newcomer', 'Priya Nair');
   const status = await signIn(person, 'priya');
   person.check('not known', 'status', status === 403, `answered ${status} instead of 403`);
   await person.lookHere('not-let-in');
@@ -85,7 +89,7 @@ async function newcomer(olivia) {
 }
 
 async function wrongTokens() {
-  const person = await open('Stranger');
+  const person = await open('Stranger', 'Whose token does not hold');
   const refused = async (twist, expected) => {
     authority.twist = twist;
     await person.context.clearCookies();

@@ -83,7 +83,7 @@ async fn the_owner_signs_in_lands_where_they_wanted_and_signs_out() {
     assert_eq!(kinds(&test, DeploymentPlace::Sessions).await, ["session.signed-in", "session.signed-out"]);
     assert_eq!(refusals(&test).await, []);
     assert_eq!((authority.asked("discovery"), authority.asked("keys"), authority.asked("token")), (1, 1, 1));
-    sweep::run(assay::triggers::Tick { past_due: false, invocation_id: "sweep".into() }, test.app()).await.unwrap();
+    Box::pin(sweep::run(assay::triggers::Tick { past_due: false, invocation_id: "sweep".into() }, test.app())).await.unwrap();
 }
 
 #[tokio::test]

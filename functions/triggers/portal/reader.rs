@@ -103,6 +103,9 @@ impl<'a> Reader<'a> {
                 roles.push(role.word());
             }
         }
+        if roles.is_empty() {
+            roles.push(if self.operates() { "Runs the tools" } else { "For no client yet" });
+        }
         let signed_in = SignedIn {
             name: self.person.name.clone(),
             roles: roles.join(", "),

@@ -86,7 +86,7 @@ async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Re
     let store = reader.deployment().await?;
     let grants: Vec<Grant> = directory::grants(&store).await?;
     let mut people = directory::people(&store).await?;
-    people.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()));
+    people.sort_by_key(|person| person.name.to_lowercase());
     let (members, former): (Vec<Person>, Vec<Person>) = people.into_iter().partition(Person::has_access);
     let asking = let_in::waiting(&store).await?.into_iter().map(|asking| {
         let id = asking.identity.person().to_string();

@@ -13,7 +13,7 @@ use crate::{
     audit,
     tenancy::{
         DeploymentPlace, DeploymentScope, Record, Store, StoreError,
-        directory::{Identity, Person},
+        directory::{Identity, Person, is_plain_address},
     },
     web::{Request, pages::FieldError, session::scope},
 };
@@ -22,9 +22,7 @@ use crate::{
 const MOST: usize = 50;
 const KEEP: Duration = Duration::days(7);
 
-pub const MAX_NAME_CHARS: usize = 120;
-/// RFC 5321 4.5.3.1.3.
-pub const MAX_EMAIL_BYTES: usize = 254;
+const MAX_NAME_CHARS: usize = 120;
 
 /// Somebody who wants in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +61,7 @@ impl Asked {
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Waits => {
-                "Your organization confirmed who you are, but nobody has let you in to Assay. The owner of this installation sees that you asked; sign in again when they have answered."
+                "Your organization confirmed who you are, but nobody has let you in to Assay. The owner of this installation has been asked; sign in again when they have answered."
             }
             Self::Full => {
                 "Your organization confirmed who you are, but nobody has let you in to Assay, and many others already wait. Ask the owner of this installation yourself, then sign in again."
@@ -189,12 +187,13 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
 
 /// Somebody as their token has them, cut to what fits.
 pub(super) fn person(identity: Identity, claims: &Claims, is_owner: bool) -> Person {
-    let name: String = claims.name.iter().flat_map(|name| name.chars()).filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+    let shown = |c: &char| !c.is_control() && !turns_text(*c);
+    let name: String = claims.name.iter().flat_map(|name| name.chars()).filter(shown).take(MAX_NAME_CHARS).collect();
     let name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
     Person {
         id: identity.person(),
         name: name.unwrap_or_else(|| "Somebody without a name".into()),
-        email: claims.email.clone().filter(|email| is_email(email)).unwrap_or_default(),
+        email: claims.email.clone().filter(|email| is_plain_address(email)).unwrap_or_default(),
         is_owner,
         operates: is_owner,
         identity: Some(identity),
@@ -202,20 +201,18 @@ pub(super) fn person(identity: Identity, claims: &Claims, is_owner: bool) -> Per
     }
 }
 
+/// Marks that make a text read otherwise than it is written (Unicode bidirectional controls).
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn faults(name: &str, email: &str) -> Vec<FieldError> {
     let mut faults = Vec::new();
-    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(|c| c.is_control() || turns_text(c)) {
         faults.push(FieldError { field: "name", message: format!("Give the person's name, at most {MAX_NAME_CHARS} characters.") });
     }
-    if !is_email(email) {
+    if !is_plain_address(email) {
         faults.push(FieldError { field: "email", message: "Give an e-mail address, such as priya@example.net.".into() });
     }
     faults
-}
-
-/// Plain enough for a mail's header.
-fn is_email(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b',' | b';' | b':' | b'"' | b'(' | b')' | b'\\');
-    let two = text.split_once('@').is_some_and(|(who, host)| !who.is_empty() && !host.is_empty() && !host.contains('@'));
-    two && text.len() <= MAX_EMAIL_BYTES && text.bytes().all(plain)
 }
