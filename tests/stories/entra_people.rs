@@ -19,6 +19,7 @@ use crate::support::{
     TestApp,
     authority::{Authority, HOME, OLIVIA, PRIYA, SETTINGS},
     browser::{hidden_of, text},
+    faults::Fault,
     meeting,
     visitor::Visitor,
 };
@@ -167,6 +168,38 @@ async fn whose_access_is_taken_away_is_out_at_once_without_grants_and_can_be_let
     assert!(!priya.is_signed_in().await, "what they had before does not come to life again");
     let back = Visitor::signed_in(&test, &authority).await;
     assert_eq!(back.get(&format!("portal/clients/{}", client.id)).await.status, 404, "nor their grants");
+}
+
+/// Interrupted at any call, it is as if nothing had happened, or the sweep ends it.
+#[tokio::test]
+async fn taking_access_away_that_stops_at_any_call_is_ended_by_the_sweep() {
+    for call in 0.. {
+        for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+            let test = TestApp::with(SETTINGS);
+            let (authority, olivia) = asked(&test).await;
+            let typed = [("name", "Priya Nair"), ("email", "priya@northgate.example")];
+            olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await;
+            Visitor::signed_in(&test, &authority).await;
+            grant_of_many_clients(&test, &id_of(PRIYA), 95).await;
+            let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+            let (owner, person) = (id_of(OLIVIA).parse().unwrap(), id_of(PRIYA).parse().unwrap());
+            test.faults.stop_at(call, fault);
+            let _ = access::end(&store, owner, person).await;
+            if !test.faults.struck() {
+                assert!(call > 5, "{call} calls");
+                return;
+            }
+            test.faults.mend();
+            access::finish(test.app(), "sweep").await.unwrap();
+            let people: Vec<Person> = all(&test, DeploymentPlace::Directory).await;
+            let has_access = people.iter().any(|known| known.id == person && known.has_access());
+            let grants = all::<Grant>(&test, DeploymentPlace::Directory).await.len();
+            let sessions = all::<Session>(&test, DeploymentPlace::Sessions).await.iter().filter(|s| s.person == person).count();
+            assert_eq!((grants, sessions), if has_access { (95, 1) } else { (0, 0) }, "call {call} {fault:?}");
+            let said = kinds(&test, DeploymentPlace::Directory).await;
+            assert_eq!(said.contains(&"person.access_ended".to_owned()), !has_access, "call {call} {fault:?}");
+        }
+    }
 }
 
 /// So many that one batch does not hold them; the first client.

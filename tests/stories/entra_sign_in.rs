@@ -451,10 +451,14 @@ async fn a_sign_in_stopped_at_any_call_can_be_begun_again() {
     };
     assert!(calls > 10, "{calls} calls");
     for call in 0..calls {
-        for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        for (fault, dies) in [Fault::BeforeEffect, Fault::AnswerLost].into_iter().flat_map(|fault| [(fault, true), (fault, false)]) {
             let mut test = installation();
             let authority = Authority::of(&test);
-            test.faults.stop_at(call, fault);
+            if dies {
+                test.faults.stop_at(call, fault);
+            } else {
+                test.faults.fail_at(call, fault);
+            }
             let olivia = Visitor::of(&test);
             let begun = olivia.post("portal/sign-in", &[]).await;
             if begun.status == 303 {
@@ -465,7 +469,9 @@ async fn a_sign_in_stopped_at_any_call_can_be_begun_again() {
             assert!(test.faults.struck(), "call {call}");
             drop(olivia);
             test.faults.mend();
-            test.restart();
+            if dies {
+                test.restart();
+            }
             let authority = Authority::of(&test);
             Visitor::signed_in(&test, &authority).await;
             let people: Vec<Person> = all(&test, DeploymentPlace::Directory).await;

@@ -30,6 +30,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
     sweep.step("sessions", session::drop_expired(app, correlation)).await;
     sweep.step("sign-ins", entra::drop_expired(app, correlation)).await;
+    sweep.step("access that ended", entra::access::finish(app, correlation)).await;
     sweep.step("people who asked", entra::let_in::drop_expired(app, correlation)).await;
     sweep.step("pulls", connectors::pull::run_due(app, correlation)).await;
     // Before the clients: their number grows, and a run that its deadline cuts off among them must not starve this.

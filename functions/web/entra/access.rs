@@ -9,8 +9,8 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError,
-        directory::{Grant, Person},
+        Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError,
+        directory::{self, Grant, Person},
     },
     web::session,
 };
@@ -29,44 +29,58 @@ pub enum AccessError {
     Store(#[from] StoreError),
 }
 
-/// Takes it away, in the name of `owner`. Doing it again ends what an interrupted time left.
+/// Takes it away, in the name of `owner`. What an interruption leaves of it, [`finish`] ends.
 pub async fn end(store: &Store<'_, DeploymentPlace>, owner: PersonId, person: PersonId) -> Result<(), AccessError> {
     let owner = read(store, owner).await?;
     let mut held = read(store, person).await?;
     if owner.value.id == person || !owner.value.is_owner || !owner.value.has_access() {
         return Err(AccessError::NotYours);
     }
-    let all = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
-    let mut grants: Vec<&Held<Grant>> = all.iter().filter(|held| held.value.person == person).collect();
     if held.value.has_access() {
         held.value = Person { is_owner: false, operates: false, access_ended_at: Some(store.app().now()), ..held.value };
-        let first = grants.split_off(grants.len().saturating_sub(TOGETHER));
+        let grants = grants_of(store, person).await?;
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.replace(&held);
         // Its content stays; its etag goes on, so that of two at once one is refused.
         batch.replace(&owner);
-        take(&mut batch, &held.value, &first);
+        take(&mut batch, &held.value, &grants[..grants.len().min(TOGETHER)]);
         batch.commit().await?;
     }
-    for some in grants.chunks(TOGETHER) {
-        let mut batch = store.batch(DeploymentPlace::Directory);
-        take(&mut batch, &held.value, some);
-        batch.commit().await?;
-    }
-    Ok(end_sessions(store.app(), store.correlation(), person).await?)
+    Ok(clear(store, &held.value).await?)
 }
 
-fn take(batch: &mut crate::tenancy::Batch<'_, '_, DeploymentPlace>, person: &Person, grants: &[&Held<Grant>]) {
+/// What is left of people whose access ended: grants beyond one batch, sessions. For the sweep.
+pub async fn finish(app: &App, correlation: &str) -> Result<(), StoreError> {
+    let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
+    for person in directory::people(&store).await?.iter().filter(|person| !person.has_access()) {
+        clear(&store, person).await?;
+    }
+    Ok(())
+}
+
+/// Without a session or a grant, whatever the person had.
+pub(super) async fn clear(store: &Store<'_, DeploymentPlace>, person: &Person) -> Result<(), StoreError> {
+    for some in grants_of(store, person.id).await?.chunks(TOGETHER) {
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        take(&mut batch, person, some);
+        batch.commit().await?;
+    }
+    session::end_all_of(store, person.id).await
+}
+
+async fn grants_of(store: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<Vec<Held<Grant>>, StoreError> {
+    let mut grants = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
+    grants.retain(|held| held.value.person == person);
+    Ok(grants)
+}
+
+fn take(batch: &mut Batch<'_, '_, DeploymentPlace>, person: &Person, grants: &[Held<Grant>]) {
     for grant in grants {
-        batch.delete(*grant);
+        batch.delete(grant);
     }
     let clients: Vec<String> = grants.iter().map(|held| held.value.tenant.to_string()).collect();
     let detail = json!({ "name": person.name, "clients": clients });
     audit::record(batch, audit::Event::new("person.access_ended", format!("person {}", person.id), detail));
-}
-
-pub(super) async fn end_sessions(app: &App, correlation: &str, person: PersonId) -> Result<(), StoreError> {
-    session::end_all_of(&DeploymentScope::of_function("sign-in", correlation).store(app).await?, person).await
 }
 
 async fn read(store: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<Held<Person>, AccessError> {

@@ -132,7 +132,9 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
     let identity = asking.value.identity;
     let earlier = store.read::<Person>(DeploymentPlace::Directory, id).await?;
     // What they had before must not come to life again.
-    access::end_sessions(store.app(), store.correlation(), identity.person()).await?;
+    if let Some(held) = &earlier {
+        access::clear(store, &held.value).await?;
+    }
     let person = Person {
         id: identity.person(),
         name: name.into(),
