@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     config::Config,
-    platform::ports::{Blobs, Clock, Documents, Http, Ids, Queue, Vault},
+    platform::ports::{Blobs, Clock, Documents, Http, Identity, Ids, Queue, Vault},
 };
 
 #[derive(Clone)]
@@ -26,6 +26,7 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub http: Arc<dyn Http>,
+    pub identity: Arc<dyn Identity>,
     pub cache: Arc<SecretCache>,
 }
 

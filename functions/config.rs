@@ -4,13 +4,17 @@
 //! errors, health shows them by the setting's name, and invocations fail with 500 so that messages wait.
 
 mod azure;
+mod entra;
 mod settings;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use url::Url;
 
-pub use self::settings::{SETTINGS, Setting};
+pub use self::{
+    entra::{EntraCredential, EntraSettings},
+    settings::{SETTINGS, Setting},
+};
 use crate::platform::azure::AzureSettings;
 
 /// What the environment says, not yet checked. Keys are setting names such as `ASSAY_STORE`.
@@ -31,6 +35,11 @@ pub struct Config {
 impl Config {
     pub fn is_demo(&self) -> bool {
         self.sign_in == SignIn::Demo
+    }
+
+    /// How people sign in with Entra ID; `None` when they do not.
+    pub fn entra(&self) -> Option<&EntraSettings> {
+        if let SignIn::Entra(settings) = &self.sign_in { Some(settings) } else { None }
     }
 
     /// A page's or hook's address under the route prefix: `portal/inbox` -> `https://host/api/portal/inbox`.
@@ -75,12 +84,14 @@ pub enum Part {
     Keys,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignIn {
     /// Nobody can sign in.
     None,
     /// Anyone on this machine picks a demo person.
     Demo,
+    /// People of the directories that are named sign in with Entra ID.
+    Entra(Box<EntraSettings>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,8 +105,12 @@ pub struct ConfigError {
 /// Checks every setting and reports every error, not only the first.
 pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     let mut reader = Reader { raw, errors: Vec::new() };
-    let store = match reader.one_of("ASSAY_STORE", &["local", "azure"]) {
-        Some("azure") => azure::read(&mut reader).map(|azure| StoreKind::Azure(Box::new(azure))),
+    let kind = reader.one_of("ASSAY_STORE", &["local", "azure"]);
+    let way = reader.one_of("ASSAY_SIGN_IN", &["none", "demo", "entra"]);
+    // Where people sign in is the cloud's too, whatever the store is.
+    let cloud = if kind == Some("azure") || way == Some("entra") { azure::cloud(&mut reader) } else { None };
+    let store = match kind {
+        Some("azure") => azure::read(&mut reader, cloud.clone()).map(|azure| StoreKind::Azure(Box::new(azure))),
         Some(_) => reader.url("ASSAY_QUEUE_URL").map(|queue_url| StoreKind::Local {
             data: PathBuf::from(reader.text("ASSAY_DATA")),
             queue_url,
@@ -104,11 +119,17 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
         None => None,
     };
     let public_url = reader.url("ASSAY_PUBLIC_URL");
-    let sign_in = match reader.one_of("ASSAY_SIGN_IN", &["none", "demo"]) {
+    let sign_in = match way {
         Some("demo") if cfg!(feature = "demo") => SignIn::Demo,
         Some("demo") => {
-            reader.fail("ASSAY_SIGN_IN", "this build has no demo sign-in; set it to none");
+            reader.fail("ASSAY_SIGN_IN", "this build has no demo sign-in; set it to entra or none");
             SignIn::None
+        }
+        Some("entra") => {
+            if public_url.as_ref().is_some_and(|url| url.scheme() != "https" && !is_loopback(url)) {
+                reader.fail("ASSAY_PUBLIC_URL", "Entra sign-in works only over https, or on an address of this machine");
+            }
+            entra::read(&mut reader, cloud.as_ref(), kind == Some("azure")).map_or(SignIn::None, |entra| SignIn::Entra(Box::new(entra)))
         }
         _ => SignIn::None,
     };

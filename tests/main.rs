@@ -35,6 +35,8 @@ mod stories {
     mod dead_letters;
     mod decision_page;
     mod doctor;
+    mod entra_people;
+    mod entra_sign_in;
     mod findings;
     mod freshness;
     mod gallery;

@@ -9,9 +9,9 @@ use crate::platform::{
     key_uri::KeyUri,
 };
 
-/// `None` when something is missing; the reader has the errors.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<AzureSettings> {
-    let cloud = match reader.one_of("ASSAY_CLOUD", &["public", "government", "custom"]) {
+/// Which cloud, also for a sign-in whose store is not in it. `None` when it is not known; the reader has the error.
+pub(super) fn cloud(reader: &mut Reader<'_>) -> Option<CloudProfile> {
+    match reader.one_of("ASSAY_CLOUD", &["public", "government", "custom"]) {
         Some("custom") => {
             let profile = CloudProfile::custom(reader.get("ASSAY_CLOUD_PROFILE"));
             profile.map_err(|problem| reader.fail("ASSAY_CLOUD_PROFILE", problem)).ok()
@@ -19,7 +19,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<AzureSettings> {
         Some("government") => Some(CloudProfile::government()),
         Some(_) => Some(CloudProfile::public()),
         None => None,
-    };
+    }
+}
+
+/// `None` when something is missing; the reader has the errors.
+pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<CloudProfile>) -> Option<AzureSettings> {
     let client_id = Some(reader.text("ASSAY_IDENTITY")).filter(|id| !id.is_empty());
     if client_id.as_ref().is_some_and(|id| uuid::Uuid::parse_str(id).is_err()) {
         reader.fail("ASSAY_IDENTITY", "expected a client id, such as 01234567-89ab-cdef-0123-456789abcdef");

@@ -19,7 +19,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("http://127.0.0.1:7072"),
     },
     Setting { name: "ASSAY_QUEUE_TOKEN", meaning: "local: the secret of that address (set by `assay local`)", default: Some("") },
-    Setting { name: "ASSAY_CLOUD", meaning: "azure: which cloud: public, government or custom", default: Some("public") },
+    Setting { name: "ASSAY_CLOUD", meaning: "azure and entra: which cloud: public, government or custom", default: Some("public") },
     Setting {
         name: "ASSAY_CLOUD_PROFILE",
         meaning: "custom cloud: authority=URL;graph=URL;portal=URL;storage=AUDIENCE;exchange=AUDIENCE and, where they are one for all, cosmos=AUDIENCE",
@@ -50,8 +50,29 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_SIGN_IN",
-        meaning: "how people sign in: demo (pick a demo person; not in packaged binaries) or none",
+        meaning: "how people sign in: entra (Entra ID), demo (pick a demo person; not in packaged binaries) or none",
         default: Some("none"),
+    },
+    Setting { name: "ASSAY_ENTRA_CLIENT_ID", meaning: "entra: application (client) id of Assay's app registration", default: Some("") },
+    Setting {
+        name: "ASSAY_ENTRA_TENANTS",
+        meaning: "entra: ids of the directories whose people may sign in, commas between them; the first is the MSP's own",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_ENTRA_CREDENTIAL",
+        meaning: "entra: how Assay proves that it is that app: managed-identity (no secret), or secret:NAME of a secret in the vault",
+        default: Some("managed-identity"),
+    },
+    Setting {
+        name: "ASSAY_ENTRA_OWNER",
+        meaning: "entra: object id, in the first directory, of the person who becomes the owner when they sign in",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_ENTRA_GUESTS",
+        meaning: "entra: whether guests of those directories may sign in: refuse or allow",
+        default: Some("refuse"),
     },
     Setting {
         name: "ASSAY_DEMO_VENDOR_URL",

@@ -65,7 +65,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
         return Err(ClientError::form("name", format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
     }
-    let (known, several) = (directory::tenants(store).await?, directory::people(store).await?.len() > 1);
+    let (known, several) = (directory::tenants(store).await?, directory::people_with_access(store).await?.len() > 1);
     if known.iter().any(|tenant| tenant.id == id) {
         return Ok(());
     }

@@ -46,15 +46,6 @@ pub fn written_at(mail: &[u8]) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(date, &Rfc2822).ok()
 }
 
-/// Whether a mail can be sent there: one plain ASCII address, without anything that could end a header.
-pub fn is_plain_address(address: &str) -> bool {
-    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
-    address.len() <= 254
-        && address.split_once('@').is_some_and(|(local, domain)| {
-            plain(local) && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)) && !domain.is_empty()
-        })
-}
-
 impl Mail {
     /// The whole message with CRLF line ends.
     pub fn bytes(&self) -> Vec<u8> {
@@ -202,6 +193,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::tenancy::directory::is_plain_address;
 
     fn mail(subject: &str, name: &str) -> String {
         let mail = Mail {

@@ -151,7 +151,7 @@ async fn deliver(
     let mut notified = Notified { proposal: proposal.id, version, occasion, at: app.now(), mailed: Vec::new(), unreachable: Vec::new() };
     for person in approvers(&people, &grants, &proposal.requester) {
         let one = Mailed { person: person.id, name: person.name.clone() };
-        if !mail::is_plain_address(&person.email) {
+        if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);
             continue;
         }

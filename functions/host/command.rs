@@ -81,7 +81,7 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     };
     #[cfg(feature = "demo")]
     let options = if command.demo { demo::prepare(options, command.clock.clone()).await? } else { options };
-    let can_sign_in = options.settings.get("ASSAY_SIGN_IN").is_some_and(|way| way == "demo");
+    let can_sign_in = options.settings.get("ASSAY_SIGN_IN").is_some_and(|way| matches!(way.as_str(), "demo" | "entra"));
     let asked_to_end = local::asked_to_end();
     let host = Host::start(options).await?;
     say(&format!("Assay runs on {}; its data is in {}, its log in {}", host.address, command.data.display(), handler_log.display()));
@@ -93,7 +93,7 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
         if can_sign_in {
             say(&format!("Dashboard:      {}/api/portal/clients", host.address));
         } else {
-            say("Nobody can sign in: webhooks are taken in, but the pages need a sign-in that this release has only with --demo.");
+            say("Nobody can sign in: webhooks are taken in, but the pages need ASSAY_SIGN_IN (or --demo).");
         }
         #[cfg(feature = "demo")]
         if command.demo {

@@ -1,4 +1,4 @@
-//! The seven ports: all that Assay asks of the world outside its own process.
+//! The eight ports: all that Assay asks of the world outside its own process.
 //!
 //! They have the shape of what Azure really offers, so that an embedded store and Cosmos DB are one contract:
 //! writes are atomic only inside one partition, a conflict is an answer and not an error, lists come in pages,
@@ -279,6 +279,14 @@ pub struct Signature {
     pub version: String,
     /// r and s, 32 bytes each, not DER.
     pub bytes: Vec<u8>,
+}
+
+/// Who this app is to Entra ID.
+#[async_trait]
+pub trait Identity: Send + Sync {
+    /// A token that stands for the app registration's secret (RFC 7523 2.2); [`PortErrorKind::Missing`] where the app has
+    /// no identity of its own.
+    async fn assertion(&self) -> Result<Zeroizing<String>, PortError>;
 }
 
 /// UTC now. Nothing else reads the clock (`clippy.toml`).

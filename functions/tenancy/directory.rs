@@ -3,8 +3,10 @@
 //! Small records that people change. A grant is per client; there is no role that sees all clients by itself except
 //! the owner's, and an owner's grants are records too, so that an access list is one query.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId, store::Held};
 
@@ -37,18 +39,57 @@ pub struct Person {
     /// installation's log. No grant gives this, because an engineer may also be the client's own.
     #[serde(default)]
     pub operates: bool,
+    /// As whom they sign in with Entra ID; `None` for a demo person.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+    /// Since when they may not sign in any more. The record stays: what they decided names them.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub access_ended_at: Option<OffsetDateTime>,
+}
+
+/// Somebody as Entra ID knows them: the directory and the object in it, never a name or an address, which change hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The directory (tenant of Entra).
+    pub tid: Uuid,
+    /// The person's object in it.
+    pub oid: Uuid,
+}
+
+impl Identity {
+    /// The person's id follows from the identity, so that one identity is one person however often and at once they come.
+    pub fn person(self) -> PersonId {
+        let text = [b"assay person 1".as_slice(), self.tid.as_bytes(), self.oid.as_bytes()].concat();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
+        PersonId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 impl Person {
+    pub fn has_access(&self) -> bool {
+        self.access_ended_at.is_none()
+    }
+
     /// Whether the MSP's tools are theirs to run; the owner's always are.
     pub fn runs_the_tools(&self) -> bool {
         self.is_owner || self.operates
     }
 }
 
+/// Whether a mail can be sent there: one plain ASCII address, without anything that could end a header.
+pub fn is_plain_address(address: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
+    address.len() <= 254
+        && address.split_once('@').is_some_and(|(local, domain)| {
+            plain(local) && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)) && !domain.is_empty()
+        })
+}
+
 impl Record for Person {
     const KIND: &'static str = "person";
-    const SCHEMA: u32 = 1;
+    /// 2: identity and the end of access; an earlier release would give back what was taken away.
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         self.id.to_string()
@@ -185,8 +226,16 @@ pub async fn tenant(store: &Directory<'_>, id: TenantId) -> Result<Option<Tenant
     Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
 }
 
+/// Everybody, also those who may not sign in any more: for their names.
 pub async fn people(store: &Directory<'_>) -> Result<Vec<Person>, StoreError> {
     Ok(values(store.all(DeploymentPlace::Directory, "").await?))
+}
+
+/// Those who may sign in.
+pub async fn people_with_access(store: &Directory<'_>) -> Result<Vec<Person>, StoreError> {
+    let mut people = people(store).await?;
+    people.retain(Person::has_access);
+    Ok(people)
 }
 
 pub async fn person(store: &Directory<'_>, id: PersonId) -> Result<Option<Person>, StoreError> {
@@ -202,9 +251,14 @@ pub async fn grant(store: &Directory<'_>, tenant: TenantId, person: PersonId) ->
     Ok(store.read(DeploymentPlace::Directory, &format!("{tenant}:{person}")).await?.map(|held| held.value))
 }
 
+/// Everybody's grants for all clients.
+pub async fn grants(store: &Directory<'_>) -> Result<Vec<Grant>, StoreError> {
+    Ok(values(store.all(DeploymentPlace::Directory, "").await?))
+}
+
 /// One person's grants for all clients.
 pub async fn grants_for(store: &Directory<'_>, person: PersonId) -> Result<Vec<Grant>, StoreError> {
-    let mut grants: Vec<Grant> = values(store.all(DeploymentPlace::Directory, "").await?);
+    let mut grants = grants(store).await?;
     grants.retain(|grant| grant.person == person);
     Ok(grants)
 }

@@ -6,6 +6,7 @@
 pub mod assets;
 #[cfg(feature = "demo")]
 pub mod demo_sign_in;
+pub mod entra;
 pub mod http;
 pub mod pages;
 pub mod problem;

@@ -1,6 +1,7 @@
 //! Replies for people: a rendered page, a redirect among our own pages, a problem as a page or as a document.
 
 use askama::Template;
+use url::Url;
 
 use super::{
     Problem, Reply, Request,
@@ -30,6 +31,11 @@ pub fn redirect(path: &str) -> Reply {
     no_store(Reply::see_other(if ours { path } else { "/api/portal/clients" }))
 }
 
+/// 303 to where people sign in: the one address that is not ours, of the origin that configuration chose.
+pub fn to_authority(address: &Url) -> Reply {
+    no_store(Reply::see_other(address.as_str()))
+}
+
 /// A problem as a page for a browser, as a problem document for everything else.
 pub fn problem(request: &Request, problem: &Problem, frame: Frame) -> Reply {
     let reference = request.invocation_id.as_str();
@@ -38,8 +44,11 @@ pub fn problem(request: &Request, problem: &Problem, frame: Frame) -> Reply {
 
 /// A problem as a page, for whoever knows that a browser asks.
 pub fn problem_page(problem: &Problem, reference: &str, frame: Frame) -> Reply {
-    let way_on =
-        if problem.status == 401 { Link::new(paths::sign_in(), "Sign in") } else { Link::new(paths::inbox(), "Go to your approvals") };
+    let way_on = if problem.status == 401 || problem.kind.starts_with("sign-in") || problem.kind == "not-let-in" {
+        Link::new(paths::sign_in(), "Sign in")
+    } else {
+        Link::new(paths::inbox(), "Go to your approvals")
+    };
     page(problem.status, &ProblemPage::new(frame, problem, reference, way_on))
 }
 

@@ -1,12 +1,15 @@
 //! Who is signed in: a random token in a cookie, its hash in the store, eight hours and then again.
 //!
-//! The store never holds a token that could be used. Signing in and out are audited in the batch that does them.
+//! The store never holds a token that could be used. Signing in and out are audited in the batch that does them. When a
+//! browser was last heard stands in its cookie, under a MAC: an hour of silence ends the sign-in without any page that is
+//! looked at writing to the store (design I10).
 
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
 
 use super::{Request, pages::paths};
 use crate::{
@@ -14,14 +17,20 @@ use crate::{
     audit,
     config::Config,
     tenancy::{
-        DeploymentPlace, DeploymentScope, Held, StoreError,
+        Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError,
         directory::{self, Person, Session},
-        seal::sha256,
+        seal::{DataKey, sha256},
     },
 };
 
 /// A session's absolute life; nothing prolongs it.
 pub const LIFE: Duration = Duration::hours(8);
+
+/// Silence that ends it.
+pub const IDLE: Duration = Duration::hours(1);
+
+/// A cookie that is older than this is given anew.
+const RENEW_AFTER: Duration = Duration::minutes(5);
 
 /// Bytes of a token: too many to guess.
 pub(super) const TOKEN_BYTES: usize = 32;
@@ -31,6 +40,8 @@ pub(super) const TOKEN_BYTES: usize = 32;
 pub struct Current {
     pub session: Session,
     pub person: Person,
+    /// When this browser was last given a cookie.
+    seen_at: OffsetDateTime,
 }
 
 /// The value of a `Set-Cookie` header.
@@ -50,22 +61,95 @@ impl fmt::Debug for SetCookie {
 
 /// Who sent this request; `None` when nobody, or the session is over. Changes nothing.
 pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, StoreError> {
-    let Some(token_hash) = token_hash(&app.config, request) else { return Ok(None) };
+    let Some(cookie) = Cookie::of(&app.config, request) else { return Ok(None) };
     let store = scope(&request.invocation_id).store(app).await?;
-    let Some(Held { value: session, .. }) = store.read::<Session>(DeploymentPlace::Sessions, &token_hash).await? else {
+    let Some(Held { value: session, .. }) = store.read::<Session>(DeploymentPlace::Sessions, &cookie.token_hash()).await? else {
         return Ok(None);
     };
-    if session.expires_at <= app.now() || session.demo && !app.config.is_demo() {
+    let Some(seen_at) = cookie.seen_at(store.key()?) else { return Ok(None) };
+    let now = app.now();
+    if session.expires_at <= now || seen_at + IDLE <= now || session.demo && !app.config.is_demo() {
         return Ok(None);
     }
-    let person = directory::person(&store, session.person).await?;
-    Ok(person.map(|person| Current { session, person }))
+    let person = directory::person(&store, session.person).await?.filter(Person::has_access);
+    Ok(person.map(|person| Current { session, person, seen_at }))
+}
+
+/// The cookie again with the time of now, when the one that came is some minutes old.
+pub fn renewed(app: &App, request: &Request, current: &Current, key: &DataKey) -> Option<SetCookie> {
+    let cookie = Cookie::of(&app.config, request).filter(|_| current.seen_at + RENEW_AFTER <= app.now())?;
+    Some(set_cookie(app, key, cookie.token, &current.session))
+}
+
+/// A sign-in that succeeded, as far as it is not written down yet.
+pub(super) struct Begun {
+    pub(super) session: Session,
+    token: Zeroizing<String>,
+    /// What this browser had: it ends, so that a planted cookie is worth nothing.
+    earlier: Option<Held<Session>>,
+}
+
+impl Begun {
+    /// Writes nothing.
+    pub(super) async fn new(
+        store: &Store<'_, DeploymentPlace>,
+        request: &Request,
+        person: PersonId,
+        demo: bool,
+    ) -> Result<Self, StoreError> {
+        let app = store.app();
+        let earlier = match Cookie::of(&app.config, request) {
+            Some(cookie) => store.read::<Session>(DeploymentPlace::Sessions, &cookie.token_hash()).await?,
+            None => None,
+        };
+        let (token, now) = (random_token(app), app.now());
+        let session = Session { token_hash: sha256(token.as_bytes()), person, signed_in_at: now, expires_at: now + LIFE, demo };
+        Ok(Self { session, token, earlier })
+    }
+
+    /// Into the batch that makes it so, with its audit item.
+    pub(super) fn enter(&self, batch: &mut Batch<'_, '_, DeploymentPlace>, person: &Person, how: &str) {
+        batch.create(&self.session);
+        if let Some(earlier) = &self.earlier {
+            batch.delete(earlier);
+        }
+        let detail = json!({ "name": person.name, "how": how, "ends": self.session.expires_at.unix_timestamp() });
+        audit::record(batch, audit::Event::new("session.signed-in", format!("person {}", person.id), detail));
+    }
+
+    pub(super) fn cookie(&self, app: &App, key: &DataKey) -> SetCookie {
+        set_cookie(app, key, &self.token, &self.session)
+    }
+}
+
+pub(super) fn random_token(app: &App) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
+    app.ids.random(bytes.as_mut_slice());
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
+}
+
+/// Ends every session of a person, each with its audit item; for whom access was taken away.
+pub(super) async fn end_all_of(store: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<(), StoreError> {
+    for held in store.all::<Session>(DeploymentPlace::Sessions, "").await?.iter().filter(|held| held.value.person == person) {
+        end(store, held, json!({ "why": "access was taken away" })).await?;
+    }
+    Ok(())
+}
+
+async fn end(store: &Store<'_, DeploymentPlace>, held: &Held<Session>, detail: serde_json::Value) -> Result<(), StoreError> {
+    let mut batch = store.batch(DeploymentPlace::Sessions);
+    batch.delete(held);
+    audit::record(&mut batch, audit::Event::new("session.ended", format!("person {}", held.value.person), detail));
+    match batch.commit().await {
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
 }
 
 /// Ends the session; doing it again changes nothing. The cookie is cleared either way.
 pub async fn sign_out(app: &App, request: &Request) -> Result<SetCookie, StoreError> {
     let cleared = SetCookie(format!("{}=; {}; Max-Age=0", cookie_name(&app.config), attributes(&app.config)));
-    let Some(hash) = token_hash(&app.config, request) else { return Ok(cleared) };
+    let Some(hash) = Cookie::of(&app.config, request).map(|cookie| cookie.token_hash()) else { return Ok(cleared) };
     let Some(held) = scope(&request.invocation_id).store(app).await?.read::<Session>(DeploymentPlace::Sessions, &hash).await? else {
         return Ok(cleared);
     };
@@ -86,14 +170,7 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
     let over: Vec<_> =
         store.all::<Session>(DeploymentPlace::Sessions, "").await?.into_iter().filter(|held| held.value.expires_at <= app.now()).collect();
     for held in &over {
-        let mut batch = store.batch(DeploymentPlace::Sessions);
-        batch.delete(held);
-        let ended = json!({ "ended": held.value.expires_at.unix_timestamp() });
-        audit::record(&mut batch, audit::Event::new("session.ended", format!("person {}", held.value.person), ended));
-        match batch.commit().await {
-            Err(error) if error.is_conflict() => {}
-            other => other?,
-        }
+        end(&store, held, json!({ "ended": held.value.expires_at.unix_timestamp() })).await?;
     }
     Ok(over.len())
 }
@@ -112,7 +189,7 @@ impl Next {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         let segments = below.split('/').all(|s| !s.is_empty() && s != "." && s != ".." && s.bytes().all(plain));
         let query = query.is_none_or(|q| q.bytes().all(|b| plain(b) || matches!(b, b'=' | b'&' | b'%' | b'+')));
-        let acts = matches!(below, "sign-in" | "sign-out");
+        let acts = matches!(below, "sign-in" | "sign-out" | "signed-in");
         (text.len() <= MAX && segments && query && !acts).then(|| Self(text.to_owned()))
     }
 
@@ -130,7 +207,7 @@ pub(super) fn scope(correlation: &str) -> DeploymentScope {
     DeploymentScope::of_function("sign-in", correlation)
 }
 
-fn is_https(config: &Config) -> bool {
+pub(super) fn is_https(config: &Config) -> bool {
     config.public_url.scheme() == "https"
 }
 
@@ -143,11 +220,45 @@ pub(super) fn attributes(config: &Config) -> &'static str {
     if is_https(config) { "Path=/; HttpOnly; SameSite=Lax; Secure" } else { "Path=/; HttpOnly; SameSite=Lax" }
 }
 
-/// The hash of the token that came; a value that cannot be one of ours is not looked up.
-pub(super) fn token_hash(config: &Config, request: &Request) -> Option<String> {
-    let token = request.cookie(cookie_name(config))?;
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    (bytes.len() == TOKEN_BYTES).then(|| sha256(token.as_bytes()))
+fn set_cookie(app: &App, key: &DataKey, token: &str, session: &Session) -> SetCookie {
+    let now = app.now();
+    let seen = now.unix_timestamp().to_string();
+    let mac = URL_SAFE_NO_PAD.encode(key.mac(&seen_parts(token, &seen)));
+    let (name, attributes) = (cookie_name(&app.config), attributes(&app.config));
+    let keep = IDLE.min(session.expires_at - now).whole_seconds().max(0);
+    SetCookie(format!("{name}={token}.{seen}.{mac}; {attributes}; Max-Age={keep}"))
+}
+
+/// `TOKEN.SEEN.MAC`: the token, when the browser was given it (Unix seconds), and the deployment's MAC over both.
+struct Cookie<'a> {
+    token: &'a str,
+    seen: &'a str,
+    mac: &'a str,
+}
+
+impl<'a> Cookie<'a> {
+    /// A value that cannot be one of ours is not looked up.
+    fn of(config: &Config, request: &'a Request) -> Option<Self> {
+        let mut parts = request.cookie(cookie_name(config))?.split('.');
+        let (token, seen, mac) = (parts.next()?, parts.next()?, parts.next()?);
+        let whole = URL_SAFE_NO_PAD.decode(token).is_ok_and(|bytes| bytes.len() == TOKEN_BYTES);
+        (whole && parts.next().is_none()).then_some(Self { token, seen, mac })
+    }
+
+    fn token_hash(&self) -> String {
+        sha256(self.token.as_bytes())
+    }
+
+    /// When it was given, if we gave it.
+    fn seen_at(&self, key: &DataKey) -> Option<OffsetDateTime> {
+        let mac = URL_SAFE_NO_PAD.decode(self.mac).ok()?;
+        let seen = key.mac_holds(&seen_parts(self.token, self.seen), &mac).then(|| self.seen.parse().ok())??;
+        OffsetDateTime::from_unix_timestamp(seen).ok()
+    }
+}
+
+fn seen_parts<'a>(token: &'a str, seen: &'a str) -> [&'a [u8]; 3] {
+    [b"assay session seen 1", token.as_bytes(), seen.as_bytes()]
 }
 
 #[cfg(test)]
@@ -180,6 +291,7 @@ mod tests {
             "/api/portal/\u{e9}",
             "/api/portal/sign-out",
             "/api/portal/sign-in?next=x",
+            "/api/portal/signed-in?code=x&state=y",
             "/api/portal/a\r\nb",
             "/API/portal/inbox",
             " /api/portal/inbox",

@@ -133,6 +133,24 @@ async fn without_the_demo_no_call_reaches_this_machine_whatever_its_name() {
 }
 
 #[tokio::test]
+async fn the_authority_that_was_configured_is_called_also_on_this_machine_and_nothing_beside_it() {
+    let listen = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, format!("https://127.0.0.1:{port}/x"))
+    };
+    let ((authority, its_address), (other, other_address)) = (listen(), listen());
+    let client = HttpClient::new(None).trusting(Some(Url::parse(&its_address).unwrap()));
+    // Nobody speaks TLS there; that the connection was made is what counts.
+    let call = |address: &str| HttpRequest { timeout: Duration::from_millis(200), ..request(address) };
+    assert_eq!(client.send(call(&its_address)).await.unwrap_err().kind, PortErrorKind::Unavailable);
+    assert!(authority.accept().is_ok());
+    assert_eq!(client.send(call(&other_address)).await.unwrap_err().kind, PortErrorKind::Denied);
+    assert_eq!(other.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody connected");
+}
+
+#[tokio::test]
 async fn an_outgoing_call_that_is_not_answered_in_time_fails_without_telling_its_secrets() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = HttpClient::new(Some(Url::parse(&format!("http://{}", silent.local_addr().unwrap())).unwrap()));

@@ -43,6 +43,8 @@ impl Client {
             email: format!("{n}@example.net"),
             is_owner: false,
             operates: false,
+            identity: None,
+            access_ended_at: None,
         };
         let (marco, priya) = (person(1, "Marco Reyes"), person(2, "Priya Nair"));
         let grant = |person: &Person, role| Grant { tenant, person: person.id, roles: vec![role] };

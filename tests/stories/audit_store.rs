@@ -285,6 +285,7 @@ pub(crate) fn app(settings: &[(&str, &str)]) -> (App, Arc<Memory>, Arc<Rest>) {
         clock: rest.clone(),
         ids: rest.clone(),
         http: rest.clone(),
+        identity: Arc::new(assay::platform::local::NoIdentity),
         cache: Arc::default(),
     };
     (app, memory, rest)

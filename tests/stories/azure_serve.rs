@@ -54,7 +54,7 @@ struct Installation {
     settings: RawConfig,
     cosmos: Served,
     vaults: Arc<FakeVaults>,
-    _vault: Served,
+    vault: Served,
     folder: TempDir,
 }
 
@@ -85,7 +85,7 @@ impl Installation {
             ("SSL_CERT_FILE", azurite::authority()?.display().to_string()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
-        let installation = Self { settings, cosmos, vaults, _vault: vault, folder: tempfile::tempdir().unwrap() };
+        let installation = Self { settings, cosmos, vaults, vault, folder: tempfile::tempdir().unwrap() };
         Some(installation)
     }
 
@@ -102,6 +102,7 @@ impl Installation {
             clock,
             ids,
             http: Arc::<StubHttp>::default(),
+            identity: Arc::new(assay::platform::local::NoIdentity),
             cache: Arc::default(),
         }
     }
@@ -109,7 +110,7 @@ impl Installation {
     /// Each client's key, named when it is added.
     async fn add_clients_keys(&self, app: &App) {
         for tenant in [HARBOR, RIDGE] {
-            let key = key_at(&self._vault, &tenant.to_string());
+            let key = key_at(&self.vault, &tenant.to_string());
             self.vaults.make_key(&key);
             keys::make(app, Owner::Tenant(tenant), Some(&key)).await.unwrap();
         }
@@ -159,7 +160,7 @@ async fn carry(queue: Arc<dyn Queue>, host: &Host) {
     loop {
         beat.tick().await;
         for name in QUEUES {
-            for message in queue.receive(name, 32, Duration::from_secs(60)).await.unwrap() {
+            for message in queue.receive(name, 32, Duration::from_mins(1)).await.unwrap() {
                 host.queues.send(name, message.body.clone(), Duration::ZERO).await.unwrap();
                 queue.delete(name, &message).await.unwrap();
             }

@@ -109,7 +109,15 @@ async fn engineer_of(flow: &Flow, tenant: TenantId, name: &str) -> PersonId {
     let id = PersonId(flow.app().ids.uuid());
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
-    batch.create(&Person { id, name: name.into(), email: "engineer@client.example".into(), is_owner: false, operates: false });
+    batch.create(&Person {
+        id,
+        name: name.into(),
+        email: "engineer@client.example".into(),
+        is_owner: false,
+        operates: false,
+        identity: None,
+        access_ended_at: None,
+    });
     batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer] });
     batch.commit().await.unwrap();
     id

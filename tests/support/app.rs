@@ -6,8 +6,8 @@ use assay::{
     app::App,
     config::{self, RawConfig},
     platform::{
-        local::LocalStore,
-        ports::{Blobs, Documents, Queue, Vault},
+        local::{LocalStore, NoIdentity},
+        ports::{Blobs, Documents, Identity, Queue, Vault},
     },
     tenancy::TenantId,
 };
@@ -52,7 +52,11 @@ impl TestApp {
 
     /// On the Azure adapters, with demo sign-in.
     pub async fn on_azure() -> Self {
-        let mut test = Self::new();
+        Self::on_azure_with(&[]).await
+    }
+
+    pub async fn on_azure_with(settings: &[(&str, &str)]) -> Self {
+        let mut test = Self::with(settings);
         test.azure = Some(AzureWorld::new(test.clock.clone()).await);
         test.restart();
         test
@@ -124,6 +128,7 @@ impl TestApp {
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             http: self.http.clone(),
+            identity: self.azure.as_ref().map_or_else(|| Arc::new(NoIdentity) as Arc<dyn Identity>, AzureWorld::identity),
             cache: Arc::default(),
         }
     }
@@ -158,6 +163,7 @@ impl TestApp {
     }
 }
 
+#[cfg(test)]
 mod tests {
     use assay::tenancy::{DeploymentPlace, DeploymentScope, PersonId, directory::Person};
 
@@ -165,7 +171,15 @@ mod tests {
     use crate::support::faults::Fault;
 
     fn person(test: &TestApp) -> Person {
-        Person { id: PersonId(test.app().ids.uuid()), name: "Ada".into(), email: "ada@example.net".into(), is_owner: true, operates: false }
+        Person {
+            id: PersonId(test.app().ids.uuid()),
+            name: "Ada".into(),
+            email: "ada@example.net".into(),
+            is_owner: true,
+            operates: false,
+            identity: None,
+            access_ended_at: None,
+        }
     }
 
     use assay::platform::ports::Ids as _;

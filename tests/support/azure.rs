@@ -7,7 +7,7 @@ use assay::{
     config::{self, RawConfig, StoreKind},
     platform::{
         azure::{AzureQueue, AzureSettings, AzureStore, Below, Cosmos, Credential},
-        ports::{Ids, Queue},
+        ports::{Identity, Ids, Queue},
     },
     tenancy::TenantId,
 };
@@ -66,6 +66,10 @@ impl AzureWorld {
     /// The queues, for what stands for the Functions host.
     pub fn queue_of_the_host(&self) -> Arc<dyn Queue> {
         Arc::new(AzureQueue::new(&self.settings, self.credential.clone(), Some(&self.transport())).unwrap())
+    }
+
+    pub fn identity(&self) -> Arc<dyn Identity> {
+        self.credential.clone()
     }
 
     /// Makes a client's key, as the MSP does before it adds the client; its address.

@@ -93,10 +93,7 @@ impl<'a> Browser<'a> {
 
     /// Opens the page and sends that one of its forms which goes to `action`.
     pub async fn press(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> Reply {
-        let html = text(&self.get(page).await);
-        let form = html.split("<form").skip(1).find(|form| form.contains(&format!("action=\"/api/{action}\"")));
-        let form = form.unwrap_or_else(|| panic!("{page} has no form for {action}"));
-        self.send(hidden(form.split("</form>").next().unwrap()), action, typed).await
+        self.send(hidden_of(&self.get(page).await, action), action, typed).await
     }
 
     /// Sends a form that was opened before.
@@ -124,6 +121,14 @@ pub fn text(reply: &Reply) -> String {
 /// The hidden fields of the form of a page.
 pub fn hidden_of_form(reply: &Reply) -> Vec<(String, String)> {
     hidden(text(reply).split_once("<main").unwrap().1)
+}
+
+/// The hidden fields of that form of a page which goes to `action`.
+pub fn hidden_of(reply: &Reply, action: &str) -> Vec<(String, String)> {
+    let html = text(reply);
+    let form = html.split("<form").skip(1).find(|form| form.contains(&format!("action=\"/api/{action}\"")));
+    let form = form.unwrap_or_else(|| panic!("no form goes to {action}: {html}"));
+    hidden(form.split("</form>").next().unwrap())
 }
 
 /// The hidden inputs of a piece of a page.

@@ -464,7 +464,15 @@ async fn seed(test: &TestApp, extent: Extent) {
     }
     for DemoPerson { id, name, email, what } in demo::PEOPLE {
         let (is_owner, operates) = (*what == What::Owner, *what == What::Engineer);
-        batch.create(&Person { id: *id, name: (*name).into(), email: (*email).into(), is_owner, operates });
+        batch.create(&Person {
+            id: *id,
+            name: (*name).into(),
+            email: (*email).into(),
+            is_owner,
+            operates,
+            identity: None,
+            access_ended_at: None,
+        });
     }
     batch.commit().await.unwrap();
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each story uses a part")]
 
 pub mod app;
+pub mod authority;
 pub mod azure;
 pub mod azurite;
 pub mod browser;
@@ -21,5 +22,6 @@ pub mod queue;
 pub mod served;
 pub mod shared;
 pub mod storage_account;
+pub mod visitor;
 
 pub use app::TestApp;

@@ -43,6 +43,8 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
             email: person.email.into(),
             is_owner: person.what == What::Owner,
             operates: person.what == What::Engineer,
+            identity: None,
+            access_ended_at: None,
         };
         let added = Event::new("person.added", format!("person {}", person.id), json!({ "name": person.name }));
         create(&store, DeploymentPlace::Directory, &record, &[], added).await?;

@@ -15,7 +15,10 @@ use azure_identity::{
     WorkloadIdentityCredentialOptions,
 };
 
+use zeroize::Zeroizing;
+
 use super::{AzureSettings, CredentialKind, call};
+use crate::platform::ports::{Identity, PortError};
 
 /// A managed identity's endpoint answers within moments or not at all.
 const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
@@ -29,6 +32,7 @@ pub struct Credential {
     source: Arc<dyn TokenCredential>,
     storage: String,
     cosmos: String,
+    exchange: String,
 }
 
 impl Credential {
@@ -60,6 +64,7 @@ impl Credential {
         Arc::new(Self {
             source,
             storage: scope(&settings.cloud.storage_audience),
+            exchange: scope(&settings.cloud.exchange_audience),
             cosmos: scope(settings.cloud.cosmos_audience.as_deref().unwrap_or(&account)),
         })
     }
@@ -80,5 +85,17 @@ impl TokenCredential for Credential {
             Ok(token) => token,
             Err(_) => Err(azure_core::Error::with_message(ErrorKind::Io, "no token within 10 seconds")),
         }
+    }
+}
+
+/// Entra ID takes it for an app registration that trusts this identity (a federated credential); there is no secret that
+/// could leak or expire.
+#[async_trait]
+impl Identity for Credential {
+    async fn assertion(&self) -> Result<Zeroizing<String>, PortError> {
+        let resource = "managed identity (ASSAY_IDENTITY)";
+        let token = self.get_token(&[&self.exchange], None).await;
+        let token = token.map_err(|error| PortError::because(resource, call::kind_of_no_token(&error), error))?;
+        Ok(Zeroizing::new(token.token.secret().to_owned()))
     }
 }

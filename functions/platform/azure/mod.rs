@@ -52,7 +52,7 @@ impl AzureStore {
     /// Calls nothing.
     pub fn new(settings: &AzureSettings, credential: &Arc<Credential>, ids: Arc<dyn Ids>, below: Below) -> Result<Self, PortError> {
         // One pool of connections for all of them. Unpacking is off: what was stored comes back as it is.
-        let plain = || new_http_client(Some(HttpClientOptions { automatic_decompression: false, ..Default::default() }));
+        let plain = || new_http_client(Some(HttpClientOptions { automatic_decompression: false }));
         let transport = Some(&below.transport.unwrap_or_else(|| Transport::new(plain())));
         let cosmos = Arc::new(Cosmos::new(settings, credential.clone(), below.runtime));
         Ok(Self {

@@ -8,6 +8,7 @@ mod blobs;
 mod documents;
 mod files;
 mod folder;
+mod identity;
 mod queue;
 mod vault;
 mod writer;
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::{blobs::LocalBlobs, documents::LocalDocuments, queue::QueueClient, vault::FileVault};
+pub use self::{blobs::LocalBlobs, documents::LocalDocuments, identity::NoIdentity, queue::QueueClient, vault::FileVault};
 use self::{folder::Folder, writer::Writer};
 
 /// The parts of the data folder that the handler owns.

@@ -1,7 +1,8 @@
 //! Outgoing HTTP with reqwest: https only, to names with public addresses only, no redirects, no proxy from the
 //! environment, answers counted while they come and never unpacked.
 //!
-//! In the demo nothing leaves the machine: every call goes to the demo vendor's loopback address, with the vendor's
+//! One origin that configuration chose, where people sign in, is called whatever its address is: a custom cloud may be on
+//! this machine. In the demo nothing leaves the machine: every call goes to the demo vendor's loopback address, with the vendor's
 //! host as the first path segment.
 
 use std::{error::Error as _, sync::OnceLock};
@@ -17,18 +18,33 @@ use crate::platform::ports::{Http, HttpMethod, HttpRequest, HttpResponse, PortEr
 pub struct HttpClient {
     // Made on first use: reading the trust store is not the start's business.
     client: OnceLock<reqwest::Client>,
+    to_authority: OnceLock<reqwest::Client>,
     demo_vendor: Option<Url>,
+    authority: Option<Url>,
 }
 
 impl HttpClient {
     /// With `demo_vendor`, `https://HOST/path?q` is sent to `DEMO_URL/HOST/path?q`.
     pub fn new(demo_vendor: Option<Url>) -> Self {
-        Self { client: OnceLock::new(), demo_vendor }
+        Self { demo_vendor, ..Self::default() }
+    }
+
+    /// Calls to exactly this origin go there, wherever that is.
+    #[must_use]
+    pub fn trusting(self, authority: Option<Url>) -> Self {
+        Self { authority, ..self }
+    }
+
+    fn is_authority(&self, url: &Url) -> bool {
+        self.authority.as_ref().is_some_and(|authority| authority.origin() == url.origin())
     }
 
     fn address(&self, url: &Url) -> Result<Url, PortError> {
         let invalid = || PortError::new("outgoing request", PortErrorKind::Invalid);
         let host = url.host_str().filter(|_| url.scheme() == "https").ok_or_else(invalid)?;
+        if self.is_authority(url) {
+            return Ok(url.clone());
+        }
         // An address in place of a name is never resolved, so nobody would judge it.
         if !matches!(url.host(), Some(Host::Domain(_))) {
             return Err(PortError::new("outgoing request", PortErrorKind::Denied));
@@ -51,7 +67,13 @@ impl Http for HttpClient {
             HttpMethod::Post => reqwest::Method::POST,
             HttpMethod::Patch => reqwest::Method::PATCH,
         };
-        let client = if self.demo_vendor.is_some() { client(&self.client)? } else { public_client(&self.client)? };
+        let client = if self.is_authority(&request.url) {
+            client(&self.to_authority)?
+        } else if self.demo_vendor.is_some() {
+            client(&self.client)?
+        } else {
+            public_client(&self.client)?
+        };
         let mut call = client.request(method, url).timeout(request.timeout);
         for (name, value) in &request.headers {
             call = call.header(name, value);
@@ -139,6 +161,18 @@ mod tests {
         let client = HttpClient::new(Some("http://127.0.0.1:7073".parse().expect("a URL")));
         let address = client.address(&"https://na.myconnectwise.net/v4/x?page=2".parse().expect("a URL")).expect("rewritten");
         assert_eq!(address.as_str(), "http://127.0.0.1:7073/na.myconnectwise.net/v4/x?page=2");
+    }
+
+    #[test]
+    fn only_the_authority_that_was_configured_may_be_on_this_machine() {
+        let client = HttpClient::new(None).trusting(Some("https://127.0.0.1:9443/".parse().expect("a URL")));
+        let kind = |url: &str| client.address(&url.parse().expect("a URL")).map(|url| url.to_string()).map_err(|error| error.kind);
+        assert_eq!(kind("https://127.0.0.1:9443/x/token?y"), Ok("https://127.0.0.1:9443/x/token?y".into()));
+        for other in ["https://127.0.0.1/x", "https://127.0.0.1:9444/x", "https://[::1]:9443/", "https://10.0.0.1:9443/"] {
+            assert_eq!(kind(other), Err(PortErrorKind::Denied), "{other}");
+        }
+        assert_eq!(kind("http://127.0.0.1:9443/x"), Err(PortErrorKind::Invalid));
+        assert!(!client.is_authority(&"https://localhost:9443/x".parse().expect("a URL")), "by another name it is another");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod people;
 mod reader;
 mod set_aside;
 mod sign_in;
+mod team;
 mod trail;
 mod words;
 
@@ -49,7 +50,8 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
     match (request.method.is_safe(), parts) {
         (true, ["assets", name]) => return assets::serve(name).ok_or_else(Problem::not_found),
         (true, ["sign-in"]) => return Ok(sign_in::show(app, request)),
-        (false, ["sign-in"]) => return sign_in::sign_in(app, request).await,
+        (false, ["sign-in"]) => return Box::pin(sign_in::begin(app, request)).await,
+        (true, ["signed-in"]) => return Box::pin(sign_in::finish(app, request)).await,
         (true, [] | [""]) => return Ok(reply::redirect(&paths::clients())),
         _ => {}
     }
@@ -63,9 +65,9 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
         };
     };
     if request.method.is_safe() {
-        return show(&reader, parts).await;
+        return Ok(reader.keep(show(&reader, parts).await?));
     }
-    let outcome = Box::pin(act(&reader, parts)).await;
+    let outcome = Box::pin(act(&reader, parts)).await.map(|reply| reader.keep(reply));
     let reason = match &outcome {
         Err(problem) if problem.status == 403 => problem.kind,
         Err(problem) if problem.status == 404 && names_a_client_of_others(&reader, parts) => "no-grant",
@@ -83,6 +85,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["people"] => team::show(reader).await,
         ["inbox"] => approvals::inbox(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
         ["proposals", tenant, id, "decide"] => approvals::back(tenant, id),
@@ -109,6 +112,9 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
+        ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
+        ["people", id, "turn-away"] => team::turn_away(reader, id).await,
+        ["people", id, "end-access"] => Box::pin(team::end_access(reader, id)).await,
         ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,
         ["connections"] => Box::pin(connection_form::add(reader)).await,
         ["connections", id] => Box::pin(connection_form::change(reader, id)).await,

@@ -28,7 +28,7 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["add client", &id])?;
     let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
-    let people = directory::people(&store).await?;
+    let people = directory::people_with_access(&store).await?;
     let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
     grants.extend(people::roles(reader, people.iter().filter(|person| person.id != reader.person.id)));
     let (name, key) = (reader.field("name"), reader.field("key"));
@@ -59,7 +59,8 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     // Where the vault makes keys, there is nothing to name.
     let key = (!reader.app.vault.makes_keys())
         .then(|| Field::new("key", "Key", KEY_HINT, FieldKind::Text, reader.field("key")).with_errors(&errors).required());
-    let people = directory::people(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
+    let people =
+        directory::people_with_access(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
     let page = NewClientPage {
         frame: reader.frame(Section::Clients).await?,
         clients_href: paths::clients(),

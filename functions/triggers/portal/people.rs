@@ -25,7 +25,7 @@ pub(super) async fn change(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let access = owned(reader, tenant).await?;
     reader.must_be_own_form(&words(&access).each_ref().map(String::as_str))?;
     let store = reader.deployment().await?;
-    let wanted = roles(reader, &directory::people(&store).await?);
+    let wanted = roles(reader, &directory::people_with_access(&store).await?);
     let done = reader.back_to(&paths::people(access.client.value.id), "saved", "1");
     // The same form sent twice.
     if access.gives(&wanted) {
@@ -67,7 +67,7 @@ async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) 
             ),
         ),
     };
-    let people = directory::people(&reader.deployment().await?).await?;
+    let people = directory::people_with_access(&reader.deployment().await?).await?;
     let page = PeoplePage {
         frame: reader.frame(Section::Clients).await?,
         client: client.name.clone(),

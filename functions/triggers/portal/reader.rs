@@ -14,7 +14,8 @@ use crate::{
     web::{
         Problem, Reply, Request,
         pages::{Frame, Section, SignedIn},
-        reply, security, session,
+        reply, security,
+        session::{self, SetCookie},
     },
 };
 
@@ -25,6 +26,8 @@ pub(super) struct Reader<'a> {
     pub(super) grants: Vec<Grant>,
     session: Session,
     key: DataKey,
+    /// The session's cookie anew, when it is due: whoever uses the pages stays signed in.
+    renewed: Option<SetCookie>,
 }
 
 impl<'a> Reader<'a> {
@@ -33,7 +36,16 @@ impl<'a> Reader<'a> {
         let directory = DeploymentScope::of_session(&current.session, &request.invocation_id).store(app).await?;
         let grants = directory::grants_for(&directory, current.person.id).await?;
         let key = keys::data_key(app, Owner::Deployment).await?;
-        Ok(Some(Self { app, request, person: current.person, grants, session: current.session, key }))
+        let renewed = session::renewed(app, request, &current, &key);
+        Ok(Some(Self { app, request, person: current.person, grants, session: current.session, key, renewed }))
+    }
+
+    /// The reply with the session's cookie, when it is due and the reply says nothing else about it.
+    pub(super) fn keep(&self, reply: Reply) -> Reply {
+        match &self.renewed {
+            Some(cookie) if reply.header("set-cookie").is_none() => reply.with("set-cookie", cookie.header()),
+            _ => reply,
+        }
     }
 
     pub(super) fn correlation(&self) -> &str {
@@ -90,6 +102,9 @@ impl<'a> Reader<'a> {
             if self.grants.iter().any(|grant| grant.has(role)) {
                 roles.push(role.word());
             }
+        }
+        if roles.is_empty() {
+            roles.push(if self.operates() { "Runs the tools" } else { "For no client yet" });
         }
         let signed_in = SignedIn {
             name: self.person.name.clone(),

@@ -1,26 +1,36 @@
-//! Sign-in and sign-out. Without the demo nobody can sign in here yet, and the page says so.
+//! Sign-in and sign-out, in the way that is configured. What is refused here is counted in the deployment's log.
 
 use super::Reader;
 use crate::{
     app::App,
+    audit::refusal::{self, Refused},
+    config::SignIn,
+    tenancy::DeploymentScope,
     web::{
-        Problem, Reply, Request,
+        Method, Problem, Reply, Request,
+        entra::{self, EntraError},
         pages::{DemoPerson, Frame, SignInPage, paths},
-        reply,
+        reply, security,
         session::{self, Next},
     },
 };
 
 pub(super) fn show(app: &App, request: &Request) -> Reply {
     let next = request.query_value("next").and_then(|next| Next::parse(&next));
+    let entra = app.config.entra();
     let page = SignInPage {
         frame: Frame::anonymous(&app.config, app.now()),
         people: people(app),
+        organization: entra.map(|entra| entra.address("oauth2/v2.0/logout")),
         action: paths::sign_in(),
         notice: next.as_ref().filter(|next| next.as_str().contains("/proposals/")).map(|_| "Sign in to see this approval.".into()),
         next: next.map(|next| next.as_str().to_owned()),
     };
-    reply::page(200, &page)
+    let reply = reply::page(200, &page);
+    match entra {
+        Some(entra) => security::with_forms_to(reply, &entra.origin()),
+        None => reply,
+    }
 }
 
 #[cfg(feature = "demo")]
@@ -37,43 +47,76 @@ fn people(_app: &App) -> Vec<DemoPerson> {
     Vec::new()
 }
 
-/// Picks a demo person. There is no session yet that a token could be bound to; the origin is checked all the same.
-#[cfg(feature = "demo")]
-pub(super) async fn sign_in(app: &App, request: &Request) -> Result<Reply, Problem> {
-    use crate::{
-        audit::refusal::{self, Refused},
-        tenancy::DeploymentScope,
-        web::{
-            demo_sign_in::{self, SignInError},
-            security,
-        },
-    };
-    let refused = async |reason: &'static str, problem: Problem| {
-        let scope = DeploymentScope::of_function("sign-in", &request.invocation_id);
-        refusal::count(app, &scope, Refused::SignIn, reason).await.map_or_else(Problem::from, |()| problem)
-    };
+/// The form of the sign-in page. There is no session yet that a token could be bound to; the origin is checked all the same.
+pub(super) async fn begin(app: &App, request: &Request) -> Result<Reply, Problem> {
     if !security::same_origin(request, &app.config) {
-        return Err(refused("foreign-form", Problem::foreign_form("Sign in on our own page.")).await);
+        return Err(refused(app, request, "foreign-form", Problem::foreign_form("Sign in on our own page.")).await);
     }
+    let next = Next::or_clients(request.form_value("next").as_deref());
+    match app.config.sign_in {
+        SignIn::Entra(_) => {
+            let other_account = request.form_value("account").as_deref() == Some("other");
+            match entra::begin(app, request, &next, other_account).await {
+                Ok(departure) => Ok(reply::to_authority(&departure.to).with("set-cookie", departure.cookie.header())),
+                Err(error) => Err(failed(app, request, error).await),
+            }
+        }
+        SignIn::Demo | SignIn::None => pick(app, request, &next).await,
+    }
+}
+
+/// Where the authority sends the browser back to: the one GET that may create something (design I10), once. A HEAD, as
+/// scanners send it, is none.
+pub(super) async fn finish(app: &App, request: &Request) -> Result<Reply, Problem> {
+    if request.method != Method::Get {
+        return Ok(reply::redirect(&paths::sign_in()));
+    }
+    match entra::finish(app, request).await {
+        Ok(arrival) => {
+            let [session, attempt] = &arrival.cookies;
+            Ok(reply::redirect(arrival.next.as_str()).with("set-cookie", session.header()).with("set-cookie", attempt.header()))
+        }
+        Err(error) => Err(failed(app, request, error).await),
+    }
+}
+
+async fn failed(app: &App, request: &Request, error: EntraError) -> Problem {
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    tracing::warn!(error = %error, source, "a sign-in failed");
+    match error.reason() {
+        Some(reason) => refused(app, request, reason, error.into()).await,
+        None => error.into(),
+    }
+}
+
+/// The problem, counted.
+async fn refused(app: &App, request: &Request, reason: &'static str, problem: Problem) -> Problem {
+    let scope = DeploymentScope::of_function("sign-in", &request.invocation_id);
+    refusal::count(app, &scope, Refused::SignIn, reason).await.map_or_else(Problem::from, |()| problem)
+}
+
+/// Picks a demo person.
+#[cfg(feature = "demo")]
+async fn pick(app: &App, request: &Request, next: &Next) -> Result<Reply, Problem> {
+    use crate::web::demo_sign_in::{self, SignInError};
+
     let Some(person) = request.form_value("person").and_then(|id| id.parse().ok()) else {
         return Err(Problem::bad_request("Pick a person."));
     };
-    let cookie = match demo_sign_in::sign_in(app, request, person).await {
-        Ok(cookie) => cookie,
-        Err(SignInError::Off) => return Err(refused("demo-sign-in-is-off", Problem::forbidden("Demo sign-in is off here.")).await),
+    match demo_sign_in::sign_in(app, request, person).await {
+        Ok(cookie) => Ok(reply::redirect(next.as_str()).with("set-cookie", cookie.header())),
+        Err(SignInError::Off) => Err(refused(app, request, "demo-sign-in-is-off", Problem::forbidden("Demo sign-in is off here.")).await),
         Err(SignInError::Unknown) => {
             let problem = Problem::bad_request("There is no such demo person. Pick one from the page.");
-            return Err(refused("no-such-person", problem).await);
+            Err(refused(app, request, "no-such-person", problem).await)
         }
-        Err(SignInError::Store(error)) => return Err(error.into()),
-    };
-    let next = Next::or_clients(request.form_value("next").as_deref());
-    Ok(reply::redirect(next.as_str()).with("set-cookie", cookie.header()))
+        Err(SignInError::Store(error)) => Err(error.into()),
+    }
 }
 
 #[cfg(not(feature = "demo"))]
-pub(super) fn sign_in(_app: &App, _request: &Request) -> std::future::Ready<Result<Reply, Problem>> {
-    std::future::ready(Err(Problem::forbidden("Demo sign-in is not part of this build.")))
+async fn pick(app: &App, request: &Request, _next: &Next) -> Result<Reply, Problem> {
+    Err(refused(app, request, "demo-sign-in-is-off", Problem::forbidden("Demo sign-in is not part of this build.")).await)
 }
 
 pub(super) async fn sign_out(reader: &Reader<'_>) -> Result<Reply, Problem> {

@@ -45,6 +45,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
+        "session.ended" if detail["why"].is_string() => "closed a session: access was taken away".into(),
         "session.ended" => "closed a session whose eight hours were over".into(),
         "session.refused" => "was refused at sign-in; repeats within the hour are counted, not listed".into(),
         "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),
@@ -67,6 +68,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
             format!("changed the connection {}, its credentials too", text("name"))
         }
         "connection.changed" => format!("changed the connection {}", text("name")),
+        "person.added" if detail["owner"] == true => format!("made {} the owner, as the settings say", text("name")),
+        "person.asked" => format!("asked to be let in: {}", text("name")),
+        "person.turned_away" => format!("did not let {} in", text("name")),
+        "person.access_ended" => format!("took away the access of {}", text("name")),
         "person.added" => format!("added {}", text("name")),
         "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
         "client.grants_changed" => "changed who may do what for the client".into(),

@@ -17,7 +17,7 @@ use crate::{
         directory::{self, Tenant},
         outbox,
     },
-    web::session,
+    web::{entra, session},
 };
 
 /// As `function.json` says.
@@ -29,6 +29,9 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let deployment = DeploymentScope::of_function("sweep", correlation);
     sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
     sweep.step("sessions", session::drop_expired(app, correlation)).await;
+    sweep.step("sign-ins", entra::drop_expired(app, correlation)).await;
+    sweep.step("access that ended", entra::access::finish(app, correlation)).await;
+    sweep.step("people who asked", entra::let_in::drop_expired(app, correlation)).await;
     sweep.step("pulls", connectors::pull::run_due(app, correlation)).await;
     // Before the clients: their number grows, and a run that its deadline cuts off among them must not starve this.
     let store = deployment.store(app).await?;

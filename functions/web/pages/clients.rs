@@ -29,6 +29,10 @@ pub struct ClientsPage {
     pub unmapped_href: String,
     /// Only for the owner.
     pub add_href: Option<String>,
+    /// Who can sign in; only for the owner, where people are let in.
+    pub people_href: Option<String>,
+    /// People who ask to be let in.
+    pub asking: usize,
     /// What was just done.
     pub notice: Option<String>,
     pub dead_letters_href: String,

@@ -29,6 +29,7 @@ mod propose_form;
 mod requirement;
 mod set_aside;
 mod sign_in;
+mod team;
 
 pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
@@ -52,4 +53,5 @@ pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage
 pub use score::Readings;
 pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};
+pub use team::{AskingView, MemberView, TeamPage};
 pub use when::{Ago, Deadline, day};

@@ -2,7 +2,7 @@
 //!
 //! Paths only: a browser adds the origin it came by, and what leaves the process (mails) goes through `Config::link`.
 
-use crate::tenancy::{ConnectionId, ProposalId, TenantId};
+use crate::tenancy::{ConnectionId, PersonId, ProposalId, TenantId};
 
 /// Everything a person sees lives below this.
 pub const BASE: &str = "/api/portal/";
@@ -138,6 +138,26 @@ pub fn sign_in() -> String {
 pub fn sign_in_then(next: &str) -> String {
     let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
     format!("{BASE}sign-in?{query}")
+}
+
+/// Where the authority sends a browser back to.
+pub fn signed_in() -> String {
+    format!("{BASE}signed-in")
+}
+
+/// Who can sign in, and who asks to.
+pub fn team() -> String {
+    format!("{BASE}people")
+}
+
+/// POST: an owner's answer to somebody who asks. `answer` is a segment of ours.
+pub fn answer_asking(person: &str, answer: &str) -> String {
+    format!("{BASE}people/{person}/{answer}")
+}
+
+/// POST: they may not sign in any more.
+pub fn end_access(person: PersonId) -> String {
+    format!("{BASE}people/{person}/end-access")
 }
 
 /// POST.

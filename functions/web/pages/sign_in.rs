@@ -1,4 +1,4 @@
-//! Sign-in. The demo's form lets anybody be anybody, and says so; without the demo there is no form.
+//! Sign-in. The demo's form lets anybody be anybody, and says so; the other leads to the organization's own sign-in.
 
 use askama::Template;
 
@@ -10,6 +10,8 @@ pub struct SignInPage {
     pub frame: Frame,
     /// Demo persons; empty when demo sign-in is off. The form's fields are `person` and `next`.
     pub people: Vec<DemoPerson>,
+    /// With Entra ID: where one's sign-in with the organization ends.
+    pub organization: Option<String>,
     pub action: String,
     /// Where to go afterwards: a path of ours that `session::Next` accepted.
     pub next: Option<String>,

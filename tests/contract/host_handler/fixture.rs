@@ -48,6 +48,7 @@ pub(crate) fn app() -> (App, Seen) {
         clock: nothing.clone(),
         ids: nothing.clone(),
         http: nothing,
+        identity: Arc::new(assay::platform::local::NoIdentity),
         cache: Arc::default(),
     };
     (app, seen)

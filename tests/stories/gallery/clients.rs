@@ -55,6 +55,8 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         set_aside_href: paths::set_aside(),
         unmapped_href: paths::mapping(),
         add_href: Some(paths::new_client()),
+        people_href: Some(paths::team()),
+        asking: usize::from(!empty),
         notice: None,
         dead_letters_href: paths::dead_letters(),
     }

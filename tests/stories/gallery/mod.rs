@@ -3,6 +3,7 @@
 
 mod approvals;
 mod clients;
+mod team;
 mod tools;
 
 use std::{fs, path::PathBuf};
@@ -27,6 +28,7 @@ pub(crate) use self::{
 };
 use approvals::{decided, done, inbox, not_yours, pending, refused, stale, superseded};
 use clients::{client, client_people, clients, new_client, requirement, requirement_with_errors};
+use team::{sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, mapping, set_aside};
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-25 02:52:09 UTC);
@@ -86,6 +88,10 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("audit-empty", Box::new(|| audit(true).render().unwrap())),
         ("sign-in", Box::new(|| sign_in(true).render().unwrap())),
         ("sign-in-off", Box::new(|| sign_in(false).render().unwrap())),
+        ("sign-in-entra", Box::new(|| sign_in_with_entra().render().unwrap())),
+        ("people", Box::new(|| team(false, false).render().unwrap())),
+        ("people-errors", Box::new(|| team(false, true).render().unwrap())),
+        ("people-nobody-asks", Box::new(|| team(true, false).render().unwrap())),
         ("message", Box::new(|| message().render().unwrap())),
         ("problem", Box::new(|| problem().render().unwrap())),
     ];
@@ -169,6 +175,7 @@ fn sign_in(demo: bool) -> SignInPage {
         } else {
             vec![]
         },
+        organization: None,
         action: paths::sign_in(),
         next: Some(paths::inbox()),
         notice: Some("Sign in to see this approval.".into()),

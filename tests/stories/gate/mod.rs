@@ -52,6 +52,8 @@ impl House {
             email: email.into(),
             is_owner: false,
             operates: false,
+            identity: None,
+            access_ended_at: None,
         };
         let house = Self {
             test,

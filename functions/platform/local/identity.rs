@@ -1,0 +1,15 @@
+//! A machine of one's own has no identity in Entra ID.
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+use crate::platform::ports::{Identity, PortError, PortErrorKind};
+
+pub struct NoIdentity;
+
+#[async_trait]
+impl Identity for NoIdentity {
+    async fn assertion(&self) -> Result<Zeroizing<String>, PortError> {
+        Err(PortError::new("managed identity", PortErrorKind::Missing))
+    }
+}

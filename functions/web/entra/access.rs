@@ -1,0 +1,88 @@
+//! Taking a person's access away: they are signed out at once, their grants are gone, and their name stays with what they
+//! decided.
+//!
+//! Nobody takes away their own, so an owner always remains; of two owners who do it to each other, one is refused.
+
+use serde_json::json;
+
+use crate::{
+    app::App,
+    audit,
+    tenancy::{
+        Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError,
+        directory::{self, Grant, Person},
+    },
+    web::session,
+};
+
+/// Grants that one batch deletes; the person, who says it and the audit item come along.
+const TOGETHER: usize = 90;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// Only an owner may, and not to themselves.
+    #[error("not theirs to take away")]
+    NotYours,
+    #[error("there is no such person")]
+    Unknown,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes it away, in the name of `owner`. What an interruption leaves of it, [`finish`] ends.
+pub async fn end(store: &Store<'_, DeploymentPlace>, owner: PersonId, person: PersonId) -> Result<(), AccessError> {
+    let owner = read(store, owner).await?;
+    let mut held = read(store, person).await?;
+    if owner.value.id == person || !owner.value.is_owner || !owner.value.has_access() {
+        return Err(AccessError::NotYours);
+    }
+    if held.value.has_access() {
+        held.value = Person { is_owner: false, operates: false, access_ended_at: Some(store.app().now()), ..held.value };
+        let grants = grants_of(store, person).await?;
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.replace(&held);
+        // Its content stays; its etag goes on, so that of two at once one is refused.
+        batch.replace(&owner);
+        take(&mut batch, &held.value, &grants[..grants.len().min(TOGETHER)]);
+        batch.commit().await?;
+    }
+    Ok(clear(store, &held.value).await?)
+}
+
+/// What is left of people whose access ended: grants beyond one batch, sessions. For the sweep.
+pub async fn finish(app: &App, correlation: &str) -> Result<(), StoreError> {
+    let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
+    for person in directory::people(&store).await?.iter().filter(|person| !person.has_access()) {
+        clear(&store, person).await?;
+    }
+    Ok(())
+}
+
+/// Without a session or a grant, whatever the person had.
+pub(super) async fn clear(store: &Store<'_, DeploymentPlace>, person: &Person) -> Result<(), StoreError> {
+    for some in grants_of(store, person.id).await?.chunks(TOGETHER) {
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        take(&mut batch, person, some);
+        batch.commit().await?;
+    }
+    session::end_all_of(store, person.id).await
+}
+
+async fn grants_of(store: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<Vec<Held<Grant>>, StoreError> {
+    let mut grants = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
+    grants.retain(|held| held.value.person == person);
+    Ok(grants)
+}
+
+fn take(batch: &mut Batch<'_, '_, DeploymentPlace>, person: &Person, grants: &[Held<Grant>]) {
+    for grant in grants {
+        batch.delete(grant);
+    }
+    let clients: Vec<String> = grants.iter().map(|held| held.value.tenant.to_string()).collect();
+    let detail = json!({ "name": person.name, "clients": clients });
+    audit::record(batch, audit::Event::new("person.access_ended", format!("person {}", person.id), detail));
+}
+
+async fn read(store: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<Held<Person>, AccessError> {
+    store.read(DeploymentPlace::Directory, &person.to_string()).await?.ok_or(AccessError::Unknown)
+}

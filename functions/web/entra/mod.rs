@@ -1,0 +1,213 @@
+//! Sign-in with Entra ID: authorization code with PKCE (RFC 7636), and the ID token verified here.
+//!
+//! [`begin`] remembers an attempt and says where the browser goes; [`finish`] takes what it brings back, once. Only
+//! directory and object id (`tid`, `oid`) say who somebody is; name and address in a token merely inform. Nothing else
+//! signs anybody in: no header of Easy Auth, no `Authorization`. Whoever is verified but not known asks to be let in.
+
+pub mod access;
+mod attempt;
+mod authorize;
+mod keys;
+pub mod let_in;
+mod token;
+mod verify;
+
+use serde_json::json;
+use url::Url;
+
+use self::{attempt::Attempt, let_in::Asked, verify::Claims};
+pub use self::{attempt::drop_expired, verify::TokenError};
+use super::{
+    Problem, Request,
+    session::{Begun, Next, SetCookie, scope},
+};
+use crate::{
+    app::App,
+    audit,
+    config::EntraSettings,
+    platform::ports::PortError,
+    tenancy::{
+        DeploymentPlace, DeploymentScope, Held, Record as _, StoreError,
+        directory::{Identity, Person},
+    },
+};
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum EntraError {
+    #[error("Entra sign-in is off")]
+    Off,
+    #[error("too many sign-ins began within a minute")]
+    TooMany,
+    #[error("no sign-in waits under this state")]
+    UnknownState,
+    #[error("another browser began this sign-in")]
+    AnotherBrowser,
+    #[error("the sign-in took too long")]
+    TooLate,
+    /// With the authority's error code, for the log.
+    #[error("the authority did not sign them in: {0}")]
+    NotSignedIn(String),
+    #[error("the authority did not take the code: {0}")]
+    CodeRefused(String),
+    #[error("the authority did not take the app registration's credential: {0}")]
+    CredentialRefused(String),
+    #[error("the app registration's credential cannot be read")]
+    NoCredential(#[source] PortError),
+    #[error("the authority cannot be used")]
+    Unavailable(#[source] PortError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("a verified person whom nobody let in")]
+    Stranger(Asked),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the browser goes to sign in, and what it must bring back.
+#[derive(Debug)]
+pub struct Departure {
+    pub to: Url,
+    pub cookie: SetCookie,
+}
+
+/// Somebody is signed in.
+#[derive(Debug)]
+pub struct Arrival {
+    pub next: Next,
+    /// The session's, and the attempt's cleared.
+    pub cookies: [SetCookie; 2],
+}
+
+/// Begins a sign-in. The caller has checked that the form is one of ours.
+pub async fn begin(app: &App, request: &Request, next: &Next, other_account: bool) -> Result<Departure, EntraError> {
+    let settings = app.config.entra().ok_or(EntraError::Off)?;
+    attempt::must_have_room(app)?;
+    let authority = keys::authority(app, settings).await?;
+    let attempt = attempt::begin(app, request, next).await?;
+    Ok(Departure { to: authorize::address(app, settings, &authority, &attempt, other_account), cookie: attempt.cookie })
+}
+
+/// Takes what the authority sent the browser back with. The attempt is spent, whatever comes of it, unless the same
+/// address may work in a moment.
+pub async fn finish(app: &App, request: &Request) -> Result<Arrival, EntraError> {
+    let settings = app.config.entra().ok_or(EntraError::Off)?;
+    let attempt = attempt::find(app, request).await?;
+    match signed_in(app, settings, request, &attempt).await {
+        Err(error) if !error.may_pass() => {
+            attempt::spend(app, request, &attempt).await?;
+            Err(error)
+        }
+        other => other,
+    }
+}
+
+async fn signed_in(app: &App, settings: &EntraSettings, request: &Request, attempt: &Held<Attempt>) -> Result<Arrival, EntraError> {
+    let Some(code) = request.query_value("code").filter(|code| !code.is_empty()) else {
+        return Err(EntraError::NotSignedIn(token::word(request.query_value("error"))));
+    };
+    let authority = keys::authority(app, settings).await?;
+    let id_token = token::exchange(app, settings, &authority, &code, &attempt.value.verifier).await?;
+    let unverified = verify::parse(&id_token)?;
+    let keys = keys::of_kid(app, settings, &authority, unverified.kid()).await?;
+    let claims = verify::verify(&unverified, &keys, settings, &attempt.value.nonce, app.now())?;
+    let person = person(app, settings, request, &claims).await?;
+    let reader = scope(&request.invocation_id).store(app).await?;
+    let begun = Begun::new(&reader, request, person.id, false).await?;
+    let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
+    let mut batch = store.batch(DeploymentPlace::Sessions);
+    batch.delete(attempt);
+    begun.enter(&mut batch, &person, "entra");
+    match batch.commit().await {
+        // The same address, opened twice at once.
+        Err(error) if error.is_conflict() => Err(EntraError::UnknownState),
+        other => {
+            other?;
+            let next = Next::or_clients(Some(&attempt.value.next));
+            Ok(Arrival { next, cookies: [begun.cookie(app, store.key()?), attempt::cleared(&app.config)] })
+        }
+    }
+}
+
+/// The person of these claims, if they may come in. The one whom the settings name as owner is made one.
+async fn person(app: &App, settings: &EntraSettings, request: &Request, claims: &Claims) -> Result<Person, EntraError> {
+    let identity = Identity { tid: claims.tid, oid: claims.oid };
+    let owns = settings.directories.first() == Some(&identity.tid) && settings.owner == identity.oid;
+    let store = scope(&request.invocation_id).store(app).await?;
+    let held = store.read::<Person>(DeploymentPlace::Directory, &identity.person().to_string()).await?;
+    let (person, etag) = match held {
+        Some(held) if held.value.has_access() && (held.value.is_owner || !owns) => return Ok(held.value),
+        Some(held) if held.value.has_access() => (Person { is_owner: true, ..held.value }, Some(held.etag)),
+        // Whose access was taken away is not given it back by a setting that nobody changed.
+        None if owns => (let_in::person(identity, claims, true), None),
+        _ => return Err(EntraError::Stranger(let_in::ask(app, request, identity, claims).await?)),
+    };
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.put(person.clone(), etag);
+    let detail = json!({ "name": person.name, "owner": true, "why": "named as the owner by the settings" });
+    audit::record(&mut batch, audit::Event::new("person.added", format!("person {}", person.id), detail));
+    match batch.commit().await {
+        // They came twice at once.
+        Err(error) if error.exists::<Person>(&person.key()) => Ok(person),
+        other => Ok(other.map(|()| person)?),
+    }
+}
+
+impl EntraError {
+    /// Whether the same address may work in a moment.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::NoCredential(_) | Self::Store(_))
+    }
+
+    /// The word under which it is counted; `None` for what is no refusal.
+    pub fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Off => "entra-sign-in-is-off",
+            Self::TooMany => "too-many-sign-ins",
+            Self::UnknownState => "unknown-state",
+            Self::AnotherBrowser => "another-browser",
+            Self::TooLate => "took-too-long",
+            Self::NotSignedIn(_) => "not-signed-in-there",
+            Self::CodeRefused(_) => "code-refused",
+            Self::CredentialRefused(_) => "credential-refused",
+            Self::NoCredential(_) => "no-credential",
+            Self::Unavailable(_) => "authority-unavailable",
+            Self::Token(error) => error.reason(),
+            Self::Stranger(_) => "not-let-in",
+            Self::Store(_) => return None,
+        })
+    }
+}
+
+impl From<EntraError> for Problem {
+    /// What the person is told: what to do next, and nothing of the inside.
+    fn from(error: EntraError) -> Self {
+        let again = |detail: &str| Self::new(401, "not-signed-in", "You are not signed in", detail);
+        let ours = |status, detail: &str| Self::new(status, "sign-in-unavailable", "Sign-in does not work just now", detail);
+        match error {
+            EntraError::Store(error) => error.into(),
+            EntraError::Off => Self::forbidden("Sign-in with Entra ID is off here."),
+            EntraError::TooMany => ours(429, "Very many people began to sign in within this minute. Try again in a minute."),
+            EntraError::UnknownState => {
+                again("This sign-in was finished before, or it is too old. If you do not see your pages, sign in again.")
+            }
+            EntraError::AnotherBrowser => {
+                again("This sign-in was begun in another browser or window, so it does not count here. Sign in from this one.")
+            }
+            EntraError::TooLate => again("More than ten minutes passed since you began. Sign in again."),
+            EntraError::NotSignedIn(_) => again(
+                "Your organization's sign-in ended without signing you in. Sign in again; if it goes on, ask whoever runs your directory whether you may use Assay.",
+            ),
+            EntraError::CodeRefused(_) => again("The sign-in service did not confirm this sign-in. Sign in again."),
+            EntraError::CredentialRefused(_) | EntraError::NoCredential(_) => ours(
+                503,
+                "Assay could not prove to the sign-in service who it is. Nobody can sign in until whoever runs Assay mends that: the setting is ASSAY_ENTRA_CREDENTIAL.",
+            ),
+            EntraError::Unavailable(_) => {
+                ours(503, "The sign-in service cannot be reached, or answers with an error. Nothing was changed; try again in a minute.")
+            }
+            EntraError::Token(error) => error.into(),
+            EntraError::Stranger(asked) => Self::new(403, "not-let-in", "You are not let in yet", asked.words()),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Who comes in: people ask, an owner lets them in or turns them away, and takes access away again.
+
+use assay::{
+    audit::item::Item,
+    tenancy::{
+        DeploymentPlace, DeploymentScope, Record,
+        directory::{Grant, Identity, Person, Role, Session, Tenant},
+        keys::{self, Owner},
+    },
+    web::{
+        Reply,
+        entra::{access, let_in},
+    },
+};
+use serde_json::json;
+use time::Duration;
+
+use crate::support::{
+    TestApp,
+    authority::{Authority, HOME, OLIVIA, PRIYA, SETTINGS},
+    browser::{hidden_of, text},
+    faults::Fault,
+    meeting,
+    visitor::Visitor,
+};
+
+const SAM: &str = "0c0c0c0c-0b0b-4c0c-8d0d-0e0e0e0e0e0e";
+
+async fn all<T: Record>(test: &TestApp, place: DeploymentPlace) -> Vec<T> {
+    let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+    store.all::<T>(place, "").await.unwrap().into_iter().map(|held| held.value).collect()
+}
+
+async fn kinds(test: &TestApp, place: DeploymentPlace) -> Vec<String> {
+    all::<Item>(test, place).await.into_iter().map(|item| item.kind).collect()
+}
+
+/// From now on the authority vouches for this one.
+fn is(authority: &Authority, oid: &str, name: &str) {
+    authority.claim("oid", json!(oid));
+    authority.claim("name", json!(name));
+    authority.claim("preferred_username", json!(format!("{}@northgate.example", name.split(' ').next().unwrap().to_lowercase())));
+}
+
+fn id_of(oid: &str) -> String {
+    Identity { tid: HOME.parse().unwrap(), oid: oid.parse().unwrap() }.person().to_string()
+}
+
+/// Olivia is signed in, and Priya has asked.
+async fn asked(test: &TestApp) -> (std::sync::Arc<Authority>, Visitor<'_>) {
+    let authority = Authority::of(test);
+    let olivia = Visitor::signed_in(test, &authority).await;
+    is(&authority, PRIYA, "Priya Nair");
+    assert_eq!(Visitor::of(test).sign_in(&authority).await.status, 403);
+    (authority, olivia)
+}
+
+async fn follow(visitor: &Visitor<'_>, reply: &Reply) -> String {
+    assert_eq!(reply.status, 303, "{}", text(reply));
+    text(&visitor.get(reply.header("location").unwrap().strip_prefix("/api/").unwrap()).await)
+}
+
+#[tokio::test]
+async fn an_owner_lets_somebody_in_under_the_name_and_address_they_write_down() {
+    let test = TestApp::with(SETTINGS);
+    let (authority, olivia) = asked(&test).await;
+    assert!(text(&olivia.get("portal/clients").await).contains("1 person asks to be let in"));
+    let page = text(&olivia.get("portal/people").await);
+    assert!(page.contains("value=\"Priya Nair\"") && page.contains("value=\"priya@northgate.example\""), "{page}");
+
+    let action = format!("portal/people/{}/let-in", id_of(PRIYA));
+    let wrong = olivia.press("portal/people", &action, &[("name", ""), ("email", "priya@northgate.example\r\nBcc: x@y")]).await;
+    assert_eq!(wrong.status, 422);
+    assert!(text(&wrong).contains("Nobody was let in yet"));
+    let form = hidden_of(&olivia.get("portal/people").await, &action);
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let form = [form.as_slice(), &[("name", "Priya Nair"), ("email", "priya.nair@northgate.example"), ("operates", "yes")]].concat();
+    let done = olivia.post(&action, &form).await;
+    assert!(follow(&olivia, &done).await.contains("Let in. They can sign in now"));
+    assert!(follow(&olivia, &olivia.post(&action, &form).await).await.contains("Somebody has answered already"));
+
+    let priya = Visitor::signed_in(&test, &authority).await;
+    assert_eq!(priya.get("portal/connections").await.status, 200, "she runs the tools");
+    assert_eq!(priya.get("portal/people").await.status, 403, "and says nothing about who comes in");
+    let people: Vec<Person> = all(&test, DeploymentPlace::Directory).await;
+    let priya = people.iter().find(|person| person.name == "Priya Nair").unwrap();
+    assert_eq!((priya.email.as_str(), priya.is_owner, priya.operates), ("priya.nair@northgate.example", false, true));
+    assert_eq!(kinds(&test, DeploymentPlace::Directory).await, ["person.added", "person.asked", "person.added"]);
+    assert!(all::<let_in::Asking>(&test, DeploymentPlace::Directory).await.is_empty());
+}
+
+#[tokio::test]
+async fn who_is_turned_away_does_not_come_back_for_a_week() {
+    let test = TestApp::with(SETTINGS);
+    let (authority, olivia) = asked(&test).await;
+    let action = format!("portal/people/{}/turn-away", id_of(PRIYA));
+    let done = olivia.press("portal/people", &action, &[]).await;
+    assert!(follow(&olivia, &done).await.contains("Turned away"));
+    for _ in 0..2 {
+        assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+        assert!(text(&olivia.get("portal/people").await).contains("Nobody asks"));
+    }
+    assert_eq!(kinds(&test, DeploymentPlace::Directory).await, ["person.added", "person.asked", "person.turned_away"]);
+    test.clock.advance(Duration::days(7));
+    assert_eq!(let_in::drop_expired(test.app(), "sweep").await.unwrap(), 1);
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    is(&authority, OLIVIA, "Olivia Hart");
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    assert!(text(&olivia.get("portal/people").await).contains("Priya Nair"), "then they may ask again");
+}
+
+#[tokio::test]
+async fn fifty_may_ask_at_once_and_no_more() {
+    let test = TestApp::with(SETTINGS);
+    let authority = Authority::of(&test);
+    for n in 0..52 {
+        is(&authority, &format!("{n:08}-0b0b-4c0c-8d0d-0e0e0e0e0e0e"), "Somebody Else");
+        let reply = Visitor::of(&test).sign_in(&authority).await;
+        assert_eq!(reply.status, 403);
+        assert_eq!(text(&reply).contains("many others already wait"), n >= 50, "{n}");
+    }
+    assert_eq!(all::<let_in::Asking>(&test, DeploymentPlace::Directory).await.len(), 50);
+    // The owner comes in all the same.
+    is(&authority, OLIVIA, "Olivia Hart");
+    Visitor::signed_in(&test, &authority).await;
+}
+
+#[tokio::test]
+async fn what_a_directory_calls_somebody_is_cut_to_what_can_be_kept() {
+    let test = TestApp::with(SETTINGS);
+    let authority = Authority::of(&test);
+    is(&authority, PRIYA, "x");
+    authority.claim("name", json!(format!("<b>\r\n\u{202e}{}", "n".repeat(500))));
+    authority.claim("email", json!("\"x\"@y>\r\nBcc: z@z"));
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    let asking = all::<let_in::Asking>(&test, DeploymentPlace::Directory).await;
+    assert_eq!((asking[0].name.chars().count(), asking[0].email.as_str()), (120, ""));
+    assert!(!asking[0].name.contains(['\r', '\n', '\u{202e}']));
+}
+
+#[tokio::test]
+async fn whose_access_is_taken_away_is_out_at_once_without_grants_and_can_be_let_in_again() {
+    let test = TestApp::with(SETTINGS);
+    let (authority, olivia) = asked(&test).await;
+    let typed = [("name", "Priya Nair"), ("email", "priya@northgate.example")];
+    olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await;
+    let priya = Visitor::signed_in(&test, &authority).await;
+    let client = grant_of_many_clients(&test, &id_of(PRIYA), 200).await;
+    assert_eq!(priya.get(&format!("portal/clients/{}", client.id)).await.status, 200);
+
+    let own = format!("portal/people/{}/end-access", id_of(OLIVIA));
+    assert!(!text(&olivia.get("portal/people").await).contains(&own), "nobody takes away their own");
+    let action = format!("portal/people/{}/end-access", id_of(PRIYA));
+    let forged = olivia.post(&action, &[("token", "forged")]).await;
+    assert_eq!(forged.status, 403);
+    let done = olivia.press("portal/people", &action, &[]).await;
+    let page = follow(&olivia, &done).await;
+    assert!(page.contains("Taken away") && page.contains("Who may not sign in any more (1)"), "{page}");
+    assert!(!priya.is_signed_in().await);
+    assert!(all::<Grant>(&test, DeploymentPlace::Directory).await.is_empty());
+    assert_eq!(all::<Session>(&test, DeploymentPlace::Sessions).await.len(), 1, "Olivia's");
+    assert!(kinds(&test, DeploymentPlace::Directory).await.contains(&"person.access_ended".to_owned()));
+    assert!(kinds(&test, DeploymentPlace::Sessions).await.contains(&"session.ended".to_owned()));
+
+    // Signing in again only asks.
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await;
+    assert!(!priya.is_signed_in().await, "what they had before does not come to life again");
+    let back = Visitor::signed_in(&test, &authority).await;
+    assert_eq!(back.get(&format!("portal/clients/{}", client.id)).await.status, 404, "nor their grants");
+}
+
+/// Interrupted at any call, it is as if nothing had happened, or the sweep ends it.
+#[tokio::test]
+async fn taking_access_away_that_stops_at_any_call_is_ended_by_the_sweep() {
+    for call in 0.. {
+        for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+            let test = TestApp::with(SETTINGS);
+            let (authority, olivia) = asked(&test).await;
+            let typed = [("name", "Priya Nair"), ("email", "priya@northgate.example")];
+            olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await;
+            Visitor::signed_in(&test, &authority).await;
+            grant_of_many_clients(&test, &id_of(PRIYA), 95).await;
+            let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+            let (owner, person) = (id_of(OLIVIA).parse().unwrap(), id_of(PRIYA).parse().unwrap());
+            test.faults.stop_at(call, fault);
+            let _ = access::end(&store, owner, person).await;
+            if !test.faults.struck() {
+                assert!(call > 5, "{call} calls");
+                return;
+            }
+            test.faults.mend();
+            access::finish(test.app(), "sweep").await.unwrap();
+            let people: Vec<Person> = all(&test, DeploymentPlace::Directory).await;
+            let has_access = people.iter().any(|known| known.id == person && known.has_access());
+            let grants = all::<Grant>(&test, DeploymentPlace::Directory).await.len();
+            let sessions = all::<Session>(&test, DeploymentPlace::Sessions).await.iter().filter(|s| s.person == person).count();
+            assert_eq!((grants, sessions), if has_access { (95, 1) } else { (0, 0) }, "call {call} {fault:?}");
+            let said = kinds(&test, DeploymentPlace::Directory).await;
+            assert_eq!(said.contains(&"person.access_ended".to_owned()), !has_access, "call {call} {fault:?}");
+        }
+    }
+}
+
+/// So many that one batch does not hold them; the first client.
+async fn grant_of_many_clients(test: &TestApp, person: &str, clients: usize) -> Tenant {
+    let app = test.app();
+    let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();
+    let mut first = None;
+    for n in 0..clients {
+        let tenant = Tenant { id: assay::tenancy::TenantId(app.ids.uuid()), name: format!("Client {n}"), created_at: app.now() };
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.create(&tenant);
+        batch.create(&Grant { tenant: tenant.id, person: person.parse().unwrap(), roles: vec![Role::Approver] });
+        batch.commit().await.unwrap();
+        first.get_or_insert(tenant);
+    }
+    let first = first.unwrap();
+    keys::data_key(app, Owner::Tenant(first.id)).await.unwrap();
+    first
+}
+
+#[tokio::test]
+async fn an_owner_always_remains() {
+    let test = TestApp::with(SETTINGS);
+    let authority = Authority::of(&test);
+    Visitor::signed_in(&test, &authority).await;
+    // A setting that names another owner makes one more, also of somebody who is known.
+    let (first, second) = (id_of(OLIVIA).parse().unwrap(), id_of(SAM).parse().unwrap());
+    let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+    let olivia = store.read::<Person>(DeploymentPlace::Directory, &id_of(OLIVIA)).await.unwrap().unwrap().value;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&Person { id: second, name: "Sam Okafor".into(), ..olivia });
+    batch.commit().await.unwrap();
+
+    let meeting = meeting::two_at_once(test.app());
+    let (a, b) = (DeploymentScope::of_function("test", "a"), DeploymentScope::of_function("test", "b"));
+    let (a, b) = (a.store(&meeting).await.unwrap(), b.store(&meeting).await.unwrap());
+    let (one, other) = tokio::join!(access::end(&a, first, second), access::end(&b, second, first));
+    assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "of two at once one is refused: {one:?} {other:?}");
+    let people: Vec<Person> = all(&test, DeploymentPlace::Directory).await;
+    assert_eq!(people.iter().filter(|person| person.is_owner && person.has_access()).count(), 1);
+    let left = if one.is_ok() { first } else { second };
+    assert!(matches!(access::end(&store, left, left).await, Err(access::AccessError::NotYours)));
+    let gone = if left == first { second } else { first };
+    assert!(matches!(access::end(&store, gone, left).await, Err(access::AccessError::NotYours)), "who is out says nothing");
+}
+
+#[tokio::test]
+async fn the_setting_makes_a_known_person_an_owner_and_gives_nobody_back_what_was_taken() {
+    let test = TestApp::with(SETTINGS);
+    let authority = Authority::of(&test);
+    let identity = Identity { tid: HOME.parse().unwrap(), oid: OLIVIA.parse().unwrap() };
+    let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+    let known = Person {
+        id: identity.person(),
+        name: "Olivia Hart".into(),
+        email: "o.hart@northgate.example".into(),
+        is_owner: false,
+        operates: false,
+        identity: Some(identity),
+        access_ended_at: None,
+    };
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&known);
+    batch.commit().await.unwrap();
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    assert_eq!(olivia.get("portal/people").await.status, 200);
+    let mut held = store.read::<Person>(DeploymentPlace::Directory, &known.key()).await.unwrap().unwrap();
+    assert_eq!((held.value.is_owner, held.value.email.as_str()), (true, "o.hart@northgate.example"), "the address stays as it was");
+
+    held.value.access_ended_at = Some(test.app().now());
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+    assert!(!olivia.is_signed_in().await);
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_person_of_an_earlier_release_is_read_as_one_with_access() {
+    let old = json!({ "id": "0192f3a4c5d67e8f9012a3b4c5d6e7f8", "name": "Ada", "email": "ada@example.net", "is_owner": true });
+    let person: Person = serde_json::from_value(Person::upgrade(1, old)).unwrap();
+    assert!(person.has_access() && person.identity.is_none() && person.runs_the_tools());
+}
