@@ -232,7 +232,9 @@ async fn open(checked: Result<Config, Vec<ConfigError>>) -> Result<App, StartErr
 /// Our settings, and the port that the host chose.
 fn environment() -> (RawConfig, Option<u16>) {
     let text = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let (settings, others): (RawConfig, RawConfig) = text.partition(|(name, _)| name.starts_with("ASSAY_"));
+    // The host's own account is looked at too: messages must go where the host listens.
+    let ours = |name: &str| name.starts_with("ASSAY_") || name.starts_with("AzureWebJobsStorage__");
+    let (settings, others): (RawConfig, RawConfig) = text.partition(|(name, _)| ours(name));
     let port = others.get("FUNCTIONS_CUSTOMHANDLER_PORT").and_then(|p| p.parse().ok());
     (settings, port)
 }

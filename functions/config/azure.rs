@@ -44,12 +44,8 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<CloudProfile>) -> Opti
     let queues = address(reader, "ASSAY_QUEUE_URL", suffix(|cloud| cloud.storage_suffix));
     let blobs = address(reader, "ASSAY_BLOB_URL", suffix(|cloud| cloud.storage_suffix));
     let deployment_key = key(reader, "ASSAY_DEPLOYMENT_KEY", suffix(|cloud| cloud.vault_suffix));
-    // The host listens where its own setting says; a message sent elsewhere would wait for ever.
-    let listening = reader.raw.get("AzureWebJobsStorage__queueServiceUri").map(|text| text.trim_end_matches('/'));
-    if let (Some(queues), Some(listening)) = (&queues, listening)
-        && queues.as_str().trim_end_matches('/') != listening
-    {
-        reader.fail("ASSAY_QUEUE_URL", "must be the address of AzureWebJobsStorage__queueServiceUri, where the host looks for messages");
+    if let Some(queues) = &queues {
+        check_host_listens_there(reader, queues);
     }
     let database = reader.text("ASSAY_COSMOS_DATABASE");
     if database.is_empty() || database.len() > 255 || database.contains(['/', '\\', '#', '?', ' ']) {
@@ -66,6 +62,17 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<CloudProfile>) -> Opti
         blobs: blobs?,
         deployment_key: deployment_key?,
     })
+}
+
+/// The host listens where its own settings say; a message sent elsewhere would wait for ever.
+fn check_host_listens_there(reader: &mut Reader<'_>, queues: &Url) {
+    let told = |name: &str| reader.raw.get(&format!("AzureWebJobsStorage__{name}")).map(String::as_str);
+    let uri = told("queueServiceUri").map(|uri| uri.trim_end_matches('/') == queues.as_str().trim_end_matches('/'));
+    let name = told("accountName").map(|name| queues.host_str().is_some_and(|host| host.starts_with(&format!("{name}.queue."))));
+    if uri.or(name) == Some(false) {
+        let problem = "must be the queues of the account of AzureWebJobsStorage, where the host looks for messages";
+        reader.fail("ASSAY_QUEUE_URL", problem);
+    }
 }
 
 /// An https address of the cloud, or any address of this machine in a custom cloud (emulators).
@@ -99,4 +106,54 @@ fn key(reader: &mut Reader<'_>, name: &'static str, suffix: &str) -> Option<Url>
         reader.fail(name, format!("expected a key's address https://{vault}/keys/NAME without a version"));
     }
     found.map(|key| key.url().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{ConfigError, RawConfig, check};
+
+    fn errors(changed: &[(&str, &str)]) -> Vec<ConfigError> {
+        let good = [
+            ("ASSAY_STORE", "azure"),
+            ("ASSAY_IDENTITY", "01234567-89ab-cdef-0123-456789abcdef"),
+            ("ASSAY_COSMOS_URL", "https://account.documents.azure.com/"),
+            ("ASSAY_QUEUE_URL", "https://account.queue.core.windows.net"),
+            ("ASSAY_BLOB_URL", "https://account.blob.core.windows.net/"),
+            ("ASSAY_DEPLOYMENT_KEY", "https://vault.vault.azure.net/keys/deployment"),
+        ];
+        let raw: RawConfig = good.iter().chain(changed).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        check(&raw).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn each_address_belongs_to_the_cloud_that_was_named() {
+        assert_eq!(errors(&[]), []);
+        let names: Vec<_> = errors(&[("ASSAY_CLOUD", "government")]).into_iter().map(|error| error.setting).collect();
+        assert_eq!(names, ["ASSAY_COSMOS_URL", "ASSAY_QUEUE_URL", "ASSAY_BLOB_URL", "ASSAY_DEPLOYMENT_KEY"]);
+        for (setting, wrong) in [
+            ("ASSAY_COSMOS_URL", "http://account.documents.azure.com"),
+            ("ASSAY_COSMOS_URL", "https://account.documents.azure.com.evil.example"),
+            ("ASSAY_BLOB_URL", "https://user:word@account.blob.core.windows.net"),
+            ("ASSAY_BLOB_URL", "https://account.blob.core.windows.net/?sv=2024&sig=x"),
+            ("ASSAY_DEPLOYMENT_KEY", "https://vault.vault.azure.net/keys/deployment/0123"),
+            ("ASSAY_IDENTITY", "assay"),
+            ("ASSAY_CREDENTIAL", "whatever"),
+            ("ASSAY_COSMOS_DATABASE", "a/b"),
+        ] {
+            let found = errors(&[(setting, wrong)]);
+            assert!(found.len() == 1 && found[0].setting == setting && !found[0].problem.contains(wrong), "{setting}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn messages_go_where_the_host_listens() {
+        for (setting, value, well) in [
+            ("AzureWebJobsStorage__queueServiceUri", "https://account.queue.core.windows.net/", true),
+            ("AzureWebJobsStorage__queueServiceUri", "https://other.queue.core.windows.net", false),
+            ("AzureWebJobsStorage__accountName", "account", true),
+            ("AzureWebJobsStorage__accountName", "acc", false),
+        ] {
+            assert_eq!(errors(&[(setting, value)]).is_empty(), well, "{setting} {value}");
+        }
+    }
 }

@@ -15,6 +15,7 @@
 
 mod accept;
 mod analyze;
+mod azure;
 mod client;
 mod cost;
 mod floor;
@@ -72,7 +73,8 @@ fn run(effort: Effort) -> Outcome<()> {
         let world = World::start().await?;
         memory::measure(&world, "idle").await?;
         accept::measure(&world, effort).await?;
-        memory::measure(&world, "idle after that load").await
+        memory::measure(&world, "idle after that load").await?;
+        azure::measure(effort).await
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

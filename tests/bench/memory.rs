@@ -29,7 +29,7 @@ pub async fn measure(world: &World, when: &str) -> Outcome<()> {
 }
 
 /// `VmRSS` of a process.
-fn megabytes(process: u32) -> Outcome<f64> {
+pub fn megabytes(process: u32) -> Outcome<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
