@@ -222,7 +222,7 @@ pub enum Creation {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BlobContainer {
-    /// Webhook bodies exactly as they came, sealed. Many and small.
+    /// Webhook bodies exactly as they came, and the text of records that are too large for a document; sealed.
     Raw,
     /// Mails of the file mailbox (local mode): files that a person can open.
     Mailbox,

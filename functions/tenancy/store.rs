@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     app::App,
-    platform::ports::{BatchOutcome, Continuation, Document, Etag, Op, OpStatus, Partition, PortError, PortErrorKind, Query},
+    platform::ports::{
+        BatchOutcome, BlobContainer, Continuation, Document, Etag, Op, OpStatus, Partition, PortError, PortErrorKind, Query,
+    },
 };
 
 /// One kind of record: where its ids start, which schema this release writes.
@@ -138,6 +140,10 @@ impl StoreError {
     }
 }
 
+/// Bytes of a record's text that stand in its document: sealed and in base64 a third more, so that a batch has room for
+/// some (Cosmos DB takes 2 MB).
+const MAX_INLINE_BYTES: usize = 256 * 1024;
+
 pub struct Store<'a, P> {
     app: &'a App,
     owner: Owner,
@@ -196,7 +202,7 @@ impl<'a, P: Place> Store<'a, P> {
 
     pub async fn read<T: Record>(&self, place: P, key: &str) -> Result<Option<Held<T>>, StoreError> {
         match self.app.documents.read(&self.partition(place), &id_of::<T>(key)).await? {
-            Some(document) => Ok(Some(self.unseal(self.key_of_found().await?, place, document)?)),
+            Some(document) => Ok(Some(self.unseal(self.key_of_found().await?, place, document).await?)),
             None => Ok(None),
         }
     }
@@ -229,7 +235,11 @@ impl<'a, P: Place> Store<'a, P> {
             return Ok((Vec::new(), page.next));
         }
         let key = self.key_of_found().await?;
-        Ok((page.documents.into_iter().map(|d| self.unseal(key, place, d)).collect(), page.next))
+        let mut records = Vec::with_capacity(page.documents.len());
+        for document in page.documents {
+            records.push(self.unseal(key, place, document).await);
+        }
+        Ok((records, page.next))
     }
 
     /// Every record whose key starts with `prefix`: only for kinds whose number is bounded.
@@ -272,22 +282,35 @@ impl<'a, P: Place> Store<'a, P> {
         Partition::reserved_for_tenancy(place.container(), format!("{}/{}", self.owner_text, place.key()))
     }
 
-    fn seal(&self, key: &DataKey, place: P, plain: &Plain) -> Result<Value, StoreError> {
+    /// The document of a record. The text of a large one is sealed all the same, but kept in a blob, which the document
+    /// names; nobody else ever does, so what an unfinished write leaves there is never read.
+    async fn seal(&self, key: &DataKey, place: P, plain: &Plain) -> Result<Value, StoreError> {
         let Plain { id, kind, schema, bytes } = plain;
-        let sealed = key
-            .seal(&self.binding(place, id), bytes, self.app.ids.as_ref())
-            .map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
-        Ok(json!({ "schema": schema, "kind": kind, "sealed": sealed }))
+        let sealed = |source| StoreError::Sealed { document: id.clone(), source };
+        let (binding, ids) = (self.binding(place, id), self.app.ids.as_ref());
+        if bytes.len() <= MAX_INLINE_BYTES {
+            return Ok(json!({ "schema": schema, "kind": kind, "sealed": key.seal(&binding, bytes, ids).map_err(sealed)? }));
+        }
+        let name = format!("records/{}/{}", self.owner_text, ids.uuid().simple());
+        let text = key.seal_bytes(&binding, bytes, ids).map_err(sealed)?;
+        let _ = self.app.blobs.create(BlobContainer::Raw, &name, text.into()).await?;
+        Ok(json!({ "schema": schema, "kind": kind, "blob": name }))
     }
 
-    fn unseal<T: Record>(&self, key: &DataKey, place: P, document: Document) -> Result<Held<T>, StoreError> {
+    async fn unseal<T: Record>(&self, key: &DataKey, place: P, document: Document) -> Result<Held<T>, StoreError> {
         let Document { id, etag, body } = document;
         let schema = body["schema"].as_u64().unwrap_or(u64::MAX);
         if schema > u64::from(T::SCHEMA) {
             return Err(StoreError::NewerRelease { document: id, schema, known: T::SCHEMA });
         }
-        let sealed = body["sealed"].as_str().unwrap_or_default();
-        let plain = key.open(&self.binding(place, &id), sealed).map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
+        let plain = match body["blob"].as_str() {
+            Some(name) => {
+                let text = self.app.blobs.read(BlobContainer::Raw, name).await?;
+                text.ok_or(SealError::Form).and_then(|text| key.open_bytes(&self.binding(place, &id), text.into()))
+            }
+            None => key.open(&self.binding(place, &id), body["sealed"].as_str().unwrap_or_default()),
+        };
+        let plain = plain.map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
         let value = match u32::try_from(schema) {
             Ok(schema) if schema < T::SCHEMA => {
                 serde_json::from_slice(&plain).and_then(|old| serde_json::from_value(T::upgrade(schema, old)))
@@ -395,14 +418,14 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         }
         let ids: Vec<String> = changes.iter().map(|change| change.id().to_owned()).collect();
         let key = store.key_to_write().await?;
-        let op = |change| {
-            Ok(match change {
-                Change::Create(plain) => Op::Create { body: store.seal(key, place, &plain)?, id: plain.id },
-                Change::Replace(plain, if_match) => Op::Replace { body: store.seal(key, place, &plain)?, id: plain.id, if_match },
+        let mut ops = Vec::with_capacity(changes.len());
+        for change in changes {
+            ops.push(match change {
+                Change::Create(plain) => Op::Create { body: store.seal(key, place, &plain).await?, id: plain.id },
+                Change::Replace(plain, if_match) => Op::Replace { body: store.seal(key, place, &plain).await?, id: plain.id, if_match },
                 Change::Delete(id, if_match) => Op::Delete { id, if_match },
-            })
-        };
-        let ops: Vec<Op> = changes.into_iter().map(op).collect::<Result<_, StoreError>>()?;
+            });
+        }
         match store.app.documents.batch(&store.partition(place), ops).await? {
             BatchOutcome::Committed(_) => Ok(()),
             BatchOutcome::Refused(statuses) => {

@@ -165,7 +165,10 @@ impl TestApp {
 
 #[cfg(test)]
 mod tests {
-    use assay::tenancy::{DeploymentPlace, DeploymentScope, PersonId, directory::Person};
+    use assay::{
+        platform::ports::BlobContainer,
+        tenancy::{DeploymentPlace, DeploymentScope, PersonId, directory::Person},
+    };
 
     use super::*;
     use crate::support::faults::Fault;
@@ -218,6 +221,27 @@ mod tests {
             test.faults.mend();
             test.restart();
             assert_eq!(found(&test, &ada).await, there);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_no_document_could_hold_is_kept_sealed_beside_it() {
+        for test in [TestApp::new(), TestApp::on_azure().await] {
+            let large = Person { name: "x".repeat(3 * 1024 * 1024), ..person(&test) };
+            create(&test, &large).await.unwrap();
+            let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+            let mut held = store.read::<Person>(DeploymentPlace::Directory, &large.id.to_string()).await.unwrap().unwrap();
+            assert!(held.value == large);
+            let page = test.app().blobs.list(BlobContainer::Raw, "records/deployment/", None).await.unwrap();
+            let bytes = test.app().blobs.read(BlobContainer::Raw, &page.names[0]).await.unwrap().unwrap();
+            assert!(page.names.len() == 1 && !bytes.windows(8).any(|bytes| bytes == b"xxxxxxxx"), "sealed");
+
+            held.value.name = "y".repeat(1024 * 1024);
+            let mut batch = store.batch(DeploymentPlace::Directory);
+            batch.replace(&held);
+            batch.commit().await.unwrap();
+            let all = store.all::<Person>(DeploymentPlace::Directory, "").await.unwrap();
+            assert!(all.len() == 1 && all[0].value.name.starts_with('y'));
         }
     }
 
