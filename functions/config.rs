@@ -26,6 +26,8 @@ pub struct Config {
     /// Origin of every link, such as `https://assay.example.net`; its scheme decides the cookie's `Secure`.
     pub public_url: Url,
     pub sign_in: SignIn,
+    /// Whether approvers are mailed; otherwise they find what waits for them under Approvals.
+    pub mails: bool,
     /// Set in the demo only: every vendor host is answered by this loopback address.
     pub demo_vendor: Option<Url>,
     pub deadline: Duration,
@@ -145,9 +147,15 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     }
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
+    // Empty is mailbox where the mailbox stands for a mail server.
+    let mails = match reader.one_of("ASSAY_MAIL", &["", "mailbox", "none"]) {
+        Some("") | None => !matches!(store, Some(StoreKind::Azure(_))),
+        Some(way) => way == "mailbox",
+    };
     match (public_url, store, reader.errors.is_empty()) {
         (Some(public_url), Some(store), true) => Ok(Config {
             store,
+            mails,
             public_url,
             sign_in,
             demo_vendor,

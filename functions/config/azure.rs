@@ -51,13 +51,11 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<CloudProfile>) -> Opti
     if database.is_empty() || database.len() > 255 || database.contains(['/', '\\', '#', '?', ' ']) {
         reader.fail("ASSAY_COSMOS_DATABASE", "expected a database's name");
     }
-    let region = Some(reader.text("ASSAY_REGION")).filter(|region| !region.is_empty());
     Some(AzureSettings {
         cloud: cloud?,
         credential: credential?,
         cosmos: cosmos?,
         database,
-        region,
         queues: queues?,
         blobs: blobs?,
         deployment_key: deployment_key?,

@@ -22,7 +22,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "ASSAY_CLOUD", meaning: "azure and entra: which cloud: public, government or custom", default: Some("public") },
     Setting {
         name: "ASSAY_CLOUD_PROFILE",
-        meaning: "custom cloud: authority=URL;graph=URL;portal=URL;storage=AUDIENCE;exchange=AUDIENCE and, where they are one for all, cosmos=AUDIENCE",
+        meaning: "custom cloud: authority=URL;storage=AUDIENCE;exchange=AUDIENCE and, where they are there, graph=URL;portal=URL;cosmos=AUDIENCE",
         default: Some(""),
     },
     Setting {
@@ -37,11 +37,6 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting { name: "ASSAY_COSMOS_URL", meaning: "azure: the Cosmos DB account, https://ACCOUNT.documents.azure.com", default: Some("") },
     Setting { name: "ASSAY_COSMOS_DATABASE", meaning: "azure: the database with the containers", default: Some("assay") },
-    Setting {
-        name: "ASSAY_REGION",
-        meaning: "azure: the region this app runs in, such as East US; empty takes the account's own order",
-        default: Some(""),
-    },
     Setting { name: "ASSAY_BLOB_URL", meaning: "azure: the blobs, https://ACCOUNT.blob.core.windows.net", default: Some("") },
     Setting {
         name: "ASSAY_DEPLOYMENT_KEY",
@@ -73,6 +68,11 @@ pub const SETTINGS: &[Setting] = &[
         name: "ASSAY_ENTRA_GUESTS",
         meaning: "entra: whether guests of those directories may sign in: refuse or allow",
         default: Some("refuse"),
+    },
+    Setting {
+        name: "ASSAY_MAIL",
+        meaning: "how approvers are mailed: mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
+        default: Some(""),
     },
     Setting {
         name: "ASSAY_DEMO_VENDOR_URL",

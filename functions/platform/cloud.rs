@@ -10,9 +10,10 @@ pub struct CloudProfile {
     pub name: &'static str,
     /// Where people and identities sign in.
     pub authority: Url,
-    pub graph: Url,
-    /// Azure's own pages, for links of the kind "mend it here".
-    pub portal: Url,
+    /// Where a custom cloud has them.
+    pub graph: Option<Url>,
+    /// Azure's own pages.
+    pub portal: Option<Url>,
     /// For whom a token for Cosmos DB is made out; `None`: for the account's own address.
     pub cosmos_audience: Option<String>,
     pub storage_audience: String,
@@ -29,8 +30,8 @@ impl CloudProfile {
         Self {
             name: "public",
             authority: known("https://login.microsoftonline.com/"),
-            graph: known("https://graph.microsoft.com/"),
-            portal: known("https://portal.azure.com/"),
+            graph: Some(known("https://graph.microsoft.com/")),
+            portal: Some(known("https://portal.azure.com/")),
             cosmos_audience: Some("https://cosmos.azure.com".into()),
             storage_audience: "https://storage.azure.com".into(),
             exchange_audience: "api://AzureADTokenExchange".into(),
@@ -45,8 +46,8 @@ impl CloudProfile {
         Self {
             name: "government",
             authority: known("https://login.microsoftonline.us/"),
-            graph: known("https://graph.microsoft.us/"),
-            portal: known("https://portal.azure.us/"),
+            graph: Some(known("https://graph.microsoft.us/")),
+            portal: Some(known("https://portal.azure.us/")),
             cosmos_audience: None,
             storage_audience: "https://storage.azure.com".into(),
             exchange_audience: "api://AzureADTokenExchangeUSGov".into(),
@@ -79,8 +80,8 @@ impl CloudProfile {
         Ok(Self {
             name: "custom",
             authority: address("authority", authority)?,
-            graph: address("graph", graph)?,
-            portal: address("portal", portal)?,
+            graph: graph.map(|graph| address("graph", Some(graph))).transpose()?,
+            portal: portal.map(|portal| address("portal", Some(portal))).transpose()?,
             cosmos_audience: cosmos,
             storage_audience: storage.ok_or("expected storage=AUDIENCE")?,
             exchange_audience: exchange.ok_or("expected exchange=AUDIENCE")?,

@@ -33,8 +33,9 @@ pub trait Documents: Send + Sync {
 
 /// Operations one batch may hold (Cosmos DB: 100).
 pub const MAX_BATCH_OPS: usize = 100;
-/// Bytes one batch may hold (Cosmos DB: 2 MB).
-pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes that the bodies of one batch may hold. Cosmos DB takes 2 MB for all of the request, so ids, partition key and
+/// what stands around each of 100 operations have room beside them.
+pub const MAX_BATCH_BYTES: usize = 1800 * 1024;
 /// Bytes one document may hold; well under Cosmos DB's 2 MB, so that a batch has room.
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 

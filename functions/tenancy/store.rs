@@ -5,8 +5,9 @@
 //! newer release than this one is refused in words, an older one is upgraded on read.
 
 use std::{
+    collections::HashMap,
     marker::PhantomData,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -152,6 +153,8 @@ pub struct Store<'a, P> {
     key: OnceLock<DataKey>,
     actor: Actor,
     correlation: String,
+    // A std mutex: held for a map look-up, never across an await.
+    large: Mutex<HashMap<String, String>>,
     place: PhantomData<P>,
 }
 
@@ -159,7 +162,16 @@ impl<'a, P: Place> Store<'a, P> {
     /// Only scopes open stores.
     pub(super) async fn open(app: &'a App, owner: Owner, actor: Actor, correlation: &str) -> Result<Self, StoreError> {
         let key = keys::find(app, owner).await?.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { app, owner, owner_text: owner.to_string(), key, actor, correlation: correlation.into(), place: PhantomData })
+        Ok(Self {
+            app,
+            owner,
+            owner_text: owner.to_string(),
+            key,
+            actor,
+            correlation: correlation.into(),
+            large: Mutex::default(),
+            place: PhantomData,
+        })
     }
 
     pub fn app(&self) -> &'a App {
@@ -305,8 +317,11 @@ impl<'a, P: Place> Store<'a, P> {
         }
         let plain = match body["blob"].as_str() {
             Some(name) => {
-                let text = self.app.blobs.read(BlobContainer::Raw, name).await?;
-                text.ok_or(SealError::Form).and_then(|text| key.open_bytes(&self.binding(place, &id), text.into()))
+                let Some(text) = self.app.blobs.read(BlobContainer::Raw, name).await? else {
+                    return self.unseal_anew(key, place, id, etag).await;
+                };
+                self.large().insert(id.clone(), name.to_owned());
+                key.open_bytes(&self.binding(place, &id), text.into())
             }
             None => key.open(&self.binding(place, &id), body["sealed"].as_str().unwrap_or_default()),
         };
@@ -318,6 +333,30 @@ impl<'a, P: Place> Store<'a, P> {
             _ => serde_json::from_slice(&plain),
         };
         Ok(Held { value: value.map_err(|source| StoreError::Shape { document: id, source: Arc::new(source) })?, etag })
+    }
+
+    /// The text of this version is gone: somebody wrote the record again a moment ago, or it is lost.
+    async fn unseal_anew<T: Record>(&self, key: &DataKey, place: P, id: String, etag: Etag) -> Result<Held<T>, StoreError> {
+        match self.app.documents.read(&self.partition(place), &id).await? {
+            Some(newer) if newer.etag != etag => Box::pin(self.unseal(key, place, newer)).await,
+            _ => Err(StoreError::Sealed { document: id, source: SealError::Form }),
+        }
+    }
+
+    /// Which blob held the text of a record when it was read, by document id.
+    fn large(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.large.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes away the texts of records that this batch wrote again or deleted. What a stop leaves of it is sealed and named
+    /// by nothing.
+    async fn drop_former_texts(&self, ids: &[String]) {
+        let former: Vec<String> = ids.iter().filter_map(|id| self.large().remove(id)).collect();
+        for name in former {
+            if let Err(error) = self.app.blobs.delete(BlobContainer::Raw, &name).await {
+                tracing::warn!(error = %error, "a former text of a large record stays");
+            }
+        }
     }
 
     fn binding<'b>(&'b self, place: P, id: &'b str) -> Binding<'b> {
@@ -427,7 +466,10 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
             });
         }
         match store.app.documents.batch(&store.partition(place), ops).await? {
-            BatchOutcome::Committed(_) => Ok(()),
+            BatchOutcome::Committed(_) => {
+                store.drop_former_texts(&ids).await;
+                Ok(())
+            }
             BatchOutcome::Refused(statuses) => {
                 let refused: Vec<_> = ids.into_iter().zip(statuses).filter(|(_, status)| *status != OpStatus::FailedDependency).collect();
                 match refused.iter().find(|(_, status)| *status == OpStatus::TooLarge) {

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use assay::platform::ports::{
-    BatchOutcome, Container, Continuation, Documents, Etag, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, Op, OpStatus, Partition, PortErrorKind,
-    Query,
+    BatchOutcome, Container, Continuation, Documents, Etag, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, Op, OpStatus, Partition,
+    PortErrorKind, Query,
 };
 use serde_json::{Value, json};
 
@@ -129,6 +129,13 @@ pub async fn contract_documents_refuse_what_is_beyond_the_limits(ports: &Ports) 
     let heavy = (0..3).map(|n| create(&format!("h{n}"), json!("x".repeat(MAX_DOCUMENT_BYTES - 100)))).collect();
     assert_eq!(documents.batch(&place, heavy).await.unwrap_err().kind, PortErrorKind::TooLarge);
     assert_eq!(ids(documents, &place, Query::default()).await, Vec::<String>::new());
+
+    // As many operations and bytes as there may be, with ids as long as they may be: what fits one store fits every other.
+    let long = |n: usize| format!("{n:03}{}", "x".repeat(900));
+    let each = MAX_BATCH_BYTES / MAX_BATCH_OPS - 2;
+    let full = (0..MAX_BATCH_OPS).map(|n| create(&long(n), json!("x".repeat(each)))).collect();
+    let full_place = partition(Container::Clients);
+    assert_eq!(commit(documents, &full_place, full).await.len(), MAX_BATCH_OPS);
 
     assert_eq!(commit(documents, &place, many(MAX_BATCH_OPS)).await.len(), MAX_BATCH_OPS);
     commit(documents, &place, vec![create("large", json!("x".repeat(MAX_DOCUMENT_BYTES - 100)))]).await;

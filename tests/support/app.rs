@@ -242,6 +242,12 @@ mod tests {
             batch.commit().await.unwrap();
             let all = store.all::<Person>(DeploymentPlace::Directory, "").await.unwrap();
             assert!(all.len() == 1 && all[0].value.name.starts_with('y'));
+            let left = test.app().blobs.list(BlobContainer::Raw, "records/deployment/", None).await.unwrap().names;
+            assert!(left.len() == 1 && left != page.names, "the former text is gone");
+            let mut batch = store.batch(DeploymentPlace::Directory);
+            batch.delete(&all[0]);
+            batch.commit().await.unwrap();
+            assert!(test.app().blobs.list(BlobContainer::Raw, "records/deployment/", None).await.unwrap().names.is_empty());
         }
     }
 

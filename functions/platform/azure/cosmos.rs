@@ -18,7 +18,7 @@ use azure_data_cosmos::{
     AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosClientBuilder, CosmosError, CosmosRuntime, RoutingStrategy,
     SubStatusCode,
     models::ResponseHeaders,
-    options::{AvailabilityStrategy, OperationOptions, ReadConsistencyStrategy, Region, ThrottlingRetryOptionsBuilder},
+    options::{AvailabilityStrategy, OperationOptions, ReadConsistencyStrategy, ThrottlingRetryOptionsBuilder},
 };
 use tokio::sync::OnceCell;
 
@@ -39,7 +39,6 @@ const NO_OWNER: SubStatusCode = SubStatusCode::new(1003);
 pub struct Cosmos {
     account: AccountReference,
     database: String,
-    routing: RoutingStrategy,
     /// `None`: the SDK's own, shared by the process. Tests hand in the emulator's.
     runtime: Option<CosmosRuntime>,
     client: OnceCell<CosmosClient>,
@@ -50,12 +49,9 @@ pub struct Cosmos {
 
 impl Cosmos {
     pub fn new(settings: &AzureSettings, credential: Arc<dyn TokenCredential>, runtime: Option<CosmosRuntime>) -> Self {
-        let regions = settings.region.iter().map(|region| Region::from(region.clone()));
         Self {
             account: AccountReference::with_credential(AccountEndpoint::from(settings.cosmos.clone()), credential),
             database: settings.database.clone(),
-            // The app's own region first, the account's own order after it.
-            routing: RoutingStrategy::PreferredRegions(regions.collect()),
             runtime,
             client: OnceCell::new(),
             containers: Default::default(),
@@ -77,9 +73,18 @@ impl Cosmos {
     }
 
     pub(super) fn charge(&self, headers: &ResponseHeaders) {
-        let units = headers.request_charge().map_or(0.0, |charge| charge.value());
+        self.add(headers.request_charge().map_or(0.0, |charge| charge.value()));
+    }
+
+    fn add(&self, units: f64) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a charge is small and not negative")]
         self.charged.fetch_add((units * 100.0).round() as u64, Ordering::Relaxed);
+    }
+
+    /// What a call cost whose answer is an error: a document that is not there costs as much as one that is.
+    pub(super) fn charge_of(&self, error: &CosmosError) {
+        let units = error.response().and_then(|response| response.headers().request_charge).map_or(0.0, |charge| charge.value());
+        self.add(units);
     }
 
     async fn open(&self, container: Container) -> Result<ContainerClient, PortError> {
@@ -103,7 +108,8 @@ impl Cosmos {
         if let Some(runtime) = &self.runtime {
             builder = builder.with_runtime(runtime.clone());
         }
-        builder.build(self.account.clone(), self.routing.clone()).await
+        // In the account's own order, so in the region that writes: another one may lag behind it.
+        builder.build(self.account.clone(), RoutingStrategy::PreferredRegions(Vec::new())).await
     }
 }
 

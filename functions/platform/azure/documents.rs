@@ -84,34 +84,37 @@ impl CosmosDocuments {
                     self.cosmos.charge(found.headers());
                     found.into_model().map(Some)
                 }
-                Err(error) if error.status().is_not_found() && !cosmos::is_container_missing(&error) => Ok(None),
+                Err(error) if error.status().is_not_found() && !cosmos::is_container_missing(&error) => {
+                    self.cosmos.charge_of(&error);
+                    Ok(None)
+                }
                 Err(error) => Err(error),
             }
         };
         cosmos::within(&resource, read).await
     }
 
-    /// The etags of a batch that met its own earlier write; `None` when another writer was there.
+    /// The etags of a batch that met its own earlier write; `None` when it was never written. One document that carries its
+    /// stamp proves the whole of it, whatever became of the others since.
     async fn own_earlier_write(&self, partition: &Partition, ops: &[Op], write: &str) -> Result<Option<Vec<Option<Etag>>>, PortError> {
         let mut etags = Vec::with_capacity(ops.len());
-        let mut found_own = false;
+        let mut is_own = false;
         for op in ops {
-            match (op, self.stored(partition, op.id()).await?) {
-                (Op::Create { .. } | Op::Replace { .. }, Some(stored)) if stored.write == write => {
-                    found_own = true;
-                    etags.push(Some(Etag(stored.etag)));
+            let stored = match op {
+                Op::Delete { .. } => None,
+                Op::Create { .. } | Op::Replace { .. } => Some(self.stored(partition, op.id()).await?),
+            };
+            etags.push(match stored {
+                None => None,
+                Some(Some(stored)) if stored.write == write => {
+                    is_own = true;
+                    Some(Etag(stored.etag))
                 }
-                // Written again since by somebody else: its etag is not ours to hand out.
-                (Op::Create { .. } | Op::Replace { .. }, _) => {
-                    if !found_own {
-                        return Ok(None);
-                    }
-                    etags.push(Some(Etag("superseded".into())));
-                }
-                (Op::Delete { .. }, _) => etags.push(None),
-            }
+                // Written again or deleted since by somebody else: no etag of ours would be current.
+                Some(_) => Some(Etag("superseded".into())),
+            });
         }
-        Ok(found_own.then_some(etags))
+        Ok(is_own.then_some(etags))
     }
 }
 

@@ -10,8 +10,6 @@ pub struct AzureSettings {
     pub credential: CredentialKind,
     pub cosmos: Url,
     pub database: String,
-    /// Where this app runs, as Cosmos DB names regions; `None`: the account's own order.
-    pub region: Option<String>,
     pub queues: Url,
     pub blobs: Url,
     /// The key URI of the deployment's own key.

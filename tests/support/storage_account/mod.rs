@@ -176,7 +176,6 @@ pub fn settings() -> AzureSettings {
         credential: CredentialKind::Developer,
         cosmos: url("https://account.documents.azure.com"),
         database: "assay".into(),
-        region: None,
         queues: url("https://account.queue.core.windows.net"),
         blobs: url("https://account.blob.core.windows.net/"),
         deployment_key: url("https://vault.vault.azure.net/keys/deployment"),
