@@ -58,11 +58,11 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Write the audit log of a client to a file that can be checked offline (Assay must not be running)
+    /// Write the audit log of a client to a file that can be checked offline
     ExportAudit {
-        /// The data folder
+        /// The data folder, of a store that is one (then Assay must not be running); else the store of the settings
         #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+        data: Option<PathBuf>,
         /// The client's id, or `deployment` for the installation's own log
         #[arg(long)]
         of: String,
@@ -105,7 +105,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::Doctor => doctor(),
         Command::Verify { files } => verify(&files),
-        Command::ExportAudit { data, of, out, disclose } => export_audit(&data, &of, &out, disclose),
+        Command::ExportAudit { data, of, out, disclose } => export_audit(data.as_deref(), &of, &out, disclose),
     }
 }
 
@@ -160,7 +160,7 @@ fn verify(files: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
     if broken == 0 { Ok(()) } else { Err(format!("{broken} of {} files do not hold", files.len()).into()) }
 }
 
-fn export_audit(data: &Path, of: &str, out: &Path, disclose: bool) -> Result<(), Box<dyn std::error::Error>> {
+fn export_audit(data: Option<&Path>, of: &str, out: &Path, disclose: bool) -> Result<(), Box<dyn std::error::Error>> {
     let owner = match of {
         "deployment" => Owner::Deployment,
         client => Owner::Tenant(
@@ -168,10 +168,13 @@ fn export_audit(data: &Path, of: &str, out: &Path, disclose: bool) -> Result<(),
         ),
     };
     let mut settings = environment().0;
-    settings.insert("ASSAY_DATA".into(), data.display().to_string());
+    if let Some(data) = data {
+        settings.insert("ASSAY_STORE".into(), "local".into());
+        settings.insert("ASSAY_DATA".into(), data.display().to_string());
+    }
     let config = config::check(&settings).map_err(StartError::from)?;
     if !assemble::is_there(&config) {
-        return Err(format!("there is no Assay data in {}; name the folder that Assay was started with", data.display()).into());
+        return Err("there is no Assay data there; name with --data the folder that Assay was started with".into());
     }
     let app = assemble::app(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -15,7 +15,7 @@ use crate::{
 
 pub async fn measure(effort: Effort) -> Outcome<()> {
     let cosmos = served::serve(|url| Emulator::at(url).client()).await;
-    let identity = served::serve_identity(azure::tokens()).await;
+    let (identity, _) = served::serve_identity(azure::tokens()).await;
     let profile = "authority=https://127.0.0.1/;graph=https://127.0.0.1/;portal=https://127.0.0.1/;\
                    storage=https://storage.azure.com;exchange=api://exchange;cosmos=https://cosmos.azure.com";
     let nobody = format!("https://127.0.0.1:{}", free_port()?);

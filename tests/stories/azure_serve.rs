@@ -44,7 +44,7 @@ use crate::support::{
     hosted::{Hosted, beat},
     http::StubHttp,
     key_vault::FakeVaults,
-    served::{self, Served, WireFault},
+    served::{self, Served, WireFault, WireFaults},
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
@@ -55,6 +55,7 @@ struct Installation {
     cosmos: Served,
     vaults: Arc<FakeVaults>,
     vault: Served,
+    identity_faults: WireFaults,
     folder: TempDir,
 }
 
@@ -67,7 +68,7 @@ impl Installation {
         let vaults = FakeVaults::empty();
         let vault = served::serve_tls(|_| vaults.clone(), &certificate, &key).await;
         vaults.make_key(&key_at(&vault, "deployment"));
-        let identity = served::serve_identity(azure::tokens()).await;
+        let (identity, identity_faults) = served::serve_identity(azure::tokens()).await;
         let profile = "authority=https://login.example/;graph=https://graph.example/;portal=https://portal.example/;\
                        storage=https://storage.azure.com;exchange=api://exchange;cosmos=https://cosmos.azure.com";
         let settings = [
@@ -80,12 +81,13 @@ impl Installation {
             ("ASSAY_BLOB_URL", blobs.to_string()),
             ("ASSAY_DEPLOYMENT_KEY", key_at(&vault, "deployment")),
             ("ASSAY_SIGN_IN", "demo".to_owned()),
+            ("ASSAY_MAIL", "mailbox".to_owned()),
             ("IDENTITY_ENDPOINT", identity.to_string()),
             ("IDENTITY_HEADER", "known to the app only".to_owned()),
             ("SSL_CERT_FILE", azurite::authority()?.display().to_string()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
-        let installation = Self { settings, cosmos, vaults, vault, folder: tempfile::tempdir().unwrap() };
+        let installation = Self { settings, cosmos, vaults, vault, identity_faults, folder: tempfile::tempdir().unwrap() };
         Some(installation)
     }
 
@@ -184,13 +186,15 @@ async fn mails(app: &App) -> Vec<(String, String)> {
 }
 
 /// The job, and what it ends in: one finding that an exported log tells of.
-async fn main_job(name: &'static str, faults: Faults, wire: &[WireFault]) {
+async fn main_job(name: &'static str, faults: Faults, wire: &[WireFault], elsewhere: &[WireFault]) {
     let Some(there) = Installation::new().await else { return };
     azurite::make(&there.settings).await;
     let app = there.app();
     there.add_clients_keys(&app).await;
     let (clock, _) = assemble::clock_and_ids();
     let vendors_at = clock.now();
+    there.vault.faults.lock().unwrap().extend(elsewhere);
+    there.identity_faults.lock().unwrap().extend(elsewhere);
     let hosted = Hosted::new(name, Arc::new(VirtualClock::at(vendors_at)));
     let host = there.host(&hosted, faults.clone()).await;
     let job = async {
@@ -212,7 +216,9 @@ async fn main_job(name: &'static str, faults: Faults, wire: &[WireFault]) {
     }
     host.stop().await;
     assert!(finding(&app).await.is_some(), "{name}: it is not executed");
-    assert!(there.cosmos.faults.lock().unwrap().is_empty(), "{name}: not every fault was met");
+    for faults in [&there.cosmos.faults, &there.vault.faults, &there.identity_faults] {
+        assert!(faults.lock().unwrap().is_empty(), "{name}: not every fault was met");
+    }
 }
 
 async fn finding(app: &App) -> Option<String> {
@@ -240,7 +246,7 @@ async fn a_webhook_becomes_an_executed_approval_on_azure_and_the_doctor_says_wha
     let (well, said) = there.doctor();
     assert!(well, "{said}");
     drop(there);
-    main_job("an ordinary day", Faults::default(), &[]).await;
+    main_job("an ordinary day", Faults::default(), &[], &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,5 +256,5 @@ async fn a_killed_handler_and_a_faulty_wire_on_azure_end_as_if_nothing_had_happe
     faults.plan("execute", [Fault::KillAfterAnswer]);
     faults.plan("notify", [Fault::DropAnswer, Fault::DeliverTwice]);
     let wire = [WireFault::AnswerLost, WireFault::Status(503), WireFault::Status(429), WireFault::AnswerLost, WireFault::Status(503)];
-    main_job("a bad day", faults, &wire).await;
+    main_job("a bad day", faults, &wire, &[WireFault::Status(503); 3]).await;
 }

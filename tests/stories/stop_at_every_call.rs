@@ -27,7 +27,9 @@ use std::{
 use assay::connectors::demo::{self, What};
 
 use crate::support::{
+    TestApp,
     clock::START,
+    cosmos::{At, CosmosFault, Emulator, fault_to_come},
     end_state::EndState,
     faults::Fault,
     flow::{Extent, Flow, HARBOR, deliveries_of, person},
@@ -89,6 +91,36 @@ fn a_stop_at_any_call_of_the_main_job_on_azure_ends_as_if_nothing_had_happened()
     stop_everywhere(On::Azure);
 }
 
+#[test]
+fn the_main_job_ends_as_if_nothing_had_happened_when_cosmos_loses_answers_throttles_or_lags_behind() {
+    let undisturbed = block_on(undisturbed(On::Azure)).end;
+    for (at, what) in [
+        (At::Batch, CosmosFault::AnswerLost),
+        (At::Batch, CosmosFault::Busy),
+        (At::Read, CosmosFault::BehindTheSession),
+        (At::Query, CosmosFault::Unavailable),
+    ] {
+        for stage in 0..3 {
+            let end = block_on(async {
+                let rule = fault_to_come(at, what, 2);
+                let mut flow = Flow::on(TestApp::on_account(Emulator::new(), vec![rule.clone()]).await, Extent::Small).await;
+                main_job_until(&mut flow, stage).await;
+                rule.enable();
+                main_job_from(&mut flow, stage).await;
+                assert!(rule.hit_count() > 0, "{what:?} at {at:?} in stage {stage} was never met");
+                EndState::of(&flow).await
+            });
+            assert_eq!(undisturbed.differences(&end, MAY_DIFFER), [""; 0], "{what:?} at {at:?} in stage {stage}");
+        }
+    }
+    let end = block_on(async {
+        let mut flow = Flow::on(TestApp::on_account(Emulator::with_lagging_region(), Vec::new()).await, Extent::Small).await;
+        main_job(&mut flow).await;
+        EndState::of(&flow).await
+    });
+    assert_eq!(undisturbed.differences(&end, MAY_DIFFER), [""; 0], "a region that lags behind");
+}
+
 fn stop_everywhere(on: On) {
     let undisturbed = block_on(undisturbed(on));
     assert_eq!((undisturbed.end.findings.len(), undisturbed.end.decisions.len()), (1, 1));
@@ -120,9 +152,28 @@ fn stop_everywhere(on: On) {
 
 /// The whole job, the same in every run: whoever gets no answer tries again.
 async fn main_job(flow: &mut Flow) {
-    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
-    flow.answer_on_the_page(person(What::Approver), HARBOR, "3.4.1[d]", "approve").await;
-    flow.settle().await;
+    main_job_from(flow, 0).await;
+}
+
+/// The steps before this one.
+async fn main_job_until(flow: &mut Flow, stage: usize) {
+    for step in 0..stage {
+        main_job_step(flow, step).await;
+    }
+}
+
+async fn main_job_from(flow: &mut Flow, stage: usize) {
+    for step in stage..3 {
+        main_job_step(flow, step).await;
+    }
+}
+
+async fn main_job_step(flow: &mut Flow, step: usize) {
+    match step {
+        0 => flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await,
+        1 => flow.answer_on_the_page(person(What::Approver), HARBOR, "3.4.1[d]", "approve").await,
+        _ => flow.settle().await,
+    }
 }
 
 async fn undisturbed(on: On) -> Undisturbed {

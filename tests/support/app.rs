@@ -13,7 +13,17 @@ use assay::{
 };
 use tempfile::TempDir;
 
-use super::{azure::AzureWorld, clock::VirtualClock, disk::Disk, faults::Faults, flow, http::StubHttp, ids::SeededIds, queue::MemoryQueue};
+use super::{
+    azure::AzureWorld,
+    clock::VirtualClock,
+    cosmos::{CosmosFaultRule, Emulator},
+    disk::Disk,
+    faults::Faults,
+    flow,
+    http::StubHttp,
+    ids::SeededIds,
+    queue::MemoryQueue,
+};
 
 pub struct TestApp {
     // Taken while the folder is opened again: it has one owner at a time.
@@ -53,6 +63,14 @@ impl TestApp {
     /// On the Azure adapters, with demo sign-in.
     pub async fn on_azure() -> Self {
         Self::on_azure_with(&[]).await
+    }
+
+    /// The same on an account of one's own making.
+    pub async fn on_account(emulator: Emulator, faults: Vec<Arc<CosmosFaultRule>>) -> Self {
+        let mut test = Self::new();
+        test.azure = Some(AzureWorld::on(emulator, faults, test.clock.clone()).await);
+        test.restart();
+        test
     }
 
     pub async fn on_azure_with(settings: &[(&str, &str)]) -> Self {

@@ -20,7 +20,7 @@ use azure_data_cosmos::CosmosRuntime;
 
 use super::{
     clock::VirtualClock,
-    cosmos::{Emulator, azure_settings},
+    cosmos::{CosmosFaultRule, Emulator, azure_settings},
     flow::QUEUES,
     key_vault::{DEPLOYMENT_KEY, FakeVaults, key_uri},
     storage_account::{FakeStorage, Tokens},
@@ -38,7 +38,11 @@ pub struct AzureWorld {
 
 impl AzureWorld {
     pub async fn new(clock: Arc<VirtualClock>) -> Self {
-        let emulator = Emulator::new();
+        Self::on(Emulator::new(), Vec::new(), clock).await
+    }
+
+    /// On an account of one's own making, with faults that the SDK injects.
+    pub async fn on(emulator: Emulator, faults: Vec<Arc<CosmosFaultRule>>, clock: Arc<VirtualClock>) -> Self {
         let storage = FakeStorage::new(clock);
         for queue in QUEUES {
             storage.make_queue(queue);
@@ -46,7 +50,7 @@ impl AzureWorld {
         }
         let settings = azure_settings(&[("ASSAY_DEPLOYMENT_KEY", DEPLOYMENT_KEY)]);
         let credential = Credential::of(Arc::new(EachOwnToken(Tokens::default())), &settings);
-        let runtime = emulator.runtime(Vec::new()).await;
+        let runtime = emulator.runtime(faults).await;
         Self { runtime, cosmos: Mutex::default(), settings, credential, emulator, storage, vaults: FakeVaults::new() }
     }
 

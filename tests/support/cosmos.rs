@@ -25,7 +25,7 @@ use azure_data_cosmos_driver::{
         CustomResponseBuilder, FaultInjectionConditionBuilder, FaultInjectionErrorType, FaultInjectionResultBuilder, FaultInjectionRule,
         FaultInjectionRuleBuilder, FaultOperationType,
     },
-    in_memory_emulator::{ConsistencyLevel, InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion},
+    in_memory_emulator::{ConsistencyLevel, InMemoryEmulatorHttpClient, ReplicationConfig, VirtualAccountConfig, VirtualRegion},
 };
 use url::Url;
 
@@ -75,6 +75,8 @@ impl TokenCredential for FakeTokens {
     }
 }
 
+pub type CosmosFaultRule = FaultInjectionRule;
+
 /// What goes wrong at an operation, `times` in a row.
 #[derive(Clone, Copy, Debug)]
 pub enum CosmosFault {
@@ -86,6 +88,8 @@ pub enum CosmosFault {
     Unavailable,
     /// No connection.
     Unreachable,
+    /// A replica that does not know of the session's writes yet.
+    BehindTheSession,
     /// 403 of the service: no data role.
     Denied,
 }
@@ -96,6 +100,13 @@ pub enum At {
     Query,
     Batch,
     Opening,
+}
+
+/// A fault that strikes from the moment on in which it is enabled.
+pub fn fault_to_come(at: At, what: CosmosFault, times: u32) -> Arc<FaultInjectionRule> {
+    let rule = fault(at, what, times);
+    rule.disable();
+    rule
 }
 
 pub fn fault(at: At, fault: CosmosFault, times: u32) -> Arc<FaultInjectionRule> {
@@ -110,6 +121,7 @@ pub fn fault(at: At, fault: CosmosFault, times: u32) -> Arc<FaultInjectionRule> 
         CosmosFault::AnswerLost => result.with_error(FaultInjectionErrorType::ResponseTimeoutAfterService),
         CosmosFault::Busy => result.with_error(FaultInjectionErrorType::TooManyRequests),
         CosmosFault::Unavailable => result.with_error(FaultInjectionErrorType::ServiceUnavailable),
+        CosmosFault::BehindTheSession => result.with_error(FaultInjectionErrorType::ReadSessionNotAvailable),
         CosmosFault::Unreachable => result.with_error(FaultInjectionErrorType::ConnectionError),
         CosmosFault::Denied => {
             let refusal = CustomResponseBuilder::new(StatusCode::Forbidden).with_sub_status(5302);
@@ -135,17 +147,33 @@ impl Emulator {
     /// The same at another address, to be served there.
     pub fn at(address: &Url) -> Self {
         let emulator = Self::empty_at(address);
-        let store = emulator.http.store();
-        store.create_database("assay");
-        for container in Container::ALL {
-            store.create_container("assay", container.name(), PartitionKeyDefinition::from(PARTITION_KEY_PATH));
-        }
+        emulator.make();
         emulator
     }
 
     /// An account with nothing in it.
     pub fn empty() -> Self {
         Self::empty_at(&ACCOUNT.parse().unwrap())
+    }
+
+    /// The account has a second region, which learns of writes an hour later.
+    pub fn with_lagging_region() -> Self {
+        let east = VirtualRegion::new("East US", ACCOUNT.parse().unwrap());
+        let west = VirtualRegion::new("West US", "https://assay-test-west.documents.azure.com/".parse().unwrap());
+        let lag = ReplicationConfig::fixed(std::time::Duration::from_hours(1));
+        let account = VirtualAccountConfig::new(vec![east, west]).unwrap().with_consistency(ConsistencyLevel::Session);
+        let http = Arc::new(InMemoryEmulatorHttpClient::new(account.with_replication_config(lag)));
+        let emulator = Self { http, tokens: Arc::default() };
+        emulator.make();
+        emulator
+    }
+
+    fn make(&self) {
+        let store = self.http.store();
+        store.create_database("assay");
+        for container in Container::ALL {
+            store.create_container("assay", container.name(), PartitionKeyDefinition::from(PARTITION_KEY_PATH));
+        }
     }
 
     fn empty_at(address: &Url) -> Self {

@@ -82,7 +82,11 @@ impl Flow {
 
     /// The same on the Azure adapters.
     pub async fn on_azure(extent: Extent) -> Self {
-        let test = TestApp::on_azure().await;
+        Self::on(TestApp::on_azure().await, extent).await
+    }
+
+    /// The same on this one.
+    pub async fn on(test: TestApp, extent: Extent) -> Self {
         answer_as_the_vendors(&test, START, if extent == Extent::Small { 3 } else { usize::MAX });
         seed(&test, extent).await;
         Self::of(test)

@@ -11,7 +11,10 @@ use std::{
 
 use azure_core::{
     credentials::TokenCredential,
-    http::{AsyncRawResponse, HttpClient, Method, Request},
+    http::{
+        AsyncRawResponse, HttpClient, Method, Request,
+        headers::{HeaderName, HeaderValue},
+    },
 };
 use bytes::Bytes;
 use tokio::{
@@ -34,7 +37,7 @@ use warp::{
     reply::Response,
 };
 
-/// What one write meets on its way.
+/// What one call meets on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireFault {
     /// It is carried out, and the connection breaks before the answer.
@@ -43,7 +46,7 @@ pub enum WireFault {
     Status(u16),
 }
 
-/// Faults for the next writes, one each.
+/// Faults for the next calls that count, one each.
 pub type WireFaults = Arc<Mutex<VecDeque<WireFault>>>;
 
 /// Serves until the process ends.
@@ -115,7 +118,7 @@ fn answer(listener: TcpListener, base: Url, client: Arc<dyn HttpClient>, faults:
                     request.insert_header(name.as_str().to_owned(), value.to_str().unwrap().to_owned());
                 }
                 request.set_body(body);
-                let fault = if is_write(&request) { faults.lock().unwrap().pop_front() } else { None };
+                let fault = if counts(&request) { faults.lock().unwrap().pop_front() } else { None };
                 if let Some(WireFault::Status(status)) = fault {
                     return plain(status);
                 }
@@ -133,12 +136,13 @@ fn answer(listener: TcpListener, base: Url, client: Arc<dyn HttpClient>, faults:
     tokio::spawn(warp::serve(calls).incoming(listener).run()).abort_handle()
 }
 
-/// Batches of Cosmos DB; reads and everything else go through.
-fn is_write(request: &Request) -> bool {
-    request
-        .headers()
-        .iter()
-        .any(|(name, value)| name.as_str() == "x-ms-cosmos-is-batch-request" && value.as_str().eq_ignore_ascii_case("true"))
+/// Batches of Cosmos DB, and work with a key of Key Vault; reads and everything else go through.
+fn counts(request: &Request) -> bool {
+    let is_batch = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str() == "x-ms-cosmos-is-batch-request" && value.as_str().eq_ignore_ascii_case("true")
+    };
+    let path = request.url().path();
+    path.ends_with("/wrapkey") || path.ends_with("/unwrapkey") || request.headers().iter().any(is_batch)
 }
 
 fn plain(status: u16) -> Response {
@@ -162,22 +166,28 @@ async fn response(answer: AsyncRawResponse) -> Response {
 }
 
 /// As the platform gives a managed identity its tokens: `GET ?resource=..`, with the header that only the app knows.
-pub async fn serve_identity(tokens: Arc<dyn TokenCredential>) -> Url {
+pub async fn serve_identity(tokens: Arc<dyn TokenCredential>) -> (Url, WireFaults) {
+    let faults = WireFaults::default();
+    let next = faults.clone();
     let calls = warp::query::<HashMap<String, String>>().and(warp::header::<String>("x-identity-header")).then(
         move |query: HashMap<String, String>, _secret: String| {
-            let tokens = tokens.clone();
+            let (tokens, fault) = (tokens.clone(), next.lock().unwrap().pop_front());
             async move {
+                if let Some(WireFault::Status(status)) = fault {
+                    return plain(status);
+                }
                 let resource = query["resource"].clone();
                 let token = tokens.get_token(&[&format!("{resource}/.default")], None).await.unwrap();
                 let until = token.expires_on.unix_timestamp().to_string();
-                warp::reply::json(&serde_json::json!({
+                let answer = warp::reply::json(&serde_json::json!({
                     "access_token": token.token.secret(), "expires_on": until, "resource": resource, "token_type": "Bearer",
-                }))
+                }));
+                warp::Reply::into_response(answer)
             }
         },
     );
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = Url::parse(&format!("http://{}/token", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(warp::serve(calls).incoming(listener).run());
-    url
+    (url, faults)
 }
