@@ -65,7 +65,7 @@ async fn a_vault_that_is_busy_or_away_for_a_moment_at_the_very_first_call_still_
         Trouble::NoConnection,
     ] {
         let (fake, vault) = with_client();
-        fake.meet(&[trouble]);
+        fake.meet(&[trouble; 3]);
         let wrapped = wrap(&vault).await.unwrap();
         assert_eq!(vault.unwrap(&wrapped).await.unwrap().as_slice(), DATA_KEY, "{trouble:?}");
         assert!(fake.seen().iter().all(|seen| seen.with_token || !seen.with_body), "no body without a token");

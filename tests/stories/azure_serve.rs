@@ -195,7 +195,7 @@ async fn main_job(name: &'static str, faults: Faults, wire: &[WireFault], elsewh
     let vendors_at = clock.now();
     there.vault.faults.lock().unwrap().extend(elsewhere);
     there.identity_faults.lock().unwrap().extend(elsewhere);
-    let hosted = Hosted::new(name, Arc::new(VirtualClock::at(vendors_at)));
+    let hosted = Hosted::new(name, Arc::new(VirtualClock::at(vendors_at)), there.log());
     let host = there.host(&hosted, faults.clone()).await;
     let job = async {
         hosted.until_well(&host).await;

@@ -202,8 +202,9 @@ impl Run {
         faults.set_reorder(disaster.is(Also::Reordered));
         faults.set_content_length(disaster.is(Also::ContentLength));
         let clock = Arc::new(VirtualClock::at(vendors_at));
-        let hosted = Hosted::new(disaster.name, clock.clone());
-        Self { disaster, vendors_at, clock, faults, folder: tempfile::tempdir().unwrap(), hosted }
+        let folder = tempfile::tempdir().unwrap();
+        let hosted = Hosted::new(disaster.name, clock.clone(), folder.path().join("handler.log"));
+        Self { disaster, vendors_at, clock, faults, folder, hosted }
     }
 
     async fn play(self) -> Played {

@@ -1,7 +1,7 @@
 //! What people and vendors do with the packaged handler under the stand-in host, over HTTP: post, sign in, open a page, send
 //! its form, each until it is taken. The host's clock moves by hand, and only while nothing is in flight.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use assay::{
     connectors::demo::{self, What},
@@ -27,13 +27,15 @@ pub struct Hosted {
     pub name: &'static str,
     /// The host's.
     pub clock: Arc<VirtualClock>,
+    /// The handler's, for what it said last.
+    log: PathBuf,
     http: Client,
 }
 
 impl Hosted {
-    pub fn new(name: &'static str, clock: Arc<VirtualClock>) -> Self {
+    pub fn new(name: &'static str, clock: Arc<VirtualClock>, log: PathBuf) -> Self {
         let http = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
-        Self { name, clock, http }
+        Self { name, clock, log, http }
     }
 
     /// Until health says so; the host's clock stands still.
@@ -45,7 +47,9 @@ impl Hosted {
             }
             beat.tick().await;
         }
-        panic!("{}: the handler never gets well", self.name);
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last = log.lines().rev().take(5).collect::<Vec<_>>().join("\n");
+        panic!("{}: the handler never gets well:\n{last}", self.name);
     }
 
     /// Time passes while the host has nothing to do; says whether what is awaited came true.

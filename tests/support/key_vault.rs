@@ -216,7 +216,12 @@ impl State {
             Some(version) => key.versions.iter().find(|(known, _)| known == version),
         };
         let Some((version, material)) = found else { return error(404, "KeyNotFound") };
-        let body: Value = serde_json::from_slice(&Bytes::from(request.body())).unwrap_or_default();
+        // No more than the request says that it has.
+        let said = request.headers().iter().find(|(name, _)| name.as_str() == "content-length");
+        let said = said.and_then(|(_, length)| length.as_str().parse::<usize>().ok());
+        let body = Bytes::from(request.body());
+        let body = body.slice(..said.map_or(body.len(), |said| said.min(body.len())));
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let Some(value) = body["value"].as_str().and_then(|text| BASE64URL.decode(text.trim_end_matches('=')).ok()) else {
             return error(400, "BadParameter");
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use azure_core::http::{
     Context, Request, StatusCode,
-    headers::CONTENT_TYPE,
+    headers::{CONTENT_LENGTH, CONTENT_TYPE},
     policies::{Policy, PolicyResult},
 };
 
@@ -30,6 +30,8 @@ impl Policy for KeepsBody {
             return Ok(response);
         }
         request.set_body(body);
+        // That of the empty one: with it the body would be cut off on its way.
+        request.headers_mut().remove(CONTENT_LENGTH);
         request.insert_header(CONTENT_TYPE, "application/json");
         first.send(ctx, request, rest).await
     }
