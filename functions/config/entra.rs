@@ -46,7 +46,7 @@ impl EntraSettings {
         format!("{}/{directory}/v2.0", self.base())
     }
 
-    /// The authority's scheme, host and port, for a policy of a page and for the way out.
+    /// The authority's scheme, host and port.
     pub fn origin(&self) -> String {
         self.authority.origin().ascii_serialization()
     }

@@ -5,15 +5,17 @@
 //! evidence comes with a company that is mapped to it. Where the vault makes no keys, the owner names one of the client's
 //! own.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     audit,
     platform::{key_uri::KeyUri, ports::PortErrorKind},
     tenancy::{
-        DeploymentPlace, Held, PersonId, Record as _, Store, StoreError, TenantId,
+        DeploymentPlace, Held, PersonId, Record, Store, StoreError, TenantId,
         directory::{self, Grant, Role, Tenant},
         keys::{self, Owner},
+        seal::sha256,
     },
     web::{pages::FieldError, problem::chain},
 };
@@ -82,6 +84,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     } else {
         Some(make_under(store, id, key.trim(), &known).await?)
     };
+    let address = named.as_ref().map(|reserved| reserved.value.key.clone());
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&tenant);
@@ -89,16 +92,64 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     for grant in &grants {
         batch.create(grant);
     }
-    audit::record(&mut batch, added(&tenant, &grants, named.as_deref()));
+    let held = named.map(|reserved| Held { value: Reservation { taken: true, ..reserved.value }, etag: reserved.etag });
+    if let Some(held) = &held {
+        batch.replace(held);
+    }
+    audit::record(&mut batch, added(&tenant, &grants, address.as_deref()));
     match batch.commit().await {
         // The same form, sent twice at once.
         Err(error) if error.exists::<Tenant>(&tenant.key()) => Ok(()),
+        // Another form took the key meanwhile.
+        Err(error) if held.is_some() && error.is_conflict() => Err(ClientError::form("key", USED)),
         other => Ok(other?),
     }
 }
 
-/// Makes the client's data key under the vault key of this address, which must be nobody else's.
-async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &[Tenant]) -> Result<String, ClientError> {
+/// A vault key that somebody named for a client to be: found by its address, so that two forms cannot end with one key.
+#[derive(Clone, Serialize, Deserialize)]
+struct Reservation {
+    /// As it was named.
+    key: String,
+    owner: TenantId,
+    /// The client is written down. Until then another form may name the key, for one that nobody finished.
+    taken: bool,
+}
+
+impl Record for Reservation {
+    const KIND: &'static str = "vault-key";
+    const SCHEMA: u32 = 1;
+
+    /// Key Vault does not tell upper and lower case apart.
+    fn key(&self) -> String {
+        sha256(self.key.to_ascii_lowercase().as_bytes())
+    }
+}
+
+/// Reserves the key for this client; `None` when it is another's, or another form was faster.
+async fn reserve(store: &Directory<'_>, id: TenantId, key: &KeyUri) -> Result<Option<Held<Reservation>>, StoreError> {
+    let wanted = Reservation { key: key.url().to_string(), owner: id, taken: false };
+    let earlier = store.read::<Reservation>(DeploymentPlace::Directory, &wanted.key()).await?;
+    if let Some(held) = &earlier {
+        match (held.value.owner == id, held.value.taken) {
+            (true, _) => return Ok(earlier),
+            (false, true) => return Ok(None),
+            (false, false) => {}
+        }
+    }
+    let name = wanted.key();
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.put(wanted, earlier.map(|held| held.etag));
+    match batch.commit().await {
+        Err(error) if error.is_conflict() => {}
+        other => other?,
+    }
+    let reserved = store.read::<Reservation>(DeploymentPlace::Directory, &name).await?;
+    Ok(reserved.filter(|held| held.value.owner == id))
+}
+
+/// Makes the client's data key under the vault key of this address, which must be nobody else's and is reserved for it.
+async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &[Tenant]) -> Result<Held<Reservation>, ClientError> {
     let refused = |message: &str| ClientError::form("key", message);
     if address.is_empty() {
         return Err(refused("Give the address of the key that protects this client's records."));
@@ -116,12 +167,13 @@ async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &
                 Owner::Deployment => {
                     "This is the key of the installation itself. Each client has a key of its own: make one for this client."
                 }
-                Owner::Tenant(_) => "Another client uses this key. Each client has a key of its own: make one for this client.",
+                Owner::Tenant(_) => USED,
             }));
         }
     }
+    let reserved = reserve(store, id, &key).await?.ok_or_else(|| refused(USED))?;
     match keys::make(app, Owner::Tenant(id), Some(key.url().as_str())).await {
-        Ok(_) if uses(Owner::Tenant(id)).await?.is_some_and(|used| used.is(&key)) => Ok(key.url().to_string()),
+        Ok(_) if uses(Owner::Tenant(id)).await?.is_some_and(|used| used.is(&key)) => Ok(reserved),
         Ok(_) => Err(refused("This form was sent before with another key. Open \u{201c}Add a client\u{201d} anew and give the key there.")),
         Err(StoreError::Key { source, .. }) => match why_not(source.kind) {
             Some(message) => {
@@ -133,6 +185,8 @@ async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &
         Err(other) => Err(other.into()),
     }
 }
+
+const USED: &str = "Another client uses this key. Each client has a key of its own: make one for this client.";
 
 const NO_ADDRESS: &str =
     "This is not the address of a key. It looks like https://VAULT/keys/NAME, without a version; the key's page in the vault shows it.";

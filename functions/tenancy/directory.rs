@@ -5,6 +5,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -42,6 +43,9 @@ pub struct Person {
     /// As whom they sign in with Entra ID; `None` for a demo person.
     #[serde(default)]
     pub identity: Option<Identity>,
+    /// The name with which they sign in there, when they were let in: for people, who must tell two of one name apart.
+    #[serde(default)]
+    pub sign_in_name: Option<String>,
     /// Since when they may not sign in any more. The record stays: what they decided names them.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub access_ended_at: Option<OffsetDateTime>,
@@ -63,6 +67,13 @@ impl Identity {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
         PersonId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// An audit item's detail with whom exactly it is about.
+    pub fn into_detail(self, mut detail: Value) -> Value {
+        detail["tid"] = json!(self.tid);
+        detail["oid"] = json!(self.oid);
+        detail
     }
 }
 

@@ -1,12 +1,12 @@
 //! Replies for people: a rendered page, a redirect among our own pages, a problem as a page or as a document.
 
 use askama::Template;
-use url::Url;
 
 use super::{
     Problem, Reply, Request,
     pages::{Frame, Link, ProblemPage, paths},
     security,
+    session::Next,
 };
 
 /// Renders a page; never kept by a browser or proxy.
@@ -31,11 +31,6 @@ pub fn redirect(path: &str) -> Reply {
     no_store(Reply::see_other(if ours { path } else { "/api/portal/clients" }))
 }
 
-/// 303 to where people sign in: the one address that is not ours, of the origin that configuration chose.
-pub fn to_authority(address: &Url) -> Reply {
-    no_store(Reply::see_other(address.as_str()))
-}
-
 /// A problem as a page for a browser, as a problem document for everything else.
 pub fn problem(request: &Request, problem: &Problem, frame: Frame) -> Reply {
     let reference = request.invocation_id.as_str();
@@ -50,6 +45,16 @@ pub fn problem_page(problem: &Problem, reference: &str, frame: Frame) -> Reply {
         Link::new(paths::inbox(), "Go to your approvals")
     };
     page(problem.status, &ProblemPage::new(frame, problem, reference, way_on))
+}
+
+/// A sign-in that did not go through; the way on is to try again, with the same target.
+pub fn sign_in_problem(request: &Request, problem: &Problem, frame: Frame, next: Option<&Next>) -> Reply {
+    let reference = request.invocation_id.as_str();
+    if !wants_html(&request.headers) {
+        return security::guard(problem.reply(reference));
+    }
+    let again = next.map_or_else(paths::sign_in, |next| paths::sign_in_then(next.as_str()));
+    page(problem.status, &ProblemPage::new(frame, problem, reference, Link::new(again, "Sign in")))
 }
 
 /// Whether `Accept` names HTML; a browser's navigation always does. Names are in lower case.

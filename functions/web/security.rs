@@ -26,18 +26,6 @@ pub fn guard(reply: Reply) -> Reply {
         .with("cross-origin-resource-policy", "same-origin")
 }
 
-/// Lets the forms of this page lead on to one more origin: Chromium holds `form-action` against where a form's answer
-/// redirects to.
-#[must_use]
-pub fn with_forms_to(mut reply: Reply, origin: &str) -> Reply {
-    for (name, value) in &mut reply.headers {
-        if *name == "content-security-policy" {
-            *value = value.replace("form-action 'self'", &format!("form-action 'self' {origin}"));
-        }
-    }
-    reply
-}
-
 /// Whether a form came from one of our own pages: `Origin` is ours, or a browser that sends none says `same-origin`.
 ///
 /// Our pages send no referrer, and under that policy some browsers write `Origin: null` on a form; then too

@@ -68,11 +68,21 @@ pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, St
     };
     let Some(seen_at) = cookie.seen_at(store.key()?) else { return Ok(None) };
     let now = app.now();
-    if session.expires_at <= now || seen_at + IDLE <= now || session.demo && !app.config.is_demo() {
+    if session.expires_at <= now || seen_at + IDLE <= now {
         return Ok(None);
     }
-    let person = directory::person(&store, session.person).await?.filter(Person::has_access);
+    let person = directory::person(&store, session.person).await?;
+    let person = person.filter(|person| person.has_access() && door_is_open(&app.config, &session, person));
     Ok(person.map(|person| Current { session, person, seen_at }))
+}
+
+/// Whether the settings still let people in the way this one came; who changes them signs out whom they leave out.
+fn door_is_open(config: &Config, session: &Session, person: &Person) -> bool {
+    if session.demo {
+        return config.is_demo();
+    }
+    let directories = config.entra().map(|entra| entra.directories.as_slice()).unwrap_or_default();
+    person.identity.is_some_and(|identity| directories.contains(&identity.tid))
 }
 
 /// The cookie again with the time of now, when the one that came is some minutes old.
@@ -112,8 +122,13 @@ impl Begun {
         batch.create(&self.session);
         if let Some(earlier) = &self.earlier {
             batch.delete(earlier);
+            audit::record(batch, ended(&earlier.value, json!({ "why": "this browser signed in again" })));
         }
         let detail = json!({ "name": person.name, "how": how, "ends": self.session.expires_at.unix_timestamp() });
+        let detail = match person.identity {
+            Some(identity) => identity.into_detail(detail),
+            None => detail,
+        };
         audit::record(batch, audit::Event::new("session.signed-in", format!("person {}", person.id), detail));
     }
 
@@ -128,9 +143,10 @@ pub(super) fn random_token(app: &App) -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
-/// Ends every session of a person, each with its audit item; for whom access was taken away.
-pub(super) async fn end_all_of(store: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<(), StoreError> {
-    for held in store.all::<Session>(DeploymentPlace::Sessions, "").await?.iter().filter(|held| held.value.person == person) {
+/// Ends every session of these people, each with its audit item; for whom access was taken away.
+pub(super) async fn end_all_of(store: &Store<'_, DeploymentPlace>, people: &[&Person]) -> Result<(), StoreError> {
+    let sessions = store.all::<Session>(DeploymentPlace::Sessions, "").await?;
+    for held in sessions.iter().filter(|held| people.iter().any(|person| person.id == held.value.person)) {
         end(store, held, json!({ "why": "access was taken away" })).await?;
     }
     Ok(())
@@ -139,11 +155,15 @@ pub(super) async fn end_all_of(store: &Store<'_, DeploymentPlace>, person: Perso
 async fn end(store: &Store<'_, DeploymentPlace>, held: &Held<Session>, detail: serde_json::Value) -> Result<(), StoreError> {
     let mut batch = store.batch(DeploymentPlace::Sessions);
     batch.delete(held);
-    audit::record(&mut batch, audit::Event::new("session.ended", format!("person {}", held.value.person), detail));
+    audit::record(&mut batch, ended(&held.value, detail));
     match batch.commit().await {
         Err(error) if error.is_conflict() => Ok(()),
         other => other,
     }
+}
+
+fn ended(session: &Session, detail: serde_json::Value) -> audit::Event {
+    audit::Event::new("session.ended", format!("person {}", session.person), detail)
 }
 
 /// Ends the session; doing it again changes nothing. The cookie is cleared either way.

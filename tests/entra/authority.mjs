@@ -25,11 +25,27 @@ export class Authority {
     const authority = new Authority();
     // The provider's advice to those who run it in earnest.
     console.info = console.warn = () => {};
-    const server = createServer({ cert, key }, authority.provider(`https://127.0.0.1:${port}`, base));
-    await new Promise((resolve, reject) => server.on('error', reject).listen(port, '127.0.0.1', resolve));
+    const origin = `https://127.0.0.1:${port}`;
+    const provider = authority.provider(origin, base);
+    const serve = (at, answer) => new Promise((resolve, reject) => {
+      const server = createServer({ cert, key }, answer);
+      server.on('error', reject).listen(at, '127.0.0.1', () => resolve(server));
+    });
+    // People of a federated directory are led on to another origin, of which Assay knows nothing, and from there back.
+    const lead = (response, location) => response.writeHead(302, { location }).end();
+    const servers = await Promise.all([
+      serve(port, (request, response) => {
+        const here = new URL(request.url, origin);
+        const begins = here.pathname === `/${HOME}/oauth2/v2.0/authorize` && !here.searchParams.has('federated');
+        return begins ? lead(response, `https://127.0.0.1:${port + 1}${request.url}`) : provider(request, response);
+      }),
+      serve(port + 1, (request, response) => lead(response, `${origin}${request.url}&federated=yes`)),
+    ]);
     authority.close = () => {
-      server.close();
-      server.closeAllConnections();
+      for (const server of servers) {
+        server.close();
+        server.closeAllConnections();
+      }
     };
     return authority;
   }
@@ -61,7 +77,7 @@ export class Authority {
       cookies: { keys: [createHash('sha256').update(SECRET).digest('hex')] },
       jwks: { keys: [this.keys[0].private] },
       conformIdTokenClaims: false,
-      claims: { openid: ['sub', 'tid', 'oid', 'ver', 'rh', 'uti'], profile: ['name', 'preferred_username'], email: [] },
+      claims: { openid: ['sub', 'tid', 'oid', 'ver', 'acct', 'rh', 'uti'], profile: ['name', 'preferred_username'], email: [] },
       pkce: { required: () => true },
       // The registration is the MSP's own app: nobody is asked for consent.
       loadExistingGrant: async (ctx) => {
@@ -77,6 +93,7 @@ export class Authority {
           tid: HOME,
           oid: PEOPLE[id].oid,
           ver: '2.0',
+          acct: 0,
           name: PEOPLE[id].name,
           preferred_username: `${id}@northgate.example`,
           rh: '0.AUEA',

@@ -44,6 +44,7 @@ impl Client {
             is_owner: false,
             operates: false,
             identity: None,
+            sign_in_name: None,
             access_ended_at: None,
         };
         let (marco, priya) = (person(1, "Marco Reyes"), person(2, "Priya Nair"));

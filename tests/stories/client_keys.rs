@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use assay::{
     audit::item::Item,
-    connectors::demo::{self, What},
+    connectors::{
+        client::{self, ClientError, NewClient},
+        demo::{self, What},
+    },
     evidence::Evidence,
     gate::{Proposal, State, Verdict},
     platform::ports::{BatchOutcome, BlobContainer, Container, Document, Op, Partition, PortErrorKind},
     tenancy::{
-        ClientPlace, DeploymentPlace, Scope, StoreError, TenantId,
-        directory::{self, Tenant},
+        ClientPlace, DeploymentPlace, DeploymentScope, Scope, StoreError, TenantId,
+        directory::{self, Role, Tenant},
         keys::{self, Owner},
         place::EVIDENCE_SHARDS,
     },
@@ -26,6 +29,7 @@ use crate::support::{
     end_state::{EndState, all},
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
     key_vault::{DEPLOYMENT_KEY, FakeVaults, key_uri, open},
+    meeting,
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
@@ -216,6 +220,33 @@ async fn a_form_that_made_its_key_and_was_cut_off_does_not_end_under_another_key
     assert!(text(&reply).contains("This form was sent before with another key"));
     assert_eq!(olivia.send(opened, "portal/clients", &typed(first.clone().leak())).await.status, 303);
     assert_eq!(keys::vault_key(flow.app(), Owner::Tenant(id)).await.unwrap(), Some(first));
+}
+
+#[tokio::test]
+async fn two_forms_at_once_do_not_end_with_one_key() {
+    let (flow, fake) = flow_on_key_vault(Extent::Small).await;
+    let olivia = Browser::of(&flow, What::Owner).await;
+    let (key, checkbox) = (key_uri("kestrel"), approves(What::Approver));
+    fake.make_key(&key);
+    // What another form left that nobody finished is in nobody's way.
+    fake.refuse(&key, Some((403, "ForbiddenByRbac")));
+    let typed = [("name", "Heron"), ("key", key.as_str()), (checkbox.as_str(), "yes")];
+    assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &typed).await.status, 422);
+    fake.refuse(&key, None);
+
+    let meeting = meeting::two_at_once(flow.app());
+    let scopes = ["a", "b"].map(|correlation| DeploymentScope::of_function("test", correlation));
+    let (a, b) = (scopes[0].store(&meeting).await.unwrap(), scopes[1].store(&meeting).await.unwrap());
+    let spelled = key.replace("kestrel", "Kestrel");
+    let new = |name: &'static str, key| {
+        let grants = vec![(person(What::Approver).id, vec![Role::Approver]), (person(What::Engineer).id, vec![Role::Engineer])];
+        NewClient { id: TenantId(flow.app().ids.uuid()), name, key, grants }
+    };
+    let (one, other) = tokio::join!(client::add(&a, new("Kestrel", &key)), client::add(&b, new("Kite", &spelled)));
+    assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "{one:?} {other:?}");
+    let refused = one.err().or(other.err()).unwrap();
+    assert!(matches!(&refused, ClientError::Form(error) if error.message.contains("Another client uses this key")), "{refused:?}");
+    assert_eq!(directory::tenants(&flow.deployment().await).await.unwrap().len(), 3);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use time::Duration;
 
 use crate::support::{
     TestApp,
-    authority::{Authority, HOME, OLIVIA, PRIYA, SETTINGS},
+    authority::{Authority, HOME, LOGIN, OLIVIA, PARTNER, PRIYA, SETTINGS},
     browser::{hidden_of, text},
     faults::Fault,
     meeting,
@@ -97,8 +97,10 @@ async fn who_is_turned_away_does_not_come_back_for_a_week() {
     let done = olivia.press("portal/people", &action, &[]).await;
     assert!(follow(&olivia, &done).await.contains("Turned away"));
     for _ in 0..2 {
-        assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
-        assert!(text(&olivia.get("portal/people").await).contains("Nobody asks"));
+        let reply = Visitor::of(&test).sign_in(&authority).await;
+        assert!(reply.status == 403 && text(&reply).contains("did not let you in"), "{}", text(&reply));
+        let page = text(&olivia.get("portal/people").await);
+        assert!(page.contains("Nobody asks") && page.contains("Let in after all"), "{page}");
     }
     assert_eq!(kinds(&test, DeploymentPlace::Directory).await, ["person.added", "person.asked", "person.turned_away"]);
     test.clock.advance(Duration::days(7));
@@ -107,6 +109,82 @@ async fn who_is_turned_away_does_not_come_back_for_a_week() {
     is(&authority, OLIVIA, "Olivia Hart");
     let olivia = Visitor::signed_in(&test, &authority).await;
     assert!(text(&olivia.get("portal/people").await).contains("Priya Nair"), "then they may ask again");
+}
+
+#[tokio::test]
+async fn who_was_turned_away_can_be_let_in_after_all() {
+    let test = TestApp::with(SETTINGS);
+    let (authority, olivia) = asked(&test).await;
+    olivia.press("portal/people", &format!("portal/people/{}/turn-away", id_of(PRIYA)), &[]).await;
+    let typed = [("name", "Priya Nair"), ("email", "priya@northgate.example")];
+    let done = olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await;
+    assert!(follow(&olivia, &done).await.contains("Let in. They can sign in now"));
+    Visitor::signed_in(&test, &authority).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_left_over_takes_nothing_from_who_has_access_by_now() {
+    let test = TestApp::with(SETTINGS);
+    let (authority, olivia) = asked(&test).await;
+    let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+    let left = store.read::<let_in::Asking>(DeploymentPlace::Directory, &id_of(PRIYA)).await.unwrap().unwrap();
+    let typed = [("name", "Priya Nair"), ("email", "priya@northgate.example")];
+    let action = format!("portal/people/{}/let-in", id_of(PRIYA));
+    let form = hidden_of(&olivia.get("portal/people").await, &action);
+    olivia.press("portal/people", &action, &typed).await;
+    let priya = Visitor::signed_in(&test, &authority).await;
+    let client = grant_of_many_clients(&test, &id_of(PRIYA), 1).await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&left.value);
+    batch.commit().await.unwrap();
+
+    let page = text(&olivia.get("portal/people").await);
+    assert!(page.contains("Nobody asks") && !page.contains(&action), "{page}");
+    let form = form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let done = olivia.post(&action, &form.chain(typed).collect::<Vec<_>>()).await;
+    assert!(follow(&olivia, &done).await.contains("Somebody has answered already"));
+    assert_eq!(priya.get(&format!("portal/clients/{}", client.id)).await.status, 200, "session and grant are as they were");
+    assert!(all::<let_in::Asking>(&test, DeploymentPlace::Directory).await.is_empty());
+}
+
+#[tokio::test]
+async fn whom_the_settings_make_an_owner_asks_for_nothing_any_more() {
+    let mut test = TestApp::with(SETTINGS);
+    drop(asked(&test).await);
+    let priya_owns: Vec<(&str, &str)> = SETTINGS.iter().copied().filter(|(name, _)| *name != "ASSAY_ENTRA_OWNER").collect();
+    test.restart_with(&[priya_owns.as_slice(), &[("ASSAY_ENTRA_OWNER", PRIYA)]].concat());
+    let authority = Authority::of(&test);
+    is(&authority, PRIYA, "Priya Nair");
+    let priya = Visitor::signed_in(&test, &authority).await;
+    assert_eq!(priya.get("portal/people").await.status, 200);
+    assert!(all::<let_in::Asking>(&test, DeploymentPlace::Directory).await.is_empty());
+}
+
+#[tokio::test]
+async fn another_organizations_people_cannot_run_the_tools_whatever_they_are_called() {
+    let both = format!("{HOME},{PARTNER}");
+    let test = TestApp::with(&[SETTINGS, &[("ASSAY_ENTRA_TENANTS", both.as_str())]].concat());
+    let authority = Authority::of(&test);
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    is(&authority, SAM, "Priya Nair");
+    authority.claim("tid", json!(PARTNER));
+    authority.claim("iss", json!(format!("{LOGIN}/{PARTNER}/v2.0")));
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    let page = text(&olivia.get("portal/people").await);
+    for said in ["another organization", PARTNER, "<code class=\"break\">priya@northgate.example</code>", SAM, "cannot run the MSP"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(page.contains("From your own directory") && page.contains(OLIVIA) && !page.contains("name=\"operates\""), "{page}");
+
+    let id = Identity { tid: PARTNER.parse().unwrap(), oid: SAM.parse().unwrap() }.person();
+    let action = format!("portal/people/{id}/let-in");
+    let typed = [("name", "Priya Nair (Partner)"), ("email", "priya@partner.example")];
+    let forged = olivia.press("portal/people", &action, &[typed.as_slice(), &[("operates", "yes")]].concat()).await;
+    assert!(forged.status == 422 && text(&forged).contains("cannot run the MSP"), "{}", text(&forged));
+    assert_eq!(olivia.press("portal/people", &action, &typed).await.status, 303);
+    let items = all::<Item>(&test, DeploymentPlace::Directory).await;
+    let added = items.iter().rfind(|item| item.kind == "person.added").unwrap();
+    assert_eq!((&added.detail["tid"], &added.detail["oid"]), (&json!(PARTNER), &json!(SAM)));
 }
 
 #[tokio::test]
@@ -119,7 +197,13 @@ async fn fifty_may_ask_at_once_and_no_more() {
         assert_eq!(reply.status, 403);
         assert_eq!(text(&reply).contains("many others already wait"), n >= 50, "{n}");
     }
-    assert_eq!(all::<let_in::Asking>(&test, DeploymentPlace::Directory).await.len(), 50);
+    let waiting = all::<let_in::Asking>(&test, DeploymentPlace::Directory).await;
+    assert_eq!(waiting.len(), 50);
+    // Whom an owner has answered makes room.
+    let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+    let_in::turn_away(&store, &waiting[0].key()).await.unwrap();
+    is(&authority, PRIYA, "Priya Nair");
+    assert!(text(&Visitor::of(&test).sign_in(&authority).await).contains("waits under People for a week"));
     // The owner comes in all the same.
     is(&authority, OLIVIA, "Olivia Hart");
     Visitor::signed_in(&test, &authority).await;
@@ -130,12 +214,24 @@ async fn what_a_directory_calls_somebody_is_cut_to_what_can_be_kept() {
     let test = TestApp::with(SETTINGS);
     let authority = Authority::of(&test);
     is(&authority, PRIYA, "x");
-    authority.claim("name", json!(format!("<b>\r\n\u{202e}{}", "n".repeat(500))));
+    authority.claim("name", json!(format!("<b>\r\n\u{202e}\u{61c}\u{200b}  {}", "n".repeat(500))));
     authority.claim("email", json!("\"x\"@y>\r\nBcc: z@z"));
     assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
     let asking = all::<let_in::Asking>(&test, DeploymentPlace::Directory).await;
     assert_eq!((asking[0].name.chars().count(), asking[0].email.as_str()), (120, ""));
-    assert!(!asking[0].name.contains(['\r', '\n', '\u{202e}']));
+    assert!(asking[0].name.starts_with("<b> nnn"), "{:?}", asking[0].name);
+    is(&authority, OLIVIA, "Olivia Hart");
+    authority.claim("email", json!(null));
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    for hidden in ['\u{200b}', '\u{61c}', '\u{202e}', '\u{ad}', '\u{e0041}'] {
+        let typed = [("name", format!("Priya{hidden}Nair")), ("email", "priya@northgate.example".into())];
+        let typed = typed.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_eq!(
+            olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await.status,
+            422,
+            "{hidden:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -221,6 +317,32 @@ async fn grant_of_many_clients(test: &TestApp, person: &str, clients: usize) -> 
 }
 
 #[tokio::test]
+async fn the_sweep_reads_grants_and_sessions_once_however_many_left() {
+    let calls = async |leavers: u128| {
+        let test = TestApp::with(SETTINGS);
+        let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        for n in 1..=leavers {
+            batch.create(&Person {
+                id: uuid::Uuid::from_u128(n).to_string().parse().unwrap(),
+                name: "Sam Okafor".into(),
+                email: String::new(),
+                is_owner: false,
+                operates: false,
+                identity: None,
+                sign_in_name: None,
+                access_ended_at: Some(test.app().now()),
+            });
+        }
+        batch.commit().await.unwrap();
+        test.faults.mend();
+        access::finish(test.app(), "sweep").await.unwrap();
+        test.faults.count()
+    };
+    assert_eq!(calls(1).await, calls(9).await);
+}
+
+#[tokio::test]
 async fn an_owner_always_remains() {
     let test = TestApp::with(SETTINGS);
     let authority = Authority::of(&test);
@@ -259,6 +381,7 @@ async fn the_setting_makes_a_known_person_an_owner_and_gives_nobody_back_what_wa
         is_owner: false,
         operates: false,
         identity: Some(identity),
+        sign_in_name: None,
         access_ended_at: None,
     };
     let mut batch = store.batch(DeploymentPlace::Directory);

@@ -56,14 +56,18 @@ async fn the_owner_signs_in_lands_where_they_wanted_and_signs_out() {
 
     let turned_away = olivia.get("portal/audit?after=x").await;
     let page = olivia.get(turned_away.header("location").unwrap().strip_prefix("/api/").unwrap()).await;
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains(&format!("form-action 'self' {LOGIN};")), "{policy}");
     let html = browser::text(&page);
     assert!(html.contains("Sign in with your organization") && html.contains(&format!("{LOGIN}/{HOME}/oauth2/v2.0/logout")));
     assert_eq!(sessions(&test).await, 0);
 
     let reply = olivia.press("portal/sign-in?next=%2Fapi%2Fportal%2Faudit%3Fafter%3Dx", "portal/sign-in", &[]).await;
-    let back = authority.sign_in(reply.header("location").unwrap());
+    for reply in [&page, &reply] {
+        // Chromium holds it against every redirect after the form, also one of the authority's to a host we cannot know.
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.contains("form-action 'self';"), "{policy}");
+    }
+    assert!(browser::text(&reply).contains("Leading you to sign-in"));
+    let back = authority.sign_in(&browser::leads_on_to(&reply));
     let arrived = olivia.get(&back).await;
     assert_eq!((arrived.status, arrived.header("location")), (303, Some("/api/portal/audit?after=x")));
     assert_eq!(olivia.cookies.borrow().keys().collect::<Vec<_>>(), [SESSION], "the attempt's cookie is gone");
@@ -76,6 +80,9 @@ async fn the_owner_signs_in_lands_where_they_wanted_and_signs_out() {
     assert_eq!((people[0].name.as_str(), people[0].email.as_str()), ("Olivia Hart", "olivia@northgate.example"));
     assert_eq!(kinds(&test, DeploymentPlace::Directory).await, ["person.added"]);
     assert_eq!(kinds(&test, DeploymentPlace::Sessions).await, ["session.signed-in"]);
+    for item in [all::<Item>(&test, DeploymentPlace::Directory).await, all(&test, DeploymentPlace::Sessions).await].concat() {
+        assert_eq!((&item.detail["tid"], &item.detail["oid"]), (&json!(HOME), &json!(OLIVIA)), "{item:?}");
+    }
 
     let out = olivia.press("portal/clients", "portal/sign-out", &[]).await;
     assert_eq!(out.header("location"), Some("/api/portal/sign-in"));
@@ -100,6 +107,26 @@ async fn signing_in_again_is_another_token_and_ends_the_session_the_browser_had(
     assert!(!olivia.is_signed_in().await);
     assert_eq!(all::<Person>(&test, DeploymentPlace::Directory).await.len(), 1, "the same person as before");
     assert_eq!(kinds(&test, DeploymentPlace::Directory).await, ["person.added"]);
+    let ended = ["session.signed-in", "session.ended", "session.signed-in"];
+    assert_eq!(kinds(&test, DeploymentPlace::Sessions).await, ended);
+}
+
+#[tokio::test]
+async fn settings_that_close_the_door_sign_out_whom_they_leave_out() {
+    let mut test = installation();
+    let cookies = {
+        let authority = Authority::of(&test);
+        Visitor::signed_in(&test, &authority).await.cookies.into_inner()
+    };
+    let other_directory: Vec<(&str, &str)> = SETTINGS.iter().copied().filter(|(name, _)| *name != "ASSAY_ENTRA_TENANTS").collect();
+    let other_directory = [other_directory.as_slice(), &[("ASSAY_ENTRA_TENANTS", PARTNER)]].concat();
+    let none = [("ASSAY_SIGN_IN", "none"), ("ASSAY_PUBLIC_URL", "https://assay.example.net")];
+    for (settings, stays) in [(other_directory.as_slice(), false), (none.as_slice(), false), (SETTINGS, true)] {
+        test.restart_with(settings);
+        let olivia = Visitor::of(&test);
+        olivia.cookies.borrow_mut().clone_from(&cookies);
+        assert_eq!(olivia.is_signed_in().await, stays, "{settings:?}");
+    }
 }
 
 /// Tokens that must sign nobody in, and the reason that is counted.
@@ -118,7 +145,7 @@ async fn a_token_with_anything_wrong_signs_nobody_in() {
     let of = |tid: &str| json!(format!("{LOGIN}/{tid}/v2.0"));
     let whole = |more: &str| {
         format!(
-            r#"{{"ver":"2.0","iss":"{LOGIN}/{HOME}/v2.0","aud":"{CLIENT_ID}","tid":"{HOME}","oid":"{OLIVIA}","sub":"s","iat":1772442000,"exp":1772445600,"nonce":"NONCE"{more}}}"#
+            r#"{{"ver":"2.0","iss":"{LOGIN}/{HOME}/v2.0","aud":"{CLIENT_ID}","tid":"{HOME}","oid":"{OLIVIA}","sub":"s","iat":1772442000,"exp":1772445600,"nonce":"NONCE","acct":0{more}}}"#
         )
     };
     let by_hand = |more: &'static str| -> Twist {
@@ -146,6 +173,7 @@ async fn a_token_with_anything_wrong_signs_nobody_in() {
         (claim("idp", json!(format!("https://sts.windows.net/{PARTNER}/"))), "token-of-a-guest"),
         (claim("acct", json!(1)), "token-of-a-guest"),
         (claim("acct", json!("1")), "token-malformed"),
+        (claim("acct", Value::Null), "token-without-acct"),
         (claim("ver", json!("1.0")), "token-malformed"),
         (claim("exp", json!("2030")), "token-malformed"),
         (claim("exp", json!(1.5)), "token-malformed"),
@@ -180,7 +208,9 @@ async fn a_token_with_anything_wrong_signs_nobody_in() {
         assert!(!stranger.is_signed_in().await && !stranger.cookies.borrow().contains_key(SESSION), "{number} {reason}");
         assert_eq!(sessions(&test).await + all::<Person>(&test, DeploymentPlace::Directory).await.len(), 0, "{number} {reason}");
         let html = browser::text(&reply);
-        assert!(html.contains("Sign in</a>") && !html.contains("token") && !html.contains(HOME), "what to do, and no internals: {html}");
+        let internals = html.contains(HOME) || html.contains("nonce") || html.contains("token-");
+        assert!(html.contains("Sign in</a>") && !internals, "what to do, and no internals: {html}");
+        assert_eq!(html.contains("optional claim"), reason == "token-without-acct", "{html}");
     }
     // By hand the rest of it was right.
     let test = installation();
@@ -206,6 +236,8 @@ async fn a_guest_and_another_directory_come_in_where_the_settings_say_so() {
     authority.claim("acct", json!(1));
     authority.claim("idp", json!(format!("https://sts.windows.net/{PARTNER}/")));
     assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 303);
+    authority.claim("acct", Value::Null);
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 303, "where guests may come, nothing must say who is one");
 }
 
 #[tokio::test]
@@ -242,13 +274,13 @@ async fn a_new_key_is_fetched_once_and_a_flood_of_unknown_ones_is_not_a_flood_of
         authority.name_key(&format!("invented-{n}"));
         assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 401);
     }
-    assert_eq!(authority.asked("keys"), 3);
+    assert_eq!(authority.asked("keys"), 5, "three times in five minutes");
     assert_eq!(refusals(&test).await, [("token-unknown-key".to_owned(), 20)]);
     // After a day they are fetched in any case.
     test.clock.advance(Duration::hours(25));
     authority.name_key("key-1");
     Visitor::signed_in(&test, &authority).await;
-    assert_eq!((authority.asked("keys"), authority.asked("discovery")), (4, 2));
+    assert_eq!((authority.asked("keys"), authority.asked("discovery")), (6, 2));
 }
 
 #[tokio::test]
@@ -271,20 +303,29 @@ async fn a_state_counts_once_in_the_browser_that_began_and_for_ten_minutes() {
     assert_eq!(again.status, 401);
     assert!(olivia.is_signed_in().await, "what was good stays good");
 
+    // Nor in a browser that kept the attempt's cookie.
+    let kept = Visitor::of(&test);
+    let back = authority.sign_in(&kept.depart(None).await);
+    let cookie = kept.cookies.borrow()[ATTEMPT].clone();
+    assert_eq!(kept.get(&back).await.status, 303);
+    kept.cookies.borrow_mut().insert(ATTEMPT.into(), cookie);
+    let asked = authority.asked("token");
+    assert_eq!((kept.get(&back).await.status, authority.asked("token")), (401, asked));
+
     let late = Visitor::of(&test);
-    let back = authority.sign_in(&late.depart(None).await);
+    let back = authority.sign_in(&late.depart(Some("/api/portal/audit?after=x")).await);
     test.clock.advance(Duration::minutes(10));
-    assert!(browser::text(&late.get(&back).await).contains("ten minutes"));
+    let page = browser::text(&late.get(&back).await);
+    assert!(page.contains("ten minutes") && page.contains("sign-in?next=%2Fapi%2Fportal%2Faudit%3Fafter%3Dx"), "{page}");
     for nothing in ["portal/signed-in", "portal/signed-in?state=&code=x", "portal/signed-in?code=x&state=invented"] {
         assert_eq!(late.get(nothing).await.status, 401, "{nothing}");
     }
     let mut counted = refusals(&test).await;
     counted.sort();
-    assert_eq!(counted, [("another-browser".to_owned(), 2), ("took-too-long".into(), 1), ("unknown-state".into(), 4)]);
+    assert_eq!(counted, [("took-too-long".to_owned(), 1), ("unknown-state".into(), 7)]);
 
-    assert_eq!(sessions(&test).await, 1);
-    test.clock.advance(Duration::hours(9));
-    assert!(assay::web::entra::drop_expired(test.app(), "sweep").await.unwrap() >= 1);
+    assert_eq!(sessions(&test).await, 2);
+    assert_eq!(assay::web::entra::drop_expired(test.app(), "sweep").await.unwrap(), 2, "whose time is over");
     assert_eq!(assay::web::entra::drop_expired(test.app(), "sweep").await.unwrap(), 0);
 }
 
@@ -301,6 +342,7 @@ async fn what_the_authority_does_wrong_signs_nobody_in_and_says_what_to_do() {
         ("discovery", Ok(response(500, &[], "")), 503, "authority-unavailable"),
         ("discovery", Ok(response(200, &[], "<html>")), 503, "authority-unavailable"),
         ("discovery", Ok(json_answer(200, &elsewhere)), 503, "authority-unavailable"),
+        // The code was taken by then.
         ("keys", outage(), 503, "authority-unavailable"),
         ("keys", Ok(json_answer(200, &json!({ "keys": [] }))), 503, "authority-unavailable"),
         ("token", outage(), 503, "authority-unavailable"),
@@ -311,6 +353,8 @@ async fn what_the_authority_does_wrong_signs_nobody_in_and_says_what_to_do() {
         ("token", Ok(json_answer(400, &json!({ "error": "invalid_grant", "error_description": "hush" }))), 401, "code-refused"),
         ("token", Ok(response(400, &[], "<html>hush")), 401, "code-refused"),
         ("token", Ok(json_answer(401, &json!({ "error": "invalid_client" }))), 503, "credential-refused"),
+        ("token", Ok(json_answer(400, &json!({ "error": "invalid_request", "error_codes": [700_213] }))), 503, "credential-refused"),
+        ("token", Ok(json_answer(400, &json!({ "error": "invalid_request", "error_codes": [50_011] }))), 503, "address-refused"),
     ];
     for (endpoint, answer, status, reason) in answers {
         let test = installation();
@@ -323,17 +367,20 @@ async fn what_the_authority_does_wrong_signs_nobody_in_and_says_what_to_do() {
             assert_eq!(refusals(&test).await, [(reason.to_owned(), 1)]);
             continue;
         }
-        let back = authority.sign_in(&olivia.depart(None).await);
+        let back = authority.sign_in(&olivia.depart(Some("/api/portal/inbox")).await);
+        let goes_on = endpoint == "token" && reason == "authority-unavailable" && !answer.as_ref().is_ok_and(|answer| answer.status == 200);
         authority.break_down(endpoint, Some(answer));
         let reply = olivia.get(&back).await;
         assert_eq!(reply.status, status, "{endpoint} {reason}");
-        assert!(!browser::text(&reply).contains("hush"));
+        let page = browser::text(&reply);
+        assert!(!page.contains("hush") && page.contains("sign-in?next=%2Fapi%2Fportal%2Finbox"), "{page}");
+        assert!(goes_on == page.contains("in a minute") && (reason != "address-refused" || page.contains("ASSAY_PUBLIC_URL")), "{page}");
         assert_eq!(refusals(&test).await, [(reason.to_owned(), 1)]);
         assert_eq!(sessions(&test).await, 0);
         authority.break_down(endpoint, None);
         // What could not be asked can be asked again by the same address; the rest begins anew.
         let reply = olivia.get(&back).await;
-        assert_eq!(reply.status == 303, endpoint == "token" && reason == "authority-unavailable", "{endpoint} {reason}");
+        assert_eq!(reply.status == 303, goes_on, "{endpoint} {reason}");
         assert_eq!(olivia.sign_in(&authority).await.status, 303);
     }
     let test = installation();
@@ -427,16 +474,17 @@ async fn an_hour_of_silence_or_eight_hours_end_the_sign_in_and_looking_at_pages_
 }
 
 #[tokio::test]
-async fn more_than_some_hundred_attempts_in_a_minute_wait_for_the_next() {
+async fn any_number_may_begin_and_it_costs_the_store_nothing() {
     let test = installation();
-    let _authority = Authority::of(&test);
-    let visitor = Visitor::of(&test);
-    for _ in 0..240 {
-        visitor.depart(None).await;
+    let authority = Authority::of(&test);
+    let olivia = Visitor::of(&test);
+    let back = authority.sign_in(&olivia.depart(None).await);
+    test.faults.mend();
+    for _ in 0..500 {
+        Visitor::of(&test).depart(None).await;
     }
-    assert_eq!(visitor.post("portal/sign-in", &[]).await.status, 429);
-    test.clock.advance(Duration::minutes(1));
-    visitor.depart(None).await;
+    assert!(!test.faults.calls().contains(&"documents.batch"), "{:?}", test.faults.calls());
+    assert_eq!(olivia.get(&back).await.status, 303);
 }
 
 /// Stopped at any port call, before it or with its answer lost: whoever begins again is signed in, once known, and never
@@ -462,8 +510,8 @@ async fn a_sign_in_stopped_at_any_call_can_be_begun_again() {
             }
             let olivia = Visitor::of(&test);
             let begun = olivia.post("portal/sign-in", &[]).await;
-            if begun.status == 303 {
-                let back = authority.sign_in(begun.header("location").unwrap());
+            if begun.status == 200 {
+                let back = authority.sign_in(&browser::leads_on_to(&begun));
                 let reply = olivia.get(&back).await;
                 assert_ne!(reply.status, 500, "call {call}");
             }

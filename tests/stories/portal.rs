@@ -116,6 +116,7 @@ async fn engineer_of(flow: &Flow, tenant: TenantId, name: &str) -> PersonId {
         is_owner: false,
         operates: false,
         identity: None,
+        sign_in_name: None,
         access_ended_at: None,
     });
     batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer] });

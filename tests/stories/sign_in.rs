@@ -23,6 +23,7 @@ async fn directory(app: &App) -> Person {
         is_owner: false,
         operates: false,
         identity: None,
+        sign_in_name: None,
         access_ended_at: None,
     };
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();

@@ -121,6 +121,12 @@ impl TestApp {
         }));
     }
 
+    /// The same with these settings in place of those it had.
+    pub fn restart_with(&mut self, settings: &[(&str, &str)]) {
+        self.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.restart();
+    }
+
     fn opened_on_folder(&self) -> App {
         let store = LocalStore::open_with(self.folder.path(), &self.disk.options()).unwrap();
         self.with_parts(store.documents, self.queue.clone(), store.blobs, self.vault.clone().unwrap_or(store.vault))
@@ -199,6 +205,7 @@ mod tests {
             is_owner: true,
             operates: false,
             identity: None,
+            sign_in_name: None,
             access_ended_at: None,
         }
     }

@@ -175,7 +175,9 @@ impl Authority {
     }
 
     fn answer(&self, request: &HttpRequest) -> Option<Result<HttpResponse, PortError>> {
-        let endpoint = match request.url.as_str().strip_prefix(&format!("{LOGIN}/{HOME}/"))? {
+        let path = request.url.as_str().strip_prefix(LOGIN)?;
+        // Where people of several directories may sign in, any organization's is asked.
+        let endpoint = match path.strip_prefix("/organizations/").or_else(|| path.strip_prefix(&format!("/{HOME}/")))? {
             "v2.0/.well-known/openid-configuration" => "discovery",
             "discovery/v2.0/keys" => "keys",
             "oauth2/v2.0/token" => "token",
@@ -199,7 +201,10 @@ impl Authority {
         let asserts = given("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
             && given("client_assertion") == ASSERTION;
         if (given("client_secret") != SECRET && !asserts) || form["client_id"] != CLIENT_ID {
-            return json_answer(401, &json!({ "error": "invalid_client", "error_description": "AADSTS7000215" }));
+            return json_answer(
+                401,
+                &json!({ "error": "invalid_client", "error_description": "AADSTS7000215", "error_codes": [7_000_215] }),
+            );
         }
         let Some(code) = state.codes.remove(&form["code"]) else {
             return json_answer(400, &json!({ "error": "invalid_grant", "error_description": "AADSTS54005: redeemed" }));
@@ -215,7 +220,7 @@ impl Authority {
                 json!({
                     "ver": "2.0", "iss": format!("{LOGIN}/{HOME}/v2.0"), "aud": CLIENT_ID, "tid": HOME, "oid": OLIVIA,
                     "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", "iat": now, "nbf": now, "exp": now + 3600,
-                    "nonce": code.nonce, "name": "Olivia Hart", "preferred_username": "olivia@northgate.example",
+                    "nonce": code.nonce, "acct": 0, "name": "Olivia Hart", "preferred_username": "olivia@northgate.example",
                     "uti": "fqiBqXLPj0eQa82S-IYFAA", "rh": "0.AUEA"
                 }),
                 &state.claims,

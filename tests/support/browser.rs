@@ -118,6 +118,14 @@ pub fn text(reply: &Reply) -> String {
     String::from_utf8(reply.body.to_vec()).unwrap()
 }
 
+/// Where the page of a reply leads by itself.
+pub fn leads_on_to(reply: &Reply) -> String {
+    let html = text(reply);
+    assert_eq!(reply.status, 200, "{html}");
+    let (_, to) = html.split_once("http-equiv=\"refresh\" content=\"0; url=").unwrap_or_else(|| panic!("it leads nowhere: {html}"));
+    to.split('"').next().unwrap().replace("&#38;", "&")
+}
+
 /// The hidden fields of the form of a page.
 pub fn hidden_of_form(reply: &Reply) -> Vec<(String, String)> {
     hidden(text(reply).split_once("<main").unwrap().1)

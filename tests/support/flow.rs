@@ -475,6 +475,7 @@ async fn seed(test: &TestApp, extent: Extent) {
             is_owner,
             operates,
             identity: None,
+            sign_in_name: None,
             access_ended_at: None,
         });
     }

@@ -83,8 +83,7 @@ impl<'a> Visitor<'a> {
     pub async fn depart(&self, next: Option<&str>) -> String {
         let fields: Vec<(&str, &str)> = next.map(|next| ("next", next)).into_iter().collect();
         let reply = self.post("portal/sign-in", &fields).await;
-        assert_eq!(reply.status, 303, "{}", browser::text(&reply));
-        reply.header("location").unwrap().to_owned()
+        browser::leads_on_to(&reply)
     }
 
     /// All the way: to the authority and back.

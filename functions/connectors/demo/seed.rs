@@ -44,6 +44,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
             is_owner: person.what == What::Owner,
             operates: person.what == What::Engineer,
             identity: None,
+            sign_in_name: None,
             access_ended_at: None,
         };
         let added = Event::new("person.added", format!("person {}", person.id), json!({ "name": person.name }));

@@ -8,8 +8,9 @@ use crate::{
     tenancy::DeploymentScope,
     web::{
         Method, Problem, Reply, Request,
-        entra::{self, EntraError},
-        pages::{DemoPerson, Frame, SignInPage, paths},
+        entra::{self, EntraError, Failure},
+        pages::{DemoPerson, Frame, LeadOnPage, SignInPage, paths},
+        problem::chain,
         reply, security,
         session::{self, Next},
     },
@@ -26,11 +27,7 @@ pub(super) fn show(app: &App, request: &Request) -> Reply {
         notice: next.as_ref().filter(|next| next.as_str().contains("/proposals/")).map(|_| "Sign in to see this approval.".into()),
         next: next.map(|next| next.as_str().to_owned()),
     };
-    let reply = reply::page(200, &page);
-    match entra {
-        Some(entra) => security::with_forms_to(reply, &entra.origin()),
-        None => reply,
-    }
+    reply::page(200, &page)
 }
 
 #[cfg(feature = "demo")]
@@ -56,9 +53,12 @@ pub(super) async fn begin(app: &App, request: &Request) -> Result<Reply, Problem
     match app.config.sign_in {
         SignIn::Entra(_) => {
             let other_account = request.form_value("account").as_deref() == Some("other");
-            match entra::begin(app, request, &next, other_account).await {
-                Ok(departure) => Ok(reply::to_authority(&departure.to).with("set-cookie", departure.cookie.header())),
-                Err(error) => Err(failed(app, request, error).await),
+            match entra::begin(app, &next, other_account).await {
+                Ok(departure) => {
+                    let page = LeadOnPage { frame: Frame::anonymous(&app.config, app.now()), to: departure.to.into() };
+                    Ok(reply::page(200, &page).with("set-cookie", departure.cookie.header()))
+                }
+                Err(error) => Ok(failed(app, request, error, Some(&next)).await),
             }
         }
         SignIn::Demo | SignIn::None => pick(app, request, &next).await,
@@ -76,17 +76,24 @@ pub(super) async fn finish(app: &App, request: &Request) -> Result<Reply, Proble
             let [session, attempt] = &arrival.cookies;
             Ok(reply::redirect(arrival.next.as_str()).with("set-cookie", session.header()).with("set-cookie", attempt.header()))
         }
-        Err(error) => Err(failed(app, request, error).await),
+        Err(Failure { error, next, cookie }) => {
+            let reply = failed(app, request, error, next.as_ref()).await;
+            Ok(match cookie {
+                Some(cookie) => reply.with("set-cookie", cookie.header()),
+                None => reply,
+            })
+        }
     }
 }
 
-async fn failed(app: &App, request: &Request, error: EntraError) -> Problem {
-    let source = std::error::Error::source(&error).map(ToString::to_string);
-    tracing::warn!(error = %error, source, "a sign-in failed");
-    match error.reason() {
+/// Says so, and leads back to where they wanted to go.
+async fn failed(app: &App, request: &Request, error: EntraError, next: Option<&Next>) -> Reply {
+    tracing::warn!(error = chain(&error), "a sign-in failed");
+    let problem = match error.reason() {
         Some(reason) => refused(app, request, reason, error.into()).await,
         None => error.into(),
-    }
+    };
+    reply::sign_in_problem(request, &problem, Frame::anonymous(&app.config, app.now()), next)
 }
 
 /// The problem, counted.

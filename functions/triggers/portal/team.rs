@@ -4,7 +4,7 @@ use super::Reader;
 use crate::{
     tenancy::{
         PersonId,
-        directory::{self, Grant, Person},
+        directory::{self, Grant, Identity, Person},
     },
     web::{
         Problem, Reply,
@@ -12,7 +12,7 @@ use crate::{
             access::{self, AccessError},
             let_in::{self, Asking, LetInError},
         },
-        pages::{AskingView, FieldError, MemberView, PostForm, Section, Tag, TeamPage, Tone, paths},
+        pages::{AskingView, FieldError, IdentityView, MemberView, PostForm, Section, Tag, TeamPage, Tone, paths},
         reply,
     },
 };
@@ -30,7 +30,7 @@ pub(super) async fn asking(reader: &Reader<'_>) -> Result<Option<usize>, Problem
     if must_own(reader).is_err() {
         return Ok(None);
     }
-    Ok(Some(let_in::waiting(&reader.deployment().await?).await?.len()))
+    Ok(Some(let_in::without_access(&reader.deployment().await?).await?.0.len()))
 }
 
 pub(super) async fn let_in(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
@@ -74,7 +74,7 @@ fn after(reader: &Reader<'_>, done: Result<&'static str, LetInError>) -> Result<
 fn notice(reader: &Reader<'_>) -> Option<String> {
     let words = match reader.done("done")?.as_str() {
         "let-in" => "Let in. They can sign in now; say on each client's page what they may do for it.",
-        "turned-away" => "Turned away. They are not let in, and do not appear here for a week.",
+        "turned-away" => "Turned away. They are not let in; for a week you can still change that below.",
         "ended" => "Taken away: they are signed out and can do nothing here any more.",
         _ => "Somebody has answered already, or they asked more than a week ago. What holds now is shown below.",
     };
@@ -88,15 +88,17 @@ async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Re
     let mut people = directory::people(&store).await?;
     people.sort_by_key(|person| person.name.to_lowercase());
     let (members, former): (Vec<Person>, Vec<Person>) = people.into_iter().partition(Person::has_access);
-    let asking = let_in::waiting(&store).await?.into_iter().map(|asking| {
+    let view = |asking: Asking| {
         let id = asking.identity.person().to_string();
         let errors = wrong.as_ref().filter(|(of, _)| *of == id).map(|(_, errors)| errors.clone());
         asking_view(reader, &asking, id, errors)
-    });
+    };
+    let (asking, turned_away) = let_in::without_access(&store).await?;
     let page = TeamPage {
         frame: reader.frame(Section::Clients).await?,
         clients_href: paths::clients(),
-        asking: asking.collect(),
+        asking: asking.into_iter().map(view).collect(),
+        turned_away: turned_away.into_iter().map(view).collect(),
         members: members.into_iter().map(|person| member(reader, person, &grants)).collect(),
         former: former.into_iter().filter_map(|person| Some((person.name, person.access_ended_at?))).collect(),
         notice: wrong.is_none().then(|| notice(reader)).flatten(),
@@ -113,18 +115,27 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
         name,
         email,
         operates,
-        directory: asking.identity.tid.to_string(),
+        who: who(reader, asking.identity, asking.sign_in_name.clone()),
         asked_at: asking.asked_at,
         action: paths::answer_asking(&id, LET_IN),
         token: reader.token(&[LET_IN, &id]),
-        turn_away: PostForm {
+        turn_away: (!asking.turned_away).then(|| PostForm {
             action: paths::answer_asking(&id, TURN_AWAY),
             token: reader.token(&[TURN_AWAY, &id]),
             fields: vec![],
             label: "Turn away".into(),
-        },
+        }),
         errors: errors.unwrap_or_default(),
         id,
+    }
+}
+
+fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<String>) -> IdentityView {
+    IdentityView {
+        own_directory: let_in::is_own_directory(reader.app, identity),
+        sign_in_name,
+        directory: identity.tid.to_string(),
+        object: identity.oid.to_string(),
     }
 }
 
@@ -147,6 +158,7 @@ fn member(reader: &Reader<'_>, person: Person, grants: &[Grant]) -> MemberView {
             1 => "engineer or approver for 1 client".into(),
             n => format!("engineer or approver for {n} clients"),
         },
+        who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
         name: person.name,
         email: person.email,
         end_access,

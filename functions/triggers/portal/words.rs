@@ -45,7 +45,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
-        "session.ended" if detail["why"].is_string() => "closed a session: access was taken away".into(),
+        "session.ended" if detail["why"].is_string() => format!("closed a session: {}", text("why")),
         "session.ended" => "closed a session whose eight hours were over".into(),
         "session.refused" => "was refused at sign-in; repeats within the hour are counted, not listed".into(),
         "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),

@@ -38,45 +38,43 @@ pub async fn end(store: &Store<'_, DeploymentPlace>, owner: PersonId, person: Pe
     }
     if held.value.has_access() {
         held.value = Person { is_owner: false, operates: false, access_ended_at: Some(store.app().now()), ..held.value };
-        let grants = grants_of(store, person).await?;
+        let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
+        let theirs: Vec<&Held<Grant>> = grants.iter().filter(|grant| grant.value.person == person).take(TOGETHER).collect();
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.replace(&held);
         // Its content stays; its etag goes on, so that of two at once one is refused.
         batch.replace(&owner);
-        take(&mut batch, &held.value, &grants[..grants.len().min(TOGETHER)]);
+        take(&mut batch, &held.value, &theirs);
         batch.commit().await?;
     }
-    Ok(clear(store, &held.value).await?)
+    Ok(clear(store, &[&held.value]).await?)
 }
 
 /// What is left of people whose access ended: grants beyond one batch, sessions. For the sweep.
 pub async fn finish(app: &App, correlation: &str) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
-    for person in directory::people(&store).await?.iter().filter(|person| !person.has_access()) {
-        clear(&store, person).await?;
+    let people = directory::people(&store).await?;
+    let gone: Vec<&Person> = people.iter().filter(|person| !person.has_access()).collect();
+    if gone.is_empty() { Ok(()) } else { clear(&store, &gone).await }
+}
+
+/// Without a session or a grant, whatever these people had. Their number does not tell how much is read.
+pub(super) async fn clear(store: &Store<'_, DeploymentPlace>, people: &[&Person]) -> Result<(), StoreError> {
+    let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
+    for person in people {
+        let theirs: Vec<&Held<Grant>> = grants.iter().filter(|held| held.value.person == person.id).collect();
+        for some in theirs.chunks(TOGETHER) {
+            let mut batch = store.batch(DeploymentPlace::Directory);
+            take(&mut batch, person, some);
+            batch.commit().await?;
+        }
     }
-    Ok(())
+    session::end_all_of(store, people).await
 }
 
-/// Without a session or a grant, whatever the person had.
-pub(super) async fn clear(store: &Store<'_, DeploymentPlace>, person: &Person) -> Result<(), StoreError> {
-    for some in grants_of(store, person.id).await?.chunks(TOGETHER) {
-        let mut batch = store.batch(DeploymentPlace::Directory);
-        take(&mut batch, person, some);
-        batch.commit().await?;
-    }
-    session::end_all_of(store, person.id).await
-}
-
-async fn grants_of(store: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<Vec<Held<Grant>>, StoreError> {
-    let mut grants = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
-    grants.retain(|held| held.value.person == person);
-    Ok(grants)
-}
-
-fn take(batch: &mut Batch<'_, '_, DeploymentPlace>, person: &Person, grants: &[Held<Grant>]) {
+fn take(batch: &mut Batch<'_, '_, DeploymentPlace>, person: &Person, grants: &[&Held<Grant>]) {
     for grant in grants {
-        batch.delete(grant);
+        batch.delete(*grant);
     }
     let clients: Vec<String> = grants.iter().map(|held| held.value.tenant.to_string()).collect();
     let detail = json!({ "name": person.name, "clients": clients });

@@ -1,19 +1,22 @@
 //! A sign-in that was begun: what the browser must bring back, for ten minutes and once.
 //!
-//! The record is found by the hash of `state`; a cookie binds it to the browser that began, so that an address which
-//! somebody else prepared signs nobody in (RFC 9700 4.7). Time is checked here, whatever the store deletes by itself.
+//! It lies sealed in a cookie of the browser that began, so that beginning costs the store nothing and an address which
+//! somebody else prepared signs nobody in (RFC 9700 4.7). What the store keeps is that a `state` is spent; time is checked
+//! here, whatever the store deletes by itself.
 
-use std::time::Duration as StdDuration;
-
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use super::EntraError;
 use crate::{
     app::App,
     config::Config,
-    tenancy::{DeploymentPlace, DeploymentScope, Held, Record, StoreError, seal::sha256},
+    tenancy::{
+        DeploymentPlace, DeploymentScope, Record, StoreError,
+        keys::{self, Owner},
+        seal::{Binding, DataKey, sha256},
+    },
     web::{
         Request,
         session::{self, Next, SetCookie, random_token, scope},
@@ -22,30 +25,56 @@ use crate::{
 
 const LIFE: Duration = Duration::minutes(10);
 
-/// Attempts that one process begins in a minute: nobody is known yet, and each is a record.
-const MOST: u8 = 240;
-const WINDOW: StdDuration = StdDuration::from_mins(1);
+/// A browser brings it back for longer, so that who was slow hears so and still lands where they wanted.
+const KEEP: Duration = Duration::hours(1);
 
-/// Attempts that the sweep deletes in one batch.
+/// Spent states that the sweep deletes in one batch.
 const TOGETHER: usize = 100;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Attempt {
     state_hash: String,
-    /// The hash of what the browser's cookie holds.
-    browser_hash: String,
     /// Returned in the ID token (OpenID Connect Core 3.1.2.1).
     pub(super) nonce: String,
     /// RFC 7636 4.1.
     pub(super) verifier: String,
     /// Where the person wanted to go; one of our own pages.
-    pub(super) next: String,
+    next: String,
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
 }
 
-impl Record for Attempt {
-    const KIND: &'static str = "attempt";
+impl Attempt {
+    pub(super) fn next(&self) -> Next {
+        Next::or_clients(Some(&self.next))
+    }
+
+    pub(super) fn is_over(&self, app: &App) -> bool {
+        self.expires_at <= app.now()
+    }
+
+    /// Written in the batch that signs somebody in: of two, one is refused.
+    pub(super) fn spent(&self) -> Spent {
+        Spent { state_hash: self.state_hash.clone(), expires_at: self.expires_at }
+    }
+
+    pub(super) async fn is_spent(&self, app: &App, request: &Request) -> Result<bool, StoreError> {
+        let store = scope(&request.invocation_id).store(app).await?;
+        Ok(store.read::<Spent>(DeploymentPlace::Sessions, &self.state_hash).await?.is_some())
+    }
+}
+
+/// A `state` that signed somebody in and does so no more.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Spent {
+    state_hash: String,
+    /// From then on time alone refuses it.
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+}
+
+impl Record for Spent {
+    const KIND: &'static str = "spent";
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> String {
@@ -61,74 +90,53 @@ pub(super) struct Begun {
     pub(super) cookie: SetCookie,
 }
 
-/// Whether one more may begin now.
-pub(super) fn must_have_room(app: &App) -> Result<(), EntraError> {
-    if app.cache.allow("entra/attempts", MOST, app.now(), WINDOW) { Ok(()) } else { Err(EntraError::TooMany) }
-}
-
-pub(super) async fn begin(app: &App, request: &Request, next: &Next) -> Result<Begun, EntraError> {
-    let (state, browser, verifier) = (random_token(app), random_token(app), random_token(app));
+pub(super) async fn begin(app: &App, next: &Next) -> Result<Begun, StoreError> {
+    let (state, verifier) = (random_token(app), random_token(app));
     let nonce = random_token(app).to_string();
     let attempt = Attempt {
         state_hash: sha256(state.as_bytes()),
-        browser_hash: sha256(browser.as_bytes()),
         nonce: nonce.clone(),
         verifier: verifier.to_string(),
         next: next.as_str().to_owned(),
         expires_at: app.now() + LIFE,
     };
-    let store = scope(&request.invocation_id).store(app).await?;
-    let mut batch = store.batch(DeploymentPlace::Sessions);
-    batch.create(&attempt);
-    batch.commit().await?;
-    let cookie = set_cookie(&app.config, &browser, LIFE);
+    let key = keys::data_key(app, Owner::Deployment).await?;
+    let cookie = set_cookie(&app.config, &sealed(app, &key, &attempt)?, KEEP);
     Ok(Begun { state, nonce, verifier, cookie })
 }
 
-/// The attempt that a callback belongs to, if this browser began it and it is still in time.
-pub(super) async fn find(app: &App, request: &Request) -> Result<Held<Attempt>, EntraError> {
-    let state = request.query_value("state").ok_or(EntraError::UnknownState)?;
-    let store = scope(&request.invocation_id).store(app).await?;
-    let found = store.read::<Attempt>(DeploymentPlace::Sessions, &sha256(state.as_bytes())).await?;
-    let held = found.ok_or(EntraError::UnknownState)?;
-    let browser = request.cookie(name(&app.config)).map(|token| sha256(token.as_bytes()));
-    if browser.as_deref() != Some(&held.value.browser_hash) {
-        return Err(EntraError::AnotherBrowser);
-    }
-    if held.value.expires_at <= app.now() {
-        return Err(EntraError::TooLate);
-    }
-    Ok(held)
+/// The attempt that a callback belongs to; `None` when this browser brings none, or another one's.
+pub(super) async fn find(app: &App, request: &Request) -> Result<Option<Attempt>, StoreError> {
+    let Some(state) = request.query_value("state") else { return Ok(None) };
+    let Some(sealed) = request.cookie(name(&app.config)).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return Ok(None) };
+    let Some(key) = keys::find(app, Owner::Deployment).await? else { return Ok(None) };
+    let attempt = key.open_bytes(&BINDING, sealed).ok().and_then(|bytes| serde_json::from_slice::<Attempt>(&bytes).ok());
+    Ok(attempt.filter(|attempt| attempt.state_hash == sha256(state.as_bytes())))
 }
 
-/// Deletes it; that it is gone already is as good.
-pub(super) async fn spend(app: &App, request: &Request, attempt: &Held<Attempt>) -> Result<(), StoreError> {
-    let store = scope(&request.invocation_id).store(app).await?;
-    let mut batch = store.batch(DeploymentPlace::Sessions);
-    batch.delete(attempt);
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
-}
-
-/// Deletes attempts that nobody finished; for the sweep. Returns how many.
+/// Deletes what time alone refuses by now; for the sweep. Returns how many.
 pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
-    let mut over = store.all::<Attempt>(DeploymentPlace::Sessions, "").await?;
+    let mut over = store.all::<Spent>(DeploymentPlace::Sessions, "").await?;
     over.retain(|held| held.value.expires_at <= app.now());
     for some in over.chunks(TOGETHER) {
         let mut batch = store.batch(DeploymentPlace::Sessions);
         for held in some {
             batch.delete(held);
         }
-        match batch.commit().await {
-            // Somebody finished one at this moment; the next sweep takes the others.
-            Err(error) if error.is_conflict() => {}
-            other => other?,
-        }
+        batch.commit().await?;
     }
     Ok(over.len())
+}
+
+const BINDING: Binding<'_> = Binding { owner: "deployment", container: "cookie", document: "sign-in", field: "attempt" };
+
+fn sealed(app: &App, key: &DataKey, attempt: &Attempt) -> Result<String, StoreError> {
+    let document = || "the cookie of a sign-in".to_owned();
+    let shape = |source| StoreError::Shape { document: document(), source: std::sync::Arc::new(source) };
+    let plain = Zeroizing::new(serde_json::to_vec(attempt).map_err(shape)?);
+    let sealed = key.seal_bytes(&BINDING, &plain, app.ids.as_ref());
+    sealed.map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).map_err(|source| StoreError::Sealed { document: document(), source })
 }
 
 pub(super) fn cleared(config: &Config) -> SetCookie {

@@ -1,7 +1,7 @@
 //! The authority's endpoints and signing keys, fetched from the address that configuration chose and kept for a day.
 //!
-//! A key id that is not known fetches the keys once more, at most every five minutes: keys rotate, and a flood of invented
-//! ids must not become a flood of calls. No address in an answer is followed to another origin.
+//! A key id that is not known fetches the keys once more, three times in five minutes at most: keys rotate, a fetch may
+//! fail, and a flood of invented ids must not become a flood of calls. No address in an answer is followed to another origin.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ use crate::{
 };
 
 const KEEP: Duration = Duration::from_hours(24);
-const REFRESH_EVERY: Duration = Duration::from_mins(5);
+const REFRESH_WINDOW: Duration = Duration::from_mins(5);
+const REFRESHES: u8 = 3;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -100,7 +101,7 @@ pub(super) async fn of_kid(app: &App, settings: &EntraSettings, authority: &Auth
     if let Some(found) = kept.as_ref().map(|bytes| pick(bytes, kid)).filter(|found| !found.is_empty()) {
         return Ok(found);
     }
-    if kept.is_some() && !app.cache.allow(REFRESH, 1, now, REFRESH_EVERY) {
+    if kept.is_some() && !app.cache.allow(REFRESH, REFRESHES, now, REFRESH_WINDOW) {
         return Err(TokenError::UnknownKey.into());
     }
     let bytes = fetch(app, settings, authority.jwks_uri.clone()).await?;

@@ -13,13 +13,17 @@ use crate::{
     audit,
     tenancy::{
         DeploymentPlace, DeploymentScope, Record, Store, StoreError,
-        directory::{Identity, Person, is_plain_address},
+        directory::{self, Identity, Person, is_plain_address},
     },
     web::{Request, pages::FieldError, session::scope},
 };
 
 /// Who may wait at once.
 const MOST: usize = 50;
+/// Together with those who were turned away.
+const MOST_KEPT: usize = 500;
+/// Requests that the sweep deletes in one batch.
+const TOGETHER: usize = 100;
 const KEEP: Duration = Duration::days(7);
 
 const MAX_NAME_CHARS: usize = 120;
@@ -31,6 +35,9 @@ pub struct Asking {
     /// As their directory has it.
     pub name: String,
     pub email: String,
+    /// With which they sign in there.
+    #[serde(default)]
+    pub sign_in_name: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     pub asked_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
@@ -51,8 +58,10 @@ impl Record for Asking {
 /// What became of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// An owner sees it now, or saw it before.
+    /// Under People, for an owner.
     Waits,
+    /// An owner said no.
+    TurnedAway,
     /// Too many wait already.
     Full,
 }
@@ -61,7 +70,10 @@ impl Asked {
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Waits => {
-                "Your organization confirmed who you are, but nobody has let you in to Assay. The owner of this installation has been asked; sign in again when they have answered."
+                "Your organization confirmed who you are, but nobody has let you in to Assay. Your request waits under People for a week; tell the owner of this installation, and sign in again when they have let you in."
+            }
+            Self::TurnedAway => {
+                "Your organization confirmed who you are, but the owner of this installation did not let you in to Assay. If that is a mistake, talk to them: for a week they can still let you in under People."
             }
             Self::Full => {
                 "Your organization confirmed who you are, but nobody has let you in to Assay, and many others already wait. Ask the owner of this installation yourself, then sign in again."
@@ -89,16 +101,17 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
     let known = store.all::<Asking>(DeploymentPlace::Directory, "").await?;
     let now = app.now();
     let earlier = known.iter().find(|held| held.value.identity == identity);
-    if earlier.is_some_and(|held| held.value.expires_at > now) {
-        return Ok(Asked::Waits);
+    if let Some(held) = earlier.filter(|held| held.value.expires_at > now) {
+        return Ok(if held.value.turned_away { Asked::TurnedAway } else { Asked::Waits });
     }
-    if known.iter().filter(|held| held.value.expires_at > now).count() >= MOST {
+    let kept = known.iter().filter(|held| held.value.expires_at > now);
+    if kept.clone().count() >= MOST_KEPT || kept.filter(|held| !held.value.turned_away).count() >= MOST {
         return Ok(Asked::Full);
     }
-    let Person { name, email, .. } = person(identity, claims, false);
-    let asking = Asking { identity, name, email, asked_at: now, expires_at: now + KEEP, turned_away: false };
+    let Person { name, email, sign_in_name, .. } = person(identity, claims, false);
+    let asking = Asking { identity, name, email, sign_in_name, asked_at: now, expires_at: now + KEEP, turned_away: false };
     let mut batch = store.batch(DeploymentPlace::Directory);
-    let detail = json!({ "name": asking.name, "email": asking.email });
+    let detail = identity.into_detail(json!({ "name": asking.name, "email": asking.email, "sign_in_name": asking.sign_in_name }));
     audit::record(&mut batch, audit::Event::new("person.asked", format!("person {}", identity.person()), detail));
     batch.put(asking, earlier.map(|held| held.etag.clone()));
     match batch.commit().await {
@@ -108,46 +121,66 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
     }
 }
 
-/// Who waits for an answer, the longest first.
-pub async fn waiting(store: &Directory<'_>) -> Result<Vec<Asking>, StoreError> {
+/// Whom an owner may let in: who waits for an answer, the longest first, and who was turned away.
+pub async fn without_access(store: &Directory<'_>) -> Result<(Vec<Asking>, Vec<Asking>), StoreError> {
     let now = store.app().now();
     let all = store.all::<Asking>(DeploymentPlace::Directory, "").await?;
-    let mut waiting: Vec<Asking> = all.into_iter().map(|held| held.value).collect();
-    waiting.retain(|asking| asking.expires_at > now && !asking.turned_away);
-    waiting.sort_by_key(|asking| asking.asked_at);
-    Ok(waiting)
+    let mut asking: Vec<Asking> = all.into_iter().map(|held| held.value).filter(|asking| asking.expires_at > now).collect();
+    if !asking.is_empty() {
+        let inside = directory::people_with_access(store).await?;
+        asking.retain(|asking| inside.iter().all(|person| person.id != asking.identity.person()));
+    }
+    asking.sort_by_key(|asking| asking.asked_at);
+    Ok(asking.into_iter().partition(|asking| !asking.turned_away))
+}
+
+/// Whether the directory is the MSP's own: the first that the settings name. In another, whoever runs that directory
+/// chooses what its people are called.
+pub fn is_own_directory(app: &App, identity: Identity) -> bool {
+    app.config.entra().is_some_and(|entra| entra.directories.first() == Some(&identity.tid))
 }
 
 /// Lets somebody in under this name and address. The caller has checked that an owner says so. What they may do for
 /// a client is said on the client's own page.
 pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, operates: bool) -> Result<Person, LetInError> {
-    let wrong = faults(name, email);
-    if !wrong.is_empty() {
-        return Err(LetInError::Form(wrong));
-    }
     let asking = store.read::<Asking>(DeploymentPlace::Directory, id).await?.ok_or(LetInError::Gone)?;
     if asking.value.expires_at <= store.app().now() {
         return Err(LetInError::Gone);
     }
     let identity = asking.value.identity;
     let earlier = store.read::<Person>(DeploymentPlace::Directory, id).await?;
+    // The settings made them an owner meanwhile: this answer comes too late to change what they have.
+    if earlier.as_ref().is_some_and(|held| held.value.has_access()) {
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.delete(&asking);
+        return match batch.commit().await {
+            Err(error) if !error.is_conflict() => Err(error.into()),
+            _ => Err(LetInError::Gone),
+        };
+    }
+    let name = one_line(name);
+    let wrong = faults(&name, email, operates && !is_own_directory(store.app(), identity));
+    if !wrong.is_empty() {
+        return Err(LetInError::Form(wrong));
+    }
     // What they had before must not come to life again.
     if let Some(held) = &earlier {
-        access::clear(store, &held.value).await?;
+        access::clear(store, &[&held.value]).await?;
     }
     let person = Person {
         id: identity.person(),
-        name: name.into(),
+        name,
         email: email.into(),
         is_owner: false,
         operates,
         identity: Some(identity),
+        sign_in_name: asking.value.sign_in_name.clone(),
         access_ended_at: None,
     };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(&asking);
     batch.put(person.clone(), earlier.map(|held| held.etag));
-    let detail = json!({ "name": person.name, "email": person.email, "operates": operates });
+    let detail = identity.into_detail(json!({ "name": person.name, "email": person.email, "operates": operates }));
     audit::record(&mut batch, audit::Event::new("person.added", format!("person {}", person.id), detail));
     match batch.commit().await {
         Err(error) if error.is_conflict() => Err(LetInError::Gone),
@@ -164,7 +197,7 @@ pub async fn turn_away(store: &Directory<'_>, id: &str) -> Result<(), LetInError
     asking.value.turned_away = true;
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.replace(&asking);
-    let detail = json!({ "name": asking.value.name, "email": asking.value.email });
+    let detail = asking.value.identity.into_detail(json!({ "name": asking.value.name, "email": asking.value.email }));
     audit::record(&mut batch, audit::Event::new("person.turned_away", format!("person {id}"), detail));
     match batch.commit().await {
         Err(error) if error.is_conflict() => Err(LetInError::Gone),
@@ -177,44 +210,70 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let mut over = store.all::<Asking>(DeploymentPlace::Directory, "").await?;
     over.retain(|held| held.value.expires_at <= app.now());
-    let mut batch = store.batch(DeploymentPlace::Directory);
-    for held in &over {
-        batch.delete(held);
+    for some in over.chunks(TOGETHER) {
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        for held in some {
+            batch.delete(held);
+        }
+        match batch.commit().await {
+            // Somebody asks again at this moment; the next sweep takes the others.
+            Err(error) if error.is_conflict() => {}
+            other => other?,
+        }
     }
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(0),
-        other => other.map(|()| over.len()),
-    }
+    Ok(over.len())
 }
 
 /// Somebody as their token has them, cut to what fits.
 pub(super) fn person(identity: Identity, claims: &Claims, is_owner: bool) -> Person {
-    let shown = |c: &char| !c.is_control() && !turns_text(*c);
-    let name: String = claims.name.iter().flat_map(|name| name.chars()).filter(shown).take(MAX_NAME_CHARS).collect();
-    let name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
     Person {
         id: identity.person(),
-        name: name.unwrap_or_else(|| "Somebody without a name".into()),
+        name: claims.name.as_deref().and_then(shown).unwrap_or_else(|| "Somebody without a name".into()),
         email: claims.email.clone().filter(|email| is_plain_address(email)).unwrap_or_default(),
         is_owner,
         operates: is_owner,
         identity: Some(identity),
+        sign_in_name: claims.sign_in_name.as_deref().and_then(shown),
         access_ended_at: None,
     }
 }
 
-/// Marks that make a text read otherwise than it is written (Unicode bidirectional controls).
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// A text of a stranger's as it may stand on a page.
+fn shown(text: &str) -> Option<String> {
+    let seen: String = text.chars().filter(|c| c.is_whitespace() || !is_hidden(*c)).collect();
+    let cut: String = one_line(&seen).chars().take(MAX_NAME_CHARS).collect();
+    Some(cut.trim_end().to_owned()).filter(|text| !text.is_empty())
 }
 
-fn faults(name: &str, email: &str) -> Vec<FieldError> {
+/// Any run of white space is one blank.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Control and format characters (Unicode categories Cc and Cf): nobody sees them, and some make a text read otherwise than
+/// it is written.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
+}
+
+/// `wrongly_operates`: whose own people run the MSP's tools are the MSP's.
+fn faults(name: &str, email: &str, wrongly_operates: bool) -> Vec<FieldError> {
     let mut faults = Vec::new();
-    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(|c| c.is_control() || turns_text(c)) {
-        faults.push(FieldError { field: "name", message: format!("Give the person's name, at most {MAX_NAME_CHARS} characters.") });
+    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(is_hidden) {
+        let message = format!("Give the person's name, at most {MAX_NAME_CHARS} characters, without invisible ones.");
+        faults.push(FieldError { field: "name", message });
     }
     if !is_plain_address(email) {
         faults.push(FieldError { field: "email", message: "Give an e-mail address, such as priya@example.net.".into() });
+    }
+    if wrongly_operates {
+        let message = "Another organization's people cannot run the MSP's tools.".into();
+        faults.push(FieldError { field: "operates", message });
     }
     faults
 }

@@ -1,6 +1,6 @@
 //! Sign-in with Entra ID: authorization code with PKCE (RFC 7636), and the ID token verified here.
 //!
-//! [`begin`] remembers an attempt and says where the browser goes; [`finish`] takes what it brings back, once. Only
+//! [`begin`] gives the browser an attempt and says where it goes; [`finish`] takes what it brings back, once. Only
 //! directory and object id (`tid`, `oid`) say who somebody is; name and address in a token merely inform. Nothing else
 //! signs anybody in: no header of Easy Auth, no `Authorization`. Whoever is verified but not known asks to be let in.
 
@@ -15,8 +15,13 @@ mod verify;
 use serde_json::json;
 use url::Url;
 
-use self::{attempt::Attempt, let_in::Asked, verify::Claims};
 pub use self::{attempt::drop_expired, verify::TokenError};
+use self::{
+    attempt::{Attempt, Spent},
+    keys::Authority,
+    let_in::{Asked, Asking},
+    verify::Claims,
+};
 use super::{
     Problem, Request,
     session::{Begun, Next, SetCookie, scope},
@@ -27,7 +32,7 @@ use crate::{
     config::EntraSettings,
     platform::ports::PortError,
     tenancy::{
-        DeploymentPlace, DeploymentScope, Held, Record as _, StoreError,
+        DeploymentPlace, DeploymentScope, Record as _, StoreError,
         directory::{Identity, Person},
     },
 };
@@ -37,12 +42,8 @@ use crate::{
 pub enum EntraError {
     #[error("Entra sign-in is off")]
     Off,
-    #[error("too many sign-ins began within a minute")]
-    TooMany,
-    #[error("no sign-in waits under this state")]
+    #[error("no sign-in of this browser waits under this state")]
     UnknownState,
-    #[error("another browser began this sign-in")]
-    AnotherBrowser,
     #[error("the sign-in took too long")]
     TooLate,
     /// With the authority's error code, for the log.
@@ -52,10 +53,15 @@ pub enum EntraError {
     CodeRefused(String),
     #[error("the authority did not take the app registration's credential: {0}")]
     CredentialRefused(String),
+    #[error("the authority does not know the address to come back to: {0}")]
+    AddressRefused(String),
     #[error("the app registration's credential cannot be read")]
     NoCredential(#[source] PortError),
     #[error("the authority cannot be used")]
     Unavailable(#[source] PortError),
+    /// The code is redeemed, so the same address cannot work again.
+    #[error("something did not answer after the authority had taken the code")]
+    Interrupted(#[source] Box<EntraError>),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error("a verified person whom nobody let in")]
@@ -79,52 +85,80 @@ pub struct Arrival {
     pub cookies: [SetCookie; 2],
 }
 
+/// Nobody is signed in.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: EntraError,
+    /// Where they wanted to go, as far as this browser's attempt says so.
+    pub next: Option<Next>,
+    /// Clears the attempt; `None` when the same address may work in a moment.
+    pub cookie: Option<SetCookie>,
+}
+
 /// Begins a sign-in. The caller has checked that the form is one of ours.
-pub async fn begin(app: &App, request: &Request, next: &Next, other_account: bool) -> Result<Departure, EntraError> {
+pub async fn begin(app: &App, next: &Next, other_account: bool) -> Result<Departure, EntraError> {
     let settings = app.config.entra().ok_or(EntraError::Off)?;
-    attempt::must_have_room(app)?;
     let authority = keys::authority(app, settings).await?;
-    let attempt = attempt::begin(app, request, next).await?;
+    let attempt = attempt::begin(app, next).await?;
     Ok(Departure { to: authorize::address(app, settings, &authority, &attempt, other_account), cookie: attempt.cookie })
 }
 
-/// Takes what the authority sent the browser back with. The attempt is spent, whatever comes of it, unless the same
+/// Takes what the authority sent the browser back with. The attempt is over, whatever comes of it, unless the same
 /// address may work in a moment.
-pub async fn finish(app: &App, request: &Request) -> Result<Arrival, EntraError> {
-    let settings = app.config.entra().ok_or(EntraError::Off)?;
-    let attempt = attempt::find(app, request).await?;
-    match signed_in(app, settings, request, &attempt).await {
-        Err(error) if !error.may_pass() => {
-            attempt::spend(app, request, &attempt).await?;
-            Err(error)
-        }
-        other => other,
-    }
+pub async fn finish(app: &App, request: &Request) -> Result<Arrival, Failure> {
+    let (next, outcome) = match attempt::find(app, request).await {
+        Ok(Some(attempt)) => (Some(attempt.next()), signed_in(app, request, &attempt).await),
+        Ok(None) => (None, Err(EntraError::UnknownState)),
+        Err(error) => (None, Err(error.into())),
+    };
+    outcome.map_err(|error| {
+        // Without an attempt that fits there may be one of a sign-in that goes on in another window.
+        let over = next.is_some() && !error.may_pass();
+        Failure { next, cookie: over.then(|| attempt::cleared(&app.config)), error }
+    })
 }
 
-async fn signed_in(app: &App, settings: &EntraSettings, request: &Request, attempt: &Held<Attempt>) -> Result<Arrival, EntraError> {
+async fn signed_in(app: &App, request: &Request, attempt: &Attempt) -> Result<Arrival, EntraError> {
+    let settings = app.config.entra().ok_or(EntraError::Off)?;
+    if attempt.is_over(app) {
+        return Err(EntraError::TooLate);
+    }
+    if attempt.is_spent(app, request).await? {
+        return Err(EntraError::UnknownState);
+    }
     let Some(code) = request.query_value("code").filter(|code| !code.is_empty()) else {
         return Err(EntraError::NotSignedIn(token::word(request.query_value("error"))));
     };
     let authority = keys::authority(app, settings).await?;
-    let id_token = token::exchange(app, settings, &authority, &code, &attempt.value.verifier).await?;
-    let unverified = verify::parse(&id_token)?;
-    let keys = keys::of_kid(app, settings, &authority, unverified.kid()).await?;
-    let claims = verify::verify(&unverified, &keys, settings, &attempt.value.nonce, app.now())?;
+    let id_token = token::exchange(app, settings, &authority, &code, &attempt.verifier).await?;
+    arrived(app, settings, request, attempt, &authority, &id_token).await.map_err(EntraError::once_redeemed)
+}
+
+/// The code is redeemed for this token.
+async fn arrived(
+    app: &App,
+    settings: &EntraSettings,
+    request: &Request,
+    attempt: &Attempt,
+    authority: &Authority,
+    id_token: &str,
+) -> Result<Arrival, EntraError> {
+    let unverified = verify::parse(id_token)?;
+    let keys = keys::of_kid(app, settings, authority, unverified.kid()).await?;
+    let claims = verify::verify(&unverified, &keys, settings, &attempt.nonce, app.now())?;
     let person = person(app, settings, request, &claims).await?;
     let reader = scope(&request.invocation_id).store(app).await?;
     let begun = Begun::new(&reader, request, person.id, false).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Sessions);
-    batch.delete(attempt);
+    batch.create::<Spent>(&attempt.spent());
     begun.enter(&mut batch, &person, "entra");
     match batch.commit().await {
         // The same address, opened twice at once.
         Err(error) if error.is_conflict() => Err(EntraError::UnknownState),
         other => {
             other?;
-            let next = Next::or_clients(Some(&attempt.value.next));
-            Ok(Arrival { next, cookies: [begun.cookie(app, store.key()?), attempt::cleared(&app.config)] })
+            Ok(Arrival { next: attempt.next(), cookies: [begun.cookie(app, store.key()?), attempt::cleared(&app.config)] })
         }
     }
 }
@@ -142,9 +176,14 @@ async fn person(app: &App, settings: &EntraSettings, request: &Request, claims: 
         None if owns => (let_in::person(identity, claims, true), None),
         _ => return Err(EntraError::Stranger(let_in::ask(app, request, identity, claims).await?)),
     };
+    let asked = store.read::<Asking>(DeploymentPlace::Directory, &person.key()).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.put(person.clone(), etag);
-    let detail = json!({ "name": person.name, "owner": true, "why": "named as the owner by the settings" });
+    // Whoever has access asks for nothing.
+    if let Some(asked) = &asked {
+        batch.delete(asked);
+    }
+    let detail = identity.into_detail(json!({ "name": person.name, "owner": true, "why": "named as the owner by the settings" }));
     audit::record(&mut batch, audit::Event::new("person.added", format!("person {}", person.id), detail));
     match batch.commit().await {
         // They came twice at once.
@@ -159,17 +198,21 @@ impl EntraError {
         matches!(self, Self::Unavailable(_) | Self::NoCredential(_) | Self::Store(_))
     }
 
+    fn once_redeemed(self) -> Self {
+        if self.may_pass() { Self::Interrupted(Box::new(self)) } else { self }
+    }
+
     /// The word under which it is counted; `None` for what is no refusal.
     pub fn reason(&self) -> Option<&'static str> {
         Some(match self {
             Self::Off => "entra-sign-in-is-off",
-            Self::TooMany => "too-many-sign-ins",
             Self::UnknownState => "unknown-state",
-            Self::AnotherBrowser => "another-browser",
             Self::TooLate => "took-too-long",
             Self::NotSignedIn(_) => "not-signed-in-there",
             Self::CodeRefused(_) => "code-refused",
             Self::CredentialRefused(_) => "credential-refused",
+            Self::AddressRefused(_) => "address-refused",
+            Self::Interrupted(error) => return error.reason(),
             Self::NoCredential(_) => "no-credential",
             Self::Unavailable(_) => "authority-unavailable",
             Self::Token(error) => error.reason(),
@@ -187,13 +230,9 @@ impl From<EntraError> for Problem {
         match error {
             EntraError::Store(error) => error.into(),
             EntraError::Off => Self::forbidden("Sign-in with Entra ID is off here."),
-            EntraError::TooMany => ours(429, "Very many people began to sign in within this minute. Try again in a minute."),
-            EntraError::UnknownState => {
-                again("This sign-in was finished before, or it is too old. If you do not see your pages, sign in again.")
-            }
-            EntraError::AnotherBrowser => {
-                again("This sign-in was begun in another browser or window, so it does not count here. Sign in from this one.")
-            }
+            EntraError::UnknownState => again(
+                "This sign-in was finished before, was begun in another browser or window, or is too old. If you do not see your pages, sign in again from here.",
+            ),
             EntraError::TooLate => again("More than ten minutes passed since you began. Sign in again."),
             EntraError::NotSignedIn(_) => again(
                 "Your organization's sign-in ended without signing you in. Sign in again; if it goes on, ask whoever runs your directory whether you may use Assay.",
@@ -205,6 +244,13 @@ impl From<EntraError> for Problem {
             ),
             EntraError::Unavailable(_) => {
                 ours(503, "The sign-in service cannot be reached, or answers with an error. Nothing was changed; try again in a minute.")
+            }
+            EntraError::AddressRefused(_) => ours(
+                503,
+                "The sign-in service does not know the address at which Assay runs. Nobody can sign in until whoever runs Assay mends that: the setting is ASSAY_PUBLIC_URL, and the app registration's redirect URI must go with it.",
+            ),
+            EntraError::Interrupted(_) => {
+                ours(503, "Your organization confirmed who you are, but something did not answer before you were signed in. Sign in again.")
             }
             EntraError::Token(error) => error.into(),
             EntraError::Stranger(asked) => Self::new(403, "not-let-in", "You are not let in yet", asked.words()),

@@ -52,7 +52,9 @@ pub(super) async fn exchange(
     let answer = app.http.send(request).await.map_err(EntraError::Unavailable)?;
     match answer.status {
         200 => {
-            let answer: Answer = serde_json::from_slice(&answer.body).map_err(|_| unusable(settings, PortErrorKind::Unreadable))?;
+            // It took the code all the same.
+            let unreadable = |_| unusable(settings, PortErrorKind::Unreadable).once_redeemed();
+            let answer: Answer = serde_json::from_slice(&answer.body).map_err(unreadable)?;
             Ok(Zeroizing::new(answer.id_token))
         }
         400..=499 if answer.status != 429 => Err(refused(&answer.body)),
@@ -74,17 +76,31 @@ async fn credential(app: &App, settings: &EntraSettings) -> Result<Vec<(&'static
     }
 }
 
-/// Whether it is the code that was refused, or we (RFC 6749 5.2).
+/// Entra's own numbers (AADSTS...) for a secret that is over, wrong or of another kind, and for an assertion or an issuer
+/// that the registration does not trust.
+const OF_THE_CREDENTIAL: &[u64] = &[7_000_222, 7_000_215, 7_002_137, 700_213, 70_021];
+/// The address to come back to is not one of the registration's.
+const OF_THE_ADDRESS: u64 = 50_011;
+
+/// Whether it is the code that was refused, or we (RFC 6749 5.2), with the numbers for the log.
 fn refused(body: &[u8]) -> EntraError {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     struct Answer {
         error: Option<String>,
+        #[serde(default)]
+        error_codes: Vec<u64>,
     }
-    let error = word(serde_json::from_slice::<Answer>(body).ok().and_then(|answer| answer.error));
-    if matches!(error.as_str(), "invalid_client" | "unauthorized_client") {
-        EntraError::CredentialRefused(error)
+    const MOST: usize = 5;
+    let Answer { error, error_codes: numbers } = serde_json::from_slice(body).unwrap_or_default();
+    let error = word(error);
+    let said = numbers.iter().take(MOST).fold(error.clone(), |said, number| format!("{said} AADSTS{number}"));
+    let ours = matches!(error.as_str(), "invalid_client" | "unauthorized_client");
+    if numbers.contains(&OF_THE_ADDRESS) {
+        EntraError::AddressRefused(said)
+    } else if ours || numbers.iter().any(|number| OF_THE_CREDENTIAL.contains(number)) {
+        EntraError::CredentialRefused(said)
     } else {
-        EntraError::CodeRefused(error)
+        EntraError::CodeRefused(said)
     }
 }
 

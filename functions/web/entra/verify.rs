@@ -54,6 +54,9 @@ pub enum TokenError {
     NoPerson,
     #[error("the token is of a guest")]
     Guest,
+    /// The optional claim that the app registration must add (README, "Run it against your own Azure").
+    #[error("the token does not say whether it is of a guest: add the optional claim acct to the app registration's ID token")]
+    NoAcct,
 }
 
 /// A token whose signature nobody has checked yet.
@@ -79,6 +82,7 @@ pub(super) struct Claims {
     /// As the directory writes them; they inform, and change.
     pub(super) name: Option<String>,
     pub(super) email: Option<String>,
+    pub(super) sign_in_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -175,11 +179,17 @@ pub(super) fn verify(
     if of_app || payload.sub.is_none_or(|sub| sub.is_empty() || Some(sub) == payload.oid) {
         return Err(TokenError::NoPerson);
     }
-    let guest = payload.idp.is_some_and(|idp| idp != issuer) || payload.acct.is_some_and(|acct| acct != 0);
-    if guest && !settings.guests {
-        return Err(TokenError::Guest);
+    if !settings.guests {
+        // A home account has no `idp`, and a guest need not have one: `acct` alone tells them apart.
+        match payload.acct {
+            _ if payload.idp.is_some_and(|idp| idp != issuer) => return Err(TokenError::Guest),
+            Some(0) => {}
+            Some(_) => return Err(TokenError::Guest),
+            None => return Err(TokenError::NoAcct),
+        }
     }
-    Ok(Claims { tid, oid, name: payload.name, email: payload.email.or(payload.preferred_username) })
+    let sign_in_name = payload.preferred_username;
+    Ok(Claims { tid, oid, name: payload.name, email: payload.email.or_else(|| sign_in_name.clone()), sign_in_name })
 }
 
 /// In the one form that Entra writes, so that one identity has one spelling.
@@ -229,6 +239,7 @@ impl TokenError {
             Self::Nonce => "token-nonce",
             Self::NoPerson => "token-of-an-app",
             Self::Guest => "token-of-a-guest",
+            Self::NoAcct => "token-without-acct",
         }
     }
 }
@@ -242,6 +253,9 @@ impl From<TokenError> for Problem {
             ),
             TokenError::Guest => refused(
                 "You are a guest in that directory, and guests may not sign in here. Sign in with an account of the organization itself, or ask whoever runs Assay.",
+            ),
+            TokenError::NoAcct => refused(
+                "Your sign-in does not say whether you are a guest there, and guests may not sign in here. Nobody can sign in until whoever runs Assay adds the optional claim \u{201c}acct\u{201d} to the ID token of the app registration.",
             ),
             TokenError::NoPerson => refused("This was an app's sign-in. Only people can sign in here."),
             TokenError::Expired | TokenError::NotYet => Self::new(

@@ -11,10 +11,19 @@ pub struct TeamPage {
     pub frame: Frame,
     pub clients_href: String,
     pub asking: Vec<AskingView>,
+    /// Whom somebody said no to, for a week.
+    pub turned_away: Vec<AskingView>,
     pub members: Vec<MemberView>,
     /// Names of those whose access was taken away, and when.
     pub former: Vec<(String, OffsetDateTime)>,
     pub notice: Option<String>,
+}
+
+impl TeamPage {
+    /// Whether something is to be mended among those who were turned away.
+    pub(super) fn looks_below(&self) -> bool {
+        self.turned_away.iter().any(|person| !person.errors.is_empty())
+    }
 }
 
 /// Somebody who wants in; the form's fields are `name`, `email` and `operates`.
@@ -25,11 +34,12 @@ pub struct AskingView {
     pub name: String,
     pub email: String,
     pub operates: bool,
-    pub directory: String,
+    pub who: IdentityView,
     pub asked_at: OffsetDateTime,
     pub action: String,
     pub token: String,
-    pub turn_away: PostForm,
+    /// `None` for whom it happened to.
+    pub turn_away: Option<PostForm>,
     pub errors: Vec<FieldError>,
 }
 
@@ -39,10 +49,22 @@ impl AskingView {
     }
 }
 
+/// Who somebody is by their directory, whatever they are called there.
+#[derive(Clone, Debug)]
+pub struct IdentityView {
+    /// The MSP's own; what other directories say of names is their own affair.
+    pub own_directory: bool,
+    pub sign_in_name: Option<String>,
+    pub directory: String,
+    pub object: String,
+}
+
 #[derive(Clone, Debug)]
 pub struct MemberView {
     pub name: String,
     pub email: String,
+    /// `None` for who does not sign in with Entra ID.
+    pub who: Option<IdentityView>,
     pub tag: Option<Tag>,
     /// `engineer or approver for 2 clients`
     pub clients: String,

@@ -1,12 +1,21 @@
 //! Sign-in with an organization's account, and who can sign in.
 
-use assay::web::pages::{AskingView, FieldError, MemberView, PostForm, Section, SignInPage, Tag, TeamPage, Tone, paths};
+use assay::web::pages::{AskingView, FieldError, IdentityView, MemberView, PostForm, Section, SignInPage, Tag, TeamPage, Tone, paths};
 use time::Duration;
 
 use super::{NOW, TOKEN, frame, sign_in};
 
 pub(super) fn sign_in_with_entra() -> SignInPage {
     SignInPage { organization: Some("#".into()), ..sign_in(false) }
+}
+
+fn who(own_directory: bool, name: &str) -> IdentityView {
+    IdentityView {
+        own_directory,
+        sign_in_name: Some(format!("{}@northgate.example", name.to_lowercase().replace(' ', "."))),
+        directory: "11111111-2222-4333-8444-555555555555".into(),
+        object: "0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e".into(),
+    }
 }
 
 pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
@@ -16,17 +25,18 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
         name: name.into(),
         email: email.into(),
         operates: false,
-        directory: "11111111-2222-4333-8444-555555555555".into(),
+        who: who(id == "0192f4", name),
         asked_at: NOW - Duration::hours(2),
         action: "#".into(),
         token: TOKEN.into(),
-        turn_away: form("Turn away"),
+        turn_away: (id != "0192f5").then(|| form("Turn away")),
         errors,
     };
     let errors = vec![FieldError { field: "email", message: "Give an e-mail address, such as priya@example.net.".into() }];
     let member = |name: &str, email: &str, tag: Option<Tag>, clients: &str, end: bool| MemberView {
         name: name.into(),
         email: email.into(),
+        who: Some(who(true, name)),
         tag,
         clients: clients.into(),
         end_access: end.then(|| form("Take access away")),
@@ -42,6 +52,7 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
                 asking("0192f4", "Marco Reyes", "marco@northgate.example", vec![]),
             ]
         },
+        turned_away: if nobody_asks { vec![] } else { vec![asking("0192f5", "Lee Park", "lee@elsewhere.example", vec![])] },
         members: vec![
             member(
                 "Olivia Hart",
@@ -59,6 +70,6 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
             ),
         ],
         former: if nobody_asks { vec![] } else { vec![("Priya Nair".into(), NOW - Duration::days(3))] },
-        notice: (!wrong).then(|| "Turned away. They are not let in, and do not appear here for a week.".into()),
+        notice: (!wrong).then(|| "Turned away. They are not let in; for a week you can still change that below.".into()),
     }
 }

@@ -53,6 +53,7 @@ impl House {
             is_owner: false,
             operates: false,
             identity: None,
+            sign_in_name: None,
             access_ended_at: None,
         };
         let house = Self {
