@@ -22,6 +22,7 @@ use crate::{
 
 /// Everything together takes no longer, however many clients there are.
 const LONGEST: Duration = Duration::from_secs(60);
+const PROBE: &str = "doctor-probe";
 /// Clients' keys that are looked at at once.
 const KEYS_AT_ONCE: usize = 8;
 
@@ -37,6 +38,8 @@ pub struct Finding {
     /// The setting that leads to it; `None` for what belongs to a client.
     pub setting: Option<&'static str>,
     pub outcome: Result<(), PortError>,
+    /// What a good one does not show.
+    pub untried: Option<&'static str>,
     pub took: Duration,
 }
 
@@ -51,10 +54,10 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, setting, outcome, took } = self;
+        let Self { what, setting, outcome, untried, took } = self;
         let ms = took.as_millis();
         match outcome {
-            Ok(()) => write!(f, "good  {what} ({ms} ms)"),
+            Ok(()) => write!(f, "good  {what} ({ms} ms{})", untried.map(|untried| format!("; {untried}")).unwrap_or_default()),
             Err(error) => {
                 let setting = setting.map(|setting| format!("{setting}, ")).unwrap_or_default();
                 write!(f, "BAD   {what}: {} ({setting}{ms} ms); {}", error.kind, error.advice())
@@ -79,7 +82,7 @@ pub async fn examine(app: &App) -> Vec<Finding> {
     let documents =
         Container::ALL.map(|container| look.part(format!("container {}", container.name()), Part::Documents, may_write(app, container)));
     let queues = TABLE.iter().filter_map(|trigger| match trigger.kind {
-        Kind::Queue { queue, .. } if apart => Some(look.part(format!("queue {queue}"), Part::Queues, may_use_queue(app, queue))),
+        Kind::Queue { queue, .. } if apart => Some(look.queue(queue)),
         _ => None,
     });
     let blobs = BlobContainer::ALL
@@ -100,11 +103,16 @@ impl Look<'_> {
     async fn at(&self, what: String, setting: Option<&'static str>, look: impl Future<Output = Result<(), PortError>>) -> Finding {
         let begun = Instant::now();
         let outcome = timeout_at(self.until, look).await.unwrap_or_else(|_| Err(not_reached(&what)));
-        Finding { what, setting, outcome, took: begun.elapsed() }
+        Finding { what, setting, outcome, untried: None, took: begun.elapsed() }
     }
 
     async fn part(&self, what: String, part: Part, look: impl Future<Output = Result<(), PortError>>) -> Finding {
         self.at(what, Some(self.app.config.setting_of(part)), look).await
+    }
+
+    async fn queue(&self, queue: &str) -> Finding {
+        let found = self.part(format!("queue {queue}"), Part::Queues, may_use_queue(self.app, queue)).await;
+        Finding { untried: Some("sending is not tried"), ..found }
     }
 
     /// What a sign-in with Entra ID needs.
@@ -122,7 +130,7 @@ impl Look<'_> {
     /// The keys of all clients: a line for each where something is wrong and one line for all the others.
     async fn clients(&self) -> Vec<Finding> {
         let begun = Instant::now();
-        let finding = |what, outcome| Finding { what, setting: None, outcome, took: begun.elapsed() };
+        let finding = |what, outcome| Finding { what, setting: None, outcome, untried: None, took: begun.elapsed() };
         let tenants = match timeout_at(self.until, tenants(self.app)).await {
             Ok(Ok(tenants)) => tenants,
             // Without the directory there is nothing to say here: its container's own line has the reason.
@@ -147,6 +155,8 @@ impl Look<'_> {
         let key = async {
             match keys::find(self.app, keys::Owner::Tenant(id)).await {
                 Ok(Some(_)) => Ok(()),
+                // There it is made with the client's first record.
+                Ok(None) if self.app.vault.makes_keys() => Ok(()),
                 Ok(None) => Err(PortError::new("data key", PortErrorKind::Missing).advising(NO_DATA_KEY)),
                 Err(error) => Err(error.into_port()),
             }
@@ -173,7 +183,7 @@ async fn may_write(app: &App, container: Container) -> Result<(), PortError> {
     app.documents.batch(&partition, vec![nowhere]).await.map(|_| ())
 }
 
-/// A delete of a message that nobody sent.
+/// A delete of a message that nobody sent. Sending is a right of its own, and a message that is sent is worked on.
 async fn may_use_queue(app: &App, queue: &str) -> Result<(), PortError> {
     let nobodys = Received {
         id: app.ids.uuid().to_string(),
@@ -189,9 +199,11 @@ async fn may_use_queue(app: &App, queue: &str) -> Result<(), PortError> {
     }
 }
 
+/// A blob that is there for a moment; one that an interrupted look left is taken for it.
 async fn may_use_blobs(app: &App, container: BlobContainer) -> Result<(), PortError> {
-    app.blobs.read(container, "doctor/probe").await?;
-    app.blobs.delete(container, "doctor/probe").await
+    app.blobs.create(container, PROBE, Bytes::from_static(b"probe")).await?;
+    app.blobs.read(container, PROBE).await?;
+    app.blobs.delete(container, PROBE).await
 }
 
 async fn may_use_key(app: &App) -> Result<(), PortError> {

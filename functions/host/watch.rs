@@ -79,7 +79,7 @@ mod tests {
 
     fn finding(what: &str, setting: Option<&'static str>, kind: Option<PortErrorKind>) -> Finding {
         let outcome = kind.map_or(Ok(()), |kind| Err(PortError::new(what, kind)));
-        Finding { what: what.into(), setting, outcome, took: Duration::ZERO }
+        Finding { what: what.into(), setting, outcome, untried: None, took: Duration::ZERO }
     }
 
     fn queue(kind: Option<PortErrorKind>) -> [Finding; 1] {

@@ -12,7 +12,10 @@ use assay::{
         doctor::{self, Finding},
         start::{Life, start},
     },
-    platform::{azure::Credential, ports::PortErrorKind},
+    platform::{
+        azure::Credential,
+        ports::{BlobContainer, PortErrorKind},
+    },
     tenancy::{
         DeploymentPlace, DeploymentScope, TenantId,
         directory::Tenant,
@@ -43,6 +46,11 @@ async fn an_installation_at_work_is_good_and_looking_changes_nothing() {
     assert_eq!(bad(&findings), [""; 0]);
     assert!(findings.iter().any(|finding| finding.what.contains("clients")), "{findings:?}");
     assert!(flow.test.faults.count() > before, "it asks through the ports");
+    assert!(flow.test.faults.calls().contains(&"blobs.create"), "also whether a webhook's body could be kept");
+    for container in BlobContainer::ALL {
+        assert_eq!(flow.app().blobs.list(container, "", None).await.unwrap().names, [""; 0]);
+    }
+    assert!(std::fs::read_dir(flow.test.folder().join("mailbox")).unwrap().next().is_none());
     assert_eq!(bad(&doctor::examine(flow.test.app()).await), [""; 0]);
 }
 
@@ -117,6 +125,8 @@ async fn a_wrong_identity_is_one_clear_line() {
     let config = Arc::new(config::check(&settings(&[])).unwrap());
     let app = App { config, identity: Credential::of(tokens.clone(), &azure_settings(&[])), ..test.app().clone() };
     let findings = doctor::examine(&app).await;
+    let queues: Vec<_> = findings.iter().filter(|finding| finding.what.starts_with("queue")).map(ToString::to_string).collect();
+    assert!(queues.len() == 4 && queues.iter().all(|line| line.contains("sending is not tried")), "{queues:?}");
     assert!(findings.len() > 5 && findings[0].what == "identity" && findings[0].outcome.is_ok(), "{findings:?}");
 
     tokens.refuses.store(true, Ordering::Relaxed);
