@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::{sync::watch::Sender, time::sleep};
+use tokio::{sync::watch::Sender, time::timeout};
 
 use super::{
     doctor::{self, Finding},
@@ -30,10 +30,7 @@ pub(super) async fn over(life: &Sender<Life>, app: &Arc<App>) {
         }
         let (ailments, pause) = watch.heed(&findings);
         life.send_replace(Life::Ready(app.clone(), ailments.map(Arc::new)));
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = life.closed() => {}
-        }
+        let _ = timeout(pause, life.closed()).await;
     }
 }
 

@@ -422,6 +422,7 @@ impl PortError {
         Self { resource: resource.into(), kind, advice: None, source: Some(Arc::new(source)) }
     }
 
+    #[must_use]
     pub fn advising(self, advice: impl Into<Option<&'static str>>) -> Self {
         Self { advice: advice.into(), ..self }
     }

@@ -8,7 +8,7 @@ use super::Reply;
 use crate::{platform::ports::PortErrorKind, tenancy::StoreError};
 
 /// When nobody knows better.
-const A_MINUTE: Duration = Duration::from_secs(60);
+const A_MINUTE: Duration = Duration::from_mins(1);
 
 /// What a caller is told. `detail` is written for them: what happened, what was kept, what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -91,14 +91,12 @@ impl TokenCredential for Credential {
                 other => other,
             })
             .collect();
-        match tokio::time::timeout(TOKEN_DEADLINE, self.source.get_token(&scopes, options)).await {
-            Ok(token) => token,
-            Err(_) => {
-                // What a token lacks is never tried again by the SDK; that it is away and not refused, the cause says.
-                let slow = azure_core::Error::with_message(ErrorKind::Io, "the place that gives tokens does not answer");
-                Err(azure_core::Error::with_error(ErrorKind::Credential, slow, "no token within 10 seconds"))
-            }
-        }
+        let token = tokio::time::timeout(TOKEN_DEADLINE, self.source.get_token(&scopes, options)).await;
+        token.unwrap_or_else(|_| {
+            // What a token lacks is never tried again by the SDK; that it is away and not refused, the cause says.
+            let slow = azure_core::Error::with_message(ErrorKind::Io, "the place that gives tokens does not answer");
+            Err(azure_core::Error::with_error(ErrorKind::Credential, slow, "no token within 10 seconds"))
+        })
     }
 }
 

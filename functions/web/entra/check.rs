@@ -1,5 +1,7 @@
 //! Whether people could sign in: what a sign-in needs of others, asked for without one.
 
+use std::sync::Arc;
+
 use super::{EntraError, keys, token};
 use crate::{
     app::App,
@@ -9,7 +11,7 @@ use crate::{
 
 /// The authority's discovery document, fetched and not remembered.
 pub async fn authority_answers(app: &App, settings: &EntraSettings) -> Result<(), PortError> {
-    let app = App { cache: Default::default(), ..app.clone() };
+    let app = App { cache: Arc::default(), ..app.clone() };
     keys::authority(&app, settings).await.map(|_| ()).map_err(at_port)
 }
 
