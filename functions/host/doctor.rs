@@ -118,8 +118,8 @@ impl Look<'_> {
     /// What a sign-in with Entra ID needs.
     async fn sign_in(&self) -> Vec<Finding> {
         let Some(settings) = self.app.config.entra() else { return Vec::new() };
-        let authority = entra::authority_answers(self.app, settings);
-        let credential = entra::credential_is_there(self.app, settings);
+        let authority = entra::check::authority_answers(self.app, settings);
+        let credential = entra::check::credential_is_there(self.app, settings);
         let (authority, credential) = tokio::join!(
             self.at("sign-in at Entra ID".into(), Some("ASSAY_CLOUD, ASSAY_ENTRA_TENANTS"), authority),
             self.at("the app registration's credential".into(), Some("ASSAY_ENTRA_CREDENTIAL"), credential),

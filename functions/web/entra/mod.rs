@@ -7,7 +7,7 @@
 pub mod access;
 mod attempt;
 mod authorize;
-mod check;
+pub mod check;
 mod keys;
 pub mod let_in;
 mod token;
@@ -17,11 +17,7 @@ use serde_json::json;
 use url::Url;
 
 use self::{attempt::Attempt, let_in::Asked, verify::Claims};
-pub use self::{
-    attempt::drop_expired,
-    check::{authority_answers, credential_is_there},
-    verify::TokenError,
-};
+pub use self::{attempt::drop_expired, verify::TokenError};
 use super::{
     Problem, Request,
     session::{Begun, Next, SetCookie, scope},
