@@ -121,6 +121,11 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
         None => None,
     };
     let public_url = reader.url("ASSAY_PUBLIC_URL");
+    let in_the_cloud = kind == Some("azure") && cloud.as_ref().is_some_and(|cloud| cloud.name != "custom");
+    if in_the_cloud && public_url.as_ref().is_some_and(|url| url.scheme() != "https" || is_loopback(url)) {
+        let expected = "expected the https address under which people reach the app, such as https://APP.azurewebsites.net";
+        reader.fail("ASSAY_PUBLIC_URL", expected);
+    }
     let sign_in = match way {
         Some("demo") if cfg!(feature = "demo") => SignIn::Demo,
         Some("demo") => {
@@ -128,7 +133,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             SignIn::None
         }
         Some("entra") => {
-            if public_url.as_ref().is_some_and(|url| url.scheme() != "https" && !is_loopback(url)) {
+            if !in_the_cloud && public_url.as_ref().is_some_and(|url| url.scheme() != "https" && !is_loopback(url)) {
                 reader.fail("ASSAY_PUBLIC_URL", "Entra sign-in works only over https, or on an address of this machine");
             }
             entra::read(&mut reader, cloud.as_ref(), kind == Some("azure")).map_or(SignIn::None, |entra| SignIn::Entra(Box::new(entra)))

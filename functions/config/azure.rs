@@ -41,8 +41,12 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<CloudProfile>) -> Opti
     // Without a cloud there is nothing to compare a host with; each address is still looked at.
     let suffix = |of: fn(&CloudProfile) -> &'static str| cloud.as_ref().map_or("", of);
     let cosmos = address(reader, "ASSAY_COSMOS_URL", suffix(|cloud| cloud.cosmos_suffix));
-    let queues = address(reader, "ASSAY_QUEUE_URL", suffix(|cloud| cloud.storage_suffix));
-    let blobs = address(reader, "ASSAY_BLOB_URL", suffix(|cloud| cloud.storage_suffix));
+    let of_storage = |service: &str| match suffix(|cloud| cloud.storage_suffix) {
+        "" => String::new(),
+        suffix => format!(".{service}{suffix}"),
+    };
+    let queues = address(reader, "ASSAY_QUEUE_URL", &of_storage("queue"));
+    let blobs = address(reader, "ASSAY_BLOB_URL", &of_storage("blob"));
     let deployment_key = key(reader, "ASSAY_DEPLOYMENT_KEY", suffix(|cloud| cloud.vault_suffix));
     if let Some(queues) = &queues {
         check_host_listens_there(reader, queues);
@@ -80,7 +84,7 @@ fn address(reader: &mut Reader<'_>, name: &'static str, suffix: &str) -> Option<
         let fits = if suffix.is_empty() {
             url.scheme() == "https" || super::is_loopback(url)
         } else {
-            url.scheme() == "https" && host.ends_with(suffix)
+            url.scheme() == "https" && host.ends_with(suffix) && url.path() == "/"
         };
         fits && !host.is_empty() && url.query().is_none() && url.username().is_empty() && url.password().is_none()
     });
@@ -113,6 +117,7 @@ mod tests {
     fn errors(changed: &[(&str, &str)]) -> Vec<ConfigError> {
         let good = [
             ("ASSAY_STORE", "azure"),
+            ("ASSAY_PUBLIC_URL", "https://assay.example.net"),
             ("ASSAY_IDENTITY", "01234567-89ab-cdef-0123-456789abcdef"),
             ("ASSAY_COSMOS_URL", "https://account.documents.azure.com/"),
             ("ASSAY_QUEUE_URL", "https://account.queue.core.windows.net"),
@@ -131,6 +136,11 @@ mod tests {
         for (setting, wrong) in [
             ("ASSAY_COSMOS_URL", "http://account.documents.azure.com"),
             ("ASSAY_COSMOS_URL", "https://account.documents.azure.com.evil.example"),
+            ("ASSAY_COSMOS_URL", "https://account.documents.azure.com/dbs/assay"),
+            ("ASSAY_QUEUE_URL", "https://account.blob.core.windows.net"),
+            ("ASSAY_QUEUE_URL", "https://account.queue.core.windows.net/intake"),
+            ("ASSAY_BLOB_URL", "https://account.queue.core.windows.net"),
+            ("ASSAY_BLOB_URL", "https://account.blob.core.windows.net/raw"),
             ("ASSAY_BLOB_URL", "https://user:word@account.blob.core.windows.net"),
             ("ASSAY_BLOB_URL", "https://account.blob.core.windows.net/?sv=2024&sig=x"),
             ("ASSAY_DEPLOYMENT_KEY", "https://vault.vault.azure.net/keys/deployment/0123"),
@@ -141,6 +151,20 @@ mod tests {
             let found = errors(&[(setting, wrong)]);
             assert!(found.len() == 1 && found[0].setting == setting && !found[0].problem.contains(wrong), "{setting}: {found:?}");
         }
+    }
+
+    #[test]
+    fn in_the_cloud_people_come_over_https_and_not_from_this_machine() {
+        for wrong in ["http://assay.example.net", "https://localhost", "http://127.0.0.1:7071"] {
+            for way in ["none", "entra"] {
+                let errors = errors(&[("ASSAY_PUBLIC_URL", wrong), ("ASSAY_SIGN_IN", way)]);
+                let named = errors.iter().filter(|error| error.setting == "ASSAY_PUBLIC_URL").count();
+                assert_eq!(named, 1, "{wrong} {way}: {errors:?}");
+            }
+        }
+        let profile = "authority=https://l/;graph=https://g/;portal=https://p/;storage=https://s;exchange=api://x";
+        let here = [("ASSAY_PUBLIC_URL", "http://127.0.0.1:7071"), ("ASSAY_CLOUD", "custom"), ("ASSAY_CLOUD_PROFILE", profile)];
+        assert_eq!(errors(&here), []);
     }
 
     #[test]

@@ -131,6 +131,6 @@ async fn refuse_unknown(app: &App, correlation: &str) -> Result<Reply, Problem> 
 
 /// A sender can only wait: whatever went wrong in the store, it is told to send again.
 fn not_now(error: StoreError) -> Problem {
-    let _ = Problem::from(error);
-    Problem::unavailable()
+    let unavailable = Problem::unavailable();
+    Problem { retry_after: Problem::from(error).retry_after.or(unavailable.retry_after), ..unavailable }
 }

@@ -11,7 +11,10 @@ use url::Url;
 
 use crate::{
     app::App,
-    platform::ports::{HttpMethod, HttpRequest, HttpResponse, PortErrorKind},
+    platform::{
+        ports::{HttpMethod, HttpRequest, HttpResponse, PortErrorKind},
+        retry_after,
+    },
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,10 +64,10 @@ async fn send(app: &App, method: HttpMethod, url: Url, headers: Vec<(String, Str
         200..=299 => Ok(response),
         404 => Err(CallError::NotFound),
         401 | 403 => Err(CallError::Refused("credentials or rights")),
-        429 | 503 => Err(CallError::ComeBack { after: retry_after(&response, app.now()), why: "throttled" }),
+        429 | 503 => Err(CallError::ComeBack { after: asked_for(&response, app.now()), why: "throttled" }),
         // Not always 429: the text of the refusal is what tells (Autotask thread limit).
         500.. if is_thread_limit(&response.body) => Err(CallError::ComeBack { after: FLOOR, why: "thread limit" }),
-        408 | 500.. => Err(CallError::ComeBack { after: retry_after(&response, app.now()), why: "failing" }),
+        408 | 500.. => Err(CallError::ComeBack { after: asked_for(&response, app.now()), why: "failing" }),
         300..=399 => Err(CallError::Refused("redirects")),
         _ => Err(CallError::Refused("request not understood")),
     }
@@ -76,14 +79,8 @@ fn is_thread_limit(body: &[u8]) -> bool {
 }
 
 /// Seconds or a date (RFC 9110 10.2.3); never shorter than what was asked for.
-fn retry_after(response: &HttpResponse, now: OffsetDateTime) -> Duration {
-    let Some(text) = response.header("retry-after").map(str::trim) else { return FLOOR };
-    if let Ok(seconds) = text.parse::<u64>() {
-        return within(Duration::from_secs(seconds));
-    }
-    let text = text.replace("GMT", "+0000");
-    let at = OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc2822).ok();
-    within(at.and_then(|at| Duration::try_from(at - now).ok()).unwrap_or(FLOOR))
+fn asked_for(response: &HttpResponse, now: OffsetDateTime) -> Duration {
+    within(response.header("retry-after").and_then(|text| retry_after::wait(text, Some(now))).unwrap_or(FLOOR))
 }
 
 fn within(wait: Duration) -> Duration {
@@ -102,7 +99,7 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let now = datetime!(2026-11-10 15:00:00 UTC);
-        let wait = |text: &str| retry_after(&response(text), now).as_secs();
+        let wait = |text: &str| asked_for(&response(text), now).as_secs();
         assert_eq!(wait("7"), 7);
         assert_eq!(wait("Tue, 10 Nov 2026 15:02:00 GMT"), 120);
         assert_eq!(wait("soon"), 30);

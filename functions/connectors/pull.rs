@@ -246,7 +246,7 @@ async fn turn(store: &Store<'_, DeploymentPlace>, id: ConnectionId, run: &mut Ru
 /// Why the client cannot be written until somebody mends it; `None` when all would fail, or only now.
 fn why_left_out(error: &StoreError, client: TenantId) -> Option<&'static str> {
     match error {
-        StoreError::Key { owner, .. } if *owner != client.to_string() || error.is_transient() => None,
+        StoreError::Key { owner, .. } if *owner != client.to_string() || error.passes_by_itself() => None,
         StoreError::Key { .. } => Some("the client's key cannot be used"),
         error => error.concerns_one_owner().then_some("a record of the client cannot be read"),
     }

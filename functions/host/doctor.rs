@@ -1,79 +1,177 @@
 //! What Assay depends on, looked at one by one: there or not, allowed or not, how quickly, and how to mend it.
 //!
-//! `assay doctor` prints it all; the handler looks once it is ready, and health then names what somebody must mend. It asks
-//! through the ports, as the functions do, and changes nothing: every write here is one that a store allowed to write
-//! refuses because of what it names.
+//! `assay doctor` prints it all; the handler looks again and again once it is ready, and health then names what somebody
+//! must mend. It asks through the ports, as the functions do, and leaves everything as it was: a write here is one that a
+//! store allowed to write refuses because of what it names, or a blob that is deleted at once.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream};
 use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::App,
     config::{ConfigError, Part},
     platform::ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received},
-    tenancy::{DeploymentScope, directory, keys, place},
+    tenancy::{DeploymentScope, StoreError, TenantId, directory, keys, place},
     triggers::{Kind, TABLE},
+    web::entra,
 };
+
+/// Everything together takes no longer, however many clients there are.
+const LONGEST: Duration = Duration::from_mins(1);
+const PROBE: &str = "doctor-probe";
+/// Clients' keys that are looked at at once.
+const KEYS_AT_ONCE: usize = 8;
+
+const NOT_REACHED: &str =
+    "it was not looked at to the end, because everything together took 60 seconds: mend what else is listed, and look again";
+const NO_DATA_KEY: &str = "it has no data key yet, so none of its records can be written or read: put back its key record from a backup";
 
 /// One dependency and how it was found.
 #[derive(Debug)]
 pub struct Finding {
     /// Such as `container clients`; never an address.
     pub what: String,
-    /// The setting that leads to it.
-    pub setting: &'static str,
+    /// The setting that leads to it; `None` for what belongs to a client.
+    pub setting: Option<&'static str>,
     pub outcome: Result<(), PortError>,
+    /// What a good one does not show.
+    pub untried: Option<&'static str>,
     pub took: Duration,
 }
 
 impl Finding {
-    /// For health, which anybody may read; `None` when it is well, or may be by itself the next time.
-    pub fn ailment(&self) -> Option<ConfigError> {
-        let kind = self.outcome.as_ref().err()?.kind;
-        kind.needs_mending().then(|| ConfigError { setting: self.setting, problem: format!("{}: {kind}; {}", self.what, kind.advice()) })
+    /// For health, which anybody may read; `None` when it is well, a client's, or may be well by itself the next time,
+    /// unless it `lasts`.
+    pub fn ailment(&self, lasts: bool) -> Option<ConfigError> {
+        let error = self.outcome.as_ref().err().filter(|error| lasts || error.kind.needs_mending())?;
+        Some(ConfigError { setting: self.setting?, problem: format!("{}: {}; {}", self.what, error.kind, error.advice()) })
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, setting, outcome, took } = self;
+        let Self { what, setting, outcome, untried, took } = self;
+        let ms = took.as_millis();
         match outcome {
-            Ok(()) => write!(f, "good  {what} ({} ms)", took.as_millis()),
-            Err(error) => write!(f, "BAD   {what}: {} ({setting}, {} ms); {}", error.kind, took.as_millis(), error.kind.advice()),
+            Ok(()) => write!(f, "good  {what} ({ms} ms{})", untried.map(|untried| format!("; {untried}")).unwrap_or_default()),
+            Err(error) => {
+                let setting = setting.map(|setting| format!("{setting}, ")).unwrap_or_default();
+                write!(f, "BAD   {what}: {} ({setting}{ms} ms); {}", error.kind, error.advice())
+            }
         }
     }
 }
 
-/// Everything at once; each look ends by its own deadline.
+/// Everything at once, after the identity without which nothing can be asked.
 pub async fn examine(app: &App) -> Vec<Finding> {
-    let documents = join_all(
-        Container::ALL.map(|container| timed(app, format!("container {}", container.name()), Part::Documents, may_write(app, container))),
-    );
-    // In local mode they are the running host's, and while it runs the store is its handler's.
+    let look = Look { app, until: Instant::now() + LONGEST };
+    let mut findings = Vec::new();
+    // In local mode there is none, and the queues are the running host's.
     let apart = app.config.store_is_made_by_others();
+    if apart {
+        let setting = Some("ASSAY_CREDENTIAL, ASSAY_IDENTITY");
+        findings.push(look.at("identity".into(), setting, app.identity.check()).await);
+        if findings[0].outcome.is_err() {
+            return findings;
+        }
+    }
+    let documents =
+        Container::ALL.map(|container| look.part(format!("container {}", container.name()), Part::Documents, may_write(app, container)));
     let queues = TABLE.iter().filter_map(|trigger| match trigger.kind {
-        Kind::Queue { .. } if apart => Some(timed(app, format!("queue {}", trigger.name), Part::Queues, may_use_queue(app, trigger.name))),
+        Kind::Queue { queue, .. } if apart => Some(look.queue(queue)),
         _ => None,
     });
-    let blobs = join_all(
-        BlobContainer::ALL
-            .map(|container| timed(app, format!("blob container {}", container.name()), Part::Blobs, may_use_blobs(app, container))),
-    );
-    let key = timed(app, "the installation's own key".into(), Part::Keys, may_use_key(app));
-    let (documents, queues, blobs, key, clients) = tokio::join!(documents, join_all(queues), blobs, key, clients(app));
-    documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(clients).collect()
+    let blobs = BlobContainer::ALL
+        .map(|container| look.part(format!("blob container {}", container.name()), Part::Blobs, may_use_blobs(app, container)));
+    let key = look.part("the installation's own key".into(), Part::Keys, may_use_key(app));
+    let (documents, queues, blobs, key, sign_in, clients) =
+        tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, look.sign_in(), look.clients());
+    findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(sign_in).chain(clients));
+    findings
 }
 
-async fn timed(app: &App, what: String, part: Part, look: impl Future<Output = Result<(), PortError>>) -> Finding {
-    let begun = Instant::now();
-    let outcome = look.await;
-    Finding { what, setting: app.config.setting_of(part), outcome, took: begun.elapsed() }
+struct Look<'a> {
+    app: &'a App,
+    until: Instant,
+}
+
+impl Look<'_> {
+    async fn at(&self, what: String, setting: Option<&'static str>, look: impl Future<Output = Result<(), PortError>>) -> Finding {
+        let begun = Instant::now();
+        let outcome = timeout_at(self.until, look).await.unwrap_or_else(|_| Err(not_reached(&what)));
+        Finding { what, setting, outcome, untried: None, took: begun.elapsed() }
+    }
+
+    async fn part(&self, what: String, part: Part, look: impl Future<Output = Result<(), PortError>>) -> Finding {
+        self.at(what, Some(self.app.config.setting_of(part)), look).await
+    }
+
+    async fn queue(&self, queue: &str) -> Finding {
+        let found = self.part(format!("queue {queue}"), Part::Queues, may_use_queue(self.app, queue)).await;
+        Finding { untried: Some("sending is not tried"), ..found }
+    }
+
+    /// What a sign-in with Entra ID needs.
+    async fn sign_in(&self) -> Vec<Finding> {
+        let Some(settings) = self.app.config.entra() else { return Vec::new() };
+        let authority = entra::check::authority_answers(self.app, settings);
+        let credential = entra::check::credential_is_there(self.app, settings);
+        let (authority, credential) = tokio::join!(
+            self.at("sign-in at Entra ID".into(), Some("ASSAY_CLOUD, ASSAY_ENTRA_TENANTS"), authority),
+            self.at("the app registration's credential".into(), Some("ASSAY_ENTRA_CREDENTIAL"), credential),
+        );
+        vec![authority, credential]
+    }
+
+    /// The keys of all clients: a line for each where something is wrong and one line for all the others.
+    async fn clients(&self) -> Vec<Finding> {
+        let begun = Instant::now();
+        let finding = |what, outcome| Finding { what, setting: None, outcome, untried: None, took: begun.elapsed() };
+        let tenants = match timeout_at(self.until, tenants(self.app)).await {
+            Ok(Ok(tenants)) => tenants,
+            // Without the directory there is nothing to say here: its container's own line has the reason.
+            Ok(Err(_)) => return Vec::new(),
+            Err(_) => return vec![finding("the keys of all clients".into(), Err(not_reached("keys")))],
+        };
+        let all = tenants.len();
+        let looks: Vec<Option<Finding>> = stream::iter(tenants).map(|id| self.client(id)).buffered(KEYS_AT_ONCE).collect().await;
+        let left = looks.iter().filter(|look| look.is_none()).count();
+        let (good, mut findings): (Vec<_>, Vec<_>) = looks.into_iter().flatten().partition(|finding| finding.outcome.is_ok());
+        if !good.is_empty() {
+            findings.insert(0, finding(format!("the keys of {} of {all} clients", good.len()), Ok(())));
+        }
+        if left > 0 {
+            findings.push(finding(format!("the keys of {left} of {all} clients"), Err(not_reached("keys"))));
+        }
+        findings
+    }
+
+    /// `None` when its turn does not come in time.
+    async fn client(&self, id: TenantId) -> Option<Finding> {
+        let key = async {
+            match keys::find(self.app, keys::Owner::Tenant(id)).await {
+                Ok(Some(_)) => Ok(()),
+                // There it is made with the client's first record.
+                Ok(None) if self.app.vault.makes_keys() => Ok(()),
+                Ok(None) => Err(PortError::new("data key", PortErrorKind::Missing).advising(NO_DATA_KEY)),
+                Err(error) => Err(error.into_port()),
+            }
+        };
+        if Instant::now() >= self.until { None } else { Some(self.at(format!("the key of client {id}"), None, key).await) }
+    }
+}
+
+async fn tenants(app: &App) -> Result<Vec<TenantId>, StoreError> {
+    let store = DeploymentScope::of_function("doctor", "doctor").store(app).await?;
+    Ok(directory::tenants(&store).await?.into_iter().map(|tenant| tenant.id).collect())
+}
+
+fn not_reached(what: &str) -> PortError {
+    PortError::new(what, PortErrorKind::Unavailable).advising(NOT_REACHED)
 }
 
 /// A replace of what is not there: refused by a store that would take a true one.
@@ -85,7 +183,7 @@ async fn may_write(app: &App, container: Container) -> Result<(), PortError> {
     app.documents.batch(&partition, vec![nowhere]).await.map(|_| ())
 }
 
-/// A delete of a message that nobody sent.
+/// A delete of a message that nobody sent. Sending is a right of its own, and a message that is sent is worked on.
 async fn may_use_queue(app: &App, queue: &str) -> Result<(), PortError> {
     let nobodys = Received {
         id: app.ids.uuid().to_string(),
@@ -101,36 +199,15 @@ async fn may_use_queue(app: &App, queue: &str) -> Result<(), PortError> {
     }
 }
 
+/// A blob that is there for a moment; one that an interrupted look left is taken for it.
 async fn may_use_blobs(app: &App, container: BlobContainer) -> Result<(), PortError> {
-    app.blobs.read(container, "doctor/probe").await?;
-    app.blobs.delete(container, "doctor/probe").await
+    app.blobs.create(container, PROBE, Bytes::from_static(b"probe")).await?;
+    app.blobs.read(container, PROBE).await?;
+    app.blobs.delete(container, PROBE).await
 }
 
 async fn may_use_key(app: &App) -> Result<(), PortError> {
     let plain = [0; 32];
     let wrapped = app.vault.wrap(&keys::Owner::Deployment.to_string(), &plain).await?;
     app.vault.unwrap(&wrapped).await.map(|_| ())
-}
-
-/// The keys of all clients, as one line each where something is wrong and one line for all the others.
-async fn clients(app: &App) -> Vec<Finding> {
-    let begun = Instant::now();
-    let tenants = async {
-        let store = DeploymentScope::of_function("doctor", "doctor").store(app).await?;
-        directory::tenants(&store).await
-    };
-    // Without the directory there is nothing to say here: its container's own line has the reason.
-    let Ok(tenants) = tenants.await else { return Vec::new() };
-    let finding = |what, outcome| Finding { what, setting: app.config.setting_of(Part::Keys), outcome, took: begun.elapsed() };
-    let (mut good, mut findings) = (0, Vec::new());
-    for tenant in &tenants {
-        match keys::find(app, keys::Owner::Tenant(tenant.id)).await {
-            Ok(_) => good += 1,
-            Err(error) => findings.push(finding(format!("the key of client {}", tenant.id), Err(error.into_port()))),
-        }
-    }
-    if good > 0 {
-        findings.insert(0, finding(format!("the keys of {good} of {} clients", tenants.len()), Ok(())));
-    }
-    findings
 }

@@ -193,8 +193,9 @@ impl Handler {
     /// Health answers at once, in every state of life and under any load.
     fn health(&self) -> Reply {
         match &*self.life.borrow() {
-            Life::Ready(app, ailments) if ailments.is_empty() => health::run(app),
-            Life::Ready(_, ailments) => health::limited(ailments),
+            Life::Ready(_, None) => health::looking(),
+            Life::Ready(app, Some(ailments)) if ailments.is_empty() => health::run(app),
+            Life::Ready(_, Some(ailments)) => health::limited(ailments),
             Life::Starting => health::starting(),
             Life::Unwell(reasons) => health::unwell(reasons),
         }

@@ -16,6 +16,7 @@ pub mod local;
 pub mod package;
 pub mod serve;
 pub mod start;
+mod watch;
 
 pub use handler::{Call, Handler, Limits};
 pub use serve::{ServeError, serve};

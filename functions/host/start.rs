@@ -6,11 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::watch,
+    sync::watch::Sender,
     time::{MissedTickBehavior, interval},
 };
 
-use super::doctor;
+use super::watch;
 use crate::{app::App, config::ConfigError};
 
 /// Why there is no `App`, setting by setting, in words for the person who mends it.
@@ -26,15 +26,13 @@ pub struct StartError {
 #[derive(Clone)]
 pub enum Life {
     Starting,
-    /// With what somebody must mend, although invocations that do not need it succeed.
-    Ready(Arc<App>, Arc<Vec<ConfigError>>),
+    /// With what somebody must mend, although invocations that do not need it succeed; `None` while that is not known.
+    Ready(Arc<App>, Option<Arc<Vec<ConfigError>>>),
     Unwell(Arc<Vec<ConfigError>>),
 }
 
 /// Between two tries of a start that may yet succeed.
 const RETRY: Duration = Duration::from_secs(2);
-/// Between two looks at dependencies of which one was not as it should be.
-const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 impl From<Vec<ConfigError>> for StartError {
     fn from(reasons: Vec<ConfigError>) -> Self {
@@ -43,7 +41,7 @@ impl From<Vec<ConfigError>> for StartError {
 }
 
 /// Builds the `App`, again and again while a failure may pass; `life` follows.
-pub async fn start<B, F>(life: watch::Sender<Life>, build: B)
+pub async fn start<B, F>(life: Sender<Life>, build: B)
 where
     B: Fn() -> F + Send,
     F: Future<Output = Result<App, StartError>> + Send + 'static,
@@ -58,9 +56,11 @@ where
             Ok(app) => {
                 tracing::info!("ready");
                 let app = Arc::new(app);
-                life.send_replace(Life::Ready(app.clone(), Arc::default()));
-                if app.config.store_is_made_by_others() {
-                    watch_over(&life, &app).await;
+                let made_by_others = app.config.store_is_made_by_others();
+                // Invocations do not wait for the first look.
+                life.send_replace(Life::Ready(app.clone(), (!made_by_others).then(Arc::default)));
+                if made_by_others {
+                    watch::over(&life, &app).await;
                 }
                 return;
             }
@@ -71,26 +71,6 @@ where
                     return;
                 }
             }
-        }
-    }
-}
-
-/// Looks at what Assay depends on until nothing is left to mend; `life` tells what is.
-async fn watch_over(life: &watch::Sender<Life>, app: &Arc<App>) {
-    let mut looks = interval(LOOK_AGAIN);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        let findings = doctor::examine(app).await;
-        for finding in findings.iter().filter(|finding| finding.outcome.is_err()) {
-            let source = finding.outcome.as_ref().err().and_then(std::error::Error::source).map(ToString::to_string);
-            tracing::error!(finding = %finding, source, "a dependency is not as it should be");
-        }
-        let ailments: Vec<_> = findings.iter().filter_map(doctor::Finding::ailment).collect();
-        let done = findings.iter().all(|finding| finding.outcome.is_ok());
-        life.send_replace(Life::Ready(app.clone(), Arc::new(ailments)));
-        if done {
-            return;
         }
     }
 }

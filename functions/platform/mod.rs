@@ -7,3 +7,4 @@ mod limits;
 pub mod local;
 pub mod ports;
 pub mod process;
+pub mod retry_after;

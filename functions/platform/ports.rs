@@ -288,6 +288,9 @@ pub trait Identity: Send + Sync {
     /// A token that stands for the app registration's secret (RFC 7523 2.2); [`PortErrorKind::Missing`] where the app has
     /// no identity of its own.
     async fn assertion(&self) -> Result<Zeroizing<String>, PortError>;
+
+    /// Whether it can be had: asks for one token. [`PortErrorKind::Missing`] as above.
+    async fn check(&self) -> Result<(), PortError>;
 }
 
 /// UTC now. Nothing else reads the clock (`clippy.toml`).
@@ -351,10 +354,12 @@ impl HttpResponse {
 
 /// What went wrong at a port, and with which resource; the adapter's own error is the source.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{resource}: {kind}")]
+#[error("{resource}: {kind}{}", advice.map(|advice| format!("; {advice}")).unwrap_or_default())]
 pub struct PortError {
     pub resource: String,
     pub kind: PortErrorKind,
+    /// What a person does about just this one, where the service's own word tells more than the kind.
+    pub advice: Option<&'static str>,
     #[source]
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -411,10 +416,20 @@ impl PortErrorKind {
 
 impl PortError {
     pub fn new(resource: impl Into<String>, kind: PortErrorKind) -> Self {
-        Self { resource: resource.into(), kind, source: None }
+        Self { resource: resource.into(), kind, advice: None, source: None }
     }
 
     pub fn because(resource: impl Into<String>, kind: PortErrorKind, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self { resource: resource.into(), kind, source: Some(Arc::new(source)) }
+        Self { resource: resource.into(), kind, advice: None, source: Some(Arc::new(source)) }
+    }
+
+    #[must_use]
+    pub fn advising(self, advice: impl Into<Option<&'static str>>) -> Self {
+        Self { advice: advice.into(), ..self }
+    }
+
+    /// What a person does about it.
+    pub fn advice(&self) -> &'static str {
+        self.advice.unwrap_or_else(|| self.kind.advice())
     }
 }

@@ -129,8 +129,15 @@ impl StoreError {
         }
     }
 
-    /// Whether the same call may work later without anybody mending anything.
+    /// Whether the same message may succeed when it is delivered again: also what somebody may be mending just now, such
+    /// as a role, which takes minutes to work.
     pub fn is_transient(&self) -> bool {
+        let may_be_mended = |error: &PortError| matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Missing);
+        self.passes_by_itself() || matches!(self, Self::Port(error) | Self::Key { source: error, .. } if may_be_mended(error))
+    }
+
+    /// Whether the same call may work later without anybody mending anything.
+    pub fn passes_by_itself(&self) -> bool {
         match self {
             Self::Port(error) | Self::Key { source: error, .. } => {
                 matches!(error.kind, PortErrorKind::Unavailable | PortErrorKind::Throttled { .. } | PortErrorKind::Full)

@@ -1,9 +1,14 @@
 //! Errors at the border: problem documents (RFC 9457) with a stable type. Internal text never leaves the process (I15).
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::Reply;
 use crate::{platform::ports::PortErrorKind, tenancy::StoreError};
+
+/// When nobody knows better.
+const A_MINUTE: Duration = Duration::from_mins(1);
 
 /// What a caller is told. `detail` is written for them: what happened, what was kept, what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,11 +19,13 @@ pub struct Problem {
     pub kind: &'static str,
     pub title: &'static str,
     pub detail: String,
+    /// When a program may try again: what it asks for at 503 (RFC 9110 15.6.4).
+    pub retry_after: Option<Duration>,
 }
 
 impl Problem {
     pub fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, title, detail: detail.into() }
+        Self { status, kind, title, detail: detail.into(), retry_after: (status == 503).then_some(A_MINUTE) }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -63,7 +70,9 @@ impl Problem {
             "detail": self.detail,
             "instance": reference,
         });
-        Reply::new(self.status, "application/problem+json", body.to_string()).with("cache-control", "no-store")
+        let reply = Reply::new(self.status, "application/problem+json", body.to_string()).with("cache-control", "no-store");
+        let wait = self.retry_after.map(|wait| wait.as_millis().div_ceil(1000).max(1).to_string());
+        wait.into_iter().fold(reply, |reply, wait| reply.with("retry-after", wait))
     }
 }
 
@@ -88,7 +97,11 @@ impl From<StoreError> for Problem {
                 "The key that protects this client's data is not in the key vault any more. Other clients are not affected.",
             ),
             StoreError::NewerRelease { .. } => Self::new(503, "newer-release", "Written by a newer release", error.to_string()),
-            _ => Self::unavailable(),
+            StoreError::Port(source) | StoreError::Key { source, .. } => match source.kind {
+                PortErrorKind::Throttled { retry_after: Some(wait) } => Self { retry_after: Some(wait), ..Self::unavailable() },
+                _ => Self::unavailable(),
+            },
+            StoreError::Sealed { .. } | StoreError::Shape { .. } => Self::unavailable(),
         }
     }
 }

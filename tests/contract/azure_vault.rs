@@ -92,6 +92,16 @@ async fn a_short_wait_is_waited_for_and_a_long_one_is_handed_on_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_until_a_date_is_counted_by_the_services_own_clock() {
+    let (fake, vault) = with_client();
+    let wrapped = wrap(&vault).await.unwrap();
+    let until = ("retry-after", "Tue, 10 Nov 2026 15:02:00 GMT");
+    fake.meet(&[Trouble::Answer { status: 429, code: "Throttled", wait: Some(until) }]);
+    let error = vault.unwrap(&wrapped).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Throttled { retry_after: Some(Duration::from_mins(2)) });
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_storm_of_refusals_ends_soon_and_typed() {
     for (trouble, kind) in [
         (Trouble::status(429, "Throttled"), PortErrorKind::Throttled { retry_after: None }),
@@ -141,6 +151,13 @@ async fn each_refusal_is_a_typed_error_that_names_the_key() {
             let error = if unwraps { vault.unwrap(&wrapped).await.map(|_| ()) } else { wrap(&vault).await.map(|_| ()) }.unwrap_err();
             assert_eq!(error.kind, kind, "{status} {code}");
             assert_eq!(error.resource, format!("key {}", key_uri("client")));
+            let word = match code {
+                "KeyDisabled" => "enable it",
+                "ForbiddenByRbac" => "role",
+                "ForbiddenByFirewall" => "firewall",
+                _ => error.kind.advice(),
+            };
+            assert!(error.advice().contains(word), "{code}: {}", error.advice());
         }
     }
     // A key that cannot wrap: of another kind.

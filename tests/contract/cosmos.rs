@@ -117,11 +117,36 @@ async fn an_identity_without_a_token_or_without_a_role_is_denied() {
     let documents = faulty(&emulator, At::Read, CosmosFault::Denied, 1_000).await;
     let error = documents.read(&place, "a").await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Denied, "{}", source(&error));
+    assert!(error.advice().contains("the role that the guide names, on this resource"), "{}", error.advice());
 
     emulator.tokens.refuses.store(true, Ordering::Relaxed);
     let error = emulator.documents(seeded(1)).await.read(&place, "a").await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Denied, "{}", source(&error));
     assert!(source(&error).contains("not assigned"), "{}", source(&error));
+}
+
+#[tokio::test]
+async fn a_partition_without_room_is_full_and_a_region_that_moves_is_away_and_never_an_empty_one() {
+    let emulator = Emulator::new();
+    let place = partition(Container::Clients);
+    commit(&emulator.documents(seeded(1)).await, &place, vec![create("a", json!(1))]).await;
+    for (at, what, kind) in [
+        (At::Batch, CosmosFault::Full, PortErrorKind::Full),
+        (At::Batch, CosmosFault::NotTheWriter, PortErrorKind::Unavailable),
+        (At::Batch, CosmosFault::Moved, PortErrorKind::Unavailable),
+        (At::Read, CosmosFault::Moved, PortErrorKind::Unavailable),
+        (At::Read, CosmosFault::Behind, PortErrorKind::Unavailable),
+        (At::Query, CosmosFault::Behind, PortErrorKind::Unavailable),
+    ] {
+        let documents = faulty(&emulator, at, what, 1_000).await;
+        let error = match at {
+            At::Batch => documents.batch(&place, vec![create("b", json!(1))]).await.map(|_| ()),
+            At::Query => documents.query(&place, &Query::default()).await.map(|_| ()),
+            _ => documents.read(&place, "a").await.map(|_| ()),
+        };
+        let error = error.unwrap_err();
+        assert_eq!(error.kind, kind, "{at:?} {what:?}: {}", source(&error));
+    }
 }
 
 #[tokio::test]

@@ -173,14 +173,16 @@ async fn a_service_that_fails_is_not_reached_or_never_answers_is_unavailable_in_
 async fn who_is_not_allowed_hears_so_at_once_with_the_setting_and_azures_own_word() {
     let (account, _) = account();
     let (queue, blobs) = account.open();
-    for (status, code) in [
-        (403, "AuthorizationPermissionMismatch"),
+    for (status, code, advice) in [
+        (403, "AuthorizationPermissionMismatch", "the role that the guide names, on this resource"),
         // The account's firewall.
-        (403, "AuthorizationFailure"),
-        // A clock that is wrong, here or where the token was made.
-        (403, "AuthenticationFailed"),
-        (401, "InvalidAuthenticationInfo"),
-        (403, "AccountIsDisabled"),
+        (403, "AuthorizationFailure", "this resource's firewall"),
+        // A clock that is wrong, here or where the token was made; the fake's words say no more.
+        (403, "AuthenticationFailed", "give Assay's identity the role"),
+        (403, "AuthenticationFailed: Request date header too old", "clock"),
+        (401, "InvalidAuthenticationInfo: Lifetime validation failed. The token is expired.", "clock"),
+        (401, "InvalidAuthenticationInfo", "directory"),
+        (403, "AccountIsDisabled", "give Assay's identity the role"),
     ] {
         account.outage(Some(refused(status, code, None)));
         let calls = account.calls();
@@ -189,6 +191,7 @@ async fn who_is_not_allowed_hears_so_at_once_with_the_setting_and_azures_own_wor
         assert_eq!([received.kind, created.kind], [PortErrorKind::Denied; 2], "{code}");
         assert!(words(&received).contains("ASSAY_QUEUE_URL") && words(&received).contains(code), "{}", words(&received));
         assert!(words(&created).contains("ASSAY_BLOB_URL") && words(&created).contains(code), "{}", words(&created));
+        assert!([&received, &created].iter().all(|error| error.advice().contains(advice)), "{code}: {}", received.advice());
         assert_eq!(account.calls() - calls, 2, "asking again would not help");
     }
 }
@@ -297,6 +300,17 @@ async fn nothing_is_called_before_the_first_use_and_then_with_a_token_for_this_c
     let (queue, _) = account.open_as(&elsewhere, &tokens).unwrap();
     let error = queue.receive("intake", 1, LEASE).await.unwrap_err();
     assert_eq!((error.kind, tokens.asked()), (PortErrorKind::Denied, vec!["https://storage.example/.default".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_of_tokens_that_never_answers_is_named_before_the_calls_own_deadline() {
+    let (account, _) = account();
+    let (queue, _) = account.open_as(&settings(), &Arc::new(Tokens::silent())).unwrap();
+    let begun = Instant::now();
+    let error = queue.send("intake", "m".into(), Duration::ZERO).await.unwrap_err();
+    assert_eq!((error.kind, begun.elapsed().as_secs()), (PortErrorKind::Unavailable, 10));
+    assert!(words(&error).contains("no token within 10 seconds"), "{}", words(&error));
+    assert_eq!(account.calls(), 0);
 }
 
 #[tokio::test(start_paused = true)]

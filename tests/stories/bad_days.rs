@@ -245,6 +245,7 @@ async fn a_revoked_key_stops_one_client_with_clear_words_and_leaves_the_other_al
     assert!(flow.test.queue.filled().is_empty(), "{:?}", flow.test.queue.filled());
     let letters = dead_letters(&flow).await;
     assert_eq!(letters.len(), 1);
+    assert!(letters[0].reason.contains(&format!("the key of {HARBOR} cannot be used")), "{}", letters[0].reason);
 
     let decided = flow.answer(approver, RIDGE, OBJECTIVE, Verdict::Approve).await;
     assert_eq!(decided.proposal.id, ridge_asks);
@@ -261,6 +262,23 @@ async fn a_revoked_key_stops_one_client_with_clear_words_and_leaves_the_other_al
     flow.settle().await;
     assert!(ticket_is_there(&flow.client(HARBOR).await).await);
     assert_eq!(EndState::of(&flow).await.left_over, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_key_that_is_allowed_again_within_minutes_costs_nobody_a_look() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
+    revoke(&flow, HARBOR, true);
+    flow.test.clock.advance(Duration::minutes(6));
+    let now = flow.app().now();
+    assert_eq!(flow.post(&deliveries_of(demo::CONNECTWISE, now)[0]).await.unwrap().status, 200);
+    flow.pump().await;
+    assert_eq!((flow.test.queue.filled(), dead_letters(&flow).await.len()), (vec!["intake".to_owned()], 0), "it waits");
+
+    revoke(&flow, HARBOR, false);
+    flow.pass(Duration::minutes(10)).await;
+    assert_eq!(dead_letters(&flow).await.len(), 0);
+    assert!(ticket_is_there(&flow.client(HARBOR).await).await);
 }
 
 #[tokio::test]

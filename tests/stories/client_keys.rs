@@ -91,6 +91,7 @@ async fn a_webhook_during_an_outage_of_the_installations_key_is_told_503_keeps_n
         assert_eq!((told.status, told.header("content-type")), (503, Some("application/problem+json")), "{refusal:?}");
         assert_eq!(serde_json::from_slice::<Value>(&told.body).unwrap()["type"], "urn:assay:problem:unavailable");
         assert!(!text(&told).contains("vault.azure.net"), "nothing of the inside");
+        assert_eq!(told.header("retry-after"), Some("60"), "{refusal:?}");
         assert_eq!(flow.app().blobs.list(BlobContainer::Raw, "", None).await.unwrap().names, Vec::<String>::new());
         flow.pass(Duration::minutes(11)).await;
         assert!(flow.test.queue.filled().is_empty());

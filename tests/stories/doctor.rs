@@ -1,16 +1,40 @@
 //! `assay doctor` and health: what the installation depends on, and what somebody must mend.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use assay::{app::App, host::doctor, platform::ports::PortErrorKind};
+use assay::{
+    app::App,
+    config,
+    host::{
+        doctor::{self, Finding},
+        start::{Life, start},
+    },
+    platform::{
+        azure::Credential,
+        ports::{BlobContainer, PortErrorKind},
+    },
+    tenancy::{
+        DeploymentPlace, DeploymentScope, TenantId,
+        directory::Tenant,
+        keys::{self, Owner},
+    },
+};
+use uuid::Uuid;
 
 use crate::support::{
     TestApp,
-    cosmos::Emulator,
-    flow::{Extent, Flow},
+    authority::{self, Authority, json_answer},
+    clock::START,
+    cosmos::{Emulator, FakeTokens, azure_settings, settings},
+    faults::Fault,
+    flow::{Extent, Flow, HARBOR},
+    key_vault::{FakeVaults, Trouble, key_uri, open},
 };
 
-fn bad(findings: &[doctor::Finding]) -> Vec<String> {
+fn bad(findings: &[Finding]) -> Vec<String> {
     findings.iter().filter(|finding| finding.outcome.is_err()).map(ToString::to_string).collect()
 }
 
@@ -22,6 +46,11 @@ async fn an_installation_at_work_is_good_and_looking_changes_nothing() {
     assert_eq!(bad(&findings), [""; 0]);
     assert!(findings.iter().any(|finding| finding.what.contains("clients")), "{findings:?}");
     assert!(flow.test.faults.count() > before, "it asks through the ports");
+    assert!(flow.test.faults.calls().contains(&"blobs.create"), "also whether a webhook's body could be kept");
+    for container in BlobContainer::ALL {
+        assert_eq!(flow.app().blobs.list(container, "", None).await.unwrap().names, [""; 0]);
+    }
+    assert!(std::fs::read_dir(flow.test.folder().join("mailbox")).unwrap().next().is_none());
     assert_eq!(bad(&doctor::examine(flow.test.app()).await), [""; 0]);
 }
 
@@ -29,17 +58,17 @@ async fn an_installation_at_work_is_good_and_looking_changes_nothing() {
 async fn what_is_missing_or_not_allowed_is_named_by_its_setting_with_what_to_do() {
     let test = TestApp::new();
     let empty = Emulator::empty();
-    let app = App { documents: std::sync::Arc::new(empty.documents(test.ids.clone()).await), ..test.app().clone() };
+    let app = App { documents: Arc::new(empty.documents(test.ids.clone()).await), ..test.app().clone() };
     let findings = doctor::examine(&app).await;
     let bad = bad(&findings);
     assert_eq!(bad.len(), 3, "{bad:?}");
     for (line, container) in bad.iter().zip(["deployment", "clients", "audit"]) {
         assert!(line.contains(&format!("container {container}: not there")) && line.contains("make it"), "{line}");
     }
-    assert!(findings.iter().filter_map(doctor::Finding::ailment).all(|ailment| !ailment.problem.contains("https://")));
+    assert!(findings.iter().filter_map(|finding| finding.ailment(false)).all(|ailment| !ailment.problem.contains("https://")));
 
     empty.tokens.refuses.store(true, Ordering::Relaxed);
-    let app = App { documents: std::sync::Arc::new(empty.documents(test.ids.clone()).await), ..test.app().clone() };
+    let app = App { documents: Arc::new(empty.documents(test.ids.clone()).await), ..test.app().clone() };
     let findings = doctor::examine(&app).await;
     let kinds: Vec<_> = findings.iter().filter_map(|finding| finding.outcome.as_ref().err().map(|error| error.kind)).collect();
     assert_eq!(kinds, [PortErrorKind::Denied; 3]);
@@ -48,7 +77,124 @@ async fn what_is_missing_or_not_allowed_is_named_by_its_setting_with_what_to_do(
 #[tokio::test]
 async fn what_passes_by_itself_is_no_ailment() {
     let test = TestApp::new();
-    test.faults.stop_at(0, crate::support::faults::Fault::BeforeEffect);
+    test.faults.stop_at(0, Fault::BeforeEffect);
     let findings = doctor::examine(test.app()).await;
-    assert!(findings.iter().all(|finding| finding.outcome.is_err() && finding.ailment().is_none()), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.outcome.is_err() && finding.ailment(false).is_none()), "{findings:?}");
+}
+
+/// What health would list, were it all to last.
+fn ailments(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().filter_map(|finding| finding.ailment(true)).map(|ailment| ailment.setting).collect()
+}
+
+async fn add(app: &App, id: TenantId) {
+    let store = DeploymentScope::of_function("story", "story").store(app).await.unwrap();
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&Tenant { id, name: id.to_string(), created_at: START });
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clients_key_that_is_disabled_or_was_never_made_is_that_clients_matter_and_names_no_setting() {
+    let fake = FakeVaults::new();
+    let mut test = TestApp::new();
+    test.vault = Some(Arc::new(open(&fake, &[])));
+    test.restart();
+    let app = test.app();
+    let nobodys = TenantId(Uuid::from_u128(7));
+    fake.make_key(&key_uri("harbor"));
+    keys::make(app, Owner::Tenant(HARBOR), Some(&key_uri("harbor"))).await.unwrap();
+    for id in [HARBOR, nobodys] {
+        add(app, id).await;
+    }
+    fake.disable(&key_uri("harbor"));
+    app.cache.forget(&format!("data-key/{HARBOR}"));
+    let findings = doctor::examine(app).await;
+    let mut bad = bad(&findings);
+    bad.sort_unstable();
+    assert_eq!((bad.len(), ailments(&findings)), (2, Vec::new()), "{bad:?}");
+    assert!(bad.iter().all(|line| !line.contains("ASSAY_")), "{bad:?}");
+    let line = |id: TenantId| bad.iter().find(|line| line.contains(&format!("the key of client {id}"))).unwrap();
+    assert!(line(HARBOR).contains("access denied") && line(nobodys).contains("has no data key yet"), "{bad:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_identity_is_one_clear_line() {
+    let test = TestApp::new();
+    let tokens = Arc::new(FakeTokens::default());
+    let config = Arc::new(config::check(&settings(&[])).unwrap());
+    let app = App { config, identity: Credential::of(tokens.clone(), &azure_settings(&[])), ..test.app().clone() };
+    let findings = doctor::examine(&app).await;
+    let queues: Vec<_> = findings.iter().filter(|finding| finding.what.starts_with("queue")).map(ToString::to_string).collect();
+    assert!(queues.len() == 4 && queues.iter().all(|line| line.contains("sending is not tried")), "{queues:?}");
+    assert!(findings.len() > 5 && findings[0].what == "identity" && findings[0].outcome.is_ok(), "{findings:?}");
+
+    tokens.refuses.store(true, Ordering::Relaxed);
+    let findings = doctor::examine(&app).await;
+    let bad = bad(&findings);
+    assert_eq!((findings.len(), bad.len(), ailments(&findings)), (1, 1, vec!["ASSAY_CREDENTIAL, ASSAY_IDENTITY"]));
+    assert!(bad[0].contains("identity: access denied (ASSAY_CREDENTIAL, ASSAY_IDENTITY") && bad[0].contains("client id"), "{bad:?}");
+}
+
+#[tokio::test]
+async fn what_a_sign_in_needs_is_looked_at_where_people_sign_in_with_entra() {
+    let test = TestApp::with(authority::SETTINGS);
+    let authority = Authority::of(&test);
+    assert_eq!(bad(&doctor::examine(test.app()).await), [""; 0]);
+
+    authority.break_down("discovery", Some(Ok(json_answer(503, &serde_json::json!({})))));
+    std::fs::remove_file(test.folder().join("vault/secrets/assay-sign-in")).unwrap();
+    let findings = doctor::examine(test.app()).await;
+    assert_eq!(ailments(&findings), ["ASSAY_CLOUD, ASSAY_ENTRA_TENANTS", "ASSAY_ENTRA_CREDENTIAL"], "{findings:?}");
+    assert_eq!(authority.asked("discovery"), 2, "it is not taken from memory");
+}
+
+#[tokio::test]
+async fn a_vault_that_never_answers_holds_nobody_longer_than_a_minute_and_what_was_not_reached_says_so() {
+    let test = TestApp::on_azure().await;
+    let fake = FakeVaults::new();
+    let app = App { vault: Arc::new(open(&fake, &[])), ..test.app().clone() };
+    fake.make_key(&key_uri("clients"));
+    for id in (1..=40).map(Uuid::from_u128).map(TenantId) {
+        keys::make(&app, Owner::Tenant(id), Some(&key_uri("clients"))).await.unwrap();
+        app.cache.forget(&format!("data-key/{id}"));
+        add(&app, id).await;
+    }
+    fake.meet(&[Trouble::Silent; 100]);
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let findings = doctor::examine(&app).await;
+    assert!(begun.elapsed() <= Duration::from_secs(61), "{:?}", begun.elapsed());
+    let bad = bad(&findings);
+    assert!(bad[0].contains("the installation's own key"), "{bad:?}");
+    let one_by_one: Vec<_> = findings.iter().filter(|finding| finding.what.starts_with("the key of client")).collect();
+    assert!(one_by_one.len() >= 16 && one_by_one.iter().all(|finding| finding.took <= Duration::from_secs(21)), "{bad:?}");
+    let left = format!("the keys of {} of 40 clients", 40 - one_by_one.len());
+    let last = bad.last().unwrap();
+    assert!(last.contains(&left) && last.contains("not looked at"), "{last}");
+}
+
+#[tokio::test]
+async fn health_says_ok_only_after_a_look_and_the_app_does_not_wait_for_it() {
+    let test = TestApp::new();
+    let config = Arc::new(config::check(&settings(&[])).unwrap());
+    for (identity_is_there, listed) in [(true, 0), (false, 1)] {
+        let tokens = FakeTokens::default();
+        tokens.refuses.store(!identity_is_there, Ordering::Relaxed);
+        let identity = Credential::of(Arc::new(tokens), &azure_settings(&[]));
+        let app = App { config: config.clone(), identity, ..test.app().clone() };
+        let (sender, mut life) = tokio::sync::watch::channel(Life::Starting);
+        let hold = test.faults.hold_at(0);
+        let started = tokio::spawn(start(sender, move || std::future::ready(Ok(app.clone()))));
+        let ready = life.wait_for(|life| !matches!(life, Life::Starting)).await.unwrap().clone();
+        if identity_is_there {
+            assert!(matches!(ready, Life::Ready(_, None)), "ready, and not yet looked at");
+            hold.reached().await;
+        }
+        hold.let_go();
+        let known = life.wait_for(|life| matches!(life, Life::Ready(_, Some(_)))).await.unwrap().clone();
+        assert!(matches!(known, Life::Ready(_, Some(ailments)) if ailments.len() == listed));
+        drop(life);
+        started.await.unwrap();
+    }
 }

@@ -35,6 +35,7 @@ const ACCOUNT: &str = "https://assay-test.documents.azure.com/";
 pub fn settings(changed: &[(&str, &str)]) -> RawConfig {
     let mut settings: RawConfig = [
         ("ASSAY_STORE", "azure"),
+        ("ASSAY_PUBLIC_URL", "https://assay.example.net"),
         ("ASSAY_IDENTITY", "01234567-89ab-cdef-0123-456789abcdef"),
         ("ASSAY_COSMOS_URL", ACCOUNT),
         ("ASSAY_QUEUE_URL", "https://assaytest.queue.core.windows.net/"),
@@ -92,6 +93,14 @@ pub enum CosmosFault {
     BehindTheSession,
     /// 403 of the service: no data role.
     Denied,
+    /// 403/1014: the partition key holds all that it may.
+    Full,
+    /// 404/1002: this region has not got there yet.
+    Behind,
+    /// 403/3: this region takes no writes any more.
+    NotTheWriter,
+    /// 403/1008: the account is not in this region any more.
+    Moved,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +136,13 @@ pub fn fault(at: At, fault: CosmosFault, times: u32) -> Arc<FaultInjectionRule> 
             let refusal = CustomResponseBuilder::new(StatusCode::Forbidden).with_sub_status(5302);
             result.with_custom_response(refusal.with_body(br#"{"code":"Forbidden","message":"no role"}"#.to_vec()).build())
         }
+        CosmosFault::Full => {
+            let refusal = CustomResponseBuilder::new(StatusCode::Forbidden).with_sub_status(1014);
+            result.with_custom_response(refusal.with_body(br#"{"code":"Forbidden","message":"no room"}"#.to_vec()).build())
+        }
+        CosmosFault::Behind => result.with_error(FaultInjectionErrorType::ReadSessionNotAvailable),
+        CosmosFault::NotTheWriter => result.with_error(FaultInjectionErrorType::WriteForbidden),
+        CosmosFault::Moved => result.with_error(FaultInjectionErrorType::DatabaseAccountNotFound),
     };
     let condition = FaultInjectionConditionBuilder::new().with_operation_type(operation).build();
     let rule = FaultInjectionRuleBuilder::new(format!("{at:?} {fault:?}"), result.build());

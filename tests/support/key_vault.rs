@@ -274,6 +274,7 @@ impl HttpClient for FakeVaults {
             Some(Trouble::Answer { status, code, wait }) => {
                 if let Some((name, value)) = wait {
                     headers.insert(name, value);
+                    headers.insert("date", "Tue, 10 Nov 2026 15:00:00 GMT");
                 }
                 return Ok(response(status, headers, &error(status, code).1));
             }
@@ -319,6 +320,7 @@ pub fn open(fake: &Arc<FakeVaults>, more: &[(&str, &str)]) -> KeyVault {
 fn settings(more: &[(&str, &str)]) -> AzureSettings {
     let all = [
         ("ASSAY_STORE", "azure"),
+        ("ASSAY_PUBLIC_URL", "https://assay.example.net"),
         ("ASSAY_IDENTITY", TENANT),
         ("ASSAY_COSMOS_URL", "https://northgate.documents.azure.com"),
         ("ASSAY_QUEUE_URL", "https://northgate.queue.core.windows.net"),

@@ -16,7 +16,10 @@ use azure_core::{
     },
 };
 
-use crate::platform::ports::{PortError, PortErrorKind};
+use crate::platform::{
+    ports::{PortError, PortErrorKind},
+    retry_after,
+};
 
 /// The longest that one call may take with all its retries: far below the handler's own deadline, so that an invocation
 /// that makes several can still answer by itself.
@@ -25,6 +28,42 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const RETRIES: u32 = 3;
 
+/// What a person does, by what the service said of a refusal.
+pub(super) const ROLE: &str =
+    "give Assay's identity the role that the guide names, on this resource; a new role takes some minutes to work";
+const FIREWALL: &str = "let the network from which Assay calls through this resource's firewall, or join the two by a private endpoint";
+const CLOCK: &str = "set this machine's clock: a token is valid only for a time, and the two clocks differ";
+const TENANT: &str = "the token is made out by another directory or for another cloud: this resource's subscription must be of the identity's directory, and ASSAY_CLOUD be its cloud";
+const ENABLE: &str = "enable it again in the vault, or see that its dates allow it now";
+
+/// Words of Azure's services in lower case, and what they ask for; the first that is found counts.
+const WORDS: &[(&str, &str)] = &[
+    ("date header", CLOCK),
+    ("time frame", CLOCK),
+    ("lifetime validation failed", CLOCK),
+    ("token is expired", CLOCK),
+    ("token is not yet valid", CLOCK),
+    ("firewall", FIREWALL),
+    ("forbiddenbyconnection", FIREWALL),
+    ("authorizationfailure", FIREWALL),
+    ("authorizationpermissionmismatch", ROLE),
+    ("forbiddenbyrbac", ROLE),
+    ("forbiddenbypolicy", ROLE),
+    ("keydisabled", ENABLE),
+    ("secretdisabled", ENABLE),
+    ("invalid issuer", TENANT),
+    ("issuer validation failed", TENANT),
+    ("audience", TENANT),
+    ("invalidauthenticationinfo", TENANT),
+];
+
+/// What to do about a refusal of which a service said this.
+pub(super) fn advice(said: &str) -> Option<&'static str> {
+    let said = said.to_lowercase();
+    WORDS.iter().find(|(word, _)| said.contains(word)).map(|(_, advice)| *advice)
+}
+
+const DATE: HeaderName = HeaderName::from_static("date");
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
 const RETRY_AFTER_MS: [HeaderName; 2] = [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
 
@@ -56,7 +95,7 @@ impl Policy for ShortWaits {
             Some((first, rest)) => first.send(ctx, request, rest).await?,
             None => return Err(azure_core::Error::with_message(ErrorKind::Other, "no transport")),
         };
-        match retry_after(response.headers()) {
+        match asked_for(response.headers()) {
             Some(wait) if wait > LONGEST_WAIT && is_busy(response.status()) => {
                 let raw = response.try_into_raw_response().await?;
                 let kind = ErrorKind::HttpResponse { status: raw.status(), error_code: None, raw_response: Some(Box::new(raw)) };
@@ -71,9 +110,12 @@ fn is_busy(status: StatusCode) -> bool {
     matches!(status, StatusCode::TooManyRequests | StatusCode::ServiceUnavailable)
 }
 
-fn retry_after(headers: &Headers) -> Option<Duration> {
+fn asked_for(headers: &Headers) -> Option<Duration> {
     let number = |name: &HeaderName| headers.get_optional_str(name)?.trim().parse::<u64>().ok();
-    RETRY_AFTER_MS.iter().find_map(number).map(Duration::from_millis).or_else(|| number(&RETRY_AFTER).map(Duration::from_secs))
+    // By the service's own clock, since ours may differ.
+    let now = headers.get_optional_str(&DATE).and_then(retry_after::date);
+    let asked = || retry_after::wait(headers.get_optional_str(&RETRY_AFTER)?, now);
+    RETRY_AFTER_MS.iter().find_map(number).map(Duration::from_millis).or_else(asked)
 }
 
 /// The call's answer, or why there is none, within [`DEADLINE`].
@@ -105,11 +147,22 @@ impl Failure {
         }
     }
 
+    /// By what the service said; its words go no further.
+    fn advice(&self) -> Option<&'static str> {
+        match self.error.as_ref()?.kind() {
+            ErrorKind::HttpResponse { error_code, raw_response, .. } => {
+                let body = raw_response.as_ref().map(|raw| String::from_utf8_lossy(raw.body()));
+                advice(&format!("{} {}", error_code.as_deref().unwrap_or_default(), body.unwrap_or_default()))
+            }
+            _ => None,
+        }
+    }
+
     fn kind(&self) -> PortErrorKind {
         let Some(error) = &self.error else { return PortErrorKind::Unavailable };
         match error.kind() {
             ErrorKind::HttpResponse { status, raw_response, .. } => {
-                let wait = raw_response.as_ref().and_then(|raw| retry_after(raw.headers()));
+                let wait = raw_response.as_ref().and_then(|raw| asked_for(raw.headers()));
                 kind_of_status((*status).into(), wait)
             }
             ErrorKind::Credential => kind_of_no_token(error),
@@ -146,9 +199,10 @@ pub fn kind_of_status(status: u16, retry_after: Option<Duration>) -> PortErrorKi
 impl From<Failure> for PortError {
     fn from(failure: Failure) -> Self {
         let kind = failure.kind();
+        let advice = if kind == PortErrorKind::Denied { failure.advice() } else { None };
         let Failure { resource, error } = failure;
         match error {
-            Some(error) => Self::because(resource, kind, error),
+            Some(error) => Self::because(resource, kind, error).advising(advice),
             None => Self::because(resource, kind, Slow),
         }
     }

@@ -35,6 +35,10 @@ const BUSY_WAIT: Duration = Duration::from_secs(4);
 const NO_TOKEN: SubStatusCode = SubStatusCode::new(20402);
 /// The service's number for a container or database that is not there.
 const NO_OWNER: SubStatusCode = SubStatusCode::new(1003);
+/// The service's numbers for an identity without a data role, or with one that does not hold here.
+const NO_ROLE: std::ops::RangeInclusive<u16> = 5300..=5303;
+/// The service's number for a partition key that holds its 20 GB.
+const PARTITION_FULL: u16 = 1014;
 
 pub struct Cosmos {
     account: AccountReference,
@@ -145,15 +149,28 @@ pub(super) async fn within<T>(resource: &str, call: impl Future<Output = azure_d
 /// What a refusal means where it is not an answer of the port.
 pub(super) fn failure(resource: &str, error: CosmosError) -> PortError {
     let status = error.status();
+    // Regions that move (403/3, 403/1008, 404/1002) the SDK makes a 503 of, once it has given up following them.
     let kind = match (u16::from(status.status_code()), status.sub_status()) {
         // The SDK could not get a token; what was wrong with it stands in the source.
         (_, Some(NO_TOKEN)) => call::kind_of_no_token(&error),
+        (code, Some(sub)) if is_full(code, sub.value()) => PortErrorKind::Full,
         // 449: write again; 410: the partition moved and the SDK gave up looking for it.
         (449 | 410 | 408, _) => PortErrorKind::Unavailable,
         // Not found without a document in question is the container or the database.
         (code, _) => call::kind_of_status(code, retry_after(&error)),
     };
-    PortError::because(resource, kind, error)
+    let denied = kind == PortErrorKind::Denied;
+    let advice = match status.sub_status() {
+        Some(sub) if denied && NO_ROLE.contains(&sub.value()) => Some(call::ROLE),
+        _ if denied => call::advice(&error.to_string()),
+        _ => None,
+    };
+    PortError::because(resource, kind, error).advising(advice)
+}
+
+/// Whether it was refused because there is no room in its partition.
+pub(super) fn is_full(status: u16, sub_status: u16) -> bool {
+    (status, sub_status) == (403, PARTITION_FULL)
 }
 
 fn retry_after(error: &CosmosError) -> Option<Duration> {

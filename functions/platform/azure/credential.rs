@@ -23,6 +23,8 @@ use crate::platform::ports::{Identity, PortError};
 /// A managed identity's endpoint answers within moments or not at all.
 const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
 
+const NO_TOKEN: &str = "see that ASSAY_CREDENTIAL says as whom Assay runs here, that ASSAY_IDENTITY is the client id of that identity, and that it is assigned to this app";
+
 /// What the SDKs of Storage and Cosmos DB ask for, whatever the cloud.
 const STORAGE: &str = "https://storage.azure.com/.default";
 const COSMOS: &str = "https://cosmos.azure.com/.default";
@@ -70,6 +72,14 @@ impl Credential {
     }
 }
 
+impl Credential {
+    async fn token(&self, scope: &str) -> Result<AccessToken, PortError> {
+        let resource = "identity (ASSAY_CREDENTIAL, ASSAY_IDENTITY)";
+        let token = self.get_token(&[scope], None).await;
+        token.map_err(|error| PortError::because(resource, call::kind_of_no_token(&error), error).advising(NO_TOKEN))
+    }
+}
+
 #[async_trait]
 impl TokenCredential for Credential {
     async fn get_token(&self, scopes: &[&str], options: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
@@ -81,10 +91,12 @@ impl TokenCredential for Credential {
                 other => other,
             })
             .collect();
-        match tokio::time::timeout(TOKEN_DEADLINE, self.source.get_token(&scopes, options)).await {
-            Ok(token) => token,
-            Err(_) => Err(azure_core::Error::with_message(ErrorKind::Io, "no token within 10 seconds")),
-        }
+        let token = tokio::time::timeout(TOKEN_DEADLINE, self.source.get_token(&scopes, options)).await;
+        token.unwrap_or_else(|_| {
+            // What a token lacks is never tried again by the SDK; that it is away and not refused, the cause says.
+            let slow = azure_core::Error::with_message(ErrorKind::Io, "the place that gives tokens does not answer");
+            Err(azure_core::Error::with_error(ErrorKind::Credential, slow, "no token within 10 seconds"))
+        })
     }
 }
 
@@ -93,9 +105,10 @@ impl TokenCredential for Credential {
 #[async_trait]
 impl Identity for Credential {
     async fn assertion(&self) -> Result<Zeroizing<String>, PortError> {
-        let resource = "managed identity (ASSAY_IDENTITY)";
-        let token = self.get_token(&[&self.exchange], None).await;
-        let token = token.map_err(|error| PortError::because(resource, call::kind_of_no_token(&error), error))?;
-        Ok(Zeroizing::new(token.token.secret().to_owned()))
+        Ok(Zeroizing::new(self.token(&self.exchange).await?.token.secret().to_owned()))
+    }
+
+    async fn check(&self) -> Result<(), PortError> {
+        self.token(&self.storage).await.map(|_| ())
     }
 }

@@ -317,6 +317,9 @@ fn statuses(resource: &str, ops: &[Op], results: &[TransactionalBatchOperationRe
         404 => Ok(OpStatus::NotFound),
         413 => Ok(OpStatus::TooLarge),
         424 => Ok(OpStatus::FailedDependency),
+        status if cosmos::is_full(status, result.substatus_code().and_then(|sub| sub.try_into().ok()).unwrap_or_default()) => {
+            Err(PortError::new(resource, PortErrorKind::Full))
+        }
         other => Err(PortError::new(resource, call::kind_of_status(other, result.retry_after()))),
     };
     results.iter().map(status).collect()

@@ -12,4 +12,8 @@ impl Identity for NoIdentity {
     async fn assertion(&self) -> Result<Zeroizing<String>, PortError> {
         Err(PortError::new("managed identity", PortErrorKind::Missing))
     }
+
+    async fn check(&self) -> Result<(), PortError> {
+        self.assertion().await.map(|_| ())
+    }
 }

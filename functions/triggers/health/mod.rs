@@ -14,6 +14,7 @@ pub const NAME: &str = "health";
 enum Status {
     Ok,
     Starting,
+    Looking,
     Limited,
     Unwell,
 }
@@ -28,6 +29,11 @@ pub fn starting() -> Reply {
     reply(Status::Starting, &[])
 }
 
+/// At work, and what it depends on is still being looked at, or did not answer once.
+pub fn looking() -> Reply {
+    reply(Status::Looking, &[])
+}
+
 /// At work, but what needs the listed resources fails until somebody mends them.
 pub fn limited(problems: &[ConfigError]) -> Reply {
     reply(Status::Limited, problems)
@@ -38,11 +44,12 @@ pub fn unwell(problems: &[ConfigError]) -> Reply {
     reply(Status::Unwell, problems)
 }
 
-/// 200 only when invocations can succeed: load balancers and monitors look at the status alone.
+/// 200 only when invocations can succeed, as far as anybody knows: load balancers and monitors look at the status alone.
 fn reply(status: Status, problems: &[ConfigError]) -> Reply {
     let (code, word) = match status {
         Status::Ok => (200, "ok"),
         Status::Starting => (503, "starting"),
+        Status::Looking => (200, "looking"),
         Status::Limited => (503, "limited"),
         Status::Unwell => (503, "unwell"),
     };

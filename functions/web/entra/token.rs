@@ -63,7 +63,7 @@ pub(super) async fn exchange(
 }
 
 /// What proves that this is the app: form fields of the exchange.
-async fn credential(app: &App, settings: &EntraSettings) -> Result<Vec<(&'static str, Zeroizing<String>)>, EntraError> {
+pub(super) async fn credential(app: &App, settings: &EntraSettings) -> Result<Vec<(&'static str, Zeroizing<String>)>, EntraError> {
     match &settings.credential {
         EntraCredential::Secret(name) => {
             let secret = app.vault.secret(name).await.map_err(EntraError::NoCredential)?;

@@ -60,7 +60,7 @@ pub(crate) const ROOMY: Limits = Limits { deadline: Duration::from_mins(1), body
 pub(crate) fn ready(table: &'static [Trigger], limits: Limits) -> (Handler, Seen) {
     let (app, seen) = app();
     // The sender may go: the handler reads the last value.
-    let (_, life) = watch::channel(Life::Ready(Arc::new(app), Arc::default()));
+    let (_, life) = watch::channel(Life::Ready(Arc::new(app), Some(Arc::default())));
     (Handler::new(table, "api", limits, life), seen)
 }
 

@@ -93,7 +93,7 @@ async fn a_mistake_in_the_settings_is_not_tried_twice() {
 
 #[tokio::test]
 async fn health_answers_under_any_load() {
-    let (_, life) = watch::channel(Life::Ready(Arc::new(app().0), Arc::default()));
+    let (_, life) = watch::channel(Life::Ready(Arc::new(app().0), Some(Arc::default())));
     let handler = handler(life, Limits { max_concurrent: 0, ..ROOMY });
     assert_eq!(handler.answer(call("GET", "/api/portal/inbox", &[], "")).await.status, 429);
     let health = handler.answer(call("GET", "/api/health", &[], "")).await;

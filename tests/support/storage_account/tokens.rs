@@ -18,11 +18,17 @@ use super::{Answer, Call, refused};
 pub struct Tokens {
     asked: Mutex<Vec<String>>,
     refusal: Option<&'static str>,
+    silent: bool,
 }
 
 impl Tokens {
     pub fn refusing(reason: &'static str) -> Self {
         Self { refusal: Some(reason), ..Self::default() }
+    }
+
+    /// Never gives one.
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
     }
 
     /// The scopes that were asked for.
@@ -36,6 +42,9 @@ impl TokenCredential for Tokens {
     async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         let [scope] = scopes else { panic!("a managed identity takes exactly one scope: {scopes:?}") };
         self.asked.lock().unwrap().push((*scope).to_owned());
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
         if let Some(reason) = self.refusal {
             return Err(azure_core::Error::with_message(ErrorKind::Credential, reason));
         }
