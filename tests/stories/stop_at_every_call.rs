@@ -97,7 +97,7 @@ fn the_main_job_ends_as_if_nothing_had_happened_when_cosmos_loses_answers_thrott
     for (at, what) in [
         (At::Batch, CosmosFault::AnswerLost),
         (At::Batch, CosmosFault::Busy),
-        (At::Read, CosmosFault::BehindTheSession),
+        (At::Read, CosmosFault::Behind),
         (At::Query, CosmosFault::Unavailable),
     ] {
         for stage in 0..3 {

@@ -89,8 +89,6 @@ pub enum CosmosFault {
     Unavailable,
     /// No connection.
     Unreachable,
-    /// A replica that does not know of the session's writes yet.
-    BehindTheSession,
     /// 403 of the service: no data role.
     Denied,
     /// 403/1014: the partition key holds all that it may.
@@ -130,7 +128,6 @@ pub fn fault(at: At, fault: CosmosFault, times: u32) -> Arc<FaultInjectionRule> 
         CosmosFault::AnswerLost => result.with_error(FaultInjectionErrorType::ResponseTimeoutAfterService),
         CosmosFault::Busy => result.with_error(FaultInjectionErrorType::TooManyRequests),
         CosmosFault::Unavailable => result.with_error(FaultInjectionErrorType::ServiceUnavailable),
-        CosmosFault::BehindTheSession => result.with_error(FaultInjectionErrorType::ReadSessionNotAvailable),
         CosmosFault::Unreachable => result.with_error(FaultInjectionErrorType::ConnectionError),
         CosmosFault::Denied => {
             let refusal = CustomResponseBuilder::new(StatusCode::Forbidden).with_sub_status(5302);

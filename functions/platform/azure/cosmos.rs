@@ -87,8 +87,9 @@ impl Cosmos {
 
     /// What a call cost whose answer is an error: a document that is not there costs as much as one that is.
     pub(super) fn charge_of(&self, error: &CosmosError) {
-        let units = error.response().and_then(|response| response.headers().request_charge).map_or(0.0, |charge| charge.value());
-        self.add(units);
+        if let Some(charge) = error.response().and_then(|response| response.headers().request_charge) {
+            self.add(charge.value());
+        }
     }
 
     async fn open(&self, container: Container) -> Result<ContainerClient, PortError> {
