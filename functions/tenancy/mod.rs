@@ -6,6 +6,7 @@
 
 pub mod demo_mark;
 pub mod directory;
+mod error;
 pub mod ids;
 mod key_record;
 pub mod keys;
@@ -16,7 +17,8 @@ pub mod scope;
 pub mod seal;
 pub mod store;
 
+pub use error::StoreError;
 pub use ids::{ConnectionId, PersonId, ProposalId, TenantId};
 pub use place::{ClientPlace, ConnectionPlace, DeploymentPlace, Place};
 pub use scope::{Actor, DeploymentScope, IntakeScope, Scope};
-pub use store::{Batch, Held, Record, Store, StoreError};
+pub use store::{Batch, Held, Record, Store};
