@@ -5,9 +5,6 @@ use std::{collections::HashSet, time::Duration};
 
 use super::ports::{MAX_BATCH_OPS, Op, Partition, PortError, PortErrorKind};
 
-/// Documents of a page that asks for no number, and the most that one may ask for.
-const DEFAULT_PAGE: usize = 100;
-const MAX_PAGE: usize = 1000;
 /// Bytes of an id and of a partition key (Cosmos DB: 1,023 and 2,048).
 const MAX_ID_BYTES: usize = 1023;
 const MAX_PARTITION_BYTES: usize = 2048;
@@ -18,10 +15,6 @@ const MAX_SEGMENT_BYTES: usize = 200;
 pub(super) const MAX_RECEIVE: usize = 32;
 /// The longest delay and lease (Azure Storage: 7 days).
 const MAX_HIDDEN: Duration = Duration::from_hours(7 * 24);
-
-pub(super) fn page_size(limit: usize) -> usize {
-    if limit == 0 { DEFAULT_PAGE } else { limit.min(MAX_PAGE) }
-}
 
 /// Printable ASCII without the characters that Cosmos DB forbids in ids.
 pub(super) fn check_id(id: &str) -> Result<(), PortError> {

@@ -5,6 +5,7 @@ pub mod cloud;
 pub mod key_uri;
 mod limits;
 pub mod local;
+mod paging;
 pub mod ports;
 pub mod process;
 pub mod retry_after;

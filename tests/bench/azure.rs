@@ -16,21 +16,9 @@ use crate::{
 pub async fn measure(effort: Effort) -> Outcome<()> {
     let cosmos = served::serve(|url| Emulator::at(url).client()).await;
     let (identity, _) = served::serve_identity(azure::tokens()).await;
-    let profile = "authority=https://127.0.0.1/;graph=https://127.0.0.1/;portal=https://127.0.0.1/;\
-                   storage=https://storage.azure.com;exchange=api://exchange;cosmos=https://cosmos.azure.com";
     let nobody = format!("https://127.0.0.1:{}", free_port()?);
-    let settings = [
-        ("ASSAY_STORE", "azure".to_owned()),
-        ("ASSAY_CLOUD", "custom".to_owned()),
-        ("ASSAY_CLOUD_PROFILE", profile.to_owned()),
-        ("ASSAY_IDENTITY", "01234567-89ab-cdef-0123-456789abcdef".to_owned()),
-        ("ASSAY_COSMOS_URL", cosmos.url.to_string()),
-        ("ASSAY_QUEUE_URL", format!("{nobody}/queues")),
-        ("ASSAY_BLOB_URL", format!("{nobody}/blobs")),
-        ("ASSAY_DEPLOYMENT_KEY", format!("{nobody}/keys/deployment")),
-        ("IDENTITY_ENDPOINT", identity.to_string()),
-        ("IDENTITY_HEADER", "of the bench".to_owned()),
-    ];
+    let [queues, blobs, key] = ["queues", "blobs", "keys/deployment"].map(|path| format!("{nobody}/{path}"));
+    let settings = served::settings(&cosmos, &identity, &queues, &blobs, &key);
     let folder = folder()?;
     let (mut root, mut health, mut bare, mut memory) = (Samples::default(), Samples::default(), Samples::default(), Samples::default());
     for round in 0..=effort.starts.min(10) {

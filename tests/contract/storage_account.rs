@@ -14,7 +14,8 @@ use url::Url;
 
 use crate::support::{
     clock::VirtualClock,
-    storage_account::{FakeStorage, Fault, Tokens, settings},
+    cosmos::azure_settings,
+    storage_account::{FakeStorage, Fault, Tokens},
 };
 
 const RAW: BlobContainer = BlobContainer::Raw;
@@ -287,7 +288,7 @@ async fn names_are_listed_whole_though_pages_come_short_and_others_write_there_t
 async fn nothing_is_called_before_the_first_use_and_then_with_a_token_for_this_clouds_storage() {
     let (account, _) = account();
     let tokens = Arc::new(Tokens::default());
-    let (queue, blobs) = account.open_as(&settings(), &tokens).unwrap();
+    let (queue, blobs) = account.open_as(&azure_settings(&[]), &tokens).unwrap();
     assert_eq!((account.calls(), tokens.asked().len()), (0, 0));
     queue.receive("intake", 1, LEASE).await.unwrap();
     queue.receive("intake", 1, LEASE).await.unwrap();
@@ -295,7 +296,7 @@ async fn nothing_is_called_before_the_first_use_and_then_with_a_token_for_this_c
     assert_eq!(tokens.asked(), ["https://storage.azure.com/.default"; 2], "one for each client, kept");
 
     let text = "authority=https://login.example/;graph=https://graph.example/;portal=https://portal.example/;storage=https://storage.example;exchange=api://x";
-    let elsewhere = assay::platform::azure::AzureSettings { cloud: CloudProfile::custom(text).unwrap(), ..settings() };
+    let elsewhere = assay::platform::azure::AzureSettings { cloud: CloudProfile::custom(text).unwrap(), ..azure_settings(&[]) };
     let tokens = Arc::new(Tokens::default());
     let (queue, _) = account.open_as(&elsewhere, &tokens).unwrap();
     let error = queue.receive("intake", 1, LEASE).await.unwrap_err();
@@ -305,7 +306,7 @@ async fn nothing_is_called_before_the_first_use_and_then_with_a_token_for_this_c
 #[tokio::test(start_paused = true)]
 async fn a_place_of_tokens_that_never_answers_is_named_before_the_calls_own_deadline() {
     let (account, _) = account();
-    let (queue, _) = account.open_as(&settings(), &Arc::new(Tokens::silent())).unwrap();
+    let (queue, _) = account.open_as(&azure_settings(&[]), &Arc::new(Tokens::silent())).unwrap();
     let begun = Instant::now();
     let error = queue.send("intake", "m".into(), Duration::ZERO).await.unwrap_err();
     assert_eq!((error.kind, begun.elapsed().as_secs()), (PortErrorKind::Unavailable, 10));
@@ -316,14 +317,14 @@ async fn a_place_of_tokens_that_never_answers_is_named_before_the_calls_own_dead
 #[tokio::test(start_paused = true)]
 async fn without_a_token_or_without_tls_nothing_leaves_this_machine() {
     let (account, _) = account();
-    let (queue, _) = account.open_as(&settings(), &Arc::new(Tokens::refusing("no identity endpoint"))).unwrap();
+    let (queue, _) = account.open_as(&azure_settings(&[]), &Arc::new(Tokens::refusing("no identity endpoint"))).unwrap();
     let error = queue.send("intake", "m".into(), Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Denied);
     assert!(words(&error).contains("no identity endpoint"), "{}", words(&error));
 
     let plain = Url::parse("http://127.0.0.1:10001/account").unwrap();
-    let queues = assay::platform::azure::AzureSettings { queues: plain.clone(), ..settings() };
-    let blobs = assay::platform::azure::AzureSettings { blobs: plain, ..settings() };
+    let queues = assay::platform::azure::AzureSettings { queues: plain.clone(), ..azure_settings(&[]) };
+    let blobs = assay::platform::azure::AzureSettings { blobs: plain, ..azure_settings(&[]) };
     for (settings, setting) in [(queues, "ASSAY_QUEUE_URL"), (blobs, "ASSAY_BLOB_URL")] {
         let error = account.open_as(&settings, &Arc::new(Tokens::default())).err().unwrap();
         assert!(error.kind == PortErrorKind::Invalid && error.resource.contains(setting), "{error:?}");

@@ -69,24 +69,13 @@ impl Installation {
         let vault = served::serve_tls(|_| vaults.clone(), &certificate, &key).await;
         vaults.make_key(&key_at(&vault, "deployment"));
         let (identity, identity_faults) = served::serve_identity(azure::tokens()).await;
-        let profile = "authority=https://login.example/;graph=https://graph.example/;portal=https://portal.example/;\
-                       storage=https://storage.azure.com;exchange=api://exchange;cosmos=https://cosmos.azure.com";
-        let settings = [
-            ("ASSAY_STORE", "azure".to_owned()),
-            ("ASSAY_CLOUD", "custom".to_owned()),
-            ("ASSAY_CLOUD_PROFILE", profile.to_owned()),
-            ("ASSAY_IDENTITY", "01234567-89ab-cdef-0123-456789abcdef".to_owned()),
-            ("ASSAY_COSMOS_URL", cosmos.url.to_string()),
-            ("ASSAY_QUEUE_URL", queues.to_string()),
-            ("ASSAY_BLOB_URL", blobs.to_string()),
-            ("ASSAY_DEPLOYMENT_KEY", key_at(&vault, "deployment")),
+        let mut settings = served::settings(&cosmos, &identity, queues.as_str(), blobs.as_str(), &key_at(&vault, "deployment"));
+        settings.extend([
             ("ASSAY_SIGN_IN", "demo".to_owned()),
             ("ASSAY_MAIL", "mailbox".to_owned()),
-            ("IDENTITY_ENDPOINT", identity.to_string()),
-            ("IDENTITY_HEADER", "known to the app only".to_owned()),
             ("SSL_CERT_FILE", azurite::authority()?.display().to_string()),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
+        ]);
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let installation = Self { settings, cosmos, vaults, vault, identity_faults, folder: tempfile::tempdir().unwrap() };
         Some(installation)
     }

@@ -21,10 +21,7 @@ use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
 use azure_storage_queue::{QueueServiceClient, QueueServiceClientOptions};
 use url::Url;
 
-use super::{
-    flow::QUEUES,
-    storage_account::{Tokens, settings},
-};
+use super::{cosmos::azure_settings, flow::QUEUES, storage_account::Tokens};
 
 /// Accounts `assay1`, `assay2` and so on are there, as many as `.ci/azure` made.
 static NEXT: AtomicUsize = AtomicUsize::new(1);
@@ -61,7 +58,7 @@ pub fn without_trust() -> Option<AzureBlobs> {
 
 fn account() -> Option<AzureSettings> {
     let (queues, blobs) = addresses()?;
-    Some(AzureSettings { queues, blobs, ..settings() })
+    Some(AzureSettings { queues, blobs, ..azure_settings(&[]) })
 }
 
 /// Where the queues and blobs of a fresh account are.

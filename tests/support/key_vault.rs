@@ -9,10 +9,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use assay::{
-    config::{self, StoreKind},
-    platform::azure::{AzureSettings, Credential, KeyVault},
-};
+use assay::platform::azure::{Credential, KeyVault};
 use async_trait::async_trait;
 use aws_lc_rs::{
     digest::{Digest, SHA256},
@@ -20,14 +17,14 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use azure_core::{
-    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
     error::ErrorKind,
     http::{AsyncRawResponse, HttpClient, Method, Request, StatusCode, Transport, headers::Headers},
-    time::OffsetDateTime,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use bytes::Bytes;
 use serde_json::{Value, json};
+
+use super::{azure, cosmos::azure_settings};
 
 /// The installation's own key.
 pub const DEPLOYMENT_KEY: &str = "https://northgate.vault.azure.net/keys/deployment";
@@ -298,38 +295,10 @@ impl HttpClient for FakeVaults {
     }
 }
 
-/// Tokens that say for whom they are.
-#[derive(Debug)]
-struct FakeTokens;
-
-#[async_trait]
-impl TokenCredential for FakeTokens {
-    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-        let until = OffsetDateTime::from_unix_timestamp(4_102_444_800).unwrap();
-        Ok(AccessToken::new(format!("token for {}", scopes.join(" ")), until))
-    }
-}
-
 /// The adapter over the fake, with the settings of the public cloud and these on top.
 pub fn open(fake: &Arc<FakeVaults>, more: &[(&str, &str)]) -> KeyVault {
-    let settings = settings(more);
+    let own = [("ASSAY_DEPLOYMENT_KEY", DEPLOYMENT_KEY)];
+    let settings = azure_settings(&own.iter().chain(more).copied().collect::<Vec<_>>());
     let transport = Transport::new(fake.clone());
-    KeyVault::new(&settings, Credential::of(Arc::new(FakeTokens), &settings), Some(&transport)).unwrap()
-}
-
-fn settings(more: &[(&str, &str)]) -> AzureSettings {
-    let all = [
-        ("ASSAY_STORE", "azure"),
-        ("ASSAY_PUBLIC_URL", "https://assay.example.net"),
-        ("ASSAY_IDENTITY", TENANT),
-        ("ASSAY_COSMOS_URL", "https://northgate.documents.azure.com"),
-        ("ASSAY_QUEUE_URL", "https://northgate.queue.core.windows.net"),
-        ("ASSAY_BLOB_URL", "https://northgate.blob.core.windows.net"),
-        ("ASSAY_DEPLOYMENT_KEY", DEPLOYMENT_KEY),
-    ];
-    let raw = all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    match config::check(&raw).unwrap().store {
-        StoreKind::Azure(settings) => *settings,
-        StoreKind::Local { .. } => unreachable!("the settings say azure"),
-    }
+    KeyVault::new(&settings, Credential::of(azure::tokens(), &settings), Some(&transport)).unwrap()
 }

@@ -191,3 +191,21 @@ pub async fn serve_identity(tokens: Arc<dyn TokenCredential>) -> (Url, WireFault
     tokio::spawn(warp::serve(calls).incoming(listener).run());
     (url, faults)
 }
+
+/// Settings of a custom cloud whose services are on this machine.
+pub fn settings(cosmos: &Served, identity: &Url, queues: &str, blobs: &str, deployment_key: &str) -> Vec<(&'static str, String)> {
+    let profile =
+        "authority=https://login.example/;storage=https://storage.azure.com;exchange=api://exchange;cosmos=https://cosmos.azure.com";
+    vec![
+        ("ASSAY_STORE", "azure".to_owned()),
+        ("ASSAY_CLOUD", "custom".to_owned()),
+        ("ASSAY_CLOUD_PROFILE", profile.to_owned()),
+        ("ASSAY_IDENTITY", "01234567-89ab-cdef-0123-456789abcdef".to_owned()),
+        ("ASSAY_COSMOS_URL", cosmos.url.to_string()),
+        ("ASSAY_QUEUE_URL", queues.to_owned()),
+        ("ASSAY_BLOB_URL", blobs.to_owned()),
+        ("ASSAY_DEPLOYMENT_KEY", deployment_key.to_owned()),
+        ("IDENTITY_ENDPOINT", identity.to_string()),
+        ("IDENTITY_HEADER", "known to the app only".to_owned()),
+    ]
+}

@@ -17,7 +17,6 @@ use azure_storage_blob::{
         DeleteSnapshotsOptionType,
     },
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 
@@ -26,7 +25,8 @@ use super::{
     storage::{account, refused},
 };
 use crate::platform::{
-    limits::{check_blob_name, invalid},
+    limits::check_blob_name,
+    paging,
     ports::{BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError, PortErrorKind},
 };
 
@@ -107,13 +107,13 @@ impl Blobs for AzureBlobs {
 
 /// The service's marker, bound to its query.
 fn continuation(container: BlobContainer, prefix: &str, marker: &str) -> Continuation {
-    Continuation(BASE64URL.encode(format!("{}\n{prefix}\n{marker}", container.name())))
+    paging::continuation(format!("{}\n{prefix}\n{marker}", container.name()))
 }
 
 fn marker(container: BlobContainer, prefix: &str, after: &Continuation) -> Result<String, PortError> {
-    let text = BASE64URL.decode(&after.0).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| invalid("continuation"))?;
-    let marker = text.strip_prefix(&format!("{}\n{prefix}\n", container.name()));
-    marker.map(str::to_owned).ok_or_else(|| invalid("continuation of another query"))
+    let place = paging::place_of(after)?;
+    let marker = place.strip_prefix(&format!("{}\n{prefix}\n", container.name()));
+    marker.map(str::to_owned).ok_or_else(paging::of_another_query)
 }
 
 fn resource(container: BlobContainer) -> String {

@@ -18,7 +18,6 @@ use azure_data_cosmos::{
         QueryOptions,
     },
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,15 +27,13 @@ use super::{
     cosmos::{self, Cosmos},
 };
 use crate::platform::{
-    limits::{check_id, check_ops, check_partition, invalid, page_size},
+    limits::{check_id, check_ops, check_partition},
+    paging::{self, page_size},
     ports::{
-        BatchOutcome, ChangePage, ChangeToken, Continuation, Document, Documents, Etag, Ids, MAX_BATCH_BYTES, MAX_DOCUMENT_BYTES, Op,
-        OpStatus, Page, Partition, PortError, PortErrorKind, Query,
+        BatchOutcome, ChangePage, ChangeToken, Document, Documents, Etag, Ids, MAX_BATCH_BYTES, MAX_DOCUMENT_BYTES, Op, OpStatus, Page,
+        Partition, PortError, PortErrorKind, Query,
     },
 };
-
-/// Sorts after every character that an id may hold.
-const AFTER_IDS: char = '\u{7f}';
 
 pub struct CosmosDocuments {
     cosmos: Arc<Cosmos>,
@@ -162,25 +159,19 @@ impl Documents for CosmosDocuments {
     async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {
         check_partition(partition)?;
         let limit = page_size(query.limit);
-        let after = query.after.as_ref().map(after_id).transpose()?.filter(|id| id.starts_with(&query.prefix));
-        if query.after.is_some() && after.is_none() {
-            return Err(invalid("continuation of another query"));
-        }
-        let end = format!("{}{AFTER_IDS}", query.prefix);
-        let (from, to, order) = match (&after, query.descending) {
-            (Some(id), true) => ("c.id >= @from", "c.id < @to", Bounds { from: &query.prefix, to: id, word: "DESC" }),
-            (Some(id), false) => ("c.id > @from", "c.id < @to", Bounds { from: id, to: &end, word: "ASC" }),
-            (None, descending) => {
-                let word = if descending { "DESC" } else { "ASC" };
-                ("c.id >= @from", "c.id < @to", Bounds { from: &query.prefix, to: &end, word })
-            }
+        let (after, end) = (paging::after(query)?, paging::end_of(&query.prefix));
+        let (first, from, to) = match (&after, query.descending) {
+            (Some(id), true) => (">=", &query.prefix, id),
+            (Some(id), false) => (">", id, &end),
+            (None, _) => (">=", &query.prefix, &end),
         };
-        let text = format!("SELECT c.id, c._etag, c.write, c.body FROM c WHERE {from} AND {to} ORDER BY c.id {}", order.word);
+        let order = if query.descending { "DESC" } else { "ASC" };
+        let text = format!("SELECT c.id, c._etag, c.write, c.body FROM c WHERE c.id {first} @from AND c.id < @to ORDER BY c.id {order}");
         let resource = format!("query in {}", cosmos::name_of(partition.container()));
         let container = self.cosmos.container(partition.container()).await?;
         // One more than asked for tells whether there is a next page.
         let mut found = cosmos::within(&resource, async {
-            let sql = Sql::from(text).with_parameter("@from", order.from)?.with_parameter("@to", order.to)?;
+            let sql = Sql::from(text).with_parameter("@from", from)?.with_parameter("@to", to)?;
             let options = QueryOptions::default().with_feed_options(feed(limit + 1));
             let mut pages =
                 container.query_items::<Stored>(sql, FeedScope::partition(key_of(partition)), Some(options)).await?.into_pages();
@@ -197,7 +188,7 @@ impl Documents for CosmosDocuments {
         .await?;
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|stored| Continuation(BASE64URL.encode(&stored.id)));
+        let next = found.last().filter(|_| more).map(|stored| paging::continuation(&stored.id));
         Ok(Page { documents: found.into_iter().map(Document::from).collect(), next })
     }
 
@@ -226,12 +217,6 @@ impl Documents for CosmosDocuments {
         })
         .await
     }
-}
-
-struct Bounds<'a> {
-    from: &'a str,
-    to: &'a str,
-    word: &'static str,
 }
 
 fn feed(limit: usize) -> FeedOptions {
@@ -323,8 +308,4 @@ fn statuses(resource: &str, ops: &[Op], results: &[TransactionalBatchOperationRe
         other => Err(PortError::new(resource, call::kind_of_status(other, result.retry_after()))),
     };
     results.iter().map(status).collect()
-}
-
-fn after_id(continuation: &Continuation) -> Result<String, PortError> {
-    BASE64URL.decode(&continuation.0).ok().and_then(|id| String::from_utf8(id).ok()).ok_or_else(|| invalid("continuation"))
 }

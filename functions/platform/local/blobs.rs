@@ -10,7 +10,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use bytes::Bytes;
 
 use super::{
@@ -19,7 +18,8 @@ use super::{
 };
 use crate::platform::{
     limits::check_blob_name,
-    ports::{BatchOutcome, BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError, PortErrorKind},
+    paging,
+    ports::{BatchOutcome, BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError},
 };
 
 /// Names of one page.
@@ -71,10 +71,7 @@ impl Blobs for LocalBlobs {
     }
 
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {
-        let after = after.map(after_name).transpose()?;
-        if after.as_ref().is_some_and(|name| !name.starts_with(prefix)) {
-            return Err(PortError::new("continuation of another query", PortErrorKind::Invalid));
-        }
+        let after = after.map(|after| paging::place_below(prefix, after)).transpose()?;
         let mut names = match container {
             BlobContainer::Raw => {
                 let lower = after.as_deref().map_or(Bound::Included(prefix), Bound::Excluded);
@@ -98,7 +95,7 @@ impl Blobs for LocalBlobs {
         };
         let more = names.len() > PAGE;
         names.truncate(PAGE);
-        let next = names.last().filter(|_| more).map(|name| Continuation(BASE64URL.encode(name)));
+        let next = names.last().filter(|_| more).map(paging::continuation);
         Ok(BlobPage { names, next })
     }
 
@@ -191,12 +188,4 @@ fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<(
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory)
-}
-
-fn after_name(continuation: &Continuation) -> Result<String, PortError> {
-    BASE64URL
-        .decode(&continuation.0)
-        .ok()
-        .and_then(|name| String::from_utf8(name).ok())
-        .ok_or_else(|| PortError::new("continuation", PortErrorKind::Invalid))
 }

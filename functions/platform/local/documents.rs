@@ -5,19 +5,15 @@
 use std::{ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 
 use super::writer::{CHANGES, Change, DOCUMENTS, Write, Writer, etag, split};
 use crate::platform::{
-    limits::{check_id, check_ops, check_partition, invalid, page_size},
+    limits::{check_id, check_ops, check_partition, invalid},
+    paging::{self, page_size},
     ports::{
-        BatchOutcome, ChangePage, ChangeToken, Continuation, Document, Documents, MAX_BATCH_BYTES, Op, Page, Partition, PortError,
-        PortErrorKind, Query,
+        BatchOutcome, ChangePage, ChangeToken, Document, Documents, MAX_BATCH_BYTES, Op, Page, Partition, PortError, PortErrorKind, Query,
     },
 };
-
-/// Sorts after every character that an id may hold.
-const AFTER_IDS: char = '\u{7f}';
 
 pub struct LocalDocuments {
     writer: Arc<Writer>,
@@ -71,11 +67,7 @@ impl Documents for LocalDocuments {
         check_partition(partition)?;
         let (container, key) = (partition.container().name(), partition.key());
         let limit = page_size(query.limit);
-        let end = format!("{}{AFTER_IDS}", query.prefix);
-        let after = query.after.as_ref().map(after_id).transpose()?.filter(|id| id.starts_with(&query.prefix));
-        if query.after.is_some() && after.is_none() {
-            return Err(invalid("continuation of another query"));
-        }
+        let (after, end) = (paging::after(query)?, paging::end_of(&query.prefix));
         let (mut lower, mut upper) =
             (Bound::Included((container, key, query.prefix.as_str())), Bound::Excluded((container, key, end.as_str())));
         match &after {
@@ -98,7 +90,7 @@ impl Documents for LocalDocuments {
         })?;
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|(id, _)| Continuation(BASE64URL.encode(id)));
+        let next = found.last().filter(|_| more).map(|(id, _)| paging::continuation(id));
         let documents = found.iter().map(|(id, stored)| document(id, stored)).collect::<Result<_, _>>()?;
         Ok(Page { documents, next })
     }
@@ -140,8 +132,4 @@ fn json(id: &str, body: &serde_json::Value, count: &mut usize) -> Result<Vec<u8>
     let bytes = serde_json::to_vec(body).map_err(|error| PortError::because(format!("document {id}"), PortErrorKind::Invalid, error))?;
     *count += bytes.len();
     Ok(bytes)
-}
-
-fn after_id(continuation: &Continuation) -> Result<String, PortError> {
-    BASE64URL.decode(&continuation.0).ok().and_then(|id| String::from_utf8(id).ok()).ok_or_else(|| invalid("continuation"))
 }

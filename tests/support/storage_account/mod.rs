@@ -15,8 +15,7 @@ use std::{
 };
 
 use assay::platform::{
-    azure::{AzureBlobs, AzureQueue, AzureSettings, Credential, CredentialKind},
-    cloud::CloudProfile,
+    azure::{AzureBlobs, AzureQueue, AzureSettings, Credential},
     ports::Clock,
 };
 use async_trait::async_trait;
@@ -29,9 +28,9 @@ use azure_core::{
     },
 };
 use bytes::Bytes;
-use url::Url;
 
 pub use self::tokens::Tokens;
+use super::cosmos::azure_settings;
 
 pub struct FakeStorage {
     clock: Arc<dyn Clock>,
@@ -141,7 +140,7 @@ impl FakeStorage {
 
     /// The adapters on this account, with tokens that it takes.
     pub fn open(self: &Arc<Self>) -> (AzureQueue, AzureBlobs) {
-        self.open_as(&settings(), &Arc::new(Tokens::default())).unwrap()
+        self.open_as(&azure_settings(&[]), &Arc::new(Tokens::default())).unwrap()
     }
 
     pub fn open_as(
@@ -165,20 +164,6 @@ impl FakeStorage {
             _ => panic!("no service of a storage account: {}", call.host),
         };
         answer.unwrap_or_else(|refusal| refusal)
-    }
-}
-
-/// The settings of an installation in the public cloud.
-pub fn settings() -> AzureSettings {
-    let url = |text: &str| Url::parse(text).unwrap();
-    AzureSettings {
-        cloud: CloudProfile::public(),
-        credential: CredentialKind::Developer,
-        cosmos: url("https://account.documents.azure.com"),
-        database: "assay".into(),
-        queues: url("https://account.queue.core.windows.net"),
-        blobs: url("https://account.blob.core.windows.net/"),
-        deployment_key: url("https://vault.vault.azure.net/keys/deployment"),
     }
 }
 
