@@ -1,6 +1,10 @@
 //! `App`: the ports and the configuration, built once by `assemble` and lent to every use case.
 //!
-//! It holds no state that a crash could lose: the one cache keeps what can be fetched again.
+//! It holds no state that a crash could lose: cache and memory keep what can be fetched again.
+
+mod memory;
+
+pub use memory::{Memory, Moment};
 
 use std::{
     collections::HashMap,
@@ -28,6 +32,7 @@ pub struct App {
     pub http: Arc<dyn Http>,
     pub identity: Arc<dyn Identity>,
     pub cache: Arc<SecretCache>,
+    pub memory: Arc<Memory>,
 }
 
 impl App {

@@ -75,17 +75,29 @@ pub fn app(config: Config) -> Result<App, AssembleError> {
     let clock = Arc::new(SystemClock);
     let ids = Arc::new(ProcessIds::new(clock.clone()));
     let http = Arc::new(HttpClient::new(config.demo_vendor.clone()).trusting(config.entra().map(|entra| entra.authority.clone())));
-    let cache = Arc::default();
+    let (cache, memory) = Default::default();
     Ok(match &config.store {
         StoreKind::Local { data, queue_url, queue_token } => {
             let LocalStore { documents, blobs, vault } = LocalStore::open(Path::new(data))?;
             let queue = Arc::new(QueueClient::new(queue_url.clone(), queue_token.clone()));
-            App { documents, blobs, vault, queue, clock, ids, http, identity: Arc::new(NoIdentity), cache, config: Arc::new(config) }
+            App {
+                documents,
+                blobs,
+                vault,
+                queue,
+                clock,
+                ids,
+                http,
+                identity: Arc::new(NoIdentity),
+                cache,
+                memory,
+                config: Arc::new(config),
+            }
         }
         StoreKind::Azure(settings) => {
             let credential = Credential::new(settings).map_err(|error| AssembleError::Credential(error.into()))?;
             let AzureStore { documents, queue, blobs, vault, .. } = AzureStore::new(settings, &credential, ids.clone(), Below::default())?;
-            App { documents, blobs, vault, queue, clock, ids, http, identity: credential, cache, config: Arc::new(config) }
+            App { documents, blobs, vault, queue, clock, ids, http, identity: credential, cache, memory, config: Arc::new(config) }
         }
     })
 }

@@ -12,8 +12,8 @@ use crate::{
     audit,
     platform::{key_uri::KeyUri, ports::PortErrorKind},
     tenancy::{
-        DeploymentPlace, Held, PersonId, Record, Store, StoreError, TenantId,
-        directory::{self, Grant, Role, Tenant},
+        DeploymentPlace, Held, PersonId, Record, Roster, Store, StoreError, TenantId,
+        directory::{Grant, Role, Tenant},
         keys::{self, Owner},
         seal::sha256,
     },
@@ -67,7 +67,8 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
         return Err(ClientError::form("name", format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
     }
-    let (known, several) = (directory::tenants(store).await?, directory::people_with_access(store).await?.len() > 1);
+    let roster = Roster::read(store).await?;
+    let (known, several) = (&roster.tenants, roster.people_with_access().nth(1).is_some());
     if known.iter().any(|tenant| tenant.id == id) {
         return Ok(());
     }
@@ -82,7 +83,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
         keys::make(store.app(), Owner::Tenant(id), None).await?;
         None
     } else {
-        Some(make_under(store, id, key.trim(), &known).await?)
+        Some(make_under(store, id, key.trim(), known).await?)
     };
     let address = named.as_ref().map(|reserved| reserved.value.key.clone());
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
@@ -101,7 +102,9 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
         // The same form, sent twice at once.
         Err(error) if error.exists::<Tenant>(&tenant.key()) => Ok(()),
         // Another form took the key meanwhile.
-        Err(error) if held.is_some() && error.is_conflict() => Err(ClientError::form("key", USED)),
+        Err(error) if held.as_ref().is_some_and(|held| error.is_about::<Reservation>(&held.value.key())) => {
+            Err(ClientError::form("key", USED))
+        }
         other => Ok(other?),
     }
 }

@@ -3,41 +3,46 @@
 //! One place for every page that shows evidence, so that a record looks the same to the engineer and to the approver.
 //! How far a record goes for an objective is the area's to add. Reads only.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{BTreeSet, HashMap};
 
+use futures_util::future::try_join_all;
 use time::{Duration, OffsetDateTime};
 
 use super::{Evidence, EvidenceRef, Origin};
 use crate::{
-    tenancy::{ClientPlace, DeploymentScope, PersonId, Store, StoreError, directory},
+    tenancy::{ClientPlace, Roster, Store, StoreError},
     web::pages::{EvidenceCard, Tag, Tone, day},
 };
 
 /// After this a document's approval is said to be old; it still counts ("periodically" is at most a year, 32 CFR 170.14(d)).
 const LONG_AGO: Duration = Duration::days(365);
 
-/// Makes the cards of one page; each record and each person is read once.
+/// Makes the cards of one page; each record is read once, those of one call at the same time.
 pub struct Cards<'s, 'a> {
     store: &'s Store<'a, ClientPlace>,
+    roster: &'s Roster,
     records: HashMap<String, Option<Evidence>>,
-    people: HashMap<PersonId, String>,
 }
 
 impl<'s, 'a> Cards<'s, 'a> {
-    pub fn of(store: &'s Store<'a, ClientPlace>) -> Self {
-        Self { store, records: HashMap::new(), people: HashMap::new() }
+    pub fn of(store: &'s Store<'a, ClientPlace>, roster: &'s Roster) -> Self {
+        Self { store, roster, records: HashMap::new() }
     }
 
-    /// The card of what was meant, and the record as it is kept now.
-    pub async fn card(&mut self, reference: &EvidenceRef) -> Result<(EvidenceCard, Option<Evidence>), StoreError> {
-        let key = &reference.source_key;
-        let record = match self.records.entry(key.clone()) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(new) => {
-                let held = self.store.read::<Evidence>(Evidence::place(key), key).await?;
-                new.insert(held.map(|held| held.value)).clone()
-            }
+    /// The cards of what was meant, each with the record as it is kept now.
+    pub async fn cards(&mut self, references: &[EvidenceRef]) -> Result<Vec<(EvidenceCard, Option<Evidence>)>, StoreError> {
+        let keys: BTreeSet<&String> = references.iter().map(|one| &one.source_key).filter(|key| !self.records.contains_key(*key)).collect();
+        let read = async |key: &String| {
+            let held = self.store.read::<Evidence>(Evidence::place(key), key).await?;
+            Ok::<_, StoreError>((key.clone(), held.map(|held| held.value)))
         };
+        let found = try_join_all(keys.into_iter().map(read)).await?;
+        self.records.extend(found);
+        Ok(references.iter().map(|reference| self.card(reference)).collect())
+    }
+
+    fn card(&self, reference: &EvidenceRef) -> (EvidenceCard, Option<Evidence>) {
+        let record = self.records.get(&reference.source_key).cloned().flatten();
         let mut card = EvidenceCard {
             title: reference.title.clone(),
             source: "A record that is no longer there".into(),
@@ -62,21 +67,11 @@ impl<'s, 'a> Cards<'s, 'a> {
                 card.population = None;
                 card.place = Some(filed.place);
                 card.approved_on = Some(filed.approved_on);
-                card.filed_by = Some(self.name(filed.filed_by).await?);
+                card.filed_by = Some(self.roster.person_name(filed.filed_by));
             }
             None => {}
         }
-        Ok((card, record))
-    }
-
-    async fn name(&mut self, person: PersonId) -> Result<String, StoreError> {
-        if let Some(name) = self.people.get(&person) {
-            return Ok(name.clone());
-        }
-        let directory = DeploymentScope::of_function("portal", self.store.correlation()).store(self.store.app()).await?;
-        let name = directory::person(&directory, person).await?.map_or_else(|| "Somebody who has left".to_owned(), |p| p.name);
-        self.people.insert(person, name.clone());
-        Ok(name)
+        (card, record)
     }
 }
 

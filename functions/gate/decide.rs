@@ -16,7 +16,7 @@ use crate::{
     tenancy::{
         Actor, ClientPlace, Held, ProposalId, Scope, Store, StoreError,
         directory::{Grant, Person, Role},
-        outbox,
+        outbox::{self, Pending},
     },
 };
 
@@ -61,14 +61,16 @@ pub async fn decide(
     for _ in 0..ATTEMPTS {
         let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(DecideError::NotFound)?;
         if let Some(decision) = repeated(&held.value, person, answer).filter(|_| may_approve) {
-            send(&store).await;
+            sent(outbox::flush(&store, ClientPlace::Assessment).await.map(drop));
             return Ok(Decided { decision: decision.clone(), proposal: held.value, repeated: true });
         }
         let event = Event::Decide { tenant: scope.tenant(), person: person.id, name: &person.name, may_approve, answer };
         let state = next(&held.value, event, app.now()).map_err(DecideError::Refused)?;
         match write(&store, &held, &state, answer.verdict).await {
-            Ok(decision) => {
-                send(&store).await;
+            Ok((decision, execute)) => {
+                if let Some(execute) = execute {
+                    sent(outbox::deliver(&store, &execute).await);
+                }
                 return Ok(Decided { decision, proposal: Proposal { state, ..held.value }, repeated: false });
             }
             Err(error) if error.is_conflict() => {
@@ -84,7 +86,13 @@ pub async fn decide(
     Err(lost.map_or(DecideError::NotFound, DecideError::Store))
 }
 
-async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, state: &State, verdict: Verdict) -> Result<Decision, StoreError> {
+/// The decision as it is written, and the message that it demands.
+async fn write(
+    store: &Store<'_, ClientPlace>,
+    held: &Held<Proposal>,
+    state: &State,
+    verdict: Verdict,
+) -> Result<(Decision, Option<Pending>), StoreError> {
     let Proposal { id, version, .. } = held.value;
     let approved = verdict == Verdict::Approve;
     let mut batch = store.batch(ClientPlace::Assessment);
@@ -94,11 +102,11 @@ async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, state: &St
     let kind = if approved { "proposal.approved" } else { "proposal.rejected" };
     let detail = json!({ "version": version, "hash": decision.hash, "name": decision.name, "comment": decision.comment });
     audit::record(&mut batch, audit::Event::new(kind, object(id), detail));
-    if approved {
-        outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO)?;
-    }
+    let execute = approved
+        .then(|| outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO))
+        .transpose()?;
     batch.commit().await?;
-    Ok(decision.clone())
+    Ok((decision.clone(), execute))
 }
 
 /// The decision that is recorded, if this is the same answer by the same person.
@@ -110,8 +118,8 @@ fn repeated<'p>(proposal: &'p Proposal, person: &Person, answer: &Answer) -> Opt
 }
 
 /// The decision is durable; what cannot be sent now is sent by the sweep.
-async fn send(store: &Store<'_, ClientPlace>) {
-    if let Err(error) = outbox::flush(store, ClientPlace::Assessment).await {
+fn sent(outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
         tracing::warn!(error = %error, "the outbox waits for the sweep");
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{future::Future, pin::Pin};
 
+use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{
@@ -15,13 +16,13 @@ use super::{
 use crate::{
     app::App,
     audit,
-    evidence::Evidence,
+    evidence::{Evidence, EvidenceRef},
     tenancy::{
-        Batch, ClientPlace, DeploymentScope, Held, Scope, Store, StoreError, TenantId,
+        Batch, ClientPlace, DeploymentScope, Held, Scope, Store, StoreError, TenantId, Wanted,
         directory::{self, Role},
         keys::Owner,
         message::{MessageError, Verified},
-        outbox,
+        outbox::{self, Pending},
     },
 };
 
@@ -78,18 +79,24 @@ where
     let store = scope.store(app).await?;
     let mut lost = StoreError::Refused { refused: vec![] };
     for _ in 0..ATTEMPTS {
-        let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(ExecuteError::NotFound)?;
+        let key = id.to_string();
+        let wanted = vec![Wanted::one::<Proposal>(&key), Wanted::one::<Receipt>(&key), outbox::waiting(message)];
+        let mut found = store.gather(ClientPlace::Assessment, wanted).await?;
+        let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
+        let asked = outbox::of(message, &mut found).await?;
         let decision = match &held.value.state {
             State::Approved { decision, .. } => decision.clone(),
             State::Open => return Err(ExecuteError::NotApproved),
             _ => {
-                outbox::flush(&store, ClientPlace::Assessment).await?;
+                done(&store, asked.as_ref()).await?;
                 return Ok(held.value);
             }
         };
-        match attempt(app, &store, &held, &decision, version, &perform).await {
+        let approved = Approved { held: &held, decision: &decision, receipt: found.one(&key).await?, asked: asked.as_ref(), version };
+        match attempt(app, &store, approved, &perform).await {
             Ok(state) => {
-                outbox::flush(&store, ClientPlace::Assessment).await?;
+                let asked = asked.filter(|_| !matches!(state, State::Executed { .. }));
+                done(&store, asked.as_ref()).await?;
                 return Ok(Proposal { state, ..held.value });
             }
             Err(ExecuteError::Store(error)) if error.is_conflict() => lost = error,
@@ -106,19 +113,31 @@ async fn has_moved(store: &Store<'_, ClientPlace>, held: &Held<Proposal>) -> Res
     Ok(now.is_some_and(|now| now.etag != held.etag))
 }
 
-async fn attempt<F>(
-    app: &App,
-    store: &Store<'_, ClientPlace>,
-    held: &Held<Proposal>,
-    decision: &Decision,
+/// Nothing is to do any more: the item that asked for it goes, and what else is left is sent.
+async fn done(store: &Store<'_, ClientPlace>, asked: Option<&Held<Pending>>) -> Result<(), StoreError> {
+    if let Some(asked) = asked {
+        outbox::clear(store, ClientPlace::Assessment, asked).await?;
+    }
+    outbox::flush(store, ClientPlace::Assessment).await.map(drop)
+}
+
+/// What an attempt rests on, read in one round trip.
+struct Approved<'a> {
+    held: &'a Held<Proposal>,
+    decision: &'a Decision,
+    receipt: Option<Held<Receipt>>,
+    /// The outbox item of the message, while it is there.
+    asked: Option<&'a Held<Pending>>,
     version: u32,
-    perform: &F,
-) -> Result<State, ExecuteError>
+}
+
+async fn attempt<F>(app: &App, store: &Store<'_, ClientPlace>, approved: Approved<'_>, perform: &F) -> Result<State, ExecuteError>
 where
     F: for<'x, 's, 'a> Fn(&'x Proposal, &'x Decision, &'x mut Batch<'s, 'a, ClientPlace>) -> Performing<'x> + Send + Sync,
 {
+    let Approved { held, decision, receipt, asked, version } = approved;
     let proposal = &held.value;
-    let receipt = store.read::<Receipt>(ClientPlace::Assessment, &proposal.id.to_string()).await?.ok_or(ExecuteError::Tampered)?;
+    let receipt = receipt.ok_or(ExecuteError::Tampered)?;
     if receipt.value.decision != *decision || !receipt.value.approved || receipt.value.executed_at.is_some() {
         return Err(ExecuteError::Tampered);
     }
@@ -140,6 +159,9 @@ where
             }
             advance(&mut batch, held, state.clone());
             batch.replace(&Held { value: Receipt { executed_at: Some(now), ..receipt.value }, etag: receipt.etag });
+            if let Some(asked) = asked {
+                batch.delete(asked);
+            }
             let detail = json!({ "version": proposal.version, "hash": proposal.hash, "kind": proposal.draft.kind });
             audit::record(&mut batch, audit::Event::new("proposal.executed", object(proposal.id), detail));
             batch.commit().await?;
@@ -176,12 +198,11 @@ async fn may_approve(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId
 
 /// Records referred to that are gone, deleted at their source, or not in the state that was approved.
 async fn changed_evidence(store: &Store<'_, ClientPlace>, proposal: &Proposal) -> Result<Vec<String>, StoreError> {
-    let mut changed = Vec::new();
-    for reference in &proposal.draft.evidence {
-        let record = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?;
-        if !record.is_some_and(|held| held.value.hash == reference.hash && !held.value.deleted) {
-            changed.push(reference.title.clone());
-        }
-    }
-    Ok(changed)
+    let as_approved = |reference: &EvidenceRef, held: Held<Evidence>| held.value.hash == reference.hash && !held.value.deleted;
+    let reads = proposal.draft.evidence.iter().map(async |reference| {
+        let held = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?;
+        let changed = !held.is_some_and(|held| as_approved(reference, held));
+        Ok::<_, StoreError>(changed.then(|| reference.title.clone()))
+    });
+    Ok(try_join_all(reads).await?.into_iter().flatten().collect())
 }

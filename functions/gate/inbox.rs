@@ -3,17 +3,35 @@
 //! Reads the marks of open proposals, never all proposals. A client whose key cannot be used is named as such: its part
 //! is unknown, not empty, and the other clients' parts are shown.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::proposal::{OpenMark, Proposal, State};
 use crate::{
-    app::App,
+    app::{App, Moment},
     tenancy::{
-        Actor, ClientPlace, DeploymentScope, Scope, Store, StoreError, TenantId,
-        directory::{self, Grant, Person, Role, Tenant},
+        Actor, ClientPlace, Held, Roster, Scope, Store, StoreError, TenantId,
+        directory::{Grant, Person, Role},
     },
 };
+
+/// Whose eyes: a signed-in person with their grants, read for this request.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    pub person: &'a Person,
+    pub grants: &'a [Grant],
+    pub roster: &'a Roster,
+    pub correlation: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    /// Their own grant for the client.
+    pub fn grant_for(&self, tenant: TenantId) -> Option<&'a Grant> {
+        self.grants.iter().find(|grant| grant.tenant == tenant && grant.person == self.person.id)
+    }
+}
 
 /// How many settled proposals the inbox shows.
 const LATELY: usize = 10;
@@ -63,21 +81,12 @@ pub struct Inbox {
     pub unavailable: Vec<String>,
 }
 
-/// One page of what waits. `grants` are the reader's, read for this request; `after` is an earlier page's `next`.
-pub async fn inbox(
-    app: &App,
-    person: &Person,
-    grants: &[Grant],
-    correlation: &str,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Inbox, StoreError> {
-    let directory = DeploymentScope::of_function("inbox", correlation).store(app).await?;
-    let tenants = directory::tenants(&directory).await?;
-    let people = directory::people(&directory).await?;
+/// One page of what waits; `after` is an earlier page's `next`.
+pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: usize) -> Result<Inbox, StoreError> {
+    let Reader { person, grants, roster, correlation } = reader;
     let mut inbox = Inbox::default();
     for (grant, read) in grants.iter().zip(join_all(grants.iter().map(|grant| client(app, grant, correlation))).await) {
-        let name = name_of(&tenants, grant.tenant);
+        let name = roster.client_name(grant.tenant);
         let (marks, proposals) = match read {
             Ok(read) => read,
             Err(error) if error.concerns_one_owner() => {
@@ -87,12 +96,12 @@ pub async fn inbox(
             }
             Err(error) => return Err(error),
         };
-        inbox.waiting.extend(marks.into_iter().filter(|mark| app.now() < mark.decide_by).map(|mark| Waiting {
+        inbox.waiting.extend(marks.iter().filter(|mark| app.now() < mark.decide_by).map(|mark| Waiting {
             tenant: grant.tenant,
             client: name.clone(),
-            asked_by: asked_by(&people, &mark.requester),
-            standing: standing(grant, person, &mark),
-            mark,
+            asked_by: asked_by(roster, &mark.requester),
+            standing: standing(grant, person, mark),
+            mark: mark.clone(),
         }));
         inbox.settled.extend(proposals.into_iter().filter_map(|proposal| {
             settled_at(&proposal.state).map(|at| Settled { tenant: grant.tenant, client: name.clone(), proposal, at })
@@ -113,25 +122,26 @@ pub async fn inbox(
 }
 
 /// How many open proposals this person may decide: the number in the navigation.
-pub async fn count(app: &App, person: &Person, grants: &[Grant], correlation: &str) -> Result<usize, StoreError> {
-    Ok(yours(app, person, grants, correlation).await?.len())
+pub async fn count(app: &App, reader: Reader<'_>) -> Result<usize, StoreError> {
+    Ok(yours(app, reader).await?.len())
 }
 
-/// The open proposals that this person may decide; none of a client whose records cannot be read.
-pub(super) async fn yours(
-    app: &App,
-    person: &Person,
-    grants: &[Grant],
-    correlation: &str,
-) -> Result<Vec<(TenantId, OpenMark)>, StoreError> {
+/// The open proposals that this person may decide, as they were some seconds ago at most; none of a client whose records
+/// cannot be read.
+pub(super) async fn yours(app: &App, reader: Reader<'_>) -> Result<Vec<(TenantId, OpenMark)>, StoreError> {
+    let Reader { person, grants, correlation, .. } = reader;
+    let lately = async |grant| match remembered(app, grant, correlation) {
+        Some(marks) => Ok(marks),
+        None => open(app, grant, correlation).await,
+    };
     let mut found = Vec::new();
-    for (grant, marks) in grants.iter().zip(join_all(grants.iter().map(|grant| open(app, grant, correlation))).await) {
+    for (grant, marks) in grants.iter().zip(join_all(grants.iter().map(lately)).await) {
         match marks {
             Ok(marks) => found.extend(
                 marks
-                    .into_iter()
+                    .iter()
                     .filter(|mark| app.now() < mark.decide_by && standing(grant, person, mark) == Standing::Yours)
-                    .map(|mark| (grant.tenant, mark)),
+                    .map(|mark| (grant.tenant, mark.clone())),
             ),
             Err(error) if error.concerns_one_owner() => {}
             Err(error) => return Err(error),
@@ -141,13 +151,34 @@ pub(super) async fn yours(
 }
 
 /// The open proposals of one client, oldest first.
-pub async fn open(app: &App, grant: &Grant, correlation: &str) -> Result<Vec<OpenMark>, StoreError> {
-    let store = Scope::of_person(grant, correlation).store(app).await?;
-    let marks = store.all::<OpenMark>(ClientPlace::Assessment, "").await?;
-    Ok(marks.into_iter().map(|held| held.value).collect())
+pub async fn open(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
+    let moment = app.memory.moment();
+    let scope = Scope::of_person(grant, correlation);
+    let marks = scope.store(app).await?.all::<OpenMark>(ClientPlace::Assessment, "").await?;
+    Ok(remember(app, &scope, marks, moment))
 }
 
-async fn client(app: &App, grant: &Grant, correlation: &str) -> Result<(Vec<OpenMark>, Vec<Proposal>), StoreError> {
+/// How old the number in the navigation may be. What this process changes is seen at once.
+const REMEMBERED: Duration = Duration::seconds(30);
+
+/// The open proposals of one client, if this process read them a moment ago: with many clients, the number in the
+/// navigation would otherwise be the dearest part of every page.
+pub(super) fn remembered(app: &App, grant: &Grant, correlation: &str) -> Option<Arc<Vec<OpenMark>>> {
+    app.memory.recall(&name(&Scope::of_person(grant, correlation)), app.now() - REMEMBERED)
+}
+
+/// What a read that began at `moment` found.
+pub(super) fn remember(app: &App, scope: &Scope, marks: Vec<Held<OpenMark>>, moment: Moment) -> Arc<Vec<OpenMark>> {
+    let marks = Arc::new(marks.into_iter().map(|held| held.value).collect());
+    app.memory.keep(name(scope), Arc::clone(&marks), moment, app.now());
+    marks
+}
+
+fn name(scope: &Scope) -> String {
+    scope.remembers::<OpenMark>(ClientPlace::Assessment)
+}
+
+async fn client(app: &App, grant: &Grant, correlation: &str) -> Result<(Arc<Vec<OpenMark>>, Vec<Proposal>), StoreError> {
     let marks = open(app, grant, correlation).await?;
     let store = Scope::of_person(grant, correlation).store(app).await?;
     Ok((marks, settled_lately(&store).await?))
@@ -179,18 +210,12 @@ fn standing(grant: &Grant, person: &Person, mark: &OpenMark) -> Standing {
 }
 
 /// Who asks, for people.
-pub(super) fn asked_by(people: &[Person], requester: &Actor) -> String {
+pub(super) fn asked_by(roster: &Roster, requester: &Actor) -> String {
     match requester {
-        Actor::Person(id) => {
-            people.iter().find(|person| person.id == *id).map_or_else(|| "Somebody who has left".into(), |p| p.name.clone())
-        }
+        Actor::Person(id) => roster.person_name(*id),
         Actor::Function(_) => "Assay, by rule".into(),
         Actor::Connection(_) => "A connected tool".into(),
     }
-}
-
-pub(super) fn name_of(tenants: &[Tenant], id: TenantId) -> String {
-    tenants.iter().find(|tenant| tenant.id == id).map_or_else(|| "A client".into(), |tenant| tenant.name.clone())
 }
 
 /// Sorts by whose it is, by age, then by id; unreserved characters only, because it stands in an address.

@@ -9,7 +9,7 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::{
-    inbox::{asked_by, name_of},
+    inbox::asked_by,
     mail::{self, Block, Mail, Mailbox},
     proposal::{NotifyV1, OpenMark, Proposal, State, object},
 };
@@ -18,8 +18,8 @@ use crate::{
     audit,
     platform::ports::BlobContainer,
     tenancy::{
-        Actor, ClientPlace, DeploymentScope, PersonId, ProposalId, Record, Scope, Store, StoreError, TenantId,
-        directory::{self, Grant, Person, Role},
+        Actor, ClientPlace, DeploymentScope, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        directory::{self, Person, Role},
         message::{MessageError, Verified},
         outbox,
     },
@@ -118,16 +118,10 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     Ok(reminded)
 }
 
-/// Everybody who was mailed about a proposal, for its history.
-pub async fn mailed(store: &Store<'_, ClientPlace>, id: ProposalId) -> Result<Vec<Notified>, StoreError> {
-    let held = store.all::<Notified>(ClientPlace::Assessment, &format!("{id}:")).await?;
-    Ok(held.into_iter().map(|held| held.value).collect())
-}
-
 /// Those who may decide it now: approvers of the client, without the one who asks.
-pub(super) fn approvers<'p>(people: &'p [Person], grants: &'p [Grant], requester: &'p Actor) -> impl Iterator<Item = &'p Person> {
-    let may = move |person: &Person| grants.iter().any(|grant| grant.person == person.id && grant.has(Role::Approver));
-    people.iter().filter(move |person| may(person)).filter(move |person| *requester != Actor::Person(person.id))
+pub(super) fn approvers<'p>(roster: &'p Roster, tenant: TenantId, requester: &'p Actor) -> impl Iterator<Item = &'p Person> {
+    let may = move |person: &Person| roster.grants_of(tenant).any(|grant| grant.person == person.id && grant.has(Role::Approver));
+    roster.people.iter().filter(move |person| may(person)).filter(move |person| *requester != Actor::Person(person.id))
 }
 
 /// Mails, then says so in one batch with its audit item; `false` when that was done before.
@@ -148,12 +142,11 @@ async fn deliver(
         return Ok(false);
     }
     let directory = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
-    let client = name_of(&directory::tenants(&directory).await?, tenant);
-    let people = directory::people(&directory).await?;
-    let grants = directory::grants_of(&directory, tenant).await?;
-    let asked_by = asked_by(&people, &proposal.requester);
+    let roster = Roster::read(&directory).await?;
+    let client = roster.client_name(tenant);
+    let asked_by = asked_by(&roster, &proposal.requester);
     let mut notified = Notified { proposal: proposal.id, version, occasion, at: app.now(), mailed: Vec::new(), unreachable: Vec::new() };
-    for person in approvers(&people, &grants, &proposal.requester) {
+    for person in approvers(&roster, tenant, &proposal.requester) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);
@@ -195,8 +188,8 @@ async fn catch_up(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, i
     }
     let Some(at) = sent.iter().map(|(_, at)| *at).min() else { return Ok(()) };
     let directory = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
-    let people = directory::people(&directory).await?;
-    let mailed = sent.into_iter().map(|(person, _)| Mailed { person, name: asked_by(&people, &Actor::Person(person)) }).collect();
+    let roster = Roster::read(&directory).await?;
+    let mailed = sent.into_iter().map(|(person, _)| Mailed { person, name: roster.person_name(person) }).collect();
     let notified = Notified { proposal: id, version, occasion: Occasion::Asked, at, mailed, unreachable: Vec::new() };
     write_down(store, &notified).await.map(|_| ())
 }

@@ -7,21 +7,21 @@
 use time::OffsetDateTime;
 
 use super::{
-    inbox::{self, Inbox, Standing, asked_by, name_of},
+    inbox::{self, Inbox, Reader, Standing, asked_by},
     machine::{self, Refusal},
     notify::{self, Mailed, Notified, Occasion},
-    proposal::{Cause, Decision, Proposal, State},
+    proposal::{Cause, Decision, OpenMark, Proposal, State},
 };
 use crate::{
-    app::App,
+    app::{App, Moment},
     evidence::Cards,
     tenancy::{
-        Actor, ClientPlace, DeploymentScope, ProposalId, Scope, StoreError, TenantId,
-        directory::{self, Grant, Person, Role},
+        Actor, ClientPlace, Gathered, Held, ProposalId, Roster, Scope, StoreError, Wanted,
+        directory::{Grant, Role},
     },
     web::pages::{
-        DecidedItem, DecisionForm, Frame, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Side, Tag, TimelineEntry, Tone,
-        paths,
+        DecidedItem, DecisionForm, EvidenceCard, Frame, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Side, Tag,
+        TimelineEntry, Tone, paths,
     },
 };
 
@@ -34,50 +34,66 @@ pub struct Returned {
     pub too_late: bool,
 }
 
-/// Whose eyes: a signed-in person with their grants, read for this request.
-#[derive(Clone, Copy)]
-pub struct Reader<'a> {
-    pub person: &'a Person,
-    pub grants: &'a [Grant],
-    pub correlation: &'a str,
+/// What the decision page needs of the gate's own records.
+pub fn wanted(id: ProposalId) -> Vec<Wanted> {
+    let key = id.to_string();
+    vec![Wanted::one::<Proposal>(&key), Wanted::all::<Notified>(&format!("{key}:")), Wanted::all::<OpenMark>("")]
 }
 
-/// The decision page; `None` when there is no such proposal or the reader has no grant for its client, which look the
-/// same. `token` makes the anti-forgery token of the form, which is bound to the proposal's hash.
+/// What an open proposal is about, if this process knows; for a caller that needs more records of the same subject.
+pub fn subject(app: &App, reader: Reader<'_>, grant: &Grant, id: ProposalId) -> Option<String> {
+    let marks = inbox::remembered(app, grant, reader.correlation)?;
+    marks.iter().find(|mark| mark.proposal == id).map(|mark| mark.subject.clone())
+}
+
+/// A proposal with all that its page shows of it.
+pub struct Shown {
+    pub proposal: Proposal,
+    notified: Vec<Notified>,
+    evidence: Vec<EvidenceCard>,
+}
+
+/// Takes it from what was gathered (at least [`wanted`], by a read that began at `moment`); `None` when there is no such
+/// proposal.
+pub async fn read(
+    reader: Reader<'_>,
+    scope: &Scope,
+    id: ProposalId,
+    moment: Moment,
+    found: &mut Gathered<'_, '_, ClientPlace>,
+) -> Result<Option<Shown>, StoreError> {
+    let (store, key) = (found.store(), id.to_string());
+    inbox::remember(store.app(), scope, found.all("").await?, moment);
+    let Some(Held { value: proposal, .. }) = found.one::<Proposal>(&key).await? else { return Ok(None) };
+    let notified = found.all::<Notified>(&format!("{key}:")).await?.into_iter().map(|held| held.value).collect();
+    let cards = Cards::of(store, reader.roster).cards(&proposal.draft.evidence).await?;
+    let mut evidence: Vec<EvidenceCard> = cards.into_iter().map(|(card, _)| card).collect();
+    evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
+    Ok(Some(Shown { proposal, notified, evidence }))
+}
+
+/// The decision page for somebody with this grant. `token` makes the anti-forgery token of the form, which is bound to the
+/// proposal's hash.
 pub async fn proposal_page(
     app: &App,
     reader: Reader<'_>,
-    tenant: TenantId,
-    id: ProposalId,
+    grant: &Grant,
+    shown: Shown,
     frame: Frame,
     returned: Returned,
     token: impl FnOnce(&Proposal) -> String + Send,
-) -> Result<Option<ProposalPage>, StoreError> {
-    let Some(grant) = reader.grants.iter().find(|grant| grant.tenant == tenant && grant.person == reader.person.id) else {
-        return Ok(None);
-    };
-    let store = Scope::of_person(grant, reader.correlation).store(app).await?;
-    let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await? else { return Ok(None) };
-    let proposal = held.value;
-    let directory = DeploymentScope::of_function("portal", reader.correlation).store(app).await?;
-    let people = directory::people(&directory).await?;
-    let grants = directory::grants_of(&directory, tenant).await?;
-    let client = name_of(&directory::tenants(&directory).await?, tenant);
-    let notified = notify::mailed(&store, id).await?;
-    let (mut cards, mut evidence) = (Cards::of(&store), Vec::new());
-    for reference in &proposal.draft.evidence {
-        evidence.push(cards.card(reference).await?.0);
-    }
-    evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
-    let others = notify::approvers(&people, &grants, &proposal.requester).filter(|person| person.id != reader.person.id);
+) -> Result<ProposalPage, StoreError> {
+    let Shown { proposal, notified, evidence } = shown;
+    let roster = reader.roster;
+    let others = notify::approvers(roster, grant.tenant, &proposal.requester).filter(|person| person.id != reader.person.id);
     let draft = &proposal.draft;
-    Ok(Some(ProposalPage {
-        client,
+    Ok(ProposalPage {
+        client: roster.client_name(grant.tenant),
         kind: sentence_case(&draft.kind),
         question: draft.question.clone(),
         explanation: draft.explanation.clone(),
         subject: None,
-        asked_by: asked_by(&people, &proposal.requester),
+        asked_by: asked_by(roster, &proposal.requester),
         asked_at: proposal.staged_at,
         today: None,
         before: Side::of(draft.before.clone()),
@@ -92,13 +108,13 @@ pub async fn proposal_page(
         hash: proposal.hash.clone(),
         version: proposal.version,
         action: draft.action.clone(),
-        history: history(&proposal, &people, &notified),
-        next: next_waiting(app, reader, id).await?,
+        history: history(&proposal, roster, &notified),
+        next: next_waiting(app, reader, proposal.id).await?,
         inbox_href: paths::inbox(),
         state: state(&proposal, grant, app.now(), returned, token),
         take_back: None,
         frame,
-    }))
+    })
 }
 
 /// The inbox page of what [`inbox::inbox`] found.
@@ -206,7 +222,7 @@ fn state(
     }
 }
 
-fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec<TimelineEntry> {
+fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<TimelineEntry> {
     let entry = |at, actor: &str, text: String, note: Option<String>| TimelineEntry {
         at,
         actor: actor.into(),
@@ -215,7 +231,7 @@ fn history(proposal: &Proposal, people: &[Person], notified: &[Notified]) -> Vec
         note: note.filter(|note| !note.is_empty()),
         proof: None,
     };
-    let mut history = vec![entry(proposal.staged_at, &asked_by(people, &proposal.requester), "asked".into(), None)];
+    let mut history = vec![entry(proposal.staged_at, &asked_by(roster, &proposal.requester), "asked".into(), None)];
     for one in notified {
         let verb = if one.occasion == Occasion::Asked { "mailed" } else { "reminded" };
         let whom = if one.mailed.is_empty() { "nobody: there is no approver who can be mailed".into() } else { names(&one.mailed) };
@@ -257,7 +273,7 @@ fn names(people: &[Mailed]) -> String {
 
 /// The oldest other proposal that this person may decide.
 async fn next_waiting(app: &App, reader: Reader<'_>, but: ProposalId) -> Result<Option<Link>, StoreError> {
-    let waiting = inbox::yours(app, reader.person, reader.grants, reader.correlation).await?;
+    let waiting = inbox::yours(app, reader).await?;
     let next = waiting.into_iter().filter(|(_, mark)| mark.proposal != but).min_by_key(|(_, mark)| mark.staged_at);
     Ok(next.map(|(tenant, mark)| Link::new(paths::proposal(tenant, mark.proposal), mark.question)))
 }

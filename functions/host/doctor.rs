@@ -15,7 +15,7 @@ use crate::{
     app::App,
     config::{ConfigError, Part},
     platform::ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received},
-    tenancy::{DeploymentScope, StoreError, TenantId, directory, keys, place},
+    tenancy::{DeploymentScope, Roster, StoreError, TenantId, keys, place},
     triggers::{Kind, TABLE},
     web::entra,
 };
@@ -167,7 +167,7 @@ impl Look<'_> {
 
 async fn tenants(app: &App) -> Result<Vec<TenantId>, StoreError> {
     let store = DeploymentScope::of_function("doctor", "doctor").store(app).await?;
-    Ok(directory::tenants(&store).await?.into_iter().map(|tenant| tenant.id).collect())
+    Ok(Roster::read(&store).await?.tenants.iter().map(|tenant| tenant.id).collect())
 }
 
 fn not_reached(what: &str) -> PortError {

@@ -138,10 +138,15 @@ pub enum OpStatus {
     FailedDependency,
 }
 
-/// Ids that start with `prefix`, from `after` (exclusive) on, in the order asked for.
+/// Most prefixes of one query.
+pub const MAX_PREFIXES: usize = 10;
+
+/// Ids that start with any of `prefixes`, from `after` (exclusive) on, in the order asked for: what one answer needs of a
+/// partition costs one round trip, however many kinds of document that is. An id that several prefixes begin comes once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    pub prefix: String,
+    /// At most [`MAX_PREFIXES`]; none finds nothing, the empty one everything.
+    pub prefixes: Vec<String>,
     pub after: Option<Continuation>,
     pub descending: bool,
     /// Documents per page; 0 means the adapter's default (100).
@@ -150,7 +155,7 @@ pub struct Query {
 
 impl Query {
     pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), ..Self::default() }
+        Self { prefixes: vec![prefix.into()], ..Self::default() }
     }
 }
 

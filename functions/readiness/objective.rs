@@ -10,7 +10,7 @@ use super::{score::Answer, suggest::Suggestion};
 use crate::{
     evidence::EvidenceRef,
     gate::Proposal,
-    tenancy::{ClientPlace, Held, PersonId, ProposalId, Record, Store, StoreError},
+    tenancy::{ClientPlace, Gathered, Held, PersonId, ProposalId, Record, Store, StoreError, Wanted},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -176,6 +176,16 @@ impl<T> Kept<T> {
 pub(super) async fn read(store: &Store<'_, ClientPlace>, id: &str) -> Result<Kept<Objective>, StoreError> {
     let held = store.read::<Objective>(ClientPlace::Assessment, &key_of(id)).await?;
     Ok(Kept::or_new(held, || Objective::new(id)))
+}
+
+/// All objectives of a requirement (`3.4.1`).
+pub(super) fn wanted_of(requirement: &str) -> Wanted {
+    Wanted::all::<Objective>(&format!("{requirement}."))
+}
+
+/// The same, from what was gathered.
+pub(super) async fn among(found: &mut Gathered<'_, '_, ClientPlace>, id: &str) -> Result<Kept<Objective>, StoreError> {
+    Ok(Kept::or_new(found.one::<Objective>(&key_of(id)).await?, || Objective::new(id)))
 }
 
 /// The last proposal about an objective, as the gate keeps it.

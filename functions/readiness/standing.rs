@@ -13,7 +13,7 @@ use super::{
     score::{self, Answer, Known, Reading, Reckoning},
     suggest::Outcome,
 };
-use crate::tenancy::{ClientPlace, Record, Store, StoreError};
+use crate::tenancy::{ClientPlace, Gathered, Record, Store, StoreError, Wanted};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
@@ -106,4 +106,13 @@ const KEY: &str = "now";
 
 pub(super) async fn read(store: &Store<'_, ClientPlace>) -> Result<Kept<Standing>, StoreError> {
     Ok(Kept::or_new(store.read(ClientPlace::Assessment, KEY).await?, Standing::default))
+}
+
+pub(super) fn wanted() -> Wanted {
+    Wanted::one::<Standing>(KEY)
+}
+
+/// The same as [`read`], from what was gathered.
+pub(super) async fn among(found: &mut Gathered<'_, '_, ClientPlace>) -> Result<Kept<Standing>, StoreError> {
+    Ok(Kept::or_new(found.one(KEY).await?, Standing::default))
 }

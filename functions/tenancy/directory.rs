@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId, store::Held};
+use super::{ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId};
 
 /// A client company of the MSP.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -229,51 +229,14 @@ impl Record for MappedCompany {
 
 type Directory<'a> = Store<'a, DeploymentPlace>;
 
-pub async fn tenants(store: &Directory<'_>) -> Result<Vec<Tenant>, StoreError> {
-    Ok(values(store.all(DeploymentPlace::Directory, "").await?))
-}
-
 pub async fn tenant(store: &Directory<'_>, id: TenantId) -> Result<Option<Tenant>, StoreError> {
     Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
-}
-
-/// Everybody, also those who may not sign in any more: for their names.
-pub async fn people(store: &Directory<'_>) -> Result<Vec<Person>, StoreError> {
-    Ok(values(store.all(DeploymentPlace::Directory, "").await?))
-}
-
-/// Those who may sign in.
-pub async fn people_with_access(store: &Directory<'_>) -> Result<Vec<Person>, StoreError> {
-    let mut people = people(store).await?;
-    people.retain(Person::has_access);
-    Ok(people)
 }
 
 pub async fn person(store: &Directory<'_>, id: PersonId) -> Result<Option<Person>, StoreError> {
     Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
 }
 
-/// Everybody's grants for one client.
-pub async fn grants_of(store: &Directory<'_>, tenant: TenantId) -> Result<Vec<Grant>, StoreError> {
-    Ok(values(store.all(DeploymentPlace::Directory, &format!("{tenant}:")).await?))
-}
-
 pub async fn grant(store: &Directory<'_>, tenant: TenantId, person: PersonId) -> Result<Option<Grant>, StoreError> {
     Ok(store.read(DeploymentPlace::Directory, &format!("{tenant}:{person}")).await?.map(|held| held.value))
-}
-
-/// Everybody's grants for all clients.
-pub async fn grants(store: &Directory<'_>) -> Result<Vec<Grant>, StoreError> {
-    Ok(values(store.all(DeploymentPlace::Directory, "").await?))
-}
-
-/// One person's grants for all clients.
-pub async fn grants_for(store: &Directory<'_>, person: PersonId) -> Result<Vec<Grant>, StoreError> {
-    let mut grants = grants(store).await?;
-    grants.retain(|grant| grant.person == person);
-    Ok(grants)
-}
-
-fn values<T>(held: Vec<Held<T>>) -> Vec<T> {
-    held.into_iter().map(|h| h.value).collect()
 }

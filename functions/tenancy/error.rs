@@ -48,6 +48,11 @@ impl StoreError {
         matches!(self, Self::Refused { refused } if refused.iter().any(|(id, status)| *status == OpStatus::Conflict && *id == id_of::<T>(key)))
     }
 
+    /// Whether the batch was refused because of this record.
+    pub fn is_about<T: Record>(&self, key: &str) -> bool {
+        matches!(self, Self::Refused { refused } if refused.iter().any(|(id, _)| *id == id_of::<T>(key)))
+    }
+
     /// The record that cannot be read, for its key; `None` when it is not about one record.
     pub fn unreadable<T: Record>(&self) -> Option<&str> {
         match self {

@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 use zeroize::Zeroizing;
 
 use super::{
-    StoreError, TenantId,
+    Place, StoreError, TenantId,
     key_record::{DOCUMENT, KeyRecord},
     seal::{DataKey, KEY_BYTES},
 };
@@ -35,6 +35,13 @@ impl fmt::Display for Owner {
             Self::Deployment => f.write_str("deployment"),
             Self::Tenant(id) => write!(f, "{id}"),
         }
+    }
+}
+
+impl Owner {
+    /// Under which name a process remembers records of this kind: forgotten when it writes one of them.
+    pub(super) fn remembers(self, place: impl Place, kind: &str) -> String {
+        format!("{self}/{}/{kind}", place.key())
     }
 }
 

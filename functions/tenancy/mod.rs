@@ -4,21 +4,27 @@
 //! message whose MAC holds, or the sweep can make (design I3). The scope opens a [`Store`]: the one place where
 //! partitions are named and content is sealed under its owner's data key (I7). Nothing here knows an area's rules.
 
+mod batch;
 pub mod demo_mark;
 pub mod directory;
 mod error;
+mod gather;
 pub mod ids;
 mod key_record;
 pub mod keys;
 pub mod message;
 pub mod outbox;
 pub mod place;
+pub mod roster;
 pub mod scope;
 pub mod seal;
 pub mod store;
 
+pub use batch::Batch;
 pub use error::StoreError;
+pub use gather::{Gathered, Wanted};
 pub use ids::{ConnectionId, PersonId, ProposalId, TenantId};
 pub use place::{ClientPlace, ConnectionPlace, DeploymentPlace, Place};
+pub use roster::Roster;
 pub use scope::{Actor, DeploymentScope, IntakeScope, Scope};
-pub use store::{Batch, Held, Record, Store};
+pub use store::{Held, Record, Store};

@@ -2,13 +2,19 @@
 //!
 //! Crash between write and send: the sweep sends what is left, and a consumer that finds its work done sends its own
 //! leftovers before it answers. Crash between send and delete: it is sent twice, which every consumer bears (I2).
+//! Where somebody waits for the answer, the writer only sends ([`deliver`]), and the consumer's own batch deletes the item
+//! ([`waiting`]); what neither did, the sweep does.
 
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Batch, Place, Record, Store, StoreError, TenantId, keys::Owner, message};
+use super::{
+    Batch, Gathered, Held, Place, Record, Store, StoreError, TenantId, Wanted,
+    keys::Owner,
+    message::{self, Verified},
+};
 
 /// A message waiting to be sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,12 +33,12 @@ impl Record for Pending {
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> String {
-        self.id.simple().to_string()
+        key_of(self.id)
     }
 }
 
 /// Adds a message for `function` to the batch, for the batch's owner.
-pub fn send<P: Place>(batch: &mut Batch<'_, '_, P>, function: &str, body: &impl Serialize, delay: Duration) -> Result<(), StoreError> {
+pub fn send<P: Place>(batch: &mut Batch<'_, '_, P>, function: &str, body: &impl Serialize, delay: Duration) -> Result<Pending, StoreError> {
     let store = batch.store();
     let body = serde_json::to_value(body).map_err(|source| StoreError::Shape { document: "message".into(), source: Arc::new(source) })?;
     let tenant = match store.owner() {
@@ -41,24 +47,47 @@ pub fn send<P: Place>(batch: &mut Batch<'_, '_, P>, function: &str, body: &impl 
     };
     let pending = Pending { id: store.app().ids.uuid(), function: function.into(), tenant, body, delay_seconds: delay.as_secs() };
     batch.create(&pending);
-    Ok(())
+    Ok(pending)
 }
 
 /// Sends everything that waits in this place; returns how many messages went out.
 pub async fn flush<P: Place>(store: &Store<'_, P>, place: P) -> Result<usize, StoreError> {
-    let app = store.app();
     let waiting = store.all::<Pending>(place, "").await?;
     for pending in &waiting {
-        let Pending { id, function, tenant, body, delay_seconds } = &pending.value;
-        let bytes = message::seal(app, function, *tenant, *id, body).await?;
-        app.queue.send(function, bytes, Duration::from_secs(*delay_seconds)).await?;
-        let mut batch = store.batch(place);
-        batch.delete(pending);
-        match batch.commit().await {
-            // Somebody else sent it too.
-            Err(error) if error.is_conflict() => {}
-            other => other?,
-        }
+        deliver(store, &pending.value).await?;
+        clear(store, place, pending).await?;
     }
     Ok(waiting.len())
+}
+
+/// Sends it once its batch is written, and leaves it where it is.
+pub async fn deliver<P: Place>(store: &Store<'_, P>, pending: &Pending) -> Result<(), StoreError> {
+    let Pending { id, function, tenant, body, delay_seconds } = pending;
+    let bytes = message::seal(store.app(), function, *tenant, *id, body).await?;
+    Ok(store.app().queue.send(function, bytes, Duration::from_secs(*delay_seconds)).await?)
+}
+
+/// The item of this message, for the consumer's round trip.
+pub fn waiting(message: &Verified) -> Wanted {
+    Wanted::one::<Pending>(&key_of(message.id()))
+}
+
+/// The same, taken from what was gathered; `None` once it was deleted.
+pub async fn of<P: Place>(message: &Verified, found: &mut Gathered<'_, '_, P>) -> Result<Option<Held<Pending>>, StoreError> {
+    found.one(&key_of(message.id())).await
+}
+
+/// Deletes an item that needs no sending any more.
+pub async fn clear<P: Place>(store: &Store<'_, P>, place: P, pending: &Held<Pending>) -> Result<(), StoreError> {
+    let mut batch = store.batch(place);
+    batch.delete(pending);
+    match batch.commit().await {
+        // Somebody else did it.
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
+}
+
+fn key_of(id: Uuid) -> String {
+    id.simple().to_string()
 }

@@ -3,7 +3,7 @@
 //! The rule of choice (design, "Storage on Cosmos DB"): what must be atomic shares a place, no place holds all of a
 //! client, and nothing that grows with traffic has a single head. Moving a record to another place is a migration.
 
-use super::ConnectionId;
+use super::{ConnectionId, roster::Roster};
 use crate::platform::ports::{Container, Partition};
 
 /// A place of nobody's, in which nothing is ever written: for a look whether a container can be used.
@@ -17,6 +17,11 @@ pub trait Place: Copy + Send + Sync {
 
     /// The rest of the partition key, after the owner.
     fn key(&self) -> String;
+
+    /// Kinds that readers remember whole for as long as the place's stamp stays the same.
+    fn kept(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Where this kind of owner keeps its log.
     fn audit(part: AuditPart) -> Self;
@@ -94,10 +99,8 @@ impl Place for ClientPlace {
 /// What belongs to the MSP's installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeploymentPlace {
-    /// Clients, people, grants, connections: small, changed by people.
+    /// Clients, people, grants, connections, and who is signed in: small, changed by people.
     Directory,
-    /// Sessions of people who are signed in.
-    Sessions,
     /// Rejects, dead letters and other things that belong to no client.
     Operations,
     /// What one connection keeps: see [`ConnectionPlace`].
@@ -136,11 +139,17 @@ impl Place for DeploymentPlace {
     fn key(&self) -> String {
         match self {
             Self::Directory => "directory".into(),
-            Self::Sessions => "sessions".into(),
             Self::Operations => "operations".into(),
             Self::Connection(id, ConnectionPlace::Mapping) => format!("connection/{id}/mapping"),
             Self::Connection(id, ConnectionPlace::Deliveries(shard)) => format!("connection/{id}/{shard:02}"),
             Self::Log(part) => part.key(),
+        }
+    }
+
+    fn kept(&self) -> &'static [&'static str] {
+        match self {
+            Self::Directory => &Roster::KINDS,
+            _ => &[],
         }
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientPlace, ConnectionId, DeploymentPlace, PersonId, Store, StoreError, TenantId,
+    ClientPlace, ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId,
     directory::{Grant, Session, Tenant},
     keys::Owner,
     message::Verified,
@@ -81,6 +81,11 @@ impl Scope {
     /// What ties log lines, audit items and messages of one cause together.
     pub fn correlation(&self) -> &str {
         &self.correlation
+    }
+
+    /// Under which name the process remembers the client's records of this kind.
+    pub fn remembers<T: Record>(&self, place: ClientPlace) -> String {
+        Owner::Tenant(self.tenant).remembers(place, T::KIND)
     }
 
     /// Opens the client's records; fails with [`StoreError::Key`] when the client's key is revoked or unreachable.

@@ -1,4 +1,4 @@
-//! `Store`: typed, sealed records of one owner, and the batches in which they change.
+//! `Store`: typed, sealed records of one owner, read one by one, in pages, or several kinds at once.
 //!
 //! A document holds its schema number, its kind and one sealed field; everything else about a client is inside the
 //! seal. Lists go by id prefix within one place, so nothing needs to be readable to be found. A record written by a
@@ -14,15 +14,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Actor, Place, StoreError,
+    Actor, Batch, Place, StoreError,
+    batch::Plain,
+    gather::{Gathered, Wanted},
     keys::{self, Owner},
     seal::{Binding, DataKey, SealError},
 };
 use crate::{
     app::App,
-    platform::ports::{
-        BatchOutcome, BlobContainer, Continuation, Document, Etag, Op, OpStatus, Partition, PortError, PortErrorKind, Query,
-    },
+    platform::ports::{BlobContainer, Continuation, Document, Etag, Partition, Query},
 };
 
 /// One kind of record: where its ids start, which schema this release writes.
@@ -103,7 +103,7 @@ impl<'a, P: Place> Store<'a, P> {
     }
 
     /// The key of a record that was found. It may have been made after this store was opened.
-    async fn key_of_found(&self) -> Result<&DataKey, StoreError> {
+    pub(super) async fn key_of_found(&self) -> Result<&DataKey, StoreError> {
         if self.key.get().is_none()
             && let Some(key) = keys::find(self.app, self.owner).await?
         {
@@ -112,7 +112,7 @@ impl<'a, P: Place> Store<'a, P> {
         self.key()
     }
 
-    async fn key_to_write(&self) -> Result<&DataKey, StoreError> {
+    pub(super) async fn key_to_write(&self) -> Result<&DataKey, StoreError> {
         if self.key.get().is_none() {
             let _ = self.key.set(keys::data_key(self.app, self.owner).await?);
         }
@@ -148,7 +148,7 @@ impl<'a, P: Place> Store<'a, P> {
         limit: usize,
         after: Option<Continuation>,
     ) -> Result<(Vec<Result<Held<T>, StoreError>>, Option<Continuation>), StoreError> {
-        let query = Query { prefix: id_of::<T>(prefix), after, descending, limit };
+        let query = Query { prefixes: vec![id_of::<T>(prefix)], after, descending, limit };
         let page = self.app.documents.query(&self.partition(place), &query).await?;
         if page.documents.is_empty() {
             return Ok((Vec::new(), page.next));
@@ -180,8 +180,13 @@ impl<'a, P: Place> Store<'a, P> {
         }
     }
 
+    /// What one answer needs of a place, of whatever kinds, in one round trip (and one more per thousand documents).
+    pub async fn gather(&self, place: P, wanted: Vec<Wanted>) -> Result<Gathered<'_, 'a, P>, StoreError> {
+        Gathered::read(self, place, wanted).await
+    }
+
     pub fn batch(&self, place: P) -> Batch<'_, 'a, P> {
-        Batch { store: self, place, changes: Vec::new(), error: None }
+        Batch::new(self, place)
     }
 
     /// Seals bytes that are kept outside documents (a blob), bound to their name.
@@ -197,13 +202,13 @@ impl<'a, P: Place> Store<'a, P> {
         self.key()?.open_bytes(&binding, sealed).map_err(|source| StoreError::Sealed { document: name.into(), source })
     }
 
-    fn partition(&self, place: P) -> Partition {
+    pub(super) fn partition(&self, place: P) -> Partition {
         Partition::reserved_for_tenancy(place.container(), format!("{}/{}", self.owner_text, place.key()))
     }
 
     /// The document of a record. The text of a large one is sealed all the same, but kept in a blob, which the document
     /// names; nobody else ever does, so what an unfinished write leaves there is never read.
-    async fn seal(&self, key: &DataKey, place: P, plain: &Plain) -> Result<Value, StoreError> {
+    pub(super) async fn seal(&self, key: &DataKey, place: P, plain: &Plain) -> Result<Value, StoreError> {
         let Plain { id, kind, schema, bytes } = plain;
         let sealed = |source| StoreError::Sealed { document: id.clone(), source };
         let (binding, ids) = (self.binding(place, id), self.app.ids.as_ref());
@@ -216,7 +221,7 @@ impl<'a, P: Place> Store<'a, P> {
         Ok(json!({ "schema": schema, "kind": kind, "blob": name }))
     }
 
-    async fn unseal<T: Record>(&self, key: &DataKey, place: P, document: Document) -> Result<Held<T>, StoreError> {
+    pub(super) async fn unseal<T: Record>(&self, key: &DataKey, place: P, document: Document) -> Result<Held<T>, StoreError> {
         let Document { id, etag, body } = document;
         let schema = body["schema"].as_u64().unwrap_or(u64::MAX);
         if schema > u64::from(T::SCHEMA) {
@@ -257,7 +262,7 @@ impl<'a, P: Place> Store<'a, P> {
 
     /// Takes away the texts of records that this batch wrote again or deleted. What a stop leaves of it is sealed and named
     /// by nothing.
-    async fn drop_former_texts(&self, ids: &[String]) {
+    pub(super) async fn drop_former_texts(&self, ids: &[String]) {
         let former: Vec<String> = ids.iter().filter_map(|id| self.large().remove(id)).collect();
         for name in former {
             if let Err(error) = self.app.blobs.delete(BlobContainer::Raw, &name).await {
@@ -268,134 +273,6 @@ impl<'a, P: Place> Store<'a, P> {
 
     fn binding<'b>(&'b self, place: P, id: &'b str) -> Binding<'b> {
         Binding { owner: &self.owner_text, container: place.container().name(), document: id, field: "record" }
-    }
-}
-
-/// Changes of one place that happen together or not at all. Sealed when they are written, not before: only then does an
-/// owner need a key.
-pub struct Batch<'s, 'a, P> {
-    store: &'s Store<'a, P>,
-    place: P,
-    changes: Vec<Change>,
-    /// The first record that has no form; reported by `commit`, so that building a batch reads as a list of changes.
-    error: Option<StoreError>,
-}
-
-enum Change {
-    Create(Plain),
-    Replace(Plain, Etag),
-    Delete(String, Option<Etag>),
-}
-
-/// A record before it is sealed.
-struct Plain {
-    id: String,
-    kind: &'static str,
-    schema: u32,
-    bytes: Vec<u8>,
-}
-
-impl Change {
-    fn id(&self) -> &str {
-        match self {
-            Self::Create(plain) | Self::Replace(plain, _) => &plain.id,
-            Self::Delete(id, _) => id,
-        }
-    }
-}
-
-impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
-    pub fn store(&self) -> &'s Store<'a, P> {
-        self.store
-    }
-
-    pub fn place(&self) -> P {
-        self.place
-    }
-
-    pub fn len(&self) -> usize {
-        self.changes.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
-    pub fn create<T: Record>(&mut self, record: &T) -> &mut Self {
-        let plain = self.plain(record);
-        self.changes.extend(plain.map(Change::Create));
-        self
-    }
-
-    /// Replaces what was read, if nobody wrote it since.
-    pub fn replace<T: Record>(&mut self, held: &Held<T>) -> &mut Self {
-        let plain = self.plain(&held.value);
-        self.changes.extend(plain.map(|plain| Change::Replace(plain, held.etag.clone())));
-        self
-    }
-
-    /// Creates when there was nothing, replaces when there was.
-    pub fn put<T: Record>(&mut self, record: T, etag: Option<Etag>) -> &mut Self {
-        match etag {
-            Some(etag) => self.replace(&Held { value: record, etag }),
-            None => self.create(&record),
-        }
-    }
-
-    pub fn delete<T: Record>(&mut self, held: &Held<T>) -> &mut Self {
-        self.changes.push(Change::Delete(id_of::<T>(&held.value.key()), Some(held.etag.clone())));
-        self
-    }
-
-    /// Deletes by key what another record of this batch already guards with its etag.
-    pub fn remove<T: Record>(&mut self, key: &str) -> &mut Self {
-        self.changes.push(Change::Delete(id_of::<T>(key), None));
-        self
-    }
-
-    /// Writes all of it or nothing.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { store, place, changes, error } = self;
-        if let Some(error) = error {
-            return Err(error);
-        }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<String> = changes.iter().map(|change| change.id().to_owned()).collect();
-        let key = store.key_to_write().await?;
-        let mut ops = Vec::with_capacity(changes.len());
-        for change in changes {
-            ops.push(match change {
-                Change::Create(plain) => Op::Create { body: store.seal(key, place, &plain).await?, id: plain.id },
-                Change::Replace(plain, if_match) => Op::Replace { body: store.seal(key, place, &plain).await?, id: plain.id, if_match },
-                Change::Delete(id, if_match) => Op::Delete { id, if_match },
-            });
-        }
-        match store.app.documents.batch(&store.partition(place), ops).await? {
-            BatchOutcome::Committed(_) => {
-                store.drop_former_texts(&ids).await;
-                Ok(())
-            }
-            BatchOutcome::Refused(statuses) => {
-                let refused: Vec<_> = ids.into_iter().zip(statuses).filter(|(_, status)| *status != OpStatus::FailedDependency).collect();
-                match refused.iter().find(|(_, status)| *status == OpStatus::TooLarge) {
-                    Some((id, _)) => Err(PortError::new(format!("document {id}"), PortErrorKind::TooLarge).into()),
-                    None => Err(StoreError::Refused { refused }),
-                }
-            }
-        }
-    }
-
-    fn plain<T: Record>(&mut self, record: &T) -> Option<Plain> {
-        let id = id_of::<T>(&record.key());
-        match serde_json::to_vec(record) {
-            Ok(bytes) => Some(Plain { id, kind: T::KIND, schema: T::SCHEMA, bytes }),
-            Err(source) => {
-                self.error.get_or_insert(StoreError::Shape { document: id, source: Arc::new(source) });
-                None
-            }
-        }
     }
 }
 

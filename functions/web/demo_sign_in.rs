@@ -33,7 +33,7 @@ pub async fn sign_in(app: &App, request: &Request, person: PersonId) -> Result<S
     let person = directory::person(&reader, person).await?.filter(Person::has_access).ok_or(SignInError::Unknown)?;
     let begun = Begun::new(&reader, request, person.id, true).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
-    let mut batch = store.batch(DeploymentPlace::Sessions);
+    let mut batch = store.batch(DeploymentPlace::Directory);
     begun.enter(&mut batch, &person, "demo");
     batch.commit().await?;
     Ok(begun.cookie(app, store.key()?))

@@ -4,7 +4,7 @@
 //! browser was last heard stands in its cookie, under a MAC: an hour of silence ends the sign-in without any page that is
 //! looked at writing to the store (design I10).
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
@@ -17,8 +17,8 @@ use crate::{
     audit,
     config::Config,
     tenancy::{
-        Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError,
-        directory::{self, Person, Session},
+        Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Store, StoreError, Wanted,
+        directory::{Person, Session},
         seal::{DataKey, sha256},
     },
 };
@@ -36,10 +36,10 @@ const RENEW_AFTER: Duration = Duration::minutes(5);
 pub(super) const TOKEN_BYTES: usize = 32;
 
 /// A request of somebody who is signed in.
-#[derive(Clone, Debug)]
 pub struct Current {
     pub session: Session,
     pub person: Person,
+    pub roster: Arc<Roster>,
     /// When this browser was last given a cookie.
     seen_at: OffsetDateTime,
 }
@@ -63,17 +63,17 @@ impl fmt::Debug for SetCookie {
 pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, StoreError> {
     let Some(cookie) = Cookie::of(&app.config, request) else { return Ok(None) };
     let store = scope(&request.invocation_id).store(app).await?;
-    let Some(Held { value: session, .. }) = store.read::<Session>(DeploymentPlace::Sessions, &cookie.token_hash()).await? else {
-        return Ok(None);
-    };
+    let hash = cookie.token_hash();
+    let mut found = store.gather(DeploymentPlace::Directory, vec![Wanted::one::<Session>(&hash), Roster::stamp()]).await?;
+    let Some(Held { value: session, .. }) = found.one::<Session>(&hash).await? else { return Ok(None) };
     let Some(seen_at) = cookie.seen_at(store.key()?) else { return Ok(None) };
     let now = app.now();
     if session.expires_at <= now || seen_at + IDLE <= now {
         return Ok(None);
     }
-    let person = directory::person(&store, session.person).await?;
-    let person = person.filter(|person| person.has_access() && door_is_open(&app.config, &session, person));
-    Ok(person.map(|person| Current { session, person, seen_at }))
+    let roster = Roster::among(&store, &mut found).await?;
+    let person = roster.person(session.person).filter(|person| person.has_access() && door_is_open(&app.config, &session, person));
+    Ok(person.cloned().map(|person| Current { session, person, roster, seen_at }))
 }
 
 /// Whether the settings still let people in the way this one came; who changes them signs out whom they leave out.
@@ -109,7 +109,7 @@ impl Begun {
     ) -> Result<Self, StoreError> {
         let app = store.app();
         let earlier = match Cookie::of(&app.config, request) {
-            Some(cookie) => store.read::<Session>(DeploymentPlace::Sessions, &cookie.token_hash()).await?,
+            Some(cookie) => store.read::<Session>(DeploymentPlace::Directory, &cookie.token_hash()).await?,
             None => None,
         };
         let (token, now) = (random_token(app), app.now());
@@ -145,7 +145,7 @@ pub(super) fn random_token(app: &App) -> Zeroizing<String> {
 
 /// Ends every session of these people, each with its audit item; for whom access was taken away.
 pub(super) async fn end_all_of(store: &Store<'_, DeploymentPlace>, people: &[&Person]) -> Result<(), StoreError> {
-    let sessions = store.all::<Session>(DeploymentPlace::Sessions, "").await?;
+    let sessions = store.all::<Session>(DeploymentPlace::Directory, "").await?;
     for held in sessions.iter().filter(|held| people.iter().any(|person| person.id == held.value.person)) {
         end(store, held, json!({ "why": "access was taken away" })).await?;
     }
@@ -153,7 +153,7 @@ pub(super) async fn end_all_of(store: &Store<'_, DeploymentPlace>, people: &[&Pe
 }
 
 async fn end(store: &Store<'_, DeploymentPlace>, held: &Held<Session>, detail: serde_json::Value) -> Result<(), StoreError> {
-    let mut batch = store.batch(DeploymentPlace::Sessions);
+    let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(held);
     audit::record(&mut batch, ended(&held.value, detail));
     match batch.commit().await {
@@ -170,11 +170,11 @@ fn ended(session: &Session, detail: serde_json::Value) -> audit::Event {
 pub async fn sign_out(app: &App, request: &Request) -> Result<SetCookie, StoreError> {
     let cleared = SetCookie(format!("{}=; {}; Max-Age=0", cookie_name(&app.config), attributes(&app.config)));
     let Some(hash) = Cookie::of(&app.config, request).map(|cookie| cookie.token_hash()) else { return Ok(cleared) };
-    let Some(held) = scope(&request.invocation_id).store(app).await?.read::<Session>(DeploymentPlace::Sessions, &hash).await? else {
+    let Some(held) = scope(&request.invocation_id).store(app).await?.read::<Session>(DeploymentPlace::Directory, &hash).await? else {
         return Ok(cleared);
     };
     let store = DeploymentScope::of_session(&held.value, &request.invocation_id).store(app).await?;
-    let mut batch = store.batch(DeploymentPlace::Sessions);
+    let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(&held);
     audit::record(&mut batch, audit::Event::new("session.signed-out", format!("person {}", held.value.person), json!({})));
     match batch.commit().await {
@@ -188,7 +188,7 @@ pub async fn sign_out(app: &App, request: &Request) -> Result<SetCookie, StoreEr
 pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let over: Vec<_> =
-        store.all::<Session>(DeploymentPlace::Sessions, "").await?.into_iter().filter(|held| held.value.expires_at <= app.now()).collect();
+        store.all::<Session>(DeploymentPlace::Directory, "").await?.into_iter().filter(|held| held.value.expires_at <= app.now()).collect();
     for held in &over {
         end(&store, held, json!({ "ended": held.value.expires_at.unix_timestamp() })).await?;
     }

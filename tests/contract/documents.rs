@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use assay::platform::ports::{
-    BatchOutcome, Container, Continuation, Documents, Etag, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, Op, OpStatus, Partition,
-    PortErrorKind, Query,
+    BatchOutcome, Container, Continuation, Documents, Etag, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, MAX_PREFIXES, Op, OpStatus,
+    Partition, PortErrorKind, Query,
 };
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ pub async fn contract_documents_refuse_a_batch_as_a_whole_and_say_why(ports: &Po
     let two = vec![create("b", json!(3)), delete("missing", None)];
     assert_eq!(refused(documents, &place, two).await[0], OpStatus::Conflict);
 
-    assert_eq!(ids(documents, &place, Query::default()).await, ["a", "b"]);
+    assert_eq!(ids(documents, &place, Query::prefix("")).await, ["a", "b"]);
     assert_eq!(body(documents, &place, "a").await, Some(json!(2)));
 }
 
@@ -128,7 +128,7 @@ pub async fn contract_documents_refuse_what_is_beyond_the_limits(ports: &Ports) 
     assert_eq!(documents.batch(&place, twice).await.unwrap_err().kind, PortErrorKind::Invalid);
     let heavy = (0..3).map(|n| create(&format!("h{n}"), json!("x".repeat(MAX_DOCUMENT_BYTES - 100)))).collect();
     assert_eq!(documents.batch(&place, heavy).await.unwrap_err().kind, PortErrorKind::TooLarge);
-    assert_eq!(ids(documents, &place, Query::default()).await, Vec::<String>::new());
+    assert_eq!(ids(documents, &place, Query::prefix("")).await, Vec::<String>::new());
 
     // As many operations and bytes as there may be, with ids as long as they may be: what fits one store fits every other.
     let long = |n: usize| format!("{n:03}{}", "x".repeat(900));
@@ -163,7 +163,8 @@ pub async fn contract_documents_are_listed_by_prefix_in_pages_both_ways(ports: &
         assert_eq!(ids(documents, &place, Query { descending: true, ..query }).await, expected);
         expected.reverse();
     }
-    assert_eq!(ids(documents, &place, Query::default()).await.len(), 30);
+    assert_eq!(ids(documents, &place, Query::prefix("")).await.len(), 30);
+    assert_eq!(ids(documents, &place, Query::default()).await, Vec::<String>::new());
     assert_eq!(ids(documents, &place, Query::prefix("none:")).await, Vec::<String>::new());
 
     // What is written behind the reader's back neither repeats nor hides what is there.
@@ -174,6 +175,28 @@ pub async fn contract_documents_are_listed_by_prefix_in_pages_both_ways(ports: &
 
     let forged = Query { after: Some(Continuation("!".into())), ..Query::prefix("b:") };
     assert_eq!(documents.query(&place, &forged).await.unwrap_err().kind, PortErrorKind::Invalid);
+}
+
+pub async fn contract_documents_of_several_prefixes_come_in_one_list(ports: &Ports) {
+    let (documents, place) = (ports.documents.as_ref(), partition(Container::Clients));
+    let mut expected: Vec<String> = ["b:1", "b:2", "b:21", "c:1", "e:1", "e:2", "e:3"].map(String::from).into();
+    let others = ["a:1", "b:3", "c:2", "d:1", "f:1"].map(String::from);
+    commit(documents, &place, expected.iter().chain(&others).map(|id| create(id, json!({ "id": id }))).collect()).await;
+
+    // In any order, one within another, some without a document.
+    let prefixes = ["e:", "b:2", "b:1", "none:", "b:21", "c:1", "e:2"].map(String::from).to_vec();
+    for limit in [0, 1, 2, 3, 6, 7, 8] {
+        let query = Query { limit, prefixes: prefixes.clone(), ..Query::default() };
+        assert_eq!(ids(documents, &place, query.clone()).await, expected, "{limit} to a page");
+        expected.reverse();
+        assert_eq!(ids(documents, &place, Query { descending: true, ..query }).await, expected, "{limit} to a page, backwards");
+        expected.reverse();
+    }
+    let first = documents.query(&place, &Query { limit: 1, prefixes: prefixes.clone(), ..Query::default() }).await.unwrap();
+    let of_another = Query { after: first.next, ..Query::prefix("c:") };
+    assert_eq!(documents.query(&place, &of_another).await.unwrap_err().kind, PortErrorKind::Invalid);
+    let many = Query { prefixes: vec!["b:".into(); MAX_PREFIXES + 1], ..Query::default() };
+    assert_eq!(documents.query(&place, &many).await.unwrap_err().kind, PortErrorKind::Invalid);
 }
 
 pub async fn contract_documents_feed_each_change_once_in_its_latest_form(ports: &Ports) {
@@ -215,8 +238,8 @@ pub async fn contract_documents_of_other_partitions_and_containers_are_not_seen(
     }
     for (n, place) in places.iter().enumerate() {
         assert_eq!(body(documents, place, "same").await, Some(json!(n)));
-        assert_eq!(ids(documents, place, Query::default()).await, [format!("own{n}"), "same".into()]);
-        assert_eq!(ids(documents, place, Query { descending: true, ..Query::default() }).await.len(), 2);
+        assert_eq!(ids(documents, place, Query::prefix("")).await, [format!("own{n}"), "same".into()]);
+        assert_eq!(ids(documents, place, Query { descending: true, ..Query::prefix("") }).await.len(), 2);
         assert_eq!(documents.changes(place, None, 0).await.unwrap().documents.len(), 2);
     }
 }

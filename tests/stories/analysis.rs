@@ -22,7 +22,7 @@ use assay::{
 use time::{Duration, OffsetDateTime, macros::date};
 use uuid::Uuid;
 
-use crate::support::{TestApp, faults::Fault};
+use crate::support::{TestApp, decision, faults::Fault};
 
 /// Harbor Precision with an engineer and an approver.
 pub(super) struct Client {
@@ -478,8 +478,9 @@ async fn the_pages_show_readings_requirements_and_evidence_without_calling_a_sug
     let asked = client.open_about(INVENTORY).await.unwrap();
     client.decides(&asked, Verdict::Approve).await;
     let token: readiness::view::FormToken<'_> = &|words| words.join(" ");
+    let roster = decision::roster(client.app()).await;
     let page = async |id: &'static str| {
-        readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", id, "c", frame(&client), token).await.unwrap()
+        readiness::view::requirement_page(client.app(), &client.engineer, &roster, id, "c", frame(&client), token).await.unwrap()
     };
     let requirement = page("CM.L2-3.4.1").await.unwrap();
     let d = &requirement.objectives[3];

@@ -157,8 +157,9 @@ impl Documents for Memory {
             return Err(unavailable());
         }
         let limit = if query.limit == 0 { 100 } else { query.limit };
-        let mut found: Vec<Document> = self
-            .with(partition, |p| p.iter().filter(|(id, _)| id.starts_with(&query.prefix)).map(|(id, held)| document(id, held)).collect());
+        let wanted = |id: &String| query.prefixes.iter().any(|prefix| id.starts_with(prefix));
+        let mut found: Vec<Document> =
+            self.with(partition, |p| p.iter().filter(|(id, _)| wanted(id)).map(|(id, held)| document(id, held)).collect());
         if query.descending {
             found.reverse();
         }
@@ -287,6 +288,7 @@ pub(crate) fn app(settings: &[(&str, &str)]) -> (App, Arc<Memory>, Arc<Rest>) {
         http: rest.clone(),
         identity: Arc::new(assay::platform::local::NoIdentity),
         cache: Arc::default(),
+        memory: Arc::default(),
     };
     (app, memory, rest)
 }

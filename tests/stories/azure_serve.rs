@@ -95,6 +95,7 @@ impl Installation {
             http: Arc::<StubHttp>::default(),
             identity: Arc::new(assay::platform::local::NoIdentity),
             cache: Arc::default(),
+            memory: Arc::default(),
         }
     }
 

@@ -13,8 +13,8 @@ use assay::{
     gate::{Proposal, State, Verdict},
     platform::ports::{BatchOutcome, BlobContainer, Container, Document, Op, Partition, PortErrorKind},
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Scope, StoreError, TenantId,
-        directory::{self, Role, Tenant},
+        ClientPlace, DeploymentPlace, DeploymentScope, Roster, Scope, StoreError, TenantId,
+        directory::{Role, Tenant},
         keys::{self, Owner},
         place::EVIDENCE_SHARDS,
     },
@@ -191,12 +191,12 @@ async fn the_owner_names_a_key_for_a_new_client_and_hears_what_is_wrong_with_it(
         refused(&key, words).await;
     }
     fake.refuse(&key, None);
-    let known = directory::tenants(&flow.deployment().await).await.unwrap();
+    let known = Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
     assert_eq!(known.len(), 2, "nothing was added");
 
     assert_eq!(send(&format!(" {key} ")).await.status, 303);
     let store = flow.deployment().await;
-    let kestrel = directory::tenants(&store).await.unwrap().into_iter().find(|tenant| tenant.name == "Kestrel Avionics").unwrap();
+    let kestrel = Roster::read(&store).await.unwrap().tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics").unwrap().clone();
     assert_eq!(keys::vault_key(flow.app(), Owner::Tenant(kestrel.id)).await.unwrap(), Some(key.clone()));
     let items = all::<Item, _>(&store, DeploymentPlace::Directory).await;
     assert_eq!(items.iter().find(|item| item.kind == "client.added").unwrap().detail["key"], json!(key));
@@ -247,7 +247,7 @@ async fn two_forms_at_once_do_not_end_with_one_key() {
     assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "{one:?} {other:?}");
     let refused = one.err().or(other.err()).unwrap();
     assert!(matches!(&refused, ClientError::Form(error) if error.message.contains("Another client uses this key")), "{refused:?}");
-    assert_eq!(directory::tenants(&flow.deployment().await).await.unwrap().len(), 3);
+    assert_eq!(Roster::read(&flow.deployment().await).await.unwrap().tenants.len(), 3);
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn where_the_vault_makes_keys_nobody_is_asked_for_one() {
     assert!(!text(&olivia.get("portal/clients/new").await).contains("name=\"key\""));
     let typed = [("name", "Kestrel"), ("key", "https://evil.example/keys/k"), (&approves(What::Approver), "yes")];
     assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &typed).await.status, 303);
-    let tenants = directory::tenants(&flow.deployment().await).await.unwrap();
+    let tenants = Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
     let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel").unwrap();
     assert_eq!(keys::vault_key(flow.app(), Owner::Tenant(kestrel.id)).await.unwrap(), Some(kestrel.id.to_string()));
 }

@@ -6,10 +6,7 @@ use assay::{
         Connection, Credentials, connection,
         demo::{AUTOTASK, What, connectwise, deliveries},
     },
-    tenancy::{
-        Actor, DeploymentPlace,
-        directory::{self, Role},
-    },
+    tenancy::{Actor, DeploymentPlace, Roster, directory::Role},
     triggers::portal,
     web::{Method, Reply},
 };
@@ -137,7 +134,7 @@ async fn an_approver_and_a_foreign_origin_are_refused_and_nothing_is_added() {
     olivia.origin = "https://evil.example";
     assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &[("name", "Kestrel")]).await.status, 403);
     assert_eq!(connections(&flow).await.len(), 1);
-    assert_eq!(directory::tenants(&flow.deployment().await).await.unwrap().len(), 2);
+    assert_eq!(Roster::read(&flow.deployment().await).await.unwrap().tenants.len(), 2);
 }
 
 #[tokio::test]
@@ -227,9 +224,9 @@ async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_can
     assert_eq!(olivia.fill_in("portal/clients/new", "portal/clients", &typed).await.status, 303);
 
     let store = flow.deployment().await;
-    let tenants = directory::tenants(&store).await.unwrap();
+    let tenants = Roster::read(&store).await.unwrap().tenants.clone();
     let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics & Søn").unwrap();
-    let mut grants = directory::grants_of(&store, kestrel.id).await.unwrap();
+    let mut grants = Roster::read(&store).await.unwrap().grants_of(kestrel.id).cloned().collect::<Vec<_>>();
     grants.sort_by_key(|grant| grant.person != owner.id);
     let roles: Vec<_> = grants.iter().map(|grant| (grant.person, grant.roles.clone())).collect();
     assert_eq!(roles, [(owner.id, vec![Role::Engineer]), (approver.id, vec![Role::Approver])]);
@@ -263,7 +260,7 @@ async fn the_owner_changes_who_may_do_what_for_a_client_and_never_so_that_nobody
     }
     let opened = olivia.open(&page).await;
     assert_eq!(olivia.send(opened.clone(), &page, &[(&asks, "yes"), (&decides, "yes")]).await.status, 303);
-    let grants = directory::grants_of(&flow.deployment().await, HARBOR).await.unwrap();
+    let grants = Roster::read(&flow.deployment().await).await.unwrap().grants_of(HARBOR).cloned().collect::<Vec<_>>();
     let mut roles: Vec<_> = grants.into_iter().map(|grant| (grant.person, grant.roles)).collect();
     roles.sort_by_key(|(id, _)| *id != marco.id);
     assert_eq!(roles, [(marco.id, vec![Role::Engineer]), (priya.id, vec![Role::Approver])]);

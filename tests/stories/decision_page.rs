@@ -14,6 +14,7 @@ use time::Duration;
 use super::analysis::{Client, INVENTORY, frame};
 use crate::support::{
     browser::{Browser, text},
+    decision,
     flow::{Extent, Flow, HARBOR, person},
 };
 
@@ -200,8 +201,16 @@ async fn what_stands_again_is_shown_with_its_records_and_says_who_put_it_back() 
     assert_eq!((finding.found, restored.name.as_str(), restored.proposal), (Found::Met, "Priya Nair", asked.id));
     let token: readiness::view::FormToken<'_> = &|_| String::new();
     let frame = frame(&client);
-    let page =
-        readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", "CM.L2-3.4.1", "c", frame, token).await;
+    let page = readiness::view::requirement_page(
+        client.app(),
+        &client.engineer,
+        &*decision::roster(client.app()).await,
+        "CM.L2-3.4.1",
+        "c",
+        frame,
+        token,
+    )
+    .await;
     assert!(page.unwrap().unwrap().objectives[3].finding.as_ref().unwrap().restored.is_some());
 }
 

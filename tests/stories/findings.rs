@@ -4,10 +4,7 @@ use askama::Template as _;
 use assay::{
     connectors::demo::What,
     evidence::{Evidence, Population},
-    gate::{
-        State, Verdict,
-        view::{self, Reader, Returned},
-    },
+    gate::{State, Verdict, inbox::Reader},
     readiness::{
         self, ByHand, Found, ProposeError,
         score::{Reading, Score},
@@ -20,6 +17,7 @@ use time::{Duration, macros::date};
 use super::analysis::{Client, INVENTORY, frame};
 use crate::support::{
     browser::{Browser, text},
+    decision,
     flow::{Extent, Flow, HARBOR},
     meeting::two_at_once,
 };
@@ -45,11 +43,12 @@ async fn a_record_looks_the_same_to_the_engineer_and_to_the_approver_and_says_ho
         client.test.clock.advance(Duration::days(days));
         let frame = || frame(&client);
         let (grant, approver) = &client.approver;
-        let reader = Reader { person: approver, grants: std::slice::from_ref(grant), correlation: "c" };
-        let page = view::proposal_page(client.app(), reader, grant.tenant, asked.id, frame(), Returned::default(), |_| String::new()).await;
+        let roster = decision::roster(client.app()).await;
+        let reader = Reader { person: approver, grants: std::slice::from_ref(grant), roster: &roster, correlation: "c" };
+        let page = decision::page(client.app(), reader, grant.tenant, asked.id, frame(), |_| String::new()).await;
         let token: readiness::view::FormToken<'_> = &|_| String::new();
         let requirement =
-            readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", "CM.L2-3.4.1", "c", frame(), token).await;
+            readiness::view::requirement_page(client.app(), &client.engineer, &roster, "CM.L2-3.4.1", "c", frame(), token).await;
         let approvers = page.unwrap().unwrap().evidence.remove(0);
         let mut engineers = requirement.unwrap().unwrap().objectives[3].evidence.remove(0);
         assert_eq!(approvers.freshness.word, words);
@@ -78,8 +77,16 @@ async fn what_an_approver_rejected_is_likely_no_more_and_the_pages_say_who_said_
     };
     let requirement = async |client: &Client| {
         let token: readiness::view::FormToken<'_> = &|_| String::new();
-        let shown =
-            readiness::view::requirement_page(client.app(), &client.engineer, "HP", "SC.L2-3.13.16", "c", frame(client), token).await;
+        let shown = readiness::view::requirement_page(
+            client.app(),
+            &client.engineer,
+            &*decision::roster(client.app()).await,
+            "SC.L2-3.13.16",
+            "c",
+            frame(client),
+            token,
+        )
+        .await;
         shown.unwrap().unwrap()
     };
     client.analyzes(all(&client)).await;
@@ -152,7 +159,16 @@ async fn a_damaged_proposal_hides_who_rejected_it_and_not_the_page_of_its_requir
     client.decides(&asked, Verdict::Reject).await;
     client.damage(ClientPlace::Assessment, &format!("proposal:{}", asked.id)).await;
     let (frame, token): (_, readiness::view::FormToken<'_>) = (frame(&client), &|_| String::new());
-    let page = readiness::view::requirement_page(client.app(), &client.engineer, "HP", "CM.L2-3.4.1", "c", frame, token).await;
+    let page = readiness::view::requirement_page(
+        client.app(),
+        &client.engineer,
+        &*decision::roster(client.app()).await,
+        "CM.L2-3.4.1",
+        "c",
+        frame,
+        token,
+    )
+    .await;
     let d = page.unwrap().unwrap().objectives.remove(3);
     assert!(d.rejection.is_none() && d.suggestion.is_some() && d.evidence.len() == 1);
 }
@@ -224,8 +240,16 @@ async fn every_finding_that_the_rule_knows_can_be_proposed_recorded_counted_and_
         assert_eq!(client.score(Reading::Today).await, Score::IfSspAccepted(points));
         let frame = frame(&client);
         let token: readiness::view::FormToken<'_> = &|_| String::new();
-        let page =
-            readiness::view::requirement_page(client.app(), &client.engineer, "Harbor Precision", "MA.L2-3.7.2", "c", frame, token).await;
+        let page = readiness::view::requirement_page(
+            client.app(),
+            &client.engineer,
+            &*decision::roster(client.app()).await,
+            "MA.L2-3.7.2",
+            "c",
+            frame,
+            token,
+        )
+        .await;
         let page = page.unwrap().unwrap();
         assert_eq!(page.objectives[0].finding.as_ref().unwrap().reason, reason);
         assert!(page.propose.unwrap().objectives()[0].label.ends_with(&format!("(today {})", found.words())), "it can be decided anew");

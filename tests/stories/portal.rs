@@ -20,8 +20,8 @@ use assay::{
     gate::{Verdict, proposal::OpenMark},
     platform::ports::{BatchOutcome, BlobContainer, Container, Op, Partition},
     tenancy::{
-        Actor, ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, ProposalId, Store, TenantId,
-        directory::{self, Grant, Person, Role},
+        Actor, ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Place as _, ProposalId, Roster, Store, TenantId,
+        directory::{Grant, Person, Role},
         message,
         place::AuditPart,
     },
@@ -217,7 +217,7 @@ async fn looking_at_a_client_without_a_key_writes_nothing_and_an_added_client_ha
             .status,
         303
     );
-    let tenants = directory::tenants(&flow.deployment().await).await.unwrap();
+    let tenants = Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
     let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics").unwrap();
     assert!(key_of(kestrel.id).await.is_some());
 }
@@ -470,7 +470,7 @@ async fn every_client_of_a_demo_says_so_in_the_first_entry_of_its_log_also_witho
             .status,
         303
     );
-    for tenant in directory::tenants(&flow.deployment().await).await.unwrap() {
+    for tenant in Roster::read(&flow.deployment().await).await.unwrap().tenants.clone() {
         let store = flow.client(tenant.id).await;
         audit::sequence(&store, ClientPlace::with_outbox()).await.unwrap();
         let mut file = Vec::new();

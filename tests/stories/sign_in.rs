@@ -51,12 +51,12 @@ fn kept(set_cookie: &session::SetCookie) -> String {
 
 async fn sessions(app: &App) -> Vec<Session> {
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();
-    store.all::<Session>(DeploymentPlace::Sessions, "").await.unwrap().into_iter().map(|held| held.value).collect()
+    store.all::<Session>(DeploymentPlace::Directory, "").await.unwrap().into_iter().map(|held| held.value).collect()
 }
 
 async fn audit_kinds(app: &App) -> Vec<String> {
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();
-    let items = store.all::<assay::audit::item::Item>(DeploymentPlace::Sessions, "").await.unwrap();
+    let items = store.all::<assay::audit::item::Item>(DeploymentPlace::Directory, "").await.unwrap();
     items.into_iter().map(|held| held.value.kind).collect()
 }
 

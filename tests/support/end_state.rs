@@ -51,7 +51,7 @@ impl EndState {
         let store = flow.deployment().await;
         let connections = [demo::CONNECTWISE, demo::AUTOTASK];
         let theirs = connections.into_iter().flat_map(|id| ConnectionPlace::all().map(move |place| DeploymentPlace::Connection(id, place)));
-        let places = [DeploymentPlace::Directory, DeploymentPlace::Sessions, DeploymentPlace::Operations].into_iter().chain(theirs);
+        let places = [DeploymentPlace::Directory, DeploymentPlace::Operations].into_iter().chain(theirs);
         end.log("deployment", &store, places).await;
         let letters = all::<DeadLetter, _>(&store, DeploymentPlace::Operations).await;
         end.dead_letters = letters.into_iter().map(|letter| format!("{}: {}", letter.queue, letter.reason)).collect();

@@ -1,5 +1,5 @@
 //! Two who write at once: each of the first two batches waits for the other, so both have read the same before either
-//! writes. What comes after them goes through as it comes. And one who is overtaken between two of its reads.
+//! writes. What comes after them goes through as it comes. And one who is overtaken while it reads.
 
 use std::sync::{
     Arc,
@@ -47,11 +47,12 @@ impl Documents for Meeting {
     }
 }
 
-/// The same App, which stops once before it reads this document.
-pub fn stopped_before_reading(app: &App, document: String) -> (App, Arc<Stop>) {
+/// The same App, whose first query that finds this document finds it as it will be once somebody else was faster: a page
+/// of documents is no snapshot.
+pub fn overtaken_while_reading(app: &App, document: String) -> (App, Arc<Stop>) {
     let stop = Arc::new(Stop::default());
-    let stopping = Stopping { port: app.documents.clone(), document, reads: AtomicUsize::new(0), stop: stop.clone() };
-    (App { documents: Arc::new(stopping), ..app.clone() }, stop)
+    let torn = Torn { port: app.documents.clone(), document, reads: AtomicUsize::new(0), stop: stop.clone() };
+    (App { documents: Arc::new(torn), ..app.clone() }, stop)
 }
 
 #[derive(Default)]
@@ -60,7 +61,7 @@ pub struct Stop {
     pub go_on: Notify,
 }
 
-struct Stopping {
+struct Torn {
     port: Arc<dyn Documents>,
     document: String,
     reads: AtomicUsize,
@@ -68,12 +69,8 @@ struct Stopping {
 }
 
 #[async_trait]
-impl Documents for Stopping {
+impl Documents for Torn {
     async fn read(&self, partition: &Partition, id: &str) -> Result<Option<Document>, PortError> {
-        if id == self.document && self.reads.fetch_add(1, Ordering::SeqCst) == 0 {
-            self.stop.reached.notify_one();
-            self.stop.go_on.notified().await;
-        }
         self.port.read(partition, id).await
     }
 
@@ -82,7 +79,15 @@ impl Documents for Stopping {
     }
 
     async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {
-        self.port.query(partition, query).await
+        let mut page = self.port.query(partition, query).await?;
+        if let Some(found) = page.documents.iter_mut().find(|document| document.id == self.document)
+            && self.reads.fetch_add(1, Ordering::SeqCst) == 0
+        {
+            self.stop.reached.notify_one();
+            self.stop.go_on.notified().await;
+            *found = self.port.read(partition, &self.document).await?.unwrap();
+        }
+        Ok(page)
     }
 
     async fn changes(&self, partition: &Partition, since: Option<&ChangeToken>, limit: usize) -> Result<ChangePage, PortError> {

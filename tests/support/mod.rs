@@ -8,6 +8,7 @@ pub mod azurite;
 pub mod browser;
 pub mod clock;
 pub mod cosmos;
+pub mod decision;
 pub mod disk;
 pub mod end_state;
 pub mod faults;

@@ -17,8 +17,8 @@ use crate::{
         mapping, pull,
     },
     tenancy::{
-        ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Scope, Store, StoreError, TenantId,
-        directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+        ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Roster, Scope, Store, StoreError, TenantId,
+        directory::{Grant, MappedCompany, Person, Role, Tenant},
         keys::{self, Owner},
     },
 };
@@ -59,8 +59,8 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
         create(&store, DeploymentPlace::Directory, &tenant, &grants, client::added(&tenant, &grants, None)).await?;
     }
     // Each client's log says it too, before anything can come for the client: an export of it stands alone.
-    for tenant in directory::tenants(&store).await? {
-        audit::demo::mark(&Scope::of_command(&tenant, "demo").store(app).await?, ClientPlace::Assessment).await?;
+    for tenant in &Roster::read(&store).await?.tenants {
+        audit::demo::mark(&Scope::of_command(tenant, "demo").store(app).await?, ClientPlace::Assessment).await?;
     }
     for connection in connections() {
         let added = changed("connection.added", &connection);

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::platform::{
     limits::{check_id, check_ops, check_partition},
-    paging::{self, page_size},
+    paging::{self, Range, page_size},
     ports::{
         BatchOutcome, ChangePage, ChangeToken, Document, Documents, Etag, Ids, MAX_BATCH_BYTES, MAX_DOCUMENT_BYTES, Op, OpStatus, Page,
         Partition, PortError, PortErrorKind, Query,
@@ -159,19 +159,15 @@ impl Documents for CosmosDocuments {
     async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {
         check_partition(partition)?;
         let limit = page_size(query.limit);
-        let (after, end) = (paging::after(query)?, paging::end_of(&query.prefix));
-        let (first, from, to) = match (&after, query.descending) {
-            (Some(id), true) => (">=", &query.prefix, id),
-            (Some(id), false) => (">", id, &end),
-            (None, _) => (">=", &query.prefix, &end),
-        };
-        let order = if query.descending { "DESC" } else { "ASC" };
-        let text = format!("SELECT c.id, c._etag, c.write, c.body FROM c WHERE c.id {first} @from AND c.id < @to ORDER BY c.id {order}");
+        let ranges = paging::ranges(query)?;
+        if ranges.is_empty() {
+            return Ok(Page::default());
+        }
         let resource = format!("query in {}", cosmos::name_of(partition.container()));
         let container = self.cosmos.container(partition.container()).await?;
         // One more than asked for tells whether there is a next page.
         let mut found = cosmos::within(&resource, async {
-            let sql = Sql::from(text).with_parameter("@from", from)?.with_parameter("@to", to)?;
+            let sql = select(&ranges, query.descending)?;
             let options = QueryOptions::default().with_feed_options(feed(limit + 1));
             let mut pages =
                 container.query_items::<Stored>(sql, FeedScope::partition(key_of(partition)), Some(options)).await?.into_pages();
@@ -217,6 +213,20 @@ impl Documents for CosmosDocuments {
         })
         .await
     }
+}
+
+/// The documents of these ranges, by id.
+fn select(ranges: &[Range], descending: bool) -> azure_data_cosmos::Result<Sql> {
+    let of = |(n, range): (usize, &Range)| {
+        let first = if range.with_from { ">=" } else { ">" };
+        format!("(c.id {first} @from{n} AND c.id < @to{n})")
+    };
+    let any = ranges.iter().enumerate().map(of).collect::<Vec<_>>().join(" OR ");
+    let order = if descending { "DESC" } else { "ASC" };
+    let text = format!("SELECT c.id, c._etag, c.write, c.body FROM c WHERE {any} ORDER BY c.id {order}");
+    ranges.iter().enumerate().try_fold(Sql::from(text), |sql, (n, range)| {
+        sql.with_parameter(format!("@from{n}"), &range.from)?.with_parameter(format!("@to{n}"), &range.to)
+    })
 }
 
 fn feed(limit: usize) -> FeedOptions {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::writer::{CHANGES, Change, DOCUMENTS, Write, Writer, etag, split};
 use crate::platform::{
     limits::{check_id, check_ops, check_partition, invalid},
-    paging::{self, page_size},
+    paging::{self, Range, page_size},
     ports::{
         BatchOutcome, ChangePage, ChangeToken, Document, Documents, MAX_BATCH_BYTES, Op, Page, Partition, PortError, PortErrorKind, Query,
     },
@@ -67,27 +67,28 @@ impl Documents for LocalDocuments {
         check_partition(partition)?;
         let (container, key) = (partition.container().name(), partition.key());
         let limit = page_size(query.limit);
-        let (after, end) = (paging::after(query)?, paging::end_of(&query.prefix));
-        let (mut lower, mut upper) =
-            (Bound::Included((container, key, query.prefix.as_str())), Bound::Excluded((container, key, end.as_str())));
-        match &after {
-            Some(id) if query.descending => upper = Bound::Excluded((container, key, id)),
-            Some(id) => lower = Bound::Excluded((container, key, id)),
-            None => {}
+        let mut ranges = paging::ranges(query)?;
+        if query.descending {
+            ranges.reverse();
         }
         // One more than asked for tells whether there is a next page.
-        let mut found = self.writer.read(|transaction| {
+        let found = self.writer.read(|transaction| {
             let table = transaction.open_table(DOCUMENTS)?;
-            let mut range = table.range((lower, upper))?;
             let mut found = Vec::new();
-            while found.len() <= limit
-                && let Some(row) = if query.descending { range.next_back() } else { range.next() }
-            {
-                let (key, stored) = row?;
-                found.push((key.value().2.to_owned(), stored.value().to_vec()));
+            for Range { from, with_from, to } in &ranges {
+                let from = (container, key, from.as_str());
+                let from = if *with_from { Bound::Included(from) } else { Bound::Excluded(from) };
+                let mut rows = table.range((from, Bound::Excluded((container, key, to.as_str()))))?;
+                while found.len() <= limit
+                    && let Some(row) = if query.descending { rows.next_back() } else { rows.next() }
+                {
+                    let (key, stored) = row?;
+                    found.push((key.value().2.to_owned(), stored.value().to_vec()));
+                }
             }
             Ok(found)
-        })?;
+        });
+        let mut found = found?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|(id, _)| paging::continuation(id));

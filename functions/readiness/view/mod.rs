@@ -8,8 +8,10 @@ mod proposal;
 mod requirement;
 
 pub use client::{client_page, client_row};
-pub use proposal::{OwnProposal, own_proposal};
+pub use proposal::{OwnProposal, own_proposal, wanted};
 pub use requirement::{FormToken, requirement_page};
+
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -32,7 +34,7 @@ use crate::{
 struct Client<'a> {
     store: Store<'a, ClientPlace>,
     standing: Standing,
-    open: Vec<OpenMark>,
+    open: Arc<Vec<OpenMark>>,
     now: OffsetDateTime,
 }
 

@@ -5,14 +5,13 @@
 //! stay those of the day it was asked. Reads only.
 
 use crate::{
-    app::App,
     readiness::{
         draft,
         mark::Action,
         objective::{self, Objective, readable},
         standing,
     },
-    tenancy::{ProposalId, Scope, StoreError, directory::Grant},
+    tenancy::{ClientPlace, Gathered, ProposalId, StoreError, Wanted},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,19 +28,22 @@ pub struct OwnProposal {
     pub stands: bool,
 }
 
-/// `None` when the action is none of readiness's. `grant` is the reader's, read for this request.
+/// What it needs, beside the gate's own, to show a proposal about this objective, where somebody knows which.
+pub fn wanted(objective: Option<&str>) -> Vec<Wanted> {
+    let of_subject = objective.map(|id| Wanted::one::<Objective>(&objective::key_of(id)));
+    [standing::wanted()].into_iter().chain(of_subject).collect()
+}
+
+/// `None` when the action is none of readiness's.
 pub async fn own_proposal(
-    app: &App,
-    grant: &Grant,
-    correlation: &str,
+    found: &mut Gathered<'_, '_, ClientPlace>,
     id: ProposalId,
     action: &str,
 ) -> Result<Option<OwnProposal>, StoreError> {
     let Some((action, subject)) = Action::of(action) else { return Ok(None) };
-    let store = Scope::of_person(grant, correlation).store(app).await?;
-    let objective = readable(objective::read(&store, subject.determination.id).await)?.map(|kept| kept.value);
-    let standing = readable(standing::read(&store).await)?.map(|kept| kept.value);
-    let (now, label) = (app.now(), subject.determination.cmmc_id());
+    let objective = readable(objective::among(found, subject.determination.id).await)?.map(|kept| kept.value);
+    let standing = readable(standing::among(found).await)?.map(|kept| kept.value);
+    let (now, label) = (found.store().app().now(), subject.determination.cmmc_id());
 
     let today = objective.as_ref().zip(standing.as_ref()).map(|(objective, standing)| {
         let mut today = draft::sides(standing, subject.determination, objective, action.found(), now);

@@ -15,7 +15,7 @@ use crate::{
         suggest::Outcome,
     },
     tenancy::{
-        StoreError, TenantId,
+        ClientPlace, Roster, StoreError, TenantId,
         directory::{Grant, Role},
     },
     web::pages::{
@@ -31,7 +31,7 @@ pub type FormToken<'a> = &'a (dyn Fn(&[&str]) -> String + Send + Sync);
 pub async fn requirement_page(
     app: &App,
     grant: &Grant,
-    client_name: &str,
+    roster: &Roster,
     requirement: &str,
     correlation: &str,
     frame: Frame,
@@ -42,10 +42,11 @@ pub async fn requirement_page(
     let requirement = &catalogue.requirements[at];
     let client = Client::read(app, grant, correlation).await?;
     let is_engineer = grant.has(Role::Engineer);
-    let mut cards = Cards::of(&client.store);
+    let mut cards = Cards::of(&client.store, roster);
+    let mut found = client.store.gather(ClientPlace::Assessment, vec![objective::wanted_of(requirement.id)]).await?;
     let mut objectives = Vec::new();
     for determination in catalogue.objectives_of(requirement.id) {
-        let record = objective::read(&client.store, determination.id).await?.value;
+        let record = objective::among(&mut found, determination.id).await?.value;
         let roll_back = record.finding.as_ref().and_then(|finding| roll_back(&client, grant, determination, finding));
         let evidence = evidence_of(&mut cards, determination, &record).await?;
         let mut shown = view(&client, grant.tenant, determination, &record, evidence, roll_back);
@@ -69,7 +70,7 @@ pub async fn requirement_page(
     };
     Ok(Some(RequirementPage {
         frame,
-        client: client_name.into(),
+        client: roster.client_name(grant.tenant),
         client_href: paths::client(grant.tenant),
         id: requirement.cmmc_id.into(),
         title: requirement.title.into(),
@@ -187,16 +188,15 @@ async fn evidence_of(
     objective: &Objective,
 ) -> Result<Vec<EvidenceCard>, StoreError> {
     let of_finding = objective.finding.iter().flat_map(|f| &f.evidence);
-    let mut references: Vec<&EvidenceRef> = Vec::new();
+    let mut references: Vec<EvidenceRef> = Vec::new();
     for reference in of_finding.chain(objective.suggestion.iter().flat_map(|s| &s.citations)) {
         if references.iter().all(|known| known.source_key != reference.source_key) {
-            references.push(reference);
+            references.push(reference.clone());
         }
     }
     references.sort_by_key(|reference| std::cmp::Reverse(reference.collected_at));
     let mut shown = Vec::new();
-    for reference in references {
-        let (mut card, record) = cards.card(reference).await?;
+    for (mut card, record) in cards.cards(&references).await? {
         let entry = record.and_then(|record| record.record_type).and_then(|record_type| evidence_map().entry(&record_type));
         if let Some((entry, (_, grade))) = entry.and_then(|e| Some((e, e.objectives().find(|(id, _)| *id == determination.id)?))) {
             card.grade = Some(grade_in_words(grade).into());

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::{
     gate::{self, Answer, DecideError, Proposal, Refusal, Verdict, view},
     readiness::{self, catalogue::catalogue, propose::MAX_REASON},
-    tenancy::{ProposalId, TenantId, directory::Role},
+    tenancy::{ClientPlace, ProposalId, TenantId, directory::Role},
     web::{
         Problem, Reply,
         pages::{FieldError, Link, ProposalState, Run, Section, Side, TakeBackForm, paths},
@@ -44,7 +44,7 @@ pub(super) fn back(tenant: &str, id: &str) -> Result<Reply, Problem> {
 
 pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {
     let (tenant_id, id) = ids(tenant, id)?;
-    let (_, grant) = reader.client(tenant).await?;
+    let (_, grant) = reader.client(tenant)?;
     let (version, hash) = (reader.field("version"), reader.field("hash"));
     reader.must_be_own_form(&words(id, &version, &hash).each_ref().map(String::as_str))?;
     let verdict = match reader.field("decision").as_str() {
@@ -81,14 +81,23 @@ async fn page(
     returned: view::Returned,
     errors: &[FieldError],
 ) -> Result<Reply, Problem> {
+    let (app, eyes) = (reader.app, reader.eyes());
+    // A proposal of a client without a grant looks like one that does not exist.
+    let grant = eyes.grant_for(tenant).ok_or_else(Problem::not_found)?;
+    let (scope, moment) = (reader.scope(grant), app.memory.moment());
+    let store = scope.store(app).await?;
+    let mut wanted = view::wanted(id);
+    wanted.extend(readiness::view::wanted(view::subject(app, eyes, grant, id).as_deref()));
+    let mut found = store.gather(ClientPlace::Assessment, wanted).await?;
+    let shown = view::read(eyes, &scope, id, moment, &mut found).await?.ok_or_else(Problem::not_found)?;
+    let own = readiness::view::own_proposal(&mut found, id, &shown.proposal.draft.action).await?;
+    // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
     let token = |proposal: &Proposal| {
         reader.token(&words(proposal.id, &proposal.version.to_string(), &proposal.hash).each_ref().map(String::as_str))
     };
-    let page = view::proposal_page(reader.app, reader.eyes(), tenant, id, frame, returned, token).await?;
-    let mut page = page.ok_or_else(Problem::not_found)?;
-    let grant = reader.grants.iter().find(|grant| grant.tenant == tenant).ok_or_else(Problem::not_found)?;
-    if let Some(own) = readiness::view::own_proposal(reader.app, grant, reader.correlation(), id, &page.action).await? {
+    let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, token).await?;
+    if let Some(own) = own {
         page.kind = own.kind.into();
         page.subject = Some(Link::new(paths::requirement(tenant, own.requirement), own.requirement));
         page.today = own.today.filter(|_| page.still_open()).map(|sides| sides.map(Side::of).into());

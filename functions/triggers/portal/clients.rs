@@ -12,7 +12,7 @@ use crate::{
     },
     platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
-    tenancy::{Actor, ProposalId, Scope, StoreError, TenantId, directory, seal},
+    tenancy::{Actor, ProposalId, Scope, StoreError, TenantId, directory::Tenant, seal},
     web::{
         Problem, Reply,
         pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
@@ -24,7 +24,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let healths = connections::healths(reader).await?;
     let (mut clients, mut unreadable) = (Vec::new(), Vec::new());
     for grant in &reader.grants {
-        let (tenant, grant) = reader.client(&grant.tenant.to_string()).await?;
+        let (tenant, grant) = reader.client(&grant.tenant.to_string())?;
         match view::client_row(reader.app, grant, &tenant.name, reader.correlation()).await {
             Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &healths, tenant.id).await?, ..row }),
             Err(error) if error.concerns_one_owner() => {
@@ -59,7 +59,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             seen_to: listed - open,
             set_aside_href: paths::set_aside(),
             unmapped_href: paths::mapping(),
-            without_grant: without_grant(reader).await?,
+            without_grant: without_grant(reader),
             people_href: asking.map(|_| paths::team()),
             asking: asking.unwrap_or(0),
             add_href: reader.person.is_owner.then(paths::new_client),
@@ -70,14 +70,14 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
 }
 
 /// The owner can give a grant for these, also to themselves.
-async fn without_grant(reader: &Reader<'_>) -> Result<Vec<Link>, StoreError> {
+fn without_grant(reader: &Reader<'_>) -> Vec<Link> {
     if !reader.person.is_owner {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let mut tenants = directory::tenants(&reader.deployment().await?).await?;
-    tenants.retain(|tenant| reader.grants.iter().all(|grant| grant.tenant != tenant.id));
+    let is_without = |tenant: &&Tenant| reader.grants.iter().all(|grant| grant.tenant != tenant.id);
+    let mut tenants: Vec<&Tenant> = reader.roster.tenants.iter().filter(is_without).collect();
     tenants.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(tenants.into_iter().map(|tenant| Link::new(paths::people(tenant.id), tenant.name)).collect())
+    tenants.into_iter().map(|tenant| Link::new(paths::people(tenant.id), tenant.name.clone())).collect()
 }
 
 /// Why a client's records cannot be read, and what to do.
@@ -104,7 +104,7 @@ fn why_unreadable(error: &StoreError) -> &'static str {
 }
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
-    let (tenant, grant) = reader.client(tenant).await?;
+    let (tenant, grant) = reader.client(tenant)?;
     let frame = reader.frame(Section::Clients).await?;
     let mut page = view::client_page(reader.app, grant, &tenant.name, reader.correlation(), frame).await?;
     let healths = connections::healths(reader).await?;
@@ -128,16 +128,16 @@ pub(super) async fn requirement(reader: &Reader<'_>, tenant: &str, id: &str, ret
 }
 
 async fn requirement_page(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<RequirementPage, Problem> {
-    let (tenant, grant) = reader.client(tenant).await?;
+    let (_, grant) = reader.client(tenant)?;
     let frame = reader.frame(Section::Clients).await?;
     let token = |what: &[&str]| reader.token(what);
-    view::requirement_page(reader.app, grant, &tenant.name, id, reader.correlation(), frame, &token).await?.ok_or_else(Problem::not_found)
+    view::requirement_page(reader.app, grant, &reader.roster, id, reader.correlation(), frame, &token).await?.ok_or_else(Problem::not_found)
 }
 
 /// Proposes a finding; for MET, and wherever a document is named, files its link-out first. Sent twice, it is filed and
 /// proposed once.
 pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
-    let (client, grant) = reader.engineer_of(tenant).await?;
+    let (client, grant) = reader.engineer_of(tenant)?;
     reader.must_be_own_form(&["propose", &client.id.to_string(), requirement_id])?;
     let fields = ["objective", "title", "place", "sha256", "approved_on", "why"].map(|name| reader.field(name));
     let [objective, title, place, hash, approved_on, why] = &fields;
@@ -262,7 +262,7 @@ async fn not_staged(
 
 /// Proposes to take the finding back that the page showed; that is a decision of its own.
 pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id: &str) -> Result<Reply, Problem> {
-    let (client, grant) = reader.engineer_of(tenant).await?;
+    let (client, grant) = reader.engineer_of(tenant)?;
     let finding = reader.field("finding");
     reader.must_be_own_form(&["roll_back", &client.id.to_string(), &finding])?;
     let finding: ProposalId = finding.parse().map_err(|_| Problem::not_found())?;

@@ -9,7 +9,7 @@ use crate::{
     },
     tenancy::{
         ConnectionId, TenantId,
-        directory::{self, Role, Tenant},
+        directory::{Role, Tenant},
     },
     web::{
         Problem, Reply,
@@ -116,8 +116,6 @@ pub(super) async fn clear_alarm(reader: &Reader<'_>, id: &str, alarm: &str) -> R
 pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_operate()?;
     let store = reader.deployment().await?;
-    let people = directory::people(&store).await?;
-    let tenants = directory::tenants(&store).await?;
     let (mut waiting, mut nameless, mut mapped) = (Vec::new(), Vec::new(), Vec::new());
     for connection in crate::connectors::connection::all(&store).await? {
         for company in mapping::unmapped(&store, connection.id).await? {
@@ -143,15 +141,15 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
                 connection: connection.name.clone(),
                 company: entry.company().into(),
                 company_name: entry.company_name.clone(),
-                client: tenants.iter().find(|t| t.id == grant.tenant).map_or_else(String::new, |t| t.name.clone()),
+                client: reader.roster.client_name(grant.tenant),
                 client_href: paths::client(grant.tenant),
-                by: people.iter().find(|p| p.id == entry.confirmed_by()).map_or_else(|| "somebody".into(), |p| p.name.clone()),
+                by: reader.roster.person_name(entry.confirmed_by()),
                 at: entry.confirmed_at(),
             });
         }
     }
-    let engineer = |tenant: &Tenant| reader.grants.iter().any(|grant| grant.tenant == tenant.id && grant.has(Role::Engineer));
-    let clients = tenants.into_iter().filter(engineer);
+    let engineer = |tenant: &&Tenant| reader.grants.iter().any(|grant| grant.tenant == tenant.id && grant.has(Role::Engineer));
+    let clients = reader.roster.tenants.iter().filter(engineer);
     Ok(reply::page(
         200,
         &MappingPage {
@@ -159,7 +157,7 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
             waiting,
             nameless,
             mapped,
-            clients: clients.map(|tenant| Choice { value: tenant.id.to_string(), label: tenant.name }).collect(),
+            clients: clients.map(|tenant| Choice { value: tenant.id.to_string(), label: tenant.name.clone() }).collect(),
             action: paths::mapping(),
             connections_href: paths::connections(),
             notice: reader.done("mapped").map(|_| "Mapped. What waited for this company is being processed now; a read of its whole inventory begins by itself within some minutes.".into()),
@@ -174,7 +172,6 @@ pub(super) async fn confirm(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let id: ConnectionId = connection.parse().map_err(|_| Problem::not_found())?;
     let (tenant, _) = reader
         .engineer_of(&reader.field("client"))
-        .await
         .map_err(|_| Problem::bad_request("Choose a client whose engineer you are. Nothing was mapped."))?;
     let store = reader.deployment().await?;
     let name = mapping::unmapped(&store, id).await?.into_iter().find(|u| u.company == company).and_then(|u| u.name).unwrap_or_default();

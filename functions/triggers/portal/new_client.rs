@@ -28,9 +28,9 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["add client", &id])?;
     let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
-    let people = directory::people_with_access(&store).await?;
+    let people = reader.roster.people_with_access();
     let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
-    grants.extend(people::roles(reader, people.iter().filter(|person| person.id != reader.person.id)));
+    grants.extend(people::roles(reader, people.filter(|person| person.id != reader.person.id)));
     let (name, key) = (reader.field("name"), reader.field("key"));
     match client::add(&store, NewClient { id: tenant, name: &name, key: &key, grants }).await {
         Ok(()) => {
@@ -46,9 +46,8 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
 
 /// A demo's client says in its own log that it is one.
 async fn mark(reader: &Reader<'_>, store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<(), StoreError> {
-    let grants = directory::grants_for(store, reader.person.id).await?;
-    let Some(grant) = grants.iter().find(|grant| grant.tenant == tenant) else { return Ok(()) };
-    audit::demo::mark(&reader.scope(grant).store(reader.app).await?, ClientPlace::Assessment).await
+    let Some(grant) = directory::grant(store, tenant, reader.person.id).await? else { return Ok(()) };
+    audit::demo::mark(&reader.scope(&grant).store(reader.app).await?, ClientPlace::Assessment).await
 }
 
 async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Result<Reply, Problem> {
@@ -59,8 +58,7 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     // Where the vault makes keys, there is nothing to name.
     let key = (!reader.app.vault.makes_keys())
         .then(|| Field::new("key", "Key", KEY_HINT, FieldKind::Text, reader.field("key")).with_errors(&errors).required());
-    let people =
-        directory::people_with_access(&reader.deployment().await?).await?.into_iter().filter(|person| person.id != reader.person.id);
+    let people = reader.roster.people_with_access().filter(|person| person.id != reader.person.id);
     let page = NewClientPage {
         frame: reader.frame(Section::Clients).await?,
         clients_href: paths::clients(),
@@ -70,7 +68,7 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
         name,
         key,
         roles_error: errors.iter().find(|error| error.field == "roles").map(|error| error.message.clone()),
-        people: people.map(|person| people::row(person, &|person, role| people::checked(reader, role, person))).collect(),
+        people: people.map(|person| people::row(person.clone(), &|person, role| people::checked(reader, role, person))).collect(),
     };
     Ok(reply::page(status, &page))
 }

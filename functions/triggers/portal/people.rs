@@ -6,7 +6,7 @@ use crate::{
     connectors::client::{self, Access, ClientError},
     tenancy::{
         PersonId, TenantId,
-        directory::{self, Person, Role},
+        directory::{Person, Role},
         seal::sha256,
     },
     web::{
@@ -25,7 +25,7 @@ pub(super) async fn change(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let access = owned(reader, tenant).await?;
     reader.must_be_own_form(&words(&access).each_ref().map(String::as_str))?;
     let store = reader.deployment().await?;
-    let wanted = roles(reader, &directory::people_with_access(&store).await?);
+    let wanted = roles(reader, reader.roster.people_with_access());
     let done = reader.back_to(&paths::people(access.client.value.id), "saved", "1");
     // The same form sent twice.
     if access.gives(&wanted) {
@@ -67,7 +67,6 @@ async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) 
             ),
         ),
     };
-    let people = directory::people_with_access(&reader.deployment().await?).await?;
     let page = PeoplePage {
         frame: reader.frame(Section::Clients).await?,
         client: client.name.clone(),
@@ -76,7 +75,7 @@ async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) 
         action: paths::people(client.id),
         token: reader.token(&words(access).each_ref().map(String::as_str)),
         seen: fingerprint(access),
-        people: people.into_iter().map(|person| row(person, may)).collect(),
+        people: reader.roster.people_with_access().cloned().map(|person| row(person, may)).collect(),
         notice: (error.is_none() && reader.done("saved").is_some()).then_some("Saved. This is what holds now."),
         error,
     };

@@ -1,13 +1,15 @@
 //! Who reads or acts: a signed-in person with the grants they have now, read for this request and not kept.
 
+use std::sync::Arc;
+
 use url::form_urlencoded;
 
 use crate::{
     app::App,
-    gate::{inbox, view},
+    gate::inbox,
     tenancy::{
-        DeploymentPlace, DeploymentScope, Scope, Store, StoreError, TenantId,
-        directory::{self, Grant, Person, Role, Session, Tenant},
+        DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, TenantId,
+        directory::{Grant, Person, Role, Session, Tenant},
         keys::{self, Owner},
         seal::DataKey,
     },
@@ -15,7 +17,7 @@ use crate::{
         Problem, Reply, Request,
         pages::{Frame, Section, SignedIn},
         reply, security,
-        session::{self, SetCookie},
+        session::{self, Current, SetCookie},
     },
 };
 
@@ -24,6 +26,7 @@ pub(super) struct Reader<'a> {
     pub(super) request: &'a Request,
     pub(super) person: Person,
     pub(super) grants: Vec<Grant>,
+    pub(super) roster: Arc<Roster>,
     session: Session,
     key: DataKey,
     /// The session's cookie anew, when it is due: whoever uses the pages stays signed in.
@@ -33,11 +36,11 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) async fn of(app: &'a App, request: &'a Request) -> Result<Option<Self>, Problem> {
         let Some(current) = session::current(app, request).await? else { return Ok(None) };
-        let directory = DeploymentScope::of_session(&current.session, &request.invocation_id).store(app).await?;
-        let grants = directory::grants_for(&directory, current.person.id).await?;
+        let grants = current.roster.grants_for(current.person.id).cloned().collect();
         let key = keys::data_key(app, Owner::Deployment).await?;
         let renewed = session::renewed(app, request, &current, &key);
-        Ok(Some(Self { app, request, person: current.person, grants, session: current.session, key, renewed }))
+        let Current { session, person, roster, .. } = current;
+        Ok(Some(Self { app, request, person, grants, roster, session, key, renewed }))
     }
 
     /// The reply with the session's cookie, when it is due and the reply says nothing else about it.
@@ -62,10 +65,10 @@ impl<'a> Reader<'a> {
     }
 
     /// The client and this person's grant for it; a client without a grant looks like one that does not exist.
-    pub(super) async fn client(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
+    pub(super) fn client(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
         let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
         let grant = self.grants.iter().find(|grant| grant.tenant == id).ok_or_else(Problem::not_found)?;
-        let tenant = directory::tenant(&self.deployment().await?, id).await?.ok_or_else(Problem::not_found)?;
+        let tenant = self.roster.tenant(id).cloned().ok_or_else(Problem::not_found)?;
         Ok((tenant, grant))
     }
 
@@ -74,8 +77,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The client as an engineer of it.
-    pub(super) async fn engineer_of(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
-        let (tenant, grant) = self.client(tenant).await?;
+    pub(super) fn engineer_of(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
+        let (tenant, grant) = self.client(tenant)?;
         if grant.has(Role::Engineer) { Ok((tenant, grant)) } else { Err(not_for_you("an engineer of this client")) }
     }
 
@@ -88,12 +91,12 @@ impl<'a> Reader<'a> {
         if self.operates() { Ok(()) } else { Err(not_for_you("the MSP's owner or one of its own people who run its tools")) }
     }
 
-    pub(super) fn eyes(&self) -> view::Reader<'_> {
-        view::Reader { person: &self.person, grants: &self.grants, correlation: self.correlation() }
+    pub(super) fn eyes(&self) -> inbox::Reader<'_> {
+        inbox::Reader { person: &self.person, grants: &self.grants, roster: &self.roster, correlation: self.correlation() }
     }
 
     pub(super) async fn frame(&self, section: Section) -> Result<Frame, Problem> {
-        let waiting = inbox::count(self.app, &self.person, &self.grants, self.correlation()).await?;
+        let waiting = inbox::count(self.app, self.eyes()).await?;
         let mut roles: Vec<&str> = Vec::new();
         if self.person.is_owner {
             roles.push("Owner");
@@ -156,7 +159,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) async fn inbox(&self, after: Option<&str>, limit: usize) -> Result<inbox::Inbox, StoreError> {
-        inbox::inbox(self.app, &self.person, &self.grants, self.correlation(), after, limit).await
+        inbox::inbox(self.app, self.eyes(), after, limit).await
     }
 }
 

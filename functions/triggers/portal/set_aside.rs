@@ -7,10 +7,7 @@ use super::Reader;
 use crate::{
     audit::Handled,
     connectors::{Connection, connection, delivery::Quarantined, mapping, owner::OwnedRecord},
-    tenancy::{
-        ConnectionId, StoreError, TenantId,
-        directory::{self, MappedCompany},
-    },
+    tenancy::{ConnectionId, StoreError, TenantId, directory::MappedCompany},
     web::{
         Problem, Reply,
         pages::{PostForm, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, paths},
@@ -33,14 +30,13 @@ const DESTROY: &str = "destroy";
 const SEE_TO: &str = "see-to";
 
 pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
-    let tenants = directory::tenants(&reader.deployment().await?).await?;
     let mut groups: Vec<SetAsideGroup> = Vec::new();
     let All { groups: by_client, unreadable } = all(reader).await?;
     for (tenant, mut listed) in by_client {
         listed.sort_by_key(|listed| (listed.seen().is_some(), std::cmp::Reverse(listed.newest.at)));
         let more = listed.len().saturating_sub(MOST);
         let client = match tenant {
-            Some(id) => tenants.iter().find(|tenant| tenant.id == id).map_or_else(|| "A client".into(), |tenant| tenant.name.clone()),
+            Some(id) => reader.roster.client_name(id),
             None => "Of companies that are not mapped".into(),
         };
         let records = listed.into_iter().take(MOST).map(|listed| listed.view(reader)).collect();

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::{
     tenancy::{
         PersonId,
-        directory::{self, Grant, Identity, Person},
+        directory::{Identity, Person},
     },
     web::{
         Problem, Reply,
@@ -84,8 +84,7 @@ fn notice(reader: &Reader<'_>) -> Option<String> {
 /// `wrong`: the form that comes back, as it was filled in.
 async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Result<Reply, Problem> {
     let store = reader.deployment().await?;
-    let grants: Vec<Grant> = directory::grants(&store).await?;
-    let mut people = directory::people(&store).await?;
+    let mut people = reader.roster.people.clone();
     people.sort_by_key(|person| person.name.to_lowercase());
     let (members, former): (Vec<Person>, Vec<Person>) = people.into_iter().partition(Person::has_access);
     let view = |asking: Asking| {
@@ -99,7 +98,7 @@ async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Re
         clients_href: paths::clients(),
         asking: asking.into_iter().map(view).collect(),
         turned_away: turned_away.into_iter().map(view).collect(),
-        members: members.into_iter().map(|person| member(reader, person, &grants)).collect(),
+        members: members.into_iter().map(|person| member(reader, person)).collect(),
         former: former.into_iter().filter_map(|person| Some((person.name, person.access_ended_at?))).collect(),
         notice: wrong.is_none().then(|| notice(reader)).flatten(),
     };
@@ -139,7 +138,7 @@ fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<String>) ->
     }
 }
 
-fn member(reader: &Reader<'_>, person: Person, grants: &[Grant]) -> MemberView {
+fn member(reader: &Reader<'_>, person: Person) -> MemberView {
     let id = person.id.to_string();
     let end_access = (person.id != reader.person.id).then(|| PostForm {
         action: paths::end_access(person.id),
@@ -153,7 +152,7 @@ fn member(reader: &Reader<'_>, person: Person, grants: &[Grant]) -> MemberView {
         } else {
             person.operates.then(|| Tag::new(Tone::Met, "Runs the MSP's tools"))
         },
-        clients: match grants.iter().filter(|grant| grant.person == person.id).count() {
+        clients: match reader.roster.grants_for(person.id).count() {
             0 => "no client's engineer or approver yet".into(),
             1 => "engineer or approver for 1 client".into(),
             n => format!("engineer or approver for {n} clients"),

@@ -11,7 +11,7 @@ use crate::{
         self, ExportError, refusal,
         trail::{self, Shown},
     },
-    tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId, directory},
+    tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId},
     triggers::sweep,
     web::{
         Problem, Reply,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(super) async fn client(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
-    let (tenant, grant) = reader.client(tenant).await?;
+    let (tenant, grant) = reader.client(tenant)?;
     let store = reader.scope(grant).store(reader.app).await?;
     let shown = trail::page(&store, ClientPlace::with_outbox(), before(reader)).await?;
     let export = PostForm {
@@ -49,7 +49,7 @@ pub(super) async fn deployment(reader: &Reader<'_>) -> Result<Reply, Problem> {
 
 /// The log as a file that anybody can verify. A POST, because taking a copy is itself recorded, and stands in the copy.
 pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
-    let (tenant, grant) = reader.client(tenant).await?;
+    let (tenant, grant) = reader.client(tenant)?;
     reader.must_be_own_form(&["export", &tenant.id.to_string()])?;
     let store = reader.scope(grant).store(reader.app).await?;
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
@@ -155,10 +155,10 @@ struct Names {
 impl Names {
     async fn read(reader: &Reader<'_>) -> Result<Self, StoreError> {
         let store = reader.deployment().await?;
-        let mut clients: Vec<_> = directory::tenants(&store).await?.into_iter().map(|t| (t.id, t.name)).collect();
+        let mut clients: Vec<_> = reader.roster.tenants.iter().map(|t| (t.id, t.name.clone())).collect();
         clients.retain(|(id, _)| reader.grants.iter().any(|grant| grant.tenant == *id));
         Ok(Self {
-            people: directory::people(&store).await?.into_iter().map(|p| (p.id, p.name)).collect(),
+            people: reader.roster.people.iter().map(|p| (p.id, p.name.clone())).collect(),
             connections: crate::connectors::connection::all(&store).await?.into_iter().map(|c| (c.id.to_string(), c.name)).collect(),
             clients,
         })

@@ -13,9 +13,7 @@ use crate::{
     audit::{self, dead_letter},
     connectors, gate, readiness,
     tenancy::{
-        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Scope, Store, StoreError,
-        directory::{self, Tenant},
-        outbox,
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
     web::{entra, session},
 };
@@ -36,7 +34,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     // Before the clients: their number grows, and a run that its deadline cuts off among them must not starve this.
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
-    let mut tenants = directory::tenants(&store).await?;
+    let mut tenants = Roster::read(&store).await?.tenants.clone();
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);
@@ -51,7 +49,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
 pub async fn deployment_places(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
     let connections = connectors::connection::all(&scope.store(app).await?).await?;
     let theirs = connections.iter().flat_map(|c| ConnectionPlace::all().map(|place| DeploymentPlace::Connection(c.id, place)));
-    Ok([DeploymentPlace::Directory, DeploymentPlace::Sessions, DeploymentPlace::Operations].into_iter().chain(theirs).collect())
+    Ok([DeploymentPlace::Directory, DeploymentPlace::Operations].into_iter().chain(theirs).collect())
 }
 
 struct Sweep {

@@ -9,8 +9,8 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Store, StoreError,
-        directory::{self, Grant, Person},
+        Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Store, StoreError,
+        directory::{Grant, Person},
     },
     web::session,
 };
@@ -53,8 +53,8 @@ pub async fn end(store: &Store<'_, DeploymentPlace>, owner: PersonId, person: Pe
 /// What is left of people whose access ended: grants beyond one batch, sessions. For the sweep.
 pub async fn finish(app: &App, correlation: &str) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
-    let people = directory::people(&store).await?;
-    let gone: Vec<&Person> = people.iter().filter(|person| !person.has_access()).collect();
+    let roster = Roster::read(&store).await?;
+    let gone: Vec<&Person> = roster.people.iter().filter(|person| !person.has_access()).collect();
     if gone.is_empty() { Ok(()) } else { clear(&store, &gone).await }
 }
 

@@ -60,7 +60,7 @@ impl Attempt {
 
     pub(super) async fn is_spent(&self, app: &App, request: &Request) -> Result<bool, StoreError> {
         let store = scope(&request.invocation_id).store(app).await?;
-        Ok(store.read::<Spent>(DeploymentPlace::Sessions, &self.state_hash).await?.is_some())
+        Ok(store.read::<Spent>(DeploymentPlace::Directory, &self.state_hash).await?.is_some())
     }
 }
 
@@ -117,10 +117,10 @@ pub(super) async fn find(app: &App, request: &Request) -> Result<Option<Attempt>
 /// Deletes what time alone refuses by now; for the sweep. Returns how many.
 pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
-    let mut over = store.all::<Spent>(DeploymentPlace::Sessions, "").await?;
+    let mut over = store.all::<Spent>(DeploymentPlace::Directory, "").await?;
     over.retain(|held| held.value.expires_at <= app.now());
     for some in over.chunks(TOGETHER) {
-        let mut batch = store.batch(DeploymentPlace::Sessions);
+        let mut batch = store.batch(DeploymentPlace::Directory);
         for held in some {
             batch.delete(held);
         }

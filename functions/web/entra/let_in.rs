@@ -12,8 +12,8 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        DeploymentPlace, DeploymentScope, Record, Store, StoreError,
-        directory::{self, Identity, Person, is_plain_address},
+        DeploymentPlace, DeploymentScope, Record, Roster, Store, StoreError,
+        directory::{Identity, Person, is_plain_address},
     },
     web::{Request, pages::FieldError, session::scope},
 };
@@ -127,8 +127,8 @@ pub async fn without_access(store: &Directory<'_>) -> Result<(Vec<Asking>, Vec<A
     let all = store.all::<Asking>(DeploymentPlace::Directory, "").await?;
     let mut asking: Vec<Asking> = all.into_iter().map(|held| held.value).filter(|asking| asking.expires_at > now).collect();
     if !asking.is_empty() {
-        let inside = directory::people_with_access(store).await?;
-        asking.retain(|asking| inside.iter().all(|person| person.id != asking.identity.person()));
+        let roster = Roster::read(store).await?;
+        asking.retain(|asking| roster.people_with_access().all(|person| person.id != asking.identity.person()));
     }
     asking.sort_by_key(|asking| asking.asked_at);
     Ok(asking.into_iter().partition(|asking| !asking.turned_away))

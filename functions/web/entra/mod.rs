@@ -151,7 +151,7 @@ async fn arrived(
     let reader = scope(&request.invocation_id).store(app).await?;
     let begun = Begun::new(&reader, request, person.id, false).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
-    let mut batch = store.batch(DeploymentPlace::Sessions);
+    let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create::<Spent>(&attempt.spent());
     begun.enter(&mut batch, &person, "entra");
     match batch.commit().await {

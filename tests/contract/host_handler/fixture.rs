@@ -50,6 +50,7 @@ pub(crate) fn app() -> (App, Seen) {
         http: nothing,
         identity: Arc::new(assay::platform::local::NoIdentity),
         cache: Arc::default(),
+        memory: Arc::default(),
     };
     (app, seen)
 }

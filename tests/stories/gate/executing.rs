@@ -9,7 +9,7 @@ use assay::{
 use time::{Duration, macros::date};
 
 use super::{House, draft, flush, perform};
-use crate::support::{faults::Fault, meeting::stopped_before_reading};
+use crate::support::{faults::Fault, meeting::overtaken_while_reading};
 
 async fn execute(house: &House) -> Result<Proposal, ExecuteError> {
     let message = house.messages("execute").await.pop().unwrap();
@@ -57,12 +57,12 @@ async fn two_deliveries_at_the_same_moment_run_it_once() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_is_overtaken_between_two_reads_is_no_sign_of_tampering() {
+async fn a_delivery_that_is_overtaken_while_it_reads_is_no_sign_of_tampering() {
     let house = House::new().await;
     let id = house.asked(draft()).await;
     house.approve(&house.priya, id).await.unwrap();
     let message = house.messages("execute").await.pop().unwrap();
-    let (app, stop) = stopped_before_reading(house.test.app(), format!("decision:{id}"));
+    let (app, stop) = overtaken_while_reading(house.test.app(), format!("decision:{id}"));
     let (slow, quick) = tokio::join!(gate::execute(&app, &message, perform), async {
         stop.reached.notified().await;
         let quick = execute(&house).await;

@@ -100,7 +100,7 @@ async fn a_mail_whose_batch_was_lost_is_written_down_on_redelivery_although_some
     }
     assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.approved", "proposal.notified"]);
     assert_eq!(house.mails().await.len(), 2, "nobody is mailed about what is decided");
-    let notified = gate::notify::mailed(&house.store().await, id).await.unwrap().remove(0);
+    let notified = house.notified(id).await.remove(0);
     let mut names: Vec<&str> = notified.mailed.iter().map(|one| one.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!((notified.at, names), (mailed_at, vec!["Priya Nair", "Zoë Okafor"]));
@@ -121,7 +121,7 @@ async fn an_address_that_is_none_is_said_and_harms_nobody_else() {
     let id = house.asked(draft()).await;
     gate::notify(house.test.app(), &house.messages("notify").await[0]).await.unwrap();
     assert_eq!(house.mails().await.len(), 1);
-    let notified = gate::notify::mailed(&house.store().await, id).await.unwrap();
+    let notified = house.notified(id).await;
     let ids = |list: &[gate::notify::Mailed]| list.iter().map(|one| one.person).collect::<Vec<PersonId>>();
     assert_eq!(ids(&notified[0].unreachable), [PersonId(Uuid::from_u128(2))]);
     assert_eq!(ids(&notified[0].mailed), [house.sam.id]);

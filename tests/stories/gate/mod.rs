@@ -149,6 +149,12 @@ impl House {
     }
 
     /// Kinds of the audit items about a proposal, in the order they were made.
+    /// Whom the gate says it mailed about it.
+    async fn notified(&self, id: ProposalId) -> Vec<gate::notify::Notified> {
+        let held = self.store().await.all(ClientPlace::Assessment, &format!("{id}:")).await.unwrap();
+        held.into_iter().map(|held| held.value).collect()
+    }
+
     async fn audited(&self, id: ProposalId) -> Vec<String> {
         let items: Vec<Held<Item>> = self.store().await.all(ClientPlace::Assessment, "").await.unwrap();
         let object = format!("proposal {id}");

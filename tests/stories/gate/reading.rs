@@ -4,12 +4,12 @@ use askama::Template as _;
 use assay::{
     gate::{
         self, Draft, Verdict,
-        inbox::{Standing, count, inbox},
+        inbox::{Reader, Standing, count, inbox},
         proposal::Cause,
-        view::{self, Reader, Returned},
+        view,
     },
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, ProposalId, Scope, TenantId,
+        ClientPlace, DeploymentPlace, DeploymentScope, ProposalId, Roster, Scope, TenantId,
         directory::{Grant, Person, Role, Tenant},
     },
     web::pages::{Frame, ProposalPage, ProposalState, Run, Section},
@@ -18,10 +18,12 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::{House, draft, perform};
+use crate::support::decision;
 
 #[tokio::test]
 async fn the_inbox_shows_yours_and_the_oldest_first_page_by_page_and_counts_what_is_yours() {
     let house = House::new().await;
+    let roster = decision::roster(house.test.app()).await;
     let app = house.test.app();
     let mut asked = Vec::new();
     for n in 0..5 {
@@ -32,11 +34,11 @@ async fn the_inbox_shows_yours_and_the_oldest_first_page_by_page_and_counts_what
     let no = house.answer(asked[0], Verdict::Reject).await;
     house.decide(&house.sam, asked[0], &no).await.unwrap();
     let grants = [house.grant(&house.priya)];
-    assert_eq!(count(app, &house.priya, &grants, "c").await.unwrap(), 3);
-    assert_eq!(count(app, &house.eve, &[house.grant(&house.eve)], "c").await.unwrap(), 0);
+    assert_eq!(count(app, eyes(&house.priya, &grants, &roster)).await.unwrap(), 3);
+    assert_eq!(count(app, eyes(&house.eve, &[house.grant(&house.eve)], &roster)).await.unwrap(), 0);
 
-    let first = inbox(app, &house.priya, &grants, "c", None, 3).await.unwrap();
-    let rest = inbox(app, &house.priya, &grants, "c", first.next.as_deref(), 3).await.unwrap();
+    let first = inbox(app, eyes(&house.priya, &grants, &roster), None, 3).await.unwrap();
+    let rest = inbox(app, eyes(&house.priya, &grants, &roster), first.next.as_deref(), 3).await.unwrap();
     let ids: Vec<_> = first.waiting.iter().chain(&rest.waiting).map(|waiting| waiting.mark.proposal).collect();
     assert_eq!(ids, [asked[1], asked[3], asked[4], asked[2]]);
     assert_eq!((first.total, rest.next), (4, None));
@@ -48,12 +50,13 @@ async fn the_inbox_shows_yours_and_the_oldest_first_page_by_page_and_counts_what
     assert!(page.next.unwrap().href.starts_with("/api/portal/inbox?after="));
 
     house.test.clock.advance(Duration::days(7) - Duration::hours(2));
-    assert_eq!(count(app, &house.priya, &grants, "c").await.unwrap(), 1, "what is past its deadline does not wait for you");
+    assert_eq!(count(app, eyes(&house.priya, &grants, &roster)).await.unwrap(), 1, "what is past its deadline does not wait for you");
 }
 
 #[tokio::test]
 async fn the_oldest_of_many_is_among_what_was_decided_lately_as_soon_as_it_is_decided() {
     let house = House::new().await;
+    let roster = decision::roster(house.test.app()).await;
     let mut asked = Vec::new();
     for _ in 0..45 {
         asked.push(house.asked(draft()).await);
@@ -64,7 +67,7 @@ async fn the_oldest_of_many_is_among_what_was_decided_lately_as_soon_as_it_is_de
         house.decide(&house.sam, *id, &no).await.unwrap();
         house.test.clock.advance(Duration::minutes(1));
     }
-    let found = inbox(house.test.app(), &house.priya, &[house.grant(&house.priya)], "c", None, 10).await.unwrap();
+    let found = inbox(house.test.app(), eyes(&house.priya, &[house.grant(&house.priya)], &roster), None, 10).await.unwrap();
     assert_eq!(found.settled.iter().map(|settled| settled.proposal.id).collect::<Vec<_>>(), [asked[1], asked[0]]);
 }
 
@@ -86,8 +89,9 @@ async fn a_client_whose_key_is_revoked_is_named_and_the_others_are_shown() {
     revoke(&house, other.id);
     house.test.restart();
 
+    let roster = decision::roster(house.test.app()).await;
     let grants = [house.grant(&house.priya), theirs];
-    let found = inbox(house.test.app(), &house.priya, &grants, "c", None, 10).await.unwrap();
+    let found = inbox(house.test.app(), eyes(&house.priya, &grants, &roster), None, 10).await.unwrap();
     assert_eq!(found.waiting.iter().map(|waiting| waiting.mark.proposal).collect::<Vec<_>>(), [id]);
     assert_eq!(found.unavailable, ["Blue Fjord"]);
     assert!(view::inbox_page(frame(&house), found, None).notice.unwrap().starts_with("Blue Fjord cannot be shown"));
@@ -166,14 +170,16 @@ async fn an_expired_and_a_superseded_proposal_say_so_and_lead_on() {
 #[tokio::test]
 async fn without_a_grant_a_proposal_looks_like_none() {
     let house = House::new().await;
+    let roster = decision::roster(house.test.app()).await;
     let id = house.asked(draft()).await;
     let app = house.test.app();
     let token = |_: &gate::Proposal| String::new();
-    let stranger = Reader { person: &house.priya, grants: &[house.grant(&house.sam)], correlation: "c" };
-    let seen = view::proposal_page(app, stranger, house.tenant, id, frame(&house), Returned::default(), token).await.unwrap();
-    let absent = Reader { grants: &[house.grant(&house.priya)], ..stranger };
+    let (others, own) = ([house.grant(&house.sam)], [house.grant(&house.priya)]);
+    let stranger = eyes(&house.priya, &others, &roster);
+    let seen = decision::page(app, stranger, house.tenant, id, frame(&house), token).await.unwrap();
+    let absent = eyes(&house.priya, &own, &roster);
     let none = ProposalId(Uuid::from_u128(7));
-    let nothing = view::proposal_page(app, absent, house.tenant, none, frame(&house), Returned::default(), token).await.unwrap();
+    let nothing = decision::page(app, absent, house.tenant, none, frame(&house), token).await.unwrap();
     assert!(seen.is_none() && nothing.is_none());
 }
 
@@ -187,15 +193,16 @@ async fn every_use_case_can_run_on_a_server() {
     let message = &house.messages("notify").await[0];
     let (grants, scope) = ([house.grant(&house.priya)], house.scope(&house.priya));
     let answer = house.answer(id, Verdict::Approve).await;
-    let reader = Reader { person: &house.priya, grants: &grants, correlation: "c" };
+    let roster = decision::roster(app).await;
+    let reader = eyes(&house.priya, &grants, &roster);
     sendable(gate::execute(app, message, perform));
     sendable(gate::notify(app, message));
     sendable(gate::decide(app, &scope, &grants[0], &house.priya, id, &answer));
     sendable(gate::expire(app, &scope));
     sendable(gate::remind(app, &scope));
-    sendable(inbox(app, &house.priya, &grants, "c", None, 10));
-    sendable(count(app, &house.priya, &grants, "c"));
-    sendable(view::proposal_page(app, reader, house.tenant, id, frame(&house), Returned::default(), |_| String::new()));
+    sendable(inbox(app, eyes(&house.priya, &grants, &roster), None, 10));
+    sendable(count(app, eyes(&house.priya, &grants, &roster)));
+    sendable(decision::page(app, reader, house.tenant, id, frame(&house), |_| String::new()));
 }
 
 /// As the vault's keeper would: in the key's file.
@@ -208,13 +215,18 @@ fn revoke(house: &House, tenant: TenantId) {
     std::fs::write(path, key.to_string()).unwrap();
 }
 
+fn eyes<'a>(person: &'a Person, grants: &'a [Grant], roster: &'a Roster) -> Reader<'a> {
+    Reader { person, grants, roster, correlation: "c" }
+}
+
 fn frame(house: &House) -> Frame {
     Frame::new(&house.test.app().config, house.test.app().now(), Section::Approvals, None, 0)
 }
 
 async fn page(house: &House, person: &Person, id: ProposalId) -> ProposalPage {
     let grants = [house.grant(person)];
-    let reader = Reader { person, grants: &grants, correlation: "c" };
+    let roster = decision::roster(house.test.app()).await;
+    let reader = eyes(person, &grants, &roster);
     let token = |proposal: &gate::Proposal| proposal.hash.clone();
-    view::proposal_page(house.test.app(), reader, house.tenant, id, frame(house), Returned::default(), token).await.unwrap().unwrap()
+    decision::page(house.test.app(), reader, house.tenant, id, frame(house), token).await.unwrap().unwrap()
 }

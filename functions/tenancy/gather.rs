@@ -1,0 +1,83 @@
+//! `Gathered`: records of several kinds of one place, found in one round trip.
+//!
+//! A page that reads its records one by one waits once for each. What it needs is said before, as ids and beginnings of
+//! ids; the records are taken out by kind, and unsealed only then. What was not asked for is read when it is taken, so a
+//! caller that knew too little is slower and never wrong.
+
+use super::{Held, Place, Record, Store, StoreError, store::id_of};
+use crate::platform::ports::{Document, Query};
+
+/// Documents of one round trip: the most that a page may hold.
+const PAGE: usize = 1000;
+
+/// One record, or all whose key begins alike.
+#[derive(Clone, Debug)]
+pub struct Wanted(String);
+
+impl Wanted {
+    pub fn one<T: Record>(key: &str) -> Self {
+        Self(id_of::<T>(key))
+    }
+
+    pub fn all<T: Record>(prefix: &str) -> Self {
+        Self(id_of::<T>(prefix))
+    }
+}
+
+pub struct Gathered<'s, 'a, P> {
+    store: &'s Store<'a, P>,
+    place: P,
+    wanted: Vec<Wanted>,
+    documents: Vec<Document>,
+}
+
+impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
+    pub(super) async fn read(store: &'s Store<'a, P>, place: P, wanted: Vec<Wanted>) -> Result<Self, StoreError> {
+        let prefixes = wanted.iter().map(|one| one.0.clone()).collect();
+        let mut query = Query { prefixes, limit: PAGE, ..Query::default() };
+        let mut documents = Vec::new();
+        loop {
+            let page = store.app().documents.query(&store.partition(place), &query).await?;
+            documents.extend(page.documents);
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(Self { store, place, wanted, documents }),
+            }
+        }
+    }
+
+    pub fn store(&self) -> &'s Store<'a, P> {
+        self.store
+    }
+
+    pub async fn one<T: Record>(&mut self, key: &str) -> Result<Option<Held<T>>, StoreError> {
+        let id = id_of::<T>(key);
+        if !self.was_wanted(&id) {
+            return self.store.read(self.place, key).await;
+        }
+        let Some(found) = self.documents.iter().position(|document| document.id == id) else { return Ok(None) };
+        let document = self.documents.swap_remove(found);
+        Ok(Some(self.store.unseal(self.store.key_of_found().await?, self.place, document).await?))
+    }
+
+    /// In the order of their keys.
+    pub async fn all<T: Record>(&mut self, prefix: &str) -> Result<Vec<Held<T>>, StoreError> {
+        let start = id_of::<T>(prefix);
+        if !self.was_wanted(&start) {
+            return self.store.all(self.place, prefix).await;
+        }
+        let (mut these, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.documents).into_iter().partition(|document| document.id.starts_with(&start));
+        self.documents = others;
+        these.sort_by(|one, other| one.id.cmp(&other.id));
+        let mut records = Vec::with_capacity(these.len());
+        for document in these {
+            records.push(self.store.unseal(self.store.key_of_found().await?, self.place, document).await?);
+        }
+        Ok(records)
+    }
+
+    fn was_wanted(&self, id: &str) -> bool {
+        self.wanted.iter().any(|wanted| id.starts_with(&wanted.0))
+    }
+}

@@ -1,0 +1,98 @@
+//! The roster: everybody, what each may do for which client, and the clients, as one look at the directory finds them.
+//!
+//! Every page and many functions need some of it, and people change it seldom. So a process remembers it whole, and asks
+//! the store each time only whether the directory's stamp is still the one it was read under: access that was taken away
+//! is gone with the next request, wherever it was taken. It changes nothing; who changes the directory reads what is there.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::{
+    DeploymentPlace, Gathered, Held, PersonId, Record, Store, StoreError, TenantId, Wanted,
+    batch::{STAMP, Stamp},
+    directory::{Grant, Person, Tenant},
+};
+use crate::platform::ports::Etag;
+
+pub struct Roster {
+    stamp: Option<Etag>,
+    pub people: Vec<Person>,
+    pub grants: Vec<Grant>,
+    pub tenants: Vec<Tenant>,
+}
+
+type Directory<'a> = Store<'a, DeploymentPlace>;
+
+impl Roster {
+    /// What it is made of; a batch that touches one of these renews the stamp.
+    pub(super) const KINDS: [&'static str; 3] = [Person::KIND, Grant::KIND, Tenant::KIND];
+
+    pub async fn read(store: &Directory<'_>) -> Result<Arc<Self>, StoreError> {
+        let mut found = store.gather(DeploymentPlace::Directory, vec![Self::stamp()]).await?;
+        Self::among(store, &mut found).await
+    }
+
+    /// For a caller that needs more of the directory in the same round trip; then [`Roster::among`].
+    pub fn stamp() -> Wanted {
+        Wanted::one::<Stamp>(STAMP)
+    }
+
+    /// The roster as of the stamp that was gathered.
+    pub async fn among(store: &Directory<'_>, found: &mut Gathered<'_, '_, DeploymentPlace>) -> Result<Arc<Self>, StoreError> {
+        let stamp = found.one::<Stamp>(STAMP).await?.map(|held| held.etag);
+        let (app, name) = (store.app(), store.owner().remembers(DeploymentPlace::Directory, Stamp::KIND));
+        let remembered = app.memory.recall::<Self>(&name, OffsetDateTime::UNIX_EPOCH);
+        if let Some(roster) = remembered.filter(|roster| stamp.is_some() && roster.stamp == stamp) {
+            return Ok(roster);
+        }
+        let moment = app.memory.moment();
+        let whole = vec![Wanted::all::<Person>(""), Wanted::all::<Grant>(""), Wanted::all::<Tenant>("")];
+        let mut found = store.gather(DeploymentPlace::Directory, whole).await?;
+        let roster = Arc::new(Self {
+            people: values(found.all("").await?),
+            grants: values(found.all("").await?),
+            tenants: values(found.all("").await?),
+            stamp,
+        });
+        app.memory.keep(name, roster.clone(), moment, app.now());
+        Ok(roster)
+    }
+
+    pub fn person(&self, id: PersonId) -> Option<&Person> {
+        self.people.iter().find(|person| person.id == id)
+    }
+
+    /// Those who may sign in.
+    pub fn people_with_access(&self) -> impl Iterator<Item = &Person> {
+        self.people.iter().filter(|person| person.has_access())
+    }
+
+    pub fn tenant(&self, id: TenantId) -> Option<&Tenant> {
+        self.tenants.iter().find(|tenant| tenant.id == id)
+    }
+
+    /// One person's grants for all clients.
+    pub fn grants_for(&self, person: PersonId) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(move |grant| grant.person == person)
+    }
+
+    /// Everybody's grants for one client.
+    pub fn grants_of(&self, tenant: TenantId) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(move |grant| grant.tenant == tenant)
+    }
+
+    /// The client's name, for people.
+    pub fn client_name(&self, id: TenantId) -> String {
+        self.tenant(id).map_or_else(|| "A client".into(), |tenant| tenant.name.clone())
+    }
+
+    /// The person's name, for people.
+    pub fn person_name(&self, id: PersonId) -> String {
+        self.person(id).map_or_else(|| "Somebody who has left".into(), |person| person.name.clone())
+    }
+}
+
+fn values<T>(held: Vec<Held<T>>) -> Vec<T> {
+    held.into_iter().map(|held| held.value).collect()
+}
