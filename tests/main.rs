@@ -47,6 +47,7 @@ mod stories {
     mod portal;
     mod put_away;
     mod readiness_catalogue;
+    mod round_trips;
     mod scoring;
     mod sign_in;
     mod stop_at_every_call;
