@@ -78,7 +78,7 @@ pub fn app(config: Config) -> Result<App, AssembleError> {
     let (cache, memory) = Default::default();
     Ok(match &config.store {
         StoreKind::Local { data, queue_url, queue_token } => {
-            let LocalStore { documents, blobs, vault } = LocalStore::open(Path::new(data))?;
+            let LocalStore { documents, blobs, vault } = LocalStore::open(Path::new(data), clock.clone())?;
             let queue = Arc::new(QueueClient::new(queue_url.clone(), queue_token.clone()));
             App {
                 documents,

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::ports::{MAX_BATCH_OPS, Op, Partition, PortError, PortErrorKind};
+use super::ports::{BlobContainer, MAX_APPEND_BYTES, MAX_BATCH_OPS, Op, Partition, PortError, PortErrorKind};
 
 /// Bytes of an id and of a partition key (Cosmos DB: 1,023 and 2,048).
 const MAX_ID_BYTES: usize = 1023;
@@ -57,15 +57,37 @@ pub(super) fn check_blob_name(name: &str) -> Result<(), PortError> {
     Ok(())
 }
 
-/// Azure Storage's rule: 3 to 63 lower-case letters, digits and single dashes inside.
+/// A name, in a container whose blobs may grow and be held: mails are files, written once.
+pub(super) fn check_growing(container: BlobContainer, name: &str) -> Result<(), PortError> {
+    check_blob_name(name)?;
+    match container {
+        BlobContainer::Raw => Ok(()),
+        BlobContainer::Mailbox => Err(invalid(format!("blob container {}, whose blobs do not grow", container.name()))),
+    }
+}
+
+pub(super) fn check_append(bytes: &[u8]) -> Result<(), PortError> {
+    match bytes.len() {
+        0 => Err(invalid("append of nothing")),
+        1..=MAX_APPEND_BYTES => Ok(()),
+        more => Err(PortError::new(format!("append of {more} bytes (at most {MAX_APPEND_BYTES})"), PortErrorKind::TooLarge)),
+    }
+}
+
+/// Azure Storage's rule for the lease of a blob: 15 to 60 whole seconds.
+pub(super) fn lease_seconds(period: Duration) -> Result<u8, PortError> {
+    let seconds = u8::try_from(period.as_secs()).ok().filter(|seconds| (15..=60).contains(seconds) && period.subsec_nanos() == 0);
+    seconds.ok_or_else(|| invalid("period of a lease"))
+}
+
 pub(super) fn check_queue_name(queue: &str) -> Result<(), PortError> {
+    if is_queue_name(queue) { Ok(()) } else { Err(invalid("queue name")) }
+}
+
+/// Azure Storage's rule: 3 to 63 lower-case letters, digits and single dashes inside.
+pub fn is_queue_name(name: &str) -> bool {
     let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let good = (3..=63).contains(&queue.len())
-        && queue.bytes().all(inside)
-        && !queue.starts_with('-')
-        && !queue.ends_with('-')
-        && !queue.contains("--");
-    if good { Ok(()) } else { Err(invalid("queue name")) }
+    (3..=63).contains(&name.len()) && name.bytes().all(inside) && !name.starts_with('-') && !name.ends_with('-') && !name.contains("--")
 }
 
 /// Whole seconds, rounded up: a message never shows early.

@@ -3,7 +3,7 @@
 pub mod azure;
 pub mod cloud;
 pub mod key_uri;
-mod limits;
+pub mod limits;
 pub mod local;
 mod paging;
 pub mod ports;

@@ -205,7 +205,7 @@ pub struct Received {
     pub inserted_at: OffsetDateTime,
 }
 
-/// Named byte strings, written once.
+/// Named byte strings, written once; and others that only grow, such as a log, which one writer at a time may hold.
 #[async_trait]
 pub trait Blobs: Send + Sync {
     /// Durable before it returns; an existing blob stays as it is.
@@ -216,15 +216,69 @@ pub trait Blobs: Send + Sync {
     /// Names that start with `prefix`, in order, one page.
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError>;
 
-    /// Deleting what is not there is not an error.
+    /// Deleting what is not there is not an error; what somebody holds is [`PortErrorKind::Invalid`].
     async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError>;
+
+    /// Adds `bytes`, at most [`MAX_APPEND_BYTES`], if the blob is `at` bytes long, durable before it returns; at 0 it is made
+    /// when it is not there. A `lease` must be held, and while there is one nobody appends without it. A blob that was
+    /// created whole does not grow ([`PortErrorKind::Invalid`]).
+    ///
+    /// Asking again after a lost answer is safe: bytes that stand at `at` already count as appended. Two writers are told
+    /// apart by what they write, so an append holds something of its own, such as an id.
+    async fn append(
+        &self,
+        container: BlobContainer,
+        name: &str,
+        at: u64,
+        bytes: Bytes,
+        lease: Option<LeaseId>,
+    ) -> Result<Appending, PortError>;
+
+    /// Holds the blob for `period`, 15 to 60 whole seconds, under an id that the caller draws; an empty blob that grows is
+    /// made when there is none. The same id again begins the period anew. Whoever dies lets go by the end of it.
+    async fn lease(&self, container: BlobContainer, name: &str, lease: LeaseId, period: Duration) -> Result<Leasing, PortError>;
+
+    /// Begins the period anew; also after its end, as long as nobody else held or changed the blob since.
+    async fn renew(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<Leasing, PortError>;
+
+    /// Lets go at once; letting go of what is not held is not an error.
+    async fn release(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<(), PortError>;
 }
+
+/// Bytes of one append, and appends that one blob takes (Azure Storage: blocks of an append blob).
+pub const MAX_APPEND_BYTES: usize = 4 * 1024 * 1024;
+pub const MAX_APPENDS: u32 = 50_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Creation {
     New,
     Existed,
 }
+
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appending {
+    /// How long the blob is with these bytes.
+    Appended { length: u64 },
+    /// Nothing was written: the blob is this long, and something else or nothing stands at the place.
+    Moved { length: u64 },
+    /// The lease is lost, or somebody holds one and none was given. What an earlier try wrote is for the next holder to find.
+    NotHeld,
+    /// It took [`MAX_APPENDS`] already: go on in another blob.
+    Full,
+}
+
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leasing {
+    Held,
+    /// Somebody else holds it, or did since.
+    NotHeld,
+}
+
+/// Who holds a blob; drawn anew for each time of holding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseId(pub Uuid);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BlobContainer {

@@ -19,8 +19,8 @@ use crate::support::{clock::VirtualClock, disk::Disk, queue::MemoryQueue};
 
 pub async fn ports() -> Ports {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &Arc::default()).unwrap();
     let clock = Arc::new(VirtualClock::default());
+    let store = open_at(folder.path(), &Arc::default(), &clock).unwrap();
     let path = folder.path().to_owned();
     Ports {
         documents: store.documents,
@@ -58,7 +58,11 @@ pub async fn ports() -> Ports {
 }
 
 fn open(folder: &Path, disk: &Arc<Disk>) -> Result<LocalStore, OpenError> {
-    LocalStore::open_with(folder, &disk.options())
+    open_at(folder, disk, &Arc::default())
+}
+
+pub fn open_at(folder: &Path, disk: &Arc<Disk>, clock: &Arc<VirtualClock>) -> Result<LocalStore, OpenError> {
+    LocalStore::open_with(folder, clock.clone(), &disk.options())
 }
 
 /// Edits a vault key's file, as its owner would.
@@ -107,10 +111,10 @@ async fn everything_is_there_after_a_reopening() {
 async fn a_store_on_a_real_disk_opens_writes_and_reads() {
     let (folder, _) = fresh();
     let place = partition(Container::Clients);
-    let store = LocalStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path(), Arc::new(VirtualClock::default())).unwrap();
     commit(&*store.documents, &place, vec![create("a", json!(1))]).await;
     drop(store);
-    let store = LocalStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path(), Arc::new(VirtualClock::default())).unwrap();
     assert_eq!(ids(&*store.documents, &place, Query::prefix("")).await, ["a"]);
 }
 
@@ -119,7 +123,7 @@ fn a_folder_that_is_in_use_says_so_and_what_to_do() {
     let (folder, disk) = fresh();
     let store = open(folder.path(), &disk).unwrap();
     let at_once = OpenOptions { wait_for_lock: Duration::ZERO, ..disk.options() };
-    let error = LocalStore::open_with(folder.path(), &at_once).err().unwrap();
+    let error = LocalStore::open_with(folder.path(), Arc::new(VirtualClock::default()), &at_once).err().unwrap();
     assert!(matches!(error, OpenError::InUse(_)));
     assert!(error.to_string().contains("in use") && error.to_string().contains("ASSAY_DATA"), "{error}");
     drop(store);

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use assay::host::local::{
-    queue_api,
-    queues::{Depth, Held, QueueError, Queues, TIME_TO_LIVE, is_queue_name, poison_queue_of},
+use assay::{
+    host::local::{
+        queue_api,
+        queues::{Depth, Held, QueueError, Queues, TIME_TO_LIVE, poison_queue_of},
+    },
+    platform::limits::is_queue_name,
 };
 use bytes::Bytes;
 use serde_json::Value;

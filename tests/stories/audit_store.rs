@@ -15,9 +15,9 @@ use assay::{
     app::App,
     config::{self, RawConfig},
     platform::ports::{
-        BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document, Documents, Etag,
-        Http, HttpRequest, HttpResponse, Ids, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, Op, OpStatus, Page, Partition, PortError,
-        PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
+        Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
+        Documents, Etag, Http, HttpRequest, HttpResponse, Ids, LeaseId, Leasing, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, Op,
+        OpStatus, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
     },
     tenancy::seal::sha256,
 };
@@ -261,6 +261,22 @@ impl Blobs for Rest {
     }
 
     async fn delete(&self, _: BlobContainer, _: &str) -> Result<(), PortError> {
+        Err(unavailable())
+    }
+
+    async fn append(&self, _: BlobContainer, _: &str, _: u64, _: Bytes, _: Option<LeaseId>) -> Result<Appending, PortError> {
+        Err(unavailable())
+    }
+
+    async fn lease(&self, _: BlobContainer, _: &str, _: LeaseId, _: Duration) -> Result<Leasing, PortError> {
+        Err(unavailable())
+    }
+
+    async fn renew(&self, _: BlobContainer, _: &str, _: LeaseId) -> Result<Leasing, PortError> {
+        Err(unavailable())
+    }
+
+    async fn release(&self, _: BlobContainer, _: &str, _: LeaseId) -> Result<(), PortError> {
         Err(unavailable())
     }
 }

@@ -128,7 +128,7 @@ impl TestApp {
     }
 
     fn opened_on_folder(&self) -> App {
-        let store = LocalStore::open_with(self.folder.path(), &self.disk.options()).unwrap();
+        let store = LocalStore::open_with(self.folder.path(), self.clock.clone(), &self.disk.options()).unwrap();
         self.with_parts(store.documents, self.queue.clone(), store.blobs, self.vault.clone().unwrap_or(store.vault))
     }
 

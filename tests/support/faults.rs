@@ -3,16 +3,20 @@
 //! Clock and ids have no effect that could be lost and are not counted. With [`Faults::stop_at`] the process counts as
 //! dead from the chosen call on: every later call fails too, until [`Faults::mend`] (and, to be true, a restart).
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use assay::{
     app::App,
     platform::ports::{
-        BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents, Http,
-        HttpRequest, HttpResponse, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
+        Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents,
+        Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received,
+        Signature, Vault, Wrapped,
     },
 };
 use async_trait::async_trait;
@@ -179,11 +183,11 @@ impl Documents for Watched<dyn Documents> {
 
 #[async_trait]
 impl Queue for Watched<dyn Queue> {
-    async fn send(&self, queue: &str, message: Bytes, delay: std::time::Duration) -> Result<(), PortError> {
+    async fn send(&self, queue: &str, message: Bytes, delay: Duration) -> Result<(), PortError> {
         self.faults.around("queue.send", self.port.send(queue, message, delay)).await
     }
 
-    async fn receive(&self, queue: &str, max: usize, lease: std::time::Duration) -> Result<Vec<Received>, PortError> {
+    async fn receive(&self, queue: &str, max: usize, lease: Duration) -> Result<Vec<Received>, PortError> {
         self.faults.around("queue.receive", self.port.receive(queue, max, lease)).await
     }
 
@@ -208,6 +212,29 @@ impl Blobs for Watched<dyn Blobs> {
 
     async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError> {
         self.faults.around("blobs.delete", self.port.delete(container, name)).await
+    }
+
+    async fn append(
+        &self,
+        container: BlobContainer,
+        name: &str,
+        at: u64,
+        bytes: Bytes,
+        lease: Option<LeaseId>,
+    ) -> Result<Appending, PortError> {
+        self.faults.around("blobs.append", self.port.append(container, name, at, bytes, lease)).await
+    }
+
+    async fn lease(&self, container: BlobContainer, name: &str, lease: LeaseId, period: Duration) -> Result<Leasing, PortError> {
+        self.faults.around("blobs.lease", self.port.lease(container, name, lease, period)).await
+    }
+
+    async fn renew(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<Leasing, PortError> {
+        self.faults.around("blobs.renew", self.port.renew(container, name, lease)).await
+    }
+
+    async fn release(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<(), PortError> {
+        self.faults.around("blobs.release", self.port.release(container, name, lease)).await
     }
 }
 

@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use super::{
     hostjson::{HostJson, HostJsonProblem, expand_percent},
-    queues::is_queue_name,
     route::{Route, RouteError},
     timers::Schedule,
 };
+use crate::platform::limits::is_queue_name;
 
 /// App settings, such as `AzureWebJobs.sweep.Disabled`.
 pub type Settings = BTreeMap<String, String>;

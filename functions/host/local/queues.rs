@@ -19,7 +19,10 @@ use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::queue_file::{Opener, QueueFile};
-use crate::platform::ports::{Clock, Ids, MAX_MESSAGE_BYTES};
+use crate::platform::{
+    limits::is_queue_name,
+    ports::{Clock, Ids, MAX_MESSAGE_BYTES},
+};
 
 /// Azure Storage's default time to live of a message.
 pub const TIME_TO_LIVE: Duration = Duration::from_hours(7 * 24);
@@ -197,15 +200,6 @@ impl Queues {
     fn opened(&self) -> MutexGuard<'_, Option<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Azure Storage's rule for queue names.
-pub fn is_queue_name(name: &str) -> bool {
-    (3..=63).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-        && !name.contains("--")
 }
 
 /// Where a queue's messages go that cannot be processed. A poison queue has none of its own, nor has a queue whose

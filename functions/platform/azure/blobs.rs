@@ -6,7 +6,7 @@
 //! puts them together; before that nobody sees any of it. Makes no container: one that is missing is told by name and by
 //! the setting of its account, and is never taken for a blob that is not there.
 
-use std::{num::NonZero, sync::Arc};
+use std::{num::NonZero, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use azure_core::http::Transport;
@@ -21,13 +21,13 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 
 use super::{
-    AzureSettings, Credential, call,
+    AzureSettings, Credential, call, growing,
     storage::{account, refused},
 };
 use crate::platform::{
-    limits::check_blob_name,
+    limits::{check_append, check_blob_name, check_growing, lease_seconds},
     paging,
-    ports::{BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError, PortErrorKind},
+    ports::{Appending, BlobContainer, BlobPage, Blobs, Continuation, Creation, LeaseId, Leasing, PortError, PortErrorKind},
 };
 
 /// Names of one page; Azure may give fewer, also none, and still have more.
@@ -56,7 +56,7 @@ impl Blobs for AzureBlobs {
         let options = BlobClientUploadOptions { parallel: Some(NonZero::<usize>::MIN), ..Default::default() }.if_not_exists();
         match call::within(&resource(container), client.upload(bytes.into(), Some(options))).await {
             Ok(_) => Ok(Creation::New),
-            Err(failure) if matches!(failure.code(), Some("BlobAlreadyExists" | "ConditionNotMet")) => Ok(Creation::Existed),
+            Err(failure) if failure.code().is_some_and(growing::exists_already) => Ok(Creation::Existed),
             Err(failure) => Err(refused(failure)),
         }
     }
@@ -102,6 +102,38 @@ impl Blobs for AzureBlobs {
             Err(failure) if failure.code() == Some("BlobNotFound") => Ok(()),
             Err(failure) => Err(refused(failure)),
         }
+    }
+
+    async fn append(
+        &self,
+        container: BlobContainer,
+        name: &str,
+        at: u64,
+        bytes: Bytes,
+        lease: Option<LeaseId>,
+    ) -> Result<Appending, PortError> {
+        check_growing(container, name)?;
+        check_append(&bytes)?;
+        let client = self.service.blob_client(container.name(), name);
+        call::within(&resource(container), growing::append(&client, at, bytes, lease)).await.map_err(refused)
+    }
+
+    async fn lease(&self, container: BlobContainer, name: &str, lease: LeaseId, period: Duration) -> Result<Leasing, PortError> {
+        check_growing(container, name)?;
+        let (client, seconds) = (self.service.blob_client(container.name(), name), lease_seconds(period)?);
+        call::within(&resource(container), growing::lease(&client, lease, seconds)).await.map_err(refused)
+    }
+
+    async fn renew(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<Leasing, PortError> {
+        check_growing(container, name)?;
+        let client = self.service.blob_client(container.name(), name);
+        call::within(&resource(container), growing::renew(&client, lease)).await.map_err(refused)
+    }
+
+    async fn release(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<(), PortError> {
+        check_growing(container, name)?;
+        let client = self.service.blob_client(container.name(), name);
+        call::within(&resource(container), growing::release(&client, lease)).await.map_err(refused)
     }
 }
 

@@ -126,6 +126,14 @@ pub async fn within<T>(resource: &str, call: impl Future<Output = azure_core::Re
     }
 }
 
+/// The service's own word for what is wrong, such as `QueueNotFound`.
+pub(super) fn code(error: &azure_core::Error) -> Option<&str> {
+    match error.kind() {
+        ErrorKind::HttpResponse { error_code, .. } => error_code.as_deref(),
+        _ => None,
+    }
+}
+
 /// A call that did not work; adapters look at the status where it is an answer (404, 409, 412).
 #[derive(Debug)]
 pub struct Failure {
@@ -139,12 +147,9 @@ impl Failure {
         self.error.as_ref().and_then(azure_core::Error::http_status).map(u16::from)
     }
 
-    /// The service's own word for it, such as `QueueNotFound`.
+    /// The service's own word for it.
     pub fn code(&self) -> Option<&str> {
-        match self.error.as_ref().map(azure_core::Error::kind) {
-            Some(ErrorKind::HttpResponse { error_code, .. }) => error_code.as_deref(),
-            _ => None,
-        }
+        self.error.as_ref().and_then(code)
     }
 
     /// By what the service said; its words go no further.

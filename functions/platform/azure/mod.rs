@@ -10,6 +10,7 @@ pub mod call;
 mod cosmos;
 pub mod credential;
 mod documents;
+mod growing;
 mod queue;
 mod settings;
 mod storage;

@@ -1,4 +1,5 @@
 //! Blobs: raw webhook bytes in the redb file (many and small), mails as files that a person can open.
+//! Only those in the redb file grow.
 //!
 //! Names are segments of unreserved characters, so a name can be neither a way out of the folder nor a surprise in a URL.
 
@@ -7,6 +8,7 @@ use std::{
     ops::Bound,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,12 +16,13 @@ use bytes::Bytes;
 
 use super::{
     files,
-    writer::{Change, RAW, Writer, kind_of_io},
+    raw::{self, RAW, RawChange, RawOutcome},
+    writer::{Writer, kind_of_io},
 };
 use crate::platform::{
-    limits::check_blob_name,
+    limits::{check_append, check_blob_name, check_growing, invalid, lease_seconds},
     paging,
-    ports::{BatchOutcome, BlobContainer, BlobPage, Blobs, Continuation, Creation, PortError},
+    ports::{Appending, BlobContainer, BlobPage, Blobs, Clock, Continuation, Creation, LeaseId, Leasing, PortError},
 };
 
 /// Names of one page.
@@ -27,12 +30,18 @@ const PAGE: usize = 100;
 
 pub struct LocalBlobs {
     writer: Arc<Writer>,
+    clock: Arc<dyn Clock>,
     mailbox: Arc<Mailbox>,
 }
 
 impl LocalBlobs {
-    pub(super) fn new(writer: Arc<Writer>, mailbox: PathBuf, scratch: &Path) -> Self {
-        Self { writer, mailbox: Arc::new(Mailbox { folder: mailbox, scratch: scratch.join("mail"), writing: Mutex::new(()) }) }
+    pub(super) fn new(writer: Arc<Writer>, clock: Arc<dyn Clock>, mailbox: PathBuf, scratch: &Path) -> Self {
+        let mailbox = Mailbox { folder: mailbox, scratch: scratch.join("mail"), writing: Mutex::new(()) };
+        Self { writer, clock, mailbox: Arc::new(mailbox) }
+    }
+
+    async fn hold(&self, name: &str, change: RawChange) -> Result<Leasing, PortError> {
+        Ok(if self.writer.raw(name, change).await? == RawOutcome::Done { Leasing::Held } else { Leasing::NotHeld })
     }
 
     async fn in_mailbox<T: Send + 'static>(
@@ -51,9 +60,9 @@ impl Blobs for LocalBlobs {
     async fn create(&self, container: BlobContainer, name: &str, bytes: Bytes) -> Result<Creation, PortError> {
         check_blob_name(name)?;
         match container {
-            BlobContainer::Raw => match self.writer.change(Change::CreateRaw { name: name.into(), bytes }).await? {
-                BatchOutcome::Committed(_) => Ok(Creation::New),
-                BatchOutcome::Refused(_) => Ok(Creation::Existed),
+            BlobContainer::Raw => match self.writer.raw(name, RawChange::Create { bytes }).await? {
+                RawOutcome::Done => Ok(Creation::New),
+                _ => Ok(Creation::Existed),
             },
             BlobContainer::Mailbox => self.in_mailbox(name, move |mailbox, name| mailbox.create(name, &bytes)).await,
         }
@@ -62,10 +71,7 @@ impl Blobs for LocalBlobs {
     async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError> {
         check_blob_name(name)?;
         match container {
-            BlobContainer::Raw => self.writer.read(|transaction| {
-                let table = transaction.open_table(RAW)?;
-                Ok(table.get(name)?.map(|held| Bytes::copy_from_slice(held.value())))
-            }),
+            BlobContainer::Raw => self.writer.read(|transaction| raw::read(transaction, name)),
             BlobContainer::Mailbox => self.in_mailbox(name, Mailbox::read).await,
         }
     }
@@ -102,13 +108,47 @@ impl Blobs for LocalBlobs {
     async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError> {
         check_blob_name(name)?;
         match container {
-            BlobContainer::Raw => {
-                // Refused means that it is gone already.
-                let _ = self.writer.change(Change::DeleteRaw { name: name.into() }).await?;
-                Ok(())
-            }
+            BlobContainer::Raw => match self.writer.raw(name, RawChange::Delete { now: self.clock.now() }).await? {
+                RawOutcome::NotHeld => Err(invalid(format!("blob {name}, which somebody holds"))),
+                _ => Ok(()),
+            },
             BlobContainer::Mailbox => self.in_mailbox(name, Mailbox::delete).await,
         }
+    }
+
+    async fn append(
+        &self,
+        container: BlobContainer,
+        name: &str,
+        at: u64,
+        bytes: Bytes,
+        lease: Option<LeaseId>,
+    ) -> Result<Appending, PortError> {
+        check_growing(container, name)?;
+        check_append(&bytes)?;
+        let length = at.saturating_add(bytes.len() as u64);
+        match self.writer.raw(name, RawChange::Append { at, bytes, lease, now: self.clock.now() }).await? {
+            RawOutcome::Done => Ok(Appending::Appended { length }),
+            RawOutcome::Moved(length) => Ok(Appending::Moved { length }),
+            RawOutcome::NotHeld => Ok(Appending::NotHeld),
+            RawOutcome::Full => Ok(Appending::Full),
+            RawOutcome::Whole | RawOutcome::Unchanged => Err(invalid(format!("blob {name}, which was created whole"))),
+        }
+    }
+
+    async fn lease(&self, container: BlobContainer, name: &str, lease: LeaseId, period: Duration) -> Result<Leasing, PortError> {
+        check_growing(container, name)?;
+        self.hold(name, RawChange::Lease { lease, seconds: lease_seconds(period)?, now: self.clock.now() }).await
+    }
+
+    async fn renew(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<Leasing, PortError> {
+        check_growing(container, name)?;
+        self.hold(name, RawChange::Renew { lease, now: self.clock.now() }).await
+    }
+
+    async fn release(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<(), PortError> {
+        check_growing(container, name)?;
+        self.writer.raw(name, RawChange::Release { lease }).await.map(|_| ())
     }
 }
 

@@ -6,7 +6,7 @@ use std::{ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::writer::{CHANGES, Change, DOCUMENTS, Write, Writer, etag, split};
+use super::writer::{CHANGES, DOCUMENTS, Write, Writer, etag, split};
 use crate::platform::{
     limits::{check_id, check_ops, check_partition, invalid},
     paging::{self, Range, page_size},
@@ -60,7 +60,7 @@ impl Documents for LocalDocuments {
         if bytes > MAX_BATCH_BYTES && writes.len() > 1 {
             return Err(PortError::new(format!("batch of {bytes} bytes (at most {MAX_BATCH_BYTES})"), PortErrorKind::TooLarge));
         }
-        self.writer.change(Change::Batch { container: partition.container().name(), partition: partition.key().into(), writes }).await
+        self.writer.batch(partition.container().name(), partition.key().into(), writes).await
     }
 
     async fn query(&self, partition: &Partition, query: &Query) -> Result<Page, PortError> {

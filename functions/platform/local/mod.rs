@@ -10,6 +10,7 @@ mod files;
 mod folder;
 mod identity;
 mod queue;
+mod raw;
 mod vault;
 mod writer;
 
@@ -21,6 +22,7 @@ use std::{
 
 pub use self::{blobs::LocalBlobs, documents::LocalDocuments, identity::NoIdentity, queue::QueueClient, vault::FileVault};
 use self::{folder::Folder, writer::Writer};
+use super::ports::Clock;
 
 /// The parts of the data folder that the handler owns.
 pub struct LocalStore {
@@ -74,8 +76,8 @@ pub enum OpenError {
 
 impl LocalStore {
     /// Opens or makes the store in `data`; holds it until the last part is dropped.
-    pub fn open(data: &Path) -> Result<Self, OpenError> {
-        Self::open_with(data, &OpenOptions::default())
+    pub fn open(data: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_with(data, clock, &OpenOptions::default())
     }
 
     /// Whether there is one in `data`; looking makes nothing.
@@ -83,7 +85,7 @@ impl LocalStore {
         folder::holds_store(data)
     }
 
-    pub fn open_with(data: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
+    pub fn open_with(data: &Path, clock: Arc<dyn Clock>, options: &OpenOptions) -> Result<Self, OpenError> {
         let folder = Folder::open(data, options.wait_for_lock)?;
         let mailbox = folder.subfolder("mailbox")?;
         let vault = folder.subfolder("vault")?;
@@ -91,7 +93,7 @@ impl LocalStore {
         let writer = Arc::new(Writer::start(folder, options.opener.clone())?);
         Ok(Self {
             documents: Arc::new(LocalDocuments::new(writer.clone())),
-            blobs: Arc::new(LocalBlobs::new(writer, mailbox, &scratch)),
+            blobs: Arc::new(LocalBlobs::new(writer, clock, mailbox, &scratch)),
             vault: Arc::new(FileVault::new(vault, &scratch)),
         })
     }

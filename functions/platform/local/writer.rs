@@ -14,13 +14,13 @@ use std::{
     thread,
 };
 
-use bytes::Bytes;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::{
     OpenError, Opener,
     folder::{self, Folder},
+    raw::{RawChange, RawOutcome, RawTables},
 };
 use crate::platform::ports::{BatchOutcome, Etag, MAX_DOCUMENT_BYTES, OpStatus, PortError, PortErrorKind};
 
@@ -28,8 +28,6 @@ use crate::platform::ports::{BatchOutcome, Etag, MAX_DOCUMENT_BYTES, OpStatus, P
 pub(super) const DOCUMENTS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("documents");
 /// (container, partition, revision) -> id: every document once, at its latest change.
 pub(super) const CHANGES: TableDefinition<'_, (&str, &str, u64), &str> = TableDefinition::new("changes");
-/// Name -> bytes.
-pub(super) const RAW: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raw");
 /// The last revision given to any document; kept, so that no etag ever comes back.
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 const REVISION: &str = "revision";
@@ -38,10 +36,21 @@ const REVISION_BYTES: usize = 8;
 /// Changes of one group: enough to fill a disk's queue, few enough that the first does not wait long for the last.
 const MAX_GROUP: usize = 256;
 
-pub(super) enum Change {
+enum Change {
     Batch { container: &'static str, partition: String, writes: Vec<Write> },
-    CreateRaw { name: String, bytes: Bytes },
-    DeleteRaw { name: String },
+    Raw { name: String, change: RawChange },
+}
+
+/// What became of a change, by its kind.
+enum Outcome {
+    Batch(BatchOutcome),
+    Raw(RawOutcome),
+}
+
+impl Outcome {
+    fn wrote(&self) -> bool {
+        matches!(self, Self::Batch(BatchOutcome::Committed(_)) | Self::Raw(RawOutcome::Done))
+    }
 }
 
 /// One operation of a batch, its body already JSON text.
@@ -53,7 +62,7 @@ pub(super) enum Write {
 
 struct Job {
     change: Change,
-    answer: oneshot::Sender<Result<BatchOutcome, PortError>>,
+    answer: oneshot::Sender<Result<Outcome, PortError>>,
 }
 
 pub(super) struct Writer {
@@ -79,8 +88,22 @@ impl Writer {
     }
 
     /// Durable, or refused, when it returns. A caller that stops waiting does not stop the change.
-    pub(super) async fn change(&self, change: Change) -> Result<BatchOutcome, PortError> {
-        let gone = || PortError::new("local store", PortErrorKind::Unavailable);
+    pub(super) async fn batch(&self, container: &'static str, partition: String, writes: Vec<Write>) -> Result<BatchOutcome, PortError> {
+        match self.change(Change::Batch { container, partition, writes }).await? {
+            Outcome::Batch(outcome) => Ok(outcome),
+            Outcome::Raw(_) => Err(gone()),
+        }
+    }
+
+    /// The same for a raw blob.
+    pub(super) async fn raw(&self, name: &str, change: RawChange) -> Result<RawOutcome, PortError> {
+        match self.change(Change::Raw { name: name.to_owned(), change }).await? {
+            Outcome::Raw(outcome) => Ok(outcome),
+            Outcome::Batch(_) => Err(gone()),
+        }
+    }
+
+    async fn change(&self, change: Change) -> Result<Outcome, PortError> {
         let (answer, answered) = oneshot::channel();
         self.jobs.as_ref().ok_or_else(gone)?.send(Job { change, answer }).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -99,6 +122,10 @@ impl Drop for Writer {
             let _ = thread.join();
         }
     }
+}
+
+fn gone() -> PortError {
+    PortError::new("local store", PortErrorKind::Unavailable)
 }
 
 /// The etag of a revision.
@@ -131,11 +158,11 @@ fn serve(store: &File, waiting: &mpsc::Receiver<Job>) {
     }
 }
 
-fn commit(database: &Database, group: &[Job]) -> Result<Vec<BatchOutcome>, redb::Error> {
+fn commit(database: &Database, group: &[Job]) -> Result<Vec<Outcome>, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     let outcomes = Tables::open(&transaction)?.apply(group)?;
-    if outcomes.iter().any(|outcome| matches!(outcome, BatchOutcome::Committed(_))) {
+    if outcomes.iter().any(Outcome::wrote) {
         transaction.commit()?;
     } else {
         transaction.abort()?;
@@ -146,7 +173,7 @@ fn commit(database: &Database, group: &[Job]) -> Result<Vec<BatchOutcome>, redb:
 struct Tables<'t> {
     documents: Table<'t, (&'static str, &'static str, &'static str), &'static [u8]>,
     changes: Table<'t, (&'static str, &'static str, u64), &'static str>,
-    raw: Table<'t, &'static str, &'static [u8]>,
+    raw: RawTables<'t>,
     counters: Table<'t, &'static str, u64>,
     revision: u64,
 }
@@ -158,13 +185,13 @@ impl<'t> Tables<'t> {
         Ok(Self {
             documents: transaction.open_table(DOCUMENTS)?,
             changes: transaction.open_table(CHANGES)?,
-            raw: transaction.open_table(RAW)?,
+            raw: RawTables::open(transaction)?,
             counters,
             revision,
         })
     }
 
-    fn apply(mut self, group: &[Job]) -> Result<Vec<BatchOutcome>, redb::Error> {
+    fn apply(mut self, group: &[Job]) -> Result<Vec<Outcome>, redb::Error> {
         let before = self.revision;
         let outcomes = group.iter().map(|job| self.change(&job.change)).collect::<Result<_, _>>()?;
         if self.revision != before {
@@ -173,20 +200,10 @@ impl<'t> Tables<'t> {
         Ok(outcomes)
     }
 
-    fn change(&mut self, change: &Change) -> Result<BatchOutcome, redb::Error> {
+    fn change(&mut self, change: &Change) -> Result<Outcome, redb::Error> {
         match change {
-            Change::Batch { container, partition, writes } => self.batch(container, partition, writes),
-            Change::CreateRaw { name, bytes } => {
-                if self.raw.get(name.as_str())?.is_some() {
-                    return Ok(BatchOutcome::Refused(vec![OpStatus::Conflict]));
-                }
-                self.raw.insert(name.as_str(), bytes.as_ref())?;
-                Ok(BatchOutcome::Committed(vec![]))
-            }
-            Change::DeleteRaw { name } => Ok(match self.raw.remove(name.as_str())? {
-                Some(_) => BatchOutcome::Committed(vec![]),
-                None => BatchOutcome::Refused(vec![OpStatus::NotFound]),
-            }),
+            Change::Batch { container, partition, writes } => self.batch(container, partition, writes).map(Outcome::Batch),
+            Change::Raw { name, change } => self.raw.change(name, change).map(Outcome::Raw),
         }
     }
 
@@ -315,7 +332,7 @@ fn open(folder: &Folder, opener: &Opener) -> Result<Database, OpenError> {
     let made = opener(&folder.database()).map_err(redb::Error::from).and_then(|database| {
         // Tables exist from the first moment, so that a read never meets a missing one.
         let transaction = database.begin_write()?;
-        let missing = transaction.list_tables()?.count() < 4;
+        let missing = transaction.list_tables()?.count() < 6;
         drop(Tables::open(&transaction)?);
         if missing {
             transaction.commit()?;

@@ -12,8 +12,9 @@ use assay::{
     config::{self, RawConfig},
     host::{Call, Handler, Limits, body::Body, start::Life},
     platform::ports::{
-        BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document, Documents, Http,
-        HttpRequest, HttpResponse, Ids, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
+        Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
+        Documents, Http, HttpRequest, HttpResponse, Ids, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, Query, Queue,
+        Received, Signature, Vault, Wrapped,
     },
     triggers::Trigger,
 };
@@ -137,6 +138,22 @@ impl Blobs for Nothing {
     }
 
     async fn delete(&self, _: BlobContainer, _: &str) -> Result<(), PortError> {
+        no()
+    }
+
+    async fn append(&self, _: BlobContainer, _: &str, _: u64, _: Bytes, _: Option<LeaseId>) -> Result<Appending, PortError> {
+        no()
+    }
+
+    async fn lease(&self, _: BlobContainer, _: &str, _: LeaseId, _: Duration) -> Result<Leasing, PortError> {
+        no()
+    }
+
+    async fn renew(&self, _: BlobContainer, _: &str, _: LeaseId) -> Result<Leasing, PortError> {
+        no()
+    }
+
+    async fn release(&self, _: BlobContainer, _: &str, _: LeaseId) -> Result<(), PortError> {
         no()
     }
 }
