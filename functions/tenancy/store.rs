@@ -355,12 +355,17 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
 
     /// Writes all of it or nothing.
     pub async fn commit(self) -> Result<(), StoreError> {
+        self.commit_with_etags().await.map(|_| ())
+    }
+
+    /// The same, with the new etag of each change in order (`None` for a delete), for who writes the same record again.
+    pub async fn commit_with_etags(self) -> Result<Vec<Option<Etag>>, StoreError> {
         let Self { store, place, changes, error } = self;
         if let Some(error) = error {
             return Err(error);
         }
         if changes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let ids: Vec<String> = changes.iter().map(|change| change.id().to_owned()).collect();
         let key = store.key_to_write().await?;
@@ -373,9 +378,9 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
             });
         }
         match store.app.documents.batch(&store.partition(place), ops).await? {
-            BatchOutcome::Committed(_) => {
+            BatchOutcome::Committed(etags) => {
                 store.drop_former_texts(&ids).await;
-                Ok(())
+                Ok(etags)
             }
             BatchOutcome::Refused(statuses) => {
                 let refused: Vec<_> = ids.into_iter().zip(statuses).filter(|(_, status)| *status != OpStatus::FailedDependency).collect();
