@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use super::{
@@ -31,6 +31,8 @@ const MAX_ENTRIES: usize = 49;
 const MAX_PLAIN_BYTES: usize = 1024 * 1024;
 /// Items taken from one place in one round.
 const ITEMS_PER_PLACE: usize = 100;
+/// Places looked at at once: all of a client; of the deployment, which has as many for each connection, not all.
+const PLACES_AT_ONCE: usize = 17;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +103,8 @@ struct Round<P> {
 
 impl<P: Place> Round<P> {
     async fn of(store: &Store<'_, P>, places: &[P]) -> Result<Self, StoreError> {
-        let looks = places.iter().map(|place| store.page::<Item>(*place, "", false, ITEMS_PER_PLACE, None));
-        let found = try_join_all(looks).await?;
+        let looks: Vec<_> = places.iter().map(|place| store.page::<Item>(*place, "", false, ITEMS_PER_PLACE, None)).collect();
+        let found: Vec<_> = stream::iter(looks).buffered(PLACES_AT_ONCE).try_collect().await?;
         let more = found.iter().any(|(_, next)| next.is_some());
         let items = places.iter().zip(found).flat_map(|(place, (items, _))| items.into_iter().map(|held| Waiting { place: *place, held }));
         let mut waiting: Vec<_> = items.collect();

@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
+use futures_util::TryFutureExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -354,8 +355,8 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
     }
 
     /// Writes all of it or nothing.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        self.commit_with_etags().await.map(|_| ())
+    pub fn commit(self) -> impl Future<Output = Result<(), StoreError>> {
+        self.commit_with_etags().map_ok(drop)
     }
 
     /// The same, with the new etag of each change in order (`None` for a delete), for who writes the same record again.
