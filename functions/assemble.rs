@@ -9,7 +9,7 @@ use crate::{
     app::App,
     config::{Config, ConfigError, StoreKind},
     platform::{
-        azure::{AzureStore, Below, Credential},
+        azure::{self, AzureStore, Below, Credential},
         local::{LocalStore, NoIdentity, OpenError, QueueClient},
         ports::{Clock, Ids, PortError},
         process::{HttpClient, ProcessIds, SystemClock},
@@ -95,8 +95,10 @@ pub fn app(config: Config) -> Result<App, AssembleError> {
             }
         }
         StoreKind::Azure(settings) => {
-            let credential = Credential::new(settings).map_err(|error| AssembleError::Credential(error.into()))?;
-            let AzureStore { documents, queue, blobs, vault, .. } = AzureStore::new(settings, &credential, ids.clone(), Below::default())?;
+            let transport = azure::transport();
+            let credential = Credential::new(settings, &transport).map_err(|error| AssembleError::Credential(error.into()))?;
+            let below = Below { transport: Some(transport), runtime: None };
+            let AzureStore { documents, queue, blobs, vault, .. } = AzureStore::new(settings, &credential, ids.clone(), below)?;
             App { documents, blobs, vault, queue, clock, ids, http, identity: credential, cache, memory, config: Arc::new(config) }
         }
     })

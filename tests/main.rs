@@ -32,6 +32,7 @@ mod stories {
     mod bad_days;
     mod client_keys;
     mod connecting;
+    mod cost;
     mod dead_letters;
     mod decision_page;
     mod doctor;

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     leaf,
 };
 use crate::{
-    platform::ports::{OpStatus, PortError, PortErrorKind},
+    platform::ports::{Etag, OpStatus, PortError, PortErrorKind},
     tenancy::{
         Held, Place, Record, Store, StoreError,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
@@ -30,26 +31,33 @@ const MAX_ENTRIES: usize = 49;
 const MAX_PLAIN_BYTES: usize = 1024 * 1024;
 /// Items taken from one place in one round.
 const ITEMS_PER_PLACE: usize = 100;
+/// Places looked at at once: all of a client; of the deployment, which has as many for each connection, not all.
+const PLACES_AT_ONCE: usize = 17;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequenced {
     /// How many items got their place in this run.
     pub placed: usize,
-    /// Whether everything that was recorded before the run stands in the log, behind a head that knows it. False while
-    /// another run is at work, or one that died still holds the lease: it, or the sweep after it, places the rest.
+    /// Whether everything that was recorded in these places before the run stands in the log, behind a head that knows it.
+    /// False while another run is at work, or one that died still holds the lease: it, or the sweep after it, places the rest.
     pub complete: bool,
 }
 
-/// Places what waits in `places`, which are all places of this owner where items can lie.
+/// Places what waits in `places`: those that a cause wrote to, or all places of this owner where items can lie.
 pub async fn sequence<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item = P>) -> Result<Sequenced, StoreError> {
     let places: Vec<P> = places.into_iter().collect();
+    // The head before the items, and the lease only on this very head: an item that is seen here has its mark within reach,
+    // or gets its place no sooner than right behind this head, where the run will find it taken. An older look at the items
+    // could hold one that got its place and went long before.
+    let head = read_head(store).await?;
+    let round = Round::of(store, &places).await?;
     // Without items there is nothing to finish either: they go last. An idle owner costs reads only.
-    if !anything_waits(store, &places).await? {
+    if round.waiting.is_empty() {
         return Ok(Sequenced { placed: 0, complete: true });
     }
-    let Some(mut run) = Run::begin(store).await? else { return Ok(Sequenced { placed: 0, complete: false }) };
-    let outcome = run.place_all(&places).await;
+    let Some(mut run) = Run::begin(store, head).await? else { return Ok(Sequenced { placed: 0, complete: false }) };
+    let outcome = run.place_all(round, &places).await;
     run.let_go().await;
     match outcome {
         Ok(()) => Ok(Sequenced { placed: run.placed, complete: true }),
@@ -65,15 +73,6 @@ pub async fn waiting<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<usi
         count += store.all::<Item>(*place, "").await?.len();
     }
     Ok(count)
-}
-
-async fn anything_waits<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<bool, StoreError> {
-    for place in places {
-        if !store.page::<Item>(*place, "", false, 1, None).await?.0.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Why a run ends before nothing waits any more.
@@ -94,6 +93,26 @@ struct Waiting<P> {
     held: Held<Item>,
 }
 
+/// What waited when it was looked at.
+struct Round<P> {
+    /// Earliest first.
+    waiting: Vec<Waiting<P>>,
+    /// Some place held more than a round takes.
+    more: bool,
+}
+
+impl<P: Place> Round<P> {
+    async fn of(store: &Store<'_, P>, places: &[P]) -> Result<Self, StoreError> {
+        let looks: Vec<_> = places.iter().map(|place| store.page::<Item>(*place, "", false, ITEMS_PER_PLACE, None)).collect();
+        let found: Vec<_> = stream::iter(looks).buffered(PLACES_AT_ONCE).try_collect().await?;
+        let more = found.iter().any(|(_, next)| next.is_some());
+        let items = places.iter().zip(found).flat_map(|(place, (items, _))| items.into_iter().map(|held| Waiting { place: *place, held }));
+        let mut waiting: Vec<_> = items.collect();
+        waiting.sort_by_key(|w| (w.held.value.at, w.held.value.id));
+        Ok(Self { waiting, more })
+    }
+}
+
 /// One run of one sequencer, with the head as it last saw it.
 struct Run<'s, 'a, P> {
     store: &'s Store<'a, P>,
@@ -103,44 +122,31 @@ struct Run<'s, 'a, P> {
 }
 
 impl<'s, 'a, P: Place> Run<'s, 'a, P> {
-    /// Takes the lease; `None` when another run holds it.
-    async fn begin(store: &'s Store<'a, P>) -> Result<Option<Self>, StoreError> {
+    /// Takes the lease on the head as it was seen; `None` when another run holds it, or was at it since.
+    async fn begin(store: &'s Store<'a, P>, seen: Option<Held<Head>>) -> Result<Option<Self>, StoreError> {
         let app = store.app();
         let (now, holder) = (app.now(), app.ids.uuid());
-        let lease = Some(Lease::new(holder, now));
-        let mut batch = store.batch(P::audit(AuditPart::Head));
-        match read_head(store).await? {
-            Some(held) if held.value.lease.as_ref().is_some_and(|lease| lease.is_held(now)) => return Ok(None),
-            Some(mut held) => {
-                held.value.lease = lease;
-                batch.replace(&held);
-            }
-            None => {
-                batch.create(&Head { next: 0, hash: chain::start(&store.owner().to_string()), lease });
-            }
+        if seen.as_ref().and_then(|head| head.value.lease.as_ref()).is_some_and(|lease| lease.is_held(now)) {
+            return Ok(None);
         }
-        match batch.commit().await {
-            Err(error) if error.is_conflict() => return Ok(None),
-            other => other?,
-        }
-        match read_head(store).await? {
-            Some(head) if holds(&head, holder) => Ok(Some(Self { store, holder, head, placed: 0 })),
-            _ => Ok(None),
-        }
+        let (head, etag) = match seen {
+            Some(Held { value, etag }) => (value, Some(etag)),
+            None => (Head { next: 0, hash: chain::start(&store.owner().to_string()), lease: None }, None),
+        };
+        let taken = write_head(store, Head { lease: Some(Lease::new(holder, now)), ..head }, etag).await?;
+        Ok(taken.map(|head| Self { store, holder, head, placed: 0 }))
     }
 
-    async fn place_all(&mut self, places: &[P]) -> Result<(), Stop> {
+    async fn place_all(&mut self, mut round: Round<P>, places: &[P]) -> Result<(), Stop> {
         self.catch_up().await?;
         loop {
-            // Read only after the lease was taken and the head caught up: an item that is older than that view could
-            // have got its place and gone meanwhile, and then the place behind the head is taken.
-            let mut waiting = self.collect(places).await?;
-            if waiting.is_empty() {
+            while !round.waiting.is_empty() {
+                self.place_some(&mut round.waiting).await?;
+            }
+            if !round.more {
                 return Ok(());
             }
-            while !waiting.is_empty() {
-                self.place_some(&mut waiting).await?;
-            }
+            round = Round::of(self.store, places).await?;
         }
     }
 
@@ -155,17 +161,6 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
             (next, hash) = (next + 1, entry.hash);
         }
         if next == self.head.value.next { Ok(()) } else { self.move_head(next, hash).await }
-    }
-
-    /// A round of items, earliest first.
-    async fn collect(&self, places: &[P]) -> Result<Vec<Waiting<P>>, Stop> {
-        let mut waiting = Vec::new();
-        for place in places {
-            let (items, _) = self.store.page::<Item>(*place, "", false, ITEMS_PER_PLACE, None).await?;
-            waiting.extend(items.into_iter().map(|held| Waiting { place: *place, held }));
-        }
-        waiting.sort_by_key(|w| (w.held.value.at, w.held.value.id));
-        Ok(waiting)
     }
 
     /// Places as many of the first items as one batch takes, moves the head, deletes the items.
@@ -245,17 +240,8 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
 
     /// Moves the head and renews the lease in one write.
     async fn move_head(&mut self, next: u64, hash: Hash) -> Result<(), Stop> {
-        self.head.value = Head { next, hash, lease: Some(Lease::new(self.holder, self.store.app().now())) };
-        let mut batch = self.store.batch(P::audit(AuditPart::Head));
-        batch.replace(&self.head);
-        match batch.commit().await {
-            Err(error) if error.is_conflict() => return Err(Stop::Overtaken),
-            other => other?,
-        }
-        match read_head(self.store).await? {
-            Some(head) if holds(&head, self.holder) => self.head = head,
-            _ => return Err(Stop::Overtaken),
-        }
+        let head = Head { next, hash, lease: Some(Lease::new(self.holder, self.store.app().now())) };
+        self.head = write_head(self.store, head, Some(self.head.etag.clone())).await?.ok_or(Stop::Overtaken)?;
         Ok(())
     }
 
@@ -292,11 +278,9 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
     }
 
     /// Lets the next run begin at once. If this fails, the lease runs out.
-    async fn let_go(&mut self) {
-        self.head.value.lease = None;
-        let mut batch = self.store.batch(P::audit(AuditPart::Head));
-        batch.replace(&self.head);
-        let _ = batch.commit().await;
+    async fn let_go(&self) {
+        let head = Head { lease: None, ..self.head.value };
+        let _ = write_head(self.store, head, Some(self.head.etag.clone())).await;
     }
 }
 
@@ -304,8 +288,15 @@ async fn read_head<P: Place>(store: &Store<'_, P>) -> Result<Option<Held<Head>>,
     store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await
 }
 
-fn holds(head: &Held<Head>, holder: Uuid) -> bool {
-    head.value.lease.as_ref().is_some_and(|lease| lease.holder == holder)
+/// The head as it is now; `None` when another run wrote it since it was read.
+async fn write_head<P: Place>(store: &Store<'_, P>, head: Head, etag: Option<Etag>) -> Result<Option<Held<Head>>, StoreError> {
+    let mut batch = store.batch(P::audit(AuditPart::Head));
+    batch.put(head.clone(), etag);
+    match batch.commit_with_etags().await {
+        Ok(etags) => Ok(etags.into_iter().flatten().next().map(|etag| Held { value: head, etag })),
+        Err(error) if error.is_conflict() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn take_where<P>(waiting: &mut Vec<Waiting<P>>, is_it: impl Fn(&Item) -> bool) -> Vec<Waiting<P>> {

@@ -5,8 +5,9 @@
 //! hundred thousand. Only fresh, population-complete evidence of grade partial raises a proposal by itself. A record that
 //! cannot be read, or written, becomes a dead letter and holds up no other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures_util::future::{try_join, try_join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -63,13 +64,15 @@ impl AnalyzeError {
 }
 
 /// Works through the record that the message names and what others marked meanwhile. Delivered again, it changes nothing.
-pub async fn analyze(app: &App, message: &Verified) -> Result<(), AnalyzeError> {
+/// Returns the places to which the record and its analysis were written.
+pub async fn analyze(app: &App, message: &Verified) -> Result<[ClientPlace; 2], AnalyzeError> {
     let AnalyzeV1 { source_key } = message.body()?;
+    let written = [Evidence::place(&source_key), ClientPlace::Assessment];
     let scope = Scope::of_message(message).ok_or(AnalyzeError::NoClient)?;
     let store = scope.store(app).await?;
     let (run, mut round) = match lease::take(&store, message.id(), &source_key).await? {
         Turn::Work { run, keys } => (run, Some(keys)),
-        Turn::Marked => return Ok(()),
+        Turn::Marked => return Ok(written),
         Turn::Full => return Err(AnalyzeError::Busy),
     };
     while let Some(keys) = round {
@@ -77,7 +80,7 @@ pub async fn analyze(app: &App, message: &Verified) -> Result<(), AnalyzeError> 
         outbox::flush(&store, ClientPlace::Assessment).await?;
         round = lease::finish_round(&store, run).await?;
     }
-    Ok(())
+    Ok(written)
 }
 
 /// One round: each record is read, and each record type taken in, by itself.
@@ -203,16 +206,15 @@ async fn attempt(
     }
     // Nothing new was read: what changes now, changes because time passed.
     let cause = if unchanged { Cause::EvidenceTooOld } else { Cause::NewEvidence };
-    let mut topics = Topics::with(topic.value.clone());
+    // Before the rest: whoever changes any of that changes this too, and then the batch does not go through.
     let mut standing = standing::read(store).await?;
+    // At once: on Azure each of these reads is a round trip.
+    let touched = entry.objectives().filter_map(|(id, _)| catalogue().objective(id)).map(|of| touched(store, of));
+    let (topics, touched) = try_join(Topics::beside(store, &topic.value, entry), try_join_all(touched)).await?;
     let mut batch = store.batch(ClientPlace::Assessment);
     let mut changed: Vec<Value> = Vec::new();
-    for (id, _) in entry.objectives() {
-        let Some(determination) = catalogue().objective(id) else { continue };
-        topics.load(store, id).await?;
+    for Touched { determination, mut objective, last } in touched {
         let suggestion = suggest(evidence_map(), determination, |record_type| topics.get(record_type), now);
-        let mut objective = objective::read(store, id).await?;
-        let last = last_proposal(store, &objective.value).await?;
         let open = last.as_ref().map(|held| &held.value).filter(|proposal| proposal.state == State::Open);
         let waiting = Waiting {
             outdated: open.is_some_and(|proposal| draft::is_outdated(&proposal.draft, records, now)),
@@ -221,7 +223,7 @@ async fn attempt(
         let step = step(&objective.value, suggestion.as_ref(), last.as_ref().map(|p| &p.value.state), waiting, now);
         let was = objective.value.suggestion.as_ref();
         if suggestion.as_ref().map_or(was.is_some(), |s| s.differs_from(was)) {
-            changed.push(summary(id, suggestion.as_ref()));
+            changed.push(summary(determination.id, suggestion.as_ref()));
             // What the rule would ask now, nobody has answered.
             objective.value.last_proposal.iter_mut().for_each(|last| last.rule_rejected = false);
         }
@@ -251,27 +253,33 @@ fn summary(id: &str, suggestion: Option<&Suggestion>) -> Value {
     })
 }
 
+struct Touched {
+    determination: &'static Determination,
+    objective: Kept<Objective>,
+    last: Option<Held<Proposal>>,
+}
+
+async fn touched(store: &Store<'_, ClientPlace>, determination: &'static Determination) -> Result<Touched, StoreError> {
+    let objective = objective::read(store, determination.id).await?;
+    let last = last_proposal(store, &objective.value).await?;
+    Ok(Touched { determination, objective, last })
+}
+
 /// The topics of one analysis, each read once.
-struct Topics(HashMap<&'static str, Option<Topic>>);
+struct Topics(HashMap<String, Topic>);
 
 impl Topics {
-    fn with(topic: Topic) -> Self {
-        let known = evidence_map().entry(&topic.record_type).map(|entry| (entry.record_type, Some(topic)));
-        Self(known.into_iter().collect())
-    }
-
-    async fn load(&mut self, store: &Store<'_, ClientPlace>, objective: &str) -> Result<(), StoreError> {
-        for (entry, _) in evidence_map().touching(objective) {
-            if !self.0.contains_key(entry.record_type) {
-                let held = store.read::<Topic>(ClientPlace::Assessment, entry.record_type).await?;
-                self.0.insert(entry.record_type, held.map(|h| h.value));
-            }
-        }
-        Ok(())
+    /// This topic, which has just changed, and those that speak of the same objectives.
+    async fn beside(store: &Store<'_, ClientPlace>, topic: &Topic, entry: &Entry) -> Result<Self, StoreError> {
+        let touching = entry.objectives().flat_map(|(id, _)| evidence_map().touching(id)).map(|(other, _)| other.record_type);
+        let others: BTreeSet<&str> = touching.filter(|record_type| *record_type != topic.record_type).collect();
+        let read = others.into_iter().map(|record_type| store.read::<Topic>(ClientPlace::Assessment, record_type));
+        let held = try_join_all(read).await?.into_iter().flatten().map(|held| held.value);
+        Ok(Self(held.chain([topic.clone()]).map(|topic| (topic.record_type.clone(), topic)).collect()))
     }
 
     fn get(&self, record_type: &str) -> Option<&Topic> {
-        self.0.get(record_type)?.as_ref()
+        self.0.get(record_type)
     }
 }
 

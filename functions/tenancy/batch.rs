@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use futures_util::TryFutureExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Held, Place, Record, Store, StoreError, store::id_of};
@@ -106,17 +107,22 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
     }
 
     /// Writes all of it or nothing.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub fn commit(self) -> impl Future<Output = Result<(), StoreError>> {
+        self.commit_with_etags().map_ok(drop)
+    }
+
+    /// The same, with the new etag of each change in order (`None` for a delete), for who writes the same record again.
+    pub async fn commit_with_etags(self) -> Result<Vec<Option<Etag>>, StoreError> {
         let Self { store, place, changes, error } = self;
         if let Some(error) = error {
             return Err(error);
         }
         if changes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut ids: Vec<String> = changes.iter().map(|change| change.id().to_owned()).collect();
-        let key = store.key_to_write().await?;
-        let mut ops = Vec::with_capacity(changes.len() + 1);
+        let (key, changed) = (store.key_to_write().await?, changes.len());
+        let mut ops = Vec::with_capacity(changed + 1);
         for change in changes {
             ops.push(match change {
                 Change::Create(plain) => Op::Create { body: store.seal(key, place, &plain).await?, id: plain.id },
@@ -126,7 +132,8 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         }
         let outcome = if ids.iter().any(|id| place.kept().contains(&kind_of(id))) {
             ids.push(id_of::<Stamp>(STAMP));
-            write_with_stamp(store, place, ops).await
+            // On the heap: it happens seldom, and is part of every future that writes.
+            Box::pin(write_with_stamp(store, place, ops)).await
         } else {
             Ok(store.app().documents.batch(&store.partition(place), ops).await?)
         };
@@ -135,9 +142,10 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
             store.app().memory.forget(&store.owner().remembers(place, kind));
         }
         match outcome? {
-            BatchOutcome::Committed(_) => {
+            BatchOutcome::Committed(mut etags) => {
                 store.drop_former_texts(&ids).await;
-                Ok(())
+                etags.truncate(changed);
+                Ok(etags)
             }
             BatchOutcome::Refused(statuses) => {
                 let refused: Vec<_> = ids.into_iter().zip(statuses).filter(|(_, status)| *status != OpStatus::FailedDependency).collect();

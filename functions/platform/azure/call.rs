@@ -67,7 +67,7 @@ const DATE: HeaderName = HeaderName::from_static("date");
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
 const RETRY_AFTER_MS: [HeaderName; 2] = [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
 
-/// Options of every SDK client. `transport` is the tests' way in; `None` is the SDK's own.
+/// Options of every SDK client; without a `transport` it makes its own.
 pub fn options(transport: Option<&Transport>) -> ClientOptions {
     let retry = ExponentialRetryOptions {
         initial_delay: azure_core::time::Duration::milliseconds(100),

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use azure_core::{
     credentials::{AccessToken, TokenCredential, TokenRequestOptions},
     error::ErrorKind,
+    http::Transport,
 };
 use azure_identity::{
     DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
@@ -39,15 +40,16 @@ pub struct Credential {
 
 impl Credential {
     /// The credential that the settings name; calls nothing.
-    pub fn new(settings: &AzureSettings) -> azure_core::Result<Arc<Self>> {
+    pub fn new(settings: &AzureSettings, transport: &Transport) -> azure_core::Result<Arc<Self>> {
+        let client_options = call::options(Some(transport));
         let source: Arc<dyn TokenCredential> = match &settings.credential {
             CredentialKind::ManagedIdentity { client_id } => ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                 user_assigned_id: Some(UserAssignedId::ClientId(client_id.clone())),
-                client_options: call::options(None),
+                client_options,
             }))?,
             CredentialKind::WorkloadIdentity { client_id } => {
                 let mut options = WorkloadIdentityCredentialOptions { client_id: client_id.clone(), ..Default::default() };
-                options.credential_options.client_options = call::options(None);
+                options.credential_options.client_options = client_options;
                 let authority = settings.cloud.authority.as_str().trim_end_matches('/').to_owned();
                 let mut custom = azure_core::cloud::CustomConfiguration::default();
                 custom.authority_host = authority;

@@ -14,11 +14,12 @@ mod growing;
 mod queue;
 mod settings;
 mod storage;
+mod transport;
 mod vault;
 
 use std::sync::Arc;
 
-use azure_core::http::{HttpClientOptions, Transport, new_http_client};
+use azure_core::http::Transport;
 use azure_data_cosmos::CosmosRuntime;
 
 pub use self::{
@@ -28,6 +29,7 @@ pub use self::{
     documents::CosmosDocuments,
     queue::AzureQueue,
     settings::{AzureSettings, CredentialKind},
+    transport::transport,
     vault::KeyVault,
 };
 use super::ports::{Ids, PortError};
@@ -42,19 +44,19 @@ pub struct AzureStore {
     pub vault: Arc<KeyVault>,
 }
 
-/// The tests' way in, below the SDKs; nothing of it is set in a running installation.
+/// What lies below the SDKs.
 #[derive(Default)]
 pub struct Below {
+    /// The credential's too.
     pub transport: Option<Transport>,
+    /// The tests' way in; not set in a running installation.
     pub runtime: Option<CosmosRuntime>,
 }
 
 impl AzureStore {
     /// Calls nothing.
     pub fn new(settings: &AzureSettings, credential: &Arc<Credential>, ids: Arc<dyn Ids>, below: Below) -> Result<Self, PortError> {
-        // One pool of connections for all of them. Unpacking is off: what was stored comes back as it is.
-        let plain = || new_http_client(Some(HttpClientOptions { automatic_decompression: false }));
-        let transport = Some(&below.transport.unwrap_or_else(|| Transport::new(plain())));
+        let transport = Some(&below.transport.unwrap_or_else(transport));
         let cosmos = Arc::new(Cosmos::new(settings, credential.clone(), below.runtime));
         Ok(Self {
             documents: Arc::new(CosmosDocuments::new(cosmos.clone(), ids)),

@@ -5,18 +5,18 @@ use crate::{
     app::App,
     audit,
     readiness::{self, AnalyzeError},
-    tenancy::{ClientPlace, Scope},
+    tenancy::Scope,
 };
 
 pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
     let Some(verified) = message::open(app, "analyze", &message).await? else { return Ok(()) };
     let outcome = readiness::analyze(app, &verified).await;
-    let analyzed = outcome.is_ok();
-    message::settle(app, "analyze", &message, outcome, AnalyzeError::is_transient).await?;
-    if let (true, Some(scope)) = (analyzed, Scope::of_message(&verified)) {
-        // A courtesy to people who look at the trail: what is left, the sweep brings in.
+    let written = outcome.as_ref().ok().copied();
+    message::settle(app, "analyze", &message, outcome.map(|_| ()), AnalyzeError::is_transient).await?;
+    if let (Some(places), Some(scope)) = (written, Scope::of_message(&verified)) {
+        // A courtesy to people who look at the trail: what is left, and what others wrote elsewhere, the sweep brings in.
         let store = scope.store(app).await?;
-        if let Err(error) = audit::sequence(&store, ClientPlace::with_outbox()).await {
+        if let Err(error) = audit::sequence(&store, places).await {
             tracing::warn!(error = %error, "log not brought up to date; the sweep will");
         }
     }

@@ -25,8 +25,9 @@ pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
     let executed = outcome.is_ok();
     message::settle(app, "execute", &message, outcome, ExecuteError::is_transient).await?;
     if let (true, Some(scope)) = (executed, Scope::of_message(&verified)) {
+        // Decided and executed there; what others wrote elsewhere, the sweep brings in.
         let store = scope.store(app).await?;
-        if let Err(error) = audit::sequence(&store, ClientPlace::with_outbox()).await {
+        if let Err(error) = audit::sequence(&store, [ClientPlace::Assessment]).await {
             tracing::warn!(error = %error, "log not brought up to date; the sweep will");
         }
     }

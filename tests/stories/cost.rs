@@ -1,0 +1,56 @@
+//! What one record and one execution cost: each read is a round trip and a charge on Azure, and there are many of both.
+
+use assay::{
+    audit::trail,
+    connectors::demo::{self, What},
+    gate::Verdict,
+    tenancy::ClientPlace,
+};
+
+use crate::support::{
+    clock::START,
+    flow::{Extent, Flow, HARBOR, deliveries_of, person},
+};
+
+/// Intake 9: connection, owner, company, what is known of the record (3), outbox, whether one waits, delivery.
+/// Analysis 12: lease (2), record, topic and the two beside it, standing, the four objectives it touches, outbox.
+/// Log 4: head, the record's place and the assessment, the entry behind the head.
+const ONE_RECORD: usize = 9 + 12 + 4;
+
+/// Execution 7: proposal, receipt, grant, the record it rests on, objective, standing, outbox.
+/// Log 3: head, the assessment, the entry behind the head.
+const EXECUTION: usize = 7 + 3;
+
+/// The reads of everything that waits in the queues.
+async fn reads_of_pump(flow: &mut Flow) -> usize {
+    let before = flow.test.faults.count();
+    flow.pump().await;
+    let calls = flow.test.faults.calls().split_off(before);
+    calls.iter().filter(|call| matches!(**call, "documents.read" | "documents.query" | "documents.changes")).count()
+}
+
+async fn waiting_for_a_place(flow: &Flow) -> usize {
+    trail::page(&flow.client(HARBOR).await, ClientPlace::with_outbox(), None).await.unwrap().waiting.len()
+}
+
+#[tokio::test]
+async fn one_record_and_one_execution_take_no_more_reads_than_they_need_and_stand_in_the_log() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let deliveries = deliveries_of(demo::CONNECTWISE, START);
+    // What a process keeps once it has read it.
+    flow.vendor_sends(&deliveries[0]).await;
+    flow.pump().await;
+
+    flow.vendor_sends(&deliveries[1]).await;
+    let reads = reads_of_pump(&mut flow).await;
+    assert!(reads <= ONE_RECORD, "{reads} reads of one record");
+    assert_eq!(waiting_for_a_place(&flow).await, 0);
+
+    let id = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+    flow.answer_once(person(What::Approver), HARBOR, id, Verdict::Approve).await.unwrap();
+    // What the devices' reading wrote elsewhere is the sweep's to place.
+    flow.sweep().await;
+    let reads = reads_of_pump(&mut flow).await;
+    assert!(reads <= EXECUTION, "{reads} reads of one execution");
+    assert_eq!(waiting_for_a_place(&flow).await, 0);
+}
