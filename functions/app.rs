@@ -4,16 +4,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use time::OffsetDateTime;
+use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::{
     config::Config,
-    platform::ports::{Blobs, Clock, Documents, Http, Identity, Ids, Queue, Vault},
+    platform::ports::{Blobs, Clock, Documents, Http, Identity, Ids, PortError, Queue, Vault},
 };
 
 #[derive(Clone)]
@@ -39,12 +40,17 @@ impl App {
 /// Unwrapped keys, fetched signing keys and how many were fetched, for a while; wiped when they leave.
 #[derive(Default)]
 pub struct SecretCache {
-    // A std mutex: held for a map lookup, never across an await.
+    // Std mutexes: held for a map lookup, never across an await.
     entries: Mutex<HashMap<String, Entry>>,
+    /// What is being fetched just now; whoever waits for it keeps it there.
+    fetches: Mutex<HashMap<String, Weak<Fetch>>>,
 }
 
+type Secret = Arc<Zeroizing<Vec<u8>>>;
+type Fetch = OnceCell<Result<Secret, PortError>>;
+
 struct Entry {
-    secret: Arc<Zeroizing<Vec<u8>>>,
+    secret: Secret,
     until: OffsetDateTime,
 }
 
@@ -52,8 +58,8 @@ struct Entry {
 const MAX_ENTRIES: usize = 4096;
 
 impl SecretCache {
-    pub fn get(&self, name: &str, now: OffsetDateTime) -> Option<Arc<Zeroizing<Vec<u8>>>> {
-        let mut entries = self.lock();
+    pub fn get(&self, name: &str, now: OffsetDateTime) -> Option<Secret> {
+        let mut entries = lock(&self.entries);
         match entries.get(name) {
             Some(entry) if entry.until > now => Some(entry.secret.clone()),
             Some(_) => {
@@ -64,15 +70,46 @@ impl SecretCache {
         }
     }
 
-    pub fn put(&self, name: &str, secret: Zeroizing<Vec<u8>>, now: OffsetDateTime, keep: Duration) -> Arc<Zeroizing<Vec<u8>>> {
+    pub fn put(&self, name: &str, secret: Zeroizing<Vec<u8>>, now: OffsetDateTime, keep: Duration) -> Secret {
         let secret = Arc::new(secret);
-        insert(&mut self.lock(), name, Entry { secret: secret.clone(), until: now + keep }, now);
+        insert(&mut lock(&self.entries), name, Entry { secret: secret.clone(), until: now + keep }, now);
         secret
+    }
+
+    /// What is kept, or what `fetch` gives: fetched once for all who ask at the same time, who also share its failure. When the
+    /// one who fetches goes away, another of them fetches.
+    pub async fn get_or_fetch(
+        &self,
+        name: &str,
+        now: OffsetDateTime,
+        keep: Duration,
+        fetch: impl Future<Output = Result<Zeroizing<Vec<u8>>, PortError>>,
+    ) -> Result<Secret, PortError> {
+        let shared = self.join(name);
+        // Looked at after joining: an earlier fetch is kept before it is over.
+        if let Some(kept) = self.get(name, now) {
+            return Ok(kept);
+        }
+        let fetched = shared.get_or_init(|| async { fetch.await.map(|secret| self.put(name, secret, now, keep)) }).await.clone();
+        // Over: who asks from now on does not get an old failure.
+        lock(&self.fetches).retain(|_, other| other.as_ptr() != Arc::as_ptr(&shared));
+        fetched
+    }
+
+    fn join(&self, name: &str) -> Arc<Fetch> {
+        let mut fetches = lock(&self.fetches);
+        if let Some(shared) = fetches.get(name).and_then(Weak::upgrade) {
+            return shared;
+        }
+        fetches.retain(|_, other| other.strong_count() > 0);
+        let shared = Arc::default();
+        fetches.insert(name.to_owned(), Arc::downgrade(&shared));
+        shared
     }
 
     /// Counts one more use of `name`; false when there were `most` already in the window that its first use began.
     pub fn allow(&self, name: &str, most: u8, now: OffsetDateTime, window: Duration) -> bool {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         let begun = entries.get(name).filter(|entry| entry.until > now);
         let used = begun.and_then(|entry| entry.secret.first().copied()).unwrap_or(0);
         if used >= most {
@@ -84,12 +121,12 @@ impl SecretCache {
     }
 
     pub fn forget(&self, name: &str) {
-        self.lock().remove(name);
+        lock(&self.entries).remove(name);
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
-        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn insert(entries: &mut HashMap<String, Entry>, name: &str, entry: Entry, now: OffsetDateTime) {

@@ -41,6 +41,7 @@ mod stories {
     mod freshness;
     mod gallery;
     mod gate;
+    mod keys_at_once;
     mod killed_handler;
     mod main_job;
     mod pages;

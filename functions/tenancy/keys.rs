@@ -3,9 +3,9 @@
 //! Made when a client is added or with the deployment's first record, never by reading; two processes that make one at
 //! the same time end with the same one (create-if-absent). Where the vault makes keys, the vault key has its owner's name;
 //! elsewhere a person names a client's key. The unwrapped key is kept in memory for a few minutes, so a revoked vault key
-//! takes effect without a restart.
+//! takes effect without a restart; many who ask for it at once unwrap it once.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -42,7 +42,7 @@ impl fmt::Display for Owner {
 pub async fn find(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError> {
     let bytes = match app.cache.get(&cached(owner), app.now()) {
         Some(bytes) => Some(bytes),
-        None => load(app, owner).await?.map(|bytes| app.cache.put(&cached(owner), bytes, app.now(), KEEP)),
+        None => load(app, owner).await?,
     };
     bytes.map(|bytes| DataKey::new(&bytes).map_err(|_| unreadable(owner))).transpose()
 }
@@ -92,12 +92,16 @@ pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreE
     Ok(document.and_then(|document| KeyRecord::vault_key(&document.body).map(str::to_owned)))
 }
 
-async fn load(app: &App, owner: Owner) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>, StoreError> {
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
     let record = KeyRecord::parse(owner, &document.body)?;
-    let bytes = app.vault.unwrap(&record.wrapped).await.map_err(|source| refused(owner, source))?;
-    let key = DataKey::new(&bytes).map_err(|_| unreadable(owner))?;
-    if record.is_of(owner, &key) { Ok(Some(bytes)) } else { Err(unreadable(owner)) }
+    let unwrap = async {
+        let bytes = app.vault.unwrap(&record.wrapped).await?;
+        let is_the_owners = DataKey::new(&bytes).is_ok_and(|key| record.is_of(owner, &key));
+        if is_the_owners { Ok(bytes) } else { Err(damaged()) }
+    };
+    let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), KEEP, unwrap).await;
+    unwrapped.map(Some).map_err(|source| refused(owner, source))
 }
 
 fn partition(owner: Owner) -> Partition {
@@ -114,5 +118,9 @@ fn refused(owner: Owner, source: PortError) -> StoreError {
 
 /// Whatever is wrong with a key concerns its owner only.
 pub(super) fn unreadable(owner: Owner) -> StoreError {
-    refused(owner, PortError::new(DOCUMENT, PortErrorKind::Unreadable))
+    refused(owner, damaged())
+}
+
+fn damaged() -> PortError {
+    PortError::new(DOCUMENT, PortErrorKind::Unreadable)
 }

@@ -1,8 +1,16 @@
-//! Blobs: written once, listed by name, and never outside their place.
+//! Blobs: written once or growing at their end, held by one at a time, listed by name, and never outside their place.
 
-use assay::platform::ports::{BlobContainer, Blobs, Continuation, Creation, PortErrorKind};
+use std::time::Duration;
+
+use assay::platform::ports::{Appending, BlobContainer, Blobs, Continuation, Creation, LeaseId, Leasing, MAX_APPEND_BYTES, PortErrorKind};
+use bytes::Bytes;
+use uuid::Uuid;
 
 use super::Ports;
+
+const RAW: BlobContainer = BlobContainer::Raw;
+/// The shortest lease that Azure Storage gives.
+const PERIOD: Duration = Duration::from_secs(15);
 
 async fn names(blobs: &dyn Blobs, container: BlobContainer, prefix: &str) -> Vec<String> {
     let (mut names, mut after) = (Vec::new(), None);
@@ -62,4 +70,147 @@ pub async fn contract_blobs_refuse_names_that_could_leave_their_place(ports: &Po
         }
         ports.blobs.create(container, "a/.b..c~d_e-f", "x".into()).await.unwrap();
     }
+}
+
+fn holder(number: u128) -> LeaseId {
+    LeaseId(Uuid::from_u128(number))
+}
+
+async fn append(ports: &Ports, name: &str, at: u64, text: &str, lease: Option<LeaseId>) -> Appending {
+    ports.blobs.append(RAW, name, at, text.to_owned().into(), lease).await.unwrap()
+}
+
+async fn text(ports: &Ports, name: &str) -> String {
+    String::from_utf8(ports.blobs.read(RAW, name).await.unwrap().unwrap().into()).unwrap()
+}
+
+pub async fn contract_blobs_grow_at_their_end_only(ports: &Ports) {
+    assert_eq!(append(ports, "log", 3, "early", None).await, Appending::Moved { length: 0 });
+    assert_eq!(ports.blobs.read(RAW, "log").await.unwrap(), None, "nothing is made for an append elsewhere");
+    assert_eq!(append(ports, "log", 0, "one ", None).await, Appending::Appended { length: 4 });
+    assert_eq!(append(ports, "log", 4, "two ", None).await, Appending::Appended { length: 8 });
+    // Asked again, as after a lost answer: also when somebody went on behind it.
+    assert_eq!(append(ports, "log", 4, "two ", None).await, Appending::Appended { length: 8 });
+    assert_eq!(append(ports, "log", 8, "three", None).await, Appending::Appended { length: 13 });
+    assert_eq!(append(ports, "log", 4, "two ", None).await, Appending::Appended { length: 8 });
+    for (at, other) in [(0, "ONE "), (8, "three and more"), (12, "e!"), (14, "four")] {
+        assert_eq!(append(ports, "log", at, other, None).await, Appending::Moved { length: 13 }, "{at} {other}");
+    }
+    assert_eq!(text(ports, "log").await, "one two three");
+
+    // It is a blob like others, but for growing.
+    assert_eq!(ports.blobs.create(RAW, "log", "whole".into()).await.unwrap(), Creation::Existed);
+    assert_eq!(names(ports.blobs.as_ref(), RAW, "").await, ["log"]);
+    ports.blobs.delete(RAW, "log").await.unwrap();
+    assert_eq!(ports.blobs.read(RAW, "log").await.unwrap(), None);
+    assert_eq!(append(ports, "log", 0, "anew", None).await, Appending::Appended { length: 4 });
+
+    assert_eq!(ports.blobs.create(RAW, "whole", "".into()).await.unwrap(), Creation::New);
+    let refused = ports.blobs.append(RAW, "whole", 0, "more".into(), None).await.unwrap_err();
+    assert_eq!((refused.kind, text(ports, "whole").await), (PortErrorKind::Invalid, String::new()));
+}
+
+pub async fn contract_blobs_take_one_of_two_appends_at_one_place(ports: &Ports) {
+    for name in ["new", "grown"] {
+        if name == "grown" {
+            assert_eq!(append(ports, name, 0, "begun ", None).await, Appending::Appended { length: 6 });
+        }
+        let at = if name == "grown" { 6 } else { 0 };
+        let (one, other) = tokio::join!(append(ports, name, at, "one", None), append(ports, name, at, "other", None));
+        let winner = match (one, other) {
+            (Appending::Appended { .. }, Appending::Moved { length }) if length == at + 3 => "one",
+            (Appending::Moved { length }, Appending::Appended { .. }) if length == at + 5 => "other",
+            both => panic!("{name}: {both:?}"),
+        };
+        assert!(text(ports, name).await.ends_with(winner));
+        assert_eq!(text(ports, name).await.len() as u64, at + winner.len() as u64);
+    }
+}
+
+pub async fn contract_blobs_refuse_appends_beyond_the_limits(ports: &Ports) {
+    let most = Bytes::from(vec![b'x'; MAX_APPEND_BYTES]);
+    let length = MAX_APPEND_BYTES as u64;
+    assert_eq!(ports.blobs.append(RAW, "large", 0, most.clone(), None).await.unwrap(), Appending::Appended { length });
+    assert_eq!(ports.blobs.append(RAW, "large", 0, most.clone(), None).await.unwrap(), Appending::Appended { length });
+    let more = [&most[..], b"x"].concat().into();
+    let (more, nothing) = (ports.blobs.append(RAW, "large", length, more, None), ports.blobs.append(RAW, "a", 0, Bytes::new(), None));
+    assert_eq!([more.await.unwrap_err().kind, nothing.await.unwrap_err().kind], [PortErrorKind::TooLarge, PortErrorKind::Invalid]);
+
+    for period in [Duration::from_secs(14), Duration::from_secs(61), Duration::from_millis(15_500)] {
+        assert_eq!(ports.blobs.lease(RAW, "a", holder(1), period).await.unwrap_err().kind, PortErrorKind::Invalid, "{period:?}");
+    }
+    // Mails are written once, and names are those of all blobs.
+    for (container, name) in [(BlobContainer::Mailbox, "a"), (RAW, "../a")] {
+        let appended = ports.blobs.append(container, name, 0, "x".into(), None).await.unwrap_err();
+        let leased = ports.blobs.lease(container, name, holder(1), PERIOD).await.unwrap_err();
+        let renewed = ports.blobs.renew(container, name, holder(1)).await.unwrap_err();
+        let released = ports.blobs.release(container, name, holder(1)).await.unwrap_err();
+        assert_eq!([appended.kind, leased.kind, renewed.kind, released.kind], [PortErrorKind::Invalid; 4], "{name}");
+    }
+    assert_eq!(ports.blobs.read(RAW, "a").await.unwrap(), None);
+}
+
+pub async fn contract_blobs_are_held_by_one_at_a_time(ports: &Ports) {
+    let blobs = ports.blobs.as_ref();
+    let (ours, theirs) = (holder(1), holder(2));
+    assert_eq!(blobs.renew(RAW, "head", ours).await.unwrap(), Leasing::NotHeld, "there is no such blob");
+    blobs.release(RAW, "head", ours).await.unwrap();
+    assert_eq!(append(ports, "head", 0, "x", Some(ours)).await, Appending::NotHeld);
+    assert_eq!(blobs.read(RAW, "head").await.unwrap(), None);
+
+    assert_eq!(blobs.lease(RAW, "head", ours, PERIOD).await.unwrap(), Leasing::Held);
+    assert_eq!(text(ports, "head").await, "", "made, so that there is something to hold");
+    assert_eq!(blobs.lease(RAW, "head", theirs, PERIOD).await.unwrap(), Leasing::NotHeld);
+    assert_eq!(blobs.renew(RAW, "head", theirs).await.unwrap(), Leasing::NotHeld);
+    blobs.release(RAW, "head", theirs).await.unwrap();
+    assert_eq!(blobs.lease(RAW, "head", ours, PERIOD * 2).await.unwrap(), Leasing::Held, "asked again, as after a lost answer");
+    assert_eq!(blobs.renew(RAW, "head", ours).await.unwrap(), Leasing::Held);
+
+    assert_eq!(append(ports, "head", 0, "theirs", Some(theirs)).await, Appending::NotHeld);
+    assert_eq!(append(ports, "head", 0, "nobody's", None).await, Appending::NotHeld);
+    assert_eq!(blobs.delete(RAW, "head").await.unwrap_err().kind, PortErrorKind::Invalid);
+    assert_eq!(blobs.create(RAW, "head", "whole".into()).await.unwrap(), Creation::Existed);
+    assert_eq!(append(ports, "head", 0, "ours", Some(ours)).await, Appending::Appended { length: 4 });
+    assert_eq!(append(ports, "head", 0, "ours", Some(ours)).await, Appending::Appended { length: 4 });
+    assert_eq!(append(ports, "head", 0, "more", Some(ours)).await, Appending::Moved { length: 4 });
+    assert_eq!(text(ports, "head").await, "ours", "everybody reads");
+
+    blobs.release(RAW, "head", ours).await.unwrap();
+    blobs.release(RAW, "head", ours).await.unwrap();
+    assert_eq!(append(ports, "head", 4, "!", Some(ours)).await, Appending::NotHeld);
+    assert_eq!(blobs.renew(RAW, "head", ours).await.unwrap(), Leasing::NotHeld);
+    assert_eq!(append(ports, "head", 4, "!", None).await, Appending::Appended { length: 5 });
+    assert_eq!(blobs.lease(RAW, "head", theirs, PERIOD).await.unwrap(), Leasing::Held);
+    blobs.release(RAW, "head", theirs).await.unwrap();
+    blobs.delete(RAW, "head").await.unwrap();
+    assert_eq!(blobs.read(RAW, "head").await.unwrap(), None);
+}
+
+/// One wait for all of them, since it is a real one where the time is.
+pub async fn contract_blobs_are_lost_to_the_next_holder_when_the_lease_runs_out(ports: &Ports) {
+    let blobs = ports.blobs.as_ref();
+    let (ours, theirs) = (holder(1), holder(2));
+    for name in ["taken", "changed", "idle", "longer"] {
+        let period = if name == "longer" { PERIOD * 2 } else { PERIOD };
+        assert_eq!(blobs.lease(RAW, name, ours, period).await.unwrap(), Leasing::Held);
+        assert_eq!(append(ports, name, 0, "ours", Some(ours)).await, Appending::Appended { length: 4 });
+    }
+    (ports.pass_time)(PERIOD);
+    assert_eq!(append(ports, "longer", 4, "!", Some(ours)).await, Appending::Appended { length: 5 });
+    assert_eq!(append(ports, "idle", 4, "!", Some(ours)).await, Appending::NotHeld, "it ran out, whoever came since");
+
+    assert_eq!(blobs.lease(RAW, "taken", theirs, PERIOD).await.unwrap(), Leasing::Held);
+    assert_eq!(append(ports, "taken", 4, "late", Some(ours)).await, Appending::NotHeld);
+    assert_eq!(blobs.renew(RAW, "taken", ours).await.unwrap(), Leasing::NotHeld);
+    assert_eq!(blobs.lease(RAW, "taken", ours, PERIOD).await.unwrap(), Leasing::NotHeld);
+    blobs.release(RAW, "taken", ours).await.unwrap();
+    assert_eq!(append(ports, "taken", 4, " theirs", Some(theirs)).await, Appending::Appended { length: 11 });
+    assert_eq!(text(ports, "taken").await, "ours theirs");
+
+    assert_eq!(append(ports, "changed", 4, "!", None).await, Appending::Appended { length: 5 });
+    assert_eq!(blobs.renew(RAW, "changed", ours).await.unwrap(), Leasing::NotHeld);
+
+    assert_eq!(blobs.renew(RAW, "idle", ours).await.unwrap(), Leasing::Held, "nobody came since");
+    assert_eq!(append(ports, "idle", 4, "!", Some(ours)).await, Appending::Appended { length: 5 });
+    assert_eq!(blobs.lease(RAW, "idle", theirs, PERIOD).await.unwrap(), Leasing::NotHeld);
 }

@@ -61,7 +61,7 @@ fn open(folder: &Path, disk: &Arc<Disk>) -> Result<LocalStore, OpenError> {
     open_at(folder, disk, &Arc::default())
 }
 
-fn open_at(folder: &Path, disk: &Arc<Disk>, clock: &Arc<VirtualClock>) -> Result<LocalStore, OpenError> {
+pub fn open_at(folder: &Path, disk: &Arc<Disk>, clock: &Arc<VirtualClock>) -> Result<LocalStore, OpenError> {
     LocalStore::open_with(folder, clock.clone(), &disk.options())
 }
 

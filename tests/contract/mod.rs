@@ -15,6 +15,7 @@ mod azurite;
 mod blobs;
 mod cosmos;
 mod documents;
+mod growing;
 mod local;
 mod loopback;
 mod model;
@@ -112,7 +113,12 @@ macro_rules! blobs_contract {
             tests!($open, blobs:
                 contract_blobs_are_written_once,
                 contract_blobs_are_listed_by_prefix_in_pages,
-                contract_blobs_refuse_names_that_could_leave_their_place
+                contract_blobs_refuse_names_that_could_leave_their_place,
+                contract_blobs_grow_at_their_end_only,
+                contract_blobs_take_one_of_two_appends_at_one_place,
+                contract_blobs_refuse_appends_beyond_the_limits,
+                contract_blobs_are_held_by_one_at_a_time,
+                contract_blobs_are_lost_to_the_next_holder_when_the_lease_runs_out
             );
         }
     };

@@ -1,4 +1,4 @@
-//! The blob service: block blobs put whole or in blocks, read by range, listed in pages, deleted.
+//! The blob service: block blobs put whole or in blocks, append blobs, read by range, listed in pages, held, deleted.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,7 +10,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::{Answer, Call, refused};
+use super::{
+    Answer, Call,
+    leases::{self, Lease},
+    refused,
+};
 
 #[derive(Default)]
 pub(super) struct Containers {
@@ -30,7 +34,13 @@ struct Blob {
     bytes: Bytes,
     etag: String,
     modified_at: OffsetDateTime,
+    /// How often something was appended; `None` for a block blob.
+    appends: Option<u32>,
+    lease: Option<Lease>,
 }
+
+/// Blocks of an append blob.
+const MOST_APPENDS: u32 = 50_000;
 
 impl Containers {
     pub(super) fn make<const N: usize>(&mut self, names: [&str; N]) {
@@ -50,8 +60,16 @@ impl Containers {
     }
 
     pub(super) fn put(&mut self, container: &str, name: &str, bytes: Bytes, now: OffsetDateTime) {
+        self.insert(container, name, Blob { bytes, etag: String::new(), modified_at: now, appends: None, lease: None });
+    }
+
+    pub(super) fn put_grown(&mut self, container: &str, name: &str, bytes: Bytes, appends: u32, now: OffsetDateTime) {
+        self.insert(container, name, Blob { bytes, etag: String::new(), modified_at: now, appends: Some(appends), lease: None });
+    }
+
+    fn insert(&mut self, container: &str, name: &str, blob: Blob) {
         self.made += 1;
-        let blob = Blob { bytes, etag: format!("\"0x8D{:012X}\"", self.made), modified_at: now };
+        let blob = Blob { etag: format!("\"0x8D{:012X}\"", self.made), ..blob };
         self.containers.get_mut(container).expect("a container").blobs.insert(name.to_owned(), blob);
     }
 
@@ -67,7 +85,21 @@ impl Containers {
         match (call.method, name, call.query.get("comp").map(String::as_str)) {
             (Method::Get, None, Some("list")) => held.list(container, self.short_pages, call),
             (Method::Get, Some(name), None) => held.read(name, call),
-            (Method::Delete, Some(name), None) => held.delete(name),
+            (Method::Head, Some(name), None) => {
+                let blob = held.blobs.get(name).ok_or_else(|| Answer { body: Bytes::new(), ..absent() })?;
+                Ok(blob.described(Answer::new(200, "")).with("content-length", blob.bytes.len().to_string()))
+            }
+            (Method::Delete, Some(name), None) => held.delete(name, call, now),
+            (Method::Put, Some(name), Some("lease")) => leases::act(&mut held.blobs.get_mut(name).ok_or_else(absent)?.lease, call, now),
+            (Method::Put, Some(name), Some("appendblock")) => {
+                let grown = held.grown(name, call, now)?;
+                let (at, appends) = (held.blobs[name].bytes.len(), grown.appends.unwrap_or_default());
+                self.insert(container, name, grown);
+                Ok(self
+                    .created(container, name)
+                    .with("x-ms-blob-append-offset", at.to_string())
+                    .with("x-ms-blob-committed-block-count", appends.to_string()))
+            }
             (Method::Put, Some(name), Some("block")) => {
                 let id = call.query.get("blockid").cloned().unwrap_or_default();
                 held.blocks.insert((name.to_owned(), id), call.body.clone());
@@ -80,11 +112,13 @@ impl Containers {
                 Ok(self.created(container, name))
             }
             (Method::Put, Some(name), None) => {
-                if call.header("x-ms-blob-type")? != "BlockBlob" || call.header("content-length")? != call.body.len().to_string() {
-                    return Err(refused(400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the correct format."));
-                }
+                check_length(call)?;
                 held.check_absent(name, call)?;
-                self.put(container, name, call.body.clone(), now);
+                match call.header("x-ms-blob-type")? {
+                    "BlockBlob" => self.put(container, name, call.body.clone(), now),
+                    "AppendBlob" if call.body.is_empty() => self.put_grown(container, name, Bytes::new(), 0, now),
+                    _ => return Err(not_in_form()),
+                }
                 Ok(self.created(container, name))
             }
             _ => Err(refused(405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.")),
@@ -137,19 +171,41 @@ impl Container {
                 Answer::new(206, blob.bytes.slice(from..end)).with("content-range", format!("bytes {from}-{}/{all}", end - 1))
             }
         };
-        Ok(answer
-            .with("content-type", "application/octet-stream")
-            .with("etag", &blob.etag)
-            .with("last-modified", to_rfc7231(&blob.modified_at))
-            .with("x-ms-blob-type", "BlockBlob")
-            .with("x-ms-creation-time", to_rfc7231(&blob.modified_at))
-            .with("x-ms-lease-state", "available")
-            .with("x-ms-lease-status", "unlocked")
-            .with("x-ms-server-encrypted", "true"))
+        Ok(blob.described(answer))
     }
 
-    fn delete(&mut self, name: &str) -> Result<Answer, Answer> {
-        self.blobs.remove(name).map(|_| Answer::new(202, "")).ok_or_else(absent)
+    fn delete(&mut self, name: &str, call: &Call, now: OffsetDateTime) -> Result<Answer, Answer> {
+        leases::check_change(self.blobs.get(name).ok_or_else(absent)?.lease, call, now)?;
+        self.blobs.remove(name);
+        Ok(Answer::new(202, ""))
+    }
+
+    /// The blob with what the call appends.
+    fn grown(&self, name: &str, call: &Call, now: OffsetDateTime) -> Result<Blob, Answer> {
+        let blob = self.blobs.get(name).ok_or_else(absent)?;
+        leases::check_change(blob.lease, call, now)?;
+        let Some(appends) = blob.appends else {
+            return Err(refused(409, "InvalidBlobType", "The blob type is invalid for this operation."));
+        };
+        check_length(call)?;
+        if call.body.is_empty() {
+            return Err(not_in_form());
+        }
+        if appends >= MOST_APPENDS {
+            let message = "The committed block count cannot exceed the maximum limit of 50,000 blocks.";
+            return Err(refused(409, "BlockCountExceedsLimit", message));
+        }
+        if call.optional_header("x-ms-blob-condition-appendpos").is_some_and(|at| at != blob.bytes.len().to_string()) {
+            let message = "The append position condition specified was not met.";
+            return Err(refused(412, "AppendPositionConditionNotMet", message));
+        }
+        Ok(Blob {
+            bytes: [&blob.bytes[..], &call.body[..]].concat().into(),
+            etag: String::new(),
+            modified_at: now,
+            appends: Some(appends + 1),
+            lease: leases::after_change(blob.lease, now),
+        })
     }
 
     fn list(&self, container: &str, short: bool, call: &Call) -> Result<Answer, Answer> {
@@ -167,9 +223,10 @@ impl Container {
             let times = to_rfc7231(&blob.modified_at);
             let _ = write!(
                 list,
-                "<Blob><Name>{name}</Name><Properties><Creation-Time>{times}</Creation-Time><Last-Modified>{times}</Last-Modified><Etag>{}</Etag><Content-Length>{}</Content-Length><Content-Type>application/octet-stream</Content-Type><BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties><OrMetadata /></Blob>",
+                "<Blob><Name>{name}</Name><Properties><Creation-Time>{times}</Creation-Time><Last-Modified>{times}</Last-Modified><Etag>{}</Etag><Content-Length>{}</Content-Length><Content-Type>application/octet-stream</Content-Type><BlobType>{}</BlobType><ServerEncrypted>true</ServerEncrypted></Properties><OrMetadata /></Blob>",
                 blob.etag.trim_matches('"'),
-                blob.bytes.len()
+                blob.bytes.len(),
+                blob.kind()
             );
         }
         let next =
@@ -182,10 +239,34 @@ impl Container {
     }
 }
 
+impl Blob {
+    fn kind(&self) -> &'static str {
+        if self.appends.is_some() { "AppendBlob" } else { "BlockBlob" }
+    }
+
+    fn described(&self, answer: Answer) -> Answer {
+        answer
+            .with("content-type", "application/octet-stream")
+            .with("etag", &self.etag)
+            .with("last-modified", to_rfc7231(&self.modified_at))
+            .with("x-ms-blob-type", self.kind())
+            .with("x-ms-creation-time", to_rfc7231(&self.modified_at))
+            .with("x-ms-server-encrypted", "true")
+    }
+}
+
 /// Where the marker says that the next page begins.
 fn after(marker: &str) -> Result<String, Answer> {
     let name = marker.strip_prefix("2!").and_then(|name| BASE64.decode(name).ok()).and_then(|name| String::from_utf8(name).ok());
     name.ok_or_else(|| refused(400, "OutOfRangeInput", "One of the request inputs is out of range."))
+}
+
+fn check_length(call: &Call) -> Result<(), Answer> {
+    if call.header("content-length")? == call.body.len().to_string() { Ok(()) } else { Err(not_in_form()) }
+}
+
+pub(super) fn not_in_form() -> Answer {
+    refused(400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the correct format.")
 }
 
 fn absent() -> Answer {

@@ -5,6 +5,7 @@
 //! What it cannot show: real latency, real roles, and limits that Azure does not write down.
 
 mod blobs;
+mod leases;
 mod queues;
 mod tokens;
 
@@ -108,6 +109,12 @@ impl FakeStorage {
     pub fn put_blob(&self, container: &str, name: &str, bytes: impl Into<Bytes>) {
         let now = self.clock.now();
         self.state.lock().unwrap().containers.put(container, name, bytes.into(), now);
+    }
+
+    /// A blob that was appended to so often already.
+    pub fn put_grown(&self, container: &str, name: &str, bytes: impl Into<Bytes>, appends: u32) {
+        let now = self.clock.now();
+        self.state.lock().unwrap().containers.put_grown(container, name, bytes.into(), appends, now);
     }
 
     /// Every message of the queue, hidden or not.
