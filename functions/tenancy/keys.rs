@@ -42,7 +42,8 @@ impl fmt::Display for Owner {
 pub async fn find(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError> {
     let bytes = match app.cache.get(&cached(owner), app.now()) {
         Some(bytes) => Some(bytes),
-        None => load(app, owner).await?,
+        // Boxed: it is seldom, and part of every future that reads.
+        None => Box::pin(load(app, owner)).await?,
     };
     bytes.map(|bytes| DataKey::new(&bytes).map_err(|_| unreadable(owner))).transpose()
 }
