@@ -49,7 +49,8 @@ impl Owner {
 pub async fn find(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError> {
     let bytes = match app.cache.get(&cached(owner), app.now()) {
         Some(bytes) => Some(bytes),
-        None => load(app, owner).await?,
+        // Boxed: it is seldom, and part of every future that reads.
+        None => Box::pin(load(app, owner)).await?,
     };
     bytes.map(|bytes| DataKey::new(&bytes).map_err(|_| unreadable(owner))).transpose()
 }
@@ -102,12 +103,13 @@ pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreE
 async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>, StoreError> {
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
     let record = KeyRecord::parse(owner, &document.body)?;
-    let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), KEEP, async {
+    let unwrap = async {
         let bytes = app.vault.unwrap(&record.wrapped).await?;
         let is_the_owners = DataKey::new(&bytes).is_ok_and(|key| record.is_of(owner, &key));
         if is_the_owners { Ok(bytes) } else { Err(damaged()) }
-    });
-    unwrapped.await.map(Some).map_err(|source| refused(owner, source))
+    };
+    let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), KEEP, unwrap).await;
+    unwrapped.map(Some).map_err(|source| refused(owner, source))
 }
 
 fn partition(owner: Owner) -> Partition {

@@ -111,7 +111,7 @@ async fn a_blob_in_the_data_folder_takes_no_more_appends_than_the_service_allows
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(VirtualClock::default());
     let store = open_at(folder.path(), &Arc::default(), &clock).unwrap();
-    append(&*store.blobs, "log", 0, "one ").await.unwrap();
+    assert_eq!(append(&*store.blobs, "log", 0, "one ").await.unwrap(), Appending::Appended { length: 4 });
     drop(store);
     in_file(folder.path(), |change| {
         change.open_table(BLOCKS).unwrap().insert(("log", 0), (MAX_APPENDS - 1, &b"one "[..])).unwrap();
@@ -135,7 +135,8 @@ async fn who_holds_a_blob_holds_it_across_a_kill_until_the_time_runs_out() {
     let clock = Arc::new(VirtualClock::default());
     let store = open_at(folder.path(), &Arc::default(), &clock).unwrap();
     assert_eq!(store.blobs.lease(RAW, "head", OURS, PERIOD).await.unwrap(), Leasing::Held);
-    store.blobs.append(RAW, "head", 0, "ours".into(), Some(OURS)).await.unwrap();
+    let appended = store.blobs.append(RAW, "head", 0, "ours".into(), Some(OURS)).await.unwrap();
+    assert_eq!(appended, Appending::Appended { length: 4 });
     drop(store);
 
     let store = open_at(folder.path(), &Arc::default(), &clock).unwrap();
