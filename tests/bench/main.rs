@@ -78,7 +78,7 @@ fn run(effort: Effort) -> Outcome<()> {
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        analyze::measure(effort).await?;
+        Box::pin(analyze::measure(effort)).await?;
         cost::measure().await
     })
 }
