@@ -109,7 +109,7 @@ async function newcomer(olivia) {
   person.check('not known', 'status', status === 403, `answered ${status} instead of 403`);
   await person.lookHere('not-let-in');
   await olivia.page.goto('/api/portal/inbox');
-  const told = olivia.page.getByRole('link', { name: 'People (1 waiting)' });
+  const told = olivia.page.getByRole('link', { name: /^People \(1\s*waiting/ });
   olivia.check('who asks', 'number', await told.isVisible(), 'the navigation does not say that somebody asks');
   await olivia.follow(() => told.click());
   await olivia.lookHere('people-who-ask', { looks: LOOKS });

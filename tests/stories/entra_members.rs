@@ -301,7 +301,7 @@ async fn a_request_whose_message_cannot_be_sent_stands_and_the_sweep_sends_it() 
     let (test, _) = comes_back(Some(sends)).await;
     test.faults.mend();
     assert!(test.queue.bodies("notify").is_empty());
-    sweep::run(Tick { past_due: false, invocation_id: "sweep".into() }, test.app()).await.unwrap();
+    Box::pin(sweep::run(Tick { past_due: false, invocation_id: "sweep".into() }, test.app())).await.unwrap();
     assert_eq!(deliver(&test).await, 1);
     assert_eq!(mail_files(test.folder(), "people/").len(), 1);
 }
