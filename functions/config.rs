@@ -26,7 +26,7 @@ pub struct Config {
     /// Origin of every link, such as `https://assay.example.net`; its scheme decides the cookie's `Secure`.
     pub public_url: Url,
     pub sign_in: SignIn,
-    /// Whether approvers are mailed; otherwise they find what waits for them under Approvals.
+    /// Whether approvers and owners are mailed; otherwise they find what waits for them under Approvals and People.
     pub mails: bool,
     /// Set in the demo only: every vendor host is answered by this loopback address.
     pub demo_vendor: Option<Url>,

@@ -36,6 +36,7 @@ mod stories {
     mod dead_letters;
     mod decision_page;
     mod doctor;
+    mod entra_members;
     mod entra_people;
     mod entra_sign_in;
     mod findings;

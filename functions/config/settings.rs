@@ -71,7 +71,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_MAIL",
-        meaning: "how approvers are mailed: mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
+        meaning: "how approvers and owners are mailed: mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
         default: Some(""),
     },
     Setting {

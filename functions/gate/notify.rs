@@ -216,15 +216,21 @@ fn mails_about(tenant: TenantId, key: &str) -> String {
     format!("{tenant}/{}-", key.replace(':', "-"))
 }
 
+pub(super) const DAY: &[BorrowedFormatItem<'_>] = format_description!("[weekday repr:short] [day padding:none] [month repr:short]");
+pub(super) const EXACT: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short] [day padding:none] [month repr:short] [year], [hour]:[minute] UTC");
+
+/// What stands after the `@` in mails of ours.
+pub(super) fn domain(app: &App) -> String {
+    let host = app.config.public_url.host_str().unwrap_or("localhost");
+    if host.parse::<std::net::Ipv4Addr>().is_ok() { format!("[{host}]") } else { host.into() }
+}
+
 fn compose(app: &App, tenant: TenantId, client: &str, asked_by: &str, proposal: &Proposal, to: &Person, key: &str) -> Mail {
-    const DAY: &[BorrowedFormatItem<'_>] = format_description!("[weekday repr:short] [day padding:none] [month repr:short]");
-    const EXACT: &[BorrowedFormatItem<'_>] =
-        format_description!("[weekday repr:short] [day padding:none] [month repr:short] [year], [hour]:[minute] UTC");
     let draft = &proposal.draft;
     let by = |format| proposal.decide_by.format(format).unwrap_or_default();
     let reminder = if key.ends_with(REMINDED) { "Reminder: " } else { "" };
-    let host = app.config.public_url.host_str().unwrap_or("localhost");
-    let domain = if host.parse::<std::net::Ipv4Addr>().is_ok() { format!("[{host}]") } else { host.into() };
+    let domain = domain(app);
     let mut blocks = vec![
         Block::Heading(draft.question.clone()),
         Block::Fact { label: "Asked by", value: asked_by.into() },

@@ -1,24 +1,36 @@
 // Sign-in with Entra ID in a real browser: the owner comes in, lands where they wanted, signs out; somebody who is not
-// known asks and is let in; and tokens with something wrong sign nobody in. `.ci/entra` has started Assay.
+// known asks, is let in and renamed; and tokens with something wrong sign nobody in. `.ci/entra` has started Assay, once
+// behind TLS as people reach it, and once as it runs on one's own machine: there only the owner's way is gone.
 
 import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { Authority } from './authority.mjs';
+import { Front } from './front.mjs';
 import { LOOKS } from './look.mjs';
 import { Person } from './person.mjs';
 import { Report } from './report.mjs';
 
-const { CHROMIUM, PICTURES, AUTHORITY_PORT, CERTIFICATE, KEY } = process.env;
+const { CHROMIUM, PICTURES, PORT, AUTHORITY_PORT, PLAIN_PORT, CERTIFICATE, KEY, KEY_HASH } = process.env;
 const [base] = process.argv.slice(2);
+const here = new URL(base);
+const tls = here.protocol === 'https:';
+const SESSION = tls ? '__Host-assay' : 'assay';
+const [cert, key] = [CERTIFICATE, KEY].map((file) => readFileSync(file));
 const report = new Report(PICTURES);
-const authority = await Authority.start({ port: Number(AUTHORITY_PORT), cert: readFileSync(CERTIFICATE), key: readFileSync(KEY), base });
+const authority = await Authority.start({ port: Number(AUTHORITY_PORT), cert, key, base });
+const front = tls ? await Front.start({ tls: Number(here.port), plain: Number(PLAIN_PORT), upstream: Number(PORT), cert, key }) : undefined;
 const browser = await chromium.launch({
   executablePath: CHROMIUM,
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  args: [
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking',
+    // The name is not this machine's own to the browser, so that it is as strict with it as with any other.
+    `--host-resolver-rules=MAP assay.test 127.0.0.1`,
+    `--ignore-certificate-errors-spki-list=${KEY_HASH}`,
+  ],
 });
 
 async function open(role, name) {
-  const person = await Person.open(browser, base, report, role, { ignoreHTTPSErrors: true });
+  const person = await Person.open(browser, base, report, role);
   return Object.assign(person, { name });
 }
 
@@ -35,7 +47,7 @@ async function signIn(person, who, wanted = '/api/portal/clients') {
   }
   const status = (await arrived).status();
   // The page of the button leads on by itself, so that one may be loaded: wait for what comes after the answer.
-  await page.waitForURL((url) => url.origin === new URL(base).origin && url.pathname !== '/api/portal/sign-in');
+  await page.waitForURL((url) => url.origin === here.origin && url.pathname !== '/api/portal/sign-in');
   // What the authority's own pages do there is not ours to judge.
   person.complaints.splice(0);
   return status;
@@ -55,9 +67,11 @@ async function owner() {
   person.check('sign-in', 'signed in', await person.page.getByText('Olivia Hart ·').isVisible(), 'the page does not name the person');
   // A browser keeps cookies by host, not by port: the authority of this run has some there too.
   const cookies = (await person.context.cookies(base)).filter((cookie) => cookie.name.includes('assay'));
-  const [session] = cookies.filter((cookie) => cookie.name === 'assay');
-  person.check('sign-in', 'cookie', session?.httpOnly && session.sameSite === 'Lax', JSON.stringify(session));
+  const [session] = cookies.filter((cookie) => cookie.name === SESSION);
+  const own = session?.httpOnly && session.sameSite === 'Lax' && session.secure === tls && session.path === '/' && session.domain === here.hostname;
+  person.check('sign-in', 'cookie', own, JSON.stringify(session));
   person.check('sign-in', 'no other cookie', cookies.length === 1, cookies.map((cookie) => cookie.name).join(', '));
+  if (tls) await withoutTls(person);
   await signOut(person);
   person.check('sign-out', 'page', new URL(person.page.url()).pathname === '/api/portal/sign-in', `landed on ${person.page.url()}`);
   await person.page.goto('/api/portal/clients');
@@ -68,25 +82,74 @@ async function owner() {
   return person;
 }
 
+/** The same host without TLS: the cookie does not go there, and cannot be planted from there. */
+async function withoutTls(person) {
+  const plain = `http://${here.hostname}:${PLAIN_PORT}`;
+  await person.context.addCookies([{ name: 'other', value: '1', url: plain }]);
+  await person.page.goto(`${plain}/api/portal/clients`);
+  const sent = front.cookies.join('; ');
+  person.check('without TLS', 'cookies go there', sent.includes('other=1'), `sent ${sent}`);
+  person.check('without TLS', 'ours does not', !sent.includes('assay'), `sent ${sent}`);
+  person.check('without TLS', 'nobody', new URL(person.page.url()).pathname === '/api/portal/sign-in', `landed on ${person.page.url()}`);
+  await person.page.evaluate((name) => {
+    document.cookie = `${name}=planted; Path=/`;
+    document.cookie = `${name}=planted; Path=/; Secure`;
+  }, SESSION);
+  await person.context.clearCookies({ name: 'other' });
+  // That page is not ours.
+  person.complaints.splice(0);
+  await person.page.goto('/api/portal/clients');
+  person.check('without TLS', 'still signed in', await person.page.getByText('Olivia Hart ·').isVisible(), 'the session is gone or planted');
+}
+
 /** Somebody the owner does not know yet. */
 async function newcomer(olivia) {
   const person = await open('Newcomer', 'Priya Nair');
   const status = await signIn(person, 'priya');
   person.check('not known', 'status', status === 403, `answered ${status} instead of 403`);
   await person.lookHere('not-let-in');
-  await olivia.look('people-who-ask', '/api/portal/people', { looks: LOOKS });
+  await olivia.page.goto('/api/portal/inbox');
+  const told = olivia.page.getByRole('link', { name: /^People \(1\s*waiting/ });
+  olivia.check('who asks', 'number', await told.isVisible(), 'the navigation does not say that somebody asks');
+  await olivia.follow(() => told.click());
+  await olivia.lookHere('people-who-ask', { looks: LOOKS });
   await olivia.send(() => olivia.page.getByRole('button', { name: 'Let in Priya Nair' }).click());
   await olivia.lookHere('people-let-in');
   await person.page.goto('/api/portal/sign-in');
   await signIn(person);
   person.check('let in', 'signed in', await person.page.getByText('Priya Nair ·').isVisible(), 'who was let in cannot sign in');
+  await changed(olivia, person);
   await olivia.page.goto('/api/portal/people');
   await olivia.page.getByText(/^Take access away/).first().click();
-  await olivia.send(() => olivia.page.getByRole('button', { name: /Take access away Priya Nair/ }).click());
+  await olivia.send(() => olivia.page.getByRole('button', { name: /Take access away Priya Shah/ }).click());
   await person.page.goto('/api/portal/clients');
   person.check('access ended', 'signed out', new URL(person.page.url()).pathname === '/api/portal/sign-in', 'still signed in');
   await olivia.lookHere('people-ended');
   await person.close();
+}
+
+/** What is written down of somebody: wrong first, then as it should be. */
+async function changed(olivia, person) {
+  const { page } = olivia;
+  await page.goto('/api/portal/people');
+  await olivia.follow(() => page.getByRole('link', { name: /Change .*: Priya Nair/ }).click());
+  await olivia.lookHere('person', { looks: LOOKS });
+  await page.getByLabel('Name').fill('Priya Shah');
+  await page.getByLabel('E-mail').fill('priya at northgate');
+  await page.getByLabel(/run its tools/).check();
+  const save = () => olivia.send(() => page.getByRole('button', { name: 'Save' }).click());
+  const wrong = await save();
+  olivia.check('person', 'wrong', wrong === 422, `answered ${wrong} instead of 422`);
+  await olivia.lookHere('person-errors', { looks: LOOKS });
+  olivia.check('person', 'kept', (await page.getByLabel('Name').inputValue()) === 'Priya Shah', 'what was typed is gone');
+  await page.getByLabel('E-mail').fill('priya.shah@northgate.example');
+  const saved = await save();
+  olivia.check('person', 'saved', saved === 303, `answered ${saved} instead of 303`);
+  await olivia.lookHere('people-changed', { looks: LOOKS });
+  await person.page.goto('/api/portal/connections');
+  person.check('changed', 'tools', await person.page.getByText('Priya Shah ·').isVisible(), 'the change does not hold from the next click');
+  const tools = new URL(person.page.url()).pathname === '/api/portal/connections' && (await person.page.getByRole('link', { name: 'Connections' }).isVisible());
+  person.check('changed', 'connections', tools, 'who runs the tools now does not see them');
 }
 
 async function wrongTokens() {
@@ -96,7 +159,7 @@ async function wrongTokens() {
     await person.context.clearCookies();
     const status = await signIn(person, 'olivia');
     person.check(twist, 'status', status === expected, `answered ${status} instead of ${expected}`);
-    person.check(twist, 'nobody', (await person.context.cookies(base)).every((cookie) => cookie.name !== 'assay'), 'somebody is signed in');
+    person.check(twist, 'nobody', (await person.context.cookies(base)).every((cookie) => cookie.name !== SESSION), 'somebody is signed in');
   };
   for (const twist of ['audience', 'nonce', 'expired', 'alg-none', 'hs256']) await refused(twist, 401);
   await person.lookHere('sign-in-refused');
@@ -119,13 +182,14 @@ async function wrongTokens() {
 
 try {
   const olivia = await owner();
-  await newcomer(olivia);
+  if (tls) await newcomer(olivia);
   await olivia.close();
-  await wrongTokens();
+  if (tls) await wrongTokens();
 } catch (error) {
   report.check('the drive', 'goes through', error.stack);
 } finally {
   await browser.close();
   authority.close();
+  front?.close();
 }
 process.exitCode = report.end() ? 0 : 1;

@@ -24,32 +24,32 @@ use crate::support::{
     visitor::Visitor,
 };
 
-const SAM: &str = "0c0c0c0c-0b0b-4c0c-8d0d-0e0e0e0e0e0e";
+pub(super) const SAM: &str = "0c0c0c0c-0b0b-4c0c-8d0d-0e0e0e0e0e0e";
 
-async fn all<T: Record>(test: &TestApp, place: DeploymentPlace) -> Vec<T> {
+pub(super) async fn all<T: Record>(test: &TestApp, place: DeploymentPlace) -> Vec<T> {
     let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
     store.all::<T>(place, "").await.unwrap().into_iter().map(|held| held.value).collect()
 }
 
 /// What the directory's audit items of this beginning say happened, in order.
-async fn said(test: &TestApp, of: &str) -> Vec<String> {
+pub(super) async fn said(test: &TestApp, of: &str) -> Vec<String> {
     let items = all::<Item>(test, DeploymentPlace::Directory).await;
     items.into_iter().map(|item| item.kind).filter(|kind| kind.starts_with(of)).collect()
 }
 
 /// From now on the authority vouches for this one.
-fn is(authority: &Authority, oid: &str, name: &str) {
+pub(super) fn is(authority: &Authority, oid: &str, name: &str) {
     authority.claim("oid", json!(oid));
     authority.claim("name", json!(name));
     authority.claim("preferred_username", json!(format!("{}@northgate.example", name.split(' ').next().unwrap().to_lowercase())));
 }
 
-fn id_of(oid: &str) -> String {
+pub(super) fn id_of(oid: &str) -> String {
     Identity { tid: HOME.parse().unwrap(), oid: oid.parse().unwrap() }.person().to_string()
 }
 
 /// Olivia is signed in, and Priya has asked.
-async fn asked(test: &TestApp) -> (std::sync::Arc<Authority>, Visitor<'_>) {
+pub(super) async fn asked(test: &TestApp) -> (std::sync::Arc<Authority>, Visitor<'_>) {
     let authority = Authority::of(test);
     let olivia = Visitor::signed_in(test, &authority).await;
     is(&authority, PRIYA, "Priya Nair");
@@ -57,7 +57,7 @@ async fn asked(test: &TestApp) -> (std::sync::Arc<Authority>, Visitor<'_>) {
     (authority, olivia)
 }
 
-async fn follow(visitor: &Visitor<'_>, reply: &Reply) -> String {
+pub(super) async fn follow(visitor: &Visitor<'_>, reply: &Reply) -> String {
     assert_eq!(reply.status, 303, "{}", text(reply));
     text(&visitor.get(reply.header("location").unwrap().strip_prefix("/api/").unwrap()).await)
 }
@@ -146,6 +146,13 @@ async fn a_request_that_is_left_over_takes_nothing_from_who_has_access_by_now() 
     let done = olivia.post(&action, &form.chain(typed).collect::<Vec<_>>()).await;
     assert!(follow(&olivia, &done).await.contains("Somebody has answered already"));
     assert_eq!(priya.get(&format!("portal/clients/{}", client.id)).await.status, 200, "session and grant are as they were");
+    assert!(all::<let_in::Asking>(&test, DeploymentPlace::Directory).await.is_empty());
+
+    // The sweep takes such a request away when nobody answers it.
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&left.value);
+    batch.commit().await.unwrap();
+    assert_eq!(let_in::drop_expired(test.app(), "sweep").await.unwrap(), 1);
     assert!(all::<let_in::Asking>(&test, DeploymentPlace::Directory).await.is_empty());
 }
 

@@ -1,4 +1,4 @@
-//! Queue `notify`: mail a proposal to those who may decide it.
+//! Queue `notify`: mail a proposal to those who may decide it, and a newcomer's request to the owners.
 
 use super::{Failure, QueueMessage, message};
 use crate::{
@@ -8,5 +8,9 @@ use crate::{
 
 pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
     let Some(verified) = message::open(app, "notify", &message).await? else { return Ok(()) };
-    message::settle(app, "notify", &message, gate::notify(app, &verified).await, NotifyError::is_transient).await
+    let outcome = match verified.tenant() {
+        Some(_) => gate::notify(app, &verified).await,
+        None => gate::tell_owners(app, &verified).await,
+    };
+    message::settle(app, "notify", &message, outcome, NotifyError::is_transient).await
 }

@@ -3,7 +3,7 @@
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
-use super::{Reader, approvals, connections, set_aside, team};
+use super::{Reader, approvals, connections, set_aside};
 use crate::{
     audit::dead_letter,
     connectors::{
@@ -45,11 +45,10 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         letters = dead_letter::waiting(reader.app, &reader.deployment_scope()).await?;
     }
     let (open, listed) = set_aside::counted(reader).await?;
-    let asking = team::asking(reader).await?;
+    let frame = reader.frame(Section::Clients).await?;
     Ok(reply::page(
         200,
         &ClientsPage {
-            frame: reader.frame(Section::Clients).await?,
             waiting: clients.iter().map(|row| row.waiting).sum(),
             clients,
             unreadable,
@@ -60,11 +59,11 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             set_aside_href: paths::set_aside(),
             unmapped_href: paths::mapping(),
             without_grant: without_grant(reader),
-            people_href: asking.map(|_| paths::team()),
-            asking: asking.unwrap_or(0),
+            people_href: frame.asking.map(|_| paths::team()),
             add_href: reader.person.is_owner.then(paths::new_client),
             notice: reader.done("added").map(|_| "Added. Map a company of a connection to it, and its evidence comes in.".into()),
             dead_letters_href: paths::dead_letters(),
+            frame,
         },
     ))
 }

@@ -9,6 +9,7 @@ mod connection_form;
 mod connection_view;
 mod connections;
 mod dead_letters;
+mod member;
 mod new_client;
 mod people;
 mod reader;
@@ -86,6 +87,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
         ["people"] => team::show(reader).await,
+        ["people", id] => member::show(reader, id).await,
         ["inbox"] => approvals::inbox(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
         ["proposals", tenant, id, "decide"] => approvals::back(tenant, id),
@@ -112,6 +114,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
+        ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,
         ["people", id, "end-access"] => Box::pin(team::end_access(reader, id)).await,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::form_urlencoded;
 
+use super::team;
 use crate::{
     app::App,
     gate::inbox,
@@ -115,7 +116,8 @@ impl<'a> Reader<'a> {
             operates: self.operates(),
             sign_out_token: self.token(&["sign-out"]),
         };
-        Ok(Frame::new(&self.app.config, self.app.now(), section, Some(signed_in), waiting))
+        let frame = Frame::new(&self.app.config, self.app.now(), section, Some(signed_in), waiting);
+        Ok(Frame { asking: team::asking(self).await?, ..frame })
     }
 
     /// The anti-forgery token of a form that says exactly this.

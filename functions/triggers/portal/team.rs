@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::{
     tenancy::{
-        PersonId,
+        PersonId, StoreError,
         directory::{Identity, Person},
     },
     web::{
@@ -26,11 +26,11 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
 }
 
 /// How many wait for this reader's answer; `None` when it is not theirs to give.
-pub(super) async fn asking(reader: &Reader<'_>) -> Result<Option<usize>, Problem> {
+pub(super) async fn asking(reader: &Reader<'_>) -> Result<Option<usize>, StoreError> {
     if must_own(reader).is_err() {
         return Ok(None);
     }
-    Ok(Some(let_in::without_access(&reader.deployment().await?).await?.0.len()))
+    Ok(Some(let_in::waiting(&reader.deployment().await?).await?))
 }
 
 pub(super) async fn let_in(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
@@ -76,6 +76,8 @@ fn notice(reader: &Reader<'_>) -> Option<String> {
         "let-in" => "Let in. They can sign in now; say on each client's page what they may do for it.",
         "turned-away" => "Turned away. They are not let in; for a week you can still change that below.",
         "ended" => "Taken away: they are signed out and can do nothing here any more.",
+        "changed" => "Saved. What holds now is shown below.",
+        "no-access" => "They have no access any more, so nothing was changed.",
         _ => "Somebody has answered already, or they asked more than a week ago. What holds now is shown below.",
     };
     Some(words.into())
@@ -94,7 +96,7 @@ async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Re
     };
     let (asking, turned_away) = let_in::without_access(&store).await?;
     let page = TeamPage {
-        frame: reader.frame(Section::Clients).await?,
+        frame: reader.frame(Section::People).await?,
         clients_href: paths::clients(),
         asking: asking.into_iter().map(view).collect(),
         turned_away: turned_away.into_iter().map(view).collect(),
@@ -129,7 +131,7 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
     }
 }
 
-fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<String>) -> IdentityView {
+pub(super) fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<String>) -> IdentityView {
     IdentityView {
         own_directory: let_in::is_own_directory(reader.app, identity),
         sign_in_name,
@@ -158,6 +160,7 @@ fn member(reader: &Reader<'_>, person: Person) -> MemberView {
             n => format!("engineer or approver for {n} clients"),
         },
         who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
+        change_href: paths::member(person.id),
         name: person.name,
         email: person.email,
         end_access,
@@ -165,7 +168,7 @@ fn member(reader: &Reader<'_>, person: Person) -> MemberView {
 }
 
 /// Only with Entra ID is there somebody to let in: the demo's people are as they are.
-fn must_own(reader: &Reader<'_>) -> Result<(), Problem> {
+pub(super) fn must_own(reader: &Reader<'_>) -> Result<(), Problem> {
     if reader.app.config.entra().is_none() {
         return Err(Problem::not_found());
     }

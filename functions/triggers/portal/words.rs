@@ -71,6 +71,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "person.added" if detail["owner"] == true => format!("made {} the owner, as the settings say", text("name")),
         "person.asked" => format!("asked to be let in: {}", text("name")),
         "person.turned_away" => format!("did not let {} in", text("name")),
+        "person.changed" => changed_person(detail),
         "person.access_ended" => format!("took away the access of {}", text("name")),
         "person.added" => format!("added {}", text("name")),
         "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
@@ -93,6 +94,23 @@ fn approvers(detail: &Value) -> String {
         1 => "1 approver".into(),
         n => format!("{n} approvers"),
     }
+}
+
+/// Under the name they had; addresses stay in the log.
+fn changed_person(detail: &Value) -> String {
+    let [before, after] = ["before", "after"].map(|side| &detail[side]);
+    let name = |side: &Value| side["name"].as_str().unwrap_or_default().to_owned();
+    let mut changes = Vec::new();
+    if before["name"] != after["name"] {
+        changes.push(format!("now called {}", name(after)));
+    }
+    if before["email"] != after["email"] {
+        changes.push("with another e-mail address".into());
+    }
+    if before["operates"] != after["operates"] {
+        changes.push(if after["operates"] == true { "now runs the MSP's tools" } else { "runs the MSP's tools no more" }.into());
+    }
+    format!("changed {}: {}", name(before), changes.join(", "))
 }
 
 /// `{connection}:492013:mac_mismatch` -> `mac mismatch`.
@@ -219,6 +237,12 @@ mod tests {
             ),
             ("alert.raised", "7d3f:pull_refused", json!({ "at": 1 }), "raised an alarm: pull refused"),
             ("webhook.rejected", "7d3f:492013:mac_mismatch", json!({ "at": 1 }), "refused a webhook call: mac mismatch"),
+            (
+                "person.changed",
+                "person 1",
+                json!({ "before": { "name": "Priya Nair", "email": "", "operates": false }, "after": { "name": "Priya Shah", "email": "p@x", "operates": true } }),
+                "changed Priya Nair: now called Priya Shah, with another e-mail address, now runs the MSP's tools",
+            ),
             ("proposal.notified", "proposal 1", json!({ "mailed": ["a", "b"] }), "mailed 2 approvers about a proposal"),
             (
                 "evidence.quarantined",

@@ -12,8 +12,9 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        DeploymentPlace, DeploymentScope, Record, Roster, Store, StoreError,
+        DeploymentPlace, DeploymentScope, PersonId, Record, Roster, Store, StoreError,
         directory::{Identity, Person, is_plain_address},
+        outbox,
     },
     web::{Request, pages::FieldError, session::scope},
 };
@@ -53,6 +54,19 @@ impl Record for Asking {
     fn key(&self) -> String {
         self.identity.person().to_string()
     }
+}
+
+impl Asking {
+    /// Nobody has answered, and it is not too late to.
+    pub fn waits(&self, now: OffsetDateTime) -> bool {
+        !self.turned_away && self.expires_at > now
+    }
+}
+
+/// Message to `notify`: an owner is told of the request of this person, if it still waits.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AskedV1 {
+    pub person: PersonId,
 }
 
 /// What became of asking.
@@ -114,11 +128,29 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
     let detail = identity.into_detail(json!({ "name": asking.name, "email": asking.email, "sign_in_name": asking.sign_in_name }));
     audit::record(&mut batch, audit::Event::new("person.asked", format!("person {}", identity.person()), detail));
     batch.put(asking, earlier.map(|held| held.etag.clone()));
+    if app.config.mails {
+        outbox::send(&mut batch, "notify", &AskedV1 { person: identity.person() }, std::time::Duration::ZERO)?;
+    }
     match batch.commit().await {
         // They asked twice at once.
-        Err(error) if error.is_conflict() => Ok(Asked::Waits),
-        other => other.map(|()| Asked::Waits),
+        Err(error) if error.is_conflict() => return Ok(Asked::Waits),
+        other => other?,
     }
+    // The request is durable; what cannot be sent now is sent by the sweep.
+    if app.config.mails
+        && let Err(error) = outbox::flush(&store, DeploymentPlace::Directory).await
+    {
+        tracing::warn!(error = %error, "the outbox waits for the sweep");
+    }
+    Ok(Asked::Waits)
+}
+
+/// How many wait for an answer: on every page of an owner, so in one read. Who has access all the same and asks for nothing
+/// is counted until the sweep.
+pub async fn waiting(store: &Directory<'_>) -> Result<usize, StoreError> {
+    let now = store.app().now();
+    let all = store.all::<Asking>(DeploymentPlace::Directory, "").await?;
+    Ok(all.iter().filter(|held| held.value.waits(now)).count())
 }
 
 /// Whom an owner may let in: who waits for an answer, the longest first, and who was turned away.
@@ -205,11 +237,16 @@ pub async fn turn_away(store: &Directory<'_>, id: &str) -> Result<(), LetInError
     }
 }
 
-/// Deletes what nobody answered in time; for the sweep. Returns how many.
+/// Deletes what nobody answered in time, and what is left over of who has access by now; for the sweep. Returns how many.
 pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let mut over = store.all::<Asking>(DeploymentPlace::Directory, "").await?;
-    over.retain(|held| held.value.expires_at <= app.now());
+    if over.is_empty() {
+        return Ok(0);
+    }
+    let roster = Roster::read(&store).await?;
+    let is_inside = |asking: &Asking| roster.person(asking.identity.person()).is_some_and(Person::has_access);
+    over.retain(|held| held.value.expires_at <= app.now() || is_inside(&held.value));
     for some in over.chunks(TOGETHER) {
         let mut batch = store.batch(DeploymentPlace::Directory);
         for held in some {
@@ -246,7 +283,7 @@ fn shown(text: &str) -> Option<String> {
 }
 
 /// Any run of white space is one blank.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -262,7 +299,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// `wrongly_operates`: whose own people run the MSP's tools are the MSP's.
-fn faults(name: &str, email: &str, wrongly_operates: bool) -> Vec<FieldError> {
+pub(super) fn faults(name: &str, email: &str, wrongly_operates: bool) -> Vec<FieldError> {
     let mut faults = Vec::new();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(is_hidden) {
         let message = format!("Give the person's name, at most {MAX_NAME_CHARS} characters, without invisible ones.");

@@ -7,6 +7,7 @@
 pub mod access;
 mod attempt;
 mod authorize;
+pub mod change;
 pub mod check;
 mod keys;
 pub mod let_in;

@@ -31,8 +31,6 @@ pub struct ClientsPage {
     pub add_href: Option<String>,
     /// Who can sign in; only for the owner, where people are let in.
     pub people_href: Option<String>,
-    /// People who ask to be let in.
-    pub asking: usize,
     /// What was just done.
     pub notice: Option<String>,
     pub dead_letters_href: String,

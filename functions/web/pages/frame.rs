@@ -15,6 +15,8 @@ pub struct Frame {
     pub person: Option<SignedIn>,
     /// Proposals that this person may decide.
     pub waiting: usize,
+    /// People who ask to be let in; `None` when it is not this person who answers.
+    pub asking: Option<usize>,
     /// Demo sign-in: every page says so.
     pub demo: bool,
 }
@@ -37,11 +39,21 @@ pub enum Section {
     Approvals,
     Connections,
     Audit,
+    People,
+}
+
+/// A part of the navigation.
+pub(super) struct NavItem {
+    pub(super) label: &'static str,
+    pub(super) href: String,
+    pub(super) here: bool,
+    /// What waits there for this person; 0 is not shown.
+    pub(super) waiting: usize,
 }
 
 impl Frame {
     pub fn new(config: &Config, now: OffsetDateTime, section: Section, person: Option<SignedIn>, waiting: usize) -> Self {
-        Self { now, section, person, waiting, demo: config.is_demo() }
+        Self { now, section, person, waiting, asking: None, demo: config.is_demo() }
     }
 
     /// A page for a browser that is not signed in.
@@ -59,14 +71,20 @@ impl Frame {
         Deadline { at: *at, now: self.now }
     }
 
-    pub(super) fn nav(&self) -> [(bool, &'static str, String); 4] {
-        let item = |section, label, path| (self.section == section, label, path);
+    /// What this person may open.
+    pub(super) fn nav(&self) -> Vec<NavItem> {
+        let item = |section, label, href, waiting| NavItem { label, href, here: self.section == section, waiting };
+        let operates = self.person.as_ref().is_some_and(|person| person.operates);
         [
-            item(Section::Clients, "Clients", paths::clients()),
-            item(Section::Approvals, "Approvals", paths::inbox()),
-            item(Section::Connections, "Connections", paths::connections()),
-            item(Section::Audit, "Audit trail", paths::audit()),
+            Some(item(Section::Clients, "Clients", paths::clients(), 0)),
+            Some(item(Section::Approvals, "Approvals", paths::inbox(), self.waiting)),
+            operates.then(|| item(Section::Connections, "Connections", paths::connections(), 0)),
+            self.asking.map(|asking| item(Section::People, "People", paths::team(), asking)),
+            Some(item(Section::Audit, "Audit trail", paths::audit(), 0)),
         ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 
@@ -79,6 +97,10 @@ impl Frame {
 
     pub(super) fn hash(&self, hash: &str) -> Hash {
         Hash(hash.to_owned())
+    }
+
+    pub(super) fn home(&self) -> String {
+        paths::clients()
     }
 
     pub(super) fn sign_out(&self) -> String {

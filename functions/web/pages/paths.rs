@@ -150,6 +150,11 @@ pub fn team() -> String {
     format!("{BASE}people")
 }
 
+/// Somebody who can sign in; the form posts to itself.
+pub fn member(person: PersonId) -> String {
+    format!("{BASE}people/{person}")
+}
+
 /// POST: an owner's answer to somebody who asks. `answer` is a segment of ours.
 pub fn answer_asking(person: &str, answer: &str) -> String {
     format!("{BASE}people/{person}/{answer}")

@@ -68,6 +68,8 @@ pub struct MemberView {
     pub tag: Option<Tag>,
     /// `engineer or approver for 2 clients`
     pub clients: String,
+    /// Where the owner changes what is written down of them.
+    pub change_href: String,
     /// `None` for the reader: nobody takes away their own.
     pub end_access: Option<PostForm>,
 }

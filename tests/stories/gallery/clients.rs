@@ -1,7 +1,7 @@
 //! Clients, one client, its people, its requirements.
 
 use assay::web::pages::{
-    Cell, Choice, ClientPage, ClientRow, ClientsPage, EvidenceCard, Family, Field, FieldError, FieldKind, FindingView, Fix, Link,
+    Cell, Choice, ClientPage, ClientRow, ClientsPage, EvidenceCard, Family, Field, FieldError, FieldKind, FindingView, Fix, Frame, Link,
     NewClientPage, ObjectiveView, PeoplePage, PersonRow, ProposeForm, Readings, RejectionView, RequirementPage, Section, Standing,
     SuggestionView, Tag, Tone, UnreadableClient, paths,
 };
@@ -43,7 +43,7 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         ),
     ];
     ClientsPage {
-        frame: frame(Section::Clients),
+        frame: Frame { asking: Some(usize::from(!empty)), ..frame(Section::Clients) },
         clients: if empty { vec![] } else { rows },
         without_grant: if empty { vec![] } else { vec![Link::new("#", "Larch Optics"), Link::new("#", "Tidewater Tooling")] },
         unreadable: if empty { vec![] } else { vec![UnreadableClient { name: "Blue Fjord".into(), why: "Its key is revoked.".into() }] },
@@ -56,7 +56,6 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         unmapped_href: paths::mapping(),
         add_href: Some(paths::new_client()),
         people_href: Some(paths::team()),
-        asking: usize::from(!empty),
         notice: None,
         dead_letters_href: paths::dead_letters(),
     }

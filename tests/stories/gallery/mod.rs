@@ -28,7 +28,7 @@ pub(crate) use self::{
 };
 use approvals::{decided, done, inbox, not_yours, pending, refused, stale, superseded};
 use clients::{client, client_people, clients, new_client, requirement, requirement_with_errors};
-use team::{sign_in_with_entra, team};
+use team::{member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, mapping, set_aside};
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-25 02:52:09 UTC);
@@ -92,6 +92,10 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("people", Box::new(|| team(false, false).render().unwrap())),
         ("people-errors", Box::new(|| team(false, true).render().unwrap())),
         ("people-nobody-asks", Box::new(|| team(true, false).render().unwrap())),
+        ("person", Box::new(|| member(false, false).render().unwrap())),
+        ("person-owner", Box::new(|| member(true, false).render().unwrap())),
+        ("person-errors", Box::new(|| member(false, true).render().unwrap())),
+        ("person-overtaken", Box::new(|| member_overtaken().render().unwrap())),
         ("message", Box::new(|| message().render().unwrap())),
         ("problem", Box::new(|| problem().render().unwrap())),
     ];

@@ -1,6 +1,9 @@
 //! Sign-in with an organization's account, and who can sign in.
 
-use assay::web::pages::{AskingView, FieldError, IdentityView, MemberView, PostForm, Section, SignInPage, Tag, TeamPage, Tone, paths};
+use assay::web::pages::{
+    AskingView, FieldError, Frame, IdentityView, MemberPage, MemberView, PostForm, Section, SignInPage, Tag, TeamPage, Tone, ToolsField,
+    paths,
+};
 use time::Duration;
 
 use super::{NOW, TOKEN, frame, sign_in};
@@ -16,6 +19,45 @@ fn who(own_directory: bool, name: &str) -> IdentityView {
         directory: "11111111-2222-4333-8444-555555555555".into(),
         object: "0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e".into(),
     }
+}
+
+fn people_frame(asking: usize) -> Frame {
+    Frame { asking: Some(asking), ..frame(Section::People) }
+}
+
+/// `wrong`: as it comes back, typed and not in order.
+pub(super) fn member(owner: bool, wrong: bool) -> MemberPage {
+    let errors = vec![FieldError { field: "email", message: "Give an e-mail address, such as priya@example.net.".into() }];
+    let errors = if wrong { errors } else { vec![] };
+    let (person, email) = if owner {
+        ("Olivia Hart", "olivia@northgate.example")
+    } else {
+        ("Sam Okafor", "sam.okafor.of.the.night.shift@operations.northgate.example")
+    };
+    MemberPage {
+        frame: people_frame(0),
+        clients_href: paths::clients(),
+        team_href: paths::team(),
+        person: person.into(),
+        who: Some(who(true, person)),
+        action: "#".into(),
+        token: TOKEN.into(),
+        seen: "seen".into(),
+        name: MemberPage::name_field(person.into(), &errors),
+        email: MemberPage::email_field(if wrong { "sam.okafor".into() } else { email.into() }, &errors),
+        tools: if owner {
+            ToolsField::Fixed("You are an owner and run the MSP's tools; that is not changed here.")
+        } else {
+            ToolsField::Choice(true)
+        },
+        errors,
+    }
+}
+
+/// Another owner was faster.
+pub(super) fn member_overtaken() -> MemberPage {
+    let message = "Somebody changed this meanwhile. Now it says: Sam Okafor-Reyes, sam@northgate.example, does not run the tools. What you typed is kept below; save it again if it is still right.";
+    MemberPage { errors: vec![FieldError { field: "name", message: message.into() }], ..member(false, false) }
 }
 
 pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
@@ -39,10 +81,11 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
         who: Some(who(true, name)),
         tag,
         clients: clients.into(),
+        change_href: "#".into(),
         end_access: end.then(|| form("Take access away")),
     };
     TeamPage {
-        frame: frame(Section::Clients),
+        frame: people_frame(if nobody_asks { 0 } else { 2 }),
         clients_href: paths::clients(),
         asking: if nobody_asks {
             vec![]

@@ -1,0 +1,76 @@
+//! What an owner may change of somebody who can sign in: the name, the mail address, whether they run the MSP's tools.
+//!
+//! Who somebody is (directory and object id) follows from their sign-in, and owners come by the settings: neither is
+//! changed here. Two who change the same person at once do not overwrite each other unseen.
+
+use serde_json::{Value, json};
+
+use super::let_in::{faults, is_own_directory, one_line};
+use crate::{
+    audit,
+    tenancy::{DeploymentPlace, PersonId, Store, StoreError, directory::Person, seal::sha256},
+    web::pages::FieldError,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error("the form is not in order")]
+    Form(Vec<FieldError>),
+    /// Somebody changed them since the form was opened.
+    #[error("somebody else was faster")]
+    Overtaken,
+    #[error("there is no such person, or they have no access any more")]
+    NoAccess,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a form was made from.
+pub fn fingerprint(person: &Person) -> String {
+    sha256(format!("{}\n{}\n{}", person.name, person.email, person.operates).as_bytes())
+}
+
+/// Changes them, for a caller who has checked that an owner says so. `seen` is the fingerprint of what the form showed; the
+/// same form sent twice changes nothing the second time. An owner runs the tools whatever `operates` says.
+pub async fn change(
+    store: &Store<'_, DeploymentPlace>,
+    person: PersonId,
+    seen: &str,
+    name: &str,
+    email: &str,
+    operates: bool,
+) -> Result<(), ChangeError> {
+    let held = store.read::<Person>(DeploymentPlace::Directory, &person.to_string()).await?;
+    let mut held = held.filter(|held| held.value.has_access()).ok_or(ChangeError::NoAccess)?;
+    let before = held.value.clone();
+    let operates = if before.is_owner { before.operates } else { operates };
+    let of_others = before.identity.is_some_and(|identity| !is_own_directory(store.app(), identity));
+    let name = one_line(name);
+    let wrong = faults(&name, email, operates && !before.is_owner && of_others);
+    if !wrong.is_empty() {
+        return Err(ChangeError::Form(wrong));
+    }
+    held.value = Person { name, email: email.into(), operates, ..before.clone() };
+    if held.value == before {
+        return Ok(());
+    }
+    if seen != fingerprint(&before) {
+        return Err(ChangeError::Overtaken);
+    }
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.replace(&held);
+    let detail = json!({ "name": held.value.name, "before": told(&before), "after": told(&held.value) });
+    let detail = match before.identity {
+        Some(identity) => identity.into_detail(detail),
+        None => detail,
+    };
+    audit::record(&mut batch, audit::Event::new("person.changed", format!("person {person}"), detail));
+    match batch.commit().await {
+        Err(error) if error.is_conflict() => Err(ChangeError::Overtaken),
+        other => Ok(other?),
+    }
+}
+
+fn told(person: &Person) -> Value {
+    json!({ "name": person.name, "email": person.email, "operates": person.operates })
+}
