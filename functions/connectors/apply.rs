@@ -17,7 +17,7 @@ use crate::{
     app::App,
     audit,
     evidence::{AnalyzeV1, Evidence, Observed, Origin, Population},
-    tenancy::{ClientPlace, ConnectionId, Record, Scope, Store, StoreError, outbox, seal::sha256},
+    tenancy::{ClientPlace, ConnectionId, Record, Scope, Store, StoreError, Wanted, outbox, seal::sha256},
 };
 
 /// What is to be written, and from where it comes.
@@ -98,10 +98,13 @@ async fn once(
     source_key: &str,
     arrival: &Arrival<'_>,
 ) -> Result<Applied, StoreError> {
-    if let Some(seen) = store.read::<Seen>(place, &seen_key(connection.id, arrival.dedupe_key)).await? {
+    let seen = seen_key(connection.id, arrival.dedupe_key);
+    let wanted = vec![Wanted::one::<Seen>(&seen), Wanted::one::<Known>(source_key), Wanted::one::<Evidence>(source_key)];
+    let mut found = store.gather(place, wanted).await?;
+    if let Some(seen) = found.one::<Seen>(&seen).await? {
         return Ok(if seen.value.delivery == arrival.delivery { Applied::Again } else { Applied::Duplicate });
     }
-    let held = store.read::<Known>(place, source_key).await?;
+    let held = found.one::<Known>(source_key).await?;
     let (known, etag) = match held {
         Some(mut held) => {
             if !held.value.apply(&arrival.change) {
@@ -111,7 +114,7 @@ async fn once(
         }
         None => (Known::first(source_key, &arrival.change), None),
     };
-    let before = store.read::<Evidence>(place, source_key).await?;
+    let before = found.one::<Evidence>(source_key).await?;
     let collected_at = before.as_ref().map_or(arrival.collected_at, |held| held.value.collected_at.max(arrival.collected_at));
     let evidence = evidence_of(connection, arrival.entity, arrival.id, &known, collected_at);
 

@@ -4,13 +4,14 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 
 use super::{
     limits::invalid,
-    ports::{Continuation, MAX_PREFIXES, PortError, Query},
+    ports::{Continuation, IdMatch, MAX_MATCHES, PortError, Query},
 };
 
 /// Documents of a page that asks for no number, and the most that one may ask for.
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
-/// Sorts after every character that an id may hold.
+/// Sort before and after every character that an id may hold.
+const BEFORE_IDS: char = ' ';
 const AFTER_IDS: char = '\u{7f}';
 
 pub(super) fn page_size(limit: usize) -> usize {
@@ -27,25 +28,29 @@ pub(super) struct Range {
 
 /// What is left of a query after the pages before: ranges that do not meet, in the order of ids.
 pub(super) fn ranges(query: &Query) -> Result<Vec<Range>, PortError> {
-    if query.prefixes.len() > MAX_PREFIXES {
-        return Err(invalid(format!("query of {} prefixes (at most {MAX_PREFIXES})", query.prefixes.len())));
+    let count = query.matching.len();
+    if count > MAX_MATCHES {
+        return Err(invalid(format!("query of {count} matches (at most {MAX_MATCHES})")));
     }
-    let mut prefixes: Vec<&str> = query.prefixes.iter().map(String::as_str).collect();
-    prefixes.sort_unstable();
-    // Sorted, whatever begins with a prefix follows it.
-    prefixes.dedup_by(|later, earlier| later.starts_with(*earlier));
+    let whole = |one: &IdMatch| match one {
+        IdMatch::Exact(id) => Range { from: id.clone(), with_from: true, to: format!("{id}{BEFORE_IDS}") },
+        IdMatch::Prefix(prefix) => Range { from: prefix.clone(), with_from: true, to: format!("{prefix}{AFTER_IDS}") },
+    };
+    let mut ranges: Vec<Range> = query.matching.iter().map(whole).collect();
+    // The widest of those that begin alike first: of two that meet, one lies within the other.
+    ranges.sort_unstable_by(|one, other| one.from.cmp(&other.from).then(other.to.cmp(&one.to)));
+    ranges.dedup_by(|later, earlier| later.from < earlier.to);
     let after = query.after.as_ref().map(place_of).transpose()?;
-    if after.as_ref().is_some_and(|id| !prefixes.iter().any(|prefix| id.starts_with(prefix))) {
+    if after.as_ref().is_some_and(|id| !ranges.iter().any(|range| range.from <= *id && *id < range.to)) {
         return Err(of_another_query());
     }
-    let whole = |prefix: &&str| Range { from: (*prefix).to_owned(), with_from: true, to: format!("{prefix}{AFTER_IDS}") };
     let left = |range: Range| match &after {
         None => Some(range),
         Some(id) if query.descending => (range.from < *id).then(|| Range { to: id.clone().min(range.to), ..range }),
         Some(id) if range.from <= *id => (*id < range.to).then(|| Range { from: id.clone(), with_from: false, ..range }),
         Some(_) => Some(range),
     };
-    Ok(prefixes.iter().map(whole).filter_map(left).collect())
+    Ok(ranges.into_iter().filter_map(left).collect())
 }
 
 /// Where the next page of a list starts, in a form that may be handed to a browser and back.
@@ -66,4 +71,43 @@ pub(super) fn place_below(prefix: &str, continuation: &Continuation) -> Result<S
 
 pub(super) fn of_another_query() -> PortError {
     invalid("continuation of another query")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_wanted(one: &IdMatch, id: &str) -> bool {
+        match one {
+            IdMatch::Exact(exact) => id == exact,
+            IdMatch::Prefix(prefix) => id.starts_with(prefix.as_str()),
+        }
+    }
+
+    proptest! {
+        /// Whatever is asked for, page by page: each id that matches lies in exactly one range, in order, and no other does.
+        #[test]
+        fn every_id_that_matches_lies_in_one_range(
+            matching in prop::collection::vec(prop_oneof!["[!~ab]{0,3}".prop_map(IdMatch::Prefix), "[!~ab]{1,3}".prop_map(IdMatch::Exact)], 0..5),
+            ids in prop::collection::btree_set("[!~ab]{1,4}", 0..30),
+            after in any::<prop::sample::Index>(),
+            descending: bool,
+        ) {
+            let wanted: Vec<&String> = ids.iter().filter(|id| matching.iter().any(|one| is_wanted(one, id))).collect();
+            let seen = (!wanted.is_empty()).then(|| wanted[after.index(wanted.len())].clone());
+            for seen in [None, seen] {
+                let query = Query { matching: matching.clone(), after: seen.as_ref().map(continuation), descending, limit: 0 };
+                let ranges = ranges(&query).unwrap();
+                prop_assert!(ranges.windows(2).all(|pair| pair[0].to <= pair[1].from));
+                for id in &ids {
+                    let lies_in = |range: &&Range| (range.from < *id || range.with_from && range.from == *id) && *id < range.to;
+                    let is_left = seen.as_ref().is_none_or(|seen| if descending { id < seen } else { id > seen });
+                    let expected = usize::from(wanted.contains(&id) && is_left);
+                    prop_assert_eq!(ranges.iter().filter(lies_in).count(), expected, "{} after {:?} in {:?}", id, &seen, &ranges);
+                }
+            }
+        }
+    }
 }

@@ -138,15 +138,23 @@ pub enum OpStatus {
     FailedDependency,
 }
 
-/// Most prefixes of one query.
-pub const MAX_PREFIXES: usize = 10;
+/// Which ids a query finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdMatch {
+    Exact(String),
+    /// The empty prefix finds everything.
+    Prefix(String),
+}
 
-/// Ids that start with any of `prefixes`, from `after` (exclusive) on, in the order asked for: what one answer needs of a
-/// partition costs one round trip, however many kinds of document that is. An id that several prefixes begin comes once.
+/// Most matches of one query.
+pub const MAX_MATCHES: usize = 50;
+
+/// Ids that match any of `matching`, from `after` (exclusive) on, in the order asked for: what one answer needs of a
+/// partition costs one round trip, however many kinds of document that is. An id that several match comes once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// At most [`MAX_PREFIXES`]; none finds nothing, the empty one everything.
-    pub prefixes: Vec<String>,
+    /// At most [`MAX_MATCHES`]; none finds nothing.
+    pub matching: Vec<IdMatch>,
     pub after: Option<Continuation>,
     pub descending: bool,
     /// Documents per page; 0 means the adapter's default (100).
@@ -155,7 +163,7 @@ pub struct Query {
 
 impl Query {
     pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self { prefixes: vec![prefix.into()], ..Self::default() }
+        Self { matching: vec![IdMatch::Prefix(prefix.into())], ..Self::default() }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ use crate::{
     evidence::{AnalyzeV1, Evidence, Origin},
     gate::{self, Proposal, State, machine, proposal::Cause},
     tenancy::{
-        Batch, ClientPlace, DeploymentScope, Held, Scope, Store, StoreError,
+        Batch, ClientPlace, DeploymentScope, Held, Scope, Store, StoreError, Wanted,
         message::{self, MessageError, Verified},
         outbox,
         seal::sha256,
@@ -208,9 +208,7 @@ async fn attempt(
     let cause = if unchanged { Cause::EvidenceTooOld } else { Cause::NewEvidence };
     // Before the rest: whoever changes any of that changes this too, and then the batch does not go through.
     let mut standing = standing::read(store).await?;
-    // At once: on Azure each of these reads is a round trip.
-    let touched = entry.objectives().filter_map(|(id, _)| catalogue().objective(id)).map(|of| touched(store, of));
-    let (topics, touched) = try_join(Topics::beside(store, &topic.value, entry), try_join_all(touched)).await?;
+    let (topics, touched) = around(store, &topic.value, entry).await?;
     let mut batch = store.batch(ClientPlace::Assessment);
     let mut changed: Vec<Value> = Vec::new();
     for Touched { determination, mut objective, last } in touched {
@@ -259,25 +257,34 @@ struct Touched {
     last: Option<Held<Proposal>>,
 }
 
-async fn touched(store: &Store<'_, ClientPlace>, determination: &'static Determination) -> Result<Touched, StoreError> {
-    let objective = objective::read(store, determination.id).await?;
-    let last = last_proposal(store, &objective.value).await?;
-    Ok(Touched { determination, objective, last })
+/// The objectives that a topic speaks of, and the topics that speak of the same: one round trip, and one more for the
+/// proposals.
+async fn around(store: &Store<'_, ClientPlace>, topic: &Topic, entry: &Entry) -> Result<(Topics, Vec<Touched>), StoreError> {
+    let about: Vec<&'static Determination> = entry.objectives().filter_map(|(id, _)| catalogue().objective(id)).collect();
+    let touching = about.iter().flat_map(|one| evidence_map().touching(one.id)).map(|(other, _)| other.record_type);
+    let others: BTreeSet<&str> = touching.filter(|record_type| *record_type != topic.record_type).collect();
+    let of_others = others.iter().map(|record_type| Wanted::one::<Topic>(record_type));
+    let of_objectives = about.iter().map(|one| objective::wanted(one.id));
+    let mut found = store.gather(ClientPlace::Assessment, of_others.chain(of_objectives).collect()).await?;
+
+    let mut topics = HashMap::from([(topic.record_type.clone(), topic.clone())]);
+    for record_type in others {
+        topics.extend(found.one::<Topic>(record_type).await?.map(|held| (record_type.to_owned(), held.value)));
+    }
+    let mut objectives = Vec::with_capacity(about.len());
+    for one in &about {
+        objectives.push(objective::among(&mut found, one.id).await?);
+    }
+    let last = try_join_all(objectives.iter().map(|objective| last_proposal(store, &objective.value))).await?;
+    let touched = about.into_iter().zip(objectives).zip(last);
+    let touched = touched.map(|((determination, objective), last)| Touched { determination, objective, last });
+    Ok((Topics(topics), touched.collect()))
 }
 
-/// The topics of one analysis, each read once.
+/// The topics of one analysis, by record type.
 struct Topics(HashMap<String, Topic>);
 
 impl Topics {
-    /// This topic, which has just changed, and those that speak of the same objectives.
-    async fn beside(store: &Store<'_, ClientPlace>, topic: &Topic, entry: &Entry) -> Result<Self, StoreError> {
-        let touching = entry.objectives().flat_map(|(id, _)| evidence_map().touching(id)).map(|(other, _)| other.record_type);
-        let others: BTreeSet<&str> = touching.filter(|record_type| *record_type != topic.record_type).collect();
-        let read = others.into_iter().map(|record_type| store.read::<Topic>(ClientPlace::Assessment, record_type));
-        let held = try_join_all(read).await?.into_iter().flatten().map(|held| held.value);
-        Ok(Self(held.chain([topic.clone()]).map(|topic| (topic.record_type.clone(), topic)).collect()))
-    }
-
     fn get(&self, record_type: &str) -> Option<&Topic> {
         self.0.get(record_type)
     }

@@ -178,6 +178,10 @@ pub(super) async fn read(store: &Store<'_, ClientPlace>, id: &str) -> Result<Kep
     Ok(Kept::or_new(held, || Objective::new(id)))
 }
 
+pub(super) fn wanted(id: &str) -> Wanted {
+    Wanted::one::<Objective>(&key_of(id))
+}
+
 /// All objectives of a requirement (`3.4.1`).
 pub(super) fn wanted_of(requirement: &str) -> Wanted {
     Wanted::all::<Objective>(&format!("{requirement}."))

@@ -5,22 +5,32 @@
 //! caller that knew too little is slower and never wrong.
 
 use super::{Held, Place, Record, Store, StoreError, store::id_of};
-use crate::platform::ports::{Document, Query};
+use crate::platform::ports::{Document, IdMatch, Query};
 
 /// Documents of one round trip: the most that a page may hold.
 const PAGE: usize = 1000;
 
 /// One record, or all whose key begins alike.
 #[derive(Clone, Debug)]
-pub struct Wanted(String);
+pub struct Wanted(IdMatch);
 
 impl Wanted {
     pub fn one<T: Record>(key: &str) -> Self {
-        Self(id_of::<T>(key))
+        Self(IdMatch::Exact(id_of::<T>(key)))
     }
 
     pub fn all<T: Record>(prefix: &str) -> Self {
-        Self(id_of::<T>(prefix))
+        Self(IdMatch::Prefix(id_of::<T>(prefix)))
+    }
+}
+
+impl Wanted {
+    fn finds(&self, id: &str) -> bool {
+        matches!(&self.0, IdMatch::Exact(exact) if exact == id) || self.finds_all(id)
+    }
+
+    fn finds_all(&self, start: &str) -> bool {
+        matches!(&self.0, IdMatch::Prefix(prefix) if start.starts_with(prefix.as_str()))
     }
 }
 
@@ -33,8 +43,8 @@ pub struct Gathered<'s, 'a, P> {
 
 impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
     pub(super) async fn read(store: &'s Store<'a, P>, place: P, wanted: Vec<Wanted>) -> Result<Self, StoreError> {
-        let prefixes = wanted.iter().map(|one| one.0.clone()).collect();
-        let mut query = Query { prefixes, limit: PAGE, ..Query::default() };
+        let matching = wanted.iter().map(|one| one.0.clone()).collect();
+        let mut query = Query { matching, limit: PAGE, ..Query::default() };
         let mut documents = Vec::new();
         loop {
             let page = store.app().documents.query(&store.partition(place), &query).await?;
@@ -52,7 +62,7 @@ impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
 
     pub async fn one<T: Record>(&mut self, key: &str) -> Result<Option<Held<T>>, StoreError> {
         let id = id_of::<T>(key);
-        if !self.was_wanted(&id) {
+        if !self.wanted.iter().any(|wanted| wanted.finds(&id)) {
             return self.store.read(self.place, key).await;
         }
         let Some(found) = self.documents.iter().position(|document| document.id == id) else { return Ok(None) };
@@ -63,7 +73,7 @@ impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
     /// In the order of their keys.
     pub async fn all<T: Record>(&mut self, prefix: &str) -> Result<Vec<Held<T>>, StoreError> {
         let start = id_of::<T>(prefix);
-        if !self.was_wanted(&start) {
+        if !self.wanted.iter().any(|wanted| wanted.finds_all(&start)) {
             return self.store.all(self.place, prefix).await;
         }
         let (mut these, others): (Vec<_>, Vec<_>) =
@@ -75,9 +85,5 @@ impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
             records.push(self.store.unseal(self.store.key_of_found().await?, self.place, document).await?);
         }
         Ok(records)
-    }
-
-    fn was_wanted(&self, id: &str) -> bool {
-        self.wanted.iter().any(|wanted| id.starts_with(&wanted.0))
     }
 }

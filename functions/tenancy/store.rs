@@ -148,7 +148,7 @@ impl<'a, P: Place> Store<'a, P> {
         limit: usize,
         after: Option<Continuation>,
     ) -> Result<(Vec<Result<Held<T>, StoreError>>, Option<Continuation>), StoreError> {
-        let query = Query { prefixes: vec![id_of::<T>(prefix)], after, descending, limit };
+        let query = Query { after, descending, limit, ..Query::prefix(id_of::<T>(prefix)) };
         let page = self.app.documents.query(&self.partition(place), &query).await?;
         if page.documents.is_empty() {
             return Ok((Vec::new(), page.next));

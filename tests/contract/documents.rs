@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use assay::platform::ports::{
-    BatchOutcome, Container, Continuation, Documents, Etag, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, MAX_PREFIXES, Op, OpStatus,
-    Partition, PortErrorKind, Query,
+    BatchOutcome, Container, Continuation, Documents, Etag, IdMatch, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, MAX_MATCHES, Op,
+    OpStatus, Partition, PortErrorKind, Query,
 };
 use serde_json::{Value, json};
 
@@ -177,25 +177,27 @@ pub async fn contract_documents_are_listed_by_prefix_in_pages_both_ways(ports: &
     assert_eq!(documents.query(&place, &forged).await.unwrap_err().kind, PortErrorKind::Invalid);
 }
 
-pub async fn contract_documents_of_several_prefixes_come_in_one_list(ports: &Ports) {
+pub async fn contract_documents_of_several_kinds_come_in_one_list(ports: &Ports) {
     let (documents, place) = (ports.documents.as_ref(), partition(Container::Clients));
     let mut expected: Vec<String> = ["b:1", "b:2", "b:21", "c:1", "e:1", "e:2", "e:3"].map(String::from).into();
-    let others = ["a:1", "b:3", "c:2", "d:1", "f:1"].map(String::from);
+    let others = ["a:1", "b:11", "b:3", "c:10", "c:2", "d:1", "f:1"].map(String::from);
     commit(documents, &place, expected.iter().chain(&others).map(|id| create(id, json!({ "id": id }))).collect()).await;
 
     // In any order, one within another, some without a document.
-    let prefixes = ["e:", "b:2", "b:1", "none:", "b:21", "c:1", "e:2"].map(String::from).to_vec();
+    let [exact, prefix] = [|id: &str| IdMatch::Exact(id.into()), |id: &str| IdMatch::Prefix(id.into())];
+    let matching =
+        vec![prefix("e:"), prefix("b:2"), exact("b:1"), prefix("none:"), exact("b:21"), exact("c:1"), exact("none"), exact("e:2")];
     for limit in [0, 1, 2, 3, 6, 7, 8] {
-        let query = Query { limit, prefixes: prefixes.clone(), ..Query::default() };
+        let query = Query { limit, matching: matching.clone(), ..Query::default() };
         assert_eq!(ids(documents, &place, query.clone()).await, expected, "{limit} to a page");
         expected.reverse();
         assert_eq!(ids(documents, &place, Query { descending: true, ..query }).await, expected, "{limit} to a page, backwards");
         expected.reverse();
     }
-    let first = documents.query(&place, &Query { limit: 1, prefixes: prefixes.clone(), ..Query::default() }).await.unwrap();
+    let first = documents.query(&place, &Query { limit: 1, matching: matching.clone(), ..Query::default() }).await.unwrap();
     let of_another = Query { after: first.next, ..Query::prefix("c:") };
     assert_eq!(documents.query(&place, &of_another).await.unwrap_err().kind, PortErrorKind::Invalid);
-    let many = Query { prefixes: vec!["b:".into(); MAX_PREFIXES + 1], ..Query::default() };
+    let many = Query { matching: vec![prefix("b:"); MAX_MATCHES + 1], ..Query::default() };
     assert_eq!(documents.query(&place, &many).await.unwrap_err().kind, PortErrorKind::Invalid);
 }
 

@@ -80,7 +80,7 @@ macro_rules! documents_contract {
                 contract_documents_refuse_what_is_beyond_the_limits,
                 contract_documents_refuse_ids_that_another_store_could_not_hold,
                 contract_documents_are_listed_by_prefix_in_pages_both_ways,
-                contract_documents_of_several_prefixes_come_in_one_list,
+                contract_documents_of_several_kinds_come_in_one_list,
                 contract_documents_feed_each_change_once_in_its_latest_form,
                 contract_documents_of_other_partitions_and_containers_are_not_seen,
                 contract_documents_let_exactly_one_of_many_writers_win

@@ -16,8 +16,8 @@ use assay::{
     config::{self, RawConfig},
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
-        Documents, Etag, Http, HttpRequest, HttpResponse, Ids, LeaseId, Leasing, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES, Op,
-        OpStatus, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
+        Documents, Etag, Http, HttpRequest, HttpResponse, IdMatch, Ids, LeaseId, Leasing, MAX_BATCH_BYTES, MAX_BATCH_OPS,
+        MAX_DOCUMENT_BYTES, Op, OpStatus, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
     },
     tenancy::seal::sha256,
 };
@@ -157,7 +157,12 @@ impl Documents for Memory {
             return Err(unavailable());
         }
         let limit = if query.limit == 0 { 100 } else { query.limit };
-        let wanted = |id: &String| query.prefixes.iter().any(|prefix| id.starts_with(prefix));
+        let wanted = |id: &String| {
+            query.matching.iter().any(|one| match one {
+                IdMatch::Exact(exact) => id == exact,
+                IdMatch::Prefix(prefix) => id.starts_with(prefix),
+            })
+        };
         let mut found: Vec<Document> =
             self.with(partition, |p| p.iter().filter(|(id, _)| wanted(id)).map(|(id, held)| document(id, held)).collect());
         if query.descending {

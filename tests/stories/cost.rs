@@ -12,10 +12,10 @@ use crate::support::{
     flow::{Extent, Flow, HARBOR, deliveries_of, person},
 };
 
-/// Intake 9: connection, owner, company, what is known of the record (3), outbox, whether one waits, delivery.
-/// Analysis 12: lease (2), record, topic and the two beside it, standing, the four objectives it touches, outbox.
+/// Intake 7: connection, owner, company, what is known of the record, outbox, whether one waits, delivery.
+/// Analysis 7: lease (2), record, topic, standing, the objectives it touches with the topics beside it, outbox.
 /// Log 4: head, the record's place and the assessment, the entry behind the head.
-const ONE_RECORD: usize = 9 + 12 + 4;
+const ONE_RECORD: usize = 7 + 7 + 4;
 
 /// Execution 6: proposal with receipt and outbox item, grant, the record it rests on, objective, standing, outbox.
 /// Log 3: head, the assessment, the entry behind the head.

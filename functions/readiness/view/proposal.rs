@@ -30,7 +30,7 @@ pub struct OwnProposal {
 
 /// What it needs, beside the gate's own, to show a proposal about this objective, where somebody knows which.
 pub fn wanted(objective: Option<&str>) -> Vec<Wanted> {
-    let of_subject = objective.map(|id| Wanted::one::<Objective>(&objective::key_of(id)));
+    let of_subject = objective.map(objective::wanted);
     [standing::wanted()].into_iter().chain(of_subject).collect()
 }
 
