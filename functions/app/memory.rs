@@ -1,5 +1,5 @@
-//! What a process remembers of the store, so that a page need not read it again. Nothing here is a secret or decides
-//! anything: it is of a moment, the caller says how old it may be, and a restart loses nothing.
+//! What a process remembers of the store, so that a page need not read it again. Nothing here is a secret, and a restart
+//! loses nothing: it is of a moment, and whoever recalls it says how old it may be, or asks the store whether it still holds.
 //!
 //! A process that writes forgets what it had of those records ([`Memory::forget`]); what another process writes is seen
 //! when the memory is too old for its reader, or when its reader finds by a stamp that it does not hold any more.
@@ -13,18 +13,13 @@ use std::{
 use time::OffsetDateTime;
 
 #[derive(Default)]
-pub struct Memory(Mutex<Kept>);
+pub struct Memory(Mutex<HashMap<String, Entry>>);
 
 #[derive(Default)]
-struct Kept {
-    entries: HashMap<String, Entry>,
-    /// How often something was forgotten.
-    forgotten: u64,
-}
-
 struct Entry {
-    value: Arc<dyn Any + Send + Sync>,
-    at: OffsetDateTime,
+    kept: Option<(Arc<dyn Any + Send + Sync>, OffsetDateTime)>,
+    /// How often it was forgotten.
+    forgotten: u64,
 }
 
 /// When a read began: what was forgotten since then may have been read before it was written.
@@ -35,36 +30,35 @@ pub struct Moment(u64);
 const MAX_ENTRIES: usize = 4096;
 
 impl Memory {
-    pub fn moment(&self) -> Moment {
-        Moment(self.lock().forgotten)
+    /// To be taken before the read whose result is to be kept under this name.
+    pub fn moment(&self, name: &str) -> Moment {
+        let mut entries = self.lock();
+        if entries.len() >= MAX_ENTRIES {
+            entries.clear();
+        }
+        Moment(entries.entry(name.to_owned()).or_default().forgotten)
     }
 
     /// What was kept under this name at `since` or later.
     pub fn recall<T: Send + Sync + 'static>(&self, name: &str, since: OffsetDateTime) -> Option<Arc<T>> {
-        let kept = self.lock();
-        let entry = kept.entries.get(name).filter(|entry| entry.at >= since)?;
-        entry.value.clone().downcast().ok()
+        let (value, at) = self.lock().get(name)?.kept.clone()?;
+        (at >= since).then(|| value.downcast().ok())?
     }
 
     /// Keeps what a read that began at `moment` found.
-    pub fn keep<T: Send + Sync + 'static>(&self, name: String, value: Arc<T>, moment: Moment, now: OffsetDateTime) {
-        let mut kept = self.lock();
-        if kept.forgotten != moment.0 {
-            return;
+    pub fn keep<T: Send + Sync + 'static>(&self, name: &str, value: Arc<T>, moment: Moment, now: OffsetDateTime) {
+        if let Some(entry) = self.lock().get_mut(name).filter(|entry| entry.forgotten == moment.0) {
+            entry.kept = Some((value, now));
         }
-        if kept.entries.len() >= MAX_ENTRIES {
-            kept.entries.clear();
-        }
-        kept.entries.insert(name, Entry { value, at: now });
     }
 
     pub fn forget(&self, name: &str) {
-        let mut kept = self.lock();
-        kept.forgotten += 1;
-        kept.entries.remove(name);
+        if let Some(entry) = self.lock().get_mut(name) {
+            *entry = Entry { kept: None, forgotten: entry.forgotten + 1 };
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,7 +74,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_known_for_as_long_as_its_reader_allows() {
         let memory = Memory::default();
-        memory.keep("marks".into(), Arc::new(7), memory.moment(), NOW);
+        memory.keep("marks", Arc::new(7), memory.moment("marks"), NOW);
         assert_eq!(memory.recall("marks", NOW).as_deref(), Some(&7));
         assert_eq!(memory.recall::<i32>("marks", NOW + Duration::seconds(1)), None);
         assert_eq!(memory.recall::<i32>("others", NOW), None);
@@ -92,9 +86,11 @@ mod tests {
     #[test]
     fn what_was_read_before_a_write_is_not_kept_after_it() {
         let memory = Memory::default();
-        let moment = memory.moment();
+        let (marks, others) = (memory.moment("marks"), memory.moment("others"));
         memory.forget("marks");
-        memory.keep("marks".into(), Arc::new(7), moment, NOW);
+        memory.keep("marks", Arc::new(7), marks, NOW);
+        memory.keep("others", Arc::new(8), others, NOW);
         assert_eq!(memory.recall::<i32>("marks", NOW), None);
+        assert_eq!(memory.recall("others", NOW).as_deref(), Some(&8), "another's write is no matter of theirs");
     }
 }

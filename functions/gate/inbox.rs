@@ -152,8 +152,8 @@ pub(super) async fn yours(app: &App, reader: Reader<'_>) -> Result<Vec<(TenantId
 
 /// The open proposals of one client, oldest first.
 pub async fn open(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
-    let moment = app.memory.moment();
     let scope = Scope::of_person(grant, correlation);
+    let moment = moment(app, &scope);
     let marks = scope.store(app).await?.all::<OpenMark>(ClientPlace::Assessment, "").await?;
     Ok(remember(app, &scope, marks, moment))
 }
@@ -167,10 +167,15 @@ pub(super) fn remembered(app: &App, grant: &Grant, correlation: &str) -> Option<
     app.memory.recall(&name(&Scope::of_person(grant, correlation)), app.now() - REMEMBERED)
 }
 
+/// When a read begins whose finds [`remember`] gets.
+pub fn moment(app: &App, scope: &Scope) -> Moment {
+    app.memory.moment(&name(scope))
+}
+
 /// What a read that began at `moment` found.
 pub(super) fn remember(app: &App, scope: &Scope, marks: Vec<Held<OpenMark>>, moment: Moment) -> Arc<Vec<OpenMark>> {
     let marks = Arc::new(marks.into_iter().map(|held| held.value).collect());
-    app.memory.keep(name(scope), Arc::clone(&marks), moment, app.now());
+    app.memory.keep(&name(scope), Arc::clone(&marks), moment, app.now());
     marks
 }
 

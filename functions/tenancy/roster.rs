@@ -46,7 +46,7 @@ impl Roster {
         if let Some(roster) = remembered.filter(|roster| stamp.is_some() && roster.stamp == stamp) {
             return Ok(roster);
         }
-        let moment = app.memory.moment();
+        let moment = app.memory.moment(&name);
         let whole = vec![Wanted::all::<Person>(""), Wanted::all::<Grant>(""), Wanted::all::<Tenant>("")];
         let mut found = store.gather(DeploymentPlace::Directory, whole).await?;
         let roster = Arc::new(Self {
@@ -55,7 +55,7 @@ impl Roster {
             tenants: values(found.all("").await?),
             stamp,
         });
-        app.memory.keep(name, roster.clone(), moment, app.now());
+        app.memory.keep(&name, roster.clone(), moment, app.now());
         Ok(roster)
     }
 

@@ -4,7 +4,7 @@ use assay::{
     app::App,
     gate::{
         Proposal,
-        inbox::Reader,
+        inbox::{self, Reader},
         view::{self, Returned},
     },
     tenancy::{ClientPlace, ProposalId, Scope, StoreError, TenantId},
@@ -21,7 +21,8 @@ pub async fn page(
     token: impl FnOnce(&Proposal) -> String + Send,
 ) -> Result<Option<ProposalPage>, StoreError> {
     let Some(grant) = reader.grant_for(tenant) else { return Ok(None) };
-    let (scope, moment) = (Scope::of_person(grant, reader.correlation), app.memory.moment());
+    let scope = Scope::of_person(grant, reader.correlation);
+    let moment = inbox::moment(app, &scope);
     let store = scope.store(app).await?;
     let mut found = store.gather(ClientPlace::Assessment, view::wanted(id)).await?;
     let Some(shown) = view::read(reader, &scope, id, moment, &mut found).await? else { return Ok(None) };

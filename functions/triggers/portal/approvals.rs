@@ -84,7 +84,8 @@ async fn page(
     let (app, eyes) = (reader.app, reader.eyes());
     // A proposal of a client without a grant looks like one that does not exist.
     let grant = eyes.grant_for(tenant).ok_or_else(Problem::not_found)?;
-    let (scope, moment) = (reader.scope(grant), app.memory.moment());
+    let scope = reader.scope(grant);
+    let moment = gate::inbox::moment(app, &scope);
     let store = scope.store(app).await?;
     let mut wanted = view::wanted(id);
     wanted.extend(readiness::view::wanted(view::subject(app, eyes, grant, id).as_deref()));
