@@ -100,7 +100,7 @@ async fn once(
 ) -> Result<Applied, StoreError> {
     let seen = seen_key(connection.id, arrival.dedupe_key);
     let wanted = vec![Wanted::one::<Seen>(&seen), Wanted::one::<Known>(source_key), Wanted::one::<Evidence>(source_key)];
-    let mut found = store.gather(place, wanted).await?;
+    let found = store.gather(place, wanted).await?;
     if let Some(seen) = found.one::<Seen>(&seen).await? {
         return Ok(if seen.value.delivery == arrival.delivery { Applied::Again } else { Applied::Duplicate });
     }

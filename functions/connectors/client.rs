@@ -75,6 +75,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     if known.iter().any(|tenant| tenant.name.to_lowercase() == name.to_lowercase()) {
         return Err(ClientError::form("name", "There is a client of this name already. Nothing was added."));
     }
+    few_enough(grants.len())?;
     // As long as only one person can sign in, nobody could be ticked.
     if let Some(why) = nobody_decides(&grants).filter(|_| several) {
         return Err(ClientError::form("roles", why));
@@ -107,6 +108,18 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
         }
         other => Ok(other?),
     }
+}
+
+/// One batch says it all, so that nobody ever sees a half of it.
+fn few_enough(grants: usize) -> Result<(), ClientError> {
+    const MOST: usize = 90;
+    if grants <= MOST {
+        return Ok(());
+    }
+    let why = format!(
+        "At most {MOST} people can be given or lose something for one client at a time; this form changes {grants}. Change fewer, save, and go on."
+    );
+    Err(ClientError::form("roles", why))
 }
 
 /// A vault key that somebody named for a client to be: found by its address, so that two forms cannot end with one key.
@@ -249,20 +262,24 @@ pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[(Pe
     }
     let id = access.client.value.id;
     let wanted = grants_of(id, wanted);
-    let mut batch = store.batch(DeploymentPlace::Directory);
+    let (mut batch, mut changes) = (store.batch(DeploymentPlace::Directory), 0);
     let detail = json!({ "before": listed(access.grants()), "after": listed(&wanted) });
     audit::record(&mut batch, audit::Event::new("client.grants_changed", format!("client {id}"), detail));
     // Its content stays; its etag goes on, so that of two changes at once one is refused.
     batch.replace(&access.client);
     for held in &access.grants {
         match wanted.iter().find(|grant| grant.person == held.value.person) {
+            Some(grant) if *grant == held.value => continue,
             Some(grant) => batch.put(grant.clone(), Some(held.etag.clone())),
             None => batch.delete(held),
         };
+        changes += 1;
     }
     for grant in wanted.iter().filter(|grant| access.grants().all(|held| held.person != grant.person)) {
         batch.create(grant);
+        changes += 1;
     }
+    few_enough(changes)?;
     Ok(batch.commit().await?)
 }
 

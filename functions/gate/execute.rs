@@ -81,9 +81,9 @@ where
     for _ in 0..ATTEMPTS {
         let key = id.to_string();
         let wanted = vec![Wanted::one::<Proposal>(&key), Wanted::one::<Receipt>(&key), outbox::waiting(message)];
-        let mut found = store.gather(ClientPlace::Assessment, wanted).await?;
+        let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
-        let asked = outbox::of(message, &mut found).await?;
+        let asked = outbox::of(message, &found).await?;
         let decision = match &held.value.state {
             State::Approved { decision, .. } => decision.clone(),
             State::Open => return Err(ExecuteError::NotApproved),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use time::{Duration, OffsetDateTime};
 
 use super::proposal::{OpenMark, Proposal, State};
@@ -33,6 +33,8 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Clients read at once.
+const CLIENTS_AT_ONCE: usize = 8;
 /// How many settled proposals the inbox shows.
 const LATELY: usize = 10;
 
@@ -85,7 +87,9 @@ pub struct Inbox {
 pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: usize) -> Result<Inbox, StoreError> {
     let Reader { person, grants, roster, correlation } = reader;
     let mut inbox = Inbox::default();
-    for (grant, read) in grants.iter().zip(join_all(grants.iter().map(|grant| client(app, grant, correlation))).await) {
+    let all: Vec<_> = grants.iter().map(|grant| client(app, grant, correlation)).collect();
+    let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
+    for (grant, read) in grants.iter().zip(all) {
         let name = roster.client_name(grant.tenant);
         let (marks, proposals) = match read {
             Ok(read) => read,
@@ -130,12 +134,10 @@ pub async fn count(app: &App, reader: Reader<'_>) -> Result<usize, StoreError> {
 /// cannot be read.
 pub(super) async fn yours(app: &App, reader: Reader<'_>) -> Result<Vec<(TenantId, OpenMark)>, StoreError> {
     let Reader { person, grants, correlation, .. } = reader;
-    let lately = async |grant| match remembered(app, grant, correlation) {
-        Some(marks) => Ok(marks),
-        None => open(app, grant, correlation).await,
-    };
     let mut found = Vec::new();
-    for (grant, marks) in grants.iter().zip(join_all(grants.iter().map(lately)).await) {
+    let all: Vec<_> = grants.iter().map(|grant| lately(app, grant, correlation)).collect();
+    let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
+    for (grant, marks) in grants.iter().zip(all) {
         match marks {
             Ok(marks) => found.extend(
                 marks
@@ -165,6 +167,13 @@ const REMEMBERED: Duration = Duration::seconds(30);
 /// navigation would otherwise be the dearest part of every page.
 pub(super) fn remembered(app: &App, grant: &Grant, correlation: &str) -> Option<Arc<Vec<OpenMark>>> {
     app.memory.recall(&name(&Scope::of_person(grant, correlation)), app.now() - REMEMBERED)
+}
+
+async fn lately(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
+    match remembered(app, grant, correlation) {
+        Some(marks) => Ok(marks),
+        None => open(app, grant, correlation).await,
+    }
 }
 
 /// When a read begins whose finds [`remember`] gets.

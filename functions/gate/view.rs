@@ -60,7 +60,7 @@ pub async fn read(
     scope: &Scope,
     id: ProposalId,
     moment: Moment,
-    found: &mut Gathered<'_, '_, ClientPlace>,
+    found: &Gathered<'_, '_, ClientPlace>,
 ) -> Result<Option<Shown>, StoreError> {
     let (store, key) = (found.store(), id.to_string());
     inbox::remember(store.app(), scope, found.all("").await?, moment);

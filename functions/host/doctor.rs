@@ -4,7 +4,7 @@
 //! must mend. It asks through the ports, as the functions do, and leaves everything as it was: a write here is one that a
 //! store allowed to write refuses because of what it names, or a blob that is deleted at once.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::join_all, stream};
@@ -28,6 +28,7 @@ const KEYS_AT_ONCE: usize = 8;
 
 const NOT_REACHED: &str =
     "it was not looked at to the end, because everything together took 60 seconds: mend what else is listed, and look again";
+const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
 const NO_DATA_KEY: &str = "it has no data key yet, so none of its records can be written or read: put back its key record from a backup";
 
 /// One dependency and how it was found.
@@ -66,32 +67,20 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything at once, after the identity without which nothing can be asked.
+/// Everything: what the installation depends on, and each client's key, which is unwrapped for it.
 pub async fn examine(app: &App) -> Vec<Finding> {
     let look = Look { app, until: Instant::now() + LONGEST };
-    let mut findings = Vec::new();
-    // In local mode there is none, and the queues are the running host's.
-    let apart = app.config.store_is_made_by_others();
-    if apart {
-        let setting = Some("ASSAY_CREDENTIAL, ASSAY_IDENTITY");
-        findings.push(look.at("identity".into(), setting, app.identity.check()).await);
-        if findings[0].outcome.is_err() {
-            return findings;
-        }
+    let mut findings = look.installation().await;
+    // Without an identity nothing can be asked.
+    if findings.len() > 1 {
+        findings.extend(look.clients().await);
     }
-    let documents =
-        Container::ALL.map(|container| look.part(format!("container {}", container.name()), Part::Documents, may_write(app, container)));
-    let queues = TABLE.iter().filter_map(|trigger| match trigger.kind {
-        Kind::Queue { queue, .. } if apart => Some(look.queue(queue)),
-        _ => None,
-    });
-    let blobs = BlobContainer::ALL
-        .map(|container| look.part(format!("blob container {}", container.name()), Part::Blobs, may_use_blobs(app, container)));
-    let key = look.part("the installation's own key".into(), Part::Keys, may_use_key(app));
-    let (documents, queues, blobs, key, sign_in, clients) =
-        tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, look.sign_in(), look.clients());
-    findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(sign_in).chain(clients));
     findings
+}
+
+/// What all clients depend on: for a look every few minutes, which unwraps no client's key.
+pub async fn glance(app: &App) -> Vec<Finding> {
+    Look { app, until: Instant::now() + LONGEST }.installation().await
 }
 
 struct Look<'a> {
@@ -100,6 +89,33 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// Everything at once, after the identity without which nothing can be asked.
+    async fn installation(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        // In local mode there is none, and the queues are the running host's.
+        let apart = self.app.config.store_is_made_by_others();
+        if apart {
+            let setting = Some("ASSAY_CREDENTIAL, ASSAY_IDENTITY");
+            findings.push(self.at("identity".into(), setting, self.app.identity.check()).await);
+            if findings[0].outcome.is_err() {
+                return findings;
+            }
+        }
+        let documents = Container::ALL
+            .map(|container| self.part(format!("container {}", container.name()), Part::Documents, may_write(self.app, container)));
+        let queues = TABLE.iter().filter_map(|trigger| match trigger.kind {
+            Kind::Queue { queue, .. } if apart => Some(self.queue(queue)),
+            _ => None,
+        });
+        let blobs = BlobContainer::ALL
+            .map(|container| self.part(format!("blob container {}", container.name()), Part::Blobs, may_use_blobs(self.app, container)));
+        let key = self.part("the installation's own key".into(), Part::Keys, may_use_key(self.app));
+        let (documents, queues, blobs, key, sign_in) =
+            tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, self.sign_in());
+        findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(sign_in));
+        findings
+    }
+
     async fn at(&self, what: String, setting: Option<&'static str>, look: impl Future<Output = Result<(), PortError>>) -> Finding {
         let begun = Instant::now();
         let outcome = timeout_at(self.until, look).await.unwrap_or_else(|_| Err(not_reached(&what)));
@@ -127,22 +143,27 @@ impl Look<'_> {
         vec![authority, credential]
     }
 
-    /// The keys of all clients: a line for each where something is wrong and one line for all the others.
+    /// The keys of all clients: a line for each where something is wrong and one line for all the others; and what of the
+    /// directory cannot be read.
     async fn clients(&self) -> Vec<Finding> {
         let begun = Instant::now();
         let finding = |what, outcome| Finding { what, setting: None, outcome, untried: None, took: begun.elapsed() };
-        let tenants = match timeout_at(self.until, tenants(self.app)).await {
-            Ok(Ok(tenants)) => tenants,
+        let roster = match timeout_at(self.until, roster(self.app)).await {
+            Ok(Ok(roster)) => roster,
             // Without the directory there is nothing to say here: its container's own line has the reason.
             Ok(Err(_)) => return Vec::new(),
             Err(_) => return vec![finding("the keys of all clients".into(), Err(not_reached("keys")))],
         };
-        let all = tenants.len();
-        let looks: Vec<Option<Finding>> = stream::iter(tenants).map(|id| self.client(id)).buffered(KEYS_AT_ONCE).collect().await;
+        let all = roster.tenants.len();
+        let looks: Vec<Option<Finding>> =
+            stream::iter(&roster.tenants).map(|tenant| self.client(tenant.id)).buffered(KEYS_AT_ONCE).collect().await;
         let left = looks.iter().filter(|look| look.is_none()).count();
         let (good, mut findings): (Vec<_>, Vec<_>) = looks.into_iter().flatten().partition(|finding| finding.outcome.is_ok());
         if !good.is_empty() {
             findings.insert(0, finding(format!("the keys of {} of {all} clients", good.len()), Ok(())));
+        }
+        for error in &roster.unreadable {
+            findings.push(finding(format!("the directory: {error}"), Err(error.clone().into_port().advising(LEFT_OUT))));
         }
         if left > 0 {
             findings.push(finding(format!("the keys of {left} of {all} clients"), Err(not_reached("keys"))));
@@ -165,9 +186,9 @@ impl Look<'_> {
     }
 }
 
-async fn tenants(app: &App) -> Result<Vec<TenantId>, StoreError> {
+async fn roster(app: &App) -> Result<Arc<Roster>, StoreError> {
     let store = DeploymentScope::of_function("doctor", "doctor").store(app).await?;
-    Ok(Roster::read(&store).await?.tenants.iter().map(|tenant| tenant.id).collect())
+    Roster::read(&store).await
 }
 
 fn not_reached(what: &str) -> PortError {

@@ -21,7 +21,7 @@ const NOT_WELL: Duration = Duration::from_mins(1);
 pub(super) async fn over(life: &Sender<Life>, app: &Arc<App>) {
     let mut watch = Watch::default();
     while !life.is_closed() {
-        let findings = doctor::examine(app).await;
+        let findings = doctor::glance(app).await;
         for finding in watch.changed(&findings) {
             match &finding.outcome {
                 Ok(()) => tracing::info!(finding = %finding, "a dependency is as it should be again"),

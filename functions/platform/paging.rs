@@ -26,20 +26,13 @@ pub(super) struct Range {
     pub(super) to: String,
 }
 
-/// What is left of a query after the pages before: ranges that do not meet, in the order of ids.
+/// What is left of a query after the pages before.
 pub(super) fn ranges(query: &Query) -> Result<Vec<Range>, PortError> {
     let count = query.matching.len();
     if count > MAX_MATCHES {
         return Err(invalid(format!("query of {count} matches (at most {MAX_MATCHES})")));
     }
-    let whole = |one: &IdMatch| match one {
-        IdMatch::Exact(id) => Range { from: id.clone(), with_from: true, to: format!("{id}{BEFORE_IDS}") },
-        IdMatch::Prefix(prefix) => Range { from: prefix.clone(), with_from: true, to: format!("{prefix}{AFTER_IDS}") },
-    };
-    let mut ranges: Vec<Range> = query.matching.iter().map(whole).collect();
-    // The widest of those that begin alike first: of two that meet, one lies within the other.
-    ranges.sort_unstable_by(|one, other| one.from.cmp(&other.from).then(other.to.cmp(&one.to)));
-    ranges.dedup_by(|later, earlier| later.from < earlier.to);
+    let ranges = ranges_of(&query.matching);
     let after = query.after.as_ref().map(place_of).transpose()?;
     if after.as_ref().is_some_and(|id| !ranges.iter().any(|range| range.from <= *id && *id < range.to)) {
         return Err(of_another_query());
@@ -51,6 +44,19 @@ pub(super) fn ranges(query: &Query) -> Result<Vec<Range>, PortError> {
         Some(_) => Some(range),
     };
     Ok(ranges.into_iter().filter_map(left).collect())
+}
+
+/// Ranges that do not meet, in the order of ids.
+pub(super) fn ranges_of(matching: &[IdMatch]) -> Vec<Range> {
+    let whole = |one: &IdMatch| match one {
+        IdMatch::Exact(id) => Range { from: id.clone(), with_from: true, to: format!("{id}{BEFORE_IDS}") },
+        IdMatch::Prefix(prefix) => Range { from: prefix.clone(), with_from: true, to: format!("{prefix}{AFTER_IDS}") },
+    };
+    let mut ranges: Vec<Range> = matching.iter().map(whole).collect();
+    // The widest of those that begin alike first: of two that meet, one lies within the other.
+    ranges.sort_unstable_by(|one, other| one.from.cmp(&other.from).then(other.to.cmp(&one.to)));
+    ranges.dedup_by(|later, earlier| later.from < earlier.to);
+    ranges
 }
 
 /// Where the next page of a list starts, in a form that may be handed to a browser and back.

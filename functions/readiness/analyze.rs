@@ -265,7 +265,7 @@ async fn around(store: &Store<'_, ClientPlace>, topic: &Topic, entry: &Entry) ->
     let others: BTreeSet<&str> = touching.filter(|record_type| *record_type != topic.record_type).collect();
     let of_others = others.iter().map(|record_type| Wanted::one::<Topic>(record_type));
     let of_objectives = about.iter().map(|one| objective::wanted(one.id));
-    let mut found = store.gather(ClientPlace::Assessment, of_others.chain(of_objectives).collect()).await?;
+    let found = store.gather(ClientPlace::Assessment, of_others.chain(of_objectives).collect()).await?;
 
     let mut topics = HashMap::from([(topic.record_type.clone(), topic.clone())]);
     for record_type in others {
@@ -273,7 +273,7 @@ async fn around(store: &Store<'_, ClientPlace>, topic: &Topic, entry: &Entry) ->
     }
     let mut objectives = Vec::with_capacity(about.len());
     for one in &about {
-        objectives.push(objective::among(&mut found, one.id).await?);
+        objectives.push(objective::among(&found, one.id).await?);
     }
     let last = try_join_all(objectives.iter().map(|objective| last_proposal(store, &objective.value))).await?;
     let touched = about.into_iter().zip(objectives).zip(last);

@@ -188,7 +188,7 @@ pub(super) fn wanted_of(requirement: &str) -> Wanted {
 }
 
 /// The same, from what was gathered.
-pub(super) async fn among(found: &mut Gathered<'_, '_, ClientPlace>, id: &str) -> Result<Kept<Objective>, StoreError> {
+pub(super) async fn among(found: &Gathered<'_, '_, ClientPlace>, id: &str) -> Result<Kept<Objective>, StoreError> {
     Ok(Kept::or_new(found.one::<Objective>(&key_of(id)).await?, || Objective::new(id)))
 }
 

@@ -113,6 +113,6 @@ pub(super) fn wanted() -> Wanted {
 }
 
 /// The same as [`read`], from what was gathered.
-pub(super) async fn among(found: &mut Gathered<'_, '_, ClientPlace>) -> Result<Kept<Standing>, StoreError> {
+pub(super) async fn among(found: &Gathered<'_, '_, ClientPlace>) -> Result<Kept<Standing>, StoreError> {
     Ok(Kept::or_new(found.one(KEY).await?, Standing::default))
 }

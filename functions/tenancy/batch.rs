@@ -179,8 +179,15 @@ async fn write_with_stamp<P: Place>(store: &Store<'_, P>, place: P, ops: Vec<Op>
         let outcome = store.app().documents.batch(&partition, all).await?;
         // It stands last, and only the first operation that fails says why: the others could have been written.
         let overtaken = matches!(&outcome, BatchOutcome::Refused(statuses) if statuses.last() != Some(&OpStatus::FailedDependency));
-        if !overtaken || attempt == ATTEMPTS {
+        if !overtaken {
             return Ok(outcome);
+        }
+        if attempt == ATTEMPTS {
+            return Err(PortError::new(
+                "the directory, which others change at this moment",
+                PortErrorKind::Throttled { retry_after: None },
+            )
+            .into());
         }
         attempt += 1;
     }

@@ -60,29 +60,31 @@ impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
         self.store
     }
 
-    pub async fn one<T: Record>(&mut self, key: &str) -> Result<Option<Held<T>>, StoreError> {
+    pub async fn one<T: Record>(&self, key: &str) -> Result<Option<Held<T>>, StoreError> {
         let id = id_of::<T>(key);
         if !self.wanted.iter().any(|wanted| wanted.finds(&id)) {
             return self.store.read(self.place, key).await;
         }
-        let Some(found) = self.documents.iter().position(|document| document.id == id) else { return Ok(None) };
-        let document = self.documents.swap_remove(found);
-        Ok(Some(self.store.unseal(self.store.key_of_found().await?, self.place, document).await?))
+        match self.documents.iter().find(|document| document.id == id) {
+            Some(document) => Ok(Some(self.store.unseal(self.store.key_of_found().await?, self.place, document).await?)),
+            None => Ok(None),
+        }
     }
 
     /// In the order of their keys.
-    pub async fn all<T: Record>(&mut self, prefix: &str) -> Result<Vec<Held<T>>, StoreError> {
+    pub async fn all<T: Record>(&self, prefix: &str) -> Result<Vec<Held<T>>, StoreError> {
+        self.all_of_each(prefix).await?.into_iter().collect()
+    }
+
+    /// The same, each record standing for itself.
+    pub async fn all_of_each<T: Record>(&self, prefix: &str) -> Result<Vec<Result<Held<T>, StoreError>>, StoreError> {
         let start = id_of::<T>(prefix);
         if !self.wanted.iter().any(|wanted| wanted.finds_all(&start)) {
-            return self.store.all(self.place, prefix).await;
+            return self.store.all_of_each(self.place, prefix).await;
         }
-        let (mut these, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.documents).into_iter().partition(|document| document.id.starts_with(&start));
-        self.documents = others;
-        these.sort_by(|one, other| one.id.cmp(&other.id));
-        let mut records = Vec::with_capacity(these.len());
-        for document in these {
-            records.push(self.store.unseal(self.store.key_of_found().await?, self.place, document).await?);
+        let mut records = Vec::new();
+        for document in self.documents.iter().filter(|document| document.id.starts_with(&start)) {
+            records.push(self.store.unseal(self.store.key_of_found().await?, self.place, document).await);
         }
         Ok(records)
     }

@@ -40,7 +40,7 @@ impl fmt::Display for Owner {
 
 impl Owner {
     /// Under which name a process remembers records of this kind: forgotten when it writes one of them.
-    pub(super) fn remembers(self, place: impl Place, kind: &str) -> String {
+    pub fn remembers(self, place: impl Place, kind: &str) -> String {
         format!("{self}/{}/{kind}", place.key())
     }
 }

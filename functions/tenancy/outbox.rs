@@ -73,7 +73,7 @@ pub fn waiting(message: &Verified) -> Wanted {
 }
 
 /// The same, taken from what was gathered; `None` once it was deleted.
-pub async fn of<P: Place>(message: &Verified, found: &mut Gathered<'_, '_, P>) -> Result<Option<Held<Pending>>, StoreError> {
+pub async fn of<P: Place>(message: &Verified, found: &Gathered<'_, '_, P>) -> Result<Option<Held<Pending>>, StoreError> {
     found.one(&key_of(message.id())).await
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::Duration;
 
 use super::{
     DeploymentPlace, Gathered, Held, PersonId, Record, Store, StoreError, TenantId, Wanted,
@@ -15,8 +15,13 @@ use super::{
 };
 use crate::platform::ports::Etag;
 
+/// How long it is remembered at most, whatever the stamp says.
+const REMEMBERED: Duration = Duration::minutes(10);
+
 pub struct Roster {
     stamp: Option<Etag>,
+    /// Records that are there and left out.
+    pub unreadable: Vec<StoreError>,
     pub people: Vec<Person>,
     pub grants: Vec<Grant>,
     pub tenants: Vec<Tenant>,
@@ -29,8 +34,8 @@ impl Roster {
     pub(super) const KINDS: [&'static str; 3] = [Person::KIND, Grant::KIND, Tenant::KIND];
 
     pub async fn read(store: &Directory<'_>) -> Result<Arc<Self>, StoreError> {
-        let mut found = store.gather(DeploymentPlace::Directory, vec![Self::stamp()]).await?;
-        Self::among(store, &mut found).await
+        let found = store.gather(DeploymentPlace::Directory, vec![Self::stamp()]).await?;
+        Self::among(store, &found).await
     }
 
     /// For a caller that needs more of the directory in the same round trip; then [`Roster::among`].
@@ -39,23 +44,28 @@ impl Roster {
     }
 
     /// The roster as of the stamp that was gathered.
-    pub async fn among(store: &Directory<'_>, found: &mut Gathered<'_, '_, DeploymentPlace>) -> Result<Arc<Self>, StoreError> {
+    pub async fn among(store: &Directory<'_>, found: &Gathered<'_, '_, DeploymentPlace>) -> Result<Arc<Self>, StoreError> {
         let stamp = found.one::<Stamp>(STAMP).await?.map(|held| held.etag);
         let (app, name) = (store.app(), store.owner().remembers(DeploymentPlace::Directory, Stamp::KIND));
-        let remembered = app.memory.recall::<Self>(&name, OffsetDateTime::UNIX_EPOCH);
+        let remembered = app.memory.recall::<Self>(&name, app.now() - REMEMBERED);
         if let Some(roster) = remembered.filter(|roster| stamp.is_some() && roster.stamp == stamp) {
             return Ok(roster);
         }
         let moment = app.memory.moment(&name);
-        let whole = vec![Wanted::all::<Person>(""), Wanted::all::<Grant>(""), Wanted::all::<Tenant>("")];
-        let mut found = store.gather(DeploymentPlace::Directory, whole).await?;
+        let whole = vec![Self::stamp(), Wanted::all::<Person>(""), Wanted::all::<Grant>(""), Wanted::all::<Tenant>("")];
+        let found = store.gather(DeploymentPlace::Directory, whole).await?;
+        let mut unreadable = Vec::new();
         let roster = Arc::new(Self {
-            people: values(found.all("").await?),
-            grants: values(found.all("").await?),
-            tenants: values(found.all("").await?),
+            people: readable(found.all_of_each("").await?, &mut unreadable)?,
+            grants: readable(found.all_of_each("").await?, &mut unreadable)?,
+            tenants: readable(found.all_of_each("").await?, &mut unreadable)?,
+            unreadable,
             stamp,
         });
-        app.memory.keep(&name, roster.clone(), moment, app.now());
+        // Of the same moment as the stamp, or another reader would take it for what that stamp stands for.
+        if found.one::<Stamp>(STAMP).await?.map(|held| held.etag) == roster.stamp {
+            app.memory.keep(&name, roster.clone(), moment, app.now());
+        }
         Ok(roster)
     }
 
@@ -93,6 +103,18 @@ impl Roster {
     }
 }
 
-fn values<T>(held: Vec<Held<T>>) -> Vec<T> {
-    held.into_iter().map(|held| held.value).collect()
+/// Without the records that cannot be read: who stands in one has less access, and everybody else is not kept out.
+fn readable<T>(found: Vec<Result<Held<T>, StoreError>>, unreadable: &mut Vec<StoreError>) -> Result<Vec<T>, StoreError> {
+    let mut values = Vec::with_capacity(found.len());
+    for record in found {
+        match record {
+            Ok(held) => values.push(held.value),
+            Err(error) if error.concerns_one_record() => {
+                tracing::error!(error = %error, "a record of the directory is left out");
+                unreadable.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(values)
 }

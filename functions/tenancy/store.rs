@@ -121,7 +121,7 @@ impl<'a, P: Place> Store<'a, P> {
 
     pub async fn read<T: Record>(&self, place: P, key: &str) -> Result<Option<Held<T>>, StoreError> {
         match self.app.documents.read(&self.partition(place), &id_of::<T>(key)).await? {
-            Some(document) => Ok(Some(self.unseal(self.key_of_found().await?, place, document).await?)),
+            Some(document) => Ok(Some(self.unseal(self.key_of_found().await?, place, &document).await?)),
             None => Ok(None),
         }
     }
@@ -155,7 +155,7 @@ impl<'a, P: Place> Store<'a, P> {
         }
         let key = self.key_of_found().await?;
         let mut records = Vec::with_capacity(page.documents.len());
-        for document in page.documents {
+        for document in &page.documents {
             records.push(self.unseal(key, place, document).await);
         }
         Ok((records, page.next))
@@ -221,11 +221,11 @@ impl<'a, P: Place> Store<'a, P> {
         Ok(json!({ "schema": schema, "kind": kind, "blob": name }))
     }
 
-    pub(super) async fn unseal<T: Record>(&self, key: &DataKey, place: P, document: Document) -> Result<Held<T>, StoreError> {
+    pub(super) async fn unseal<T: Record>(&self, key: &DataKey, place: P, document: &Document) -> Result<Held<T>, StoreError> {
         let Document { id, etag, body } = document;
         let schema = body["schema"].as_u64().unwrap_or(u64::MAX);
         if schema > u64::from(T::SCHEMA) {
-            return Err(StoreError::NewerRelease { document: id, schema, known: T::SCHEMA });
+            return Err(StoreError::NewerRelease { document: id.clone(), schema, known: T::SCHEMA });
         }
         let plain = match body["blob"].as_str() {
             Some(name) => {
@@ -233,9 +233,9 @@ impl<'a, P: Place> Store<'a, P> {
                     return self.unseal_anew(key, place, id, etag).await;
                 };
                 self.large().insert(id.clone(), name.to_owned());
-                key.open_bytes(&self.binding(place, &id), text.into())
+                key.open_bytes(&self.binding(place, id), text.into())
             }
-            None => key.open(&self.binding(place, &id), body["sealed"].as_str().unwrap_or_default()),
+            None => key.open(&self.binding(place, id), body["sealed"].as_str().unwrap_or_default()),
         };
         let plain = plain.map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
         let value = match u32::try_from(schema) {
@@ -244,14 +244,15 @@ impl<'a, P: Place> Store<'a, P> {
             }
             _ => serde_json::from_slice(&plain),
         };
-        Ok(Held { value: value.map_err(|source| StoreError::Shape { document: id, source: Arc::new(source) })?, etag })
+        let value = value.map_err(|source| StoreError::Shape { document: id.clone(), source: Arc::new(source) })?;
+        Ok(Held { value, etag: etag.clone() })
     }
 
     /// The text of this version is gone: somebody wrote the record again a moment ago, or it is lost.
-    async fn unseal_anew<T: Record>(&self, key: &DataKey, place: P, id: String, etag: Etag) -> Result<Held<T>, StoreError> {
-        match self.app.documents.read(&self.partition(place), &id).await? {
-            Some(newer) if newer.etag != etag => Box::pin(self.unseal(key, place, newer)).await,
-            _ => Err(StoreError::Sealed { document: id, source: SealError::Form }),
+    async fn unseal_anew<T: Record>(&self, key: &DataKey, place: P, id: &str, etag: &Etag) -> Result<Held<T>, StoreError> {
+        match self.app.documents.read(&self.partition(place), id).await? {
+            Some(newer) if newer.etag != *etag => Box::pin(self.unseal(key, place, &newer)).await,
+            _ => Err(StoreError::Sealed { document: id.to_owned(), source: SealError::Form }),
         }
     }
 

@@ -64,14 +64,14 @@ pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, St
     let Some(cookie) = Cookie::of(&app.config, request) else { return Ok(None) };
     let store = scope(&request.invocation_id).store(app).await?;
     let hash = cookie.token_hash();
-    let mut found = store.gather(DeploymentPlace::Directory, vec![Wanted::one::<Session>(&hash), Roster::stamp()]).await?;
+    let found = store.gather(DeploymentPlace::Directory, vec![Wanted::one::<Session>(&hash), Roster::stamp()]).await?;
     let Some(Held { value: session, .. }) = found.one::<Session>(&hash).await? else { return Ok(None) };
     let Some(seen_at) = cookie.seen_at(store.key()?) else { return Ok(None) };
     let now = app.now();
     if session.expires_at <= now || seen_at + IDLE <= now {
         return Ok(None);
     }
-    let roster = Roster::among(&store, &mut found).await?;
+    let roster = Roster::among(&store, &found).await?;
     let person = roster.person(session.person).filter(|person| person.has_access() && door_is_open(&app.config, &session, person));
     Ok(person.cloned().map(|person| Current { session, person, roster, seen_at }))
 }

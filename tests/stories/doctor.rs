@@ -8,13 +8,14 @@ use std::{
 use assay::{
     app::App,
     config,
+    connectors::demo::What,
     host::{
         doctor::{self, Finding},
         start::{Life, start},
     },
     platform::{
         azure::Credential,
-        ports::{BlobContainer, PortErrorKind},
+        ports::{BatchOutcome, BlobContainer, Container, Document, Op, Partition, PortErrorKind},
     },
     tenancy::{
         DeploymentPlace, DeploymentScope, TenantId,
@@ -27,10 +28,11 @@ use uuid::Uuid;
 use crate::support::{
     TestApp,
     authority::{self, Authority, json_answer},
+    browser::Browser,
     clock::START,
     cosmos::{Emulator, FakeTokens, azure_settings, settings},
     faults::Fault,
-    flow::{Extent, Flow, HARBOR},
+    flow::{Extent, Flow, HARBOR, person},
     key_vault::{FakeVaults, Trouble, key_uri, open},
 };
 
@@ -116,6 +118,23 @@ async fn a_clients_key_that_is_disabled_or_was_never_made_is_that_clients_matter
     assert!(bad.iter().all(|line| !line.contains("ASSAY_")), "{bad:?}");
     let line = |id: TenantId| bad.iter().find(|line| line.contains(&format!("the key of client {id}"))).unwrap();
     assert!(line(HARBOR).contains("access denied") && line(nobodys).contains("has no data key yet"), "{bad:?}");
+}
+
+#[tokio::test]
+async fn one_damaged_record_of_the_directory_keeps_nobody_else_out_and_has_a_line() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let marco = person(What::Engineer).id;
+    let directory = Partition::reserved_for_tenancy(Container::Deployment, "deployment/directory".into());
+    let Document { id, mut body, etag } = flow.app().documents.read(&directory, &format!("person:{marco}")).await.unwrap().unwrap();
+    body["sealed"] = "AAAA".into();
+    let damage = Op::Replace { id, body, if_match: etag };
+    assert!(matches!(flow.app().documents.batch(&directory, vec![damage]).await.unwrap(), BatchOutcome::Committed(_)));
+
+    let approver = Browser::of(&flow, What::Approver).await;
+    assert_eq!(approver.get(&format!("portal/clients/{HARBOR}")).await.status, 200);
+    flow.sweep().await;
+    let bad = bad(&doctor::examine(flow.app()).await);
+    assert!(bad.len() == 1 && bad[0].contains(&format!("person:{marco}")) && bad[0].contains("from a backup"), "{bad:?}");
 }
 
 #[tokio::test]

@@ -7,14 +7,17 @@ use assay::{
     app::App,
     connectors::{
         client::{self, Access},
-        demo::What,
+        demo::{self, What},
     },
     tenancy::{DeploymentScope, directory::Role},
 };
 
 use crate::support::{
     browser::{self, Browser},
-    flow::{Extent, Flow, HARBOR, person},
+    clock::START,
+    decision,
+    flow::{Extent, Flow, HARBOR, deliveries_of, person},
+    meeting,
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
@@ -52,17 +55,45 @@ async fn an_approver_opens_and_decides_a_proposal_in_few_round_trips() {
 }
 
 #[tokio::test]
-async fn access_that_another_process_took_away_is_gone_with_the_next_request() {
-    let flow = Flow::new(Extent::Small).await;
-    let browser = Browser::of(&flow, What::Approver).await;
-    let page = format!("portal/clients/{HARBOR}");
-    assert_eq!(browser.get(&page).await.status, 200);
+async fn a_webhook_is_two_writes_and_a_message_before_its_answer() {
+    for mut flow in [Flow::new(Extent::Small).await, Flow::on_azure(Extent::Small).await] {
+        let deliveries = deliveries_of(demo::CONNECTWISE, START);
+        flow.vendor_sends(&deliveries[0]).await;
+        let from = flow.test.faults.count();
+        flow.vendor_sends(&deliveries[1]).await;
+        assert!(count(&flow, from, &["documents.batch", "blobs.create"]) <= 2, "{:?}", &flow.test.faults.calls()[from..]);
+        assert_eq!(count(&flow, from, &["queue.send"]), 1);
+        assert!(count(&flow, from, &["documents.read", "documents.query"]) <= 1, "the connection");
+    }
+}
 
-    // Its memory is its own: this one's knows nothing of the change.
+/// Takes the approver's role for Harbor away, as another process does it, whose memory is its own.
+async fn taken_away_elsewhere(flow: &Flow) {
     let elsewhere = App { memory: Arc::default(), ..flow.app().clone() };
     let store = DeploymentScope::of_function("story", "c").store(&elsewhere).await.unwrap();
     let access = Access::read(&store, HARBOR).await.unwrap().unwrap();
     let wanted = [(person(What::Engineer).id, vec![Role::Engineer]), (person(What::Owner).id, vec![Role::Approver])];
     client::change_access(&store, &access, &wanted).await.unwrap();
+}
+
+#[tokio::test]
+async fn access_that_another_process_took_away_is_gone_with_the_next_request() {
+    let flow = Flow::new(Extent::Small).await;
+    let browser = Browser::of(&flow, What::Approver).await;
+    let page = format!("portal/clients/{HARBOR}");
+    assert_eq!(browser.get(&page).await.status, 200);
+    taken_away_elsewhere(&flow).await;
     assert_eq!(browser.get(&page).await.status, 404);
+}
+
+#[tokio::test]
+async fn what_a_region_that_lags_behind_said_is_never_taken_for_what_holds_now() {
+    let flow = Flow::new(Extent::Small).await;
+    let mut app = meeting::once_behind(flow.app(), flow.app()).await;
+    app.memory = Arc::default();
+    taken_away_elsewhere(&flow).await;
+    let changed = decision::roster(&app).await;
+    assert!(changed.grants_of(HARBOR).all(|grant| grant.person != person(What::Owner).id), "it lags behind");
+    let now = decision::roster(&app).await;
+    assert!(now.grants_of(HARBOR).all(|grant| grant.person != person(What::Approver).id), "it was not remembered");
 }

@@ -24,8 +24,8 @@ pub async fn page(
     let scope = Scope::of_person(grant, reader.correlation);
     let moment = inbox::moment(app, &scope);
     let store = scope.store(app).await?;
-    let mut found = store.gather(ClientPlace::Assessment, view::wanted(id)).await?;
-    let Some(shown) = view::read(reader, &scope, id, moment, &mut found).await? else { return Ok(None) };
+    let found = store.gather(ClientPlace::Assessment, view::wanted(id)).await?;
+    let Some(shown) = view::read(reader, &scope, id, moment, &found).await? else { return Ok(None) };
     view::proposal_page(app, reader, grant, shown, frame, Returned::default(), token).await.map(Some)
 }
 

@@ -30,8 +30,8 @@ use crate::platform::{
     limits::{check_id, check_ops, check_partition},
     paging::{self, Range, page_size},
     ports::{
-        BatchOutcome, ChangePage, ChangeToken, Document, Documents, Etag, Ids, MAX_BATCH_BYTES, MAX_DOCUMENT_BYTES, Op, OpStatus, Page,
-        Partition, PortError, PortErrorKind, Query,
+        BatchOutcome, ChangePage, ChangeToken, Document, Documents, Etag, IdMatch, Ids, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_DOCUMENT_BYTES,
+        Op, OpStatus, Page, Partition, PortError, PortErrorKind, Query,
     },
 };
 
@@ -94,24 +94,41 @@ impl CosmosDocuments {
     /// The etags of a batch that met its own earlier write; `None` when it was never written. One document that carries its
     /// stamp proves the whole of it, whatever became of the others since.
     async fn own_earlier_write(&self, partition: &Partition, ops: &[Op], write: &str) -> Result<Option<Vec<Option<Etag>>>, PortError> {
-        let mut etags = Vec::with_capacity(ops.len());
-        let mut is_own = false;
-        for op in ops {
-            let stored = match op {
-                Op::Delete { .. } => None,
-                Op::Create { .. } | Op::Replace { .. } => Some(self.stored(partition, op.id()).await?),
-            };
-            etags.push(match stored {
-                None => None,
-                Some(Some(stored)) if stored.write == write => {
-                    is_own = true;
-                    Some(Etag(stored.etag))
-                }
-                // Written again or deleted since by somebody else: no etag of ours would be current.
-                Some(_) => Some(Etag("superseded".into())),
-            });
+        let written = ops.iter().filter(|op| !matches!(op, Op::Delete { .. })).map(|op| IdMatch::Exact(op.id().to_owned()));
+        let ranges = paging::ranges_of(&written.collect::<Vec<_>>());
+        let found = if ranges.is_empty() { Vec::new() } else { self.found(partition, &ranges, false, MAX_BATCH_OPS).await? };
+        let own = |op: &Op| found.iter().find(|stored| stored.id == op.id() && stored.write == write);
+        if !ops.iter().any(|op| own(op).is_some()) {
+            return Ok(None);
         }
-        Ok(is_own.then_some(etags))
+        // Written again or deleted since by somebody else: no etag of ours would be current.
+        let etag = |op: &Op| match op {
+            Op::Delete { .. } => None,
+            _ => Some(Etag(own(op).map_or_else(|| "superseded".into(), |stored| stored.etag.clone()))),
+        };
+        Ok(Some(ops.iter().map(etag).collect()))
+    }
+
+    /// The first documents of these ranges by id, at most so many.
+    async fn found(&self, partition: &Partition, ranges: &[Range], descending: bool, most: usize) -> Result<Vec<Stored>, PortError> {
+        let resource = format!("query in {}", cosmos::name_of(partition.container()));
+        let container = self.cosmos.container(partition.container()).await?;
+        cosmos::within(&resource, async {
+            let options = QueryOptions::default().with_feed_options(feed(most));
+            let scope = FeedScope::partition(key_of(partition));
+            let mut pages = container.query_items::<Stored>(select(ranges, descending)?, scope, Some(options)).await?.into_pages();
+            let mut found = Vec::new();
+            while found.len() < most
+                && let Some(page) = pages.next().await
+            {
+                let page = page?;
+                self.cosmos.charge(page.headers());
+                found.extend(page.into_items());
+            }
+            found.truncate(most);
+            Ok(found)
+        })
+        .await
     }
 }
 
@@ -163,25 +180,8 @@ impl Documents for CosmosDocuments {
         if ranges.is_empty() {
             return Ok(Page::default());
         }
-        let resource = format!("query in {}", cosmos::name_of(partition.container()));
-        let container = self.cosmos.container(partition.container()).await?;
         // One more than asked for tells whether there is a next page.
-        let mut found = cosmos::within(&resource, async {
-            let sql = select(&ranges, query.descending)?;
-            let options = QueryOptions::default().with_feed_options(feed(limit + 1));
-            let mut pages =
-                container.query_items::<Stored>(sql, FeedScope::partition(key_of(partition)), Some(options)).await?.into_pages();
-            let mut found = Vec::new();
-            while found.len() <= limit
-                && let Some(page) = pages.next().await
-            {
-                let page = page?;
-                self.cosmos.charge(page.headers());
-                found.extend(page.into_items());
-            }
-            Ok(found)
-        })
-        .await?;
+        let mut found = self.found(partition, &ranges, query.descending, limit + 1).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|stored| paging::continuation(&stored.id));

@@ -35,11 +35,7 @@ pub fn wanted(objective: Option<&str>) -> Vec<Wanted> {
 }
 
 /// `None` when the action is none of readiness's.
-pub async fn own_proposal(
-    found: &mut Gathered<'_, '_, ClientPlace>,
-    id: ProposalId,
-    action: &str,
-) -> Result<Option<OwnProposal>, StoreError> {
+pub async fn own_proposal(found: &Gathered<'_, '_, ClientPlace>, id: ProposalId, action: &str) -> Result<Option<OwnProposal>, StoreError> {
     let Some((action, subject)) = Action::of(action) else { return Ok(None) };
     let objective = readable(objective::among(found, subject.determination.id).await)?.map(|kept| kept.value);
     let standing = readable(standing::among(found).await)?.map(|kept| kept.value);

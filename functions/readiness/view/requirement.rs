@@ -43,10 +43,10 @@ pub async fn requirement_page(
     let client = Client::read(app, grant, correlation).await?;
     let is_engineer = grant.has(Role::Engineer);
     let mut cards = Cards::of(&client.store, roster);
-    let mut found = client.store.gather(ClientPlace::Assessment, vec![objective::wanted_of(requirement.id)]).await?;
+    let found = client.store.gather(ClientPlace::Assessment, vec![objective::wanted_of(requirement.id)]).await?;
     let mut objectives = Vec::new();
     for determination in catalogue.objectives_of(requirement.id) {
-        let record = objective::among(&mut found, determination.id).await?.value;
+        let record = objective::among(&found, determination.id).await?.value;
         let roll_back = record.finding.as_ref().and_then(|finding| roll_back(&client, grant, determination, finding));
         let evidence = evidence_of(&mut cards, determination, &record).await?;
         let mut shown = view(&client, grant.tenant, determination, &record, evidence, roll_back);

@@ -89,9 +89,9 @@ async fn page(
     let store = scope.store(app).await?;
     let mut wanted = view::wanted(id);
     wanted.extend(readiness::view::wanted(view::subject(app, eyes, grant, id).as_deref()));
-    let mut found = store.gather(ClientPlace::Assessment, wanted).await?;
-    let shown = view::read(eyes, &scope, id, moment, &mut found).await?.ok_or_else(Problem::not_found)?;
-    let own = readiness::view::own_proposal(&mut found, id, &shown.proposal.draft.action).await?;
+    let found = store.gather(ClientPlace::Assessment, wanted).await?;
+    let shown = view::read(eyes, &scope, id, moment, &found).await?.ok_or_else(Problem::not_found)?;
+    let own = readiness::view::own_proposal(&found, id, &shown.proposal.draft.action).await?;
     // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
     let token = |proposal: &Proposal| {

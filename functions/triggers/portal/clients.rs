@@ -1,5 +1,6 @@
 //! Clients, one client, one requirement, and what an engineer can ask for there.
 
+use futures_util::{StreamExt as _, stream};
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
@@ -12,7 +13,11 @@ use crate::{
     },
     platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
-    tenancy::{Actor, ProposalId, Scope, StoreError, TenantId, directory::Tenant, seal},
+    tenancy::{
+        Actor, ProposalId, Scope, StoreError, TenantId,
+        directory::{Grant, Tenant},
+        seal,
+    },
     web::{
         Problem, Reply,
         pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
@@ -20,16 +25,25 @@ use crate::{
     },
 };
 
+/// Clients read at once for the list.
+const CLIENTS_AT_ONCE: usize = 8;
+
+async fn client_row(reader: &Reader<'_>, grant: &Grant) -> Result<ClientRow, StoreError> {
+    view::client_row(reader.app, grant, &reader.roster.client_name(grant.tenant), reader.correlation()).await
+}
+
 pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let healths = connections::healths(reader).await?;
+    let serving = connections::serving(reader, &healths).await?;
+    let rows: Vec<_> = reader.grants.iter().map(|grant| client_row(reader, grant)).collect();
+    let rows: Vec<_> = stream::iter(rows).buffered(CLIENTS_AT_ONCE).collect().await;
     let (mut clients, mut unreadable) = (Vec::new(), Vec::new());
-    for grant in &reader.grants {
-        let (tenant, grant) = reader.client(&grant.tenant.to_string())?;
-        match view::client_row(reader.app, grant, &tenant.name, reader.correlation()).await {
-            Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &healths, tenant.id).await?, ..row }),
+    for (Grant { tenant, .. }, row) in reader.grants.iter().zip(rows) {
+        match row {
+            Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &serving, *tenant), ..row }),
             Err(error) if error.concerns_one_owner() => {
-                tracing::warn!(tenant = %tenant.id, error = problem::chain(&error), "a client cannot be read");
-                unreadable.push(UnreadableClient { name: tenant.name, why: why_unreadable(&error).into() });
+                tracing::warn!(%tenant, error = problem::chain(&error), "a client cannot be read");
+                unreadable.push(UnreadableClient { name: reader.roster.client_name(*tenant), why: why_unreadable(&error).into() });
             }
             Err(error) => return Err(error.into()),
         }
@@ -107,7 +121,8 @@ pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Pro
     let frame = reader.frame(Section::Clients).await?;
     let mut page = view::client_page(reader.app, grant, &tenant.name, reader.correlation(), frame).await?;
     let healths = connections::healths(reader).await?;
-    page.connections = connections::of_client(reader, &healths, tenant.id).await?.into_iter().map(|(tag, _)| tag).collect();
+    let serving = connections::serving(reader, &healths).await?;
+    page.connections = connections::of_client(reader, &serving, tenant.id).into_iter().map(|(tag, _)| tag).collect();
     page.people_href = reader.person.is_owner.then(|| paths::people(tenant.id));
     Ok(reply::page(200, &page))
 }

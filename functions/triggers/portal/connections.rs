@@ -1,5 +1,7 @@
 //! Connections with their health, the pull button, and the mapping page.
 
+use std::collections::HashSet;
+
 use super::{Reader, connection_view};
 use crate::{
     audit::dead_letter,
@@ -9,7 +11,7 @@ use crate::{
     },
     tenancy::{
         ConnectionId, TenantId,
-        directory::{Role, Tenant},
+        directory::{MappedCompany, Role, Tenant},
     },
     web::{
         Problem, Reply,
@@ -22,16 +24,27 @@ pub(super) async fn healths(reader: &Reader<'_>) -> Result<Vec<health::Health>, 
     Ok(health::of_all(&reader.deployment().await?).await?)
 }
 
-/// The connections that serve this client, each as a word, with the way on when something is wrong.
-pub(super) async fn of_client(
-    reader: &Reader<'_>,
-    healths: &[health::Health],
-    tenant: TenantId,
-) -> Result<Vec<(Tag, Option<Link>)>, Problem> {
+/// A connection, and whom it serves.
+pub(super) struct Serving<'h> {
+    health: &'h health::Health,
+    clients: HashSet<TenantId>,
+}
+
+pub(super) async fn serving<'h>(reader: &Reader<'_>, healths: &'h [health::Health]) -> Result<Vec<Serving<'h>>, Problem> {
     let store = reader.deployment().await?;
-    let mut found = Vec::new();
+    let mut all = Vec::with_capacity(healths.len());
     for health in healths {
-        if mapping::mapped(&store, health.connection.id).await?.iter().any(|entry| entry.tenant() == tenant) {
+        let mapped = mapping::mapped(&store, health.connection.id).await?;
+        all.push(Serving { health, clients: mapped.iter().map(MappedCompany::tenant).collect() });
+    }
+    Ok(all)
+}
+
+/// The connections that serve this client, each as a word, with the way on when something is wrong.
+pub(super) fn of_client(reader: &Reader<'_>, serving: &[Serving<'_>], tenant: TenantId) -> Vec<(Tag, Option<Link>)> {
+    let mut found = Vec::new();
+    for Serving { health, clients } in serving {
+        if clients.contains(&tenant) {
             let well = health.alerts.is_empty();
             let vendor = health.connection.vendor().word();
             let word = match (well, reader.operates()) {
@@ -45,7 +58,7 @@ pub(super) async fn of_client(
             found.push((Tag::new(tone, word), why));
         }
     }
-    Ok(found)
+    found
 }
 
 pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {

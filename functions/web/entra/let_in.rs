@@ -145,12 +145,20 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
     Ok(Asked::Waits)
 }
 
-/// How many wait for an answer: on every page of an owner, so in one read. Who has access all the same and asks for nothing
-/// is counted until the sweep.
+/// How many wait for an answer, as it was half a minute ago at most: on every page of an owner. Who has access all the same
+/// and asks for nothing is counted until the sweep.
 pub async fn waiting(store: &Directory<'_>) -> Result<usize, StoreError> {
-    let now = store.app().now();
+    const REMEMBERED: Duration = Duration::seconds(30);
+    let (app, now) = (store.app(), store.app().now());
+    let name = store.owner().remembers(DeploymentPlace::Directory, Asking::KIND);
+    if let Some(count) = app.memory.recall::<usize>(&name, now - REMEMBERED) {
+        return Ok(*count);
+    }
+    let moment = app.memory.moment(&name);
     let all = store.all::<Asking>(DeploymentPlace::Directory, "").await?;
-    Ok(all.iter().filter(|held| held.value.waits(now)).count())
+    let count = all.iter().filter(|held| held.value.waits(now)).count();
+    app.memory.keep(&name, std::sync::Arc::new(count), moment, now);
+    Ok(count)
 }
 
 /// Whom an owner may let in: who waits for an answer, the longest first, and who was turned away.
