@@ -116,6 +116,12 @@ async fn an_identity_without_a_token_or_without_a_role_is_denied() {
     assert_eq!(error.kind, PortErrorKind::Denied, "{}", source(&error));
     assert!(error.advice().contains("the role that the guide names, on this resource"), "{}", error.advice());
 
+    for (what, advice) in [(CosmosFault::Firewalled, "this resource's firewall"), (CosmosFault::TokenOutOfTime, "clock")] {
+        let error = faulty(&emulator, At::Read, what, 1_000).await.read(&place, "a").await.unwrap_err();
+        assert_eq!(error.kind, PortErrorKind::Denied, "{what:?}: {}", source(&error));
+        assert!(error.advice().contains(advice), "{what:?}: {} of {}", error.advice(), source(&error));
+    }
+
     emulator.tokens.refuses.store(true, Ordering::Relaxed);
     let error = emulator.documents(seeded(1)).await.read(&place, "a").await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Denied, "{}", source(&error));

@@ -91,6 +91,10 @@ pub enum CosmosFault {
     Unreachable,
     /// 403 of the service: no data role.
     Denied,
+    /// 403 of the account's firewall, in its own words.
+    Firewalled,
+    /// 401: a token that is not valid at this time.
+    TokenOutOfTime,
     /// 403/1014: the partition key holds all that it may.
     Full,
     /// 404/1002: this region has not got there yet.
@@ -132,6 +136,14 @@ pub fn fault(at: At, fault: CosmosFault, times: u32) -> Arc<FaultInjectionRule> 
         CosmosFault::Denied => {
             let refusal = CustomResponseBuilder::new(StatusCode::Forbidden).with_sub_status(5302);
             result.with_custom_response(refusal.with_body(br#"{"code":"Forbidden","message":"no role"}"#.to_vec()).build())
+        }
+        CosmosFault::Firewalled => {
+            let said = r#"{"code":"Forbidden","message":"Request originated from IP 192.0.2.7 through public internet. This is blocked by your Cosmos DB account firewall settings."}"#;
+            result.with_custom_response(CustomResponseBuilder::new(StatusCode::Forbidden).with_body(said.as_bytes().to_vec()).build())
+        }
+        CosmosFault::TokenOutOfTime => {
+            let said = r#"{"code":"Unauthorized","message":"Lifetime validation failed. The token is expired."}"#;
+            result.with_custom_response(CustomResponseBuilder::new(StatusCode::Unauthorized).with_body(said.as_bytes().to_vec()).build())
         }
         CosmosFault::Full => {
             let refusal = CustomResponseBuilder::new(StatusCode::Forbidden).with_sub_status(1014);
