@@ -104,6 +104,12 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+/// Names that look like ours and are none: a typing error, or a setting of another release.
+pub fn unknown(raw: &RawConfig) -> Vec<&str> {
+    let is_known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name);
+    raw.keys().map(String::as_str).filter(|name| name.starts_with("ASSAY_") && !is_known(name)).collect()
+}
+
 /// Checks every setting and reports every error, not only the first.
 pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     let mut reader = Reader { raw, errors: Vec::new() };

@@ -120,8 +120,17 @@ fn local(demo: bool, fresh: bool, port: u16, data: PathBuf) -> Result<(), Box<dy
 /// Settings, then everything they point to.
 fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     let (settings, _) = environment();
-    let config = config::check(&settings).map_err(StartError::from)?;
-    say("good  settings");
+    let config = match config::check(&settings) {
+        Ok(config) => config,
+        Err(errors) => {
+            errors.iter().for_each(|error| say(&format!("BAD   {error}")));
+            return Err("mend these settings first; what they point to was not looked at".into());
+        }
+    };
+    say(&format!("good  settings (from the environment; store: {})", if config.store_is_made_by_others() { "azure" } else { "local" }));
+    for name in config::unknown(&settings) {
+        say(&format!("      {name} is no setting of this release: it changes nothing"));
+    }
     if !assemble::is_there(&config) {
         say(&format!("      there is no data yet ({}); the first start makes it", config.setting_of(Part::Documents)));
         return Ok(());
@@ -137,6 +146,7 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     }
     match findings.iter().filter(|finding| finding.outcome.is_err()).count() {
         0 => Ok(()),
+        _ if findings.len() == 1 => Err("without an identity nothing else could be looked at".into()),
         bad => Err(format!("{bad} of {} are not as they should be", findings.len()).into()),
     }
 }

@@ -42,10 +42,12 @@ pub enum CommandError {
     Local(#[from] LocalError),
     #[error(transparent)]
     Package(#[from] PackageError),
-    #[error("the folder {} is not one of Assay's, so --fresh leaves it alone; choose another with --data", .0.display())]
+    #[error("the folder {} holds other things and is not one of Assay's; choose an empty or a new one with --data", .0.display())]
     NotOurs(PathBuf),
     #[error("the data folder {} cannot be emptied", folder.display())]
     Empty { folder: PathBuf, source: io::Error },
+    #[error("the data folder {} cannot be made or looked into", folder.display())]
+    Folder { folder: PathBuf, source: io::Error },
     #[cfg(feature = "demo")]
     #[error("the demo could not be brought to life")]
     Demo(#[from] demo::DemoError),
@@ -58,12 +60,13 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     if command.demo && !cfg!(feature = "demo") {
         return Err(CommandError::NoDemo);
     }
-    if command.fresh && empty(&command.data)? {
+    if is_in_use(&command.data)? && command.fresh {
+        empty(&command.data)?;
         say(&format!("The data in {} is thrown away.", command.data.display()));
     }
     #[cfg(feature = "demo")]
     let has_asked = demo::has_asked(&command.data);
-    fs::create_dir_all(&command.data).map_err(|source| CommandError::Empty { folder: command.data.clone(), source })?;
+    fs::create_dir_all(&command.data).map_err(|source| CommandError::Folder { folder: command.data.clone(), source })?;
     let app_folder = command.data.join("app");
     let lock = local::lock(&command.data)?;
     package::stage(&app_folder, &command.executable)?;
@@ -90,7 +93,11 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
         if command.demo {
             demo::bring_to_life(&host.address, command.clock.as_ref(), &say).await?;
         }
-        if can_sign_in {
+        let problems = local::look::problems(&host.address).await;
+        if !problems.is_empty() {
+            say("It cannot work like this yet; mend what follows, then run it again:");
+            problems.iter().for_each(|problem| say(&format!("  {problem}")));
+        } else if can_sign_in {
             say(&format!("Dashboard:      {}/api/portal/clients", host.address));
         } else {
             say("Nobody can sign in: webhooks are taken in, but the pages need ASSAY_SIGN_IN (or --demo).");
@@ -119,18 +126,26 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     result
 }
 
-/// Empties a folder that an earlier run made, and no other; whether there was something in it.
-fn empty(data: &Path) -> Result<bool, CommandError> {
-    let failed = |source| CommandError::Empty { folder: data.to_owned(), source };
+/// Files by which a folder of Assay's is known: of this command, and of a handler that somebody ran without it.
+const OURS: [&str; 2] = ["host.lock", "documents.redb"];
+
+/// Whether there is something in the folder, which then must be of an earlier run: nobody's other files come to lie among
+/// ours, where --fresh would take them along.
+fn is_in_use(data: &Path) -> Result<bool, CommandError> {
+    let failed = |source| CommandError::Folder { folder: data.to_owned(), source };
     if !data.exists() || fs::read_dir(data).map_err(failed)?.next().is_none() {
         return Ok(false);
     }
-    if !data.join("host.lock").is_file() {
+    if !OURS.iter().any(|file| data.join(file).is_file()) {
         return Err(CommandError::NotOurs(data.to_owned()));
     }
+    Ok(true)
+}
+
+fn empty(data: &Path) -> Result<(), CommandError> {
+    let failed = |source| CommandError::Empty { folder: data.to_owned(), source };
     let _lock = local::lock(data)?;
     // With the folder would go the note of what still runs.
     child::end_leftover(&data.join(local::PID_FILE));
-    fs::remove_dir_all(data).map_err(failed)?;
-    Ok(true)
+    fs::remove_dir_all(data).map_err(failed)
 }

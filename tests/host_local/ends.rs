@@ -109,3 +109,33 @@ fn what_a_killed_host_left_running_is_ended_before_its_folder_is_thrown_away() {
     let fresh = Local::start(folder.path(), &["--fresh"]);
     assert!(!killed.handler_runs() && fresh.handler_runs());
 }
+
+#[test]
+fn a_folder_with_other_things_in_it_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("precious.txt"), "mine").unwrap();
+    for more in [&[][..], &["--fresh"]] {
+        let refused =
+            Command::new(PROGRAM).env_clear().args(["local", "--port", "0", "--data"]).arg(folder.path()).args(more).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8(refused.stderr).unwrap().contains("not one of Assay's"));
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["precious.txt"]);
+    }
+}
+
+#[test]
+fn a_start_that_cannot_work_says_which_settings_to_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().env("ASSAY_SIGN_IN", "entra").env("ASSAY_ENTRA_TENANTS", "northgate").env("ASSAY_MAIL", "pigeon");
+    let mut process = command.args(["local", "--port", "0", "--data"]).arg(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    assert!(process::signal(&process.id().to_string(), "-TERM"));
+    process.wait().unwrap();
+    for setting in ["ASSAY_MAIL", "ASSAY_ENTRA_TENANTS", "ASSAY_ENTRA_CLIENT_ID"] {
+        assert!(said.iter().any(|line| line.contains(setting)), "{setting}: {said:?}");
+    }
+    assert!(said.iter().all(|line| !line.starts_with("Dashboard")), "{said:?}");
+}

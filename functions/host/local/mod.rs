@@ -12,6 +12,7 @@ pub mod faults; // switches for tests
 pub mod hostjson; // host.json
 pub mod invoke; // one invocation, functionTimeout
 pub mod keys; // function keys
+pub mod look; // what the handler says of itself
 pub mod paths; // path and query rewrites
 pub mod proxy; // the HTTP front
 pub mod pump; // queue to function

@@ -26,6 +26,8 @@ const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
 
 const NO_TOKEN: &str = "see that ASSAY_CREDENTIAL says as whom Assay runs here, that ASSAY_IDENTITY is the client id of that identity, and that it is assigned to this app";
 
+const NOT_SIGNED_IN: &str = "install the Azure CLI and sign in (az login), or azd, as somebody who has the roles that the guide names";
+
 /// What the SDKs of Storage and Cosmos DB ask for, whatever the cloud.
 const STORAGE: &str = "https://storage.azure.com/.default";
 const COSMOS: &str = "https://cosmos.azure.com/.default";
@@ -33,6 +35,8 @@ const COSMOS: &str = "https://cosmos.azure.com/.default";
 #[derive(Debug)]
 pub struct Credential {
     source: Arc<dyn TokenCredential>,
+    /// What to do where it has no token.
+    no_token: &'static str,
     storage: String,
     cosmos: String,
     exchange: String,
@@ -65,8 +69,10 @@ impl Credential {
     pub fn of(source: Arc<dyn TokenCredential>, settings: &AzureSettings) -> Arc<Self> {
         let scope = |audience: &str| format!("{}/.default", audience.trim_end_matches('/'));
         let account = settings.cosmos.origin().ascii_serialization();
+        let no_token = if matches!(settings.credential, CredentialKind::Developer) { NOT_SIGNED_IN } else { NO_TOKEN };
         Arc::new(Self {
             source,
+            no_token,
             storage: scope(&settings.cloud.storage_audience),
             exchange: scope(&settings.cloud.exchange_audience),
             cosmos: scope(settings.cloud.cosmos_audience.as_deref().unwrap_or(&account)),
@@ -78,7 +84,7 @@ impl Credential {
     async fn token(&self, scope: &str) -> Result<AccessToken, PortError> {
         let resource = "identity (ASSAY_CREDENTIAL, ASSAY_IDENTITY)";
         let token = self.get_token(&[scope], None).await;
-        token.map_err(|error| PortError::because(resource, call::kind_of_no_token(&error), error).advising(NO_TOKEN))
+        token.map_err(|error| PortError::because(resource, call::kind_of_no_token(&error), error).advising(self.no_token))
     }
 }
 
