@@ -57,7 +57,8 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             set_aside: open,
             seen_to: listed - open,
             set_aside_href: paths::set_aside(),
-            unmapped_href: paths::mapping(),
+            unmapped_href: reader.operates().then(paths::mapping),
+            owners: owners(reader),
             without_grant: without_grant(reader),
             people_href: frame.asking.map(|_| paths::team()),
             add_href: reader.person.is_owner.then(paths::new_client),
@@ -66,6 +67,11 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             frame,
         },
     ))
+}
+
+fn owners(reader: &Reader<'_>) -> Vec<String> {
+    let people = reader.roster.people_who_may_sign_in(&reader.app.config);
+    people.filter(|person| person.is_owner).map(|person| person.name.clone()).collect()
 }
 
 /// The owner can give a grant for these, also to themselves.

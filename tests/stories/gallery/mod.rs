@@ -27,7 +27,7 @@ pub(crate) use self::{
     clients::observed,
 };
 use approvals::{decided, done, inbox, not_yours, pending, refused, stale, superseded};
-use clients::{client, client_people, clients, new_client, requirement, requirement_with_errors};
+use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, mapping, set_aside};
 
@@ -49,6 +49,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
     let all: Vec<(&'static str, Render)> = vec![
         ("clients", Box::new(|| clients(false).render().unwrap())),
         ("clients-empty", Box::new(|| clients(true).render().unwrap())),
+        ("clients-of-newcomer", Box::new(|| clients_of_newcomer().render().unwrap())),
         ("client", Box::new(|| client(true).render().unwrap())),
         ("client-without-ssp", Box::new(|| client(false).render().unwrap())),
         ("requirement", Box::new(|| requirement(true).render().unwrap())),
