@@ -97,6 +97,6 @@ async fn a_newcomer_without_a_grant_is_sent_to_their_owner_and_not_to_pages_that
     let action = format!("portal/people/{}/let-in", id_of(PRIYA));
     olivia.press("portal/people", &action, &[("name", "Priya Nair"), ("email", "priya@northgate.example")]).await;
     let page = text(&Visitor::signed_in(&test, &authority).await.get("portal/clients").await);
-    assert!(page.contains("Ask Olivia Hart to give you one.") && !page.contains("portal/mapping"), "{page}");
+    assert!(page.contains("Ask Olivia Hart to give you a grant.") && !page.contains("portal/mapping"), "{page}");
     assert!(text(&olivia.get("portal/clients").await).contains("portal/mapping"));
 }

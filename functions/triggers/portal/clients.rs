@@ -173,7 +173,8 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
     };
     let scope = reader.scope(grant);
     let Some(approved_on) = date.filter(|_| with_document) else {
-        return stage(reader, tenant, requirement_id, client.id, &scope, &ByHand { objective, found, evidence: &[], reason: why }).await;
+        let wish = ByHand { objective, found, evidence: &[], reason: why };
+        return Box::pin(stage(reader, tenant, requirement_id, client.id, &scope, &wish)).await;
     };
     let link = file::LinkOut {
         name: title.clone(),
@@ -195,7 +196,7 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
         return not_staged(reader, tenant, requirement_id, client.id, error).await;
     }
     match file::file(&scope.store(reader.app).await?, link).await {
-        Ok(_) => stage(reader, tenant, requirement_id, client.id, &scope, &wish).await,
+        Ok(_) => Box::pin(stage(reader, tenant, requirement_id, client.id, &scope, &wish)).await,
         Err(FileError::Form(error)) => requirement(reader, tenant, requirement_id, Some(Returned { errors: vec![error] })).await,
         Err(FileError::NotSignedIn) => Err(Problem::forbidden("Only a signed-in person can file a document.")),
         Err(FileError::Store(error)) => Err(error.into()),

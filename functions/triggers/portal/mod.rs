@@ -115,7 +115,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
-        ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
+        ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,

@@ -1,5 +1,7 @@
 //! Who can sign in, and who asks to: an owner lets them in, turns them away, and takes access away.
 
+use time::OffsetDateTime;
+
 use super::Reader;
 use crate::{
     tenancy::{
@@ -120,7 +122,11 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
         operates,
         who: who(reader, asking.identity, asking.sign_in_name.clone()),
         asked_at: asking.asked_at,
-        had_access_until: reader.roster.person(asking.identity.person()).and_then(|person| person.access_ended_at).map(|at| at.date()),
+        had_access_until: reader
+            .roster
+            .person(asking.identity.person())
+            .and_then(|person| person.access_ended_at)
+            .map(OffsetDateTime::date),
         named_owner: let_in::is_named_owner(reader.app, asking.identity),
         action: paths::answer_asking(&id, LET_IN),
         token: reader.token(&[LET_IN, &id]),
