@@ -36,6 +36,7 @@ mod stories {
     mod dead_letters;
     mod decision_page;
     mod doctor;
+    mod entra_left_out;
     mod entra_members;
     mod entra_people;
     mod entra_sign_in;
@@ -45,6 +46,7 @@ mod stories {
     mod gate;
     mod keys_at_once;
     mod killed_handler;
+    mod lost_form;
     mod main_job;
     mod pages;
     mod portal;

@@ -68,7 +68,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
         return Err(ClientError::form("name", format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
     }
     let roster = Roster::read(store).await?;
-    let (known, several) = (&roster.tenants, roster.people_with_access().nth(1).is_some());
+    let (known, several) = (&roster.tenants, roster.people_who_may_sign_in(&store.app().config).nth(1).is_some());
     if known.iter().any(|tenant| tenant.id == id) {
         return Ok(());
     }
@@ -225,7 +225,8 @@ fn why_not(kind: PortErrorKind) -> Option<&'static str> {
     })
 }
 
-/// Who may do what for a client, as it was read; the client's own record, read first, tells whether it still holds.
+/// Who may do what for a client, as it was read; the client's own record, read first, tells whether it still holds. What
+/// somebody has who cannot sign in does nothing, and stays as it is.
 pub struct Access {
     pub client: Held<Tenant>,
     grants: Vec<Held<Grant>>,
@@ -234,7 +235,10 @@ pub struct Access {
 impl Access {
     pub async fn read(store: &Directory<'_>, id: TenantId) -> Result<Option<Self>, StoreError> {
         let Some(client) = store.read::<Tenant>(DeploymentPlace::Directory, &id.to_string()).await? else { return Ok(None) };
-        Ok(Some(Self { client, grants: store.all(DeploymentPlace::Directory, &format!("{id}:")).await? }))
+        let (roster, mut grants) = (Roster::read(store).await?, store.all::<Grant>(DeploymentPlace::Directory, &format!("{id}:")).await?);
+        let can = |grant: &Grant| roster.person(grant.person).is_some_and(|person| person.may_sign_in(&store.app().config));
+        grants.retain(|held| can(&held.value));
+        Ok(Some(Self { client, grants }))
     }
 
     pub fn grants(&self) -> impl Iterator<Item = &Grant> {

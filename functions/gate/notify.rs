@@ -16,6 +16,7 @@ use super::{
 use crate::{
     app::App,
     audit,
+    config::Config,
     platform::ports::BlobContainer,
     tenancy::{
         Actor, ClientPlace, DeploymentScope, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
@@ -118,10 +119,15 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     Ok(reminded)
 }
 
-/// Those who may decide it now: approvers of the client, without the one who asks.
-pub(super) fn approvers<'p>(roster: &'p Roster, tenant: TenantId, requester: &'p Actor) -> impl Iterator<Item = &'p Person> {
+/// Those who may decide it now: approvers of the client who can sign in, without the one who asks.
+pub(super) fn approvers<'p>(
+    config: &'p Config,
+    roster: &'p Roster,
+    tenant: TenantId,
+    requester: &'p Actor,
+) -> impl Iterator<Item = &'p Person> {
     let may = move |person: &Person| roster.grants_of(tenant).any(|grant| grant.person == person.id && grant.has(Role::Approver));
-    roster.people.iter().filter(move |person| may(person)).filter(move |person| *requester != Actor::Person(person.id))
+    roster.people_who_may_sign_in(config).filter(move |person| may(person)).filter(move |person| *requester != Actor::Person(person.id))
 }
 
 /// Mails, then says so in one batch with its audit item; `false` when that was done before.
@@ -146,7 +152,7 @@ async fn deliver(
     let client = roster.client_name(tenant);
     let asked_by = asked_by(&roster, &proposal.requester);
     let mut notified = Notified { proposal: proposal.id, version, occasion, at: app.now(), mailed: Vec::new(), unreachable: Vec::new() };
-    for person in approvers(&roster, tenant, &proposal.requester) {
+    for person in approvers(&app.config, &roster, tenant, &proposal.requester) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId};
+use crate::config::{Config, SignIn};
 
 /// A client company of the MSP.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,8 +79,20 @@ impl Identity {
 }
 
 impl Person {
+    /// Whether nobody took it away; whether they can use it, the settings say too.
     pub fn has_access(&self) -> bool {
         self.access_ended_at.is_none()
+    }
+
+    /// Whether they can come in: nobody took their access away, and the settings name their directory. Who cannot is told
+    /// nothing, decides nothing and is offered nowhere.
+    pub fn may_sign_in(&self, config: &Config) -> bool {
+        let named = match &config.sign_in {
+            SignIn::None => false,
+            SignIn::Demo => true,
+            SignIn::Entra(entra) => self.identity.is_some_and(|identity| entra.directories.contains(&identity.tid)),
+        };
+        named && self.has_access()
     }
 
     /// Whether the MSP's tools are theirs to run; the owner's always are.

@@ -13,7 +13,7 @@ use super::{
     batch::{STAMP, Stamp},
     directory::{Grant, Person, Tenant},
 };
-use crate::platform::ports::Etag;
+use crate::{config::Config, platform::ports::Etag};
 
 /// How long it is remembered at most, whatever the stamp says.
 const REMEMBERED: Duration = Duration::minutes(10);
@@ -73,9 +73,8 @@ impl Roster {
         self.people.iter().find(|person| person.id == id)
     }
 
-    /// Those who may sign in.
-    pub fn people_with_access(&self) -> impl Iterator<Item = &Person> {
-        self.people.iter().filter(|person| person.has_access())
+    pub fn people_who_may_sign_in<'p>(&'p self, config: &'p Config) -> impl Iterator<Item = &'p Person> {
+        self.people.iter().filter(move |person| person.may_sign_in(config))
     }
 
     pub fn tenant(&self, id: TenantId) -> Option<&Tenant> {

@@ -8,10 +8,7 @@ use super::{
 use crate::{
     app::App,
     config::SignIn,
-    tenancy::{
-        DeploymentPlace, DeploymentScope, PersonId, StoreError,
-        directory::{self, Person},
-    },
+    tenancy::{DeploymentPlace, DeploymentScope, PersonId, StoreError, directory},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +27,7 @@ pub async fn sign_in(app: &App, request: &Request, person: PersonId) -> Result<S
         return Err(SignInError::Off);
     }
     let reader = scope(&request.invocation_id).store(app).await?;
-    let person = directory::person(&reader, person).await?.filter(Person::has_access).ok_or(SignInError::Unknown)?;
+    let person = directory::person(&reader, person).await?.filter(|person| person.may_sign_in(&app.config)).ok_or(SignInError::Unknown)?;
     let begun = Begun::new(&reader, request, person.id, true).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);

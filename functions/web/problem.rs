@@ -36,13 +36,20 @@ impl Problem {
         Self::new(401, "not-verified", "The sender could not be verified", detail)
     }
 
+    /// A person, not a program.
+    pub fn not_signed_in(detail: impl Into<String>) -> Self {
+        Self::new(401, "not-signed-in", "You are not signed in", detail)
+    }
+
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(403, "not-allowed", "Not allowed", detail)
     }
 
+    pub const FOREIGN_FORM: &str = "foreign-form";
+
     /// A form that is not one of ours, or not of this session.
     pub fn foreign_form(detail: impl Into<String>) -> Self {
-        Self::new(403, "foreign-form", "Not allowed", detail)
+        Self::new(403, Self::FOREIGN_FORM, "Not allowed", detail)
     }
 
     pub fn not_found() -> Self {

@@ -49,12 +49,17 @@ pub fn problem_page(problem: &Problem, reference: &str, frame: Frame) -> Reply {
 
 /// A sign-in that did not go through; the way on is to try again, with the same target.
 pub fn sign_in_problem(request: &Request, problem: &Problem, frame: Frame, next: Option<&Next>) -> Reply {
+    let again = next.map_or_else(paths::sign_in, |next| paths::sign_in_then(next.as_str()));
+    problem_then(request, problem, frame, Vec::new(), Link::new(again, "Sign in"))
+}
+
+/// A problem with this way on. `typed`: what the form held, by label, for the person to copy.
+pub fn problem_then(request: &Request, problem: &Problem, frame: Frame, typed: Vec<(&'static str, String)>, way_on: Link) -> Reply {
     let reference = request.invocation_id.as_str();
     if !wants_html(&request.headers) {
         return security::guard(problem.reply(reference));
     }
-    let again = next.map_or_else(paths::sign_in, |next| paths::sign_in_then(next.as_str()));
-    page(problem.status, &ProblemPage::new(frame, problem, reference, Link::new(again, "Sign in")))
+    page(problem.status, &ProblemPage { typed, ..ProblemPage::new(frame, problem, reference, way_on) })
 }
 
 /// Whether `Accept` names HTML; a browser's navigation always does. Names are in lower case.

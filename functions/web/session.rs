@@ -72,17 +72,9 @@ pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, St
         return Ok(None);
     }
     let roster = Roster::among(&store, &found).await?;
-    let person = roster.person(session.person).filter(|person| person.has_access() && door_is_open(&app.config, &session, person));
+    // Who changes the settings signs out whom they leave out.
+    let person = roster.person(session.person).filter(|person| session.demo == app.config.is_demo() && person.may_sign_in(&app.config));
     Ok(person.cloned().map(|person| Current { session, person, roster, seen_at }))
-}
-
-/// Whether the settings still let people in the way this one came; who changes them signs out whom they leave out.
-fn door_is_open(config: &Config, session: &Session, person: &Person) -> bool {
-    if session.demo {
-        return config.is_demo();
-    }
-    let directories = config.entra().map(|entra| entra.directories.as_slice()).unwrap_or_default();
-    person.identity.is_some_and(|identity| directories.contains(&identity.tid))
 }
 
 /// The cookie again with the time of now, when the one that came is some minutes old.

@@ -68,6 +68,7 @@ async fn an_owner_lets_somebody_in_under_the_name_and_address_they_write_down() 
     let (authority, olivia) = asked(&test).await;
     assert!(text(&olivia.get("portal/clients").await).contains("1 person asks to be let in"));
     let page = text(&olivia.get("portal/people").await);
+    assert!(!page.contains("it was taken away") && !page.contains("ASSAY_ENTRA_OWNER"), "{page}");
     assert!(page.contains("value=\"Priya Nair\"") && page.contains("value=\"priya@northgate.example\""), "{page}");
 
     let action = format!("portal/people/{}/let-in", id_of(PRIYA));
@@ -219,6 +220,26 @@ async fn fifty_may_ask_at_once_and_no_more() {
 }
 
 #[tokio::test]
+async fn strangers_of_one_directory_keep_nobody_of_another_out() {
+    let both = format!("{HOME},{PARTNER}");
+    let test = TestApp::with(&[SETTINGS, &[("ASSAY_ENTRA_TENANTS", both.as_str())]].concat());
+    let authority = Authority::of(&test);
+    let of = |tid: &str| {
+        authority.claim("tid", json!(tid));
+        authority.claim("iss", json!(format!("{LOGIN}/{tid}/v2.0")));
+    };
+    of(PARTNER);
+    for n in 0..51 {
+        is(&authority, &format!("{n:08}-0b0b-4c0c-8d0d-0e0e0e0e0e0e"), "Somebody Else");
+        let reply = Visitor::of(&test).sign_in(&authority).await;
+        assert_eq!(text(&reply).contains("many others already wait"), n >= 50, "{n}");
+    }
+    of(HOME);
+    is(&authority, PRIYA, "Priya Nair");
+    assert!(text(&Visitor::of(&test).sign_in(&authority).await).contains("waits under People for a week"));
+}
+
+#[tokio::test]
 async fn what_a_directory_calls_somebody_is_cut_to_what_can_be_kept() {
     let test = TestApp::with(SETTINGS);
     let authority = Authority::of(&test);
@@ -261,14 +282,18 @@ async fn whose_access_is_taken_away_is_out_at_once_without_grants_and_can_be_let
     let done = olivia.press("portal/people", &action, &[]).await;
     let page = follow(&olivia, &done).await;
     assert!(page.contains("Taken away") && page.contains("Who may not sign in any more (1)"), "{page}");
+    let former = page.split_once("Who may not sign in any more").unwrap().1;
+    assert!(former.contains("priya@northgate.example") && former.contains(PRIYA), "who exactly: {former}");
     assert!(!priya.is_signed_in().await);
     assert!(all::<Grant>(&test, DeploymentPlace::Directory).await.is_empty());
     assert_eq!(all::<Session>(&test, DeploymentPlace::Directory).await.len(), 1, "Olivia's");
     assert!(said(&test, "person.").await.contains(&"person.access_ended".to_owned()));
     assert!(said(&test, "session.").await.contains(&"session.ended".to_owned()));
 
-    // Signing in again only asks.
+    // Signing in again only asks, and an owner sees that they were here before.
     assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    let page = text(&olivia.get("portal/people").await);
+    assert!(page.contains("They had access until") && page.contains("it was taken away"), "{page}");
     olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await;
     assert!(!priya.is_signed_in().await, "what they had before does not come to life again");
     let back = Visitor::signed_in(&test, &authority).await;
@@ -407,6 +432,25 @@ async fn the_setting_makes_a_known_person_an_owner_and_gives_nobody_back_what_wa
     batch.commit().await.unwrap();
     assert!(!olivia.is_signed_in().await);
     assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+
+    // Another owner who lets them in is told what that makes of them, and so is the log.
+    let sam = Identity { tid: HOME.parse().unwrap(), oid: SAM.parse().unwrap() };
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&Person { id: sam.person(), name: "Sam Okafor".into(), is_owner: true, identity: Some(sam), ..known });
+    batch.commit().await.unwrap();
+    is(&authority, SAM, "Sam Okafor");
+    let sam = Visitor::signed_in(&test, &authority).await;
+    let page = text(&sam.get("portal/people").await);
+    assert!(page.contains("The settings name them as owner") && page.contains("let in, they are an owner"), "{page}");
+    let typed = [("name", "Olivia Hart"), ("email", "o.hart@northgate.example")];
+    assert_eq!(sam.press("portal/people", &format!("portal/people/{}/let-in", id_of(OLIVIA)), &typed).await.status, 303);
+    let items = all::<Item>(&test, DeploymentPlace::Directory).await;
+    let added = items.iter().rfind(|item| item.kind == "person.added").unwrap();
+    assert_eq!((&added.detail["owner"], &added.detail["oid"]), (&json!(true), &json!(OLIVIA)));
+    is(&authority, OLIVIA, "Olivia Hart");
+    assert_eq!(Visitor::signed_in(&test, &authority).await.get("portal/people").await.status, 200);
+    let added = said(&test, "person.").await.iter().filter(|kind| *kind == "person.added").count();
+    assert_eq!(added, 2, "once by the settings, once by Sam");
 }
 
 #[tokio::test]

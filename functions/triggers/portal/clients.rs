@@ -71,7 +71,8 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             set_aside: open,
             seen_to: listed - open,
             set_aside_href: paths::set_aside(),
-            unmapped_href: paths::mapping(),
+            unmapped_href: reader.operates().then(paths::mapping),
+            owners: owners(reader),
             without_grant: without_grant(reader),
             people_href: frame.asking.map(|_| paths::team()),
             add_href: reader.person.is_owner.then(paths::new_client),
@@ -80,6 +81,11 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             frame,
         },
     ))
+}
+
+fn owners(reader: &Reader<'_>) -> Vec<String> {
+    let people = reader.roster.people_who_may_sign_in(&reader.app.config);
+    people.filter(|person| person.is_owner).map(|person| person.name.clone()).collect()
 }
 
 /// The owner can give a grant for these, also to themselves.
@@ -182,7 +188,8 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
     };
     let scope = reader.scope(grant);
     let Some(approved_on) = date.filter(|_| with_document) else {
-        return stage(reader, tenant, requirement_id, client.id, &scope, &ByHand { objective, found, evidence: &[], reason: why }).await;
+        let wish = ByHand { objective, found, evidence: &[], reason: why };
+        return Box::pin(stage(reader, tenant, requirement_id, client.id, &scope, &wish)).await;
     };
     let link = file::LinkOut {
         name: title.clone(),
@@ -204,7 +211,7 @@ pub(super) async fn propose(reader: &Reader<'_>, tenant: &str, requirement_id: &
         return not_staged(reader, tenant, requirement_id, client.id, error).await;
     }
     match file::file(&scope.store(reader.app).await?, link).await {
-        Ok(_) => stage(reader, tenant, requirement_id, client.id, &scope, &wish).await,
+        Ok(_) => Box::pin(stage(reader, tenant, requirement_id, client.id, &scope, &wish)).await,
         Err(FileError::Form(error)) => requirement(reader, tenant, requirement_id, Some(Returned { errors: vec![error] })).await,
         Err(FileError::NotSignedIn) => Err(Problem::forbidden("Only a signed-in person can file a document.")),
         Err(FileError::Store(error)) => Err(error.into()),

@@ -9,6 +9,7 @@ mod connection_form;
 mod connection_view;
 mod connections;
 mod dead_letters;
+mod lost_form;
 mod member;
 mod new_client;
 mod people;
@@ -23,7 +24,7 @@ use self::reader::Reader;
 use crate::{
     app::App,
     audit::refusal::{self, Refused},
-    tenancy::{DeploymentScope, TenantId},
+    tenancy::TenantId,
     web::{
         Method, Problem, Reply, Request, assets,
         pages::{Frame, Section, paths},
@@ -42,6 +43,9 @@ pub async fn run(request: Request, app: &App) -> Reply {
                 Ok(Some(reader)) => reader.frame(Section::None).await.unwrap_or_else(|_| Frame::anonymous(&app.config, app.now())),
                 _ => Frame::anonymous(&app.config, app.now()),
             };
+            if problem.kind == Problem::FOREIGN_FORM {
+                return lost_form::of_another_session(app, &request, &parts, &problem, frame);
+            }
             reply::problem(&request, &problem, frame)
         }
     }
@@ -60,9 +64,7 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
         return if request.method.is_safe() {
             Ok(reply::redirect(&paths::sign_in_then(&address(request))))
         } else {
-            let stranger = DeploymentScope::of_function("sign-in", &request.invocation_id);
-            refusal::count(app, &stranger, Refused::Form, "not-signed-in").await?;
-            Err(Problem::unauthorized("You are not signed in any more, so nothing was done. Sign in and send the form again."))
+            lost_form::of_nobody(app, request, parts).await
         };
     };
     if request.method.is_safe() {
@@ -113,7 +115,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
-        ["clients", tenant, "requirements", id, "roll-back"] => clients::roll_back(reader, tenant, id).await,
+        ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,

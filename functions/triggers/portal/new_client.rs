@@ -28,7 +28,7 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["add client", &id])?;
     let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
-    let people = reader.roster.people_with_access();
+    let people = reader.roster.people_who_may_sign_in(&reader.app.config);
     let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
     grants.extend(people::roles(reader, people.filter(|person| person.id != reader.person.id)));
     let (name, key) = (reader.field("name"), reader.field("key"));
@@ -58,7 +58,7 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     // Where the vault makes keys, there is nothing to name.
     let key = (!reader.app.vault.makes_keys())
         .then(|| Field::new("key", "Key", KEY_HINT, FieldKind::Text, reader.field("key")).with_errors(&errors).required());
-    let people = reader.roster.people_with_access().filter(|person| person.id != reader.person.id);
+    let people = reader.roster.people_who_may_sign_in(&reader.app.config).filter(|person| person.id != reader.person.id);
     let page = NewClientPage {
         frame: reader.frame(Section::Clients).await?,
         clients_href: paths::clients(),

@@ -25,7 +25,7 @@ pub(super) async fn change(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let access = owned(reader, tenant).await?;
     reader.must_be_own_form(&words(&access).each_ref().map(String::as_str))?;
     let store = reader.deployment().await?;
-    let wanted = roles(reader, reader.roster.people_with_access());
+    let wanted = roles(reader, reader.roster.people_who_may_sign_in(&reader.app.config));
     let done = reader.back_to(&paths::people(access.client.value.id), "saved", "1");
     // The same form sent twice.
     if access.gives(&wanted) {
@@ -75,7 +75,7 @@ async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) 
         action: paths::people(client.id),
         token: reader.token(&words(access).each_ref().map(String::as_str)),
         seen: fingerprint(access),
-        people: reader.roster.people_with_access().cloned().map(|person| row(person, may)).collect(),
+        people: reader.roster.people_who_may_sign_in(&reader.app.config).cloned().map(|person| row(person, may)).collect(),
         notice: (error.is_none() && reader.done("saved").is_some()).then_some("Saved. This is what holds now."),
         error,
     };

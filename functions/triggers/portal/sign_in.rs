@@ -47,7 +47,7 @@ fn people(_app: &App) -> Vec<DemoPerson> {
 /// The form of the sign-in page. There is no session yet that a token could be bound to; the origin is checked all the same.
 pub(super) async fn begin(app: &App, request: &Request) -> Result<Reply, Problem> {
     if !security::same_origin(request, &app.config) {
-        return Err(refused(app, request, "foreign-form", Problem::foreign_form("Sign in on our own page.")).await);
+        return Err(refused(app, request, "foreign-form", Problem::foreign_form(elsewhere(app, "Sign in on our own page."))).await);
     }
     let next = Next::or_clients(request.form_value("next").as_deref());
     match app.config.sign_in {
@@ -89,11 +89,20 @@ pub(super) async fn finish(app: &App, request: &Request) -> Result<Reply, Proble
 /// Says so, and leads back to where they wanted to go.
 async fn failed(app: &App, request: &Request, error: EntraError, next: Option<&Next>) -> Reply {
     tracing::warn!(error = chain(&error), "a sign-in failed");
-    let problem = match error.reason() {
-        Some(reason) => refused(app, request, reason, error.into()).await,
-        None => error.into(),
-    };
+    let (reason, begun_elsewhere) = (error.reason(), matches!(error, EntraError::UnknownState));
+    let mut problem = Problem::from(error);
+    if begun_elsewhere {
+        problem.detail = elsewhere(app, &problem.detail);
+    }
+    if let Some(reason) = reason {
+        problem = refused(app, request, reason, problem).await;
+    }
     reply::sign_in_problem(request, &problem, Frame::anonymous(&app.config, app.now()), next)
+}
+
+/// A browser keeps the cookie for the host that it opened, and not every address of the app is the one that people use.
+fn elsewhere(app: &App, said: &str) -> String {
+    format!("{said} Assay's address is {}: open it there if your browser shows another.", app.config.origin())
 }
 
 /// The problem, counted.

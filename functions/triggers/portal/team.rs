@@ -1,5 +1,7 @@
 //! Who can sign in, and who asks to: an owner lets them in, turns them away, and takes access away.
 
+use time::OffsetDateTime;
+
 use super::Reader;
 use crate::{
     tenancy::{
@@ -12,7 +14,7 @@ use crate::{
             access::{self, AccessError},
             let_in::{self, Asking, LetInError},
         },
-        pages::{AskingView, FieldError, IdentityView, MemberView, PostForm, Section, Tag, TeamPage, Tone, paths},
+        pages::{AskingView, FieldError, FormerView, IdentityView, MemberView, PostForm, Section, Tag, TeamPage, Tone, paths},
         reply,
     },
 };
@@ -88,7 +90,8 @@ async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Re
     let store = reader.deployment().await?;
     let mut people = reader.roster.people.clone();
     people.sort_by_key(|person| person.name.to_lowercase());
-    let (members, former): (Vec<Person>, Vec<Person>) = people.into_iter().partition(Person::has_access);
+    let (known, former): (Vec<Person>, Vec<Person>) = people.into_iter().partition(Person::has_access);
+    let (members, left_out): (Vec<Person>, Vec<Person>) = known.into_iter().partition(|person| person.may_sign_in(&reader.app.config));
     let view = |asking: Asking| {
         let id = asking.identity.person().to_string();
         let errors = wrong.as_ref().filter(|(of, _)| *of == id).map(|(_, errors)| errors.clone());
@@ -101,7 +104,8 @@ async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Re
         asking: asking.into_iter().map(view).collect(),
         turned_away: turned_away.into_iter().map(view).collect(),
         members: members.into_iter().map(|person| member(reader, person)).collect(),
-        former: former.into_iter().filter_map(|person| Some((person.name, person.access_ended_at?))).collect(),
+        left_out: left_out.into_iter().map(|person| member(reader, person)).collect(),
+        former: former.into_iter().filter_map(|person| former_member(reader, person)).collect(),
         notice: wrong.is_none().then(|| notice(reader)).flatten(),
     };
     Ok(reply::page(if wrong.is_some() { 422 } else { 200 }, &page))
@@ -118,6 +122,12 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
         operates,
         who: who(reader, asking.identity, asking.sign_in_name.clone()),
         asked_at: asking.asked_at,
+        had_access_until: reader
+            .roster
+            .person(asking.identity.person())
+            .and_then(|person| person.access_ended_at)
+            .map(OffsetDateTime::date),
+        named_owner: let_in::is_named_owner(reader.app, asking.identity),
         action: paths::answer_asking(&id, LET_IN),
         token: reader.token(&[LET_IN, &id]),
         turn_away: (!asking.turned_away).then(|| PostForm {
@@ -138,6 +148,14 @@ pub(super) fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<
         directory: identity.tid.to_string(),
         object: identity.oid.to_string(),
     }
+}
+
+fn former_member(reader: &Reader<'_>, person: Person) -> Option<FormerView> {
+    Some(FormerView {
+        ended_at: person.access_ended_at?,
+        who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
+        name: person.name,
+    })
 }
 
 fn member(reader: &Reader<'_>, person: Person) -> MemberView {

@@ -1,6 +1,6 @@
 //! People whom Entra vouches for and nobody here knows: they ask to be let in, and an owner says yes or no.
 //!
-//! Asking is bounded (once per identity, few at a time, a week), because anybody of an allowed directory can do it. What
+//! Asking is bounded (once per identity, few of a directory at a time, a week), because anybody of an allowed directory can do it. What
 //! the token says of name and address is shown to the owner, who writes down what holds.
 
 use serde::{Deserialize, Serialize};
@@ -19,9 +19,9 @@ use crate::{
     web::{Request, pages::FieldError, session::scope},
 };
 
-/// Who may wait at once.
+/// Who may wait at once, of one directory: strangers of one keep nobody of another out.
 const MOST: usize = 50;
-/// Together with those who were turned away.
+/// Together with those of it who were turned away.
 const MOST_KEPT: usize = 500;
 /// Requests that the sweep deletes in one batch.
 const TOGETHER: usize = 100;
@@ -118,7 +118,7 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
     if let Some(held) = earlier.filter(|held| held.value.expires_at > now) {
         return Ok(if held.value.turned_away { Asked::TurnedAway } else { Asked::Waits });
     }
-    let kept = known.iter().filter(|held| held.value.expires_at > now);
+    let kept = known.iter().filter(|held| held.value.expires_at > now && held.value.identity.tid == identity.tid);
     if kept.clone().count() >= MOST_KEPT || kept.filter(|held| !held.value.turned_away).count() >= MOST {
         return Ok(Asked::Full);
     }
@@ -168,7 +168,7 @@ pub async fn without_access(store: &Directory<'_>) -> Result<(Vec<Asking>, Vec<A
     let mut asking: Vec<Asking> = all.into_iter().map(|held| held.value).filter(|asking| asking.expires_at > now).collect();
     if !asking.is_empty() {
         let roster = Roster::read(store).await?;
-        asking.retain(|asking| roster.people_with_access().all(|person| person.id != asking.identity.person()));
+        asking.retain(|asking| !is_inside(&roster, asking));
     }
     asking.sort_by_key(|asking| asking.asked_at);
     Ok(asking.into_iter().partition(|asking| !asking.turned_away))
@@ -178,6 +178,11 @@ pub async fn without_access(store: &Directory<'_>) -> Result<(Vec<Asking>, Vec<A
 /// chooses what its people are called.
 pub fn is_own_directory(app: &App, identity: Identity) -> bool {
     app.config.entra().is_some_and(|entra| entra.directories.first() == Some(&identity.tid))
+}
+
+/// Whether the settings name them as an owner, so that they are one once they are let in.
+pub fn is_named_owner(app: &App, identity: Identity) -> bool {
+    is_own_directory(app, identity) && app.config.entra().is_some_and(|entra| entra.owner == identity.oid)
 }
 
 /// Lets somebody in under this name and address. The caller has checked that an owner says so. What they may do for
@@ -207,12 +212,13 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
     if let Some(held) = &earlier {
         access::clear(store, &[&held.value]).await?;
     }
+    let owns = is_named_owner(store.app(), identity);
     let person = Person {
         id: identity.person(),
         name,
         email: email.into(),
-        is_owner: false,
-        operates,
+        is_owner: owns,
+        operates: operates || owns,
         identity: Some(identity),
         sign_in_name: asking.value.sign_in_name.clone(),
         access_ended_at: None,
@@ -220,7 +226,11 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(&asking);
     batch.put(person.clone(), earlier.map(|held| held.etag));
-    let detail = identity.into_detail(json!({ "name": person.name, "email": person.email, "operates": operates }));
+    let mut detail = identity.into_detail(json!({ "name": person.name, "email": person.email, "operates": person.operates }));
+    if owns {
+        detail["owner"] = json!(true);
+        detail["why"] = json!("let in by an owner, and named as the owner by the settings");
+    }
     audit::record(&mut batch, audit::Event::new("person.added", format!("person {}", person.id), detail));
     match batch.commit().await {
         Err(error) if error.is_conflict() => Err(LetInError::Gone),
@@ -253,8 +263,7 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
         return Ok(0);
     }
     let roster = Roster::read(&store).await?;
-    let is_inside = |asking: &Asking| roster.person(asking.identity.person()).is_some_and(Person::has_access);
-    over.retain(|held| held.value.expires_at <= app.now() || is_inside(&held.value));
+    over.retain(|held| held.value.expires_at <= app.now() || is_inside(&roster, &held.value));
     for some in over.chunks(TOGETHER) {
         let mut batch = store.batch(DeploymentPlace::Directory);
         for held in some {
@@ -267,6 +276,10 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
         }
     }
     Ok(over.len())
+}
+
+fn is_inside(roster: &Roster, asking: &Asking) -> bool {
+    roster.person(asking.identity.person()).is_some_and(Person::has_access)
 }
 
 /// Somebody as their token has them, cut to what fits.

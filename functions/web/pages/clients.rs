@@ -26,7 +26,10 @@ pub struct ClientsPage {
     /// Those that a person has seen to.
     pub seen_to: usize,
     pub set_aside_href: String,
-    pub unmapped_href: String,
+    /// `None` for whom the tools are not.
+    pub unmapped_href: Option<String>,
+    /// Whom a newcomer asks for a grant.
+    pub owners: Vec<String>,
     /// Only for the owner.
     pub add_href: Option<String>,
     /// Who can sign in; only for the owner, where people are let in.

@@ -57,5 +57,5 @@ pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage
 pub use score::Readings;
 pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};
-pub use team::{AskingView, IdentityView, MemberView, TeamPage};
+pub use team::{AskingView, FormerView, IdentityView, MemberView, TeamPage};
 pub use when::{Ago, Deadline, day};

@@ -13,6 +13,8 @@ pub struct ProblemPage {
     pub title: String,
     pub detail: String,
     pub reference: String,
+    /// What the form held that was not taken, by label.
+    pub typed: Vec<(&'static str, String)>,
     pub way_on: Link,
 }
 
@@ -24,6 +26,7 @@ impl ProblemPage {
             title: problem.title.to_owned(),
             detail: problem.detail.clone(),
             reference: reference.to_owned(),
+            typed: Vec::new(),
             way_on,
         }
     }

@@ -1,7 +1,7 @@
 //! Who can sign in, and who asks to: the owner's page.
 
 use askama::Template;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::{FieldError, Frame, PostForm, Tag};
 
@@ -14,8 +14,10 @@ pub struct TeamPage {
     /// Whom somebody said no to, for a week.
     pub turned_away: Vec<AskingView>,
     pub members: Vec<MemberView>,
-    /// Names of those whose access was taken away, and when.
-    pub former: Vec<(String, OffsetDateTime)>,
+    /// Who has access, and the settings do not name their directory.
+    pub left_out: Vec<MemberView>,
+    /// Whose access was taken away.
+    pub former: Vec<FormerView>,
     pub notice: Option<String>,
 }
 
@@ -36,6 +38,10 @@ pub struct AskingView {
     pub operates: bool,
     pub who: IdentityView,
     pub asked_at: OffsetDateTime,
+    /// They were let in before, and somebody took it away.
+    pub had_access_until: Option<Date>,
+    /// The settings name them: let in, they are an owner.
+    pub named_owner: bool,
     pub action: String,
     pub token: String,
     /// `None` for whom it happened to.
@@ -72,4 +78,12 @@ pub struct MemberView {
     pub change_href: String,
     /// `None` for the reader: nobody takes away their own.
     pub end_access: Option<PostForm>,
+}
+
+/// Somebody who could sign in once.
+#[derive(Clone, Debug)]
+pub struct FormerView {
+    pub name: String,
+    pub who: Option<IdentityView>,
+    pub ended_at: OffsetDateTime,
 }

@@ -53,12 +53,19 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         set_aside: usize::from(!empty),
         seen_to: usize::from(empty),
         set_aside_href: paths::set_aside(),
-        unmapped_href: paths::mapping(),
+        unmapped_href: Some(paths::mapping()),
+        owners: vec!["Olivia Hart".into(), "Sam Okafor".into()],
         add_href: Some(paths::new_client()),
         people_href: Some(paths::team()),
         notice: None,
         dead_letters_href: paths::dead_letters(),
     }
+}
+
+/// Let in, and nobody has given them a grant yet.
+pub(super) fn clients_of_newcomer() -> ClientsPage {
+    let frame = frame(Section::Clients);
+    ClientsPage { frame, unmapped_href: None, add_href: None, people_href: None, unmapped: 0, dead_letters: 0, seen_to: 0, ..clients(true) }
 }
 
 pub(super) fn client(ssp_accepted: bool) -> ClientPage {

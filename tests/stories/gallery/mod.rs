@@ -27,7 +27,7 @@ pub(crate) use self::{
     clients::observed,
 };
 use approvals::{decided, done, inbox, not_yours, pending, refused, stale, superseded};
-use clients::{client, client_people, clients, new_client, requirement, requirement_with_errors};
+use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, mapping, set_aside};
 
@@ -49,6 +49,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
     let all: Vec<(&'static str, Render)> = vec![
         ("clients", Box::new(|| clients(false).render().unwrap())),
         ("clients-empty", Box::new(|| clients(true).render().unwrap())),
+        ("clients-of-newcomer", Box::new(|| clients_of_newcomer().render().unwrap())),
         ("client", Box::new(|| client(true).render().unwrap())),
         ("client-without-ssp", Box::new(|| client(false).render().unwrap())),
         ("requirement", Box::new(|| requirement(true).render().unwrap())),
@@ -98,6 +99,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("person-overtaken", Box::new(|| member_overtaken().render().unwrap())),
         ("message", Box::new(|| message().render().unwrap())),
         ("problem", Box::new(|| problem().render().unwrap())),
+        ("problem-form-lost", Box::new(|| form_lost().render().unwrap())),
     ];
     all.into_iter().map(|(name, render)| (name, render())).collect()
 }
@@ -197,6 +199,19 @@ fn message() -> MessagePage {
         to_copy: Some("vAut-EsXlZ-YTFRq0v1nJ3m2S9rT7xYcZb4LwPa6U".into()),
         links: vec![Link::new("#", "Go to Harbor Precision Machining"), Link::new("#", "Map the next company")],
     }
+}
+
+/// What somebody typed before their sign-in ended.
+fn form_lost() -> ProblemPage {
+    let detail = "Your sign-in is over, so nothing was done. Copy what you typed, sign in, and send it from the page that opens then: this form is not taken any more.";
+    let page = ProblemPage::new(
+        Frame::anonymous(&config(), NOW),
+        &Problem::not_signed_in(detail),
+        "3f9c1f7e-6f53-4f9c-9a51-0f9a52a6d1b0",
+        Link::new(paths::sign_in(), "Sign in"),
+    );
+    let comment = "I compared the list with the RMM.\n\nTwo accounts are of people who left in October; they are disabled.";
+    ProblemPage { typed: vec![("Comment", comment.into())], ..page }
 }
 
 fn problem() -> ProblemPage {

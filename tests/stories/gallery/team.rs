@@ -1,8 +1,8 @@
 //! Sign-in with an organization's account, and who can sign in.
 
 use assay::web::pages::{
-    AskingView, FieldError, Frame, IdentityView, MemberPage, MemberView, PostForm, Section, SignInPage, Tag, TeamPage, Tone, ToolsField,
-    paths,
+    AskingView, FieldError, FormerView, Frame, IdentityView, MemberPage, MemberView, PostForm, Section, SignInPage, Tag, TeamPage, Tone,
+    ToolsField, paths,
 };
 use time::Duration;
 
@@ -69,6 +69,8 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
         operates: false,
         who: who(id == "0192f4", name),
         asked_at: NOW - Duration::hours(2),
+        had_access_until: (id == "0192f4").then(|| (NOW - Duration::days(30)).date()),
+        named_owner: id == "0192f4",
         action: "#".into(),
         token: TOKEN.into(),
         turn_away: (id != "0192f5").then(|| form("Turn away")),
@@ -112,7 +114,17 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
                 true,
             ),
         ],
-        former: if nobody_asks { vec![] } else { vec![("Priya Nair".into(), NOW - Duration::days(3))] },
+        left_out: if nobody_asks {
+            vec![]
+        } else {
+            let rosa = member("Rosa Lind", "rosa@harbor.example", None, "engineer or approver for 1 client", true);
+            vec![MemberView { who: Some(who(false, "Rosa Lind")), ..rosa }]
+        },
+        former: if nobody_asks {
+            vec![]
+        } else {
+            vec![FormerView { name: "Priya Nair".into(), who: Some(who(true, "Priya Nair")), ended_at: NOW - Duration::days(3) }]
+        },
         notice: (!wrong).then(|| "Turned away. They are not let in; for a week you can still change that below.".into()),
     }
 }

@@ -156,6 +156,17 @@ async fn an_approval_is_worth_nothing_once_its_giver_may_not_approve_any_more() 
     assert!(house.marks().await.is_empty());
 }
 
+/// Grants go one batch after another, so one may be left when the access is gone.
+#[tokio::test]
+async fn an_approval_is_worth_nothing_once_its_givers_access_was_taken_away() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    house.change(&house.priya, |priya| priya.access_ended_at = Some(house.test.app().now())).await;
+    assert_eq!(why(&execute(&house).await.unwrap()), "Priya Nair approved this and is no longer an approver of this client.");
+    assert!(house.marks().await.is_empty());
+}
+
 #[tokio::test]
 async fn an_approval_that_did_not_run_in_two_days_runs_no_more_even_if_the_clock_goes_back() {
     let house = House::new().await;

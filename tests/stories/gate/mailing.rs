@@ -8,7 +8,7 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::{House, draft, flush};
-use crate::support::{TestApp, faults::Fault};
+use crate::support::{TestApp, authority, faults::Fault};
 
 #[tokio::test]
 async fn every_approver_but_the_one_who_asks_gets_one_mail_however_often_the_message_comes() {
@@ -29,7 +29,7 @@ async fn every_approver_but_the_one_who_asks_gets_one_mail_however_often_the_mes
 
 #[tokio::test]
 async fn the_mail_says_what_who_why_and_until_when_and_its_link_is_from_configuration() {
-    let house = House::on(TestApp::with(&[("ASSAY_SIGN_IN", "none"), ("ASSAY_PUBLIC_URL", "https://assay.example.net")])).await;
+    let house = House::on(TestApp::with(authority::SETTINGS)).await;
     let id = house.asked(draft()).await;
     gate::notify(house.test.app(), &house.messages("notify").await[0]).await.unwrap();
     let mails = house.mails().await;
@@ -47,6 +47,24 @@ async fn the_mail_says_what_who_why_and_until_when_and_its_link_is_from_configur
         assert!(!part.contains("DEMO"));
     }
     assert_eq!(mail.matches("https://").count(), 3, "the same link, once as text and once with its address");
+}
+
+#[tokio::test]
+async fn who_cannot_sign_in_is_mailed_nothing_although_a_grant_of_theirs_is_left() {
+    let house = House::on(TestApp::with(authority::SETTINGS)).await;
+    let message = |mails: &[(String, String)]| mails.iter().map(|(_, mail)| mail.clone()).collect::<String>();
+    // The settings name her directory no more.
+    house.change(&house.priya, |priya| priya.identity.as_mut().unwrap().tid = authority::PARTNER.parse().unwrap()).await;
+    let id = house.asked(draft()).await;
+    gate::notify(house.test.app(), &house.messages("notify").await[0]).await.unwrap();
+    let mails = house.mails().await;
+    assert!(mails.len() == 1 && !message(&mails).contains("priya@"), "{mails:?}");
+    // Nobody told the other one before access was taken away.
+    house.change(&house.sam, |sam| sam.access_ended_at = Some(house.test.app().now())).await;
+    let late = house.asked(draft()).await;
+    gate::notify(house.test.app(), &house.messages("notify").await.pop().unwrap()).await.unwrap();
+    assert_eq!(house.mails().await.len(), 1);
+    assert_eq!((house.notified(id).await[0].mailed.len(), house.notified(late).await[0].mailed.len()), (1, 0));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use assay::{
     },
     tenancy::{
         Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Scope, Store, StoreError, TenantId,
-        directory::{Grant, Person, Role, Tenant},
+        directory::{Grant, Identity, Person, Role, Tenant},
         message::{self, Verified},
     },
 };
@@ -46,13 +46,14 @@ impl House {
 
     async fn on(test: TestApp) -> Self {
         let tenant = TenantId(Uuid::from_u128(100));
+        let home = test.app().config.entra().map(|entra| entra.directories[0]);
         let person = |n, name: &str, email: &str| Person {
             id: PersonId(Uuid::from_u128(n)),
             name: name.into(),
             email: email.into(),
             is_owner: false,
             operates: false,
-            identity: None,
+            identity: home.map(|tid| Identity { tid, oid: Uuid::from_u128(n) }),
             sign_in_name: None,
             access_ended_at: None,
         };
@@ -91,6 +92,16 @@ impl House {
         let held: Held<Grant> = store.read(DeploymentPlace::Directory, &format!("{}:{}", self.tenant, person.id)).await.unwrap().unwrap();
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.delete(&held);
+        batch.commit().await.unwrap();
+    }
+
+    /// What the directory says of somebody from now on; their grant stays.
+    async fn change(&self, person: &Person, change: impl FnOnce(&mut Person)) {
+        let store = DeploymentScope::of_function("test", "setup").store(self.test.app()).await.unwrap();
+        let mut held: Held<Person> = store.read(DeploymentPlace::Directory, &person.key()).await.unwrap().unwrap();
+        change(&mut held.value);
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.replace(&held);
         batch.commit().await.unwrap();
     }
 
