@@ -88,7 +88,11 @@ pub(super) async fn finish(app: &App, request: &Request) -> Result<Reply, Proble
 
 /// Says so, and leads back to where they wanted to go.
 async fn failed(app: &App, request: &Request, error: EntraError, next: Option<&Next>) -> Reply {
-    tracing::warn!(error = chain(&error), "a sign-in failed");
+    if matches!(error, EntraError::NothingBegun) {
+        tracing::debug!("a sign-in came back that this browser did not begin");
+    } else {
+        tracing::warn!(error = chain(&error), "a sign-in failed");
+    }
     let problem = match error.reason() {
         Some(reason) => refused(app, request, reason, error.into()).await,
         None => error.into(),
