@@ -38,12 +38,12 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let rows: Vec<_> = reader.grants.iter().map(|grant| client_row(reader, grant)).collect();
     let rows: Vec<_> = stream::iter(rows).buffered(CLIENTS_AT_ONCE).collect().await;
     let (mut clients, mut unreadable) = (Vec::new(), Vec::new());
-    for (Grant { tenant, .. }, row) in reader.grants.iter().zip(rows) {
+    for (tenant, row) in reader.grants.iter().map(|grant| grant.tenant).zip(rows) {
         match row {
-            Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &serving, *tenant), ..row }),
+            Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &serving, tenant), ..row }),
             Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(%tenant, error = problem::chain(&error), "a client cannot be read");
-                unreadable.push(UnreadableClient { name: reader.roster.client_name(*tenant), why: why_unreadable(&error).into() });
+                unreadable.push(UnreadableClient { name: reader.roster.client_name(tenant), why: why_unreadable(&error).into() });
             }
             Err(error) => return Err(error.into()),
         }
