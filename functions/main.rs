@@ -123,7 +123,9 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     let config = match config::check(&settings) {
         Ok(config) => config,
         Err(errors) => {
-            errors.iter().for_each(|error| say(&format!("BAD   {error}")));
+            for error in errors {
+                say(&format!("BAD   {error}"));
+            }
             return Err("mend these settings first; what they point to was not looked at".into());
         }
     };

@@ -19,7 +19,7 @@ pub struct EntraSettings {
     pub credential: EntraCredential,
     /// The object id, in the first directory, of the person who is an owner without being let in.
     pub owner: Uuid,
-    /// Whether a guest of one of the directories may sign in.
+    /// Whether guests of the one directory may sign in.
     pub guests: bool,
 }
 
@@ -63,6 +63,12 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<&CloudProfile>, in_azu
     let credential = credential(reader, in_azure);
     let owner = id(reader, "ASSAY_ENTRA_OWNER", "the object id of the person who owns this installation");
     let guests = reader.one_of("ASSAY_ENTRA_GUESTS", &["refuse", "allow"]);
+    // Where any organization's people are asked, Entra makes the token of a guest's home directory: nobody is a guest.
+    if guests == Some("allow") && directories.as_ref().is_some_and(|ids| ids.len() > 1) {
+        let problem = "with several directories Entra signs everybody in with their own, and no guest comes in: set it to refuse and \
+                       name the guests' own directories in ASSAY_ENTRA_TENANTS, or leave only the MSP's own there";
+        reader.fail("ASSAY_ENTRA_GUESTS", problem);
+    }
     Some(EntraSettings {
         authority: cloud?.authority.clone(),
         client_id: client_id?,
@@ -144,6 +150,16 @@ mod tests {
         let SignIn::Entra(entra) = config.sign_in else { panic!("entra") };
         assert_eq!(entra.address("v2.0"), "https://login.microsoftonline.com/organizations/v2.0");
         assert_eq!(entra.issuer(HOME), format!("https://login.microsoftonline.com/{HOME}/v2.0"));
+    }
+
+    #[test]
+    fn guests_are_allowed_in_one_directory_and_with_several_it_says_what_to_do() {
+        let config = check(&settings(&[("ASSAY_ENTRA_GUESTS", "allow")])).expect("good");
+        assert!(config.entra().is_some_and(|entra| entra.guests && entra.address("v2.0").contains(HOME)));
+        let both = format!("{HOME},99999999-2222-4333-8444-555555555555");
+        let errors = check(&settings(&[("ASSAY_ENTRA_GUESTS", "allow"), ("ASSAY_ENTRA_TENANTS", both.as_str())])).expect_err("no guest");
+        assert_eq!(errors.iter().map(|error| error.setting).collect::<Vec<_>>(), ["ASSAY_ENTRA_GUESTS"]);
+        assert!(errors[0].problem.contains("ASSAY_ENTRA_TENANTS"), "{}", errors[0].problem);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_ENTRA_GUESTS",
-        meaning: "entra: whether guests of those directories may sign in: refuse or allow",
+        meaning: "entra: whether guests may sign in: refuse, or allow (only with one directory)",
         default: Some("refuse"),
     },
     Setting {

@@ -96,7 +96,9 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
         let problems = local::look::problems(&host.address).await;
         if !problems.is_empty() {
             say("It cannot work like this yet; mend what follows, then run it again:");
-            problems.iter().for_each(|problem| say(&format!("  {problem}")));
+            for problem in &problems {
+                say(&format!("  {problem}"));
+            }
         } else if can_sign_in {
             say(&format!("Dashboard:      {}/api/portal/clients", host.address));
         } else {

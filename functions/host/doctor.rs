@@ -40,7 +40,7 @@ pub struct Finding {
     pub setting: Option<&'static str>,
     pub outcome: Result<(), PortError>,
     /// What a good one does not show.
-    pub untried: Option<&'static str>,
+    pub untried: Option<String>,
     pub took: Duration,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Finding {
         let Self { what, setting, outcome, untried, took } = self;
         let ms = took.as_millis();
         match outcome {
-            Ok(()) => write!(f, "good  {what} ({ms} ms{})", untried.map(|untried| format!("; {untried}")).unwrap_or_default()),
+            Ok(()) => write!(f, "good  {what} ({ms} ms{})", untried.as_ref().map(|untried| format!("; {untried}")).unwrap_or_default()),
             Err(error) => {
                 let setting = setting.map(|setting| format!("{setting}, ")).unwrap_or_default();
                 write!(f, "BAD   {what}: {} ({setting}{ms} ms); {}", error.kind, error.advice())
@@ -128,7 +128,7 @@ impl Look<'_> {
 
     async fn queue(&self, queue: &str) -> Finding {
         let found = self.part(format!("queue {queue}"), Part::Queues, may_use_queue(self.app, queue)).await;
-        Finding { untried: Some("sending is not tried"), ..found }
+        Finding { untried: Some("sending is not tried".into()), ..found }
     }
 
     /// What a sign-in with Entra ID needs.
@@ -140,7 +140,7 @@ impl Look<'_> {
             self.at("sign-in at Entra ID".into(), Some("ASSAY_CLOUD, ASSAY_ENTRA_TENANTS"), authority),
             self.at("the app registration's credential".into(), Some("ASSAY_ENTRA_CREDENTIAL"), credential),
         );
-        vec![authority, credential]
+        vec![Finding { untried: Some(entra::check::redirect_is_untried(self.app)), ..authority }, credential]
     }
 
     /// The keys of all clients: a line for each where something is wrong and one line for all the others; and what of the

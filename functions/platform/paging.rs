@@ -38,10 +38,9 @@ pub(super) fn ranges(query: &Query) -> Result<Vec<Range>, PortError> {
         return Err(of_another_query());
     }
     let left = |range: Range| match &after {
-        None => Some(range),
         Some(id) if query.descending => (range.from < *id).then(|| Range { to: id.clone().min(range.to), ..range }),
         Some(id) if range.from <= *id => (*id < range.to).then(|| Range { from: id.clone(), with_from: false, ..range }),
-        Some(_) => Some(range),
+        _ => Some(range),
     };
     Ok(ranges.into_iter().filter_map(left).collect())
 }
@@ -105,7 +104,7 @@ mod tests {
             let seen = (!wanted.is_empty()).then(|| wanted[after.index(wanted.len())].clone());
             for seen in [None, seen] {
                 let query = Query { matching: matching.clone(), after: seen.as_ref().map(continuation), descending, limit: 0 };
-                let ranges = ranges(&query).unwrap();
+                let ranges = ranges(&query).expect("a query of ours");
                 prop_assert!(ranges.windows(2).all(|pair| pair[0].to <= pair[1].from));
                 for id in &ids {
                     let lies_in = |range: &&Range| (range.from < *id || range.with_from && range.from == *id) && *id < range.to;

@@ -10,7 +10,7 @@ import { LOOKS } from './look.mjs';
 import { Person } from './person.mjs';
 import { Report } from './report.mjs';
 
-const { CHROMIUM, PICTURES, PORT, AUTHORITY_PORT, PLAIN_PORT, CERTIFICATE, KEY, KEY_HASH } = process.env;
+const { CHROMIUM, PICTURES, PORT, AUTHORITY_PORT, PLAIN_PORT, CERTIFICATE, KEY, KEY_HASH, LOG } = process.env;
 const [base] = process.argv.slice(2);
 const here = new URL(base);
 const tls = here.protocol === 'https:';
@@ -152,16 +152,35 @@ async function changed(olivia, person) {
   person.check('changed', 'connections', tools, 'who runs the tools now does not see them');
 }
 
+/** Why sign-ins were refused so far, as the log has it: the person is told the same of most of them. */
+function reasons() {
+  const lines = readFileSync(LOG, 'utf8').split('\n').filter((line) => line.includes('"a sign-in failed"'));
+  return lines.map((line) => JSON.parse(line).error);
+}
+
 async function wrongTokens() {
   const person = await open('Stranger', 'Whose token does not hold');
-  const refused = async (twist, expected) => {
-    authority.twist = twist;
+  const refused = async (what, reason, sentence) => {
+    const before = reasons().length;
     await person.context.clearCookies();
     const status = await signIn(person, 'olivia');
-    person.check(twist, 'status', status === expected, `answered ${status} instead of ${expected}`);
-    person.check(twist, 'nobody', (await person.context.cookies(base)).every((cookie) => cookie.name !== SESSION), 'somebody is signed in');
+    person.check(what, 'status', status === 401, `answered ${status} instead of 401`);
+    const said = reasons().slice(before);
+    person.check(what, 'reason', said.length === 1 && said[0] === reason, `the log says "${said.join('", "')}" instead of "${reason}"`);
+    person.check(what, 'sentence', await person.page.getByText(sentence).isVisible(), `the page does not say "${sentence}"`);
+    person.check(what, 'nobody', (await person.context.cookies(base)).every((cookie) => cookie.name !== SESSION), 'somebody is signed in');
   };
-  for (const twist of ['audience', 'nonce', 'expired', 'alg-none', 'hs256']) await refused(twist, 401);
+  const [untrue, late] = ['What came back from the sign-in service does not hold', 'By Assay\'s clock your sign-in is not valid now'];
+  for (const [twist, reason, sentence] of [
+    ['audience', 'the token is for another app', untrue],
+    ['nonce', 'the token belongs to another sign-in', untrue],
+    ['expired', 'the token is expired', late],
+    ['alg-none', 'the token is not signed with RS256', untrue],
+    ['hs256', 'the token is not signed with RS256', untrue],
+  ]) {
+    authority.twist = twist;
+    await refused(twist, reason, sentence);
+  }
   await person.lookHere('sign-in-refused');
   authority.twist = undefined;
   authority.rotate();
@@ -169,14 +188,18 @@ async function wrongTokens() {
   const status = await signIn(person, 'olivia');
   person.check('rotated key', 'status', status === 303, `answered ${status} instead of 303`);
   // The keys were fetched anew three times in these minutes; that is enough.
-  for (const expected of [303, 303, 401]) {
+  for (const rotation of ['rotated again', 'rotated a third time']) {
     authority.rotate();
     await person.context.clearCookies();
     const again = await signIn(person, 'olivia');
-    person.check('rotated again', 'status', again === expected, `answered ${again} instead of ${expected}`);
+    person.check(rotation, 'status', again === 303, `answered ${again} instead of 303`);
   }
+  authority.rotate();
+  await refused('rotated too often', 'the token names a key that the authority does not have', untrue);
   const elsewhere = await person.page.goto('/api/portal/signed-in?code=x&state=y');
   person.check('made-up callback', 'status', elsewhere.status() === 401, `answered ${elsewhere.status()} instead of 401`);
+  const begun = await person.page.getByText('was begun in another browser').isVisible();
+  person.check('made-up callback', 'sentence', begun, 'the page does not say that the sign-in is not of this browser');
   await person.close();
 }
 

@@ -159,13 +159,18 @@ async fn a_wrong_identity_is_one_clear_line() {
 async fn what_a_sign_in_needs_is_looked_at_where_people_sign_in_with_entra() {
     let test = TestApp::with(authority::SETTINGS);
     let authority = Authority::of(&test);
-    assert_eq!(bad(&doctor::examine(test.app()).await), [""; 0]);
+    let findings = doctor::examine(test.app()).await;
+    assert_eq!(bad(&findings), [""; 0]);
+    let to_register = "redirect URI https://assay.example.net/api/portal/signed-in";
+    assert!(findings.iter().any(|finding| finding.to_string().contains(to_register)), "{findings:?}");
 
+    authority.break_down("keys", Some(Ok(json_answer(200, &serde_json::json!({ "keys": [] })))));
+    assert_eq!(ailments(&doctor::examine(test.app()).await), ["ASSAY_CLOUD, ASSAY_ENTRA_TENANTS"]);
     authority.break_down("discovery", Some(Ok(json_answer(503, &serde_json::json!({})))));
     std::fs::remove_file(test.folder().join("vault/secrets/assay-sign-in")).unwrap();
     let findings = doctor::examine(test.app()).await;
     assert_eq!(ailments(&findings), ["ASSAY_CLOUD, ASSAY_ENTRA_TENANTS", "ASSAY_ENTRA_CREDENTIAL"], "{findings:?}");
-    assert_eq!(authority.asked("discovery"), 2, "it is not taken from memory");
+    assert_eq!((authority.asked("discovery"), authority.asked("keys")), (3, 2), "it is not taken from memory");
 }
 
 #[tokio::test]

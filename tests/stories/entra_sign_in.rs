@@ -227,8 +227,7 @@ async fn a_token_with_anything_wrong_signs_nobody_in() {
 #[tokio::test]
 async fn a_guest_and_another_directory_come_in_where_the_settings_say_so() {
     let both = format!("{HOME},{PARTNER}");
-    let more: Vec<(&str, &str)> =
-        SETTINGS.iter().copied().chain([("ASSAY_ENTRA_GUESTS", "allow"), ("ASSAY_ENTRA_TENANTS", both.as_str())]).collect();
+    let more: Vec<(&str, &str)> = SETTINGS.iter().copied().chain([("ASSAY_ENTRA_TENANTS", both.as_str())]).collect();
     let test = TestApp::with(&more);
     let olivia = Visitor::of(&test);
     let reply = olivia.post("portal/sign-in", &[]).await;
@@ -327,11 +326,106 @@ async fn a_state_counts_once_in_the_browser_that_began_and_for_ten_minutes() {
     }
     let mut counted = refusals(&test).await;
     counted.sort();
-    assert_eq!(counted, [("took-too-long".to_owned(), 1), ("unknown-state".into(), 7)]);
+    // What no sign-in of the browser's own belongs to is not counted.
+    assert_eq!(counted, [("took-too-long".to_owned(), 1), ("unknown-state".into(), 2)]);
 
     assert_eq!(sessions(&test).await, 2);
     assert_eq!(assay::web::entra::drop_expired(test.app(), "sweep").await.unwrap(), 2, "whose time is over");
     assert_eq!(assay::web::entra::drop_expired(test.app(), "sweep").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_state_that_was_refused_is_spent_and_of_two_at_once_one_redeems_the_code() {
+    let test = installation();
+    let authority = Authority::of(&test);
+    let olivia = Visitor::of(&test);
+    for (twist, answered) in [("code", 1), ("nonce", 2)] {
+        let mut back = authority.sign_in(&olivia.depart(None).await);
+        if twist == "nonce" {
+            authority.claim("nonce", json!("another"));
+        } else {
+            back = back.replace("code=", "code=invented-");
+        }
+        let cookie = olivia.cookies.borrow()[ATTEMPT].clone();
+        for again in [false, true] {
+            olivia.cookies.borrow_mut().insert(ATTEMPT.into(), cookie.clone());
+            let reply = olivia.get(&back).await;
+            assert_eq!((reply.status, authority.asked("token")), (401, answered), "{twist}");
+            assert_eq!(browser::text(&reply).contains("finished before"), again, "{twist}");
+        }
+    }
+
+    let test = installation();
+    let authority = Authority::of(&test);
+    let calls = {
+        let olivia = Visitor::signed_in(&test, &authority).await;
+        let back = authority.sign_in(&olivia.depart(None).await);
+        test.faults.mend();
+        assert_eq!(olivia.get(&back).await.status, 303);
+        test.faults.calls()
+    };
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    let back = authority.sign_in(&olivia.depart(None).await);
+    let again = Visitor::of(&test);
+    again.cookies.borrow_mut().clone_from(&olivia.cookies.borrow());
+    let asked = authority.asked("token");
+    let hold = test.faults.hold_at(calls.iter().position(|call| *call == "http.send").unwrap());
+    let (first, second) = tokio::join!(olivia.get(&back), async {
+        hold.reached().await;
+        let second = again.get(&back).await;
+        hold.let_go();
+        second
+    });
+    assert_eq!((first.status, second.status, authority.asked("token")), (303, 401, asked + 1));
+}
+
+#[tokio::test]
+async fn the_session_that_a_browser_had_may_end_while_it_signs_in_again() {
+    let test = installation();
+    let authority = Authority::of(&test);
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    let back = authority.sign_in(&olivia.depart(None).await);
+    test.faults.mend();
+    assert_eq!(olivia.get(&back).await.status, 303);
+    let signs_in = test.faults.calls().iter().rposition(|call| *call == "documents.batch").unwrap();
+
+    let back = authority.sign_in(&olivia.depart(None).await);
+    let tab = Visitor::of(&test);
+    tab.cookies.borrow_mut().clone_from(&olivia.cookies.borrow());
+    let hold = test.faults.hold_at(signs_in);
+    let (arrived, out) = tokio::join!(olivia.get(&back), async {
+        hold.reached().await;
+        let out = tab.press("portal/clients", "portal/sign-out", &[]).await;
+        hold.let_go();
+        out
+    });
+    assert!(hold.struck() && out.status == 303);
+    assert_eq!(arrived.status, 303, "{}", browser::text(&arrived));
+    assert!(olivia.is_signed_in().await);
+    assert_eq!(sessions(&test).await, 1);
+    let ended = ["session.signed-in", "session.ended", "session.signed-in", "session.signed-out", "session.signed-in"];
+    assert_eq!(said(&test, "session.").await, ended);
+}
+
+#[tokio::test]
+async fn who_began_no_sign_in_here_is_answered_and_the_store_hears_nothing() {
+    let test = installation();
+    let authority = Authority::of(&test);
+    Visitor::signed_in(&test, &authority).await;
+    test.faults.mend();
+    let stranger = Visitor::of(&test);
+    for cookie in [None, Some("invented"), Some("")] {
+        if let Some(cookie) = cookie {
+            stranger.cookies.borrow_mut().insert(ATTEMPT.into(), cookie.into());
+        }
+        let reply = stranger.get("portal/signed-in?code=x&state=y").await;
+        assert!(reply.status == 401 && browser::text(&reply).contains("Sign in</a>"));
+    }
+    assert_eq!(test.faults.calls(), [""; 0]);
+    // An attempt of its own, and another's address: that is counted.
+    stranger.depart(None).await;
+    assert_eq!(stranger.get("portal/signed-in?code=x&state=y").await.status, 401);
+    assert_eq!(refusals(&test).await, [("unknown-state".to_owned(), 1)]);
 }
 
 #[tokio::test]

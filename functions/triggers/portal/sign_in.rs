@@ -47,7 +47,7 @@ fn people(_app: &App) -> Vec<DemoPerson> {
 /// The form of the sign-in page. There is no session yet that a token could be bound to; the origin is checked all the same.
 pub(super) async fn begin(app: &App, request: &Request) -> Result<Reply, Problem> {
     if !security::same_origin(request, &app.config) {
-        return Err(refused(app, request, "foreign-form", Problem::foreign_form(elsewhere(app, "Sign in on our own page."))).await);
+        return Err(refused(app, request, "foreign-form", Problem::foreign_form(with_address(app, "Sign in on our own page."))).await);
     }
     let next = Next::or_clients(request.form_value("next").as_deref());
     match app.config.sign_in {
@@ -88,11 +88,15 @@ pub(super) async fn finish(app: &App, request: &Request) -> Result<Reply, Proble
 
 /// Says so, and leads back to where they wanted to go.
 async fn failed(app: &App, request: &Request, error: EntraError, next: Option<&Next>) -> Reply {
-    tracing::warn!(error = chain(&error), "a sign-in failed");
-    let (reason, begun_elsewhere) = (error.reason(), matches!(error, EntraError::UnknownState));
+    if matches!(error, EntraError::NothingBegun) {
+        tracing::debug!("a sign-in came back that this browser did not begin");
+    } else {
+        tracing::warn!(error = chain(&error), "a sign-in failed");
+    }
+    let (reason, elsewhere) = (error.reason(), matches!(error, EntraError::NothingBegun | EntraError::UnknownState));
     let mut problem = Problem::from(error);
-    if begun_elsewhere {
-        problem.detail = elsewhere(app, &problem.detail);
+    if elsewhere {
+        problem.detail = with_address(app, &problem.detail);
     }
     if let Some(reason) = reason {
         problem = refused(app, request, reason, problem).await;
@@ -101,7 +105,7 @@ async fn failed(app: &App, request: &Request, error: EntraError, next: Option<&N
 }
 
 /// A browser keeps the cookie for the host that it opened, and not every address of the app is the one that people use.
-fn elsewhere(app: &App, said: &str) -> String {
+fn with_address(app: &App, said: &str) -> String {
     format!("{said} Assay's address is {}: open it there if your browser shows another.", app.config.origin())
 }
 

@@ -13,13 +13,13 @@ use crate::{
     app::App,
     config::Config,
     tenancy::{
-        DeploymentPlace, DeploymentScope, Record, StoreError,
+        DeploymentPlace, DeploymentScope, Held, Record, Store, StoreError,
         keys::{self, Owner},
         seal::{Binding, DataKey, sha256},
     },
     web::{
         Request,
-        session::{self, Next, SetCookie, random_token, scope},
+        session::{self, Next, SetCookie, random_token},
     },
 };
 
@@ -53,18 +53,31 @@ impl Attempt {
         self.expires_at <= app.now()
     }
 
-    /// Written in the batch that signs somebody in: of two, one is refused.
-    pub(super) fn spent(&self) -> Spent {
-        Spent { state_hash: self.state_hash.clone(), expires_at: self.expires_at }
+    /// Whether the callback is this attempt's, by its `state`.
+    pub(super) fn is_of(&self, request: &Request) -> bool {
+        request.query_value("state").is_some_and(|state| sha256(state.as_bytes()) == self.state_hash)
     }
 
-    pub(super) async fn is_spent(&self, app: &App, request: &Request) -> Result<bool, StoreError> {
-        let store = scope(&request.invocation_id).store(app).await?;
-        Ok(store.read::<Spent>(DeploymentPlace::Directory, &self.state_hash).await?.is_some())
+    /// Before anything is asked of the authority: `None` when it was spent before, and of two at once, for one.
+    pub(super) async fn spend(&self, store: &Store<'_, DeploymentPlace>) -> Result<Option<Held<Spent>>, StoreError> {
+        let value = Spent { state_hash: self.state_hash.clone(), expires_at: self.expires_at };
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.create(&value);
+        match batch.commit_with_etags().await {
+            Err(error) if error.exists::<Spent>(&value.state_hash) => Ok(None),
+            etags => Ok(etags?.pop().flatten().map(|etag| Held { value, etag })),
+        }
     }
 }
 
-/// A `state` that signed somebody in and does so no more.
+/// The same `state` may come once more: nothing became of it.
+pub(super) async fn give_back(store: &Store<'_, DeploymentPlace>, spent: &Held<Spent>) -> Result<(), StoreError> {
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.delete(spent);
+    batch.commit().await
+}
+
+/// A `state` that came back and is taken no more.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Spent {
     state_hash: String,
@@ -105,13 +118,11 @@ pub(super) async fn begin(app: &App, next: &Next) -> Result<Begun, StoreError> {
     Ok(Begun { state, nonce, verifier, cookie })
 }
 
-/// The attempt that a callback belongs to; `None` when this browser brings none, or another one's.
+/// The attempt that this browser brings, of whichever window; `None` when it brings none of ours.
 pub(super) async fn find(app: &App, request: &Request) -> Result<Option<Attempt>, StoreError> {
-    let Some(state) = request.query_value("state") else { return Ok(None) };
     let Some(sealed) = request.cookie(name(&app.config)).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return Ok(None) };
     let Some(key) = keys::find(app, Owner::Deployment).await? else { return Ok(None) };
-    let attempt = key.open_bytes(&BINDING, sealed).ok().and_then(|bytes| serde_json::from_slice::<Attempt>(&bytes).ok());
-    Ok(attempt.filter(|attempt| attempt.state_hash == sha256(state.as_bytes())))
+    Ok(key.open_bytes(&BINDING, sealed).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// Deletes what time alone refuses by now; for the sweep. Returns how many.

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{EntraError, keys, token};
+use super::{EntraError, authorize::redirect_uri, keys, token};
 use crate::{
     app::App,
     config::EntraSettings,
     platform::ports::{PortError, PortErrorKind},
 };
 
-/// The authority's discovery document, fetched and not remembered.
+/// The authority's discovery document and keys, fetched and not remembered.
 pub async fn authority_answers(app: &App, settings: &EntraSettings) -> Result<(), PortError> {
     let app = App { cache: Arc::default(), ..app.clone() };
-    keys::authority(&app, settings).await.map(|_| ()).map_err(at_port)
+    let authority = keys::authority(&app, settings).await.map_err(at_port)?;
+    keys::published(&app, settings, &authority).await.map(|_| ()).map_err(at_port)
+}
+
+/// What must be registered with the app. Whether it is, only a sign-in shows.
+pub fn redirect_is_untried(app: &App) -> String {
+    format!("whether the app registration has the redirect URI {} is not tried", redirect_uri(app))
 }
 
 /// What proves to the authority that this is the app. Whether it is taken, only a sign-in shows.

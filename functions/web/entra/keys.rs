@@ -104,13 +104,16 @@ pub(super) async fn of_kid(app: &App, settings: &EntraSettings, authority: &Auth
     if kept.is_some() && !app.cache.allow(REFRESH, REFRESHES, now, REFRESH_WINDOW) {
         return Err(TokenError::UnknownKey.into());
     }
-    let bytes = fetch(app, settings, authority.jwks_uri.clone()).await?;
-    if parse(&bytes).is_empty() {
-        return Err(unusable(settings, PortErrorKind::Unreadable));
-    }
+    let bytes = published(app, settings, authority).await?;
     let bytes = app.cache.put(KEYS, Zeroizing::new(bytes.to_vec()), now, KEEP);
     let found = pick(&bytes, kid);
     if found.is_empty() { Err(TokenError::UnknownKey.into()) } else { Ok(found) }
+}
+
+/// The key set as it is now, with a key in it that may sign.
+pub(super) async fn published(app: &App, settings: &EntraSettings, authority: &Authority) -> Result<Bytes, EntraError> {
+    let bytes = fetch(app, settings, authority.jwks_uri.clone()).await?;
+    if parse(&bytes).is_empty() { Err(unusable(settings, PortErrorKind::Unreadable)) } else { Ok(bytes) }
 }
 
 fn pick(bytes: &[u8], kid: &str) -> Vec<Key> {

@@ -17,13 +17,13 @@ mod verify;
 use serde_json::json;
 use url::Url;
 
-pub use self::{attempt::drop_expired, verify::TokenError};
 use self::{
-    attempt::{Attempt, Spent},
+    attempt::Attempt,
     keys::Authority,
     let_in::{Asked, Asking},
     verify::Claims,
 };
+pub use self::{attempt::drop_expired, verify::TokenError};
 use super::{
     Problem, Request,
     session::{Begun, Next, SetCookie, scope},
@@ -44,6 +44,9 @@ use crate::{
 pub enum EntraError {
     #[error("Entra sign-in is off")]
     Off,
+    /// Anybody may open the address: it is answered, and nothing is written.
+    #[error("this browser began no sign-in")]
+    NothingBegun,
     #[error("no sign-in of this browser waits under this state")]
     UnknownState,
     #[error("the sign-in took too long")]
@@ -61,7 +64,7 @@ pub enum EntraError {
     NoCredential(#[source] PortError),
     #[error("the authority cannot be used")]
     Unavailable(#[source] PortError),
-    /// The code is redeemed, so the same address cannot work again.
+    /// The code is redeemed or the state stays spent, so the same address cannot work again.
     #[error("something did not answer after the authority had taken the code")]
     Interrupted(#[source] Box<EntraError>),
     #[error(transparent)]
@@ -109,8 +112,9 @@ pub async fn begin(app: &App, next: &Next, other_account: bool) -> Result<Depart
 /// address may work in a moment.
 pub async fn finish(app: &App, request: &Request) -> Result<Arrival, Failure> {
     let (next, outcome) = match attempt::find(app, request).await {
-        Ok(Some(attempt)) => (Some(attempt.next()), signed_in(app, request, &attempt).await),
-        Ok(None) => (None, Err(EntraError::UnknownState)),
+        Ok(Some(attempt)) if attempt.is_of(request) => (Some(attempt.next()), signed_in(app, request, &attempt).await),
+        Ok(Some(_)) => (None, Err(EntraError::UnknownState)),
+        Ok(None) => (None, Err(EntraError::NothingBegun)),
         Err(error) => (None, Err(error.into())),
     };
     outcome.map_err(|error| {
@@ -125,15 +129,25 @@ async fn signed_in(app: &App, request: &Request, attempt: &Attempt) -> Result<Ar
     if attempt.is_over(app) {
         return Err(EntraError::TooLate);
     }
-    if attempt.is_spent(app, request).await? {
-        return Err(EntraError::UnknownState);
+    let store = scope(&request.invocation_id).store(app).await?;
+    let spent = attempt.spend(&store).await?.ok_or(EntraError::UnknownState)?;
+    match redeemed(app, settings, request, attempt).await {
+        Err(error) if error.may_pass() => match attempt::give_back(&store, &spent).await {
+            Ok(()) => Err(error),
+            Err(_) => Err(error.at_its_end()),
+        },
+        other => other,
     }
+}
+
+/// The state is spent for this.
+async fn redeemed(app: &App, settings: &EntraSettings, request: &Request, attempt: &Attempt) -> Result<Arrival, EntraError> {
     let Some(code) = request.query_value("code").filter(|code| !code.is_empty()) else {
         return Err(EntraError::NotSignedIn(token::word(request.query_value("error"))));
     };
     let authority = keys::authority(app, settings).await?;
     let id_token = token::exchange(app, settings, &authority, &code, &attempt.verifier).await?;
-    arrived(app, settings, request, attempt, &authority, &id_token).await.map_err(EntraError::once_redeemed)
+    arrived(app, settings, request, attempt, &authority, &id_token).await.map_err(EntraError::at_its_end)
 }
 
 /// The code is redeemed for this token.
@@ -149,20 +163,23 @@ async fn arrived(
     let keys = keys::of_kid(app, settings, authority, unverified.kid()).await?;
     let claims = verify::verify(&unverified, &keys, settings, &attempt.nonce, app.now())?;
     let person = person(app, settings, request, &claims).await?;
+    let session = match entered(app, request, &person).await {
+        // The session that this browser had ended in between, by the sweep or in another window.
+        Err(error) if error.is_conflict() => entered(app, request, &person).await?,
+        other => other?,
+    };
+    Ok(Arrival { next: attempt.next(), cookies: [session, attempt::cleared(&app.config)] })
+}
+
+/// Signed in, with the cookie of the session.
+async fn entered(app: &App, request: &Request, person: &Person) -> Result<SetCookie, StoreError> {
     let reader = scope(&request.invocation_id).store(app).await?;
     let begun = Begun::new(&reader, request, person.id, false).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
-    batch.create::<Spent>(&attempt.spent());
-    begun.enter(&mut batch, &person, "entra");
-    match batch.commit().await {
-        // The same address, opened twice at once.
-        Err(error) if error.is_conflict() => Err(EntraError::UnknownState),
-        other => {
-            other?;
-            Ok(Arrival { next: attempt.next(), cookies: [begun.cookie(app, store.key()?), attempt::cleared(&app.config)] })
-        }
-    }
+    begun.enter(&mut batch, person, "entra");
+    batch.commit().await?;
+    Ok(begun.cookie(app, store.key()?))
 }
 
 /// The person of these claims, if they may come in. The one whom the settings name as owner is made one.
@@ -200,11 +217,11 @@ impl EntraError {
         matches!(self, Self::Unavailable(_) | Self::NoCredential(_) | Self::Store(_))
     }
 
-    fn once_redeemed(self) -> Self {
+    fn at_its_end(self) -> Self {
         if self.may_pass() { Self::Interrupted(Box::new(self)) } else { self }
     }
 
-    /// The word under which it is counted; `None` for what is no refusal.
+    /// The word under which it is counted; `None` for what is no refusal of a sign-in.
     pub fn reason(&self) -> Option<&'static str> {
         Some(match self {
             Self::Off => "entra-sign-in-is-off",
@@ -219,7 +236,7 @@ impl EntraError {
             Self::Unavailable(_) => "authority-unavailable",
             Self::Token(error) => error.reason(),
             Self::Stranger(_) => "not-let-in",
-            Self::Store(_) => return None,
+            Self::NothingBegun | Self::Store(_) => return None,
         })
     }
 }
@@ -232,7 +249,7 @@ impl From<EntraError> for Problem {
         match error {
             EntraError::Store(error) => error.into(),
             EntraError::Off => Self::forbidden("Sign-in with Entra ID is off here."),
-            EntraError::UnknownState => again(
+            EntraError::NothingBegun | EntraError::UnknownState => again(
                 "This sign-in was finished before, was begun in another browser or window, or is too old. If you do not see your pages, sign in again from here.",
             ),
             EntraError::TooLate => again("More than ten minutes passed since you began. Sign in again."),

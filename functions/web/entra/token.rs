@@ -53,7 +53,7 @@ pub(super) async fn exchange(
     match answer.status {
         200 => {
             // It took the code all the same.
-            let unreadable = |_| unusable(settings, PortErrorKind::Unreadable).once_redeemed();
+            let unreadable = |_| unusable(settings, PortErrorKind::Unreadable).at_its_end();
             let answer: Answer = serde_json::from_slice(&answer.body).map_err(unreadable)?;
             Ok(Zeroizing::new(answer.id_token))
         }
