@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::{
     machine::{Event, Facts, Refusal, next},
-    notify,
     proposal::{Decision, ExecuteV1, Proposal, Receipt, State, advance, object},
 };
 use crate::{
@@ -19,7 +18,8 @@ use crate::{
     audit,
     evidence::{Evidence, EvidenceRef},
     tenancy::{
-        Batch, ClientPlace, DeploymentScope, Held, Roster, Scope, Store, StoreError, TenantId, Wanted,
+        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, Scope, Store, StoreError, TenantId, Wanted,
+        directory::{self, Grant, Person, Role},
         keys::Owner,
         message::{MessageError, Verified},
         outbox::{self, Pending},
@@ -145,7 +145,7 @@ where
     let facts = Facts {
         tenant,
         version,
-        may_approve: may_approve(app, store, tenant, proposal, decision).await?,
+        may_approve: may_approve(app, store, tenant, decision).await?,
         changed_evidence: changed_evidence(store, proposal).await?,
     };
     let now = app.now();
@@ -190,15 +190,13 @@ async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: Stri
 }
 
 /// Authority is asked for again when the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
-async fn may_approve(
-    app: &App,
-    store: &Store<'_, ClientPlace>,
-    tenant: TenantId,
-    proposal: &Proposal,
-    decision: &Decision,
-) -> Result<bool, ExecuteError> {
-    let roster = Roster::read(&DeploymentScope::of_function("execute", store.correlation()).store(app).await?).await?;
-    Ok(notify::approvers(&app.config, &roster, tenant, &proposal.requester).any(|person| person.id == decision.person))
+async fn may_approve(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, decision: &Decision) -> Result<bool, ExecuteError> {
+    let directory = DeploymentScope::of_function("execute", store.correlation()).store(app).await?;
+    let (grant, person) = (directory::grant_key(tenant, decision.person), decision.person.to_string());
+    // Not from the roster: it leaves out what cannot be read, and then nobody knows yet.
+    let found = directory.gather(DeploymentPlace::Directory, vec![Wanted::one::<Grant>(&grant), Wanted::one::<Person>(&person)]).await?;
+    let (grant, person) = (found.one::<Grant>(&grant).await?, found.one::<Person>(&person).await?);
+    Ok(grant.is_some_and(|held| held.value.has(Role::Approver)) && person.is_some_and(|held| held.value.may_sign_in(&app.config)))
 }
 
 /// Records referred to that are gone, deleted at their source, or not in the state that was approved.

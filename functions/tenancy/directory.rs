@@ -157,7 +157,7 @@ impl Record for Grant {
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> String {
-        format!("{}:{}", self.tenant, self.person)
+        grant_key(self.tenant, self.person)
     }
 }
 
@@ -251,5 +251,10 @@ pub async fn person(store: &Directory<'_>, id: PersonId) -> Result<Option<Person
 }
 
 pub async fn grant(store: &Directory<'_>, tenant: TenantId, person: PersonId) -> Result<Option<Grant>, StoreError> {
-    Ok(store.read(DeploymentPlace::Directory, &format!("{tenant}:{person}")).await?.map(|held| held.value))
+    Ok(store.read(DeploymentPlace::Directory, &grant_key(tenant, person)).await?.map(|held| held.value))
+}
+
+/// Under which [`Grant`] is kept.
+pub fn grant_key(tenant: TenantId, person: PersonId) -> String {
+    format!("{tenant}:{person}")
 }

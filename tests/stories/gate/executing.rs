@@ -167,6 +167,24 @@ async fn an_approval_is_worth_nothing_once_its_givers_access_was_taken_away() {
     assert!(house.marks().await.is_empty());
 }
 
+/// The roster leaves out what cannot be read; who may not approve any more is something else.
+#[tokio::test]
+async fn while_its_givers_record_cannot_be_read_an_approval_waits() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    let (app, partition) = (house.test.app(), Partition::reserved_for_tenancy(Container::Deployment, "deployment/directory".into()));
+    let person = app.documents.read(&partition, &format!("person:{}", house.priya.id)).await.unwrap().unwrap();
+    let mut body = person.body.clone();
+    body["sealed"] = "AAAA".into();
+    app.documents.batch(&partition, vec![Op::Replace { id: person.id.clone(), body, if_match: person.etag }]).await.unwrap();
+    assert!(matches!(execute(&house).await, Err(ExecuteError::Store(_))));
+    let damaged = app.documents.read(&partition, &person.id).await.unwrap().unwrap();
+    let mend = Op::Replace { id: person.id, body: person.body, if_match: damaged.etag };
+    app.documents.batch(&partition, vec![mend]).await.unwrap();
+    assert!(matches!(execute(&house).await.unwrap().state, State::Executed { .. }));
+}
+
 #[tokio::test]
 async fn an_approval_that_did_not_run_in_two_days_runs_no_more_even_if_the_clock_goes_back() {
     let house = House::new().await;
