@@ -177,11 +177,11 @@ async fn while_its_givers_record_cannot_be_read_an_approval_waits() {
     let person = app.documents.read(&partition, &format!("person:{}", house.priya.id)).await.unwrap().unwrap();
     let mut body = person.body.clone();
     body["sealed"] = "AAAA".into();
-    app.documents.batch(&partition, vec![Op::Replace { id: person.id.clone(), body, if_match: person.etag }]).await.unwrap();
+    let _ = app.documents.batch(&partition, vec![Op::Replace { id: person.id.clone(), body, if_match: person.etag }]).await.unwrap();
     assert!(matches!(execute(&house).await, Err(ExecuteError::Store(_))));
     let damaged = app.documents.read(&partition, &person.id).await.unwrap().unwrap();
     let mend = Op::Replace { id: person.id, body: person.body, if_match: damaged.etag };
-    app.documents.batch(&partition, vec![mend]).await.unwrap();
+    let _ = app.documents.batch(&partition, vec![mend]).await.unwrap();
     assert!(matches!(execute(&house).await.unwrap().state, State::Executed { .. }));
 }
 
