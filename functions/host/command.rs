@@ -128,20 +128,20 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     result
 }
 
-/// Files by which a folder of Assay's is known: of this command, and of a handler that somebody ran without it.
-const OURS: [&str; 2] = ["host.lock", "documents.redb"];
+/// What a run leaves: this command, or a handler that somebody ran without it.
+const LEFT: [&str; 2] = ["host.lock", "documents.redb"];
+/// Where somebody may have put secrets before the first start.
+const SECRETS: &str = "vault/secrets";
 
-/// Whether there is something in the folder, which then must be of an earlier run: nobody's other files come to lie among
-/// ours, where --fresh would take them along.
+/// Whether an earlier run left something in the folder. What else lies there is refused: nobody's other files come to lie
+/// among ours, where --fresh would take them along.
 fn is_in_use(data: &Path) -> Result<bool, CommandError> {
     let failed = |source| CommandError::Folder { folder: data.to_owned(), source };
     if !data.exists() || fs::read_dir(data).map_err(failed)?.next().is_none() {
         return Ok(false);
     }
-    if !OURS.iter().any(|file| data.join(file).is_file()) {
-        return Err(CommandError::NotOurs(data.to_owned()));
-    }
-    Ok(true)
+    let is_left = LEFT.iter().any(|left| data.join(left).exists());
+    if is_left || data.join(SECRETS).is_dir() { Ok(is_left) } else { Err(CommandError::NotOurs(data.to_owned())) }
 }
 
 fn empty(data: &Path) -> Result<(), CommandError> {

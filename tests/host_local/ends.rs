@@ -122,6 +122,13 @@ fn a_folder_with_other_things_in_it_is_left_alone() {
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["precious.txt"]);
     }
+
+    // A secret is put there before the first start.
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("vault/secrets")).unwrap();
+    fs::write(folder.path().join("vault/secrets/assay-sign-in"), "secret").unwrap();
+    let started = Local::start(folder.path(), &["--fresh"]);
+    assert!(started.handler_runs() && folder.path().join("vault/secrets/assay-sign-in").exists());
 }
 
 #[test]
