@@ -50,7 +50,7 @@ impl Default for OpenOptions {
 /// below 30 MB) and the operating system caches the file anyway.
 pub fn builder() -> redb::Builder {
     let mut builder = redb::Builder::new();
-    builder.set_cache_size(4 * 1024 * 1024);
+    builder.set_cache_size(3 * 1024 * 1024);
     builder
 }
 
