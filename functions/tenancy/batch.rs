@@ -135,7 +135,7 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
             // On the heap: it happens seldom, and is part of every future that writes.
             Box::pin(write_with_stamp(store, place, ops)).await
         } else {
-            Ok(store.app().documents.batch(&store.partition(place), ops).await?)
+            store.app().documents.batch(&store.partition(place), ops).await.map_err(StoreError::from)
         };
         // Whatever came of it: without an answer it may have been written.
         for kind in ids.iter().map(|id| kind_of(id)).collect::<BTreeSet<_>>() {

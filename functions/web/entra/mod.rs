@@ -162,7 +162,7 @@ async fn arrived(
     let unverified = verify::parse(id_token)?;
     let keys = keys::of_kid(app, settings, authority, unverified.kid()).await?;
     let claims = verify::verify(&unverified, &keys, settings, &attempt.nonce, app.now())?;
-    let person = person(app, settings, request, &claims).await?;
+    let person = person(app, request, &claims).await?;
     let session = match entered(app, request, &person).await {
         // The session that this browser had ended in between, by the sweep or in another window.
         Err(error) if error.is_conflict() => entered(app, request, &person).await?,
@@ -183,9 +183,9 @@ async fn entered(app: &App, request: &Request, person: &Person) -> Result<SetCoo
 }
 
 /// The person of these claims, if they may come in. The one whom the settings name as owner is made one.
-async fn person(app: &App, settings: &EntraSettings, request: &Request, claims: &Claims) -> Result<Person, EntraError> {
+async fn person(app: &App, request: &Request, claims: &Claims) -> Result<Person, EntraError> {
     let identity = Identity { tid: claims.tid, oid: claims.oid };
-    let owns = settings.directories.first() == Some(&identity.tid) && settings.owner == identity.oid;
+    let owns = let_in::is_named_owner(app, identity);
     let store = scope(&request.invocation_id).store(app).await?;
     let held = store.read::<Person>(DeploymentPlace::Directory, &identity.person().to_string()).await?;
     let (person, etag) = match held {
