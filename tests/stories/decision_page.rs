@@ -199,19 +199,8 @@ async fn what_stands_again_is_shown_with_its_records_and_says_who_put_it_back() 
     let finding = client.objective(INVENTORY).await.finding.unwrap();
     let restored = finding.restored.unwrap();
     assert_eq!((finding.found, restored.name.as_str(), restored.proposal), (Found::Met, "Priya Nair", asked.id));
-    let token: readiness::view::FormToken<'_> = &|_| String::new();
-    let frame = frame(&client);
-    let page = readiness::view::requirement_page(
-        client.app(),
-        &client.engineer,
-        &*decision::roster(client.app()).await,
-        "CM.L2-3.4.1",
-        "c",
-        frame,
-        token,
-    )
-    .await;
-    assert!(page.unwrap().unwrap().objectives[3].finding.as_ref().unwrap().restored.is_some());
+    let page = decision::requirement(client.app(), &client.engineer, "CM.L2-3.4.1", frame(&client)).await;
+    assert!(page.objectives[3].finding.as_ref().unwrap().restored.is_some());
 }
 
 #[tokio::test]

@@ -75,20 +75,7 @@ async fn what_an_approver_rejected_is_likely_no_more_and_the_pages_say_who_said_
     let page = async |client: &Client| {
         readiness::view::client_page(client.app(), &client.engineer, "Harbor Precision", "c", frame(client)).await.unwrap()
     };
-    let requirement = async |client: &Client| {
-        let token: readiness::view::FormToken<'_> = &|_| String::new();
-        let shown = readiness::view::requirement_page(
-            client.app(),
-            &client.engineer,
-            &*decision::roster(client.app()).await,
-            "SC.L2-3.13.16",
-            "c",
-            frame(client),
-            token,
-        )
-        .await;
-        shown.unwrap().unwrap()
-    };
+    let requirement = async |client: &Client| decision::requirement(client.app(), &client.engineer, "SC.L2-3.13.16", frame(client)).await;
     client.analyzes(all(&client)).await;
     assert_eq!(page(&client).await.readings.likely, -202);
     let asked = client.open_about("3.13.16[a]").await.unwrap();
@@ -158,18 +145,7 @@ async fn a_damaged_proposal_hides_who_rejected_it_and_not_the_page_of_its_requir
     let asked = client.open_about(INVENTORY).await.unwrap();
     client.decides(&asked, Verdict::Reject).await;
     client.damage(ClientPlace::Assessment, &format!("proposal:{}", asked.id)).await;
-    let (frame, token): (_, readiness::view::FormToken<'_>) = (frame(&client), &|_| String::new());
-    let page = readiness::view::requirement_page(
-        client.app(),
-        &client.engineer,
-        &*decision::roster(client.app()).await,
-        "CM.L2-3.4.1",
-        "c",
-        frame,
-        token,
-    )
-    .await;
-    let d = page.unwrap().unwrap().objectives.remove(3);
+    let d = decision::requirement(client.app(), &client.engineer, "CM.L2-3.4.1", frame(&client)).await.objectives.remove(3);
     assert!(d.rejection.is_none() && d.suggestion.is_some() && d.evidence.len() == 1);
 }
 
@@ -238,19 +214,7 @@ async fn every_finding_that_the_rule_knows_can_be_proposed_recorded_counted_and_
         let finding = client.objective("3.7.2[a]").await.finding.unwrap();
         assert_eq!((finding.found, finding.reason.as_str(), finding.name.as_str()), (found, reason, "Priya Nair"));
         assert_eq!(client.score(Reading::Today).await, Score::IfSspAccepted(points));
-        let frame = frame(&client);
-        let token: readiness::view::FormToken<'_> = &|_| String::new();
-        let page = readiness::view::requirement_page(
-            client.app(),
-            &client.engineer,
-            &*decision::roster(client.app()).await,
-            "MA.L2-3.7.2",
-            "c",
-            frame,
-            token,
-        )
-        .await;
-        let page = page.unwrap().unwrap();
+        let page = decision::requirement(client.app(), &client.engineer, "MA.L2-3.7.2", frame(&client)).await;
         assert_eq!(page.objectives[0].finding.as_ref().unwrap().reason, reason);
         assert!(page.propose.unwrap().objectives()[0].label.ends_with(&format!("(today {})", found.words())), "it can be decided anew");
 

@@ -1,4 +1,4 @@
-//! The decision page as the portal puts it together, without what other areas add.
+//! The decision page as the portal puts it together, without what other areas add; and the page of a requirement.
 
 use assay::{
     app::App,
@@ -7,8 +7,9 @@ use assay::{
         inbox::{self, Reader},
         view::{self, Returned},
     },
-    tenancy::{ClientPlace, ProposalId, Scope, StoreError, TenantId},
-    web::pages::{Frame, ProposalPage},
+    readiness::view::requirement_page,
+    tenancy::{ClientPlace, ProposalId, Scope, StoreError, TenantId, directory::Grant},
+    web::pages::{Frame, ProposalPage, RequirementPage},
 };
 
 /// `None` when there is no such proposal, or the reader has no grant for its client.
@@ -27,6 +28,12 @@ pub async fn page(
     let found = store.gather(ClientPlace::Assessment, view::wanted(id)).await?;
     let Some(shown) = view::read(reader, &scope, id, moment, &found).await? else { return Ok(None) };
     view::proposal_page(app, reader, grant, shown, frame, Returned::default(), token).await.map(Some)
+}
+
+/// As an engineer of the client opens it.
+pub async fn requirement(app: &App, engineer: &Grant, id: &str, frame: Frame) -> RequirementPage {
+    let roster = roster(app).await;
+    requirement_page(app, engineer, &roster, id, "c", frame, &|_| String::new()).await.unwrap().unwrap()
 }
 
 /// What the directory says now.
