@@ -99,10 +99,10 @@ pub async fn sign(app: &App, usage: SigningUse, message: &[u8]) -> Result<Signed
     hash.copy_from_slice(digest(&SHA256, message).as_ref());
     let made = app.vault.sign(usage.key(), &hash).await.map_err(refused)?;
     let by_version = |keys: &[VerifyingKey]| keys.iter().find(|key| key.version == made.version).cloned();
-    let key = match by_version(&*verifying_keys(app, usage).await?) {
+    let key = match by_version(&verifying_keys(app, usage).await?) {
         Some(key) => key,
         // Rotated since they were fetched.
-        None => by_version(&*fetch(app, usage).await?).ok_or_else(|| refused(PortError::new(usage.key(), PortErrorKind::Missing)))?,
+        None => by_version(&fetch(app, usage).await?).ok_or_else(|| refused(PortError::new(usage.key(), PortErrorKind::Missing)))?,
     };
     match <[u8; 64]>::try_from(made.bytes) {
         // Looked at before it goes out: a signature that nobody can verify is worse than none.
@@ -124,13 +124,13 @@ pub async fn verifying_keys(app: &App, usage: SigningUse) -> Result<Arc<[Verifyi
 /// newer key's: then the vault is asked again, but not for each of those who send garbage.
 pub async fn verifying_key(app: &App, usage: SigningUse, kid: &str) -> Result<Option<VerifyingKey>, StoreError> {
     let by_name = |keys: &[VerifyingKey]| keys.iter().find(|key| key.kid == kid).cloned();
-    if let Some(key) = by_name(&*verifying_keys(app, usage).await?) {
+    if let Some(key) = by_name(&verifying_keys(app, usage).await?) {
         return Ok(Some(key));
     }
     if !app.cache.allow(&format!("{}/again", remembered(usage)), 1, app.now(), ASK_AGAIN) {
         return Ok(None);
     }
-    Ok(by_name(&*fetch(app, usage).await?))
+    Ok(by_name(&fetch(app, usage).await?))
 }
 
 async fn fetch(app: &App, usage: SigningUse) -> Result<Arc<[VerifyingKey]>, StoreError> {
