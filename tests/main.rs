@@ -56,6 +56,7 @@ mod stories {
     mod scoring;
     mod sign_in;
     mod signing;
+    mod step_up;
     mod stop_at_every_call;
     mod suggestions;
 }

@@ -172,6 +172,22 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
     /// Signed in by picking a demo person.
     pub demo: bool,
+    #[serde(default)]
+    pub proof: Proof,
+}
+
+/// When and how somebody proved who they are, as the authority says it; it stands beside what they decide.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When they last proved it (OpenID Connect Core 2, `auth_time`); `None` when the authority does not say.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub at: Option<OffsetDateTime>,
+    /// The authentication contexts that were met (Entra's `acrs`, such as `c1`).
+    #[serde(default)]
+    pub contexts: Vec<String>,
+    /// How (RFC 8176 `amr`, such as `mfa`), where the authority says it.
+    #[serde(default)]
+    pub methods: Vec<String>,
 }
 
 impl Record for Session {

@@ -67,6 +67,7 @@ export class Authority {
         redirect_uris: [`${base}/api/portal/signed-in`],
         token_endpoint_auth_method: 'client_secret_post',
         response_types: ['code'],
+        require_auth_time: true,
       }],
       routes: {
         authorization: `/${HOME}/oauth2/v2.0/authorize`,

@@ -46,6 +46,9 @@ pub async fn run(request: Request, app: &App) -> Reply {
             if problem.kind == Problem::FOREIGN_FORM {
                 return lost_form::of_another_session(app, &request, &parts, &problem, frame);
             }
+            if problem.kind == Problem::STEP_UP {
+                return lost_form::to_confirm(app, &request, &parts, &problem, frame);
+            }
             reply::problem(&request, &problem, frame)
         }
     }
@@ -110,6 +113,9 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     if reader.request.method != Method::Post {
         return Err(Problem::not_found());
     }
+    if is_of_great_effect(parts) {
+        reader.must_have_proved_it()?;
+    }
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
@@ -134,6 +140,11 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["dead-letters", id, "see-to"] => dead_letters::see_to(reader, id).await,
         _ => Err(Problem::not_found()),
     }
+}
+
+/// Who may do what: whoever finds a browser open must not be able to let themselves in. Taking access away never waits.
+fn is_of_great_effect(parts: &[&str]) -> bool {
+    matches!(parts, ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
 }
 
 /// A client that this person has no grant for, be there one or not: it looks like an address that is none, and is counted.

@@ -19,6 +19,7 @@ use crate::{
         pages::{Frame, Section, SignedIn},
         reply, security,
         session::{self, Current, SetCookie},
+        step_up,
     },
 };
 
@@ -134,6 +135,11 @@ impl<'a> Reader<'a> {
         Err(Problem::foreign_form(
             "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
         ))
+    }
+
+    /// Before a change of great effect: they proved who they are a short while ago.
+    pub(super) fn must_have_proved_it(&self) -> Result<(), Problem> {
+        if step_up::is_proved(self.app, &self.session) { Ok(()) } else { Err(step_up::problem(self.app, &self.session)) }
     }
 
     /// The way back after a deed.

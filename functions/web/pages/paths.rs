@@ -140,6 +140,12 @@ pub fn sign_in_then(next: &str) -> String {
     format!("{BASE}sign-in?{query}")
 }
 
+/// The same for somebody who is signed in and must prove it once more.
+pub fn confirm_then(next: &str) -> String {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("again", "1").append_pair("next", next).finish();
+    format!("{BASE}sign-in?{query}")
+}
+
 /// Where the authority sends a browser back to.
 pub fn signed_in() -> String {
     format!("{BASE}signed-in")
