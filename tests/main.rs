@@ -23,6 +23,7 @@ mod host_table;
 mod program;
 
 mod stories {
+    mod access;
     mod analysis;
     mod analysis_apart;
     mod audit_log;

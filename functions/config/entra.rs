@@ -84,7 +84,7 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<&CloudProfile>, in_azu
         credential: credential?,
         owner: owner?,
         guests: guests? == "allow",
-        auth_context: auth_context?,
+        auth_context,
     })
 }
 
@@ -111,18 +111,14 @@ fn directories(reader: &mut Reader<'_>) -> Option<Vec<Uuid>> {
 }
 
 /// Entra has `c1` to `c99`.
-fn auth_context(reader: &mut Reader<'_>) -> Option<Option<String>> {
+fn auth_context(reader: &mut Reader<'_>) -> Option<String> {
     const NAME: &str = "ASSAY_ENTRA_AUTH_CONTEXT";
     let text = reader.get(NAME).to_owned();
     let number = text.strip_prefix('c').filter(|number| !number.starts_with('0')).and_then(|number| number.parse::<u8>().ok());
-    if text.is_empty() {
-        return Some(None);
-    }
-    if number.is_none_or(|number| number > 99) {
+    if !text.is_empty() && number.is_none_or(|number| number > 99) {
         reader.fail(NAME, "expected an authentication context of Conditional Access, c1 to c99, or nothing");
-        return None;
     }
-    Some(Some(text))
+    (!text.is_empty()).then_some(text)
 }
 
 fn credential(reader: &mut Reader<'_>, in_azure: bool) -> Option<EntraCredential> {
@@ -195,6 +191,7 @@ mod tests {
             ("ASSAY_ENTRA_TENANTS", "11111111-2222-4333-8444-555555555555,"),
             ("ASSAY_ENTRA_CREDENTIAL", "hush"),
             ("ASSAY_ENTRA_OWNER", "{0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e}"),
+            ("ASSAY_ENTRA_AUTH_CONTEXT", "c100"),
             ("ASSAY_ENTRA_GUESTS", "some"),
         ]);
         let errors = check(&wrong).expect_err("all of them");
@@ -206,6 +203,7 @@ mod tests {
             "ASSAY_ENTRA_TENANTS",
             "ASSAY_ENTRA_CREDENTIAL",
             "ASSAY_ENTRA_OWNER",
+            "ASSAY_ENTRA_AUTH_CONTEXT",
             "ASSAY_ENTRA_GUESTS",
         ];
         assert_eq!(names, expected);

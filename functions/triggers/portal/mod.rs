@@ -3,6 +3,7 @@
 //! Routes a path to one use case and picks the template for the view struct it returns. GET and HEAD change nothing.
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
+mod access;
 mod approvals;
 mod clients;
 mod connection_form;
@@ -91,6 +92,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["access"] => access::show(reader).await,
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
         ["inbox"] => approvals::inbox(reader).await,
@@ -122,6 +124,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
+        ["access", tenant, "confirm"] => Box::pin(access::confirm(reader, tenant)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,

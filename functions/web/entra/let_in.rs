@@ -231,6 +231,7 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         operates: operates || owns,
         identity: Some(identity),
         sign_in_name: asking.value.sign_in_name.clone(),
+        same_as: None,
         access_ended_at: None,
     };
     let mut batch = store.batch(DeploymentPlace::Directory);
@@ -302,6 +303,7 @@ pub(super) fn person(identity: Identity, claims: &Claims, is_owner: bool) -> Per
         operates: is_owner,
         identity: Some(identity),
         sign_in_name: claims.sign_in_name.as_deref().and_then(shown),
+        same_as: None,
         access_ended_at: None,
     }
 }

@@ -156,6 +156,16 @@ pub fn team() -> String {
     format!("{BASE}people")
 }
 
+/// The owner's review of who may do what.
+pub fn access() -> String {
+    format!("{BASE}access")
+}
+
+/// POST: all of a client's access is still right.
+pub fn confirm_access(tenant: TenantId) -> String {
+    format!("{BASE}access/{tenant}/confirm")
+}
+
 /// Somebody who can sign in; the form posts to itself.
 pub fn member(person: PersonId) -> String {
     format!("{BASE}people/{person}")
