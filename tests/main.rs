@@ -21,6 +21,8 @@ mod host_handler;
 mod host_table;
 #[path = "contract/program.rs"]
 mod program;
+#[path = "security/mod.rs"]
+mod security;
 
 mod stories {
     mod access;

@@ -8,6 +8,7 @@ pub mod execute;
 pub mod hash;
 pub mod inbox;
 pub mod lapse;
+pub mod link;
 pub mod machine;
 pub mod mail;
 pub mod newcomer;
