@@ -8,6 +8,8 @@ pub mod execute;
 pub mod hash;
 pub mod inbox;
 pub mod lapse;
+pub mod learning;
+pub mod level;
 pub mod link;
 pub mod machine;
 pub mod mail;

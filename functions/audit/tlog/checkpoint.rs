@@ -53,8 +53,10 @@ impl Checkpoint {
         if lines.any(str::is_empty) {
             return Err(CheckpointError::Form("an empty line is in it"));
         }
-        let number = size.parse::<u64>().ok().filter(|number| number.to_string() == size).ok_or(CheckpointError::Form("its size is no number"))?;
-        let root = BASE64.decode(root).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(CheckpointError::Form("its root is not 32 bytes"))?;
+        let number =
+            size.parse::<u64>().ok().filter(|number| number.to_string() == size).ok_or(CheckpointError::Form("its size is no number"))?;
+        let root =
+            BASE64.decode(root).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(CheckpointError::Form("its root is not 32 bytes"))?;
         Ok(Self { origin, size: number, root: Hash::from_bytes(root) })
     }
 }

@@ -177,7 +177,12 @@ impl Note {
         }
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Form("no empty line stands before its signatures"))?;
         let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Form("it is cut off, or has no signature"))?;
-        let lines: Vec<Line> = signatures.split('\n').take(MAX_LINES + 1).map(line).collect::<Option<_>>().ok_or(NoteError::Form("a signature line is none"))?;
+        let lines: Vec<Line> = signatures
+            .split('\n')
+            .take(MAX_LINES + 1)
+            .map(line)
+            .collect::<Option<_>>()
+            .ok_or(NoteError::Form("a signature line is none"))?;
         if lines.len() > MAX_LINES {
             return Err(NoteError::Form("it has too many signatures"));
         }
