@@ -55,6 +55,7 @@ mod stories {
     mod round_trips;
     mod scoring;
     mod sign_in;
+    mod signing;
     mod stop_at_every_call;
     mod suggestions;
 }

@@ -15,7 +15,10 @@ use crate::{
     app::App,
     config::{ConfigError, Part},
     platform::ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received},
-    tenancy::{DeploymentScope, Roster, StoreError, TenantId, keys, place},
+    tenancy::{
+        DeploymentScope, Roster, StoreError, TenantId, keys, place,
+        signing::{self, SigningUse},
+    },
     triggers::{Kind, TABLE},
     web::entra,
 };
@@ -110,9 +113,10 @@ impl Look<'_> {
         let blobs = BlobContainer::ALL
             .map(|container| self.part(format!("blob container {}", container.name()), Part::Blobs, may_use_blobs(self.app, container)));
         let key = self.part("the installation's own key".into(), Part::Keys, may_use_key(self.app));
-        let (documents, queues, blobs, key, sign_in) =
-            tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, self.sign_in());
-        findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(sign_in));
+        let signing = SigningUse::ALL.map(|usage| self.part(format!("signing key {}", usage.key()), Part::Keys, may_sign(self.app, usage)));
+        let (documents, queues, blobs, key, signing, sign_in) =
+            tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, join_all(signing), self.sign_in());
+        findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(signing).chain(sign_in));
         findings
     }
 
@@ -225,6 +229,11 @@ async fn may_use_blobs(app: &App, container: BlobContainer) -> Result<(), PortEr
     app.blobs.create(container, PROBE, Bytes::from_static(b"probe")).await?;
     app.blobs.read(container, PROBE).await?;
     app.blobs.delete(container, PROBE).await
+}
+
+/// Signs something that means nothing, and verifies it.
+async fn may_sign(app: &App, usage: SigningUse) -> Result<(), PortError> {
+    signing::sign(app, usage, b"assay doctor 1").await.map(drop).map_err(StoreError::into_port)
 }
 
 async fn may_use_key(app: &App) -> Result<(), PortError> {

@@ -39,6 +39,13 @@ impl KeyUri {
         Some(Self { url, name })
     }
 
+    /// Another key in the same vault.
+    pub fn key_beside(&self, name: &str) -> Option<Self> {
+        let mut url = self.vault();
+        url.set_path(&format!("keys/{name}"));
+        Self::parse(url.as_str())
+    }
+
     /// A secret of that name beside this key.
     pub fn secret_beside(&self, name: &str) -> Option<Self> {
         let mut url = self.vault();

@@ -325,6 +325,10 @@ pub trait Vault: Send + Sync {
     /// Signs a SHA-256 digest with the key's newest version: ES256 (RFC 7518 3.4).
     async fn sign(&self, key: &str, digest: &[u8; 32]) -> Result<Signature, PortError>;
 
+    /// The public half of every version of a signing key that is enabled, newest first: a version that somebody disabled is
+    /// retired, and what it signed no longer verifies. Where keys are made on first use, this one is too.
+    async fn public_keys(&self, key: &str) -> Result<Vec<PublicKey>, PortError>;
+
     /// [`PortErrorKind::Missing`] when there is none of this name.
     async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError>;
 
@@ -348,6 +352,17 @@ pub struct Signature {
     /// r and s, 32 bytes each, not DER.
     pub bytes: Vec<u8>,
 }
+
+/// One version of a signing key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    pub version: String,
+    /// A point of P-256, uncompressed: 0x04, x and y (65 bytes).
+    pub point: Vec<u8>,
+}
+
+/// Bytes of [`PublicKey::point`].
+pub const POINT_BYTES: usize = 65;
 
 /// Who this app is to Entra ID.
 #[async_trait]

@@ -18,6 +18,7 @@ pub mod place;
 pub mod roster;
 pub mod scope;
 pub mod seal;
+pub mod signing;
 pub mod store;
 
 pub use batch::Batch;

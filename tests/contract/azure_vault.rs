@@ -194,7 +194,6 @@ async fn only_vaults_of_the_configured_cloud_are_ever_asked() {
         "https://clients.vault.usgovcloudapi.net/keys/client",
         "https://clients.vault.azure.net/keys/client/1",
         "http://clients.vault.azure.net/keys/client",
-        "client",
     ] {
         assert_eq!(vault.wrap(key, DATA_KEY).await.unwrap_err().kind, PortErrorKind::Invalid, "{key}");
         let moved = Wrapped { key: key.into(), ..wrapped.clone() };
@@ -203,6 +202,9 @@ async fn only_vaults_of_the_configured_cloud_are_ever_asked() {
     }
     assert_eq!(vault.secret("https://evil.example/secrets/entra").await.unwrap_err().kind, PortErrorKind::Invalid);
     assert_eq!(fake.seen(), []);
+    // A word is a key in the installation's own vault.
+    assert_eq!(vault.sign("client", &[0; 32]).await.unwrap_err().kind, PortErrorKind::Missing);
+    assert!(fake.seen().iter().all(|seen| seen.url.starts_with("https://northgate.vault.azure.net/")));
 }
 
 #[tokio::test]

@@ -134,6 +134,7 @@ macro_rules! vault_contract {
                 contract_vault_denies_a_revoked_key_and_no_other,
                 contract_vault_says_what_is_not_there,
                 contract_vault_signs_so_that_others_can_verify,
+                contract_vault_shows_the_public_half_of_what_signs,
                 contract_vault_gives_a_secret_by_its_name
             );
         }

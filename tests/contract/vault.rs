@@ -81,6 +81,18 @@ pub async fn contract_vault_signs_so_that_others_can_verify(ports: &Ports) {
     assert_eq!(ports.vault.sign("../signer", &hash).await.unwrap_err().kind, PortErrorKind::Invalid);
 }
 
+pub async fn contract_vault_shows_the_public_half_of_what_signs(ports: &Ports) {
+    let signer = (ports.names.key)("signer");
+    let signature = ports.vault.sign(&signer, &[7; 32]).await.unwrap();
+    let [public] = &ports.vault.public_keys(&signer).await.unwrap()[..] else { panic!("one version") };
+    assert_eq!((&public.version, &public.point), (&signature.version, &(ports.names.public_key)("signer")));
+    assert_eq!(ports.vault.public_keys("../signer").await.unwrap_err().kind, PortErrorKind::Invalid);
+    match ports.vault.public_keys(&(ports.names.key)("nobody")).await {
+        Ok(made) => assert!(ports.vault.makes_keys() && made.len() == 1),
+        Err(error) => assert_eq!((error.kind, ports.vault.makes_keys()), (PortErrorKind::Missing, false)),
+    }
+}
+
 pub async fn contract_vault_gives_a_secret_by_its_name(ports: &Ports) {
     (ports.names.put_secret)("entra", "a secret of the suite");
     assert_eq!(ports.vault.secret("entra").await.unwrap().as_str(), "a secret of the suite");

@@ -17,7 +17,8 @@ use assay::{
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
         Documents, Etag, Http, HttpRequest, HttpResponse, IdMatch, Ids, LeaseId, Leasing, MAX_BATCH_BYTES, MAX_BATCH_OPS,
-        MAX_DOCUMENT_BYTES, Op, OpStatus, Page, Partition, PortError, PortErrorKind, Query, Queue, Received, Signature, Vault, Wrapped,
+        MAX_DOCUMENT_BYTES, Op, OpStatus, Page, Partition, PortError, PortErrorKind, PublicKey, Query, Queue, Received, Signature, Vault,
+        Wrapped,
     },
     tenancy::seal::sha256,
 };
@@ -224,6 +225,10 @@ impl Vault for Rest {
     }
 
     async fn sign(&self, _: &str, _: &[u8; 32]) -> Result<Signature, PortError> {
+        Err(unavailable())
+    }
+
+    async fn public_keys(&self, _: &str) -> Result<Vec<PublicKey>, PortError> {
         Err(unavailable())
     }
 

@@ -31,6 +31,7 @@ use assay::{
         ClientPlace, DeploymentScope, Scope,
         directory::Tenant,
         keys::{self, Owner},
+        signing::SigningUse,
     },
     triggers::sweep,
 };
@@ -68,6 +69,9 @@ impl Installation {
         let vaults = FakeVaults::empty();
         let vault = served::serve_tls(|_| vaults.clone(), &certificate, &key).await;
         vaults.make_key(&key_at(&vault, "deployment"));
+        for usage in SigningUse::ALL {
+            vaults.make_signing_key(&key_at(&vault, usage.key()));
+        }
         let (identity, identity_faults) = served::serve_identity(azure::tokens()).await;
         let mut settings = served::settings(&cosmos, &identity, queues.as_str(), blobs.as_str(), &key_at(&vault, "deployment"));
         settings.extend([

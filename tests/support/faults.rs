@@ -15,8 +15,8 @@ use assay::{
     app::App,
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents,
-        Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, Query, Queue, Received,
-        Signature, Vault, Wrapped,
+        Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query, Queue,
+        Received, Signature, Vault, Wrapped,
     },
 };
 use async_trait::async_trait;
@@ -250,6 +250,10 @@ impl Vault for Watched<dyn Vault> {
 
     async fn sign(&self, key: &str, digest: &[u8; 32]) -> Result<Signature, PortError> {
         self.faults.around("vault.sign", self.port.sign(key, digest)).await
+    }
+
+    async fn public_keys(&self, key: &str) -> Result<Vec<PublicKey>, PortError> {
+        self.faults.around("vault.public_keys", self.port.public_keys(key)).await
     }
 
     async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError> {

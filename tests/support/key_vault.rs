@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use assay::platform::azure::{Credential, KeyVault};
+use assay::{
+    platform::azure::{Credential, KeyVault},
+    tenancy::signing::SigningUse,
+};
 use async_trait::async_trait;
 use aws_lc_rs::{
     digest::{Digest, SHA256},
@@ -34,6 +37,11 @@ const TENANT: &str = "0f0e0d0c-0000-4000-8000-00000000cafe";
 /// The address of a key of that name in a vault for clients.
 pub fn key_uri(name: &str) -> String {
     format!("https://clients.vault.azure.net/keys/{name}")
+}
+
+/// The address of the installation's key for this use.
+pub fn signing_key(usage: SigningUse) -> String {
+    format!("https://northgate.vault.azure.net/keys/{}", usage.key())
 }
 
 /// Something that goes wrong with one request.
@@ -82,6 +90,8 @@ struct FakeKey {
     versions: Vec<(String, Material)>,
     /// Refused with this status and code.
     refused: Option<(u16, &'static str)>,
+    /// Versions that somebody disabled.
+    retired: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -112,10 +122,13 @@ impl fmt::Debug for FakeVaults {
 }
 
 impl FakeVaults {
-    /// With the installation's own key.
+    /// With the installation's own key, and those with which it signs.
     pub fn new() -> Arc<Self> {
         let fake = Self::default();
         fake.make_key(DEPLOYMENT_KEY);
+        for usage in SigningUse::ALL {
+            fake.make_signing_key(&signing_key(usage));
+        }
         Arc::new(fake)
     }
 
@@ -145,6 +158,14 @@ impl FakeVaults {
     /// Every operation with this key is refused so; `None` allows it again.
     pub fn refuse(&self, uri: &str, refused: Option<(u16, &'static str)>) {
         self.0.lock().unwrap().keys.get_mut(&uri.to_lowercase()).unwrap().refused = refused;
+    }
+
+    /// Its oldest version that is enabled is not any more.
+    pub fn retire_oldest(&self, uri: &str) {
+        let mut state = self.0.lock().unwrap();
+        let key = state.keys.get_mut(&uri.to_lowercase()).unwrap();
+        let oldest = key.versions.iter().map(|(version, _)| version).find(|version| !key.retired.contains(version)).cloned();
+        key.retired.extend(oldest);
     }
 
     pub fn disable(&self, uri: &str) {
@@ -182,7 +203,8 @@ impl FakeVaults {
 
 impl State {
     fn add(&mut self, uri: &str, material: Material) {
-        let key = self.keys.entry(uri.to_lowercase()).or_insert_with(|| FakeKey { versions: Vec::new(), refused: None });
+        let key =
+            self.keys.entry(uri.to_lowercase()).or_insert_with(|| FakeKey { versions: Vec::new(), refused: None, retired: Vec::new() });
         let version = format!("{:032x}", key.versions.len() + 1);
         key.versions.push((version, material));
     }
@@ -197,9 +219,36 @@ impl State {
                 Some(value) => (200, json!({ "value": value, "id": format!("{}/1", resource("secrets", name)) })),
                 None => error(404, "SecretNotFound"),
             },
+            (Method::Get, ["keys", name, "versions"]) => self.versions(&resource("keys", name)),
+            (Method::Get, ["keys", name, version]) => self.public(&resource("keys", name), version),
             (Method::Post, ["keys", name, operation]) => self.operate(&resource("keys", name), None, operation, request),
             (Method::Post, ["keys", name, version, operation]) => self.operate(&resource("keys", name), Some(version), operation, request),
             _ => error(400, "BadParameter"),
+        }
+    }
+
+    /// Oldest first, as nothing says that the service sorts them.
+    fn versions(&self, uri: &str) -> (u16, Value) {
+        let Some(key) = self.keys.get(uri) else { return error(404, "KeyNotFound") };
+        let listed = key.versions.iter().enumerate().map(|(n, (version, _))| {
+            let enabled = !key.retired.contains(version) && key.refused.is_none();
+            json!({ "kid": format!("{uri}/{version}"), "attributes": { "enabled": enabled, "created": 1_767_225_600 + n } })
+        });
+        (200, json!({ "value": listed.collect::<Vec<_>>(), "nextLink": null }))
+    }
+
+    fn public(&self, uri: &str, version: &str) -> (u16, Value) {
+        let found = self.keys.get(uri).and_then(|key| key.versions.iter().find(|(known, _)| known == version));
+        match found {
+            Some((_, Material::Ec(pair))) => {
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+                let (x, y) = (BASE64URL.encode(x), BASE64URL.encode(y));
+                (200, json!({ "key": { "kid": format!("{uri}/{version}"), "kty": "EC", "crv": "P-256", "x": x, "y": y } }))
+            }
+            Some((_, Material::Rsa(_))) => {
+                (200, json!({ "key": { "kid": format!("{uri}/{version}"), "kty": "RSA", "n": "AQAB", "e": "AQAB" } }))
+            }
+            None => error(404, "KeyNotFound"),
         }
     }
 

@@ -17,7 +17,7 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, RandomizedNonceKey},
     digest::{Digest, SHA256},
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{files, writer::kind_of_io};
 use crate::platform::{
     limits::check_key_name,
-    ports::{PortError, PortErrorKind, Signature, Vault, Wrapped},
+    ports::{PortError, PortErrorKind, PublicKey, Signature, Vault, Wrapped},
 };
 
 const KEY_BYTES: usize = 32;
@@ -127,6 +127,22 @@ impl Vault for FileVault {
             let digest = Digest::import_less_safe(&digest, &SHA256).map_err(|_| error(&key, PortErrorKind::Invalid))?;
             let signed = pair.sign_digest(&digest).map_err(|_| error(&key, PortErrorKind::Unavailable))?;
             Ok(Signature { version: file.current.clone(), bytes: signed.as_ref().to_vec(), key })
+        })
+        .await
+    }
+
+    async fn public_keys(&self, key: &str) -> Result<Vec<PublicKey>, PortError> {
+        let key = key.to_owned();
+        self.blocking(move |keys| {
+            let file = keys.load_or_make(&key, Use::Sign)?;
+            let mut versions: Vec<&String> = file.versions.keys().collect();
+            versions.sort_by_key(|version| (version.parse::<u32>().unwrap_or_default(), *version));
+            let public = |version: &String| {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &file.bytes(&key, version)?)
+                    .map_err(|_| error(&key, PortErrorKind::Unreadable))?;
+                Ok(PublicKey { version: version.clone(), point: pair.public_key().as_ref().to_vec() })
+            };
+            versions.into_iter().rev().map(public).collect()
         })
         .await
     }

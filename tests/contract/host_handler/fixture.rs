@@ -13,8 +13,8 @@ use assay::{
     host::{Call, Handler, Limits, body::Body, start::Life},
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
-        Documents, Http, HttpRequest, HttpResponse, Ids, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, Query, Queue,
-        Received, Signature, Vault, Wrapped,
+        Documents, Http, HttpRequest, HttpResponse, Ids, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query,
+        Queue, Received, Signature, Vault, Wrapped,
     },
     triggers::Trigger,
 };
@@ -169,6 +169,10 @@ impl Vault for Nothing {
     }
 
     async fn sign(&self, _: &str, _: &[u8; 32]) -> Result<Signature, PortError> {
+        no()
+    }
+
+    async fn public_keys(&self, _: &str) -> Result<Vec<PublicKey>, PortError> {
         no()
     }
 

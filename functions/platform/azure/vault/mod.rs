@@ -1,12 +1,14 @@
 //! Key Vault: data keys wrapped by RSA keys, ES256 signatures, secrets.
 //!
-//! A key is named by its address without a version, or by the word `deployment` for the installation's own; the newest
-//! version wraps, and what is kept says which one unwraps. Nothing is made: a key that is not there is reported.
+//! A key is named by its address without a version, by the word `deployment` for the installation's own, or by another
+//! word for one in the same vault; the newest version wraps and signs, and what is kept says which one unwraps. Nothing
+//! is made: a key that is not there is reported.
 //!
 //! A plain data key is wiped where it is ours. The SDK keeps a request's and an answer's body as shared bytes, and the
 //! TLS layer its buffers: those few copies are freed without being wiped.
 
 mod body;
+mod public;
 
 use std::{
     collections::HashMap,
@@ -34,7 +36,7 @@ use super::{
 use crate::platform::{
     key_uri::KeyUri,
     limits::{check_key_name, invalid},
-    ports::{PortError, PortErrorKind, Signature, Vault, Wrapped},
+    ports::{PortError, PortErrorKind, PublicKey, Signature, Vault, Wrapped},
 };
 
 /// What callers call the installation's own key.
@@ -100,7 +102,13 @@ impl KeyVault {
 
     /// The key that a caller names.
     fn key(&self, name: &str) -> Result<KeyUri, PortError> {
-        if name == DEPLOYMENT { Ok(self.deployment_key.clone()) } else { self.key_at(name) }
+        if name == DEPLOYMENT {
+            return Ok(self.deployment_key.clone());
+        }
+        if name.contains('/') {
+            return self.key_at(name);
+        }
+        self.deployment_key.key_beside(name).ok_or_else(|| invalid("the name of a key in Key Vault"))
     }
 
     fn key_at(&self, address: &str) -> Result<KeyUri, PortError> {
@@ -202,6 +210,12 @@ impl Vault for KeyVault {
         let signed = of_key(&key, answer).filter(|(_, bytes)| bytes.len() == SIGNATURE_BYTES);
         let (version, bytes) = signed.ok_or_else(|| PortError::new(resource, PortErrorKind::Unavailable))?;
         Ok(Signature { key: key.url().to_string(), version, bytes: bytes.to_vec() })
+    }
+
+    async fn public_keys(&self, key: &str) -> Result<Vec<PublicKey>, PortError> {
+        let key = self.key(key)?;
+        let (client, resource) = (self.keys(&key)?, self.resource(&key));
+        public::of(&client, &key, &resource).await
     }
 
     async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError> {
