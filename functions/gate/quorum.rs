@@ -135,6 +135,16 @@ mod tests {
         assert!(progress(&terms, [&approval(2), &approval(1)]).is_reached());
     }
 
+    /// Every way to give the groups different humans, tried one by one.
+    fn can_fill(groups: &[(String, Vec<u128>)], free: &[PersonId], terms: &Terms) -> bool {
+        let Some(((_, members), rest)) = groups.split_first() else { return true };
+        let is_member = |human: &PersonId| members.iter().any(|n| terms.human(person(*n)) == *human);
+        free.iter().filter(|human| is_member(human)).any(|taken| {
+            let left: Vec<PersonId> = free.iter().filter(|human| *human != taken).copied().collect();
+            can_fill(rest, &left, terms)
+        })
+    }
+
     proptest! {
         #[test]
         fn a_reached_quorum_has_that_many_humans_and_one_for_each_group_and_more_approvals_never_lose_it(
@@ -151,21 +161,9 @@ mod tests {
             let found = progress(&terms, &decisions);
             let humans: BTreeSet<PersonId> = decisions.iter().map(|one| terms.human(one.person)).collect();
             prop_assert_eq!(found.given, humans.len());
-            // Every way to give the groups different humans, tried one by one.
-            let can_fill = |humans: &[PersonId]| {
-                fn fill(rest: &[(String, Vec<u128>)], free: &[PersonId], terms: &Terms) -> bool {
-                    let Some(((_, members), rest)) = rest.split_first() else { return true };
-                    let member = |human: &PersonId| members.iter().any(|n| terms.human(person(*n)) == *human);
-                    free.iter().filter(|human| member(human)).any(|taken| {
-                        let left: Vec<PersonId> = free.iter().filter(|human| *human != taken).copied().collect();
-                        fill(rest, &left, terms)
-                    })
-                }
-                fill(&groups, humans, &terms)
-            };
             let all: Vec<PersonId> = humans.iter().copied().collect();
             if found.is_reached() {
-                prop_assert!(humans.len() >= usize::from(needed) && can_fill(&all));
+                prop_assert!(humans.len() >= usize::from(needed) && can_fill(&groups, &all, &terms));
             }
             decisions.push(approval(more));
             prop_assert!(!found.is_reached() || progress(&terms, &decisions).is_reached());

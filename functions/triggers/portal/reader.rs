@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use url::form_urlencoded;
 
 use super::team;
@@ -50,6 +51,11 @@ impl<'a> Reader<'a> {
             Some(cookie) if reply.header("set-cookie").is_none() => reply.with("set-cookie", cookie.header()),
             _ => reply,
         }
+    }
+
+    /// When this session began.
+    pub(super) fn signed_in_at(&self) -> OffsetDateTime {
+        self.session.signed_in_at
     }
 
     pub(super) fn correlation(&self) -> &str {

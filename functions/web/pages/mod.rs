@@ -51,7 +51,7 @@ pub use new_client::{NewClientPage, PersonRow};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
 pub use problem::ProblemPage;
-pub use proposal::{DecisionForm, ProposalPage, ProposalState, Run, Side, TakeBackForm};
+pub use proposal::{DecisionForm, LevelMark, ProposalPage, ProposalState, Quorum, Run, Side, TakeBackForm, WithdrawForm};
 pub use propose_form::ProposeForm;
 pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
 pub use score::Readings;

@@ -53,6 +53,11 @@ pub fn decide(tenant: TenantId, proposal: ProposalId) -> String {
     format!("{BASE}proposals/{tenant}/{proposal}/decide")
 }
 
+/// POST: who asked takes it back.
+pub fn withdraw(tenant: TenantId, proposal: ProposalId) -> String {
+    format!("{BASE}proposals/{tenant}/{proposal}/withdraw")
+}
+
 pub fn connections() -> String {
     format!("{BASE}connections")
 }

@@ -1,8 +1,8 @@
 //! What waits for an approver, and a proposal in every state.
 
 use assay::web::pages::{
-    DecidedItem, DecisionForm, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Section, Side, Tag, TakeBackForm,
-    TimelineEntry, Tone, paths,
+    DecidedItem, DecisionForm, InboxItem, InboxPage, LevelMark, Link, ProposalPage, ProposalState, Quorum, Run, Section, Side, Tag,
+    TakeBackForm, TimelineEntry, Tone, WithdrawForm, paths,
 };
 use time::{Duration, macros::datetime};
 
@@ -23,6 +23,7 @@ pub(super) fn inbox(empty: bool) -> InboxPage {
         staged_at: NOW - Duration::minutes(32),
         decide_by: datetime!(2026-12-01 17:00 UTC),
         note: note.map(Into::into),
+        progress: None,
     };
     let decided = |question: &str, outcome, by: Option<&str>| DecidedItem {
         href: "#".into(),
@@ -97,6 +98,9 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         on_reject: "Nothing changes. Marco Reyes is told why and can propose again.".into(),
         decide_by: datetime!(2026-12-01 17:00 UTC),
         others: vec!["Sam Okafor".into(), "Dana Whitfield".into()],
+        level: LevelMark { word: "L2".into(), meaning: "Nothing happens before the people whom the policy names have approved it.".into() },
+        quorum: Quorum { needed: 1, given: vec![], groups_wanted: vec![] },
+        withdraw: None,
         hash: HASH.into(),
         version: 2,
         action: r#"{"mark":"3.1.1[a]","as":"met","evidence":["filed:0192f3","01:configuration:918204"]}"#.into(),
@@ -116,6 +120,7 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         token: TOKEN.into(),
         approve_label: "Approve and mark MET".into(),
         blocked: None,
+        comment_needed: false,
         reject_label: "Reject".into(),
         comment: String::new(),
         error: error.map(Into::into),
@@ -159,7 +164,35 @@ pub(super) fn not_yours() -> ProposalState {
     ProposalState::NotYours { why: "You asked for this, so another person decides: Sam Okafor or Dana Whitfield.".into() }
 }
 
+/// Two approvals are needed, one of them from a group; one is given.
+pub(super) fn in_part(state: ProposalState) -> ProposalPage {
+    let mut page = proposal(state);
+    page.quorum = Quorum {
+        needed: 2,
+        given: vec![("Priya Nair for Sam Okafor".into(), NOW - Duration::minutes(20))],
+        groups_wanted: vec!["the client".into()],
+    };
+    page
+}
+
+pub(super) fn given() -> ProposalState {
+    ProposalState::NotYours { why: "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too.".into() }
+}
+
+pub(super) fn withdrawable() -> ProposalPage {
+    let mut page = proposal(not_yours());
+    page.withdraw = Some(WithdrawForm { action: "#".into(), token: TOKEN.into() });
+    page
+}
+
+pub(super) fn by_level() -> ProposalPage {
+    let why = "Assay does this and tells people, who can review it and undo it for a while.";
+    let mut page = proposal(ProposalState::ByLevel { why: why.into(), run: done(), entry: Some(Link::new("#", "Audit trail")) });
+    page.level = LevelMark { word: "L1".into(), meaning: why.into() };
+    page
+}
+
 pub(super) fn superseded() -> ProposalState {
     let why = "New evidence changed this proposal, and another one stands in its place.".into();
-    ProposalState::Superseded { at: NOW - Duration::hours(1), why, by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
+    ProposalState::Closed { word: "Superseded".into(), at: NOW - Duration::hours(1), why, by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
 }
