@@ -4,9 +4,18 @@
 //! names both. Whoever stands for the one who asks is as excluded as that person.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use crate::tenancy::{PersonId, Record};
+use super::{decide::DecideError, refusal::Refusal};
+use crate::{
+    app::App,
+    audit,
+    tenancy::{
+        Actor, ClientPlace, Held, PersonId, Record, Scope,
+        directory::{Grant, Role},
+    },
+};
 
 /// The longest time box.
 pub const LONGEST: Duration = Duration::days(30);
@@ -27,6 +36,25 @@ impl Delegation {
     pub fn holds(&self, now: OffsetDateTime) -> bool {
         self.from != self.to && self.begins_at <= now && now < self.ends_at.min(self.begins_at + LONGEST)
     }
+}
+
+/// The scope's person lets `to` answer in their place from now until then; a time that is over ends it. Both grants were
+/// read for this request.
+pub async fn delegate(app: &App, scope: &Scope, own: &Grant, to: &Grant, until: OffsetDateTime) -> Result<Delegation, DecideError> {
+    let is_own = own.tenant == scope.tenant() && *scope.actor() == Actor::Person(own.person) && own.has(Role::Approver);
+    if !is_own || to.tenant != scope.tenant() || !to.has(Role::Approver) || to.person == own.person {
+        return Err(DecideError::Refused(Refusal::NotApprover));
+    }
+    let now = app.now();
+    let delegation = Delegation { from: own.person, to: to.person, begins_at: now, ends_at: until.min(now + LONGEST) };
+    let store = scope.store(app).await?;
+    let held: Option<Held<Delegation>> = store.read(ClientPlace::Assessment, &delegation.key()).await?;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    let (from, detail) = (delegation.from, json!({ "from": delegation.from, "to": delegation.to, "until": delegation.ends_at.unix_timestamp() }));
+    audit::record(&mut batch, audit::Event::new("approval.delegated", format!("person {from}"), detail));
+    batch.put(delegation.clone(), held.map(|held| held.etag));
+    batch.commit().await?;
+    Ok(delegation)
 }
 
 impl Record for Delegation {

@@ -270,9 +270,8 @@ async fn approvers(
         return Ok(people);
     }
     let directory = DeploymentScope::of_function("execute", store.correlation()).store(app).await?;
-    let of_person = |person: &PersonId| {
-        [Wanted::one::<Grant>(&directory::grant_key(tenant, *person)), Wanted::one::<Person>(&person.to_string())]
-    };
+    let of_person =
+        |person: &PersonId| [Wanted::one::<Grant>(&directory::grant_key(tenant, *person)), Wanted::one::<Person>(&person.to_string())];
     // Not from the roster: it leaves out what cannot be read, and then nobody knows yet.
     let found = directory.gather(DeploymentPlace::Directory, people.iter().flat_map(of_person).collect()).await?;
     let mut approvers = BTreeSet::new();

@@ -75,17 +75,12 @@ fn add_terms(parts: &mut Parts, terms: &Terms) {
         sign_in_minutes,
         decide_within,
         run_within,
-        remind_before,
-        escalate_before,
         undo_within,
     } = rule;
     parts.add(&policy_version.to_string()).add(floor.word()).add(level.word()).add(&approvals.to_string());
     parts.add(&comment_needed.to_string()).add(&sign_in_minutes.map_or_else(String::new, |minutes| minutes.to_string()));
     for hours in [decide_within, run_within, undo_within] {
         parts.add(&hours.to_string());
-    }
-    for list in [remind_before, escalate_before] {
-        parts.list(list.iter().map(ToString::to_string));
     }
     parts.list(one_from_each.iter().cloned());
     parts.add(&groups.len().to_string());

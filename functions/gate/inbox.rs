@@ -114,9 +114,11 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             standing: standing(grant, person, mark),
             mark: mark.clone(),
         }));
-        inbox.settled.extend(proposals.into_iter().filter_map(|proposal| {
-            settled_at(&proposal).map(|at| Settled { tenant: grant.tenant, client: name.clone(), proposal, at })
-        }));
+        inbox.settled.extend(
+            proposals.into_iter().filter_map(|proposal| {
+                settled_at(&proposal).map(|at| Settled { tenant: grant.tenant, client: name.clone(), proposal, at })
+            }),
+        );
     }
     inbox.settled.sort_by_key(|settled| std::cmp::Reverse(settled.at));
     inbox.settled.truncate(LATELY);

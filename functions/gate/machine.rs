@@ -206,7 +206,13 @@ fn may_review(proposal: &Proposal, person: PersonId) -> Result<(), Refusal> {
     }
 }
 
-fn approve(after: &mut Proposal, decision: &Decision, today: &Terms, delegations: &[Delegation], now: OffsetDateTime) -> Result<(), Refusal> {
+fn approve(
+    after: &mut Proposal,
+    decision: &Decision,
+    today: &Terms,
+    delegations: &[Delegation],
+    now: OffsetDateTime,
+) -> Result<(), Refusal> {
     let Some(terms) = after.terms.clone() else { return Err(Refusal::OtherForm) };
     match terms.level() {
         Level::L2 => {}

@@ -62,12 +62,6 @@ pub struct Rule {
     pub decide_within: u32,
     /// From the last approval on, until when it may run, in hours.
     pub run_within: u32,
-    /// How long before the first clock ends those who have not answered are reminded, in hours; at most three.
-    #[serde(default)]
-    pub remind_before: Vec<u32>,
-    /// How long before it ends the owners hear of it too, in hours; at most two, and never more.
-    #[serde(default)]
-    pub escalate_before: Vec<u32>,
     /// How long it can be undone by one person after it ran, in hours; counts at L1.
     #[serde(default)]
     pub undo_within: u32,
@@ -85,8 +79,6 @@ impl Rule {
             sign_in_minutes: None,
             decide_within: 7 * 24,
             run_within: 2 * 24,
-            remind_before: vec![24],
-            escalate_before: vec![],
             undo_within: if level == Level::L1 { 72 } else { 0 },
         }
     }
@@ -207,7 +199,7 @@ impl Policy {
             let Some((_, floor, words)) = KINDS.iter().find(|(known, ..)| known == kind) else {
                 return no(format!("There is no kind of action called \u{201c}{kind}\u{201d}."));
             };
-            let Rule { level, approvals, one_from_each, decide_within, run_within, remind_before, escalate_before, undo_within, .. } = rule;
+            let Rule { level, approvals, one_from_each, decide_within, run_within, undo_within, .. } = rule;
             if level < floor {
                 return no(format!("\u{201c}{words}\u{201d} is never below {}: {}", floor.word(), floor.meaning()));
             }
@@ -227,12 +219,6 @@ impl Policy {
             }
             if !(1..=90 * 24).contains(decide_within) || !(1..=14 * 24).contains(run_within) {
                 return no(format!("\u{201c}{words}\u{201d} is decided within 1 to 2160 hours, and carried out within 1 to 336."));
-            }
-            if remind_before.len() > 3 || escalate_before.len() > 2 || remind_before.iter().chain(escalate_before).any(|h| h >= decide_within)
-            {
-                return no(format!(
-                    "\u{201c}{words}\u{201d} has at most three reminders and two escalations, all within the time to decide."
-                ));
             }
         }
         Ok(())
@@ -293,7 +279,6 @@ mod tests {
             (with("mark_objective", Rule { one_from_each: vec!["security".into()], ..mark() }), "Nobody is in the group"),
             (with("mark_objective", Rule { one_from_each: vec!["a".into(), "b".into()], ..mark() }), "more groups"),
             (with("mark_objective", Rule { decide_within: 0, ..mark() }), "decided within"),
-            (with("mark_objective", Rule { escalate_before: vec![3, 2, 1], ..mark() }), "two escalations"),
             (with("mark_objektive", mark()), "no kind of action"),
         ];
         for (policy, why) in cases {

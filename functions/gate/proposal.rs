@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
+pub use super::state::{Cause, Decision, Seat, State};
 use super::{
     event::Verdict,
     hash::{FORM, hash_of},
@@ -16,7 +17,6 @@ use super::{
     receipt::{self, SignedReceipt},
     refusal::Refusal,
 };
-pub use super::state::{Cause, Decision, Seat, State};
 use crate::{
     audit,
     evidence::EvidenceRef,
@@ -371,7 +371,11 @@ pub async fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Resu
 /// policy of today, the same deadline, and no second mail; kind, subject and question stay. What was approved before has
 /// to be approved anew. For what does not change the answer, such as evidence that was read again with the same
 /// result; a changed answer is a new proposal that supersedes. Whoever has the page open hears that it changed.
-pub async fn revise(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, draft: Draft) -> Result<Result<(), Refusal>, StoreError> {
+pub async fn revise(
+    batch: &mut Batch<'_, '_, ClientPlace>,
+    held: &Held<Proposal>,
+    draft: Draft,
+) -> Result<Result<(), Refusal>, StoreError> {
     let policy = Policy::lately(batch.store()).await?;
     revise_under(batch, held, draft, &policy).await
 }

@@ -2,12 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{
-    event::Verdict,
-    machine::MAX_COMMENT,
-    policy::BREAK_GLASS_REASON,
-    state::Cause,
-};
+use super::{event::Verdict, machine::MAX_COMMENT, policy::BREAK_GLASS_REASON, state::Cause};
 use crate::tenancy::ProposalId;
 
 /// Why an event does not move a proposal.
@@ -183,4 +178,3 @@ impl Refusal {
         )
     }
 }
-

@@ -13,6 +13,7 @@ mod lost_form;
 mod member;
 mod new_client;
 mod people;
+mod policy;
 mod reader;
 mod set_aside;
 mod sign_in;
@@ -87,6 +88,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", "new"] => new_client::show(reader).await,
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
+        ["clients", tenant, "policy"] => Box::pin(policy::show(reader, tenant)).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
@@ -119,6 +121,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
+        ["clients", tenant, "policy"] => Box::pin(policy::ask(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,

@@ -39,6 +39,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.undone" => format!("undid what was carried out: {} an objective", kind_words(&text("kind"))),
         "proposal.rolled_back" => "took back what a proposal had done".into(),
         "proposal.withdrawn" => "took back what they had asked".into(),
+        "approval.delegated" => "let another approver stand in for a while".into(),
         "policy.changed" => format!("changed the approval policy; version {} stands", detail["version"]),
         "proposal.executed" => format!("carried out what was approved: {} an objective", kind_words(&text("kind"))),
         "proposal.refused" => "did not carry out what was approved: something no longer held".into(),

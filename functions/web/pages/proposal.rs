@@ -225,7 +225,8 @@ impl ProposalPage {
     /// Green only for what was approved and did not fail afterwards.
     fn outcome_class(&self) -> &'static str {
         match self.state {
-            ProposalState::Decided { run: Run::Refused { .. } | Run::Failed { .. }, .. } | ProposalState::Decided { approved: false, .. } => "not",
+            ProposalState::Decided { run: Run::Refused { .. } | Run::Failed { .. }, .. }
+            | ProposalState::Decided { approved: false, .. } => "not",
             ProposalState::Decided { .. } => "met",
             _ => "unk",
         }

@@ -1,9 +1,6 @@
 //! What waits for an approver, and a proposal in every state.
 
-use assay::web::pages::{
-    DecidedItem, DecisionForm, InboxItem, InboxPage, LevelMark, Link, ProposalPage, ProposalState, Quorum, Run, Section, Side, Tag,
-    TakeBackForm, TimelineEntry, Tone, WithdrawForm, paths,
-};
+use assay::web::pages::{Choice, DecidedItem, DecisionForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage, LevelMark, Link, paths, PolicyPage, PolicyRow, ProposalPage, ProposalState, Quorum, RuleForm, Run, Section, Side, Tag, TakeBackForm, TimelineEntry, Tone, WithdrawForm};
 use time::{Duration, macros::datetime};
 
 use super::{
@@ -176,7 +173,10 @@ pub(super) fn in_part(state: ProposalState) -> ProposalPage {
 }
 
 pub(super) fn given() -> ProposalState {
-    ProposalState::NotYours { why: "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too.".into() }
+    ProposalState::NotYours {
+        why: "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too."
+            .into(),
+    }
 }
 
 pub(super) fn withdrawable() -> ProposalPage {
@@ -192,7 +192,50 @@ pub(super) fn by_level() -> ProposalPage {
     page
 }
 
+/// The approval policy: as nobody changed it, or with a change tried on what was.
+pub(super) fn policy(tried: bool) -> PolicyPage {
+    let row = |kind: &str, level: &str, asks: &str| PolicyRow {
+        kind: kind.into(),
+        level: LevelMark { word: level.into(), meaning: "Nothing happens before the people whom the policy names have approved it.".into() },
+        asks: asks.into(),
+        decide_within: "7 days".into(),
+        run_within: "2 days".into(),
+    };
+    let why = || Field::new("why", "Why", "The approver reads this first. Not needed to try it.", FieldKind::Prose(2000), String::new());
+    let kinds = vec![Choice { value: "mark_objective".into(), label: "Mark an objective".into() }];
+    PolicyPage {
+        frame: frame(Section::Clients),
+        client: CLIENT.into(),
+        client_href: "#".into(),
+        version: u32::from(tried),
+        made_by: tried.then(|| Link::new("#", "as was decided")),
+        waits: None,
+        rows: vec![row("Mark an objective", "L2", "needs 2 approvals, one of them from the client"), row("Affirm", "L3", "is done by a person and recorded")],
+        groups: if tried { vec![GroupRow { name: "the client".into(), people: vec!["Sam Okafor".into()] }] } else { vec![] },
+        break_glass: if tried { vec!["Dana Whitfield".into()] } else { vec![] },
+        rule: Some(RuleForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            fields: vec![Field::new("kind", "Kind of action", "", FieldKind::OneOf(kinds), "mark_objective".into()).required(), why()],
+        }),
+        group: Some(GroupForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            name: Field::new("group", "Group", "A name that stands already is changed", FieldKind::Text, String::new()).required(),
+            reason: Field::new("why-group", "Why", "The approver reads this first.", FieldKind::Prose(2000), String::new()).required(),
+            people: vec![("a1".into(), "Sam Okafor".into(), true), ("a2".into(), "Dana Whitfield".into(), false)],
+        }),
+        errors: if tried { vec![("kind", "\u{201c}Mark an objective\u{201d} takes one to five approvals.".into())] } else { vec![] },
+        dry_run: tried.then(|| vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, approved: 11, would_wait: 11 }]),
+    }
+}
+
 pub(super) fn superseded() -> ProposalState {
     let why = "New evidence changed this proposal, and another one stands in its place.".into();
-    ProposalState::Closed { word: "Superseded".into(), at: NOW - Duration::hours(1), why, by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
+    ProposalState::Closed {
+        word: "Superseded".into(),
+        at: NOW - Duration::hours(1),
+        why,
+        by: Some(Link::new("#", "Go to the proposal that stands in its place")),
+    }
 }

@@ -110,7 +110,10 @@ async fn what_changed_after_the_page_was_opened_is_not_decided() {
     let seen = house.answer(id, Verdict::Approve).await;
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
-    gate::revise(&mut batch, &house.held(id).await, Draft { reasons: vec!["All 44 accounts match.".into()], ..draft() }).await.unwrap().unwrap();
+    gate::revise(&mut batch, &house.held(id).await, Draft { reasons: vec!["All 44 accounts match.".into()], ..draft() })
+        .await
+        .unwrap()
+        .unwrap();
     batch.commit().await.unwrap();
     assert_eq!(refusal(house.decide(&house.sam, id, &seen).await.unwrap_err()), Refusal::WrongVersion { current: 2 });
     assert!(house.approve(&house.sam, id).await.is_ok());

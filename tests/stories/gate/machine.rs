@@ -48,8 +48,11 @@ fn any_says() -> impl Strategy<Value = Says> {
 
 fn any_finds() -> impl Strategy<Value = Finds> {
     let lost = prop::option::weighted(0.1, prop::sample::select(vec![PRIYA, SAM, ZOE]));
-    (prop::bool::weighted(0.9), lost, prop::bool::weighted(0.9))
-        .prop_map(|(this_version, lost, evidence_holds)| Finds { this_version, lost, evidence_holds })
+    (prop::bool::weighted(0.9), lost, prop::bool::weighted(0.9)).prop_map(|(this_version, lost, evidence_holds)| Finds {
+        this_version,
+        lost,
+        evidence_holds,
+    })
 }
 
 fn any_step() -> impl Strategy<Value = Step> {

@@ -158,7 +158,8 @@ impl Model for Gate {
                     && node.0.proposal.approvals().all(|one| !one.broke_glass)
             }),
             Property::sometimes("executed with somebody who stood in", |_, node: &Node| {
-                is(node, |s| matches!(s, State::Executed { .. })) && node.0.proposal.approvals().any(|one| one.seat() == person(SAM) && one.person == person(ZOE))
+                is(node, |s| matches!(s, State::Executed { .. }))
+                    && node.0.proposal.approvals().any(|one| one.seat() == person(SAM) && one.person == person(ZOE))
             }),
             Property::sometimes("executed by a broken glass", |_, node: &Node| {
                 is(node, |s| matches!(s, State::Executed { .. })) && node.0.proposal.approvals().any(|one| one.broke_glass)

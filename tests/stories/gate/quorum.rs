@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay::{
     gate::{
         self, Capacity, DecideError, Draft, Policy, Refusal, Represented, Rule, State, Verdict,
-        delegation::Delegation,
+        delegation::{self, Delegation},
         inbox::{Reader, Standing, inbox},
     },
     tenancy::{ClientPlace, ProposalId, directory::Person},
 };
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::{House, draft};
 use crate::support::decision;
@@ -114,12 +114,13 @@ async fn who_filed_the_evidence_does_not_decide_what_rests_on_it() {
     assert!(house.approve(&house.sam, id).await.is_ok());
 }
 
+async fn delegate_with(house: &House, from: &Person, to: &Person, until: OffsetDateTime) -> Result<Delegation, DecideError> {
+    delegation::delegate(house.test.app(), &house.scope(from), &house.grant(from), &house.grant(to), until).await
+}
+
 async fn delegate(house: &House, from: &Person, to: &Person, length: Duration) {
-    let now = house.test.app().now();
-    let store = house.store().await;
-    let mut batch = store.batch(ClientPlace::Assessment);
-    batch.create(&Delegation { from: from.id, to: to.id, begins_at: now, ends_at: now + length });
-    batch.commit().await.unwrap();
+    let until = house.test.app().now() + length;
+    delegate_with(house, from, to, until).await.unwrap();
 }
 
 async fn stand_in(house: &House, id: ProposalId) -> Result<gate::Decided, DecideError> {
@@ -145,9 +146,26 @@ async fn a_delegate_fills_the_seat_for_a_while_and_both_names_are_kept() {
 }
 
 #[tokio::test]
+async fn only_an_approver_lets_another_approver_stand_in_and_for_thirty_days_at_most() {
+    let house = House::new().await;
+    let (now, year) = (house.test.app().now(), Duration::days(365));
+    for (from, to) in [(&house.eve, &house.priya), (&house.sam, &house.eve), (&house.sam, &house.sam)] {
+        assert_eq!(refusal(delegate_with(&house, from, to, now + year).await.unwrap_err()), Refusal::NotApprover);
+    }
+    let long = delegate_with(&house, &house.sam, &house.priya, now + year).await.unwrap();
+    assert_eq!(long.ends_at, now + Duration::days(30));
+    let over = delegate_with(&house, &house.sam, &house.priya, now).await.unwrap();
+    assert!(!over.holds(now), "taken back");
+}
+
+#[tokio::test]
 async fn who_stands_in_for_the_one_who_asks_decides_nothing() {
     let house = House::new().await;
-    delegate(&house, &house.marco, &house.priya, Duration::days(2)).await;
+    // Once an approver too, Marco asked Priya to stand in.
+    let store = house.store().await;
+    let (now, mut batch) = (house.test.app().now(), store.batch(ClientPlace::Assessment));
+    batch.create(&Delegation { from: house.marco.id, to: house.priya.id, begins_at: now, ends_at: now + Duration::days(2) });
+    batch.commit().await.unwrap();
     let id = house.asked(draft()).await;
     assert_eq!(refusal(house.approve(&house.priya, id).await.unwrap_err()), Refusal::DelegateOfExcluded);
     assert!(house.approve(&house.sam, id).await.is_ok());

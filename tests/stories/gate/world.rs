@@ -84,7 +84,17 @@ pub(super) struct Says {
 impl Says {
     pub(super) fn approve(who: u8) -> Self {
         let (this_version, this_hash) = (true, true);
-        Self { who, stands_for: None, verdict: Verdict::Approve, may: true, this_version, this_hash, comment: true, glass: false, fresh: true }
+        Self {
+            who,
+            stands_for: None,
+            verdict: Verdict::Approve,
+            may: true,
+            this_version,
+            this_hash,
+            comment: true,
+            glass: false,
+            fresh: true,
+        }
     }
 }
 
@@ -318,7 +328,8 @@ impl World {
         if before.state.is_final() && !goes_on {
             self.broken = broken("two ends");
         }
-        if before.state.is_final() && before.state != State::Open && matches!(step, Step::Decide(says) if says.verdict == Verdict::Approve) {
+        if before.state.is_final() && before.state != State::Open && matches!(step, Step::Decide(says) if says.verdict == Verdict::Approve)
+        {
             self.broken = broken("approved after the end");
         }
         match (&after.state, step) {
