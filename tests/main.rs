@@ -21,6 +21,10 @@ mod host_handler;
 mod host_table;
 #[path = "contract/program.rs"]
 mod program;
+#[path = "security/envelope.rs"]
+mod security_envelope;
+#[path = "security/tenancy.rs"]
+mod security_tenancy;
 
 mod stories {
     mod analysis;
@@ -44,6 +48,8 @@ mod stories {
     mod freshness;
     mod gallery;
     mod gate;
+    mod geo_fence;
+    mod key_rotation;
     mod keys_at_once;
     mod killed_handler;
     mod lost_form;

@@ -191,6 +191,10 @@ impl Record for Proposal {
     fn key(&self) -> String {
         self.id.to_string()
     }
+
+    fn revision(&self) -> u64 {
+        self.version.into()
+    }
 }
 
 /// Made once, in the batch of the decision, and marked in the batch of the execution: if somebody with access to the
