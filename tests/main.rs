@@ -48,6 +48,8 @@ mod stories {
     mod freshness;
     mod gallery;
     mod gate;
+    mod geo_fence;
+    mod key_rotation;
     mod keys_at_once;
     mod killed_handler;
     mod lost_form;

@@ -196,6 +196,10 @@ impl Record for Proposal {
         }
         body
     }
+
+    fn revision(&self) -> u64 {
+        self.version.into()
+    }
 }
 
 /// What was answered, beside the proposal: made in the batch of the first decision, in step with every further one, and

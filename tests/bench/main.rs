@@ -23,6 +23,7 @@ mod handler;
 mod memory;
 mod reference;
 mod report;
+mod seal;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
 
 fn run(effort: Effort) -> Outcome<()> {
     report::head();
+    seal::measure(effort)?;
     start::measure(effort)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {

@@ -2,5 +2,7 @@
 //! README.md has the table of OWASP ASVS 5.0 and which test holds which requirement.
 
 mod cases;
+mod envelope;
 mod jws_vectors;
+mod tenancy;
 mod wycheproof;

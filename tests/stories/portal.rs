@@ -252,7 +252,7 @@ async fn a_client_whose_key_is_revoked_or_damaged_is_a_row_in_words_and_the_othe
         assert!(html.contains("Ridge Composites") && html.contains(&format!("/api/portal/clients/{RIDGE}")));
         let inbox = text(&priya.get("portal/inbox").await);
         assert!(inbox.contains("Harbor Precision cannot be shown") && inbox.contains("for Ridge Composites?"), "{inbox}");
-        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 503);
+        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 423);
         assert_eq!(priya.get(&format!("portal/clients/{RIDGE}")).await.status, 200);
     }
 }

@@ -52,12 +52,19 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.revised" => "brought a proposal up to date; its question is the same".into(),
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
+        "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
+        "key.rewrapped" => "wrapped the data keys with another version of the vault key".into(),
+        "key.resealed" => format!("sealed {} records again under the newest data key", detail["documents"]),
+        "key.lifted" => "gave the record of the data keys this release's form".into(),
         "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
         "session.ended" if detail["why"].is_string() => format!("closed a session: {}", text("why")),
         "session.ended" => "closed a session whose eight hours were over".into(),
         "session.refused" => "was refused at sign-in; repeats within the hour are counted, not listed".into(),
+        "geo.refused" => {
+            "put back messages of a client whose records may be read in other regions only; repeats within the hour are counted".into()
+        }
         "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => format!("refused a webhook call: {}", last_part(&shown.object)),

@@ -11,7 +11,7 @@ use super::{Failure, Tick};
 use crate::{
     app::App,
     audit::{self, dead_letter},
-    connectors, gate, readiness,
+    connectors, custody, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
@@ -24,6 +24,7 @@ const EVERY: Duration = Duration::minutes(5);
 pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let correlation = tick.invocation_id.as_str();
     let mut sweep = Sweep { failed: Vec::new() };
+    app.cache.wipe_expired(app.now());
     let deployment = DeploymentScope::of_function("sweep", correlation);
     sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
     sweep.step("sessions", session::drop_expired(app, correlation)).await;
@@ -65,6 +66,7 @@ impl Sweep {
         for place in &places {
             self.step("outbox", outbox::flush(store, *place)).await;
         }
+        self.step("keys", custody::care(store, DeploymentPlace::Directory, places.clone())).await;
         self.step("log", audit::sequence(store, places)).await;
     }
 
@@ -82,6 +84,7 @@ impl Sweep {
         self.step("expiries", gate::expire(app, &scope)).await;
         self.step("policy", gate::bring_under_policy(app, &scope)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
+        self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         self.step("log", audit::sequence(&store, ClientPlace::with_outbox())).await;
     }
 
