@@ -28,6 +28,7 @@ mod stories {
     mod access;
     mod analysis;
     mod analysis_apart;
+    mod approval_flows;
     mod audit_log;
     mod audit_store;
     mod audit_verify;
@@ -52,6 +53,7 @@ mod stories {
     mod lost_form;
     mod main_job;
     mod pages;
+    mod policy_page;
     mod portal;
     mod put_away;
     mod readiness_catalogue;
