@@ -165,7 +165,7 @@ fn the_top_level_holds_nothing_else() {
     assert!(faults.is_empty(), "not part of the house: {}", faults.join(", "));
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -173,7 +173,7 @@ fn relative(file: &Path) -> &Path {
     file.strip_prefix(root()).expect("inside the project")
 }
 
-fn rust_files(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("readable") {
             let path = entry.expect("readable").path();
