@@ -11,6 +11,7 @@ pub mod triggers; // one folder per Azure Function: a route or message, one call
 pub mod connectors; // vendors: verify a webhook, take a record in, pull a population
 pub mod readiness; // the 110 requirements: catalogue, suggestions, findings, score, POA&M
 
+pub mod analytics; // figures about the work, folded from the log
 pub mod evidence; // what was observed or filed, its hash, population, freshness; the CUI guard
 pub mod gate; // proposals, decisions, execution: nothing at L2 happens without a named human
 

@@ -25,6 +25,7 @@ mod program;
 mod stories {
     mod analysis;
     mod analysis_apart;
+    mod analytics;
     mod audit_log;
     mod audit_store;
     mod audit_verify;
@@ -46,6 +47,7 @@ mod stories {
     mod gate;
     mod keys_at_once;
     mod killed_handler;
+    mod learning;
     mod lost_form;
     mod main_job;
     mod pages;

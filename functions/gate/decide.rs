@@ -7,6 +7,7 @@
 use serde_json::json;
 
 use super::{
+    learning::{self, Look},
     machine::{Answer, Event, Refusal, Verdict, next},
     proposal::{Decision, ExecuteV1, Proposal, Receipt, State, advance, object},
 };
@@ -43,6 +44,13 @@ pub enum DecideError {
     Store(#[from] StoreError),
 }
 
+/// How somebody decides, besides what they answer.
+#[derive(Clone, Debug, Default)]
+pub struct Capacity {
+    /// What is known of how they looked at it.
+    pub look: Look,
+}
+
 /// Decides one proposal as `person`, whose `grant` was read for this request.
 pub async fn decide(
     app: &App,
@@ -51,6 +59,19 @@ pub async fn decide(
     person: &Person,
     id: ProposalId,
     answer: &Answer,
+) -> Result<Decided, DecideError> {
+    decide_as(app, scope, grant, person, id, answer, &Capacity::default()).await
+}
+
+/// The same, and in what capacity.
+pub async fn decide_as(
+    app: &App,
+    scope: &Scope,
+    grant: &Grant,
+    person: &Person,
+    id: ProposalId,
+    answer: &Answer,
+    capacity: &Capacity,
 ) -> Result<Decided, DecideError> {
     let may_approve = grant.has(Role::Approver)
         && grant.tenant == scope.tenant()
@@ -66,7 +87,7 @@ pub async fn decide(
         }
         let event = Event::Decide { tenant: scope.tenant(), person: person.id, name: &person.name, may_approve, answer };
         let state = next(&held.value, event, app.now()).map_err(DecideError::Refused)?;
-        match write(&store, &held, &state, answer.verdict).await {
+        match write(&store, &held, &state, answer.verdict, &capacity.look).await {
             Ok((decision, execute)) => {
                 if let Some(execute) = execute {
                     sent(outbox::deliver(&store, &execute).await);
@@ -92,6 +113,7 @@ async fn write(
     held: &Held<Proposal>,
     state: &State,
     verdict: Verdict,
+    look: &Look,
 ) -> Result<(Decision, Option<Pending>), StoreError> {
     let Proposal { id, version, .. } = held.value;
     let approved = verdict == Verdict::Approve;
@@ -100,7 +122,8 @@ async fn write(
     let Some(decision) = state.decision() else { return Err(StoreError::Refused { refused: vec![] }) };
     batch.create(&Receipt { proposal: id, approved, decision: decision.clone(), executed_at: None });
     let kind = if approved { "proposal.approved" } else { "proposal.rejected" };
-    let detail = json!({ "version": version, "hash": decision.hash, "name": decision.name, "comment": decision.comment });
+    let mut detail = json!({ "version": version, "hash": decision.hash, "name": decision.name, "comment": decision.comment });
+    learning::note_look(&mut detail, look, decision.at);
     audit::record(&mut batch, audit::Event::new(kind, object(id), detail));
     let execute = approved
         .then(|| outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO))

@@ -17,7 +17,7 @@ pub mod notify;
 pub mod proposal;
 pub mod view;
 
-pub use decide::{DecideError, Decided, decide};
+pub use decide::{Capacity, DecideError, Decided, decide, decide_as};
 pub use execute::{ExecuteError, NotPerformed, Performing, execute};
 pub use lapse::{expire, supersede};
 pub use machine::{Answer, Refusal, Verdict};

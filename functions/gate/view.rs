@@ -204,6 +204,7 @@ fn state(
             blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
             reject_label: "Reject".into(),
             comment: returned.comment,
+            because: None,
             error: returned.error,
         }),
         State::Approved { decision, run_by } => decided(decision, true, Run::Pending { run_by: *run_by }),

@@ -94,10 +94,20 @@ pub enum Sign {
 pub enum Missing {
     /// The policy goes no further.
     Floor,
-    Labels { have: u64, need: u64 },
-    Reviewers { have: usize },
-    Seeded { caught: u64, of: u64 },
-    Dwell { until: OffsetDateTime },
+    Labels {
+        have: u64,
+        need: u64,
+    },
+    Reviewers {
+        have: usize,
+    },
+    Seeded {
+        caught: u64,
+        of: u64,
+    },
+    Dwell {
+        until: OffsetDateTime,
+    },
     Watched,
 }
 

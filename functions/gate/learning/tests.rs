@@ -190,7 +190,11 @@ fn one_reviewer_is_not_enough_and_can_be_left_out_by_replay() {
     assert_eq!(log.level(), Level::L1);
     let without = Config { excluded: [reviewer(7)].into(), ..config() };
     let replayed = Ledger::fold(&log.0, &without);
-    assert_eq!((replayed.rules()[&rule()].level, replayed.rules()[&rule()].n), (Level::L2, 2), "their labels, and what rested on them, are gone");
+    assert_eq!(
+        (replayed.rules()[&rule()].level, replayed.rules()[&rule()].n),
+        (Level::L2, 2),
+        "their labels, and what rested on them, are gone"
+    );
 }
 
 #[test]
@@ -248,7 +252,10 @@ fn every_change_says_before_and_after_and_what_it_rests_on() {
     let (mut ledger, config) = (Ledger::default(), config());
     let changes: Vec<Change> = log.0.iter().flat_map(|observed| ledger.take_in(observed, &config)).collect();
     let [up, down] = &changes[..] else { panic!("{changes:?}") };
-    assert_eq!((up.sign, up.before.level, up.after.level, up.labels, up.overrides, up.reviewers), (Sign::Accepted, Level::L2, Level::L1, 60, 0, 2));
+    assert_eq!(
+        (up.sign, up.before.level, up.after.level, up.labels, up.overrides, up.reviewers),
+        (Sign::Accepted, Level::L2, Level::L1, 60, 0, 2)
+    );
     assert_eq!((down.sign, down.before.level, down.after.level, down.labels, down.overrides), (Sign::Drift, Level::L1, Level::L2, 3, 3));
     assert_eq!((down.seq, down.cusum >= 4_500_000), (log.0.len() as u64 - 1, true));
 }

@@ -100,7 +100,7 @@ fn without_grant(reader: &Reader<'_>) -> Vec<Link> {
 }
 
 /// Why a client's records cannot be read, and what to do.
-fn why_unreadable(error: &StoreError) -> &'static str {
+pub(super) fn why_unreadable(error: &StoreError) -> &'static str {
     const DAMAGED: &str =
         "A record or its key is damaged. Nothing was changed: the log of the function app names it; restore it from a backup.";
     match error {

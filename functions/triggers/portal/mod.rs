@@ -3,6 +3,7 @@
 //! Routes a path to one use case and picks the template for the view struct it returns. GET and HEAD change nothing.
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
+mod analytics;
 mod approvals;
 mod clients;
 mod connection_form;
@@ -100,6 +101,8 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["mapping"] => connections::mapping(reader).await,
         ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
+        ["analytics"] => Box::pin(analytics::all(reader)).await,
+        ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
         ["audit"] => trail::deployment(reader).await,
         ["audit", tenant] => trail::client(reader, tenant).await,
         _ => Err(Problem::not_found()),

@@ -42,6 +42,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.revised" => "brought a proposal up to date; its question is the same".into(),
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
+        "rule.gate_changed" => gate_changed(detail, &shown.object),
         "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
@@ -94,6 +95,18 @@ fn approvers(detail: &Value) -> String {
         1 => "1 approver".into(),
         n => format!("{n} approvers"),
     }
+}
+
+/// `rule mark_objective 3.4.1[d]`
+fn gate_changed(detail: &Value, object: &str) -> String {
+    let rule = object.rsplit(' ').next().unwrap_or_default();
+    let of =
+        format!("{} override{} of {} decisions", detail["overrides"], if detail["overrides"] == 1 { "" } else { "s" }, detail["labels"]);
+    let [before, after] = ["before", "after"].map(|side| detail[side]["level"].as_str().unwrap_or_default());
+    if before == after {
+        return format!("asks people to look at what Assay suggests about {rule}: {of}");
+    }
+    format!("gates what Assay suggests about {rule} at {after} instead of {before}: {of}")
 }
 
 /// Under the name they had; addresses stay in the log.

@@ -9,6 +9,7 @@ use time::Duration;
 
 use super::{Failure, Tick};
 use crate::{
+    analytics,
     app::App,
     audit::{self, dead_letter},
     connectors, gate, readiness,
@@ -82,6 +83,7 @@ impl Sweep {
         self.step("expiries", gate::expire(app, &scope)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("log", audit::sequence(&store, ClientPlace::with_outbox())).await;
+        self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {

@@ -12,6 +12,7 @@ pub mod paths;
 mod score;
 mod when;
 
+mod analytics;
 mod audit_trail;
 mod client;
 mod clients;
@@ -33,6 +34,7 @@ mod set_aside;
 mod sign_in;
 mod team;
 
+pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow};
 pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};

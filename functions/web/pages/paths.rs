@@ -130,6 +130,15 @@ pub fn export_audit(tenant: TenantId) -> String {
     format!("{BASE}audit/{tenant}/export")
 }
 
+/// Figures of all clients that somebody has a grant for.
+pub fn analytics() -> String {
+    format!("{BASE}analytics")
+}
+
+pub fn client_analytics(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}")
+}
+
 pub fn sign_in() -> String {
     format!("{BASE}sign-in")
 }
