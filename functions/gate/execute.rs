@@ -196,7 +196,8 @@ async fn may_approve(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId
     // Not from the roster: it leaves out what cannot be read, and then nobody knows yet.
     let found = directory.gather(DeploymentPlace::Directory, vec![Wanted::one::<Grant>(&grant), Wanted::one::<Person>(&person)]).await?;
     let (grant, person) = (found.one::<Grant>(&grant).await?, found.one::<Person>(&person).await?);
-    Ok(grant.is_some_and(|held| held.value.has(Role::Approver)) && person.is_some_and(|held| held.value.may_sign_in(&app.config)))
+    Ok(grant.is_some_and(|held| held.value.has(Role::Approver) && held.value.holds(app.now()))
+        && person.is_some_and(|held| held.value.may_sign_in(&app.config)))
 }
 
 /// Records referred to that are gone, deleted at their source, or not in the state that was approved.

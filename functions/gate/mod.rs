@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod lapse;
 pub mod learning;
 pub mod level;
+pub mod link;
 pub mod machine;
 pub mod mail;
 pub mod newcomer;

@@ -85,7 +85,8 @@ pub async fn proposal_page(
 ) -> Result<ProposalPage, StoreError> {
     let Shown { proposal, notified, evidence } = shown;
     let roster = reader.roster;
-    let others = notify::approvers(&app.config, roster, grant.tenant, &proposal.requester).filter(|person| person.id != reader.person.id);
+    let others =
+        notify::approvers(&app.config, roster, grant.tenant, &proposal.requester, app.now()).filter(|person| person.id != reader.person.id);
     let draft = &proposal.draft;
     Ok(ProposalPage {
         client: roster.client_name(grant.tenant),

@@ -4,6 +4,7 @@
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
 mod analytics;
+mod access;
 mod approvals;
 mod clients;
 mod connection_form;
@@ -47,6 +48,9 @@ pub async fn run(request: Request, app: &App) -> Reply {
             if problem.kind == Problem::FOREIGN_FORM {
                 return lost_form::of_another_session(app, &request, &parts, &problem, frame);
             }
+            if problem.kind == Problem::STEP_UP {
+                return lost_form::to_confirm(app, &request, &parts, &problem, frame);
+            }
             reply::problem(&request, &problem, frame)
         }
     }
@@ -89,6 +93,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["access"] => access::show(reader).await,
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
         ["inbox"] => approvals::inbox(reader).await,
@@ -113,12 +118,16 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     if reader.request.method != Method::Post {
         return Err(Problem::not_found());
     }
+    if is_of_great_effect(parts) {
+        reader.must_have_proved_it()?;
+    }
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
+        ["access", tenant, "confirm"] => Box::pin(access::confirm(reader, tenant)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,
@@ -137,6 +146,11 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["dead-letters", id, "see-to"] => dead_letters::see_to(reader, id).await,
         _ => Err(Problem::not_found()),
     }
+}
+
+/// Who may do what: whoever finds a browser open must not be able to let themselves in. Taking access away never waits.
+fn is_of_great_effect(parts: &[&str]) -> bool {
+    matches!(parts, ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
 }
 
 /// A client that this person has no grant for, be there one or not: it looks like an address that is none, and is counted.

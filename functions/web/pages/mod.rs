@@ -13,6 +13,7 @@ mod score;
 mod when;
 
 mod analytics;
+mod access;
 mod audit_trail;
 mod client;
 mod clients;
@@ -35,6 +36,7 @@ mod sign_in;
 mod team;
 
 pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow};
+pub use access::{AccessPage, AccessRow, ReviewView};
 pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};
@@ -49,7 +51,7 @@ pub use lead_on::LeadOnPage;
 pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
 pub use member::{MemberPage, ToolsField};
 pub use message::MessagePage;
-pub use new_client::{NewClientPage, PersonRow};
+pub use new_client::{NewClientPage, PersonRow, RoleBox};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
 pub use problem::ProblemPage;

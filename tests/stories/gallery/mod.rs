@@ -187,6 +187,7 @@ fn sign_in(demo: bool) -> SignInPage {
             vec![]
         },
         organization: None,
+        again: false,
         action: paths::sign_in(),
         next: Some(paths::inbox()),
         notice: Some("Sign in to see this approval.".into()),
