@@ -20,7 +20,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::tally::{Given, Item};
 use crate::gate::{
-    learning::{Because, MIN_VIEW, bounds},
+    learning::{Label, MIN_VIEW, bounds, label},
     level::Level,
 };
 
@@ -103,22 +103,21 @@ impl Figures {
         if people.len() > 1 {
             self.agreed.add(decisions.iter().all(|given| given.approved == decisions[0].approved));
         }
-        if let Some(overriding) = overridden(item, &decisions) {
-            self.overrides.add(overriding.is_some());
-            self.overrides_by_level.entry(item.level).or_default().add(overriding.is_some());
-            if let Some(because) = overriding {
-                self.reasons[because.map_or(3, |because| because as usize)] += 1;
+        if let Some(label) = label_of(item, &decisions) {
+            self.overrides.add(label.overridden);
+            self.overrides_by_level.entry(item.level).or_default().add(label.overridden);
+            if label.overridden {
+                self.reasons[label.because.map_or(3, |because| because as usize)] += 1;
             }
         }
     }
 }
 
-/// Whether a rule's item was overridden by somebody who had truly seen it, and why; `None` when it teaches nothing.
-fn overridden(item: &Item, decisions: &[&Given]) -> Option<Option<Option<Because>>> {
-    let seen = |given: &&&Given| given.viewed_ms.is_some_and(|ms| u128::from(ms) >= MIN_VIEW.whole_milliseconds().unsigned_abs());
-    let mut seen_by = decisions.iter().filter(seen).filter(|_| item.by_rule).peekable();
-    seen_by.peek()?;
-    Some(seen_by.find(|given| !given.approved).map(|given| given.because))
+/// What a rule's item teaches: of several people who truly saw it, the one who overrides counts.
+fn label_of(item: &Item, decisions: &[&Given]) -> Option<Label> {
+    let viewed = |given: &Given| given.viewed_ms.and_then(|ms| i64::try_from(ms).ok()).map(Duration::milliseconds);
+    let of_rule = decisions.iter().filter(|_| item.by_rule);
+    of_rule.filter_map(|given| label(given.approved, given.because, viewed(given))).max_by_key(|label| label.overridden)
 }
 
 impl Times {

@@ -66,7 +66,7 @@ const KEY: &str = "log";
 
 impl Known {
     /// The next changes that the log does not tell of.
-    fn to_tell(&mut self) -> Vec<Change> {
+    fn take_untold(&mut self) -> Vec<Change> {
         let told = self.told;
         self.pending.retain(|change| change.seq >= told);
         let changes: Vec<Change> = self.pending.drain(..self.pending.len().min(CHANGES)).collect();
@@ -87,7 +87,7 @@ pub async fn follow(app: &App, scope: &Scope) -> Result<usize, StoreError> {
             counted |= fold_group(&store, &mut known).await?;
         }
     }
-    let changes = if known.next < end { Vec::new() } else { known.to_tell() };
+    let changes = if known.next < end { Vec::new() } else { known.take_untold() };
     if changes.is_empty() && !counted && known.next - before < MAY_LAG {
         return Ok(0);
     }

@@ -7,6 +7,7 @@
 
 pub mod figures;
 pub mod keep;
+pub mod sharing;
 mod tally;
 pub mod view;
 mod weeks;

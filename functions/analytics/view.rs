@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     gate::{
-        learning::{Because, Learned, Rule},
+        learning::{Because, Learned, Missing, Rule, pool::Pooled},
         level::Level,
     },
     web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Frame, Link, RuleRow, Tag, Tone},
@@ -29,12 +29,20 @@ pub struct Client {
     pub behind: u64,
 }
 
+/// What the caller knows of a rule.
+pub struct About {
+    /// What it is about, and where that has a page.
+    pub link: Link,
+    /// What other clients say together, where this client is shown that.
+    pub together: Option<Pooled>,
+}
+
 /// Rules on a page.
 const RULES: usize = 30;
 
 /// The page of these clients: of one, or of all that somebody sees. `about` says what a rule of the client with this
-/// number is about, and where that has a page.
-pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize, &Rule) -> Link) -> AnalyticsPage {
+/// number is about.
+pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize, &Rule) -> About) -> AnalyticsPage {
     let now = frame.now;
     let items = || clients.iter().flat_map(|client| client.known.tally.items());
     let figures = Figures::of(items(), now);
@@ -46,7 +54,9 @@ pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize
     rules.truncate(RULES);
     let row = |(n, rule, learned): (usize, &Rule, &Learned)| {
         let client = &clients[n];
-        RuleRow { client: (!of_one).then(|| client.link.text.clone()), ..rule_row(about(n, rule), rule, learned, client) }
+        let About { link, together } = about(n, rule);
+        let elsewhere = together.map(|pooled| format!("{}, {} of {} about", pooled.often.words(), pooled.k, pooled.n));
+        RuleRow { client: (!of_one).then(|| client.link.text.clone()), elsewhere, ..rule_row(link, rule, learned, client) }
     };
     AnalyticsPage {
         client: clients.first().filter(|_| of_one).map(|client| client.link.text.clone()),
@@ -62,6 +72,7 @@ pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize
         reasons: reasons(&figures),
         rules: rules.into_iter().map(row).collect(),
         more_rules,
+        sharing: None,
         definitions: DEFINITIONS.to_vec(),
         frame,
     }
@@ -182,8 +193,9 @@ fn rule_row(rule_link: Link, rule: &Rule, learned: &Learned, client: &Client) ->
         gate: if learned.watched { Tag::new(Tone::Not, "Look at this rule") } else { Tag::new(tone(learned.level), learned.level.word()) },
         overrides: if share.n == 0 { "none yet".into() } else { share_words(share) },
         interval: interval_words(share).unwrap_or_else(|| "unknown".into()),
+        elsewhere: None,
         missing: match promotion {
-            Some(Err(missing)) => missing.into_iter().map(|missing| missing.words()).collect(),
+            Some(Err(missing)) => missing.into_iter().map(Missing::words).collect(),
             Some(Ok(level)) => vec![format!("a named person accepts {}", level.word())],
             None => Vec::new(),
         },

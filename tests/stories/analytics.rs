@@ -1,9 +1,10 @@
 //! From a look at a decision page to the figures: what the form knows of the look, what the log keeps, what the page says.
 
 use assay::{
+    analytics::sharing::Sharing,
     audit::trail,
     connectors::demo::What,
-    tenancy::{ClientPlace, ProposalId},
+    tenancy::{ClientPlace, DeploymentPlace, ProposalId},
 };
 use serde_json::Value;
 use time::Duration;
@@ -112,4 +113,43 @@ async fn nobody_can_say_that_they_looked_longer_than_they_did() {
     *token = format!("{}.{mac}", millis.parse::<i64>().unwrap() - 60_000);
     let refused = browser.send(form, &format!("{page}/decide"), &[("decision", "approve")]).await;
     assert_eq!(refused.status, 403, "{}", text(&refused));
+}
+
+#[tokio::test]
+async fn the_owner_lets_a_client_take_part_and_its_counts_are_lent_once_a_quarter_until_it_stops() {
+    let mut flow = Flow::new(Extent::Small).await;
+    asked(&mut flow).await;
+    let (page, action) = (format!("portal/analytics/{HARBOR}"), format!("portal/analytics/{HARBOR}/take-part"));
+    let approver = Browser::of(&flow, What::Approver).await;
+    let html = text(&approver.get(&page).await);
+    assert!(html.contains("This client takes no part") && html.contains("The owner decides"), "{html}");
+    assert_eq!(approver.post(&action, &[("takes-part", "yes"), ("token", "x")]).await.status, 403);
+    let owner = Browser::of(&flow, What::Owner).await;
+    for _ in 0..2 {
+        assert_eq!(owner.press(&page, &action, &[]).await.status, 303);
+    }
+    assert_eq!(owner.press(&page, &action, &[]).await.status, 303, "out and in again");
+    assert!(text(&owner.get(&page).await).contains("This client takes part"));
+    flow.sweep().await;
+    let shared = sharing(&flow).await;
+    assert_eq!((shared.opted_in, shared.opted_out), (Some(flow.app().now().date()), Some(flow.app().now().date())));
+    let counted = shared.counted.unwrap();
+    let counts: Vec<_> = shared.counts.values().copied().collect();
+    assert!(!counts.is_empty() && counts.iter().all(|count| *count == (0, 0)), "asked, and nobody decided yet: {counts:?}");
+    flow.sweep().await;
+    assert_eq!(sharing(&flow).await, shared, "once a quarter");
+    // Into the next quarter, and not so far that access ends.
+    flow.test.clock.advance(Duration::days(60));
+    flow.sweep().await;
+    assert!(sharing(&flow).await.counted.unwrap() > counted);
+    let owner = Browser::of(&flow, What::Owner).await;
+    assert_eq!(owner.press(&page, &action, &[]).await.status, 303);
+    let stopped = sharing(&flow).await;
+    assert!(stopped.opted_in.is_none() && stopped.counts.is_empty(), "{stopped:?}");
+}
+
+async fn sharing(flow: &Flow) -> Sharing {
+    let all = flow.deployment().await.all::<Sharing>(DeploymentPlace::Operations, "").await.unwrap();
+    let [held] = &all[..] else { panic!("{all:?}") };
+    held.value.clone()
 }

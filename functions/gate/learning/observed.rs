@@ -111,6 +111,8 @@ fn of_proposal(deed: &str, item: ProposalId, actor: &Actor, detail: &Value) -> O
             because: Because::of_key(&text("because")),
             viewed: detail["viewed_ms"].as_i64().map(Duration::milliseconds),
         },
+        // In an emergency, or done outside Assay: somebody decided, and nothing is learned from how.
+        "glass_broken" | "recorded" => Fact::Decided { item, reviewer: person?, approved: true, because: None, viewed: None },
         "executed" => Fact::Executed { item },
         "undone" | "rolled_back" => Fact::Undone { item },
         "expired" => Fact::Expired { item },

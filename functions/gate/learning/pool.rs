@@ -134,7 +134,9 @@ mod tests {
         let mut late = cells(&[(40, 1); 5]);
         late[4].opted_in = Some(BEGAN);
         assert_eq!(pool(&late, DAY), None);
-        late.iter_mut().for_each(|cell| cell.counted = Some(date!(2027 - 01 - 01)));
+        for cell in &mut late {
+            cell.counted = Some(date!(2027 - 01 - 01));
+        }
         assert!(pool(&late, date!(2027 - 01 - 01)).is_some());
         late[4].opted_in = None;
         assert_eq!(pool(&late, date!(2027 - 01 - 01)), None, "never without opting in");

@@ -4,13 +4,17 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{Reader, clients};
 use crate::{
-    analytics::{self, view},
+    analytics::{
+        self,
+        sharing::{self, Together},
+        view,
+    },
     gate::learning::Rule,
     readiness::{self, catalogue::catalogue},
     tenancy::{StoreError, TenantId, directory::Grant},
     web::{
         Problem, Reply,
-        pages::{Link, Section, UnreadableClient, paths},
+        pages::{Link, PostForm, Section, SharingView, UnreadableClient, paths},
         problem, reply,
     },
 };
@@ -46,7 +50,13 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool) -> Result<Re
             Err(error) => return Err(error.into()),
         }
     }
-    let mut page = view::page(frame, &clients, of_one, |client, rule| about(tenants[client], rule));
+    let together = if of_one { Together::read(&reader.deployment().await?).await? } else { Together::default() };
+    let now = reader.app.now();
+    let mut page = view::page(frame, &clients, of_one, |client, rule| view::About {
+        link: about(tenants[client], rule),
+        together: together.of(rule, tenants[client], now),
+    });
+    page.sharing = tenants.first().filter(|_| of_one).map(|tenant| sharing_view(reader, *tenant, together.takes_part(*tenant)));
     page.unreadable = unreadable;
     page.pages = pages(reader, grants.first().filter(|_| of_one).map(|grant| grant.tenant));
     Ok(reply::page(200, &page))
@@ -57,6 +67,32 @@ async fn read(reader: &Reader<'_>, grant: &Grant) -> Result<view::Client, StoreE
     let row = readiness::view::client_row(reader.app, grant, &name, reader.correlation()).await?;
     let (known, behind) = analytics::known(&reader.scope(grant).store(reader.app).await?).await?;
     Ok(view::Client { link: Link::new(paths::client_analytics(grant.tenant), name), met: row.met, waiting: row.waiting, known, behind })
+}
+
+/// The field of the form, and what it says.
+const TAKES_PART: &str = "takes-part";
+
+fn sharing_view(reader: &Reader<'_>, tenant: TenantId, takes_part: bool) -> SharingView {
+    let wanted = if takes_part { "no" } else { "yes" };
+    let form = reader.person.is_owner.then(|| PostForm {
+        action: paths::take_part(tenant),
+        token: reader.token(&[TAKES_PART, &tenant.to_string(), wanted]),
+        fields: vec![(TAKES_PART.into(), wanted.into())],
+        label: if takes_part { "Stop taking part" } else { "Take part" }.into(),
+    });
+    SharingView { takes_part, form }
+}
+
+/// The owner's choice for one client.
+pub(super) async fn take_part(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let (tenant, _) = reader.client(tenant)?;
+    let wanted = reader.field(TAKES_PART);
+    reader.must_be_own_form(&[TAKES_PART, &tenant.id.to_string(), &wanted])?;
+    if !reader.person.is_owner {
+        return Err(Problem::forbidden("Only the owner decides whether a client takes part. Nothing was changed; ask them."));
+    }
+    sharing::choose(&reader.deployment().await?, tenant.id, wanted == "yes").await?;
+    Ok(reply::redirect(&paths::client_analytics(tenant.id)))
 }
 
 /// What a rule is about, as the catalogue calls it.

@@ -3,8 +3,8 @@
 //! Routes a path to one use case and picks the template for the view struct it returns. GET and HEAD change nothing.
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
-mod analytics;
 mod access;
+mod analytics;
 mod approvals;
 mod clients;
 mod connection_form;
@@ -138,6 +138,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections", id, "pull"] => connections::pull(reader, id).await,
         ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
+        ["analytics", tenant, "take-part"] => Box::pin(analytics::take_part(reader, tenant)).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,
         ["set-aside", connection, "destroy"] => set_aside::destroy(reader, connection).await,
         ["set-aside", connection, "see-to"] => set_aside::see_to(reader, connection).await,

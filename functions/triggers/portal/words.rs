@@ -42,6 +42,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.revised" => "brought a proposal up to date; its question is the same".into(),
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
+        "sharing.changed" if detail["takes_part"] == true => {
+            "let a client's counts of decisions be added to those of others, without telling whose they are".into()
+        }
+        "sharing.changed" => "stopped adding a client's counts of decisions to those of others".into(),
         "rule.gate_changed" => gate_changed(detail, &shown.object),
         "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),

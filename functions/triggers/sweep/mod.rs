@@ -36,6 +36,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
     let mut tenants = Roster::read(&store).await?.tenants.clone();
+    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &tenants, correlation))).await;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);

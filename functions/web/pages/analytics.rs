@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use super::{Frame, Link, Tag, UnreadableClient, day};
+use super::{Frame, Link, PostForm, Tag, UnreadableClient, day};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "analytics.html", config = "functions/web/pages/askama.toml")]
@@ -28,6 +28,8 @@ pub struct AnalyticsPage {
     pub rules: Vec<RuleRow>,
     /// Rules that are not listed.
     pub more_rules: usize,
+    /// Only on the page of one client.
+    pub sharing: Option<SharingView>,
     /// What each figure counts.
     pub definitions: Vec<(&'static str, &'static str)>,
 }
@@ -72,8 +74,18 @@ pub struct RuleRow {
     pub overrides: String,
     /// `0.6 to 16.5 %`, or `unknown`
     pub interval: String,
+    /// What clients that take part say of it together; `None` when that would tell too much.
+    pub elsewhere: Option<String>,
     /// What a less strict gate would take, one phrase each.
     pub missing: Vec<String>,
+}
+
+/// Whether a client's counts are added to those of others.
+#[derive(Clone, Debug)]
+pub struct SharingView {
+    pub takes_part: bool,
+    /// Only for the owner.
+    pub form: Option<PostForm>,
 }
 
 /// Bars by week: asked, decided, carried out.

@@ -12,8 +12,8 @@ pub mod paths;
 mod score;
 mod when;
 
-mod analytics;
 mod access;
+mod analytics;
 mod audit_trail;
 mod client;
 mod clients;
@@ -35,8 +35,8 @@ mod set_aside;
 mod sign_in;
 mod team;
 
-pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow};
 pub use access::{AccessPage, AccessRow, ReviewView};
+pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
 pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};

@@ -135,6 +135,11 @@ pub fn analytics() -> String {
     format!("{BASE}analytics")
 }
 
+/// POST: whether the client's counts are added to those of others.
+pub fn take_part(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}/take-part")
+}
+
 pub fn client_analytics(tenant: TenantId) -> String {
     format!("{BASE}analytics/{tenant}")
 }

@@ -1,15 +1,20 @@
 //! The analytics pages: of all clients, of one, and before anything happened.
 
 use assay::{
+    analytics::view::{self, About},
     gate::learning::Rule,
-    web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Link, RuleRow, Section, Tag, Tone, UnreadableClient},
+    web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Link, PostForm, RuleRow, Section, SharingView, Tag, Tone, UnreadableClient},
 };
 use time::Duration;
 
-use super::{CLIENT, NOW, frame};
+use super::{CLIENT, NOW, TOKEN, frame};
+
+fn nothing_known(_: usize, rule: &Rule) -> About {
+    About { link: Link::new("#", rule.name()), together: None }
+}
 
 pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
-    let page = assay::analytics::view::page(frame(Section::Analytics), &[], of_one, |_, rule: &Rule| Link::new("#", rule.name()));
+    let page = view::page(frame(Section::Analytics), &[], of_one, nothing_known);
     if empty {
         return page;
     }
@@ -32,6 +37,7 @@ pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
         gate,
         overrides: overrides.into(),
         interval: interval.into(),
+        elsewhere: (of_one && overrides != "none yet").then(|| "sometimes overridden, 5 of 300 about".into()),
         missing: missing.iter().map(|one| (*one).into()).collect(),
     };
     let week = |n: i64| (NOW.date() - Duration::days(6 + 7 * n), [4 + n.unsigned_abs() % 3, 3, n.unsigned_abs() % 4]);
@@ -81,6 +87,10 @@ pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
             ),
         ],
         more_rules: 4,
-        ..assay::analytics::view::page(frame(Section::Analytics), &[], of_one, |_, rule: &Rule| Link::new("#", rule.name()))
+        sharing: of_one.then(|| SharingView {
+            takes_part: true,
+            form: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Stop taking part".into() }),
+        }),
+        ..view::page(frame(Section::Analytics), &[], of_one, nothing_known)
     }
 }
