@@ -108,6 +108,9 @@ fn gate_changed(detail: &Value, object: &str) -> String {
     let of =
         format!("{} override{} of {} decisions", detail["overrides"], if detail["overrides"] == 1 { "" } else { "s" }, detail["labels"]);
     let [before, after] = ["before", "after"].map(|side| detail[side]["level"].as_str().unwrap_or_default());
+    if detail["sign"] == "recovered" {
+        return format!("no longer asks people to look at what Assay suggests about {rule}: {of}");
+    }
     if before == after {
         return format!("asks people to look at what Assay suggests about {rule}: {of}");
     }
