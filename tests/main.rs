@@ -29,6 +29,7 @@ mod stories {
     mod analysis;
     mod analysis_apart;
     mod analytics;
+    mod approval_flows;
     mod audit_log;
     mod audit_store;
     mod audit_verify;
@@ -54,6 +55,7 @@ mod stories {
     mod lost_form;
     mod main_job;
     mod pages;
+    mod policy_page;
     mod portal;
     mod put_away;
     mod readiness_catalogue;

@@ -17,7 +17,7 @@ use crate::{
     },
     gate::{
         learning::{Change, Config, Ledger, Observed, Terms, fact},
-        level::Level,
+        policy,
     },
     tenancy::{ClientPlace, Held, Place as _, Record, Scope, Store, StoreError, place::AuditPart},
 };
@@ -32,10 +32,11 @@ const MAY_LAG: u64 = 500;
 /// Changes in one batch.
 const CHANGES: usize = 40;
 
-/// How learning may move each kind of action of this release. Marking and taking back need people, whatever the numbers.
+/// Between which levels learning may move each kind of action of this release: each begins at its floor, so for marking
+/// and taking back people are needed whatever the numbers.
 pub fn config() -> Config {
-    let people = Terms { start: Level::L2, floor: Level::L2 };
-    Config { kinds: ["mark_objective", "roll_back_objective"].map(|kind| (kind.into(), people)).into(), ..Config::default() }
+    let kinds = policy::KINDS.iter().map(|(kind, floor, _)| ((*kind).to_owned(), Terms { start: *floor, floor: *floor }));
+    Config { kinds: kinds.collect(), ..Config::default() }
 }
 
 /// What a client's log came to, up to a place.

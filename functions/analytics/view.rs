@@ -2,6 +2,8 @@
 //!
 //! Reads nothing. What a rule is about, and where that has a page, is the area's knowledge: the caller says it.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use super::{
@@ -11,6 +13,7 @@ use super::{
 };
 use crate::{
     gate::{
+        Policy,
         learning::{Because, Learned, Missing, Rule, pool::Pooled},
         level::Level,
     },
@@ -27,6 +30,8 @@ pub struct Client {
     pub known: Known,
     /// Entries of its log that are not in it.
     pub behind: u64,
+    /// What the client demands, whatever was learned.
+    pub policy: Arc<Policy>,
 }
 
 /// What the caller knows of a rule.
@@ -186,11 +191,12 @@ fn client_row(client: &Client, now: OffsetDateTime) -> ClientFigures {
 
 fn rule_row(rule_link: Link, rule: &Rule, learned: &Learned, client: &Client) -> RuleRow {
     let share = Share { k: learned.k, n: learned.n };
+    let level = client.policy.terms(rule.kind()).level().max(learned.level);
     let promotion = client.known.ledger.promotion(rule, &keep::config());
     RuleRow {
         rule: rule_link,
         client: None,
-        gate: if learned.watched { Tag::new(Tone::Not, "Look at this rule") } else { Tag::new(tone(learned.level), learned.level.word()) },
+        gate: if learned.watched { Tag::new(Tone::Not, "Look at this rule") } else { Tag::new(tone(level), level.word()) },
         overrides: if share.n == 0 { "none yet".into() } else { share_words(share) },
         interval: interval_words(share).unwrap_or_else(|| "unknown".into()),
         elsewhere: None,

@@ -1,6 +1,9 @@
 //! The portal as people use it: copies of the log, rights, clients that cannot be read, what was set aside or refused.
 
-use std::{collections::BTreeMap, io::Cursor};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Cursor,
+};
 
 use assay::{
     audit::{
@@ -497,6 +500,11 @@ async fn the_inbox_goes_on_where_its_page_ends() {
             requester: Actor::Function("analyze".into()),
             staged_at: START + Duration::seconds(n),
             decide_by: START + Duration::days(7),
+            not_for: BTreeSet::new(),
+            needed: 1,
+            approved_by: BTreeSet::new(),
+            progress: String::new(),
+            policy_version: 0,
         });
     }
     batch.commit().await.unwrap();

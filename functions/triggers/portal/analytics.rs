@@ -9,7 +9,7 @@ use crate::{
         sharing::{self, Together},
         view,
     },
-    gate::learning::Rule,
+    gate::{Policy, learning::Rule},
     readiness::{self, catalogue::catalogue},
     tenancy::{StoreError, TenantId, directory::Grant},
     web::{
@@ -65,8 +65,17 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool) -> Result<Re
 async fn read(reader: &Reader<'_>, grant: &Grant) -> Result<view::Client, StoreError> {
     let name = reader.roster.client_name(grant.tenant);
     let row = readiness::view::client_row(reader.app, grant, &name, reader.correlation()).await?;
-    let (known, behind) = analytics::known(&reader.scope(grant).store(reader.app).await?).await?;
-    Ok(view::Client { link: Link::new(paths::client_analytics(grant.tenant), name), met: row.met, waiting: row.waiting, known, behind })
+    let store = reader.scope(grant).store(reader.app).await?;
+    let (known, behind) = analytics::known(&store).await?;
+    let policy = Policy::lately(&store).await?;
+    Ok(view::Client {
+        link: Link::new(paths::client_analytics(grant.tenant), name),
+        met: row.met,
+        waiting: row.waiting,
+        known,
+        behind,
+        policy,
+    })
 }
 
 /// The field of the form, and what it says.

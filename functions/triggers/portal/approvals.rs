@@ -8,10 +8,13 @@ use crate::{
         view,
     },
     readiness::{self, catalogue::catalogue, propose::MAX_REASON},
-    tenancy::{ClientPlace, ProposalId, TenantId, directory::Role},
+    tenancy::{
+        Actor, ClientPlace, ProposalId, TenantId,
+        directory::{Proof, Role},
+    },
     web::{
         Problem, Reply,
-        pages::{Choice, Field, FieldError, FieldKind, Link, ProposalState, Run, Section, Side, TakeBackForm, paths},
+        pages::{Choice, Field, FieldError, FieldKind, Link, ProposalState, Run, Section, Side, TakeBackForm, WithdrawForm, paths},
         reply,
     },
 };
@@ -66,21 +69,38 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     }
     let answer = Answer { verdict, version, hash, comment: reader.field("comment") };
     let scope = reader.scope(grant);
-    let capacity = Capacity { look };
+    let capacity = {
+        let Proof { at, contexts, .. } = reader.proof();
+        Capacity { signed_in_at: *at, acrs: (!contexts.is_empty()).then(|| contexts.join(" ")), look, ..Capacity::default() }
+    };
     match gate::decide_as(reader.app, &scope, grant, &reader.person, id, &answer, &capacity).await {
         Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
         Err(DecideError::NotFound) => Err(Problem::not_found()),
         Err(DecideError::Store(error)) => Err(error.into()),
         Err(DecideError::Refused(refusal)) => {
             let status = match refusal {
-                Refusal::CommentNeeded | Refusal::CommentTooLong | Refusal::CommentMarked => 422,
-                Refusal::NotYours | Refusal::NotApprover => 403,
+                _ if refusal.is_about_the_form() => 422,
+                _ if refusal.is_about_the_person() => 403,
+                Refusal::Expired { .. } => 410,
                 _ => 409,
             };
             let too_late = matches!(refusal, Refusal::AlreadyDecided { .. });
             let returned = view::Returned { comment: answer.comment, error: Some(refusal.sentence()), too_late };
             page(reader, status, tenant_id, id, returned, &[]).await
         }
+    }
+}
+
+pub(super) async fn withdraw(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {
+    let (tenant_id, id) = ids(tenant, id)?;
+    let (_, grant) = reader.client(tenant)?;
+    reader.must_be_own_form(&["withdraw", &tenant_id.to_string(), &id.to_string()])?;
+    match gate::withdraw(reader.app, &reader.scope(grant), id).await {
+        Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
+        Err(DecideError::NotFound) => Err(Problem::not_found()),
+        Err(DecideError::Store(error)) => Err(error.into()),
+        Err(DecideError::Refused(refusal)) if refusal.is_about_the_person() => Err(Problem::forbidden(refusal.sentence())),
+        Err(DecideError::Refused(refusal)) => Err(Problem::conflict(refusal.sentence())),
     }
 }
 
@@ -103,6 +123,7 @@ async fn page(
     wanted.extend(readiness::view::wanted(view::subject(app, eyes, grant, id).as_deref()));
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
     let shown = view::read(eyes, &scope, id, moment, &found).await?.ok_or_else(Problem::not_found)?;
+    let asked = shown.proposal.requester == Actor::Person(reader.person.id);
     let own = readiness::view::own_proposal(&found, id, &shown.proposal.draft.action).await?;
     // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
@@ -116,6 +137,11 @@ async fn page(
     if let ProposalState::Open(form) = &mut page.state {
         form.because = Some(because(reader.field(BECAUSE), errors));
     }
+    let withdrawable = asked && page.may_be_withdrawn();
+    page.withdraw = withdrawable.then(|| WithdrawForm {
+        action: paths::withdraw(tenant, id),
+        token: reader.token(&["withdraw", &tenant.to_string(), &id.to_string()]),
+    });
     if let Some(own) = own {
         page.kind = own.kind.into();
         page.subject = Some(Link::new(paths::requirement(tenant, own.requirement), own.requirement));

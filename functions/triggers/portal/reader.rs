@@ -11,7 +11,7 @@ use crate::{
     gate::inbox,
     tenancy::{
         DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, TenantId,
-        directory::{Grant, Person, Role, Session, Tenant},
+        directory::{Grant, Person, Proof, Role, Session, Tenant},
         keys::{self, Owner},
         seal::DataKey,
     },
@@ -53,6 +53,11 @@ impl<'a> Reader<'a> {
             Some(cookie) if reply.header("set-cookie").is_none() => reply.with("set-cookie", cookie.header()),
             _ => reply,
         }
+    }
+
+    /// When and how they proved who they are, as the authority says it.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.session.proof
     }
 
     pub(super) fn correlation(&self) -> &str {

@@ -82,6 +82,7 @@ impl Sweep {
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;
         self.step("expiries", gate::expire(app, &scope)).await;
+        self.step("policy", gate::bring_under_policy(app, &scope)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("log", audit::sequence(&store, ClientPlace::with_outbox())).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;

@@ -53,6 +53,16 @@ pub fn decide(tenant: TenantId, proposal: ProposalId) -> String {
     format!("{BASE}proposals/{tenant}/{proposal}/decide")
 }
 
+/// GET: the approval policy. POST: asks to change it.
+pub fn policy(tenant: TenantId) -> String {
+    format!("{BASE}clients/{tenant}/policy")
+}
+
+/// POST: who asked takes it back.
+pub fn withdraw(tenant: TenantId, proposal: ProposalId) -> String {
+    format!("{BASE}proposals/{tenant}/{proposal}/withdraw")
+}
+
 pub fn connections() -> String {
     format!("{BASE}connections")
 }

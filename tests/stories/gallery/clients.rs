@@ -125,6 +125,7 @@ pub(super) fn client(ssp_accepted: bool) -> ClientPage {
         ],
         inbox_href: paths::inbox(),
         audit_href: "#".into(),
+        policy_href: "#".into(),
         people_href: ssp_accepted.then(|| "#".into()),
     }
 }
