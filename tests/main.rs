@@ -28,6 +28,7 @@ mod stories {
     mod access;
     mod analysis;
     mod analysis_apart;
+    mod analytics;
     mod approval_flows;
     mod audit_log;
     mod audit_store;
@@ -52,6 +53,7 @@ mod stories {
     mod key_rotation;
     mod keys_at_once;
     mod killed_handler;
+    mod learning;
     mod lost_form;
     mod main_job;
     mod pages;

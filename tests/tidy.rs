@@ -22,7 +22,8 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Inside one floor, who may use whom: everything else on the same floor is a neighbor's inside.
-const SAME_FLOOR: &[(&str, &str)] = &[("host", "assemble"), ("app", "config"), ("gate", "evidence"), ("web", "audit")];
+const SAME_FLOOR: &[(&str, &str)] =
+    &[("host", "assemble"), ("app", "config"), ("gate", "evidence"), ("analytics", "gate"), ("web", "audit")];
 
 /// `(what, where it may stand, why)`; what is written small stands for every spelling.
 const PLACES: &[(&str, &[&str], &str)] = &[

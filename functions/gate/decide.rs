@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     delegation::Delegation,
     event::{Answer, Capacity, Deciding, Event, Verdict},
+    learning::{self, Look},
     machine::next,
     policy::{self, Policy},
     proposal::{Answers, ExecuteV1, OpenMark, Proposal, advance, object},
@@ -108,7 +109,7 @@ pub async fn decide_as(
         // On the heap: the vault's part of it is large.
         decision.receipt = Some(Box::pin(receipt::sign(app, scope.tenant(), &held.value, &decision, person.identity)).await?);
         after.decisions.push(decision.clone());
-        let change = Change { held: &held, after: &after, decision: &decision, mark, answers };
+        let change = Change { held: &held, after: &after, decision: &decision, look: &capacity.look, mark, answers };
         match write(&store, change).await {
             Ok(execute) => {
                 if let Some(execute) = execute {
@@ -188,19 +189,20 @@ struct Change<'a> {
     held: &'a Held<Proposal>,
     after: &'a Proposal,
     decision: &'a Decision,
+    look: &'a Look,
     mark: Option<Held<OpenMark>>,
     answers: Option<Held<Answers>>,
 }
 
 /// The decision as it is written, and the message that it demands.
 async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Option<Pending>, StoreError> {
-    let Change { held, after, decision, mark, answers } = change;
+    let Change { held, after, decision, look, mark, answers } = change;
     let Proposal { id, version, .. } = held.value;
     let mut batch = store.batch(ClientPlace::Assessment);
     advance(&mut batch, held, after.clone(), mark);
     let executed_at = answers.as_ref().and_then(|answers| answers.value.executed_at);
     batch.put(Answers { proposal: id, decisions: after.decisions.clone(), executed_at }, answers.map(|held| held.etag));
-    record(&mut batch, after, decision);
+    record(&mut batch, after, decision, look);
     let runs = matches!(after.state, State::Approved { .. } | State::Undoing { .. });
     let execute =
         runs.then(|| outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO)).transpose()?;
@@ -208,8 +210,8 @@ async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Opt
     Ok(execute)
 }
 
-/// The decision in the log, with its receipt.
-fn record(batch: &mut Batch<'_, '_, ClientPlace>, after: &Proposal, decision: &Decision) {
+/// The decision in the log, with its receipt and how it came about.
+fn record(batch: &mut Batch<'_, '_, ClientPlace>, after: &Proposal, decision: &Decision, look: &Look) {
     let kind = match decision.verdict {
         Verdict::Approve if decision.broke_glass => "proposal.glass_broken",
         Verdict::Approve => "proposal.approved",
@@ -219,7 +221,7 @@ fn record(batch: &mut Batch<'_, '_, ClientPlace>, after: &Proposal, decision: &D
         Verdict::Override => "proposal.overridden",
         Verdict::Escalate => "proposal.escalated",
     };
-    let detail = json!({
+    let mut detail = json!({
         "version": decision.version,
         "hash": decision.hash,
         "name": decision.name,
@@ -229,6 +231,7 @@ fn record(batch: &mut Batch<'_, '_, ClientPlace>, after: &Proposal, decision: &D
         "evidence": decision.evidence.iter().map(|record| &record.hash).collect::<Vec<_>>(),
         "receipt": decision.receipt,
     });
+    learning::note_look(&mut detail, look, decision.at);
     audit::record(batch, audit::Event::new(kind, object(after.id), detail));
 }
 

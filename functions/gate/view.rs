@@ -244,6 +244,7 @@ fn state(
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
                 reject_label: "Reject".into(),
                 comment: returned.comment,
+                because: None,
                 error: returned.error,
             }),
         },

@@ -88,7 +88,7 @@ async fn sfl_2_two_decisions_in_parallel() {
     let house = House::new().await;
     let (one, two) = (Browser::of(&house.flow, What::Approver).await, Browser::of(&house.flow, What::Approver).await);
     let forms = (hidden_of_form(&one.get(&house.page).await), hidden_of_form(&two.get(&house.page).await));
-    let no = [("decision", "reject"), ("comment", "The inventory lacks two machines.")];
+    let no = [("decision", "reject"), ("because", "model_wrong"), ("comment", "The inventory lacks two machines.")];
     let decide = format!("{}/decide", house.page);
     let (first, second) = tokio::join!(house.send(&one, forms.0), two.send(forms.1, &decide, &no));
     let mut statuses = [first.status, second.status];

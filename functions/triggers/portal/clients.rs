@@ -111,7 +111,7 @@ fn without_grant(reader: &Reader<'_>) -> Vec<Link> {
 }
 
 /// Why a client's records cannot be read, and what to do.
-fn why_unreadable(error: &StoreError) -> &'static str {
+pub(super) fn why_unreadable(error: &StoreError) -> &'static str {
     match error {
         StoreError::NewerRelease { .. } => "Its records were written by a newer release of Assay. Install that release or a newer one.",
         other => other.key_trouble().unwrap_or(KeyTrouble::Damaged).sentence(),

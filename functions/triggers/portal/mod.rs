@@ -4,6 +4,7 @@
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
 mod access;
+mod analytics;
 mod approvals;
 mod clients;
 mod connection_form;
@@ -107,6 +108,8 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["mapping"] => connections::mapping(reader).await,
         ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
+        ["analytics"] => Box::pin(analytics::all(reader)).await,
+        ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
         ["audit"] => trail::deployment(reader).await,
         ["audit", tenant] => trail::client(reader, tenant).await,
         _ => Err(Problem::not_found()),
@@ -144,6 +147,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections", id, "pull"] => connections::pull(reader, id).await,
         ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
+        ["analytics", tenant, "take-part"] => Box::pin(analytics::take_part(reader, tenant)).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,
         ["set-aside", connection, "destroy"] => set_aside::destroy(reader, connection).await,
         ["set-aside", connection, "see-to"] => set_aside::see_to(reader, connection).await,

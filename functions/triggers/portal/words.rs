@@ -56,6 +56,11 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "key.rewrapped" => "wrapped the data keys with another version of the vault key".into(),
         "key.resealed" => format!("sealed {} records again under the newest data key", detail["documents"]),
         "key.lifted" => "gave the record of the data keys this release's form".into(),
+        "sharing.changed" if detail["takes_part"] == true => {
+            "let a client's counts of decisions be added to those of others, without telling whose they are".into()
+        }
+        "sharing.changed" => "stopped adding a client's counts of decisions to those of others".into(),
+        "rule.gate_changed" => gate_changed(detail, &shown.object),
         "log.exported" => "asked for a copy of this log to verify".into(),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
@@ -112,6 +117,21 @@ fn approvers(detail: &Value) -> String {
         1 => "1 approver".into(),
         n => format!("{n} approvers"),
     }
+}
+
+/// `rule mark_objective 3.4.1[d]`
+fn gate_changed(detail: &Value, object: &str) -> String {
+    let rule = object.rsplit(' ').next().unwrap_or_default();
+    let of =
+        format!("{} override{} of {} decisions", detail["overrides"], if detail["overrides"] == 1 { "" } else { "s" }, detail["labels"]);
+    let [before, after] = ["before", "after"].map(|side| detail[side]["level"].as_str().unwrap_or_default());
+    if detail["sign"] == "recovered" {
+        return format!("no longer asks people to look at what Assay suggests about {rule}: {of}");
+    }
+    if before == after {
+        return format!("asks people to look at what Assay suggests about {rule}: {of}");
+    }
+    format!("gates what Assay suggests about {rule} at {after} instead of {before}: {of}")
 }
 
 /// Under the name they had; addresses stay in the log.

@@ -9,6 +9,7 @@ use time::Duration;
 
 use super::{Failure, Tick};
 use crate::{
+    analytics,
     app::App,
     audit::{self, dead_letter},
     connectors, custody, gate, readiness,
@@ -36,6 +37,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
     let mut tenants = Roster::read(&store).await?.tenants.clone();
+    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &tenants, correlation))).await;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);
@@ -86,6 +88,7 @@ impl Sweep {
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         self.step("log", audit::sequence(&store, ClientPlace::with_outbox())).await;
+        self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {

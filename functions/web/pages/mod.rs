@@ -13,6 +13,7 @@ mod score;
 mod when;
 
 mod access;
+mod analytics;
 mod audit_trail;
 mod client;
 mod clients;
@@ -36,6 +37,7 @@ mod sign_in;
 mod team;
 
 pub use access::{AccessPage, AccessRow, ReviewView};
+pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
 pub use audit_trail::AuditPage;
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};

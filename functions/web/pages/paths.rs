@@ -140,6 +140,20 @@ pub fn export_audit(tenant: TenantId) -> String {
     format!("{BASE}audit/{tenant}/export")
 }
 
+/// Figures of all clients that somebody has a grant for.
+pub fn analytics() -> String {
+    format!("{BASE}analytics")
+}
+
+/// POST: whether the client's counts are added to those of others.
+pub fn take_part(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}/take-part")
+}
+
+pub fn client_analytics(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}")
+}
+
 pub fn sign_in() -> String {
     format!("{BASE}sign-in")
 }

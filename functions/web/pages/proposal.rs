@@ -164,7 +164,7 @@ pub enum Run {
     Failed { at: OffsetDateTime, why: String },
 }
 
-/// Fields `decision` (`approve` or `reject`), `comment`, `version`, `hash`, `token`.
+/// Fields `decision` (`approve` or `reject`), `because`, `comment`, `version`, `hash`, `token`.
 #[derive(Clone, Debug)]
 pub struct DecisionForm {
     pub action: String,
@@ -178,6 +178,8 @@ pub struct DecisionForm {
     pub reject_label: String,
     /// What was typed, when the form comes back.
     pub comment: String,
+    /// Why somebody rejects; filled by who knows the reasons.
+    pub because: Option<Field>,
     /// Why it came back: `Say why you reject it.`
     pub error: Option<String>,
 }

@@ -115,6 +115,17 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
     }
 }
 
+/// Chosen already when the comment is what is missing.
+fn because(error: Option<&str>) -> Field {
+    let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+    let choices = vec![
+        choice("model_wrong", "It is wrong: the evidence does not show this"),
+        choice("business_choice", "It may be right; we decide otherwise"),
+    ];
+    let chosen = error.map_or("", |_| "model_wrong");
+    Field::new("because", "If you reject: why", "Needed to reject.", FieldKind::OneOf(choices), chosen.into())
+}
+
 pub(crate) fn open(error: Option<&str>) -> ProposalState {
     ProposalState::Open(DecisionForm {
         action: "#".into(),
@@ -124,6 +135,7 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         comment_needed: false,
         reject_label: "Reject".into(),
         comment: String::new(),
+        because: Some(because(error)),
         error: error.map(Into::into),
     })
 }

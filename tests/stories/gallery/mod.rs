@@ -1,6 +1,7 @@
 //! Every page in every state with data as an MSP would have it: what the tests of the pages read, and what a person
 //! looks at. `write` lays it out as files under the target folder.
 
+mod analytics;
 mod approvals;
 mod clients;
 mod team;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     approvals::{open, proposal},
     clients::observed,
 };
+use analytics::analytics;
 use approvals::{by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, refused, stale, superseded, withdrawable};
 use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{member, member_overtaken, sign_in_with_entra, team};
@@ -91,6 +93,9 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("dead-letters-empty", Box::new(|| dead_letters(true).render().unwrap())),
         ("set-aside", Box::new(|| set_aside(false).render().unwrap())),
         ("set-aside-empty", Box::new(|| set_aside(true).render().unwrap())),
+        ("analytics", Box::new(|| analytics(false, false).render().unwrap())),
+        ("analytics-of-one", Box::new(|| analytics(true, false).render().unwrap())),
+        ("analytics-empty", Box::new(|| analytics(false, true).render().unwrap())),
         ("audit", Box::new(|| audit(false).render().unwrap())),
         ("audit-empty", Box::new(|| audit(true).render().unwrap())),
         ("sign-in", Box::new(|| sign_in(true).render().unwrap())),

@@ -246,6 +246,7 @@ impl World {
                     acrs: None,
                     break_glass: says.glass,
                     evidence: self.proposal.draft.evidence.clone(),
+                    ..Capacity::default()
                 };
                 (today, delegations) = (self.today(), delegations_of_all(self.days));
                 Event::Decide(Deciding {
