@@ -28,8 +28,11 @@ mod stories {
     mod access;
     mod analysis;
     mod analysis_apart;
+    mod audit_export;
     mod audit_log;
+    mod audit_publish;
     mod audit_store;
+    mod audit_vectors;
     mod audit_verify;
     mod azure_serve;
     mod bad_days;

@@ -35,7 +35,7 @@ mod sign_in;
 mod team;
 
 pub use access::{AccessPage, AccessRow, ReviewView};
-pub use audit_trail::AuditPage;
+pub use audit_trail::{AuditPage, LogKey, Reach};
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage};
