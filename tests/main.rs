@@ -30,8 +30,11 @@ mod stories {
     mod analysis_apart;
     mod analytics;
     mod approval_flows;
+    mod audit_export;
     mod audit_log;
+    mod audit_publish;
     mod audit_store;
+    mod audit_vectors;
     mod audit_verify;
     mod azure_serve;
     mod bad_days;

@@ -224,6 +224,14 @@ pub trait Blobs: Send + Sync {
     /// Names that start with `prefix`, in order, one page.
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError>;
 
+    /// The bytes, with what a [`Self::replace`] needs. Only in [`BlobContainer::Log`], like that.
+    async fn read_held(&self, container: BlobContainer, name: &str) -> Result<Option<HeldBlob>, PortError>;
+
+    /// Puts `bytes` where that etag still stands, or where nothing stands when there is none; durable before it returns.
+    /// [`Replacing::Moved`] also when an earlier try of this very call came through and its answer was lost: who asks
+    /// reads again.
+    async fn replace(&self, container: BlobContainer, name: &str, bytes: Bytes, if_match: Option<Etag>) -> Result<Replacing, PortError>;
+
     /// Deleting what is not there is not an error; what somebody holds is [`PortErrorKind::Invalid`].
     async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError>;
 
@@ -263,6 +271,21 @@ pub enum Creation {
     Existed,
 }
 
+/// A blob as read; the etag is another one as soon as its bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBlob {
+    pub bytes: Bytes,
+    pub etag: Etag,
+}
+
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacing {
+    Replaced,
+    /// Nothing was written: something else stands there.
+    Moved,
+}
+
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appending {
@@ -294,15 +317,21 @@ pub enum BlobContainer {
     Raw,
     /// Mails of the file mailbox (local mode): files that a person can open.
     Mailbox,
+    /// The tiles, bundles and newest checkpoint of each owner's audit log (C2SP tlog-tiles): no content, so not sealed.
+    Log,
+    /// Copies of checkpoints, written once; on Azure the one container that wants a policy against changes.
+    Anchors,
 }
 
 impl BlobContainer {
-    pub const ALL: [Self; 2] = [Self::Raw, Self::Mailbox];
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Mailbox, Self::Log, Self::Anchors];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Mailbox => "mailbox",
+            Self::Log => "log",
+            Self::Anchors => "anchors",
         }
     }
 }

@@ -147,7 +147,7 @@ async fn a_wrong_identity_is_one_clear_line() {
     let app = App { config, identity: Credential::of(tokens.clone(), &azure_settings(&[])), ..test.app().clone() };
     let findings = doctor::examine(&app).await;
     let queues: Vec<_> = findings.iter().filter(|finding| finding.what.starts_with("queue")).map(ToString::to_string).collect();
-    assert!(queues.len() == 4 && queues.iter().all(|line| line.contains("sending is not tried")), "{queues:?}");
+    assert!(queues.len() == 5 && queues.iter().all(|line| line.contains("sending is not tried")), "{queues:?}");
     assert!(findings.len() > 5 && findings[0].what == "identity" && findings[0].outcome.is_ok(), "{findings:?}");
 
     tokens.refuses.store(true, Ordering::Relaxed);

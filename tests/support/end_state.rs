@@ -4,12 +4,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    io::Cursor,
 };
 
 use assay::{audit::dead_letter::DeadLetter, connectors::demo};
 use assay::{
-    audit::{Item, export, verify},
+    audit::{
+        Item,
+        entry::{HEAD_KEY, Head},
+    },
     evidence::{Evidence, Origin},
     gate::{
         Decision, Proposal, State,
@@ -17,10 +19,17 @@ use assay::{
     },
     platform::ports::BlobContainer,
     readiness::Objective,
-    tenancy::{ClientPlace, ConnectionPlace, DeploymentPlace, Place, Record, Store, outbox::Pending, place::EVIDENCE_SHARDS},
+    tenancy::{
+        ClientPlace, ConnectionPlace, DeploymentPlace, Place, Record, Store,
+        outbox::Pending,
+        place::{AuditPart, EVIDENCE_SHARDS},
+    },
 };
 
-use super::flow::{Flow, HARBOR, RIDGE};
+use super::{
+    flow::{Flow, HARBOR, RIDGE},
+    log_copy,
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndState {
@@ -134,9 +143,11 @@ impl EndState {
                 self.left_over.push(format!("{name} {}: {items} audit items, {messages} messages", place.key()));
             }
         }
-        let mut file = Vec::new();
-        export::write(store, true, &mut file).await.unwrap();
-        let report = verify::verify(Cursor::new(file)).unwrap();
+        let Some(head) = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await.unwrap() else { return };
+        let report = log_copy::verified(store, log_copy::WHOLE).await.unwrap();
+        if report.checkpoint.size != head.value.next {
+            self.left_over.push(format!("{name}: {} entries, published are {}", head.value.next, report.checkpoint.size));
+        }
         for (kind, count) in report.kinds {
             *self.audit.entry(format!("{name} {kind}")).or_default() += count;
         }

@@ -15,8 +15,8 @@ use assay::{
     app::App,
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents,
-        Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query, Queue,
-        Received, Signature, Vault, Wrapped,
+        Etag, HeldBlob, Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query,
+        Queue, Received, Replacing, Signature, Vault, Wrapped,
     },
 };
 use async_trait::async_trait;
@@ -204,6 +204,14 @@ impl Blobs for Watched<dyn Blobs> {
 
     async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError> {
         self.faults.around("blobs.read", self.port.read(container, name)).await
+    }
+
+    async fn read_held(&self, container: BlobContainer, name: &str) -> Result<Option<HeldBlob>, PortError> {
+        self.faults.around("blobs.read_held", self.port.read_held(container, name)).await
+    }
+
+    async fn replace(&self, container: BlobContainer, name: &str, bytes: Bytes, if_match: Option<Etag>) -> Result<Replacing, PortError> {
+        self.faults.around("blobs.replace", self.port.replace(container, name, bytes, if_match)).await
     }
 
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {

@@ -37,7 +37,7 @@ use super::{
 
 pub const HARBOR: TenantId = demo::HARBOR;
 pub const RIDGE: TenantId = demo::RIDGE;
-pub const QUEUES: [&str; 4] = ["intake", "analyze", "notify", "execute"];
+pub const QUEUES: [&str; 5] = ["intake", "analyze", "notify", "execute", "publish"];
 
 /// How long a delivered message is hidden, how often it is tried, how often the timer runs: as `host.json` says.
 const VISIBILITY: std::time::Duration = std::time::Duration::from_secs(30);

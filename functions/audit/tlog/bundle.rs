@@ -51,8 +51,8 @@ mod tests {
     #[test]
     fn an_entry_that_its_length_cannot_say_is_refused() {
         let mut bundle = Vec::new();
-        assert_eq!(push(&mut bundle, &[0; 65_536]), Err(TooLong(65_536)));
+        assert_eq!(push(&mut bundle, &vec![0; 65_536]), Err(TooLong(65_536)));
         assert!(bundle.is_empty());
-        assert_eq!(push(&mut bundle, &[0; 65_535]), Ok(()));
+        assert_eq!(push(&mut bundle, &vec![0; 65_535]), Ok(()));
     }
 }

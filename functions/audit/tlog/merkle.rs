@@ -34,7 +34,7 @@ pub fn root(hashes: &[Hash]) -> Hash {
         [] => empty(),
         [one] => *one,
         _ => {
-            let (left, right) = hashes.split_at(split(hashes.len() as u64) as usize);
+            let (left, right) = hashes.split_at(1 << (hashes.len() - 1).ilog2());
             node(&root(left), &root(right))
         }
     }

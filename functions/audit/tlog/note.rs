@@ -221,11 +221,16 @@ pub fn der(signature: &[u8; 64]) -> Vec<u8> {
         let digits = &bytes[start..];
         // A first bit of one would make it negative.
         let zero: &[u8] = if digits[0] >= 0x80 { &[0] } else { &[] };
-        [&[0x02, (zero.len() + digits.len()) as u8], zero, digits].concat()
+        [&[0x02, short(zero.len() + digits.len())], zero, digits].concat()
     };
     let (r, s) = signature.split_at(32);
     let body = [integer(r), integer(s)].concat();
-    [&[0x30, body.len() as u8], &body[..]].concat()
+    [&[0x30, short(body.len())], &body[..]].concat()
+}
+
+/// A length below 128, which is one byte: here 70 at most.
+fn short(length: usize) -> u8 {
+    u8::try_from(length).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]

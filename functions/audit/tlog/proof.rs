@@ -215,7 +215,8 @@ mod tests {
         fn proofs_made_from_tiles_hold_and_hold_for_nothing_else(size in prop_oneof![1..600u64, 65_400..66_000u64], at: prop::sample::Index, old: prop::sample::Index) {
             let (leaves, tiles) = log(size);
             let root = merkle::root(&leaves);
-            let (index, old) = (at.index(size as usize), old.index(size as usize) as u64 + 1);
+            let (index, part) = (at.index(leaves.len()), old.index(leaves.len()) + 1);
+            let old = part as u64;
             prop_assert_eq!(made(Plan::root(size, size), &tiles), vec![root]);
 
             let proof = made(Plan::inclusion(index as u64, size), &tiles);
@@ -233,7 +234,7 @@ mod tests {
                 prop_assert!(!holds(&leaves[index], index as u64, size, &bent, &root));
             }
 
-            let before = merkle::root(&leaves[..old as usize]);
+            let before = merkle::root(&leaves[..part]);
             prop_assert_eq!(made(Plan::root(old, size), &tiles), vec![before]);
             let proof = made(Plan::consistency(old, size), &tiles);
             prop_assert!(extends(old, &before, size, &root, &proof));

@@ -6,7 +6,8 @@
 use std::fmt;
 
 /// Hashes of a full tile, and entries of a full bundle.
-pub const WIDTH: usize = 256;
+pub const WIDTH: usize = FULL as usize;
+const FULL: u16 = 256;
 
 /// One tile or bundle. As text: its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,11 +21,7 @@ pub struct Tile {
 
 impl Tile {
     pub fn full(level: u8, index: u64) -> Self {
-        Self { level: Some(level), index, width: WIDTH as u16 }
-    }
-
-    pub fn partial(level: u8, index: u64, width: u16) -> Self {
-        Self { level: Some(level), index, width }
+        Self { level: Some(level), index, width: FULL }
     }
 
     pub fn bundle(index: u64, width: u16) -> Self {
@@ -47,16 +44,23 @@ impl Tile {
         self.width() == WIDTH
     }
 
+    /// The full one in its place.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { width: FULL, ..*self }
+    }
+
     /// The folder of the partial forms of this tile, which may go once it is full.
     pub fn partials(&self) -> String {
-        format!("{}.p/", Self { width: WIDTH as u16, ..*self })
+        format!("{}.p/", self.whole())
     }
 
     /// The tile at this place for a log of `size` entries; `None` where it ends before.
     pub fn at(level: Option<u8>, index: u64, size: u64) -> Option<Self> {
         let hashes = hashes_at(level.unwrap_or(0), size);
         let width = hashes.checked_sub(index.checked_mul(WIDTH as u64)?)?.min(WIDTH as u64);
-        (width > 0).then_some(Self { level, index, width: width as u16 })
+        let width = u16::try_from(width).ok().filter(|width| *width > 0)?;
+        Some(Self { level, index, width })
     }
 
     /// Everything that a checkpoint of `size` entries stands on: bundles first, then the levels upwards.
@@ -73,8 +77,8 @@ impl Tile {
             level => Some(level.parse().ok().filter(|level| *level < 64)?),
         };
         let (index, width) = match rest.split_once(".p/") {
-            Some((index, width)) => (index, width.parse().ok().filter(|width| (1..WIDTH as u16).contains(width))?),
-            None => (rest, WIDTH as u16),
+            Some((index, width)) => (index, width.parse().ok().filter(|width| (1..FULL).contains(width))?),
+            None => (rest, FULL),
         };
         let mut value = 0u64;
         for element in index.split('/') {

@@ -29,17 +29,17 @@ impl Tree {
     /// Appends a leaf's hash; `full` gets each tile that it fills, lowest level first.
     pub fn append(&mut self, leaf: Hash, full: &mut impl FnMut(Tile, &[Hash])) {
         let mut hash = leaf;
-        for level in 0.. {
-            if self.edge.len() == level {
+        for level in 0_u8.. {
+            if self.edge.len() == usize::from(level) {
                 self.edge.push(Vec::new());
             }
-            let tile = &mut self.edge[level];
+            let tile = &mut self.edge[usize::from(level)];
             tile.push(hash);
             if tile.len() < WIDTH {
                 break;
             }
             // A tile covers WIDTH^(level+1) leaves; the one just filled ends with the leaf that is being added.
-            full(Tile::full(level as u8, (self.size + 1) / (WIDTH as u64).pow(level as u32 + 1) - 1), tile);
+            full(Tile::full(level, (self.size + 1) / covered(level) - 1), tile);
             hash = merkle::root(tile);
             tile.clear();
         }
@@ -64,17 +64,19 @@ impl Tree {
 
     /// The partial tiles that a checkpoint of this size needs, with their hashes.
     pub fn partial(&self) -> impl Iterator<Item = (Tile, &[Hash])> {
-        let filled = self.edge.iter().enumerate().filter(|(_, hashes)| !hashes.is_empty());
-        filled.map(|(level, hashes)| {
-            let index = self.size / (WIDTH as u64).pow(level as u32 + 1);
-            (Tile::partial(level as u8, index, hashes.len() as u16), hashes.as_slice())
-        })
+        let filled = (0_u8..).zip(&self.edge);
+        filled.filter_map(|(level, hashes)| Some((Tile::at(Some(level), self.size / covered(level), self.size)?, hashes.as_slice())))
     }
 
     /// The hashes of the leaves in the bundle that is not full yet.
     pub fn last_leaves(&self) -> &[Hash] {
         self.edge.first().map_or(&[], Vec::as_slice)
     }
+}
+
+/// Leaves below a full tile.
+fn covered(level: u8) -> u64 {
+    (WIDTH as u64).pow(u32::from(level) + 1)
 }
 
 /// As it is kept: the edge's hashes of each level one after the other, in base64.
@@ -130,23 +132,24 @@ mod tests {
         fn a_tree_that_grew_has_the_root_of_its_leaves_and_goes_on_after_being_kept(size in 0..70_000u64, more in 0..600u64) {
             let mut tree = Tree::default();
             let leaves: Vec<_> = (0..size + more).map(leaf).collect();
+            let size = leaves.len() - usize::try_from(more).expect("small");
             let mut full = Vec::new();
-            for leaf in &leaves[..size as usize] {
+            for leaf in &leaves[..size] {
                 tree.append(*leaf, &mut |tile, hashes| full.push((tile, merkle::root(hashes))));
             }
-            prop_assert_eq!(tree.root(), merkle::root(&leaves[..size as usize]));
+            prop_assert_eq!(tree.root(), merkle::root(&leaves[..size]));
             let kept = serde_json::to_string(&tree).expect("writes");
             let mut again: Tree = serde_json::from_str(&kept).expect("reads");
             prop_assert_eq!(&again, &tree);
-            for leaf in &leaves[size as usize..] {
+            for leaf in &leaves[size..] {
                 again.append(*leaf, &mut |tile, hashes| full.push((tile, merkle::root(hashes))));
             }
             prop_assert_eq!(again.root(), merkle::root(&leaves));
             // Every tile that got full is named once, and stands for the leaves it should.
             for (tile, root) in full {
-                let span = (WIDTH as u64).pow(u32::from(tile.level().expect("hashes")) + 1);
-                let from = (tile.index() * span) as usize;
-                prop_assert_eq!(root, merkle::root(&leaves[from..from + span as usize]));
+                let span = WIDTH.pow(u32::from(tile.level().expect("hashes")) + 1);
+                let from = usize::try_from(tile.index()).expect("small") * span;
+                prop_assert_eq!(root, merkle::root(&leaves[from..from + span]));
             }
         }
     }

@@ -7,14 +7,14 @@ use std::future::Future;
 
 use time::Duration;
 
-use super::{Failure, Tick};
+use super::{Failure, Tick, publish};
 use crate::{
     analytics,
     app::App,
-    audit::{self, dead_letter},
+    audit::{PublishError, anchor, dead_letter},
     connectors, custody, gate, readiness,
     tenancy::{
-        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
     web::{entra, session},
 };
@@ -69,7 +69,7 @@ impl Sweep {
             self.step("outbox", outbox::flush(store, *place)).await;
         }
         self.step("keys", custody::care(store, DeploymentPlace::Directory, places.clone())).await;
-        self.step("log", audit::sequence(store, places)).await;
+        self.log(store, places).await;
     }
 
     async fn client(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
@@ -87,8 +87,19 @@ impl Sweep {
         self.step("policy", gate::bring_under_policy(app, &scope)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
-        self.step("log", audit::sequence(&store, ClientPlace::with_outbox())).await;
+        self.log(&store, ClientPlace::with_outbox().collect()).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
+    }
+
+    /// What was recorded gets its place, is published, and is copied where nobody can take it back.
+    async fn log<P: Place>(&mut self, store: &Store<'_, P>, places: Vec<P>) {
+        match publish::bring_up_to_date(store, places).await {
+            Ok(()) => {}
+            Err(PublishError::Store(error)) => return self.note("log", &error),
+            // Said by the publisher; the sweep fails until somebody has seen to it.
+            Err(PublishError::Alarm { .. }) => return self.fail("log"),
+        }
+        self.step("anchor", anchor::anchor(store)).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {
@@ -99,6 +110,10 @@ impl Sweep {
 
     fn note(&mut self, what: &'static str, error: &StoreError) {
         tracing::warn!(step = what, error = %error, "sweep step failed; the next sweep tries again");
+        self.fail(what);
+    }
+
+    fn fail(&mut self, what: &'static str) {
         if !self.failed.contains(&what) {
             self.failed.push(what);
         }

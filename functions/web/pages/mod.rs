@@ -38,7 +38,7 @@ mod team;
 
 pub use access::{AccessPage, AccessRow, ReviewView};
 pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
-pub use audit_trail::AuditPage;
+pub use audit_trail::{AuditPage, LogKey, Reach};
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{ClientRow, ClientsPage, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage};

@@ -16,8 +16,8 @@ use assay::{
     web::{
         Problem, assets,
         pages::{
-            AuditPage, DemoPerson, Frame, Link, MessagePage, ProblemPage, ProposalState, Run, Section, SignInPage, SignedIn, Tag,
-            TimelineEntry, Tone, paths,
+            AuditPage, DemoPerson, Frame, Link, LogKey, MessagePage, ProblemPage, ProposalState, Reach, Run, Section, SignInPage, SignedIn,
+            Tag, TimelineEntry, Tone, paths,
         },
     },
 };
@@ -169,6 +169,15 @@ fn audit(empty: bool) -> AuditPage {
         },
         length: if empty { 0 } else { 412 },
         head: (!empty).then(|| HASH.into()),
+        published: (!empty).then(|| Reach { entries: 412, at: NOW - Duration::minutes(1) }),
+        anchored: (!empty).then(|| Reach { entries: 398, at: NOW - Duration::minutes(12) }),
+        alarm: None,
+        keys: if empty {
+            vec![]
+        } else {
+            let name = "assay-0192f0c1a2b3c4d5e6f708192a3b4c5d/0192f0c1a2b3c4d5e6f708192a3b4c5d";
+            vec![LogKey { text: format!("{name}+1f28eece+AdkrYEd2AShFlbVGNu+M8BC4SOI/2c/7R+VvhK0bsDjR"), fingerprint: HASH.into() }]
+        },
         unplaced: usize::from(!empty),
         refused: if empty { 0 } else { 3 },
         newer: None,
