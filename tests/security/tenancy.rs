@@ -11,7 +11,7 @@ use std::{
 };
 
 use assay::{
-    audit::{self, Extent},
+    audit,
     connectors::demo::{self, What},
     evidence::{Evidence, Origin},
     gate::{self, Answer, DecideError, Proposal, Verdict},
@@ -274,7 +274,7 @@ async fn stn_001_no_list_shows_what_is_anothers() {
 }
 
 /// With all that an export can hold.
-const WHOLE: Extent = Extent { disclose: true, proofs: true };
+const WHOLE: audit::Extent = audit::Extent { disclose: true, proofs: true };
 
 #[tokio::test]
 async fn stn_007_the_log_of_one_has_nothing_of_the_others_and_does_not_move_with_it() {
