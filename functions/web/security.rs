@@ -28,6 +28,22 @@ pub fn guard(reply: Reply) -> Reply {
         .with("cross-origin-resource-policy", "same-origin")
 }
 
+/// A year (RFC 6797 6.1.1).
+const STAY_WITH_HTTPS: &str = "max-age=31536000";
+
+/// What every answer to an HTTP request says, also one that is no page: that a browser guesses no type, frames nothing, and
+/// where the installation's address is https, stays with it.
+pub fn guard_all(reply: Reply, https: bool) -> Reply {
+    let mut reply = reply;
+    for (name, value) in [("x-content-type-options", "nosniff"), ("content-security-policy", "default-src 'none'; frame-ancestors 'none'")]
+    {
+        if reply.header(name).is_none() {
+            reply = reply.with(name, value);
+        }
+    }
+    if https { reply.with("strict-transport-security", STAY_WITH_HTTPS) } else { reply }
+}
+
 /// Whether a form came from one of our own pages: `Origin` is ours, or a browser that sends none says `same-origin`.
 ///
 /// Our pages send no referrer, and under that policy some browsers write `Origin: null` on a form; then too
@@ -185,6 +201,17 @@ mod tests {
         assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(reply.header("x-robots-tag"), Some("noindex"));
+    }
+
+    #[test]
+    fn every_answer_forbids_guessing_and_framing_and_stays_with_https_where_that_is_the_address() {
+        let json = guard_all(Reply::json(200, &serde_json::json!({})), true);
+        assert_eq!(json.header("x-content-type-options"), Some("nosniff"));
+        assert!(json.header("content-security-policy").is_some_and(|policy| policy.contains("frame-ancestors 'none'")));
+        assert_eq!(json.header("strict-transport-security"), Some("max-age=31536000"));
+        let page = guard_all(guard(Reply::see_other("/api/portal/inbox")), false);
+        assert_eq!(page.headers.iter().filter(|(name, _)| *name == "content-security-policy").count(), 1, "a page keeps its own");
+        assert_eq!(page.header("strict-transport-security"), None, "on one's own machine");
     }
 
     proptest! {

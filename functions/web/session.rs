@@ -221,7 +221,7 @@ pub(super) fn scope(correlation: &str) -> DeploymentScope {
     DeploymentScope::of_function("sign-in", correlation)
 }
 
-pub(super) fn is_https(config: &Config) -> bool {
+pub fn is_https(config: &Config) -> bool {
     config.public_url.scheme() == "https"
 }
 

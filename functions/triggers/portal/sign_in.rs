@@ -147,5 +147,7 @@ async fn pick(app: &App, request: &Request, _next: &Next) -> Result<Reply, Probl
 pub(super) async fn sign_out(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["sign-out"])?;
     let cookie = session::sign_out(reader.app, reader.request).await?;
-    Ok(reply::redirect(&paths::sign_in()).with("set-cookie", cookie.header()))
+    // A browser forgets what it kept of our pages (W3C Clear Site Data); they are not to be kept anyway.
+    let reply = reply::redirect(&paths::sign_in()).with("clear-site-data", "\"cache\", \"storage\"");
+    Ok(reply.with("set-cookie", cookie.header()))
 }
