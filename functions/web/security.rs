@@ -29,7 +29,7 @@ pub fn guard(reply: Reply) -> Reply {
 }
 
 /// A year (RFC 6797 6.1.1).
-const STAY_WITH_HTTPS: &str = "max-age=31536000";
+const STAY_WITH_HTTPS: &str = "max-age=31536000; includeSubDomains";
 
 /// What every answer to an HTTP request says, also one that is no page: that a browser guesses no type, frames nothing, and
 /// where the installation's address is https, stays with it.
@@ -208,7 +208,7 @@ mod tests {
         let json = guard_all(Reply::json(200, &serde_json::json!({})), true);
         assert_eq!(json.header("x-content-type-options"), Some("nosniff"));
         assert!(json.header("content-security-policy").is_some_and(|policy| policy.contains("frame-ancestors 'none'")));
-        assert_eq!(json.header("strict-transport-security"), Some("max-age=31536000"));
+        assert_eq!(json.header("strict-transport-security"), Some("max-age=31536000; includeSubDomains"));
         let page = guard_all(guard(Reply::see_other("/api/portal/inbox")), false);
         assert_eq!(page.headers.iter().filter(|(name, _)| *name == "content-security-policy").count(), 1, "a page keeps its own");
         assert_eq!(page.header("strict-transport-security"), None, "on one's own machine");

@@ -74,7 +74,12 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
         };
     };
     if request.method.is_safe() {
-        return Ok(reader.keep(show(&reader, parts).await?));
+        let shown = show(&reader, parts).await;
+        // A line of the process's own log, and nothing in the store: a GET changes nothing (design I10).
+        if shown.as_ref().is_err_and(|problem| problem.status == 404) && names_a_client_of_others(&reader, parts) {
+            tracing::warn!(person = %reader.person.id, "asked for a client for which they have no grant");
+        }
+        return Ok(reader.keep(shown?));
     }
     let outcome = Box::pin(act(&reader, parts)).await.map(|reply| reader.keep(reply));
     let reason = match &outcome {
