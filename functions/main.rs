@@ -13,14 +13,15 @@ use std::{
 use assay::connectors::demo;
 use assay::{
     app::App,
-    assemble, audit,
+    assemble,
+    audit::{self, Exported, Extent, Known, tlog::VerifierKey},
     config::{self, Config, ConfigError, Part, RawConfig},
-    host::{self, Limits, StartError, command::LocalCommand},
+    host::{self, Limits, StartError, command::LocalCommand, log::json_lines},
     tenancy::{DeploymentScope, keys::Owner},
     triggers::sweep,
 };
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
 
 /// An assessor-ready CMMC Level 2 record for each client of a Managed Service Provider, as Azure Functions.
 #[derive(Parser)]
@@ -52,13 +53,19 @@ enum Command {
     },
     /// Check settings and what they point to, and say what to mend
     Doctor,
-    /// Check audit exports offline
+    /// Check audit logs offline
     Verify {
-        /// Files from a client's audit trail or from `export-audit`
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
+        /// Folders from `export-audit` or unpacked from a client's audit trail; files of an earlier release
+        #[arg(required = true, value_name = "DIR")]
+        paths: Vec<PathBuf>,
+        /// The log's verifier keys, which you got another way than the folder: a key, or a file with one a line; repeat for more
+        #[arg(long = "key", value_name = "KEY")]
+        keys: Vec<String>,
+        /// A checkpoint that was kept: says also what was taken off or written anew since
+        #[arg(long, value_name = "CHECKPOINT")]
+        seen: Option<PathBuf>,
     },
-    /// Write the audit log of a client to a file that can be checked offline
+    /// Write the audit log of a client to a folder that can be checked offline
     ExportAudit {
         /// The data folder, of a store that is one (then Assay must not be running); else the store of the settings
         #[arg(long, value_name = "DIR")]
@@ -66,12 +73,15 @@ enum Command {
         /// The client's id, or `deployment` for the installation's own log
         #[arg(long)]
         of: String,
-        /// The file to write
-        #[arg(long, value_name = "FILE")]
+        /// The folder to write, which is not there yet
+        #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// Put the content of the entries into the file, not only what proves it
+        /// Add the content of the entries, not only what proves it
         #[arg(long)]
         disclose: bool,
+        /// Leave out the proof file of each entry, of which there are as many as entries
+        #[arg(long)]
+        no_proofs: bool,
     },
     /// Lay out the app folder that the Functions host reads
     Package {
@@ -104,8 +114,10 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             local(demo, fresh, port, data)
         }
         Command::Doctor => doctor(),
-        Command::Verify { files } => verify(&files),
-        Command::ExportAudit { data, of, out, disclose } => export_audit(data.as_deref(), &of, &out, disclose),
+        Command::Verify { paths, keys, seen } => verify(&paths, &keys, seen.as_deref()),
+        Command::ExportAudit { data, of, out, disclose, no_proofs } => {
+            export_audit(data.as_deref(), &of, &out, Extent { disclose, proofs: !no_proofs })
+        }
     }
 }
 
@@ -153,26 +165,54 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Each file by itself: one that does not hold hides none of the others.
-fn verify(files: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
+/// Each by itself: one that does not hold hides none of the others.
+fn verify(paths: &[PathBuf], keys: &[String], seen: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut known = Vec::new();
+    for key in keys {
+        known.extend(verifier_keys(key, paths)?);
+    }
+    let seen = seen.map(|path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))).transpose()?;
     let mut broken = 0;
-    for file in files {
-        if files.len() > 1 {
-            say(&format!("{}:", file.display()));
+    for path in paths {
+        if paths.len() > 1 {
+            say(&format!("{}:", path.display()));
         }
-        match audit::verify_file(file) {
-            Ok(report) => say(&report.to_string()),
-            Err(error) if files.len() == 1 => return Err(error.into()),
+        let report = if path.is_dir() {
+            let known = Known { keys: &known, seen: seen.as_deref() };
+            audit::verify_folder(path, known).map(|report| report.to_string()).map_err(Box::<dyn std::error::Error>::from)
+        } else {
+            audit::verify_file(path).map(|report| report.to_string()).map_err(Box::from)
+        };
+        match report {
+            Ok(report) => say(&report),
+            Err(error) if paths.len() == 1 => return Err(error),
             Err(error) => {
                 broken += 1;
-                say(&in_one_line(&error));
+                say(&in_one_line(&*error));
             }
         }
     }
-    if broken == 0 { Ok(()) } else { Err(format!("{broken} of {} files do not hold", files.len()).into()) }
+    if broken == 0 { Ok(()) } else { Err(format!("{broken} of {} do not hold", paths.len()).into()) }
 }
 
-fn export_audit(data: Option<&Path>, of: &str, out: &Path, disclose: bool) -> Result<(), Box<dyn std::error::Error>> {
+/// A key, or the keys of a file, a line each. One out of what it shall verify would verify anything.
+fn verifier_keys(key: &str, paths: &[PathBuf]) -> Result<Vec<VerifierKey>, Box<dyn std::error::Error>> {
+    if key.contains('+') && !Path::new(key).exists() {
+        return Ok(vec![key.parse()?]);
+    }
+    let file = std::fs::canonicalize(key).map_err(|error| format!("{key} is neither a verifier key nor a file with some: {error}"))?;
+    if paths.iter().filter_map(|path| std::fs::canonicalize(path).ok()).any(|folder| file.starts_with(folder)) {
+        return Err(format!(
+            "{key} lies in what it shall verify: whoever can change the log can change it too. Take the keys from another place"
+        )
+        .into());
+    }
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{key}: {error}"))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.parse().map_err(|error| format!("{key}: {error}").into())).collect()
+}
+
+fn export_audit(data: Option<&Path>, of: &str, out: &Path, extent: Extent) -> Result<(), Box<dyn std::error::Error>> {
     let owner = match of {
         "deployment" => Owner::Deployment,
         client => Owner::Tenant(
@@ -192,9 +232,15 @@ fn export_audit(data: Option<&Path>, of: &str, out: &Path, disclose: bool) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let exported = runtime.block_on(async {
         let places = sweep::deployment_places(&app, &DeploymentScope::of_function("export-audit", "export-audit")).await?;
-        audit::export(&app, owner, places, out, disclose).await.map_err(Box::<dyn std::error::Error>::from)
+        Box::pin(audit::export(&app, owner, places, out, extent)).await.map_err(Box::<dyn std::error::Error>::from)
     })?;
-    say(&format!("{} entries, head {}; check it with: assay verify {}", exported.entries, exported.head, out.display()));
+    let Exported { checkpoint, keys } = exported;
+    say(&format!("{} entries, root {}", checkpoint.size, checkpoint.root));
+    say("Give these keys to the auditor another way than the folder, and let them compare the fingerprints by telephone:");
+    for key in [&keys.ed25519].into_iter().chain(&keys.p256) {
+        say(&format!("{key}\n  fingerprint {}", key.fingerprint()));
+    }
+    say(&format!("They check it with: assay verify {} --key FILE-WITH-THE-KEYS", out.display()));
     Ok(())
 }
 
@@ -259,13 +305,7 @@ fn write_json_lines(settings: &RawConfig) {
     let wanted = settings.get("ASSAY_LOG").map_or("info", String::as_str);
     let filter = EnvFilter::try_new(wanted);
     let unreadable = filter.is_err();
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")))
-        .init();
+    json_lines(filter.unwrap_or_else(|_| EnvFilter::new("info")), stdout).init();
     if unreadable {
         tracing::warn!(setting = "ASSAY_LOG", "not readable; info is taken");
     }

@@ -25,10 +25,16 @@ mod program;
 mod security;
 
 mod stories {
+    mod access;
     mod analysis;
     mod analysis_apart;
+    mod analytics;
+    mod approval_flows;
+    mod audit_export;
     mod audit_log;
+    mod audit_publish;
     mod audit_store;
+    mod audit_vectors;
     mod audit_verify;
     mod azure_serve;
     mod bad_days;
@@ -46,11 +52,15 @@ mod stories {
     mod freshness;
     mod gallery;
     mod gate;
+    mod geo_fence;
+    mod key_rotation;
     mod keys_at_once;
     mod killed_handler;
+    mod learning;
     mod lost_form;
     mod main_job;
     mod pages;
+    mod policy_page;
     mod portal;
     mod put_away;
     mod readiness_catalogue;
@@ -58,6 +68,7 @@ mod stories {
     mod scoring;
     mod sign_in;
     mod signing;
+    mod step_up;
     mod stop_at_every_call;
     mod suggestions;
 }

@@ -6,14 +6,17 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use time::OffsetDateTime;
 
 #[derive(Default)]
-pub struct Memory(Mutex<HashMap<String, Entry>>);
+pub struct Memory {
+    entries: Mutex<HashMap<String, Entry>>,
+    notes: Mutex<BTreeSet<(&'static str, String)>>,
+}
 
 #[derive(Default)]
 struct Entry {
@@ -58,8 +61,26 @@ impl Memory {
         }
     }
 
+    /// Notes something that whoever takes the notes of this sort does soon, once however often it is noted.
+    pub fn note(&self, sort: &'static str, what: &str) {
+        self.notes().insert((sort, what.to_owned()));
+    }
+
+    /// What was noted since they were taken last.
+    pub fn take_notes(&self, sort: &'static str) -> Vec<String> {
+        let mut notes = self.notes();
+        let (taken, others) = std::mem::take(&mut *notes).into_iter().partition(|(other, _)| *other == sort);
+        *notes = others;
+        let taken: BTreeSet<(&str, String)> = taken;
+        taken.into_iter().map(|(_, what)| what).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, BTreeSet<(&'static str, String)>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,6 +102,17 @@ mod tests {
         assert_eq!(memory.recall::<String>("marks", NOW), None, "of another shape");
         memory.forget("marks");
         assert_eq!(memory.recall::<i32>("marks", NOW), None);
+    }
+
+    #[test]
+    fn a_note_is_taken_once_by_whom_it_is_for() {
+        let memory = Memory::default();
+        for (sort, what) in [("a", "one"), ("a", "two"), ("a", "one"), ("b", "one")] {
+            memory.note(sort, what);
+        }
+        assert_eq!(memory.take_notes("a"), ["one", "two"]);
+        assert_eq!(memory.take_notes("a"), [""; 0]);
+        assert_eq!(memory.take_notes("b"), ["one"]);
     }
 
     #[test]

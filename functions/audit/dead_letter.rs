@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The queues that feed functions, whose poison the sweep drains.
-pub const QUEUES: [&str; 4] = ["intake", "analyze", "notify", "execute"];
+pub const QUEUES: [&str; 5] = ["intake", "analyze", "notify", "execute", "publish"];
 
 /// How long a drained poison message is hidden while it is written down.
 const LEASE: Duration = Duration::from_mins(2);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::chain::Hash;
 use crate::tenancy::{
-    Actor, Place, Record,
+    Actor, Place, Record, Store, StoreError,
     place::{AUDIT_ENTRIES_PER_PART, AuditPart},
 };
 
@@ -44,6 +44,19 @@ pub fn part_of<P: Place>(seq: u64) -> P {
     P::audit(AuditPart::Entries(seq / AUDIT_ENTRIES_PER_PART))
 }
 
+/// The entries `from..to` that are there, in order, from any parts: a round trip for each hundred.
+pub async fn range<P: Place>(store: &Store<'_, P>, from: u64, to: u64) -> Result<Vec<Entry>, StoreError> {
+    /// Entries share all but their last two digits in groups of this size; it divides a part's size.
+    const GROUP: u64 = 100;
+    let mut entries = Vec::new();
+    for group in (from / GROUP)..to.div_ceil(GROUP) {
+        let prefix = &entry_key(group * GROUP)[..14];
+        let (page, _) = store.page::<Entry>(part_of(group * GROUP), prefix, false, 100, None).await?;
+        entries.extend(page.into_iter().map(|held| held.value).filter(|entry| (from..to).contains(&entry.seq)));
+    }
+    Ok(entries)
+}
+
 /// Written with the item's entry, so that no item gets a second place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Placed {
@@ -73,6 +86,9 @@ pub struct Head {
     pub hash: Hash,
     /// The run that sequences now, if one does.
     pub lease: Option<Lease>,
+    /// Begun by a release that publishes: then nothing is taken over from an earlier one.
+    #[serde(default)]
+    pub publishes: bool,
 }
 
 pub const HEAD_KEY: &str = "log";

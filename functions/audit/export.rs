@@ -1,63 +1,80 @@
-//! Export: one owner's log as one self-contained file that anybody can check without us (its form is in `format`).
+//! Export: one owner's log as a folder that anybody can check without us (its form is in `folder`).
 //!
-//! Written page by page, so a long log needs no memory. What is there is written as it is, without mending: judging is
-//! `verify`'s business. A copy that would miss something that was recorded before it was asked for is not made: an older
-//! log verifies just as well, so nobody would see what is not in it.
+//! What is published is copied as it lies there, without mending: judging is `verify_log`'s business. A copy that would miss
+//! something that was recorded before it was asked for is not made: an older log verifies just as well, so nobody would see
+//! what is not in it.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::Path,
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 use serde::Serialize;
 use time::UtcOffset;
 
 use super::{
-    Event, chain,
+    Event, PublishError,
     chain::Hash,
-    entry::{Entry, HEAD_KEY, Head},
-    format::{DEMO_NOTICE, Disclosed, End, FORMAT, Header, Line, VERSION},
-    record, sequence, sequencer,
+    entry,
+    folder::{self, Disclosure, Header},
+    format::{DEMO_NOTICE, FORMAT},
+    log_key::{LogKeys, Signer},
+    publish, record, sequence, sequencer, tiles,
+    tlog::{Checkpoint, Tile, bundle, proof::Plan, record_proof::RecordProof, tile::WIDTH},
 };
 use crate::{
     app::App,
+    platform::ports::BlobContainer,
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Place, Scope, Store, StoreError, TenantId, demo_mark, directory,
-        keys::Owner,
-        place::{AUDIT_ENTRIES_PER_PART, AuditPart},
+        ClientPlace, DeploymentPlace, DeploymentScope, Place, Scope, Store, StoreError, TenantId, demo_mark, directory, keys::Owner,
     },
 };
-
-/// Entries in memory at once.
-const PAGE: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     #[error("the export cannot be written")]
     Write(#[from] io::Error),
     #[error("there is no client {0}")]
     NoSuchClient(TenantId),
+    #[error("{} is there already: name a folder that is not", .0.display())]
+    There(PathBuf),
     /// Another run of the sequencer holds the log, or one that died held it less than 30 seconds ago.
     #[error(
         "{waiting} of this log's entries still wait for their place, so a copy would miss them; nothing was written. Run it again in half a minute"
     )]
     Incomplete { waiting: usize },
+    #[error("{0} of the published log is not there: put back the blob container `log` from a backup")]
+    Missing(String),
 }
 
-/// What was written.
+/// What an export holds beside the log itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The content of each entry, not only what proves it.
+    pub disclose: bool,
+    /// A proof for each entry that stands by itself.
+    pub proofs: bool,
+}
+
+/// What was written, and the keys that verify it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    pub entries: u64,
-    pub head: Hash,
+    pub checkpoint: Checkpoint,
+    pub keys: LogKeys,
 }
 
-/// Exports to a file for the command line. The export itself is recorded first and stands in the file, so that nobody
-/// takes a copy of a log without a trace in it. The file appears whole or not at all.
+/// Takes one file of an export: its path with slashes, and its bytes.
+pub type Sink<'s> = dyn FnMut(&str, &[u8]) -> io::Result<()> + Send + 's;
+
+/// Exports to a folder for the command line. The export itself is recorded first and stands in the log, so that nobody
+/// takes a copy without a trace in it. The folder appears whole or not at all.
 ///
 /// `places` of the deployment are all places where its items can lie: its connections are known to `connectors`.
 pub async fn export(
@@ -65,47 +82,74 @@ pub async fn export(
     owner: Owner,
     places: impl IntoIterator<Item = DeploymentPlace>,
     out: &Path,
-    disclose: bool,
+    extent: Extent,
 ) -> Result<Exported, ExportError> {
+    if out.exists() {
+        return Err(ExportError::There(out.to_owned()));
+    }
     let deployment = DeploymentScope::of_function(COMMAND, COMMAND).store(app).await?;
     match owner {
-        Owner::Deployment => to_file(&deployment, DeploymentPlace::Operations, places, out, disclose).await,
+        Owner::Deployment => to_folder(&deployment, DeploymentPlace::Operations, places, out, extent).await,
         Owner::Tenant(id) => {
             let tenant = directory::tenant(&deployment, id).await?.ok_or(ExportError::NoSuchClient(id))?;
-            let store = Scope::of_command(&tenant, COMMAND).store(app).await?;
-            to_file(&store, ClientPlace::Assessment, ClientPlace::with_outbox(), out, disclose).await
+            match Scope::of_command(&tenant, COMMAND).store(app).await {
+                Ok(store) => to_folder(&store, ClientPlace::Assessment, ClientPlace::with_outbox(), out, extent).await,
+                // Its key is gone or taken back, and with it the content and the log's growth; what is published still proves.
+                Err(StoreError::Key { source, .. }) if source.kind.needs_mending() => {
+                    let mut batch = deployment.batch(DeploymentPlace::Operations);
+                    record(&mut batch, Event::new("log.exported", format!("client {id}"), serde_json::json!({ "disclosed": false })));
+                    batch.commit().await?;
+                    in_folder(out, async |sink| copy(app, owner, None::<&Store<'_, ClientPlace>>, extent, sink).await).await
+                }
+                Err(error) => Err(error.into()),
+            }
         }
     }
 }
 
 const COMMAND: &str = "export-audit";
 
-async fn to_file<P: Place>(
+async fn to_folder<P: Place>(
     store: &Store<'_, P>,
     place: P,
     places: impl IntoIterator<Item = P>,
     out: &Path,
-    disclose: bool,
+    extent: Extent,
 ) -> Result<Exported, ExportError> {
     let places: Vec<P> = places.into_iter().collect();
-    prepare(store, place, &places, disclose).await?;
+    prepare(store, place, &places, extent.disclose).await?;
+    in_folder(out, async |sink| write(store, extent, sink).await).await
+}
+
+/// Lets `work` write its files; they appear all together.
+async fn in_folder(out: &Path, work: impl AsyncFnOnce(&mut Sink<'_>) -> Result<Exported, ExportError>) -> Result<Exported, ExportError> {
     let mut unfinished = out.as_os_str().to_owned();
     unfinished.push(".unfinished");
-    let mut file = BufWriter::new(File::create(&unfinished)?);
-    let exported = write(store, disclose, &mut file).await?;
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    let unfinished = PathBuf::from(unfinished);
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished)?;
+    }
+    let mut sink = |path: &str, bytes: &[u8]| {
+        let file = unfinished.join(path);
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(file, bytes)
+    };
+    let exported = work(&mut sink).await?;
     fs::rename(&unfinished, out)?;
     Ok(exported)
 }
 
-/// Records that a copy is asked for, and gives everything recorded so far its place, this item included. Before [`write`].
+/// Records that a copy is asked for, gives everything recorded so far its place, this item included, and publishes it.
+/// Before [`write`].
 pub async fn prepare<P: Place>(store: &Store<'_, P>, place: P, places: &[P], disclose: bool) -> Result<(), ExportError> {
     // Looked at before it is recorded, too: while the log is held, every try would leave an item.
     bring_up_to_date(store, places).await?;
     let mut batch = store.batch(place);
     record(&mut batch, Event::new("log.exported", "log", serde_json::json!({ "disclosed": disclose })));
     batch.commit().await?;
-    bring_up_to_date(store, places).await
+    bring_up_to_date(store, places).await?;
+    Box::pin(publish(store)).await?;
+    Ok(())
 }
 
 /// Looks at a log that another run is just letting go of.
@@ -120,56 +164,111 @@ async fn bring_up_to_date<P: Place>(store: &Store<'_, P>, places: &[P]) -> Resul
     Err(ExportError::Incomplete { waiting: sequencer::waiting(store, places).await? })
 }
 
-/// Writes the log as it stands now; entries that come meanwhile are left for the next export.
-pub async fn write<P: Place>(store: &Store<'_, P>, disclose: bool, out: &mut (dyn Write + Send)) -> Result<Exported, ExportError> {
-    let app = store.app();
-    let owner = store.owner().to_string();
-    let head = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await?.map(|held| held.value);
-    let (entries, head) = head.map_or_else(|| (0, chain::start(&owner)), |head| (head.next, head.hash));
-    let demo = demo_mark::is_demo(app).await?;
-    let mut lines = Lines { out, digest: Context::new(&SHA256) };
-    lines.write(&Header {
+/// Writes the log as its newest checkpoint has it; entries that come meanwhile are left for the next export.
+pub async fn write<P: Place>(store: &Store<'_, P>, extent: Extent, out: &mut Sink<'_>) -> Result<Exported, ExportError> {
+    copy(store.app(), store.owner(), Some(store), extent, out).await
+}
+
+/// Without a store whatever was committed to is said to be erased.
+async fn copy<P: Place>(
+    app: &App,
+    owner: Owner,
+    store: Option<&Store<'_, P>>,
+    extent: Extent,
+    out: &mut Sink<'_>,
+) -> Result<Exported, ExportError> {
+    let signer = Signer::of(app, owner).await?;
+    let note = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await.map_err(StoreError::from)?;
+    let note = note.ok_or_else(|| ExportError::Missing(tiles::CHECKPOINT.into()))?;
+    let checkpoint = Checkpoint::open(&note, &[signer.ed25519()]).map_err(|_| ExportError::Missing("a checkpoint of ours".into()))?;
+    let (demo, keys) = (demo_mark::is_demo(app).await?, signer.keys(app).await?);
+    let header = Header {
         format: FORMAT.into(),
-        version: VERSION,
-        owner,
+        version: folder::VERSION,
+        owner: owner.to_string(),
+        origin: checkpoint.origin.clone(),
         exported_at: app.now().to_offset(UtcOffset::UTC),
         release: env!("CARGO_PKG_VERSION").into(),
         demo,
         notice: demo.then(|| DEMO_NOTICE.into()),
-        entries,
-        head,
-    })?;
-    for part in 0..entries.div_ceil(AUDIT_ENTRIES_PER_PART) {
-        let mut after = None;
-        loop {
-            let (page, next) = store.page::<Entry>(P::audit(AuditPart::Entries(part)), "", false, PAGE, after).await?;
-            for entry in page.into_iter().map(|held| held.value).filter(|entry| entry.seq < entries) {
-                let Entry { seq, leaf, previous, hash, salt, content, .. } = entry;
-                lines.write(&Line { seq, leaf, previous, hash, disclosed: disclose.then_some(Disclosed { salt, content }) })?;
-            }
-            match next {
-                Some(_) => after = next,
-                None => break,
+        entries: checkpoint.size,
+        disclosed: extent.disclose,
+        proofs: extent.proofs,
+    };
+    out(folder::CHECKPOINT, &note)?;
+    out(folder::HEADER, &json(&header)?)?;
+    out(folder::POLICY, folder::policy(&keys).as_bytes())?;
+    out(folder::GUIDE, folder::guide(&header).as_bytes())?;
+    let mut copy = Copy { app, owner, store, size: checkpoint.size, hashes: HashMap::new() };
+    for tile in Tile::all(checkpoint.size) {
+        let bytes = copy.tile(tile, extent.proofs).await?;
+        out(&tile.to_string(), &bytes)?;
+    }
+    for number in 0..checkpoint.size.div_ceil(WIDTH as u64) {
+        let indices = number * WIDTH as u64..checkpoint.size.min((number + 1) * WIDTH as u64);
+        if extent.disclose {
+            out(&folder::disclosed(number), &copy.disclosed(indices.clone()).await?)?;
+        }
+        if extent.proofs {
+            for index in indices {
+                out(&folder::proof(index), copy.proof(index, &note)?.as_bytes())?;
             }
         }
     }
-    let sha256 = Hash::of(lines.digest.clone());
-    lines.write(&End { end: FORMAT.into(), sha256 })?;
-    Ok(Exported { entries, head })
+    Ok(Exported { checkpoint, keys })
 }
 
-/// Lines with a digest over all that was written.
-struct Lines<'a> {
-    out: &'a mut (dyn Write + Send),
-    digest: Context,
+struct Copy<'s, 'a, P> {
+    app: &'s App,
+    owner: Owner,
+    store: Option<&'s Store<'a, P>>,
+    size: u64,
+    /// Of tiles that were copied, for the proofs: 32 bytes an entry.
+    hashes: HashMap<Tile, Vec<Hash>>,
 }
 
-impl Lines<'_> {
-    fn write(&mut self, line: &impl Serialize) -> Result<(), ExportError> {
-        let mut bytes = serde_json::to_vec(line)
-            .map_err(|source| StoreError::Shape { document: "line of the export".into(), source: Arc::new(source) })?;
-        bytes.push(b'\n');
-        self.digest.update(&bytes);
-        Ok(self.out.write_all(&bytes)?)
+impl<P: Place> Copy<'_, '_, P> {
+    async fn tile(&mut self, tile: Tile, keep: bool) -> Result<Bytes, ExportError> {
+        let bytes = tiles::read(self.app, self.owner, tile).await?;
+        let bytes = bytes.ok_or_else(|| ExportError::Missing(tile.to_string()))?;
+        if keep && tile.level().is_some() {
+            let hashes = tiles::hashes(&tile, &bytes).ok_or_else(|| ExportError::Missing(format!("a whole {tile}")))?;
+            self.hashes.insert(tile, hashes);
+        }
+        if tile.level().is_none() && bundle::entries(&bytes).flatten().count() != tile.width() {
+            return Err(ExportError::Missing(format!("a whole {tile}")));
+        }
+        Ok(bytes)
     }
+
+    /// What the entries committed to, by the records that hold it.
+    async fn disclosed(&self, indices: std::ops::Range<u64>) -> Result<Vec<u8>, ExportError> {
+        let mut lines = Vec::new();
+        let Some(store) = self.store else {
+            for index in indices {
+                lines.extend(json(&Disclosure::Erased { index, erased: true })?);
+            }
+            return Ok(lines);
+        };
+        let entries = entry::range(store, indices.start, indices.end).await?;
+        for entry in entries {
+            lines.extend(json(&Disclosure::Open { index: entry.seq, salt: entry.salt, content: entry.content })?);
+        }
+        Ok(lines)
+    }
+
+    fn proof(&self, index: u64, note: &Bytes) -> Result<String, ExportError> {
+        let plan = Plan::inclusion(index, self.size);
+        let hashes = plan.and_then(|plan| plan.hashes(|tile| self.hashes.get(tile).map(Vec::as_slice)));
+        let hashes = hashes.ok_or_else(|| ExportError::Missing(format!("a tile for the proof of entry {index}")))?;
+        Ok(RecordProof { index, hashes, checkpoint: String::from_utf8_lossy(note).into_owned() }.text())
+    }
+}
+
+/// One line.
+fn json(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    let mut line = serde_json::to_vec(value)
+        .map_err(|source| StoreError::Shape { document: "line of the export".into(), source: Arc::new(source) })?;
+    line.push(b'\n');
+    Ok(line)
 }

@@ -1,4 +1,4 @@
-//! The export file: JSON Lines in UTF-8, every line ended by one line feed, read and written by the structs below.
+//! The export of earlier releases, which this one still reads: JSON Lines in UTF-8, every line ended by one line feed, read and written by the structs below.
 //!
 //! First line the header, then one line per entry in order, last line the end with the SHA-256 of every byte before it.
 //! The chain proves the entries; the end catches what the chain does not cover (the header's date, a disclosure that was

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::chain::Hash;
+use super::{chain::Hash, request};
 use crate::tenancy::{Actor, Batch, Place, Record, seal::sha256};
 
 /// What happened. The kind is a stable word such as `proposal.approved`; the object names what it happened to.
@@ -72,6 +72,7 @@ pub fn record<P: Place>(batch: &mut Batch<'_, '_, P>, event: Event) {
         salt: Hash::from_bytes(salt),
     };
     batch.create(&item);
+    request::note(app, store.owner(), &batch.place());
 }
 
 fn shortened(mut text: String) -> String {

@@ -16,8 +16,8 @@ use crate::tenancy::{Actor, PersonId, seal::DataKey};
 /// The form this release writes.
 pub const VERSION: u32 = 1;
 
-/// More than any leaf has, and what a length of 16 bits can say (C2SP tlog-tiles: entry bundles).
-pub const MAX_LEAF_BYTES: usize = 65_535;
+/// More than any leaf has: what an entry of a bundle can be.
+pub const MAX_LEAF_BYTES: usize = super::tlog::bundle::MAX_ENTRY_BYTES;
 
 /// The members in the order in which they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

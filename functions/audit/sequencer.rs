@@ -131,7 +131,7 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
         }
         let (head, etag) = match seen {
             Some(Held { value, etag }) => (value, Some(etag)),
-            None => (Head { next: 0, hash: chain::start(&store.owner().to_string()), lease: None }, None),
+            None => (Head { next: 0, hash: chain::start(&store.owner().to_string()), lease: None, publishes: true }, None),
         };
         let taken = write_head(store, Head { lease: Some(Lease::new(holder, now)), ..head }, etag).await?;
         Ok(taken.map(|head| Self { store, holder, head, placed: 0 }))
@@ -226,6 +226,10 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
     fn entry(&self, item: &Item, seq: u64, previous: Hash) -> Result<Entry, StoreError> {
         let written = leaf::write(item, self.store.key()?)
             .map_err(|source| StoreError::Shape { document: format!("audit:{}", item.key()), source: Arc::new(source) })?;
+        // A leaf is far shorter by its making (see `item`); one that no bundle could hold must not get a place.
+        if written.leaf.len() > leaf::MAX_LEAF_BYTES {
+            return Err(PortError::new(format!("audit:{}", item.key()), PortErrorKind::TooLarge).into());
+        }
         Ok(Entry {
             seq,
             hash: chain::link(&previous, &written.leaf),
@@ -240,7 +244,8 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
 
     /// Moves the head and renews the lease in one write.
     async fn move_head(&mut self, next: u64, hash: Hash) -> Result<(), Stop> {
-        let head = Head { next, hash, lease: Some(Lease::new(self.holder, self.store.app().now())) };
+        let lease = Some(Lease::new(self.holder, self.store.app().now()));
+        let head = Head { next, hash, lease, ..self.head.value };
         self.head = write_head(self.store, head, Some(self.head.etag.clone())).await?.ok_or(Stop::Overtaken)?;
         Ok(())
     }

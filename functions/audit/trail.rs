@@ -9,13 +9,15 @@ use time::OffsetDateTime;
 
 use super::{
     Item,
+    anchor::{self, Anchored},
     chain::Hash,
     entry::{Entry, HEAD_KEY, Head, entry_key, part_of},
     leaf,
+    publisher::Published,
 };
 use crate::{
     platform::ports::{PortError, PortErrorKind},
-    tenancy::{Actor, Place, Store, StoreError, place::AuditPart},
+    tenancy::{Actor, Place, Store, StoreError, Wanted, place::AuditPart},
 };
 
 /// Fewest entries on a page, while there are that many.
@@ -34,8 +36,11 @@ pub struct Trail {
     pub older: Option<u64>,
     /// Entries in the whole log.
     pub total: u64,
-    /// What an export made now would end with.
+    /// The hash of the newest entry.
     pub head: Option<Hash>,
+    /// How far outsiders can verify it.
+    pub published: Option<Published>,
+    pub anchored: Option<Anchored>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,11 +64,15 @@ pub struct Placement {
 /// The page of entries before `before` (or the newest); `places` are those where this owner's items can lie.
 pub async fn page<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item = P>, before: Option<u64>) -> Result<Trail, StoreError> {
     let places: Vec<P> = places.into_iter().collect();
-    let head = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await?.map(|held| held.value);
+    let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<Anchored>(anchor::KEY)];
+    let found = store.gather(P::audit(AuditPart::Head), wanted).await?;
+    let head = found.one::<Head>(HEAD_KEY).await?.map(|held| held.value);
+    let published = found.one::<Published>(HEAD_KEY).await?.map(|held| held.value);
+    let anchored = found.one::<Anchored>(anchor::KEY).await?.map(|held| held.value);
     let total = head.as_ref().map_or(0, |head| head.next);
     // Items first: one that gets its place meanwhile is then shown twice, never not at all, and the second is dropped.
     let waiting = if before.is_none() { waiting(store, &places).await? } else { Vec::new() };
-    let mut trail = Trail { total, head: head.map(|head| head.hash), ..Trail::default() };
+    let mut trail = Trail { total, head: head.map(|head| head.hash), published, anchored, ..Trail::default() };
     let mut ids = Vec::new();
     let mut end = before.unwrap_or(total).min(total);
     while end > 0 && trail.entries.len() < AT_LEAST {

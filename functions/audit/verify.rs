@@ -1,4 +1,4 @@
-//! Verification of an export, offline: no store, no key, no network, and no trust in who wrote the file.
+//! Verification of a copy that an earlier release made, a single file, offline: no store, no key, no network, and no trust in who wrote the file.
 //!
 //! Reads the file as a stream and stops at the first thing that is wrong, by the entry's number and in words. What it
 //! proves: no entry was changed, moved, dropped or repeated since the head was made, and disclosed content is what the

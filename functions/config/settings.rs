@@ -61,7 +61,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_ENTRA_OWNER",
-        meaning: "entra: object id, in the first directory, of the person who becomes the owner when they sign in",
+        meaning: "entra: object id, in the first directory, of a person who becomes an owner when they sign in; empty: only who has the app role Owner there",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_ENTRA_AUTH_CONTEXT",
+        meaning: "entra: authentication context of Conditional Access (c1 to c99) that must be met before changes of great effect; empty: a sign-in within ten minutes",
         default: Some(""),
     },
     Setting {
@@ -71,12 +76,38 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_MAIL",
-        meaning: "how approvers and owners are mailed: mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
+        meaning: "how approvers and owners are mailed: acs (Azure Communication Services), mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
         default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_ACS_URL",
+        meaning: "acs: the endpoint of the resource, https://NAME.communication.azure.com",
+        default: Some(""),
+    },
+    Setting { name: "ASSAY_MAIL_FROM", meaning: "acs: the address that mails are from, of a domain of that resource", default: Some("") },
+    Setting {
+        name: "ASSAY_TEAMS",
+        meaning: "secret:NAME of the secret in the vault that holds the address of a Teams workflow's webhook: approvers get a card there, and a mail when nobody signs in; empty is no cards",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_NOTICES_PER_MINUTE",
+        meaning: "most cards, and as many mails of acs, that go out in one minute; more wait",
+        default: Some("30"),
+    },
+    Setting {
+        name: "ASSAY_NOTICES_PER_HOUR",
+        meaning: "most cards, and as many mails of acs, that go out in one hour; more wait",
+        default: Some("100"),
     },
     Setting {
         name: "ASSAY_DEMO_VENDOR_URL",
         meaning: "loopback address of the demo vendor that answers for every vendor host (demo only)",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_REGION",
+        meaning: "in which Azure region this instance runs, such as usgovvirginia; clients may name regions, and elsewhere their records are not read",
         default: Some(""),
     },
     Setting {

@@ -24,7 +24,7 @@ use crate::{
     app::App,
     config::Config,
     triggers::{Failure, HttpFn, Kind, QueueMessage, Tick, Trigger, health, route::Template},
-    web::{Method, Problem, Reply, Request, pages::Frame, reply},
+    web::{Method, Problem, Reply, Request, pages::Frame, reply, security, session},
 };
 
 /// A request as it comes from the host.
@@ -119,7 +119,7 @@ impl Handler {
     pub async fn answer(&self, mut call: Call) -> Reply {
         let reply = if let Some(path) = self.under_prefix(&call.path) {
             let path = path.to_owned();
-            self.http(&mut call, &path).await
+            security::guard_all(self.http(&mut call, &path).await, self.is_https())
         } else if call.path == "/" && matches!(call.method.as_str(), "GET" | "HEAD") {
             // The readiness ping, repeated later as a health probe.
             Reply::json(200, &serde_json::json!({ "status": "listening" }))
@@ -128,6 +128,11 @@ impl Handler {
         };
         call.body.drain().await;
         headers::only_ascii(reply)
+    }
+
+    /// Whether people reach it by https; not known before the settings are.
+    fn is_https(&self) -> bool {
+        matches!(&*self.life.borrow(), Life::Ready(app, _) if session::is_https(&app.config))
     }
 
     /// The host compares the prefix without regard to case, and hands on the path as the client wrote it.

@@ -57,12 +57,21 @@ pub(super) fn check_blob_name(name: &str) -> Result<(), PortError> {
     Ok(())
 }
 
-/// A name, in a container whose blobs may grow and be held: mails are files, written once.
+/// A name, in a container whose blobs may grow and be held; the others' are written whole.
 pub(super) fn check_growing(container: BlobContainer, name: &str) -> Result<(), PortError> {
     check_blob_name(name)?;
     match container {
         BlobContainer::Raw => Ok(()),
-        BlobContainer::Mailbox => Err(invalid(format!("blob container {}, whose blobs do not grow", container.name()))),
+        _ => Err(invalid(format!("blob container {}, whose blobs do not grow", container.name()))),
+    }
+}
+
+/// A name, in the container in which a blob may be written again.
+pub(super) fn check_replaceable(container: BlobContainer, name: &str) -> Result<(), PortError> {
+    check_blob_name(name)?;
+    match container {
+        BlobContainer::Log => Ok(()),
+        _ => Err(invalid(format!("blob container {}, whose blobs are written once", container.name()))),
     }
 }
 

@@ -224,6 +224,14 @@ pub trait Blobs: Send + Sync {
     /// Names that start with `prefix`, in order, one page.
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError>;
 
+    /// The bytes, with what a [`Self::replace`] needs. Only in [`BlobContainer::Log`], like that.
+    async fn read_held(&self, container: BlobContainer, name: &str) -> Result<Option<HeldBlob>, PortError>;
+
+    /// Puts `bytes` where that etag still stands, or where nothing stands when there is none; durable before it returns.
+    /// [`Replacing::Moved`] also when an earlier try of this very call came through and its answer was lost: who asks
+    /// reads again.
+    async fn replace(&self, container: BlobContainer, name: &str, bytes: Bytes, if_match: Option<Etag>) -> Result<Replacing, PortError>;
+
     /// Deleting what is not there is not an error; what somebody holds is [`PortErrorKind::Invalid`].
     async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError>;
 
@@ -263,6 +271,21 @@ pub enum Creation {
     Existed,
 }
 
+/// A blob as read; the etag is another one as soon as its bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBlob {
+    pub bytes: Bytes,
+    pub etag: Etag,
+}
+
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacing {
+    Replaced,
+    /// Nothing was written: something else stands there.
+    Moved,
+}
+
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appending {
@@ -294,15 +317,21 @@ pub enum BlobContainer {
     Raw,
     /// Mails of the file mailbox (local mode): files that a person can open.
     Mailbox,
+    /// The tiles, bundles and newest checkpoint of each owner's audit log (C2SP tlog-tiles): no content, so not sealed.
+    Log,
+    /// Copies of checkpoints, written once; on Azure the one container that wants a policy against changes.
+    Anchors,
 }
 
 impl BlobContainer {
-    pub const ALL: [Self; 2] = [Self::Raw, Self::Mailbox];
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Mailbox, Self::Log, Self::Anchors];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Mailbox => "mailbox",
+            Self::Log => "log",
+            Self::Anchors => "anchors",
         }
     }
 }
@@ -319,7 +348,8 @@ pub trait Vault: Send + Sync {
     /// Wraps a data key under the key's newest version.
     async fn wrap(&self, key: &str, plain: &[u8]) -> Result<Wrapped, PortError>;
 
-    /// [`PortErrorKind::Denied`] when the key is revoked or disabled, [`PortErrorKind::Missing`] when it is gone.
+    /// [`PortErrorKind::Denied`] when the app's right to the key is revoked, [`PortErrorKind::Disabled`] when the key is
+    /// switched off, [`PortErrorKind::Missing`] when it is gone.
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError>;
 
     /// Signs a SHA-256 digest with the key's newest version: ES256 (RFC 7518 3.4).
@@ -332,8 +362,17 @@ pub trait Vault: Send + Sync {
     /// [`PortErrorKind::Missing`] when there is none of this name.
     async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError>;
 
-    /// Whether a key is made on its first use; otherwise somebody names one that is there.
+    /// Whether a key is made on its first use; otherwise somebody names one that is there, or it is made by
+    /// [`Vault::create_key`].
     fn makes_keys(&self) -> bool;
+
+    /// A key of this name that wraps and unwraps and does nothing else, beside the installation's own; made when it is not
+    /// there. Returns what names it to the other calls. [`PortErrorKind::Denied`] where the app may not make keys,
+    /// [`PortErrorKind::Invalid`] where a deleted key of this name can still be recovered.
+    async fn create_key(&self, name: &str) -> Result<String, PortError>;
+
+    /// Which version of the key wraps now.
+    async fn newest_version(&self, key: &str) -> Result<String, PortError>;
 }
 
 /// A wrapped data key, kept beside what it protects; `version` names the vault key's version.
@@ -370,6 +409,9 @@ pub trait Identity: Send + Sync {
     /// A token that stands for the app registration's secret (RFC 7523 2.2); [`PortErrorKind::Missing`] where the app has
     /// no identity of its own.
     async fn assertion(&self) -> Result<Zeroizing<String>, PortError>;
+
+    /// A token for Azure Communication Services; [`PortErrorKind::Missing`] as above.
+    async fn mail_token(&self) -> Result<Zeroizing<String>, PortError>;
 
     /// Whether it can be had: asks for one token. [`PortErrorKind::Missing`] as above.
     async fn check(&self) -> Result<(), PortError>;
@@ -456,6 +498,9 @@ pub enum PortErrorKind {
     /// Not allowed: role, key or firewall. Will not work until somebody mends it.
     #[error("access denied")]
     Denied,
+    /// A key that somebody switched off, or whose dates do not allow it now; somebody can switch it on again.
+    #[error("disabled")]
+    Disabled,
     /// A container, queue, key or database that is not there. Nothing makes it but a person or a template.
     #[error("not there")]
     Missing,
@@ -482,6 +527,7 @@ impl PortErrorKind {
             Self::Denied => {
                 "give Assay's identity the role that the guide names, or let its network through the firewall; a disabled key must be enabled again"
             }
+            Self::Disabled => "enable it again in the vault, or see that its dates allow it now",
             Self::Missing => "make it, by exactly this name",
             Self::TooLarge => "what was sent is larger than it takes",
             Self::Full => "make room",

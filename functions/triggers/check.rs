@@ -41,6 +41,7 @@ pub const HOST_JSON: &str = include_str!("../../host.json");
 pub const DEFINITIONS: &[(&str, &str)] = &[
     ("analyze", include_str!("analyze/function.json")),
     ("execute", include_str!("execute/function.json")),
+    ("publish", include_str!("publish/function.json")),
     ("health", include_str!("health/function.json")),
     ("intake", include_str!("intake/function.json")),
     ("notify", include_str!("notify/function.json")),

@@ -19,6 +19,7 @@ pub mod intake;
 mod message;
 pub mod notify;
 pub mod portal;
+pub mod publish;
 pub mod sweep;
 pub mod webhooks;
 
@@ -28,6 +29,7 @@ use bytes::Bytes;
 
 use crate::{
     app::App,
+    audit::request,
     tenancy::StoreError,
     web::{Reply, Request},
 };
@@ -75,6 +77,15 @@ pub enum Failure {
     Other(String),
 }
 
+/// Runs what may record something, and asks for a checkpoint of the logs that it recorded in.
+fn recording<'a, T: Send>(app: &'a App, work: impl Future<Output = T> + Send + 'a) -> Running<'a, T> {
+    Box::pin(async move {
+        let done = work.await;
+        request::send(app).await;
+        done
+    })
+}
+
 /// Every function. Two tests hold it: against the `function.json` files, and against routes that could reach an envelope.
 pub const TABLE: &[Trigger] = &[
     Trigger {
@@ -92,7 +103,7 @@ pub const TABLE: &[Trigger] = &[
             route: "webhooks/{connector}/{connection}/{*rest}",
             methods: &["post"],
             max_body_bytes: 1024 * 1024,
-            run: |request, app| Box::pin(webhooks::run(request, app)),
+            run: |request, app| recording(app, webhooks::run(request, app)),
         },
     },
     Trigger {
@@ -101,12 +112,13 @@ pub const TABLE: &[Trigger] = &[
             route: "portal/{*rest}",
             methods: &["get", "head", "post"],
             max_body_bytes: 64 * 1024,
-            run: |request, app| Box::pin(portal::run(request, app)),
+            run: |request, app| recording(app, portal::run(request, app)),
         },
     },
-    Trigger { name: "intake", kind: Kind::Queue { queue: "intake", run: |message, app| Box::pin(intake::run(message, app)) } },
-    Trigger { name: "analyze", kind: Kind::Queue { queue: "analyze", run: |message, app| Box::pin(analyze::run(message, app)) } },
-    Trigger { name: "notify", kind: Kind::Queue { queue: "notify", run: |message, app| Box::pin(notify::run(message, app)) } },
-    Trigger { name: "execute", kind: Kind::Queue { queue: "execute", run: |message, app| Box::pin(execute::run(message, app)) } },
+    Trigger { name: "intake", kind: Kind::Queue { queue: "intake", run: |message, app| recording(app, intake::run(message, app)) } },
+    Trigger { name: "analyze", kind: Kind::Queue { queue: "analyze", run: |message, app| recording(app, analyze::run(message, app)) } },
+    Trigger { name: "notify", kind: Kind::Queue { queue: "notify", run: |message, app| recording(app, notify::run(message, app)) } },
+    Trigger { name: "execute", kind: Kind::Queue { queue: "execute", run: |message, app| recording(app, execute::run(message, app)) } },
+    Trigger { name: "publish", kind: Kind::Queue { queue: "publish", run: |message, app| recording(app, publish::run(message, app)) } },
     Trigger { name: "sweep", kind: Kind::Timer { schedule: "0 */5 * * * *", run: |tick, app| Box::pin(sweep::run(tick, app)) } },
 ];

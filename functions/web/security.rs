@@ -5,6 +5,8 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use time::OffsetDateTime;
+
 use super::{Reply, Request};
 use crate::{
     config::Config,
@@ -24,6 +26,22 @@ pub fn guard(reply: Reply) -> Reply {
         .with("x-robots-tag", "noindex")
         .with("cross-origin-opener-policy", "same-origin")
         .with("cross-origin-resource-policy", "same-origin")
+}
+
+/// A year (RFC 6797 6.1.1).
+const STAY_WITH_HTTPS: &str = "max-age=31536000; includeSubDomains";
+
+/// What every answer to an HTTP request says, also one that is no page: that a browser guesses no type, frames nothing, and
+/// where the installation's address is https, stays with it.
+pub fn guard_all(reply: Reply, https: bool) -> Reply {
+    let mut reply = reply;
+    for (name, value) in [("x-content-type-options", "nosniff"), ("content-security-policy", "default-src 'none'; frame-ancestors 'none'")]
+    {
+        if reply.header(name).is_none() {
+            reply = reply.with(name, value);
+        }
+    }
+    if https { reply.with("strict-transport-security", STAY_WITH_HTTPS) } else { reply }
 }
 
 /// Whether a form came from one of our own pages: `Origin` is ours, or a browser that sends none says `same-origin`.
@@ -49,6 +67,28 @@ pub fn form_token_holds(key: &DataKey, session: &Session, what: &[&str], token: 
     URL_SAFE_NO_PAD.decode(token).is_ok_and(|mac| key.mac_holds(&parts(session, what), &mac))
 }
 
+/// The same for a page whose form says when it was shown: the time stands before the MAC, which covers it, so a decision can
+/// say how long its page was open although no GET wrote anything.
+pub fn timed_form_token(key: &DataKey, session: &Session, what: &[&str], shown_at: OffsetDateTime) -> String {
+    let millis = (shown_at.unix_timestamp_nanos() / NANOS_OF_A_MILLI).to_string();
+    format!("{millis}.{}", form_token(key, session, &timed(what, &millis)))
+}
+
+/// When the page of this token was shown; `None` when it is not exactly the token of this session and these words.
+pub fn timed_form_token_holds(key: &DataKey, session: &Session, what: &[&str], token: &str) -> Option<OffsetDateTime> {
+    let (millis, mac) = token.split_once('.')?;
+    if !form_token_holds(key, session, &timed(what, millis), mac) {
+        return None;
+    }
+    OffsetDateTime::from_unix_timestamp_nanos(millis.parse::<i128>().ok()? * NANOS_OF_A_MILLI).ok()
+}
+
+const NANOS_OF_A_MILLI: i128 = 1_000_000;
+
+fn timed<'a>(what: &[&'a str], millis: &'a str) -> Vec<&'a str> {
+    [what, &["shown at", millis]].concat()
+}
+
 fn parts<'a>(session: &'a Session, what: &[&'a str]) -> Vec<&'a [u8]> {
     [b"assay form 1".as_slice(), session.token_hash.as_bytes()].into_iter().chain(what.iter().map(|w| w.as_bytes())).collect()
 }
@@ -57,12 +97,12 @@ fn parts<'a>(session: &'a Session, what: &[&'a str]) -> Vec<&'a [u8]> {
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
-    use time::{OffsetDateTime, macros::datetime};
+    use time::{Duration, macros::datetime};
 
     use super::*;
     use crate::{
         config::{self, RawConfig},
-        tenancy::PersonId,
+        tenancy::{PersonId, directory::Proof},
         web::Method,
     };
 
@@ -84,7 +124,14 @@ mod tests {
     }
 
     fn session(token_hash: &str) -> Session {
-        Session { token_hash: token_hash.into(), person: PersonId(uuid::Uuid::nil()), signed_in_at: AT, expires_at: AT, demo: true }
+        Session {
+            token_hash: token_hash.into(),
+            person: PersonId(uuid::Uuid::nil()),
+            signed_in_at: AT,
+            expires_at: AT,
+            demo: true,
+            proof: Proof::default(),
+        }
     }
 
     #[test]
@@ -129,6 +176,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_says_when_its_page_was_shown_and_nobody_can_say_otherwise() {
+        let key = DataKey::new(&[7; 32]).expect("a key");
+        let what = ["decide", "p1", "2", "9329e974"];
+        let token = timed_form_token(&key, &session("s1"), &what, AT + Duration::microseconds(1_500_700));
+        let holds = |session_of: &str, what: &[&str], token: &str| timed_form_token_holds(&key, &session(session_of), what, token);
+        assert_eq!(holds("s1", &what, &token), Some(AT + Duration::milliseconds(1_500)), "to the millisecond");
+        assert_eq!((holds("s2", &what, &token), holds("s1", &["decide", "p1", "3", "9329e974"], &token)), (None, None));
+        let (millis, mac) = token.split_once('.').expect("two parts");
+        let earlier = format!("{}.{mac}", millis.parse::<i64>().expect("a number") - 60_000);
+        for forged in
+            [earlier, format!("0{token}"), format!("+{token}"), mac.into(), form_token(&key, &session("s1"), &what), String::new()]
+        {
+            assert_eq!(holds("s1", &what, &forged), None, "{forged}");
+        }
+        assert!(!form_token_holds(&key, &session("s1"), &what, &token), "nor is it the token of another form");
+    }
+
+    #[test]
     fn every_reply_forbids_scripts_frames_guessing_and_indexing() {
         let reply = guard(Reply::see_other("/api/portal/inbox"));
         let policy = reply.header("content-security-policy").expect("a policy");
@@ -136,6 +201,17 @@ mod tests {
         assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(reply.header("x-robots-tag"), Some("noindex"));
+    }
+
+    #[test]
+    fn every_answer_forbids_guessing_and_framing_and_stays_with_https_where_that_is_the_address() {
+        let json = guard_all(Reply::json(200, &serde_json::json!({})), true);
+        assert_eq!(json.header("x-content-type-options"), Some("nosniff"));
+        assert!(json.header("content-security-policy").is_some_and(|policy| policy.contains("frame-ancestors 'none'")));
+        assert_eq!(json.header("strict-transport-security"), Some("max-age=31536000; includeSubDomains"));
+        let page = guard_all(guard(Reply::see_other("/api/portal/inbox")), false);
+        assert_eq!(page.headers.iter().filter(|(name, _)| *name == "content-security-policy").count(), 1, "a page keeps its own");
+        assert_eq!(page.header("strict-transport-security"), None, "on one's own machine");
     }
 
     proptest! {

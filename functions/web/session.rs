@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     tenancy::{
         Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Store, StoreError, Wanted,
-        directory::{Person, Session},
+        directory::{Person, Proof, Session},
         seal::{DataKey, sha256},
     },
 };
@@ -98,6 +98,7 @@ impl Begun {
         request: &Request,
         person: PersonId,
         demo: bool,
+        proof: Proof,
     ) -> Result<Self, StoreError> {
         let app = store.app();
         let earlier = match Cookie::of(&app.config, request) {
@@ -105,7 +106,7 @@ impl Begun {
             None => None,
         };
         let (token, now) = (random_token(app), app.now());
-        let session = Session { token_hash: sha256(token.as_bytes()), person, signed_in_at: now, expires_at: now + LIFE, demo };
+        let session = Session { token_hash: sha256(token.as_bytes()), person, signed_in_at: now, expires_at: now + LIFE, demo, proof };
         Ok(Self { session, token, earlier })
     }
 
@@ -116,7 +117,8 @@ impl Begun {
             batch.delete(earlier);
             audit::record(batch, ended(&earlier.value, json!({ "why": "this browser signed in again" })));
         }
-        let detail = json!({ "name": person.name, "how": how, "ends": self.session.expires_at.unix_timestamp() });
+        let Session { expires_at, proof, .. } = &self.session;
+        let detail = json!({ "name": person.name, "how": how, "ends": expires_at.unix_timestamp(), "proof": proof });
         let detail = match person.identity {
             Some(identity) => identity.into_detail(detail),
             None => detail,
@@ -195,7 +197,8 @@ impl Next {
     /// Takes a path below `/api/portal/` in unreserved characters with an optional query; no dot segments, no empty
     /// segment, nothing a browser could read as another host. Paths that act (sign-in, sign-out) are not taken.
     pub fn parse(text: &str) -> Option<Self> {
-        const MAX: usize = 512;
+        // A link of a mail, with its token, goes through.
+        const MAX: usize = 1600;
         let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
         let below = path.strip_prefix(paths::BASE)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
@@ -219,7 +222,7 @@ pub(super) fn scope(correlation: &str) -> DeploymentScope {
     DeploymentScope::of_function("sign-in", correlation)
 }
 
-pub(super) fn is_https(config: &Config) -> bool {
+pub fn is_https(config: &Config) -> bool {
     config.public_url.scheme() == "https"
 }
 
@@ -312,7 +315,7 @@ mod tests {
         for bad in bad {
             assert_eq!(Next::parse(bad), None, "{bad:?}");
         }
-        assert_eq!(Next::parse(&format!("/api/portal/{}", "a".repeat(600))), None);
+        assert_eq!(Next::parse(&format!("/api/portal/{}", "a".repeat(1600))), None);
         assert_eq!(Next::or_clients(Some("//evil.example")).as_str(), "/api/portal/clients");
     }
 

@@ -1,5 +1,5 @@
 //! Benchmarks, each beside a reference measured in the same run: `cargo bench`, or `cargo bench -- --quick` for seconds
-//! instead of minutes.
+//! instead of minutes; `cargo bench -- log` for the audit log alone.
 //!
 //! Prints medians, the ratio and the bar. A missed bar is news, not a failure: only what breaks ends with another code
 //! than 0. Linux only: memory and CPU time come from /proc.
@@ -20,12 +20,15 @@ mod client;
 mod cost;
 mod floor;
 mod handler;
+mod log;
 mod memory;
 mod reference;
 mod report;
+mod seal;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
+mod token;
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -44,16 +47,21 @@ struct Effort {
     small: usize,
     large: usize,
     events: usize,
+    /// Entries of the log that is verified.
+    log: u64,
 }
 
-const FULL: Effort = Effort { starts: 30, rounds: 15, slice: Duration::from_secs(2), small: 10_000, large: 100_000, events: 100 };
-const QUICK: Effort = Effort { starts: 7, rounds: 3, slice: Duration::from_millis(500), small: 1_000, large: 10_000, events: 25 };
+const FULL: Effort =
+    Effort { starts: 30, rounds: 15, slice: Duration::from_secs(2), small: 10_000, large: 100_000, events: 100, log: 1_000_000 };
+const QUICK: Effort =
+    Effort { starts: 7, rounds: 3, slice: Duration::from_millis(500), small: 1_000, large: 10_000, events: 25, log: 100_000 };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.as_slice() {
         [mode, port] if mode == reference::SERVER => reference::serve(port),
         [mode, port, second, file] if mode == floor::SERVER => floor::serve(port, second, file),
+        others if others.iter().any(|a| a == "log") => only_the_log(),
         others => run(if others.iter().any(|a| a == "--quick") { QUICK } else { FULL }),
     };
     match outcome {
@@ -65,9 +73,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn only_the_log() -> Outcome<()> {
+    report::head();
+    log::measure(FULL)
+}
+
 fn run(effort: Effort) -> Outcome<()> {
     report::head();
+    seal::measure(effort)?;
+    token::measure(effort)?;
     start::measure(effort)?;
+    log::measure(effort)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let world = World::start().await?;

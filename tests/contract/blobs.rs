@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use assay::platform::ports::{Appending, BlobContainer, Blobs, Continuation, Creation, LeaseId, Leasing, MAX_APPEND_BYTES, PortErrorKind};
+use assay::platform::ports::{
+    Appending, BlobContainer, Blobs, Continuation, Creation, Etag, LeaseId, Leasing, MAX_APPEND_BYTES, PortErrorKind, Replacing,
+};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -37,6 +39,34 @@ pub async fn contract_blobs_are_written_once(ports: &Ports) {
         blobs.delete(container, "2026/a.txt").await.unwrap();
         assert_eq!(blobs.read(container, "2026/a.txt").await.unwrap(), None);
         assert_eq!(names(blobs, container, "").await, ["empty"]);
+    }
+}
+
+/// The one container in which a blob may be written again: whoever read it last, writes.
+pub async fn contract_blobs_of_the_log_are_replaced_only_as_they_were_read(ports: &Ports) {
+    let (blobs, log) = (ports.blobs.as_ref(), BlobContainer::Log);
+    let put = |text: &'static str, etag: Option<Etag>| blobs.replace(log, "a/checkpoint", text.into(), etag);
+    assert_eq!(blobs.read_held(log, "a/checkpoint").await.unwrap(), None);
+    assert_eq!(put("one", Some(Etag("\"0x1\"".into()))).await.unwrap(), Replacing::Moved, "nothing is there to be replaced");
+    assert_eq!(put("one", None).await.unwrap(), Replacing::Replaced);
+    assert_eq!(put("other", None).await.unwrap(), Replacing::Moved);
+    let one = blobs.read_held(log, "a/checkpoint").await.unwrap().unwrap();
+    assert_eq!(one.bytes, "one");
+    assert_eq!(put("two", Some(one.etag.clone())).await.unwrap(), Replacing::Replaced);
+    assert_eq!(put("other", Some(one.etag.clone())).await.unwrap(), Replacing::Moved);
+    assert_eq!(blobs.read(log, "a/checkpoint").await.unwrap().unwrap(), "two");
+    let two = blobs.read_held(log, "a/checkpoint").await.unwrap().unwrap();
+    assert_ne!(one.etag, two.etag);
+    let (left, right) = (put("left", Some(two.etag.clone())), put("right", Some(two.etag)));
+    let (left, right) = tokio::join!(left, right);
+    assert_eq!([&left, &right].iter().filter(|outcome| matches!(outcome, Ok(Replacing::Replaced))).count(), 1, "{left:?} {right:?}");
+    blobs.delete(log, "a/checkpoint").await.unwrap();
+    assert_eq!(blobs.read_held(log, "a/checkpoint").await.unwrap(), None);
+
+    for (container, name) in [(RAW, "a"), (BlobContainer::Mailbox, "a"), (BlobContainer::Anchors, "a"), (log, "../a")] {
+        let read = blobs.read_held(container, name).await.unwrap_err();
+        let replaced = blobs.replace(container, name, "x".into(), None).await.unwrap_err();
+        assert_eq!([read.kind, replaced.kind], [PortErrorKind::Invalid; 2], "{name}");
     }
 }
 
@@ -139,8 +169,8 @@ pub async fn contract_blobs_refuse_appends_beyond_the_limits(ports: &Ports) {
     for period in [Duration::from_secs(14), Duration::from_secs(61), Duration::from_millis(15_500)] {
         assert_eq!(ports.blobs.lease(RAW, "a", holder(1), period).await.unwrap_err().kind, PortErrorKind::Invalid, "{period:?}");
     }
-    // Mails are written once, and names are those of all blobs.
-    for (container, name) in [(BlobContainer::Mailbox, "a"), (RAW, "../a")] {
+    // The others are written whole, and names are those of all blobs.
+    for (container, name) in [(BlobContainer::Mailbox, "a"), (BlobContainer::Log, "a"), (BlobContainer::Anchors, "a"), (RAW, "../a")] {
         let appended = ports.blobs.append(container, name, 0, "x".into(), None).await.unwrap_err();
         let leased = ports.blobs.lease(container, name, holder(1), PERIOD).await.unwrap_err();
         let renewed = ports.blobs.renew(container, name, holder(1)).await.unwrap_err();

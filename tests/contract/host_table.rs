@@ -131,7 +131,10 @@ fn the_package_lays_out_what_the_host_reads() {
         package::stage(&stage, &program).unwrap();
         let mut names: Vec<_> = fs::read_dir(&stage).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
-        assert_eq!(names, ["analyze", "assay", "execute", "health", "host.json", "intake", "notify", "portal", "sweep", "webhooks"]);
+        assert_eq!(
+            names,
+            ["analyze", "assay", "execute", "health", "host.json", "intake", "notify", "portal", "publish", "sweep", "webhooks"]
+        );
         assert_eq!(fs::metadata(stage.join("assay")).unwrap().permissions().mode() & 0o777, 0o755);
         assert_eq!(fs::read(stage.join("assay")).unwrap(), b"\x7fELF");
         assert_eq!(fs::read_to_string(stage.join("host.json")).unwrap(), HOST_JSON);

@@ -113,6 +113,7 @@ macro_rules! blobs_contract {
         mod $adapter {
             tests!($open, blobs:
                 contract_blobs_are_written_once,
+                contract_blobs_of_the_log_are_replaced_only_as_they_were_read,
                 contract_blobs_are_listed_by_prefix_in_pages,
                 contract_blobs_refuse_names_that_could_leave_their_place,
                 contract_blobs_grow_at_their_end_only,

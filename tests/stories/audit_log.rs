@@ -6,14 +6,13 @@ use assay::{
     app::App,
     audit::{
         self, Event, Item, Report, chain,
-        entry::{Entry, HEAD_KEY, Head, Lease},
-        export, format, sequence, trail,
+        entry::{Entry, HEAD_KEY, Head},
+        format, sequence, trail,
         verify::verify,
     },
     tenancy::{
         Actor, ClientPlace, PersonId, Place, Record, Scope, Store, TenantId,
         directory::{Grant, Tenant},
-        keys::Owner,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
     },
 };
@@ -22,7 +21,7 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::audit_store::{Memory, Mishap, Rest, app};
-use crate::support::{TestApp, faults::Fault};
+use crate::support::{TestApp, faults::Fault, log_copy::single_file};
 
 type Client<'a> = Store<'a, ClientPlace>;
 
@@ -31,7 +30,7 @@ fn tenant() -> Tenant {
 }
 
 async fn client(app: &App) -> Client<'_> {
-    let grant = Grant { tenant: tenant().id, person: PersonId(Uuid::from_u128(77)), roles: Vec::new() };
+    let grant = Grant { tenant: tenant().id, person: PersonId(Uuid::from_u128(77)), roles: Vec::new(), until: None, confirmed_at: None };
     Scope::of_person(&grant, "c-1").store(app).await.unwrap()
 }
 
@@ -62,8 +61,7 @@ async fn waiting(store: &Client<'_>) -> usize {
 }
 
 async fn exported(store: &Client<'_>, disclose: bool) -> (Report, String) {
-    let mut file = Vec::new();
-    export::write(store, disclose, &mut file).await.unwrap();
+    let file = single_file(store, disclose).await;
     (verify(Cursor::new(&file)).unwrap(), String::from_utf8(file).unwrap())
 }
 
@@ -230,7 +228,7 @@ async fn a_log_goes_on_in_its_next_part_whatever_call_fails_on_the_way() {
         let (app, memory, clock) = app(&[]);
         let store = client(&app).await;
         let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
-        batch.create(&Head { next: begin, hash: chain::start("earlier"), lease: None });
+        batch.create(&Head { next: begin, hash: chain::start("earlier"), lease: None, publishes: true });
         batch.commit().await.unwrap();
         happen(&store, 5, numbered).await;
         memory.at_call(call, Mishap::Dies);
@@ -292,54 +290,6 @@ async fn a_store_that_was_ever_a_demos_says_so_also_to_a_program_without_the_dem
     assert!(!notice().await);
     assay::connectors::demo::seed(test.app()).await.unwrap();
     assert!(notice().await);
-}
-
-#[tokio::test]
-async fn an_export_to_a_file_stands_itself_in_the_log_it_exports() {
-    let (app, _, _) = app(&[]);
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("log.jsonl");
-    let deployment = assay::tenancy::DeploymentScope::of_function("test", "c").store(&app).await.unwrap();
-    let missing = export(&app, Owner::Tenant(tenant().id), [], &out, false).await.unwrap_err();
-    assert!(missing.to_string().starts_with("there is no client"));
-    let mut batch = deployment.batch(assay::tenancy::DeploymentPlace::Directory);
-    batch.create(&tenant());
-    batch.commit().await.unwrap();
-    happen(&client(&app).await, 3, numbered).await;
-    let made = export(&app, Owner::Tenant(tenant().id), [], &out, true).await.unwrap();
-    let report = audit::verify_file(&out).unwrap();
-    assert_eq!((report.header.entries, report.header.head), (4, made.head));
-    assert_eq!(report.kinds["log.exported"], 1);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let places = [assay::tenancy::DeploymentPlace::Operations];
-    export(&app, Owner::Deployment, places, &out, false).await.unwrap();
-    assert_eq!(audit::verify_file(&out).unwrap().header.owner, "deployment");
-}
-
-#[tokio::test]
-async fn an_export_to_a_file_never_leaves_out_what_still_waits_for_its_place() {
-    let (app, _, clock) = app(&[]);
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("log.jsonl");
-    let deployment = assay::tenancy::DeploymentScope::of_function("test", "c").store(&app).await.unwrap();
-    let mut batch = deployment.batch(assay::tenancy::DeploymentPlace::Directory);
-    batch.create(&tenant());
-    batch.commit().await.unwrap();
-    let store = client(&app).await;
-    happen(&store, 2, numbered).await;
-    // A run took the lease and died.
-    let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
-    let lease = Some(Lease::new(Uuid::from_u128(9), app.now()));
-    batch.create(&Head { next: 0, hash: chain::start(&tenant().id.to_string()), lease });
-    batch.commit().await.unwrap();
-
-    let refused = export(&app, Owner::Tenant(tenant().id), [], &out, false).await.unwrap_err();
-    assert!(refused.to_string().starts_with("2 of this log's entries still wait"), "{refused}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "an older log would verify too");
-    clock.turn_clock(31);
-    export(&app, Owner::Tenant(tenant().id), [], &out, false).await.unwrap();
-    let report = audit::verify_file(&out).unwrap();
-    assert_eq!((report.header.entries, report.kinds["log.exported"]), (3, 1));
 }
 
 #[tokio::test]

@@ -16,9 +16,9 @@ use assay::{
     config::{self, RawConfig},
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
-        Documents, Etag, Http, HttpRequest, HttpResponse, IdMatch, Ids, LeaseId, Leasing, MAX_BATCH_BYTES, MAX_BATCH_OPS,
-        MAX_DOCUMENT_BYTES, Op, OpStatus, Page, Partition, PortError, PortErrorKind, PublicKey, Query, Queue, Received, Signature, Vault,
-        Wrapped,
+        Documents, Etag, HeldBlob, Http, HttpRequest, HttpResponse, IdMatch, Ids, LeaseId, Leasing, MAX_BATCH_BYTES, MAX_BATCH_OPS,
+        MAX_DOCUMENT_BYTES, Op, OpStatus, Page, Partition, PortError, PortErrorKind, PublicKey, Query, Queue, Received, Replacing,
+        Signature, Vault, Wrapped,
     },
     tenancy::seal::sha256,
 };
@@ -239,6 +239,14 @@ impl Vault for Rest {
     fn makes_keys(&self) -> bool {
         true
     }
+
+    async fn create_key(&self, _: &str) -> Result<String, PortError> {
+        Err(unavailable())
+    }
+
+    async fn newest_version(&self, _: &str) -> Result<String, PortError> {
+        Ok("1".into())
+    }
 }
 
 #[async_trait]
@@ -258,6 +266,14 @@ impl Queue for Rest {
 
 #[async_trait]
 impl Blobs for Rest {
+    async fn read_held(&self, _: BlobContainer, _: &str) -> Result<Option<HeldBlob>, PortError> {
+        Err(unavailable())
+    }
+
+    async fn replace(&self, _: BlobContainer, _: &str, _: Bytes, _: Option<Etag>) -> Result<Replacing, PortError> {
+        Err(unavailable())
+    }
+
     async fn create(&self, _: BlobContainer, _: &str, _: Bytes) -> Result<Creation, PortError> {
         Err(unavailable())
     }

@@ -13,7 +13,8 @@ use std::{
 
 use assay::{
     app::App,
-    assemble, audit,
+    assemble,
+    audit::{self, Known},
     config::{self, RawConfig},
     connectors::demo::{self, What},
     host::{
@@ -45,6 +46,7 @@ use crate::support::{
     hosted::{Hosted, beat},
     http::StubHttp,
     key_vault::FakeVaults,
+    log_copy::WHOLE,
     served::{self, Served, WireFault, WireFaults},
 };
 
@@ -224,10 +226,11 @@ async fn finding(app: &App) -> Option<String> {
 
 /// False while entries wait for their place in the log.
 async fn is_exported_and_holds(app: &App, folder: &Path) -> bool {
-    let file = folder.join("audit.jsonl");
+    let copy = folder.join("audit");
     let places = sweep::deployment_places(app, &DeploymentScope::of_function("story", "story")).await.unwrap();
-    audit::export(app, Owner::Tenant(HARBOR), places, &file, true).await.is_ok_and(|exported| exported.entries > 0)
-        && audit::verify_file(&file).is_ok()
+    let Ok(exported) = audit::export(app, Owner::Tenant(HARBOR), places, &copy, WHOLE).await else { return false };
+    let keys: Vec<_> = [exported.keys.ed25519].into_iter().chain(exported.keys.p256).collect();
+    exported.checkpoint.size > 0 && audit::verify_folder(&copy, Known { keys: &keys, seen: None }).is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -42,6 +42,13 @@ async fn undisturbed() -> EndState {
     main_job(&mut Flow::new(Extent::Small).await).await
 }
 
+/// Queues with work in them: a checkpoint that is due in a moment is none.
+fn work(flow: &Flow) -> Vec<String> {
+    let mut queues = flow.test.queue.filled();
+    queues.retain(|queue| queue != "publish");
+    queues
+}
+
 /// The same, but for how often a vendor that was told to come back came back.
 fn assert_same(found: &EndState, expected: &EndState) {
     let but_deliveries = |end: &EndState| {
@@ -65,14 +72,14 @@ async fn a_disk_that_cannot_be_written_is_said_in_words_and_the_work_goes_on_whe
         assert_eq!((reply.status, reply.header("content-type")), (503, Some("application/problem+json")));
         let told: Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(told["type"], "urn:assay:problem:unavailable");
-        assert!(flow.test.queue.filled().is_empty());
+        assert!(work(&flow).is_empty());
 
         // It also fills up in the middle: what was taken waits in the queue, and no sweep says that all is well.
         flow.test.disk.refuse_writes(None);
         assert_eq!(flow.post(callback).await.unwrap().status, 200);
         flow.test.disk.refuse_writes(Some(trouble));
         flow.pump().await;
-        assert_eq!(flow.test.queue.filled(), ["intake"], "{trouble:?}");
+        assert_eq!(work(&flow), ["intake"], "{trouble:?}");
         flow.sweep().await;
         flow.swept.clone().unwrap_err();
 
@@ -105,7 +112,7 @@ async fn a_disk_that_stays_full_for_hours_only_fills_dead_letters_that_people_ca
     flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
     flow.test.disk.refuse_writes(Some(ErrorKind::StorageFull));
     flow.pass(Duration::hours(3)).await;
-    assert_eq!(flow.test.queue.filled(), ["intake-poison"], "tried five times, then kept aside");
+    assert_eq!(work(&flow), ["intake-poison"], "tried five times, then kept aside");
 
     flow.test.disk.refuse_writes(None);
     flow.pass(Duration::minutes(10)).await;
@@ -179,7 +186,7 @@ async fn an_analysis_that_died_before_the_clock_jumped_back_does_not_stay_in_cha
         flow.test.faults.mend();
         flow.test.clock.advance(Duration::seconds(30));
     }
-    assert_eq!(flow.test.queue.filled(), ["analyze-poison"]);
+    assert_eq!(work(&flow), ["analyze-poison"]);
     flow.clock_jumps(-Duration::days(1));
     flow.settle().await;
     let end = EndState::of(&flow).await;
@@ -242,7 +249,7 @@ async fn a_revoked_key_stops_one_client_with_clear_words_and_leaves_the_other_al
     assert_eq!(flow.post(&deliveries_of(demo::AUTOTASK, now)[0]).await.unwrap().status, 200);
     flow.pass(Duration::minutes(10)).await;
     assert!(flow.swept.clone().unwrap_err().contains("client"));
-    assert!(flow.test.queue.filled().is_empty(), "{:?}", flow.test.queue.filled());
+    assert!(work(&flow).is_empty(), "{:?}", work(&flow));
     let letters = dead_letters(&flow).await;
     assert_eq!(letters.len(), 1);
     assert!(letters[0].reason.contains(&format!("the key of {HARBOR} cannot be used")), "{}", letters[0].reason);
@@ -273,7 +280,7 @@ async fn a_key_that_is_allowed_again_within_minutes_costs_nobody_a_look() {
     let now = flow.app().now();
     assert_eq!(flow.post(&deliveries_of(demo::CONNECTWISE, now)[0]).await.unwrap().status, 200);
     flow.pump().await;
-    assert_eq!((flow.test.queue.filled(), dead_letters(&flow).await.len()), (vec!["intake".to_owned()], 0), "it waits");
+    assert_eq!((work(&flow), dead_letters(&flow).await.len()), (vec!["intake".to_owned()], 0), "it waits");
 
     revoke(&flow, HARBOR, false);
     flow.pass(Duration::minutes(10)).await;
@@ -311,7 +318,7 @@ async fn a_forged_message_is_a_dead_letter_once_and_stays_forged_when_it_is_sent
         }
         flow.pump().await;
     }
-    assert!(flow.test.queue.filled().is_empty(), "no redelivery mends it");
+    assert!(work(&flow).is_empty(), "no redelivery mends it");
     let letters = dead_letters(&flow).await;
     assert_eq!(letters.len(), forged.len(), "once each, however often it came");
     for (_, why) in &forged {
@@ -347,7 +354,7 @@ async fn a_message_that_keeps_failing_is_put_aside_seen_and_sent_again_when_the_
         flow.test.clock.advance(Duration::seconds(30));
     }
     flow.test.faults.mend();
-    assert_eq!(flow.test.queue.filled(), ["intake-poison"]);
+    assert_eq!(work(&flow), ["intake-poison"]);
 
     // The sweep writes it down; until then a stop of the sweep loses nothing.
     for call in 0..8 {
@@ -363,7 +370,7 @@ async fn a_message_that_keeps_failing_is_put_aside_seen_and_sent_again_when_the_
     assert_eq!((letters[0].queue.as_str(), letters[0].times), ("intake", 1));
     assert!(letters[0].reason.contains("failed on it five times; the last time because "), "{}", letters[0].reason);
     assert!(letters[0].reason.ends_with("not available"), "what the last try ran into: {}", letters[0].reason);
-    assert!(!flow.test.queue.filled().contains(&"intake-poison".to_owned()));
+    assert!(!work(&flow).contains(&"intake-poison".to_owned()));
     assert_eq!(dead_letter::waiting(flow.app(), &operator()).await.unwrap(), 1);
 
     assert!(replay(&flow, &letters[0].id).await);

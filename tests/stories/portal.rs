@@ -1,13 +1,15 @@
 //! The portal as people use it: copies of the log, rights, clients that cannot be read, what was set aside or refused.
 
-use std::{collections::BTreeMap, io::Cursor};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Cursor,
+};
 
 use assay::{
     audit::{
-        self, Event, Item, dead_letter,
-        entry::{HEAD_KEY, Head, Lease},
+        self, Event, Extent as Copied, Item, Known, dead_letter,
+        entry::{Entry, HEAD_KEY, Head, Lease, entry_key},
         refusal::Refusal,
-        verify::verify,
     },
     connectors::{
         delivery::{Handling, Quarantined, UNKNOWN_COMPANY, Waiting},
@@ -34,6 +36,7 @@ use crate::support::{
     browser::{Browser, approves, text},
     clock::START,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+    log_copy,
 };
 
 /// As a run of the sequencer leaves it that died, or that is at work in another process.
@@ -43,7 +46,7 @@ async fn somebody_holds_the_log(flow: &Flow, store: &Store<'_, ClientPlace>) {
     let (next, hash) = held.as_ref().map_or((0, audit::chain::start(&HARBOR.to_string())), |held| (held.value.next, held.value.hash));
     let lease = Some(Lease::new(flow.app().ids.uuid(), flow.app().now()));
     let mut batch = store.batch(place);
-    batch.put(Head { next, hash, lease }, held.map(|held| held.etag));
+    batch.put(Head { next, hash, lease, publishes: true }, held.map(|held| held.etag));
     batch.commit().await.unwrap();
 }
 
@@ -66,8 +69,20 @@ async fn a_copy_of_the_log_is_refused_while_entries_wait_for_their_place_and_the
     flow.test.clock.advance(Duration::seconds(31));
     let reply = marco.press(&page, &action, &[]).await;
     assert_eq!(reply.status, 200);
-    let report = verify(Cursor::new(&reply.body)).unwrap();
-    assert_eq!((report.kinds["proposal.approved"], report.kinds["log.exported"], report.header.entries), (1, 1, 2));
+    let folder = unpacked(&reply.body);
+    let keys = log_copy::keys(&flow.client(HARBOR).await).await;
+    let report = audit::verify_folder(&folder.path().join(format!("audit-{HARBOR}")), Known { keys: &keys, seen: None }).unwrap();
+    assert_eq!((report.kinds["proposal.approved"], report.kinds["log.exported"], report.checkpoint.size), (1, 1, 2));
+    assert_eq!((report.disclosed, report.proofs, report.others), (2, 2, vec![]));
+    // The keys are on the page, for whoever is signed in.
+    let shown = text(&marco.get(&page).await);
+    assert!(keys.iter().all(|key| shown.contains(&key.to_string())), "{shown}");
+}
+
+fn unpacked(zip: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    zip::ZipArchive::new(Cursor::new(zip)).unwrap().extract(folder.path()).unwrap();
+    folder
 }
 
 #[tokio::test]
@@ -117,9 +132,10 @@ async fn engineer_of(flow: &Flow, tenant: TenantId, name: &str) -> PersonId {
         operates: false,
         identity: None,
         sign_in_name: None,
+        same_as: None,
         access_ended_at: None,
     });
-    batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer] });
+    batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer], until: None, confirmed_at: None });
     batch.commit().await.unwrap();
     id
 }
@@ -248,7 +264,7 @@ async fn a_client_whose_key_is_revoked_or_damaged_is_a_row_in_words_and_the_othe
         assert!(html.contains("Ridge Composites") && html.contains(&format!("/api/portal/clients/{RIDGE}")));
         let inbox = text(&priya.get("portal/inbox").await);
         assert!(inbox.contains("Harbor Precision cannot be shown") && inbox.contains("for Ridge Composites?"), "{inbox}");
-        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 503);
+        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 423);
         assert_eq!(priya.get(&format!("portal/clients/{RIDGE}")).await.status, 200);
     }
 }
@@ -473,12 +489,11 @@ async fn every_client_of_a_demo_says_so_in_the_first_entry_of_its_log_also_witho
     for tenant in Roster::read(&flow.deployment().await).await.unwrap().tenants.clone() {
         let store = flow.client(tenant.id).await;
         audit::sequence(&store, ClientPlace::with_outbox()).await.unwrap();
-        let mut file = Vec::new();
-        audit::export::write(&store, false, &mut file).await.unwrap();
-        let report = verify(Cursor::new(&file)).unwrap();
-        assert_eq!(report.kinds.get("demo.marked"), Some(&1), "{}", tenant.name);
-        let first = String::from_utf8(file).unwrap().lines().nth(1).unwrap().to_owned();
-        assert!(first.contains("demo.marked"), "{first}");
+        audit::publish(&store).await.unwrap();
+        let report = log_copy::verified(&store, Copied { disclose: false, proofs: false }).await.unwrap();
+        assert_eq!((report.kinds.get("demo.marked"), report.is_demo()), (Some(&1), true), "{}", tenant.name);
+        let first = store.read::<Entry>(ClientPlace::audit(AuditPart::Entries(0)), &entry_key(0)).await.unwrap().unwrap().value;
+        assert!(first.leaf.contains("demo.marked"), "{}", first.leaf);
     }
 }
 
@@ -496,6 +511,11 @@ async fn the_inbox_goes_on_where_its_page_ends() {
             requester: Actor::Function("analyze".into()),
             staged_at: START + Duration::seconds(n),
             decide_by: START + Duration::days(7),
+            not_for: BTreeSet::new(),
+            needed: 1,
+            approved_by: BTreeSet::new(),
+            progress: String::new(),
+            policy_version: 0,
         });
     }
     batch.commit().await.unwrap();

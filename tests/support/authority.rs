@@ -174,7 +174,7 @@ impl Authority {
         format!("portal/signed-in?{query}&session_state=x")
     }
 
-    fn answer(&self, request: &HttpRequest) -> Option<Result<HttpResponse, PortError>> {
+    pub fn answer(&self, request: &HttpRequest) -> Option<Result<HttpResponse, PortError>> {
         let path = request.url.as_str().strip_prefix(LOGIN)?;
         // Where people of several directories may sign in, any organization's is asked.
         let endpoint = match path.strip_prefix("/organizations/").or_else(|| path.strip_prefix(&format!("/{HOME}/")))? {
@@ -220,7 +220,7 @@ impl Authority {
                 json!({
                     "ver": "2.0", "iss": format!("{LOGIN}/{HOME}/v2.0"), "aud": CLIENT_ID, "tid": HOME, "oid": OLIVIA,
                     "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", "iat": now, "nbf": now, "exp": now + 3600,
-                    "nonce": code.nonce, "acct": 0, "name": "Olivia Hart", "preferred_username": "olivia@northgate.example",
+                    "nonce": code.nonce, "acct": 0, "auth_time": now, "name": "Olivia Hart", "preferred_username": "olivia@northgate.example",
                     "uti": "fqiBqXLPj0eQa82S-IYFAA", "rh": "0.AUEA"
                 }),
                 &state.claims,

@@ -4,23 +4,32 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    io::Cursor,
 };
 
 use assay::{audit::dead_letter::DeadLetter, connectors::demo};
 use assay::{
-    audit::{Item, export, verify},
+    audit::{
+        Item,
+        entry::{HEAD_KEY, Head},
+    },
     evidence::{Evidence, Origin},
     gate::{
-        Proposal, State,
-        proposal::{ApprovedMark, OpenMark, Receipt},
+        Decision, Proposal, State,
+        proposal::{Answers, ApprovedMark, OpenMark},
     },
     platform::ports::BlobContainer,
     readiness::Objective,
-    tenancy::{ClientPlace, ConnectionPlace, DeploymentPlace, Place, Record, Store, outbox::Pending, place::EVIDENCE_SHARDS},
+    tenancy::{
+        ClientPlace, ConnectionPlace, DeploymentPlace, Place, Record, Store,
+        outbox::Pending,
+        place::{AuditPart, EVIDENCE_SHARDS},
+    },
 };
 
-use super::flow::{Flow, HARBOR, RIDGE};
+use super::{
+    flow::{Flow, HARBOR, RIDGE},
+    log_copy,
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndState {
@@ -108,11 +117,13 @@ impl EndState {
         let proposals = all::<Proposal, _>(store, place).await;
         for Proposal { id, draft, state, .. } in &proposals {
             self.proposals.push(format!("{name} {} {} {}", draft.kind, draft.subject, word(state)));
-            let receipts: Vec<Receipt> = all(store, place).await;
-            for receipt in receipts.iter().filter(|receipt| receipt.proposal == *id) {
-                let Receipt { approved, decision, executed_at, .. } = receipt;
+            let answers: Vec<Answers> = all(store, place).await;
+            for Answers { decisions, executed_at, .. } in answers.iter().filter(|answers| answers.proposal == *id) {
                 let ran = executed_at.is_some();
-                self.decisions.push(format!("{name} {} approved: {approved}, by {}, ran: {ran}", draft.subject, decision.name));
+                for Decision { verdict, name: who, receipt, .. } in decisions {
+                    let signed = receipt.is_some();
+                    self.decisions.push(format!("{name} {} {verdict:?}, by {who}, ran: {ran}, signed: {signed}", draft.subject));
+                }
             }
         }
         self.proposals.sort();
@@ -132,9 +143,11 @@ impl EndState {
                 self.left_over.push(format!("{name} {}: {items} audit items, {messages} messages", place.key()));
             }
         }
-        let mut file = Vec::new();
-        export::write(store, true, &mut file).await.unwrap();
-        let report = verify::verify(Cursor::new(file)).unwrap();
+        let Some(head) = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await.unwrap() else { return };
+        let report = log_copy::verified(store, log_copy::WHOLE).await.unwrap();
+        if report.checkpoint.size != head.value.next {
+            self.left_over.push(format!("{name}: {} entries, published are {}", head.value.next, report.checkpoint.size));
+        }
         for (kind, count) in report.kinds {
             *self.audit.entry(format!("{name} {kind}")).or_default() += count;
         }
@@ -150,6 +163,13 @@ fn word(state: &State) -> &'static str {
         State::Superseded { .. } => "superseded",
         State::Executed { .. } => "executed",
         State::Refused { .. } => "refused",
+        State::Cleared { .. } => "cleared",
+        State::Withdrawn { .. } => "withdrawn",
+        State::Executing { .. } => "executing",
+        State::Undoing { .. } => "undoing",
+        State::Recorded { .. } => "recorded",
+        State::Failed { .. } => "failed",
+        State::RolledBack { .. } => "rolled back",
     }
 }
 

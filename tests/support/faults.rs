@@ -15,8 +15,8 @@ use assay::{
     app::App,
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents,
-        Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query, Queue,
-        Received, Signature, Vault, Wrapped,
+        Etag, HeldBlob, Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query,
+        Queue, Received, Replacing, Signature, Vault, Wrapped,
     },
 };
 use async_trait::async_trait;
@@ -206,6 +206,14 @@ impl Blobs for Watched<dyn Blobs> {
         self.faults.around("blobs.read", self.port.read(container, name)).await
     }
 
+    async fn read_held(&self, container: BlobContainer, name: &str) -> Result<Option<HeldBlob>, PortError> {
+        self.faults.around("blobs.read_held", self.port.read_held(container, name)).await
+    }
+
+    async fn replace(&self, container: BlobContainer, name: &str, bytes: Bytes, if_match: Option<Etag>) -> Result<Replacing, PortError> {
+        self.faults.around("blobs.replace", self.port.replace(container, name, bytes, if_match)).await
+    }
+
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {
         self.faults.around("blobs.list", self.port.list(container, prefix, after)).await
     }
@@ -262,6 +270,14 @@ impl Vault for Watched<dyn Vault> {
 
     fn makes_keys(&self) -> bool {
         self.port.makes_keys()
+    }
+
+    async fn create_key(&self, name: &str) -> Result<String, PortError> {
+        self.faults.around("vault.create_key", self.port.create_key(name)).await
+    }
+
+    async fn newest_version(&self, key: &str) -> Result<String, PortError> {
+        self.faults.around("vault.newest_version", self.port.newest_version(key)).await
     }
 }
 

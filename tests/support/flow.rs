@@ -24,6 +24,7 @@ use assay::{
     triggers::{Failure, HttpFn, Kind, QueueFn, QueueMessage, TABLE, Tick, TimerFn},
     web::{Method, Reply, Request},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -37,7 +38,7 @@ use super::{
 
 pub const HARBOR: TenantId = demo::HARBOR;
 pub const RIDGE: TenantId = demo::RIDGE;
-pub const QUEUES: [&str; 4] = ["intake", "analyze", "notify", "execute"];
+pub const QUEUES: [&str; 5] = ["intake", "analyze", "notify", "execute", "publish"];
 
 /// How long a delivered message is hidden, how often it is tried, how often the timer runs: as `host.json` says.
 const VISIBILITY: std::time::Duration = std::time::Duration::from_secs(30);
@@ -139,6 +140,14 @@ impl Flow {
     /// Delivers every message that is visible, and those that follow from them, until none is.
     pub async fn pump(&mut self) {
         while self.deliver_one().await {}
+    }
+
+    /// Delivers one visible message of this queue, if there is one.
+    pub async fn pump_once(&mut self, queue: &str) {
+        let (queue, run) = queue_functions().find(|(name, _)| *name == queue).unwrap();
+        if let Some(received) = self.test.host_queue().receive(queue, 1, VISIBILITY).await.unwrap().pop() {
+            self.deliver(queue, run, received).await;
+        }
     }
 
     /// Delivers one visible message; false when there is none.
@@ -381,11 +390,21 @@ pub fn asked_in_mails(mails: Vec<(String, String)>, who: &DemoPerson, subject: &
 }
 
 fn asked_in(mails: Vec<String>, subject: &str) -> Vec<ProposalId> {
-    let ids = mails.into_iter().filter(|mail| mail.contains(subject)).map(|mail| {
-        let link = mail.split_once("/api/portal/proposals/").unwrap().1;
-        link.split(['/', '\r']).nth(1).unwrap().parse().unwrap()
-    });
+    let ids = mails.into_iter().filter(|mail| mail.contains(subject)).map(|mail| pointed_to(&link_in(&mail)).1);
     ids.collect()
+}
+
+/// The address of a mail's link, without its host: `portal/link?token=...`.
+pub fn link_in(mail: &str) -> String {
+    let (_, link) = mail.split_once("/api/portal/link?").unwrap_or_else(|| panic!("no link in {mail}"));
+    format!("portal/link?{}", link.split_whitespace().next().unwrap())
+}
+
+/// What a link says that it leads to; nothing of it is verified here.
+pub fn pointed_to(link: &str) -> (TenantId, ProposalId) {
+    let payload = URL_SAFE_NO_PAD.decode(link.split_once("token=").unwrap().1.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    (claims["tid"].as_str().unwrap().parse().unwrap(), claims["sub"].as_str().unwrap().parse().unwrap())
 }
 
 fn theirs(mails: Vec<(String, String)>, who: &DemoPerson) -> Vec<String> {
@@ -463,7 +482,7 @@ async fn seed(test: &TestApp, extent: Extent) {
                 What::Approver => vec![Role::Approver],
                 What::Owner => continue,
             };
-            batch.create(&Grant { tenant: id, person: *person, roles });
+            batch.create(&Grant { tenant: id, person: *person, roles, until: None, confirmed_at: Some(test.app().now()) });
         }
     }
     for DemoPerson { id, name, email, what } in demo::PEOPLE {
@@ -476,6 +495,7 @@ async fn seed(test: &TestApp, extent: Extent) {
             operates,
             identity: None,
             sign_in_name: None,
+            same_as: None,
             access_ended_at: None,
         });
     }

@@ -17,6 +17,7 @@ pub mod hosted;
 pub mod http;
 pub mod ids;
 pub mod key_vault;
+pub mod log_copy;
 pub mod meeting;
 pub mod process;
 pub mod queue;

@@ -25,9 +25,12 @@ use super::{
     storage::{account, refused},
 };
 use crate::platform::{
-    limits::{check_append, check_blob_name, check_growing, lease_seconds},
+    limits::{check_append, check_blob_name, check_growing, check_replaceable, lease_seconds},
     paging,
-    ports::{Appending, BlobContainer, BlobPage, Blobs, Continuation, Creation, LeaseId, Leasing, PortError, PortErrorKind},
+    ports::{
+        Appending, BlobContainer, BlobPage, Blobs, Continuation, Creation, Etag, HeldBlob, LeaseId, Leasing, PortError, PortErrorKind,
+        Replacing,
+    },
 };
 
 /// Names of one page; Azure may give fewer, also none, and still have more.
@@ -68,6 +71,41 @@ impl Blobs for AzureBlobs {
         match call::within(&resource(container), async { client.download(Some(options)).await?.body.collect().await }).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(failure) if failure.code() == Some("BlobNotFound") => Ok(None),
+            Err(failure) => Err(refused(failure)),
+        }
+    }
+
+    async fn read_held(&self, container: BlobContainer, name: &str) -> Result<Option<HeldBlob>, PortError> {
+        check_replaceable(container, name)?;
+        let client = self.service.blob_client(container.name(), name);
+        let options = BlobClientDownloadOptions { parallel: Some(NonZero::<usize>::MIN), ..Default::default() };
+        let download = async {
+            let found = client.download(Some(options)).await?;
+            let etag = found.properties.etag;
+            Ok((found.body.collect().await?, etag))
+        };
+        match call::within(&resource(container), download).await {
+            Ok((bytes, Some(etag))) => Ok(Some(HeldBlob { bytes, etag: Etag(etag.to_string()) })),
+            Ok((_, None)) => Err(PortError::new(resource(container), PortErrorKind::Unreadable)),
+            Err(failure) if failure.code() == Some("BlobNotFound") => Ok(None),
+            Err(failure) => Err(refused(failure)),
+        }
+    }
+
+    async fn replace(&self, container: BlobContainer, name: &str, bytes: Bytes, if_match: Option<Etag>) -> Result<Replacing, PortError> {
+        check_replaceable(container, name)?;
+        let client = self.service.blob_client(container.name(), name);
+        let options = BlobClientUploadOptions { parallel: Some(NonZero::<usize>::MIN), ..Default::default() };
+        let options = match if_match {
+            Some(etag) => BlobClientUploadOptions { if_match: Some(etag.0.into()), ..options },
+            None => options.if_not_exists(),
+        };
+        match call::within(&resource(container), client.upload(bytes.into(), Some(options))).await {
+            Ok(_) => Ok(Replacing::Replaced),
+            // The last one: it was there and is gone.
+            Err(failure) if failure.code().is_some_and(|code| growing::exists_already(code) || code == "BlobNotFound") => {
+                Ok(Replacing::Moved)
+            }
             Err(failure) => Err(refused(failure)),
         }
     }

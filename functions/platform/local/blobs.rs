@@ -1,5 +1,5 @@
-//! Blobs: raw webhook bytes in the redb file (many and small), mails as files that a person can open.
-//! Only those in the redb file grow.
+//! Blobs: raw webhook bytes and the log's tiles in the redb file (many and small); mails, and the anchors that somebody may
+//! want to copy elsewhere, as files. Only raw bytes grow.
 //!
 //! Names are segments of unreserved characters, so a name can be neither a way out of the folder nor a surprise in a URL.
 
@@ -20,9 +20,11 @@ use super::{
     writer::{Writer, kind_of_io},
 };
 use crate::platform::{
-    limits::{check_append, check_blob_name, check_growing, invalid, lease_seconds},
+    limits::{check_append, check_blob_name, check_growing, check_replaceable, invalid, lease_seconds},
     paging,
-    ports::{Appending, BlobContainer, BlobPage, Blobs, Clock, Continuation, Creation, LeaseId, Leasing, PortError},
+    ports::{
+        Appending, BlobContainer, BlobPage, Blobs, Clock, Continuation, Creation, Etag, HeldBlob, LeaseId, Leasing, PortError, Replacing,
+    },
 };
 
 /// Names of one page.
@@ -31,27 +33,48 @@ const PAGE: usize = 100;
 pub struct LocalBlobs {
     writer: Arc<Writer>,
     clock: Arc<dyn Clock>,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Files>,
+    anchors: Arc<Files>,
 }
 
+/// Where a container keeps its blobs.
+enum Kept<'a> {
+    /// In the redb file, under names that begin so.
+    Raw(&'static str),
+    Files(&'a Arc<Files>),
+}
+
+/// Before a name in the log: no name can begin so, and it sorts behind all of them.
+const IN_LOG: &str = "\u{7f}log/";
+
 impl LocalBlobs {
-    pub(super) fn new(writer: Arc<Writer>, clock: Arc<dyn Clock>, mailbox: PathBuf, scratch: &Path) -> Self {
-        let mailbox = Mailbox { folder: mailbox, scratch: scratch.join("mail"), writing: Mutex::new(()) };
-        Self { writer, clock, mailbox: Arc::new(mailbox) }
+    pub(super) fn new(writer: Arc<Writer>, clock: Arc<dyn Clock>, mailbox: PathBuf, anchors: PathBuf, scratch: &Path) -> Self {
+        let files = |what: &'static str, folder| Arc::new(Files { what, folder, scratch: scratch.join(what), writing: Mutex::new(()) });
+        Self { writer, clock, mailbox: files("mailbox", mailbox), anchors: files("anchors", anchors) }
+    }
+
+    fn kept(&self, container: BlobContainer) -> Kept<'_> {
+        match container {
+            BlobContainer::Raw => Kept::Raw(""),
+            BlobContainer::Log => Kept::Raw(IN_LOG),
+            BlobContainer::Mailbox => Kept::Files(&self.mailbox),
+            BlobContainer::Anchors => Kept::Files(&self.anchors),
+        }
     }
 
     async fn hold(&self, name: &str, change: RawChange) -> Result<Leasing, PortError> {
         Ok(if self.writer.raw(name, change).await? == RawOutcome::Done { Leasing::Held } else { Leasing::NotHeld })
     }
 
-    async fn in_mailbox<T: Send + 'static>(
-        &self,
+    async fn in_files<T: Send + 'static>(
+        files: &Arc<Files>,
         name: &str,
-        work: impl FnOnce(&Mailbox, &str) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&Files, &str) -> io::Result<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        let (mailbox, owned) = (self.mailbox.clone(), name.to_owned());
-        let done = tokio::task::spawn_blocking(move || work(&mailbox, &owned)).await;
-        done.map_err(io::Error::other).flatten().map_err(|error| PortError::because(format!("mailbox {name}"), kind_of_io(&error), error))
+        let (held, owned) = (files.clone(), name.to_owned());
+        let done = tokio::task::spawn_blocking(move || work(&held, &owned)).await;
+        let told = |error| PortError::because(format!("{} {name}", files.what), kind_of_io(&error), error);
+        done.map_err(io::Error::other).flatten().map_err(told)
     }
 }
 
@@ -59,42 +82,57 @@ impl LocalBlobs {
 impl Blobs for LocalBlobs {
     async fn create(&self, container: BlobContainer, name: &str, bytes: Bytes) -> Result<Creation, PortError> {
         check_blob_name(name)?;
-        match container {
-            BlobContainer::Raw => match self.writer.raw(name, RawChange::Create { bytes }).await? {
+        match self.kept(container) {
+            Kept::Raw(start) => match self.writer.raw(&format!("{start}{name}"), RawChange::Create { bytes }).await? {
                 RawOutcome::Done => Ok(Creation::New),
                 _ => Ok(Creation::Existed),
             },
-            BlobContainer::Mailbox => self.in_mailbox(name, move |mailbox, name| mailbox.create(name, &bytes)).await,
+            Kept::Files(files) => Self::in_files(files, name, move |files, name| files.create(name, &bytes)).await,
         }
     }
 
     async fn read(&self, container: BlobContainer, name: &str) -> Result<Option<Bytes>, PortError> {
         check_blob_name(name)?;
-        match container {
-            BlobContainer::Raw => self.writer.read(|transaction| raw::read(transaction, name)),
-            BlobContainer::Mailbox => self.in_mailbox(name, Mailbox::read).await,
+        match self.kept(container) {
+            Kept::Raw(start) => self.writer.read(|transaction| raw::read(transaction, &format!("{start}{name}"))),
+            Kept::Files(files) => Self::in_files(files, name, Files::read).await,
+        }
+    }
+
+    async fn read_held(&self, container: BlobContainer, name: &str) -> Result<Option<HeldBlob>, PortError> {
+        check_replaceable(container, name)?;
+        let bytes = self.read(container, name).await?;
+        Ok(bytes.map(|bytes| HeldBlob { etag: Etag(raw::etag(&bytes)), bytes }))
+    }
+
+    async fn replace(&self, container: BlobContainer, name: &str, bytes: Bytes, if_match: Option<Etag>) -> Result<Replacing, PortError> {
+        check_replaceable(container, name)?;
+        let change = RawChange::Replace { bytes, if_match: if_match.map(|etag| etag.0) };
+        match self.writer.raw(&format!("{IN_LOG}{name}"), change).await? {
+            RawOutcome::Done => Ok(Replacing::Replaced),
+            _ => Ok(Replacing::Moved),
         }
     }
 
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {
         let after = after.map(|after| paging::place_below(prefix, after)).transpose()?;
-        let mut names = match container {
-            BlobContainer::Raw => {
-                let lower = after.as_deref().map_or(Bound::Included(prefix), Bound::Excluded);
+        let mut names = match self.kept(container) {
+            Kept::Raw(start) => {
+                let (whole, after) = (format!("{start}{prefix}"), after.as_ref().map(|after| format!("{start}{after}")));
+                let lower = after.as_deref().map_or(Bound::Included(whole.as_str()), Bound::Excluded);
                 self.writer.read(|transaction| {
                     let mut names = Vec::new();
                     for row in transaction.open_table(RAW)?.range::<&str>((lower, Bound::Unbounded))? {
-                        let name = row?.0.value().to_owned();
-                        if names.len() > PAGE || !name.starts_with(prefix) {
-                            break;
-                        }
-                        names.push(name);
+                        let (key, _) = row?;
+                        let name = key.value().strip_prefix(start).filter(|name| name.starts_with(prefix) && !name.starts_with('\u{7f}'));
+                        let Some(name) = name.filter(|_| names.len() <= PAGE) else { break };
+                        names.push(name.to_owned());
                     }
                     Ok(names)
                 })?
             }
-            BlobContainer::Mailbox => {
-                let mut names = self.in_mailbox("list", |mailbox, _| mailbox.names()).await?;
+            Kept::Files(files) => {
+                let mut names = Self::in_files(files, "list", |files, _| files.names()).await?;
                 names.retain(|name| name.starts_with(prefix) && after.as_ref().is_none_or(|after| name > after));
                 names
             }
@@ -107,12 +145,12 @@ impl Blobs for LocalBlobs {
 
     async fn delete(&self, container: BlobContainer, name: &str) -> Result<(), PortError> {
         check_blob_name(name)?;
-        match container {
-            BlobContainer::Raw => match self.writer.raw(name, RawChange::Delete { now: self.clock.now() }).await? {
+        match self.kept(container) {
+            Kept::Raw(start) => match self.writer.raw(&format!("{start}{name}"), RawChange::Delete { now: self.clock.now() }).await? {
                 RawOutcome::NotHeld => Err(invalid(format!("blob {name}, which somebody holds"))),
                 _ => Ok(()),
             },
-            BlobContainer::Mailbox => self.in_mailbox(name, Mailbox::delete).await,
+            Kept::Files(files) => Self::in_files(files, name, Files::delete).await,
         }
     }
 
@@ -152,14 +190,15 @@ impl Blobs for LocalBlobs {
     }
 }
 
-struct Mailbox {
+struct Files {
+    what: &'static str,
     folder: PathBuf,
     scratch: PathBuf,
-    // One writer at a time: the look whether a mail exists and its rename belong together.
+    // One writer at a time: the look whether a file exists and its rename belong together.
     writing: Mutex<()>,
 }
 
-impl Mailbox {
+impl Files {
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<Creation> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.folder.join(name);
@@ -214,7 +253,7 @@ impl Mailbox {
 fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // A file of another program with a name that is none of ours is not a mail.
+        // A file of another program with a name that is none of ours is not one of them.
         let Ok(segment) = entry.file_name().into_string() else { continue };
         let name = format!("{prefix}{segment}");
         if entry.file_type()?.is_dir() {

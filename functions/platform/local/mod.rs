@@ -1,7 +1,7 @@
 //! The embedded default: everything in one data folder, durable before it is answered, no Azure account needed.
 //!
-//! Documents and raw bytes are one redb file that one handler process owns (`handler.lock`); mails and vault keys are
-//! files beside it. The queues belong to the stand-in host and are reached over loopback. Blocking: opening may wait
+//! Documents, raw bytes and the log's tiles are one redb file that one handler process owns (`handler.lock`); mails, anchors
+//! and vault keys are files beside it. The queues belong to the stand-in host and are reached over loopback. Blocking: opening may wait
 //! some seconds for a predecessor to go, so a server opens the store after it listens, off its async threads.
 
 mod blobs;
@@ -88,12 +88,13 @@ impl LocalStore {
     pub fn open_with(data: &Path, clock: Arc<dyn Clock>, options: &OpenOptions) -> Result<Self, OpenError> {
         let folder = Folder::open(data, options.wait_for_lock)?;
         let mailbox = folder.subfolder("mailbox")?;
+        let anchors = folder.subfolder("anchors")?;
         let vault = folder.subfolder("vault")?;
         let scratch = folder.scratch()?;
         let writer = Arc::new(Writer::start(folder, options.opener.clone())?);
         Ok(Self {
             documents: Arc::new(LocalDocuments::new(writer.clone())),
-            blobs: Arc::new(LocalBlobs::new(writer, clock, mailbox, &scratch)),
+            blobs: Arc::new(LocalBlobs::new(writer, clock, mailbox, anchors, &scratch)),
             vault: Arc::new(FileVault::new(vault, &scratch)),
         })
     }

@@ -3,6 +3,7 @@
 //! What is decided here is what Azure Storage decides about append blobs and leases, in its order: first the lease, then the
 //! place. A lease is a row with its end, so it outlives this process and ends by the clock alone.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 use time::OffsetDateTime;
@@ -18,12 +19,35 @@ const BLOCKS: TableDefinition<'_, (&str, u64), (u32, &[u8])> = TableDefinition::
 const LEASES: TableDefinition<'_, &str, (u128, i64, u8)> = TableDefinition::new("leases");
 
 pub(super) enum RawChange {
-    Create { bytes: Bytes },
-    Delete { now: OffsetDateTime },
-    Append { at: u64, bytes: Bytes, lease: Option<LeaseId>, now: OffsetDateTime },
-    Lease { lease: LeaseId, seconds: u8, now: OffsetDateTime },
-    Renew { lease: LeaseId, now: OffsetDateTime },
-    Release { lease: LeaseId },
+    Create {
+        bytes: Bytes,
+    },
+    /// Only where bytes with this etag stand, or nothing.
+    Replace {
+        bytes: Bytes,
+        if_match: Option<String>,
+    },
+    Delete {
+        now: OffsetDateTime,
+    },
+    Append {
+        at: u64,
+        bytes: Bytes,
+        lease: Option<LeaseId>,
+        now: OffsetDateTime,
+    },
+    Lease {
+        lease: LeaseId,
+        seconds: u8,
+        now: OffsetDateTime,
+    },
+    Renew {
+        lease: LeaseId,
+        now: OffsetDateTime,
+    },
+    Release {
+        lease: LeaseId,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +74,11 @@ pub(super) fn read(transaction: &ReadTransaction, name: &str) -> Result<Option<B
     Ok(Some(bytes.into()))
 }
 
+/// What stands for these bytes where they may be replaced: theirs alone, so the same bytes have the same one again.
+pub(super) fn etag(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+}
+
 pub(super) struct RawTables<'t> {
     raw: Table<'t, &'static str, &'static [u8]>,
     blocks: Table<'t, (&'static str, u64), (u32, &'static [u8])>,
@@ -64,6 +93,7 @@ impl<'t> RawTables<'t> {
     pub(super) fn change(&mut self, name: &str, change: &RawChange) -> Result<RawOutcome, redb::Error> {
         match change {
             RawChange::Create { bytes } => self.create(name, bytes),
+            RawChange::Replace { bytes, if_match } => self.replace(name, bytes, if_match.as_deref()),
             RawChange::Delete { now } => self.delete(name, *now),
             RawChange::Append { at, bytes, lease, now } => self.append(name, *at, bytes, *lease, *now),
             RawChange::Lease { lease, seconds, now } => self.lease(name, *lease, *seconds, *now),
@@ -74,6 +104,15 @@ impl<'t> RawTables<'t> {
 
     fn create(&mut self, name: &str, bytes: &[u8]) -> Result<RawOutcome, redb::Error> {
         if self.is_there(name)? {
+            return Ok(RawOutcome::Unchanged);
+        }
+        self.raw.insert(name, bytes)?;
+        Ok(RawOutcome::Done)
+    }
+
+    fn replace(&mut self, name: &str, bytes: &[u8], if_match: Option<&str>) -> Result<RawOutcome, redb::Error> {
+        let there = self.raw.get(name)?.map(|held| etag(held.value()));
+        if there.as_deref() != if_match {
             return Ok(RawOutcome::Unchanged);
         }
         self.raw.insert(name, bytes)?;

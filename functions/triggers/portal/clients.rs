@@ -9,12 +9,11 @@ use crate::{
     audit::dead_letter,
     connectors::{
         file::{self, FileError},
-        mapping,
+        mapping, review,
     },
-    platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
     tenancy::{
-        Actor, ProposalId, Scope, StoreError, TenantId,
+        Actor, KeyTrouble, ProposalId, Scope, StoreError, TenantId,
         directory::{Grant, Tenant},
         seal,
     },
@@ -75,6 +74,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             owners: owners(reader),
             without_grant: without_grant(reader),
             people_href: frame.asking.map(|_| paths::team()),
+            access: reader.person.is_owner.then(|| access_review(reader)),
             add_href: reader.person.is_owner.then(paths::new_client),
             notice: reader.done("added").map(|_| "Added. Map a company of a connection to it, and its evidence comes in.".into()),
             dead_letters_href: paths::dead_letters(),
@@ -86,6 +86,17 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
 fn owners(reader: &Reader<'_>) -> Vec<String> {
     let people = reader.roster.people_who_may_sign_in(&reader.app.config);
     people.filter(|person| person.is_owner).map(|person| person.name.clone()).collect()
+}
+
+fn access_review(reader: &Reader<'_>) -> Link {
+    Link::new(
+        paths::access(),
+        match review::due(&reader.roster, reader.app.now()) {
+            0 => "Review of access".into(),
+            1 => "Review of access: due for 1 client".into(),
+            n => format!("Review of access: due for {n} clients"),
+        },
+    )
 }
 
 /// The owner can give a grant for these, also to themselves.
@@ -100,25 +111,10 @@ fn without_grant(reader: &Reader<'_>) -> Vec<Link> {
 }
 
 /// Why a client's records cannot be read, and what to do.
-fn why_unreadable(error: &StoreError) -> &'static str {
-    const DAMAGED: &str =
-        "A record or its key is damaged. Nothing was changed: the log of the function app names it; restore it from a backup.";
+pub(super) fn why_unreadable(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Key { source, .. } => match source.kind {
-            PortErrorKind::Denied => {
-                "The key that protects its records is revoked, or Assay may not use it. Nothing is lost: its owner allows the key again in the key vault, and within five minutes the client is back."
-            }
-            PortErrorKind::Missing => {
-                "The key that protects its records is not in the key vault any more. Its owner can recover a deleted key there for as long as the vault keeps it, often 90 days; then the client is back within five minutes. Nothing else was changed."
-            }
-            PortErrorKind::Throttled { .. } => "The key vault is busy and asks to wait. Nothing is lost: open this page again in a minute.",
-            PortErrorKind::Unavailable | PortErrorKind::Full => {
-                "The key vault does not answer just now. Nothing is lost: open this page again in a minute."
-            }
-            PortErrorKind::Unreadable | PortErrorKind::TooLarge | PortErrorKind::Invalid => DAMAGED,
-        },
         StoreError::NewerRelease { .. } => "Its records were written by a newer release of Assay. Install that release or a newer one.",
-        _ => DAMAGED,
+        other => other.key_trouble().unwrap_or(KeyTrouble::Damaged).sentence(),
     }
 }
 

@@ -16,9 +16,10 @@ use crate::{
 };
 
 /// What people write into forms, by the field's name. No credential is among it: the forms of connections are left out.
-const TYPED: [(&str, &str); 10] = [
+const TYPED: [(&str, &str); 11] = [
     ("comment", "Comment"),
     ("why", "Why"),
+    ("why-group", "Why"),
     ("reason", "Reason"),
     ("title", "Document"),
     ("place", "Where it is kept"),
@@ -30,7 +31,7 @@ const TYPED: [(&str, &str); 10] = [
 ];
 
 /// Last parts of addresses that act, below the page that has the form.
-const ACTS: [&str; 4] = ["propose", "roll-back", "decide", "export"];
+const ACTS: [&str; 5] = ["propose", "roll-back", "decide", "withdraw", "export"];
 
 /// The answer to a form of nobody who is signed in.
 pub(super) async fn of_nobody(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {
@@ -52,6 +53,12 @@ pub(super) async fn of_nobody(app: &App, request: &Request, parts: &[&str]) -> R
 pub(super) fn of_another_session(app: &App, request: &Request, parts: &[&str], problem: &Problem, frame: Frame) -> Reply {
     let page = Link::new(page_of(request, parts).as_str(), "Open the page again");
     reply::problem_then(request, problem, frame, typed(app, request, parts), page)
+}
+
+/// The answer to a form whose sender must prove once more who they are.
+pub(super) fn to_confirm(app: &App, request: &Request, parts: &[&str], problem: &Problem, frame: Frame) -> Reply {
+    let again = Link::new(paths::confirm_then(page_of(request, parts).as_str()), "Confirm that it is you");
+    reply::problem_then(request, problem, frame, typed(app, request, parts), again)
 }
 
 fn typed(app: &App, request: &Request, parts: &[&str]) -> Vec<(&'static str, String)> {

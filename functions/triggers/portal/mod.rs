@@ -3,16 +3,21 @@
 //! Routes a path to one use case and picks the template for the view struct it returns. GET and HEAD change nothing.
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
+mod access;
+mod analytics;
 mod approvals;
 mod clients;
 mod connection_form;
 mod connection_view;
 mod connections;
 mod dead_letters;
+mod delivery;
+mod link;
 mod lost_form;
 mod member;
 mod new_client;
 mod people;
+mod policy;
 mod reader;
 mod set_aside;
 mod sign_in;
@@ -46,12 +51,18 @@ pub async fn run(request: Request, app: &App) -> Reply {
             if problem.kind == Problem::FOREIGN_FORM {
                 return lost_form::of_another_session(app, &request, &parts, &problem, frame);
             }
+            if problem.kind == Problem::STEP_UP {
+                return lost_form::to_confirm(app, &request, &parts, &problem, frame);
+            }
             reply::problem(&request, &problem, frame)
         }
     }
 }
 
 async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {
+    if !request.method.is_safe() && !request.form_is_text() {
+        return Err(Problem::bad_request("The form holds bytes that are no text. Nothing was done."));
+    }
     match (request.method.is_safe(), parts) {
         (true, ["assets", name]) => return assets::serve(name).ok_or_else(Problem::not_found),
         (true, ["sign-in"]) => return Ok(sign_in::show(app, request)),
@@ -61,14 +72,21 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
         _ => {}
     }
     let Some(reader) = Reader::of(app, request).await? else {
-        return if request.method.is_safe() {
+        return if request.method.is_safe() && parts == ["link"] {
+            Ok(link::neutral(app, request, &address(request)))
+        } else if request.method.is_safe() {
             Ok(reply::redirect(&paths::sign_in_then(&address(request))))
         } else {
             lost_form::of_nobody(app, request, parts).await
         };
     };
     if request.method.is_safe() {
-        return Ok(reader.keep(show(&reader, parts).await?));
+        let shown = show(&reader, parts).await;
+        // A line of the process's own log, and nothing in the store: a GET changes nothing (design I10).
+        if shown.as_ref().is_err_and(|problem| problem.status == 404) && names_a_client_of_others(&reader, parts) {
+            tracing::warn!(person = %reader.person.id, "asked for a client for which they have no grant");
+        }
+        return Ok(reader.keep(shown?));
     }
     let outcome = Box::pin(act(&reader, parts)).await.map(|reply| reader.keep(reply));
     let reason = match &outcome {
@@ -87,12 +105,15 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", "new"] => new_client::show(reader).await,
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
+        ["clients", tenant, "policy"] => Box::pin(policy::show(reader, tenant)).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["access"] => access::show(reader).await,
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
         ["inbox"] => approvals::inbox(reader).await,
+        ["link"] => link::follow(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
-        ["proposals", tenant, id, "decide"] => approvals::back(tenant, id),
+        ["proposals", tenant, id, "decide" | "withdraw"] => approvals::back(tenant, id),
         ["clients", tenant, "requirements", id, "propose" | "roll-back"] => clients::back(tenant, id),
         ["connections"] => connections::list(reader).await,
         ["connections", "new"] => connection_form::show_new(reader).await,
@@ -100,6 +121,9 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["mapping"] => connections::mapping(reader).await,
         ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
+        ["delivery"] => delivery::show(reader).await,
+        ["analytics"] => Box::pin(analytics::all(reader)).await,
+        ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
         ["audit"] => trail::deployment(reader).await,
         ["audit", tenant] => trail::client(reader, tenant).await,
         _ => Err(Problem::not_found()),
@@ -110,22 +134,34 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     if reader.request.method != Method::Post {
         return Err(Problem::not_found());
     }
+    if is_of_great_effect(parts) {
+        reader.must_have_proved_it()?;
+    }
+    if GATED.iter().any(|field| reader.request.form_value(field).is_some() || reader.request.query_value(field).is_some()) {
+        return Err(Problem::bad_request(
+            "How an action is gated comes from the client's policy, never from a request. Nothing was done: send it without a level.",
+        ));
+    }
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
+        ["clients", tenant, "policy"] => Box::pin(policy::ask(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
+        ["access", tenant, "confirm"] => Box::pin(access::confirm(reader, tenant)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,
         ["people", id, "end-access"] => Box::pin(team::end_access(reader, id)).await,
-        ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,
+        ["proposals", tenant, id, "decide"] => Box::pin(approvals::decide(reader, tenant, id)).await,
+        ["proposals", tenant, id, "withdraw"] => Box::pin(approvals::withdraw(reader, tenant, id)).await,
         ["connections"] => Box::pin(connection_form::add(reader)).await,
         ["connections", id] => Box::pin(connection_form::change(reader, id)).await,
         ["connections", id, "pull"] => connections::pull(reader, id).await,
         ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
+        ["analytics", tenant, "take-part"] => Box::pin(analytics::take_part(reader, tenant)).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,
         ["set-aside", connection, "destroy"] => set_aside::destroy(reader, connection).await,
         ["set-aside", connection, "see-to"] => set_aside::see_to(reader, connection).await,
@@ -135,6 +171,14 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         _ => Err(Problem::not_found()),
     }
 }
+
+/// Who may do what: whoever finds a browser open must not be able to let themselves in. Taking access away never waits.
+fn is_of_great_effect(parts: &[&str]) -> bool {
+    matches!(parts, ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
+}
+
+/// What no request may say of itself.
+const GATED: [&str; 5] = ["level", "gate", "gate_level", "quorum", "approvals"];
 
 /// A client that this person has no grant for, be there one or not: it looks like an address that is none, and is counted.
 fn names_a_client_of_others(reader: &Reader<'_>, parts: &[&str]) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use url::form_urlencoded;
 
 use super::team;
@@ -10,7 +11,7 @@ use crate::{
     gate::inbox,
     tenancy::{
         DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, TenantId,
-        directory::{Grant, Person, Role, Session, Tenant},
+        directory::{Grant, Person, Proof, Role, Session, Tenant},
         keys::{self, Owner},
         seal::DataKey,
     },
@@ -19,6 +20,7 @@ use crate::{
         pages::{Frame, Section, SignedIn},
         reply, security,
         session::{self, Current, SetCookie},
+        step_up,
     },
 };
 
@@ -26,6 +28,7 @@ pub(super) struct Reader<'a> {
     pub(super) app: &'a App,
     pub(super) request: &'a Request,
     pub(super) person: Person,
+    /// For the clients whose record they may read.
     pub(super) grants: Vec<Grant>,
     pub(super) roster: Arc<Roster>,
     session: Session,
@@ -37,7 +40,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) async fn of(app: &'a App, request: &'a Request) -> Result<Option<Self>, Problem> {
         let Some(current) = session::current(app, request).await? else { return Ok(None) };
-        let grants = current.roster.grants_for(current.person.id).cloned().collect();
+        let grants = current.roster.grants_for(current.person.id, app.now()).filter(|grant| grant.reads_the_record()).cloned().collect();
         let key = keys::data_key(app, Owner::Deployment).await?;
         let renewed = session::renewed(app, request, &current, &key);
         let Current { session, person, roster, .. } = current;
@@ -50,6 +53,11 @@ impl<'a> Reader<'a> {
             Some(cookie) if reply.header("set-cookie").is_none() => reply.with("set-cookie", cookie.header()),
             _ => reply,
         }
+    }
+
+    /// When and how they proved who they are, as the authority says it.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.session.proof
     }
 
     pub(super) fn correlation(&self) -> &str {
@@ -102,7 +110,7 @@ impl<'a> Reader<'a> {
         if self.person.is_owner {
             roles.push("Owner");
         }
-        for role in [Role::Engineer, Role::Approver] {
+        for role in [Role::Engineer, Role::Approver, Role::Auditor] {
             if self.grants.iter().any(|grant| grant.has(role)) {
                 roles.push(role.word());
             }
@@ -125,15 +133,37 @@ impl<'a> Reader<'a> {
         security::form_token(&self.key, &self.session, what)
     }
 
+    /// The same with the moment at which the page that it stands on was shown.
+    pub(super) fn timed_token(&self, what: &[&str], shown_at: OffsetDateTime) -> String {
+        security::timed_form_token(&self.key, &self.session, what, shown_at)
+    }
+
+    /// When the page was shown from which the form with exactly these words came; `None` when it is no such form.
+    pub(super) fn shown_at(&self, what: &[&str]) -> Option<OffsetDateTime> {
+        security::timed_form_token_holds(&self.key, &self.session, what, &self.field("token"))
+    }
+
     /// Before a form does anything: it came from our own page, and its token is of this session and these words.
     pub(super) fn must_be_own_form(&self, what: &[&str]) -> Result<(), Problem> {
-        let token = self.field("token");
-        if security::same_origin(self.request, &self.app.config) && security::form_token_holds(&self.key, &self.session, what, &token) {
-            return Ok(());
-        }
-        Err(Problem::foreign_form(
+        let holds = security::form_token_holds(&self.key, &self.session, what, &self.field("token"));
+        self.own(holds.then_some(()))
+    }
+
+    /// The same for a form with a timed token; returns when its page was shown.
+    pub(super) fn must_be_own_timed_form(&self, what: &[&str]) -> Result<OffsetDateTime, Problem> {
+        self.own(self.shown_at(what))
+    }
+
+    fn own<T>(&self, token: Option<T>) -> Result<T, Problem> {
+        let ours = token.filter(|_| security::same_origin(self.request, &self.app.config));
+        ours.ok_or_else(|| Problem::foreign_form(
             "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
         ))
+    }
+
+    /// Before a change of great effect: they proved who they are a short while ago.
+    pub(super) fn must_have_proved_it(&self) -> Result<(), Problem> {
+        if step_up::is_proved(self.app, &self.session) { Ok(()) } else { Err(step_up::problem(self.app, &self.session)) }
     }
 
     /// The way back after a deed.

@@ -8,7 +8,7 @@ use crate::{
     tenancy::DeploymentScope,
     web::{
         Method, Problem, Reply, Request,
-        entra::{self, EntraError, Failure},
+        entra::{self, EntraError, Failure, Prompt},
         pages::{DemoPerson, Frame, LeadOnPage, SignInPage, paths},
         problem::chain,
         reply, security,
@@ -24,7 +24,11 @@ pub(super) fn show(app: &App, request: &Request) -> Reply {
         people: people(app),
         organization: entra.map(|entra| entra.address("oauth2/v2.0/logout")),
         action: paths::sign_in(),
-        notice: next.as_ref().filter(|next| next.as_str().contains("/proposals/")).map(|_| "Sign in to see this approval.".into()),
+        again: request.query_value("again").is_some(),
+        notice: next
+            .as_ref()
+            .filter(|next| ["/proposals/", "/link?"].iter().any(|page| next.as_str().contains(page)))
+            .map(|_| "Sign in to see this approval.".into()),
         next: next.map(|next| next.as_str().to_owned()),
     };
     reply::page(200, &page)
@@ -52,8 +56,12 @@ pub(super) async fn begin(app: &App, request: &Request) -> Result<Reply, Problem
     let next = Next::or_clients(request.form_value("next").as_deref());
     match app.config.sign_in {
         SignIn::Entra(_) => {
-            let other_account = request.form_value("account").as_deref() == Some("other");
-            match entra::begin(app, &next, other_account).await {
+            let prompt = match (request.form_value("again"), request.form_value("account").as_deref()) {
+                (Some(_), _) => Prompt::Again,
+                (None, Some("other")) => Prompt::OtherAccount,
+                _ => Prompt::Any,
+            };
+            match entra::begin(app, &next, prompt).await {
                 Ok(departure) => {
                     let page = LeadOnPage { frame: Frame::anonymous(&app.config, app.now()), to: departure.to.into() };
                     Ok(reply::page(200, &page).with("set-cookie", departure.cookie.header()))
@@ -142,5 +150,7 @@ async fn pick(app: &App, request: &Request, _next: &Next) -> Result<Reply, Probl
 pub(super) async fn sign_out(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["sign-out"])?;
     let cookie = session::sign_out(reader.app, reader.request).await?;
-    Ok(reply::redirect(&paths::sign_in()).with("set-cookie", cookie.header()))
+    // A browser forgets what it kept of our pages (W3C Clear Site Data); they are not to be kept anyway.
+    let reply = reply::redirect(&paths::sign_in()).with("clear-site-data", "\"cache\", \"storage\"");
+    Ok(reply.with("set-cookie", cookie.header()))
 }

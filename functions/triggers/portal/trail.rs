@@ -1,21 +1,21 @@
 //! The audit trail of a client or of the installation, and its export.
 
-use std::{
-    collections::HashMap,
-    io::{self, Write},
-};
+use std::{collections::HashMap, io};
 
 use super::{Reader, words};
 use crate::{
     audit::{
-        self, ExportError, refusal,
+        self, ExportError, Extent, PublishError,
+        log_key::{LogKeys, Signer},
+        refusal,
         trail::{self, Shown},
+        zipped::zipped,
     },
-    tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId},
+    tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId, keys::Owner},
     triggers::sweep,
     web::{
         Problem, Reply,
-        pages::{AuditPage, Link, PostForm, Section, TimelineEntry, paths},
+        pages::{AuditPage, Link, LogKey, PostForm, Reach, Section, TimelineEntry, paths},
         reply,
     },
 };
@@ -47,37 +47,21 @@ pub(super) async fn deployment(reader: &Reader<'_>) -> Result<Reply, Problem> {
     page(reader, None, "This installation".into(), shown, None).await
 }
 
-/// The log as a file that anybody can verify. A POST, because taking a copy is itself recorded, and stands in the copy.
+/// The log as a packed folder that anybody can verify. A POST, because taking a copy is itself recorded, and stands in the copy.
 pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
     let (tenant, grant) = reader.client(tenant)?;
     reader.must_be_own_form(&["export", &tenant.id.to_string()])?;
     let store = reader.scope(grant).store(reader.app).await?;
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
-    audit::export::prepare(&store, ClientPlace::Assessment, &places, true).await.map_err(not_exported)?;
-    let mut file = Bounded(Vec::new());
-    audit::export::write(&store, true, &mut file).await.map_err(not_exported)?;
-    let name = format!("attachment; filename=\"audit-{}.jsonl\"", tenant.id);
-    Ok(reply::file("application/jsonl", file.0).with("content-disposition", name))
+    Box::pin(audit::export::prepare(&store, ClientPlace::Assessment, &places, true)).await.map_err(not_exported)?;
+    let (folder, extent) = (format!("audit-{}", tenant.id), Extent { disclose: true, proofs: true });
+    let zip = Box::pin(zipped(&store, extent, &folder, MOST_BYTES)).await.map_err(not_exported)?;
+    let name = format!("attachment; filename=\"{folder}.zip\"");
+    Ok(reply::file("application/zip", zip).with("content-disposition", name))
 }
 
 /// A copy that a page gives is built in memory. A longer log is for the command, which writes it as it reads it.
 const MOST_BYTES: usize = 20_000_000;
-
-/// The copy so far, never longer than [`MOST_BYTES`].
-struct Bounded(Vec<u8>);
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MOST_BYTES {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn not_exported(error: ExportError) -> Problem {
     match error {
@@ -98,7 +82,13 @@ fn not_exported(error: ExportError) -> Problem {
             "This log is too long for a download",
             "A page gives copies of at most 20 MB, and this log is longer. Nothing is wrong with it: ask whoever runs Assay for a copy by the command assay export-audit, which writes a log of any length. The trail says that you asked.",
         ),
-        ExportError::Store(error) => error.into(),
+        ExportError::Publish(PublishError::Alarm { what, .. }) => Problem::new(
+            409,
+            "log-alarm",
+            "This log is not published any further",
+            format!("{what}. Nothing was written over it and no copy was made. Tell whoever runs Assay, and keep every copy you have."),
+        ),
+        ExportError::Store(error) | ExportError::Publish(PublishError::Store(error)) => error.into(),
         other => {
             tracing::warn!(error = %other, "export failed");
             Problem::unavailable()
@@ -127,6 +117,8 @@ async fn page(
     }
     let address = tenant.map_or_else(paths::audit, paths::client_audit);
     let unplaced = trail.waiting.len();
+    let owner = tenant.map_or(Owner::Deployment, Owner::Tenant);
+    let reach = |entries, at| Reach { entries, at };
     let refused = if tenant.is_none() { refusal::lately(&reader.deployment().await?).await? } else { 0 };
     Ok(reply::page(
         200,
@@ -137,6 +129,10 @@ async fn page(
             entries: trail.waiting.iter().chain(&trail.entries).map(|shown| names.entry(tenant, shown)).collect(),
             length: trail.total,
             head: trail.head.map(|head| head.to_string()),
+            published: trail.published.as_ref().map(|published| reach(published.tree.size(), published.at)),
+            anchored: trail.anchored.as_ref().map(|anchored| reach(anchored.size, anchored.at)),
+            alarm: trail.published.and_then(|published| published.alarm).map(|alarm| alarm.what),
+            keys: keys(reader, owner).await,
             unplaced,
             refused,
             newer: before(reader).map(|_| Link::new(address.as_str(), "Newest")),
@@ -144,6 +140,13 @@ async fn page(
             export,
         },
     ))
+}
+
+/// None while there are none yet, and when the vault does not say: the trail is shown all the same.
+async fn keys(reader: &Reader<'_>, owner: Owner) -> Vec<LogKey> {
+    let Ok(Some(signer)) = Signer::find(reader.app, owner).await else { return Vec::new() };
+    let Ok(LogKeys { ed25519, p256 }) = signer.keys(reader.app).await else { return Vec::new() };
+    [ed25519].iter().chain(&p256).map(|key| LogKey { text: key.to_string(), fingerprint: key.fingerprint() }).collect()
 }
 
 struct Names {

@@ -7,13 +7,14 @@ use std::future::Future;
 
 use time::Duration;
 
-use super::{Failure, Tick};
+use super::{Failure, Tick, publish};
 use crate::{
+    analytics,
     app::App,
-    audit::{self, dead_letter},
-    connectors, gate, readiness,
+    audit::{PublishError, anchor, dead_letter},
+    connectors, custody, gate, readiness,
     tenancy::{
-        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
     web::{entra, session},
 };
@@ -24,6 +25,7 @@ const EVERY: Duration = Duration::minutes(5);
 pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let correlation = tick.invocation_id.as_str();
     let mut sweep = Sweep { failed: Vec::new() };
+    app.cache.wipe_expired(app.now());
     let deployment = DeploymentScope::of_function("sweep", correlation);
     sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
     sweep.step("sessions", session::drop_expired(app, correlation)).await;
@@ -35,6 +37,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
     let mut tenants = Roster::read(&store).await?.tenants.clone();
+    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &tenants, correlation))).await;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);
@@ -65,7 +68,8 @@ impl Sweep {
         for place in &places {
             self.step("outbox", outbox::flush(store, *place)).await;
         }
-        self.step("log", audit::sequence(store, places)).await;
+        self.step("keys", custody::care(store, DeploymentPlace::Directory, places.clone())).await;
+        self.log(store, places).await;
     }
 
     async fn client(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
@@ -80,8 +84,22 @@ impl Sweep {
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;
         self.step("expiries", gate::expire(app, &scope)).await;
+        self.step("policy", gate::bring_under_policy(app, &scope)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
-        self.step("log", audit::sequence(&store, ClientPlace::with_outbox())).await;
+        self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
+        self.log(&store, ClientPlace::with_outbox().collect()).await;
+        self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
+    }
+
+    /// What was recorded gets its place, is published, and is copied where nobody can take it back.
+    async fn log<P: Place>(&mut self, store: &Store<'_, P>, places: Vec<P>) {
+        match publish::bring_up_to_date(store, places).await {
+            Ok(()) => {}
+            Err(PublishError::Store(error)) => return self.note("log", &error),
+            // Said by the publisher; the sweep fails until somebody has seen to it.
+            Err(PublishError::Alarm { .. }) => return self.fail("log"),
+        }
+        self.step("anchor", anchor::anchor(store)).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {
@@ -92,6 +110,10 @@ impl Sweep {
 
     fn note(&mut self, what: &'static str, error: &StoreError) {
         tracing::warn!(step = what, error = %error, "sweep step failed; the next sweep tries again");
+        self.fail(what);
+    }
+
+    fn fail(&mut self, what: &'static str) {
         if !self.failed.contains(&what) {
             self.failed.push(what);
         }

@@ -1,6 +1,7 @@
 //! The audit trail of one client, or of the deployment: who did what, when, and its place in the log.
 
 use askama::Template;
+use time::OffsetDateTime;
 
 use super::{Frame, Link, PostForm, TimelineEntry};
 
@@ -17,6 +18,13 @@ pub struct AuditPage {
     /// Entries that have their place in the log, and the hash of the newest one.
     pub length: u64,
     pub head: Option<String>,
+    /// How far the log is published, and up to where a checkpoint was copied away.
+    pub published: Option<Reach>,
+    pub anchored: Option<Reach>,
+    /// Why it is not published any further.
+    pub alarm: Option<String>,
+    /// What an auditor verifies a copy with.
+    pub keys: Vec<LogKey>,
     /// Items that wait for their place.
     pub unplaced: usize,
     /// Sign-ins and forms that were refused in the last 24 hours, each counted; 0 hides the line.
@@ -25,4 +33,19 @@ pub struct AuditPage {
     pub older: Option<Link>,
     /// A copy that anybody can verify.
     pub export: Option<PostForm>,
+}
+
+/// So many entries, and since when.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    pub entries: u64,
+    pub at: OffsetDateTime,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogKey {
+    /// `name+id+key` (C2SP signed-note).
+    pub text: String,
+    /// SHA-256 of the text in hex.
+    pub fingerprint: String,
 }

@@ -53,6 +53,16 @@ pub fn decide(tenant: TenantId, proposal: ProposalId) -> String {
     format!("{BASE}proposals/{tenant}/{proposal}/decide")
 }
 
+/// GET: the approval policy. POST: asks to change it.
+pub fn policy(tenant: TenantId) -> String {
+    format!("{BASE}clients/{tenant}/policy")
+}
+
+/// POST: who asked takes it back.
+pub fn withdraw(tenant: TenantId, proposal: ProposalId) -> String {
+    format!("{BASE}proposals/{tenant}/{proposal}/withdraw")
+}
+
 pub fn connections() -> String {
     format!("{BASE}connections")
 }
@@ -116,6 +126,11 @@ pub fn replay_all() -> String {
     format!("{BASE}dead-letters/replay")
 }
 
+/// How approvers are told.
+pub fn delivery() -> String {
+    format!("{BASE}delivery")
+}
+
 /// The deployment's log.
 pub fn audit() -> String {
     format!("{BASE}audit")
@@ -130,6 +145,20 @@ pub fn export_audit(tenant: TenantId) -> String {
     format!("{BASE}audit/{tenant}/export")
 }
 
+/// Figures of all clients that somebody has a grant for.
+pub fn analytics() -> String {
+    format!("{BASE}analytics")
+}
+
+/// POST: whether the client's counts are added to those of others.
+pub fn take_part(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}/take-part")
+}
+
+pub fn client_analytics(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}")
+}
+
 pub fn sign_in() -> String {
     format!("{BASE}sign-in")
 }
@@ -137,6 +166,12 @@ pub fn sign_in() -> String {
 /// The sign-in page that leads back to `next`, a path of ours.
 pub fn sign_in_then(next: &str) -> String {
     let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("{BASE}sign-in?{query}")
+}
+
+/// The same for somebody who is signed in and must prove it once more.
+pub fn confirm_then(next: &str) -> String {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("again", "1").append_pair("next", next).finish();
     format!("{BASE}sign-in?{query}")
 }
 
@@ -148,6 +183,16 @@ pub fn signed_in() -> String {
 /// Who can sign in, and who asks to.
 pub fn team() -> String {
     format!("{BASE}people")
+}
+
+/// The owner's review of who may do what.
+pub fn access() -> String {
+    format!("{BASE}access")
+}
+
+/// POST: all of a client's access is still right.
+pub fn confirm_access(tenant: TenantId) -> String {
+    format!("{BASE}access/{tenant}/confirm")
 }
 
 /// Somebody who can sign in; the form posts to itself.

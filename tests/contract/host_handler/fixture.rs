@@ -13,8 +13,8 @@ use assay::{
     host::{Call, Handler, Limits, body::Body, start::Life},
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
-        Documents, Http, HttpRequest, HttpResponse, Ids, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query,
-        Queue, Received, Signature, Vault, Wrapped,
+        Documents, Etag, HeldBlob, Http, HttpRequest, HttpResponse, Ids, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind,
+        PublicKey, Query, Queue, Received, Replacing, Signature, Vault, Wrapped,
     },
     triggers::Trigger,
 };
@@ -125,6 +125,14 @@ impl Documents for Nothing {
 
 #[async_trait]
 impl Blobs for Nothing {
+    async fn read_held(&self, _: BlobContainer, _: &str) -> Result<Option<HeldBlob>, PortError> {
+        no()
+    }
+
+    async fn replace(&self, _: BlobContainer, _: &str, _: Bytes, _: Option<Etag>) -> Result<Replacing, PortError> {
+        no()
+    }
+
     async fn create(&self, _: BlobContainer, _: &str, _: Bytes) -> Result<Creation, PortError> {
         no()
     }
@@ -182,6 +190,14 @@ impl Vault for Nothing {
 
     fn makes_keys(&self) -> bool {
         true
+    }
+
+    async fn create_key(&self, _: &str) -> Result<String, PortError> {
+        no()
+    }
+
+    async fn newest_version(&self, _: &str) -> Result<String, PortError> {
+        no()
     }
 }
 

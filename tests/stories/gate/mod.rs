@@ -1,18 +1,26 @@
 //! Stories of the gate, told in one house: a client, an engineer who asks, two approvers who decide.
 
 mod deciding;
+mod delivering;
 mod executing;
 mod lapsing;
+mod levels;
+mod links;
 mod machine;
 mod mailing;
+mod model;
+mod policy;
+mod quorum;
 mod reading;
+mod receipts;
+mod world;
 
 use assay::{
     audit::item::Item,
     evidence::{Evidence, EvidenceRef, Filed, Origin, Population},
     gate::{
-        self, Answer, DecideError, Decided, Draft, NotPerformed, Performing, Proposal, State, Verdict,
-        proposal::{ApprovedMark, Decision, OpenMark},
+        self, Answer, Capacity, DecideError, Decided, Decision, Draft, NotPerformed, Performing, Policy, Proposal, State, Verdict,
+        proposal::{ApprovedMark, OpenMark},
     },
     tenancy::{
         Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Scope, Store, StoreError, TenantId,
@@ -47,15 +55,19 @@ impl House {
     async fn on(test: TestApp) -> Self {
         let tenant = TenantId(Uuid::from_u128(100));
         let home = test.app().config.entra().map(|entra| entra.directories[0]);
-        let person = |n, name: &str, email: &str| Person {
-            id: PersonId(Uuid::from_u128(n)),
-            name: name.into(),
-            email: email.into(),
-            is_owner: false,
-            operates: false,
-            identity: home.map(|tid| Identity { tid, oid: Uuid::from_u128(n) }),
-            sign_in_name: None,
-            access_ended_at: None,
+        let person = |n, name: &str, email: &str| {
+            let identity = home.map(|tid| Identity { tid, oid: Uuid::from_u128(n) });
+            Person {
+                id: identity.map_or(PersonId(Uuid::from_u128(n)), Identity::person),
+                name: name.into(),
+                email: email.into(),
+                is_owner: false,
+                operates: false,
+                identity,
+                sign_in_name: None,
+                same_as: None,
+                access_ended_at: None,
+            }
         };
         let house = Self {
             test,
@@ -84,7 +96,7 @@ impl House {
         } else {
             vec![Role::Engineer]
         };
-        Grant { tenant: self.tenant, person: person.id, roles }
+        Grant { tenant: self.tenant, person: person.id, roles, until: None, confirmed_at: None }
     }
 
     async fn take_grant(&self, person: &Person) {
@@ -121,7 +133,7 @@ impl House {
     async fn asked_by(&self, person: &Person, draft: Draft) -> ProposalId {
         let store = self.scope(person).store(self.test.app()).await.unwrap();
         let mut batch = store.batch(ClientPlace::Assessment);
-        let id = gate::stage(&mut batch, draft).unwrap();
+        let id = gate::stage(&mut batch, draft).await.unwrap();
         batch.commit().await.unwrap();
         assay::tenancy::outbox::flush(&store, ClientPlace::Assessment).await.unwrap();
         id
@@ -143,6 +155,33 @@ impl House {
 
     async fn decide(&self, person: &Person, id: ProposalId, answer: &Answer) -> Result<Decided, DecideError> {
         gate::decide(self.test.app(), &self.scope(person), &self.grant(person), person, id, answer).await
+    }
+
+    async fn decide_as(&self, person: &Person, id: ProposalId, answer: &Answer, capacity: &Capacity) -> Result<Decided, DecideError> {
+        gate::decide_as(self.test.app(), &self.scope(person), &self.grant(person), person, id, answer, capacity).await
+    }
+
+    /// As if it had been approved; the change of a policy as an action has stories of its own.
+    async fn set_policy(&self, policy: &Policy) {
+        let store = self.store().await;
+        let held: Option<Held<Policy>> = store.read(ClientPlace::Assessment, gate::policy::KEY).await.unwrap();
+        let version = held.as_ref().map_or(0, |held| held.value.version) + 1;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        batch.put(Policy { version, ..policy.clone() }, held.map(|held| held.etag));
+        batch.commit().await.unwrap();
+    }
+
+    async fn execute(&self) -> Result<Proposal, gate::ExecuteError> {
+        let message = self.messages("execute").await.pop().unwrap();
+        gate::execute(self.test.app(), &message, perform).await
+    }
+
+    /// Writes it as somebody does who has the store and the client's key.
+    async fn overwrite<T: Record>(&self, held: Held<T>) {
+        let store = self.store().await;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        batch.replace(&held);
+        batch.commit().await.unwrap();
     }
 
     async fn approve(&self, person: &Person, id: ProposalId) -> Result<Decided, DecideError> {
@@ -213,11 +252,17 @@ impl Record for Mark {
     }
 }
 
-fn perform<'x>(proposal: &'x Proposal, _: &'x Decision, batch: &'x mut Batch<'_, '_, ClientPlace>) -> Performing<'x> {
+fn perform<'x>(proposal: &'x Proposal, decision: Option<&'x Decision>, batch: &'x mut Batch<'_, '_, ClientPlace>) -> Performing<'x> {
     Box::pin(async move {
+        if proposal.draft.kind == gate::policy::CHANGE_POLICY {
+            return gate::amend::perform(proposal, decision, batch).await;
+        }
         let held: Option<Held<Mark>> = batch.store().read(batch.place(), "one").await?;
         match (proposal.draft.kind.as_str(), held) {
-            ("mark", None) => {
+            ("assign_training", Some(held)) if proposal.draft.action == UNDO => {
+                batch.delete(&held);
+            }
+            ("mark" | "assign_training", None) => {
                 batch.create(&Mark { subject: proposal.draft.subject.clone(), action: proposal.draft.action.clone() });
             }
             ("roll_back", Some(held)) => {
@@ -228,6 +273,9 @@ fn perform<'x>(proposal: &'x Proposal, _: &'x Decision, batch: &'x mut Batch<'_,
         Ok(())
     })
 }
+
+/// The bytes that undo what `assign_training` did.
+const UNDO: &str = r#"{"undo":true}"#;
 
 fn draft() -> Draft {
     Draft {
@@ -244,6 +292,7 @@ fn draft() -> Draft {
         approve_verb: "mark MET".into(),
         on_approve: "The objective becomes MET. You can roll it back.".into(),
         on_reject: "Nothing changes.".into(),
+        undo: None,
     }
 }
 

@@ -106,14 +106,14 @@ impl Containers {
                 Ok(Answer::new(201, ""))
             }
             (Method::Put, Some(name), Some("blocklist")) => {
-                held.check_absent(name, call)?;
+                held.check_conditions(name, call)?;
                 let whole = held.assemble(name, &call.body)?;
                 self.put(container, name, whole, now);
                 Ok(self.created(container, name))
             }
             (Method::Put, Some(name), None) => {
                 check_length(call)?;
-                held.check_absent(name, call)?;
+                held.check_conditions(name, call)?;
                 match call.header("x-ms-blob-type")? {
                     "BlockBlob" => self.put(container, name, call.body.clone(), now),
                     "AppendBlob" if call.body.is_empty() => self.put_grown(container, name, Bytes::new(), 0, now),
@@ -135,7 +135,11 @@ impl Containers {
 }
 
 impl Container {
-    fn check_absent(&self, name: &str, call: &Call) -> Result<(), Answer> {
+    fn check_conditions(&self, name: &str, call: &Call) -> Result<(), Answer> {
+        let etag = self.blobs.get(name).map(|blob| blob.etag.as_str());
+        if call.optional_header("if-match").is_some_and(|wanted| Some(wanted) != etag) {
+            return Err(refused(412, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met."));
+        }
         if call.optional_header("if-none-match") == Some("*") && self.blobs.contains_key(name) {
             return Err(refused(409, "BlobAlreadyExists", "The specified blob already exists."));
         }

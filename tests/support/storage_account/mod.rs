@@ -68,7 +68,7 @@ impl FakeStorage {
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let storage = Arc::new(Self { clock, state: Mutex::default() });
         storage.state.lock().unwrap().queues.make(["intake", "analyze"]);
-        storage.state.lock().unwrap().containers.make(["raw", "mailbox"]);
+        storage.state.lock().unwrap().containers.make(["raw", "mailbox", "log", "anchors"]);
         storage
     }
 
