@@ -28,6 +28,7 @@ pub struct Config {
     pub sign_in: SignIn,
     /// Whether approvers and owners are mailed; otherwise they find what waits for them under Approvals and People.
     pub mails: bool,
+    pub delivery: Delivery,
     /// Set in the demo only: every vendor host is answered by this loopback address.
     pub demo_vendor: Option<Url>,
     /// Where this instance runs, by Azure's name of the region; clients may allow some only.
@@ -77,6 +78,31 @@ impl Config {
 pub enum StoreKind {
     Local { data: PathBuf, queue_url: Url, queue_token: String },
     Azure(Box<AzureSettings>),
+}
+
+/// How notices go out besides mails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The secret in the vault that holds the address of a Teams workflow's webhook.
+    pub teams: Option<String>,
+    /// Mails go out by Azure Communication Services instead of into the mailbox.
+    pub acs: Option<AcsSettings>,
+    pub per_minute: u32,
+    pub per_hour: u32,
+}
+
+impl Delivery {
+    /// Whether notices wait in a queue of their own before they go out.
+    pub fn is_queued(&self) -> bool {
+        self.teams.is_some() || self.acs.is_some()
+    }
+}
+
+/// A resource of Azure Communication Services, and whom its mails are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcsSettings {
+    pub endpoint: Url,
+    pub from: String,
 }
 
 /// The parts that everything is kept in.
@@ -165,14 +191,22 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.
-    let mails = match reader.one_of("ASSAY_MAIL", &["", "mailbox", "none"]) {
+    let mails = match reader.one_of("ASSAY_MAIL", &["", "mailbox", "acs", "none"]) {
         Some("") | None => !matches!(store, Some(StoreKind::Azure(_))),
-        Some(way) => way == "mailbox",
+        Some(way) => way != "none",
+    };
+    let acs = if reader.get("ASSAY_MAIL") == "acs" { acs(&mut reader) } else { None };
+    let delivery = Delivery {
+        teams: reader.secret("ASSAY_TEAMS"),
+        acs,
+        per_minute: u32::try_from(reader.number("ASSAY_NOTICES_PER_MINUTE", 1, 10_000)).unwrap_or(u32::MAX),
+        per_hour: u32::try_from(reader.number("ASSAY_NOTICES_PER_HOUR", 1, 100_000)).unwrap_or(u32::MAX),
     };
     match (public_url, store, reader.errors.is_empty()) {
         (Some(public_url), Some(store), true) => Ok(Config {
             store,
             mails,
+            delivery,
             public_url,
             sign_in,
             demo_vendor,
@@ -182,6 +216,26 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
         }),
         _ => Err(reader.errors),
     }
+}
+
+/// `None` when something is wrong with it; the reader has the errors.
+fn acs(reader: &mut Reader<'_>) -> Option<AcsSettings> {
+    let endpoint = reader.url("ASSAY_ACS_URL");
+    let ours = |url: &Url| {
+        let host = url.host_str().and_then(|host| host.strip_suffix(".communication.azure.com"));
+        url.scheme() == "https" && url.port().is_none() && host.is_some_and(|name| !name.is_empty())
+    };
+    if endpoint.as_ref().is_some_and(|url| !ours(url)) {
+        reader.fail("ASSAY_ACS_URL", "expected the endpoint of the resource, https://NAME.communication.azure.com");
+        return None;
+    }
+    let from = reader.text("ASSAY_MAIL_FROM");
+    let plain = from.is_ascii() && from.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'));
+    if !plain || from.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | ',')) {
+        reader.fail("ASSAY_MAIL_FROM", "expected an address of a domain of the resource, such as DoNotReply@mail.example.net");
+        return None;
+    }
+    Some(AcsSettings { endpoint: endpoint?, from })
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -227,6 +281,20 @@ impl<'a> Reader<'a> {
 
     fn optional_url(&mut self, name: &'static str) -> Option<Url> {
         if self.get(name).is_empty() { None } else { self.url(name) }
+    }
+
+    /// The name of a secret in the vault; `None` when the setting is empty.
+    fn secret(&mut self, name: &'static str) -> Option<String> {
+        let value = self.get(name);
+        if value.is_empty() {
+            return None;
+        }
+        let secret =
+            value.strip_prefix("secret:").filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+        if secret.is_none() {
+            self.fail(name, "expected secret:NAME, the name of a secret in the vault; never the secret itself");
+        }
+        secret.map(str::to_owned)
     }
 
     fn number(&mut self, name: &'static str, min: u64, max: u64) -> u64 {

@@ -16,12 +16,12 @@ use assay::{
     assemble,
     audit::{self, Exported, Extent, Known, tlog::VerifierKey},
     config::{self, Config, ConfigError, Part, RawConfig},
-    host::{self, Limits, StartError, command::LocalCommand},
+    host::{self, Limits, StartError, command::LocalCommand, log::json_lines},
     tenancy::{DeploymentScope, keys::Owner},
     triggers::sweep,
 };
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
 
 /// An assessor-ready CMMC Level 2 record for each client of a Managed Service Provider, as Azure Functions.
 #[derive(Parser)]
@@ -305,13 +305,7 @@ fn write_json_lines(settings: &RawConfig) {
     let wanted = settings.get("ASSAY_LOG").map_or("info", String::as_str);
     let filter = EnvFilter::try_new(wanted);
     let unreadable = filter.is_err();
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")))
-        .init();
+    json_lines(filter.unwrap_or_else(|_| EnvFilter::new("info")), stdout).init();
     if unreadable {
         tracing::warn!(setting = "ASSAY_LOG", "not readable; info is taken");
     }

@@ -76,8 +76,29 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_MAIL",
-        meaning: "how approvers and owners are mailed: mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
+        meaning: "how approvers and owners are mailed: acs (Azure Communication Services), mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
         default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_ACS_URL",
+        meaning: "acs: the endpoint of the resource, https://NAME.communication.azure.com",
+        default: Some(""),
+    },
+    Setting { name: "ASSAY_MAIL_FROM", meaning: "acs: the address that mails are from, of a domain of that resource", default: Some("") },
+    Setting {
+        name: "ASSAY_TEAMS",
+        meaning: "secret:NAME of the secret in the vault that holds the address of a Teams workflow's webhook: approvers get a card there, and a mail when nobody signs in; empty is no cards",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_NOTICES_PER_MINUTE",
+        meaning: "most cards, and as many mails of acs, that go out in one minute; more wait",
+        default: Some("30"),
+    },
+    Setting {
+        name: "ASSAY_NOTICES_PER_HOUR",
+        meaning: "most cards, and as many mails of acs, that go out in one hour; more wait",
+        default: Some("100"),
     },
     Setting {
         name: "ASSAY_DEMO_VENDOR_URL",

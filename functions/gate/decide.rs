@@ -11,6 +11,7 @@ use super::{
     delegation::Delegation,
     event::{Answer, Capacity, Deciding, Event, Verdict},
     learning::{self, Look},
+    link::Spent,
     machine::next,
     policy::{self, Policy},
     proposal::{Answers, ExecuteV1, OpenMark, Proposal, advance, object},
@@ -109,7 +110,8 @@ pub async fn decide_as(
         // On the heap: the vault's part of it is large.
         decision.receipt = Some(Box::pin(receipt::sign(app, scope.tenant(), &held.value, &decision, person.identity)).await?);
         after.decisions.push(decision.clone());
-        let change = Change { held: &held, after: &after, decision: &decision, look: &capacity.look, mark, answers };
+        let spent = capacity.permit.as_ref().map(|permit| permit.spent(id, person.id, app.now()));
+        let change = Change { held: &held, after: &after, decision: &decision, look: &capacity.look, mark, answers, spent: spent.as_ref() };
         match write(&store, change).await {
             Ok(execute) => {
                 if let Some(execute) = execute {
@@ -117,7 +119,13 @@ pub async fn decide_as(
                 }
                 return Ok(Decided { decision, proposal: after, repeated: false });
             }
-            Err(error) if error.is_conflict() => lost = Some(error),
+            Err(error) if error.is_conflict() => {
+                // A permit that is used up beside a proposal that knows of no answer by it: an older one was put back.
+                if spent.is_some_and(|spent| error.exists::<Spent>(&spent.jti)) && lost.is_some() {
+                    return Err(DecideError::Refused(Refusal::Tampered));
+                }
+                lost = Some(error);
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -192,13 +200,17 @@ struct Change<'a> {
     look: &'a Look,
     mark: Option<Held<OpenMark>>,
     answers: Option<Held<Answers>>,
+    spent: Option<&'a Spent>,
 }
 
 /// The decision as it is written, and the message that it demands.
 async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Option<Pending>, StoreError> {
-    let Change { held, after, decision, look, mark, answers } = change;
+    let Change { held, after, decision, look, mark, answers, spent } = change;
     let Proposal { id, version, .. } = held.value;
     let mut batch = store.batch(ClientPlace::Assessment);
+    if let Some(spent) = spent {
+        batch.create(spent);
+    }
     advance(&mut batch, held, after.clone(), mark);
     let executed_at = answers.as_ref().and_then(|answers| answers.value.executed_at);
     batch.put(Answers { proposal: id, decisions: after.decisions.clone(), executed_at }, answers.map(|held| held.etag));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{delegation::Delegation, learning::Look, policy::Terms, state::Cause};
+use super::{delegation::Delegation, learning::Look, link::Permit, policy::Terms, state::Cause};
 use crate::{
     evidence::EvidenceRef,
     tenancy::{PersonId, ProposalId, TenantId},
@@ -48,6 +48,8 @@ pub struct Capacity {
     pub break_glass: bool,
     /// What shows that it was done (L3).
     pub evidence: Vec<EvidenceRef>,
+    /// What a form's decision uses up.
+    pub permit: Option<Permit>,
     /// What is known of how they looked at it; the log keeps it, nothing rests on it.
     pub look: Look,
 }

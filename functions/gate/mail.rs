@@ -1,16 +1,19 @@
 //! One mail as RFC 5322 bytes: a text part and an HTML part with the same content, nothing remote in either.
 //!
 //! Both parts are made from the same list of blocks, so they cannot differ. Headers take text from people and vendors:
-//! control characters become spaces, what is not ASCII is encoded (RFC 2047), and an address that is not plain is refused.
+//! control characters become spaces, others that nobody sees are marked, what is not ASCII is encoded (RFC 2047), and an
+//! address that is not plain is refused.
 
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
-use crate::tenancy::seal::sha256;
+use crate::{tenancy::seal::sha256, web::visible::visible};
 
 const TEXT_WIDTH: usize = 76;
+/// Bytes of a line (RFC 5322 2.1.1); only a link under a very long host name is longer, and it must stay whole.
+const MAX_LINE: usize = 998;
 /// Leaves room for the header's name.
 const HEADER_WIDTH: usize = 66;
 
@@ -47,6 +50,16 @@ pub fn written_at(mail: &[u8]) -> Option<OffsetDateTime> {
 }
 
 impl Mail {
+    /// The text part and the HTML part, without what an RFC 5322 message has around them.
+    pub fn parts(&self) -> (String, String) {
+        (text(&self.blocks), html(&self.blocks, &self.subject))
+    }
+
+    /// The subject as one line of plain text, for services that build the message themselves.
+    pub fn plain_subject(&self) -> String {
+        one_line(&self.subject)
+    }
+
     /// The whole message with CRLF line ends.
     pub fn bytes(&self) -> Vec<u8> {
         // At most 70 characters (RFC 2046 5.1.1), and nothing that content could contain by chance.
@@ -66,10 +79,12 @@ impl Mail {
             let _ = write!(mail, "{name}: {value}\r\n");
         }
         for (kind, body) in [("plain", text(&self.blocks)), ("html", html(&self.blocks, &self.subject))] {
+            let body = body.replace('\n', "\r\n");
+            let (encoding, body) =
+                if body.lines().all(|line| line.len() <= MAX_LINE) { ("8bit", body) } else { ("base64", in_lines(&body)) };
             let _ = write!(
                 mail,
-                "\r\n--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}",
-                body.replace('\n', "\r\n")
+                "\r\n--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}"
             );
         }
         let _ = write!(mail, "\r\n--{boundary}--\r\n");
@@ -114,7 +129,7 @@ fn html(blocks: &[Block], title: &str) -> String {
             Block::Heading(text) => writeln!(out, "<h1>{}</h1>", wrapped(&escaped(text), "", TEXT_WIDTH)),
             Block::Paragraph(text) => writeln!(out, "<p>{}</p>", wrapped(&escaped(text), "", TEXT_WIDTH)),
             Block::Fact { label, value } => writeln!(out, "<p><b>{label}:</b>\n{}</p>", wrapped(&escaped(value), "", TEXT_WIDTH)),
-            Block::Link { label, url } => writeln!(out, "<p>{label}:<br>\n<a href=\"{0}\">{0}</a></p>", escaped(url)),
+            Block::Link { label, url } => writeln!(out, "<p>{label}:<br>\n<a href=\"{0}\">\n{0}</a></p>", escaped(url)),
         };
     }
     out.push_str("</body>\n</html>\n");
@@ -169,8 +184,22 @@ fn encoded(text: &str) -> String {
     words.iter().map(|word| format!("=?UTF-8?B?{}?=", BASE64.encode(word))).collect::<Vec<_>>().join("\r\n ")
 }
 
+/// Base64 in lines of 76 (RFC 2045 6.8).
+fn in_lines(body: &str) -> String {
+    let encoded = BASE64.encode(body);
+    let mut lines = String::with_capacity(encoded.len() + encoded.len() / 38 + 2);
+    for (n, c) in encoded.chars().enumerate() {
+        if n > 0 && n % 76 == 0 {
+            lines.push_str("\r\n");
+        }
+        lines.push(c);
+    }
+    lines + "\r\n"
+}
+
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    visible(&line).into_owned()
 }
 
 fn escaped(text: &str) -> String {

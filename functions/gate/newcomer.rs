@@ -6,12 +6,13 @@
 use time::OffsetDateTime;
 
 use super::{
+    delivery::{Answer, mail_out},
     mail::{Block, Mail, Mailbox},
     notify::{DAY, EXACT, NotifyError, domain},
 };
 use crate::{
     app::App,
-    platform::ports::BlobContainer,
+    platform::ports::{PortError, PortErrorKind},
     tenancy::{
         DeploymentPlace, DeploymentScope, Roster, StoreError,
         directory::{self, Person},
@@ -38,7 +39,12 @@ pub async fn tell_owners(app: &App, message: &Verified) -> Result<(), NotifyErro
         let key = format!("{person}-{}", asking.asked_at.unix_timestamp());
         let mail = compose(app, &asking, owner, &key);
         let name = format!("people/{key}-{}.eml", owner.id);
-        app.blobs.create(BlobContainer::Mailbox, &name, mail.bytes().into()).await.map_err(StoreError::from)?;
+        match mail_out(app, &mail, &name).await? {
+            Answer::Accepted => {}
+            Answer::Refused { why } => tracing::warn!(why, "an owner is not mailed that somebody asks to be let in"),
+            // The message comes again.
+            Answer::Later { .. } => return Err(StoreError::from(PortError::new("mail service", PortErrorKind::Unavailable)).into()),
+        }
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Mails an open proposal to those who may decide it: one mail per proposal version and approver, never two.
+//! Tells those who may decide of an open proposal: one mail per proposal version and approver, never two; where cards are
+//! configured, one card, and mails later to whom it brought no sign-in.
 //!
 //! The mail's name in the mailbox is made from both, and an existing mail stays as it is; so a redelivery after a crash
 //! writes what is missing and nothing else. The link is a pointer, never a key: a scanner that opens it or submits its
@@ -9,9 +10,11 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::{
+    delivery::{self, Channel, DeliverV1, EVERYBODY, FALLBACK_AFTER, Notice, Posted, Posting},
     inbox::asked_by,
-    mail::{self, Block, Mail, Mailbox},
-    proposal::{NotifyV1, OpenMark, Proposal, object},
+    link::{self, link},
+    mail::{self, Mail, Mailbox},
+    proposal::{Draft, NotifyV1, OpenMark, Proposal, object},
     state::State,
 };
 use crate::{
@@ -41,6 +44,12 @@ pub struct Notified {
     pub mailed: Vec<Mailed>,
     /// Approvers whose address cannot be mailed.
     pub unreachable: Vec<Mailed>,
+    /// The links that were sent; none in notices of earlier releases, whose mails name the page itself.
+    #[serde(default)]
+    pub links: Vec<link::Row>,
+    /// What came of deliveries that were queued.
+    #[serde(default)]
+    pub posted: Vec<Posted>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,13 +105,14 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     if held.value.state == State::Open && version <= held.value.version && app.now() < held.value.decide_by {
         deliver(app, &store, scope.tenant(), &held.value, version, Occasion::Asked).await?;
     } else {
-        catch_up(app, &store, scope.tenant(), id, version).await?;
+        catch_up(app, &store, scope.tenant(), &held.value, version).await?;
     }
     outbox::flush(&store, ClientPlace::Assessment).await?;
     Ok(())
 }
 
-/// One more mail for what is still open a day before its deadline; returns how many proposals. For the sweep.
+/// One more mail for what is still open a day before its deadline; returns how many proposals. Deliveries whose message was
+/// lost are sent on their way again. For the sweep.
 pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
@@ -116,6 +126,12 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
         if held.value.state == State::Open && deliver(app, &store, scope.tenant(), &held.value, 0, Occasion::Reminded).await? {
             reminded += 1;
         }
+    }
+    if reminded > 0 {
+        outbox::flush(&store, ClientPlace::Assessment).await?;
+    }
+    if app.config.delivery.is_queued() {
+        delivery::wake(&store).await?;
     }
     Ok(reminded)
 }
@@ -141,8 +157,9 @@ async fn deliver(
     version: u32,
     occasion: Occasion,
 ) -> Result<bool, StoreError> {
-    if !app.config.mails {
-        // Nobody is mailed, and nothing says that anybody was.
+    let cards = app.config.delivery.teams.is_some();
+    if !app.config.mails && !cards {
+        // Nobody is told, and nothing says that anybody was.
         return Ok(false);
     }
     let key = key(proposal.id, version, occasion);
@@ -151,30 +168,56 @@ async fn deliver(
     }
     let directory = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
     let roster = Roster::read(&directory).await?;
-    let client = roster.client_name(tenant);
-    let asked_by = asked_by(&roster, &proposal.requester);
-    let mut notified = Notified { proposal: proposal.id, version, occasion, at: app.now(), mailed: Vec::new(), unreachable: Vec::new() };
-    for person in approvers(&app.config, &roster, tenant, &proposal.requester, app.now()) {
+    let now = app.now();
+    let mut notified = Notified {
+        proposal: proposal.id,
+        version,
+        occasion,
+        at: now,
+        mailed: Vec::new(),
+        unreachable: Vec::new(),
+        links: Vec::new(),
+        posted: Vec::new(),
+    };
+    let mut queued = Vec::new();
+    let posting =
+        |channel, to, due_at| Posting { channel, proposal: proposal.id, version, occasion, to, due_at, tries: 0, claimed_until: None };
+    if cards {
+        notified.links.push(link::make::row(tenant, proposal, EVERYBODY, &key, now));
+        queued.push(posting(Channel::Teams, EVERYBODY, now));
+    }
+    for person in approvers(&app.config, &roster, tenant, &proposal.requester, now).filter(|_| app.config.mails) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);
             continue;
         }
-        let mail = compose(app, tenant, &client, &asked_by, proposal, person, &key);
+        notified.links.push(link::make::row(tenant, proposal, person.id, &key, now));
+        if cards || app.config.delivery.acs.is_some() {
+            queued.push(posting(Channel::Mail, person.id, if cards { now + FALLBACK_AFTER } else { now }));
+            continue;
+        }
+        let mail = mail_to(app, &roster, tenant, proposal, person, &key, now).await?;
         let name = format!("{}{}.eml", mails_about(tenant, &key), person.id);
         app.blobs.create(BlobContainer::Mailbox, &name, mail.bytes().into()).await?;
         notified.mailed.push(one);
     }
-    if notified.mailed.is_empty() {
+    if notified.mailed.is_empty() && queued.is_empty() {
         tracing::warn!(proposal = %proposal.id, "no approver can be mailed");
     }
-    write_down(store, &notified).await
+    write_down(store, &notified, &queued).await
 }
 
 /// The process stopped between a mail and the batch that says so, and meanwhile somebody decided: a mail that lies in the
 /// mailbox was sent, so it is written down now, with the time at which it was written.
-async fn catch_up(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, id: ProposalId, version: u32) -> Result<(), StoreError> {
-    let key = key(id, version, Occasion::Asked);
+async fn catch_up(
+    app: &App,
+    store: &Store<'_, ClientPlace>,
+    tenant: TenantId,
+    proposal: &Proposal,
+    version: u32,
+) -> Result<(), StoreError> {
+    let key = key(proposal.id, version, Occasion::Asked);
     if store.read::<Notified>(ClientPlace::Assessment, &key).await?.is_some() {
         return Ok(());
     }
@@ -197,21 +240,36 @@ async fn catch_up(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, i
     let Some(at) = sent.iter().map(|(_, at)| *at).min() else { return Ok(()) };
     let directory = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
     let roster = Roster::read(&directory).await?;
+    let links = sent.iter().map(|(person, _)| link::make::row(tenant, proposal, *person, &key, at)).collect();
     let mailed = sent.into_iter().map(|(person, _)| Mailed { person, name: roster.person_name(person) }).collect();
-    let notified = Notified { proposal: id, version, occasion: Occasion::Asked, at, mailed, unreachable: Vec::new() };
-    write_down(store, &notified).await.map(|_| ())
+    let notified = Notified {
+        proposal: proposal.id,
+        version,
+        occasion: Occasion::Asked,
+        at,
+        mailed,
+        unreachable: Vec::new(),
+        links,
+        posted: Vec::new(),
+    };
+    write_down(store, &notified, &[]).await.map(|_| ())
 }
 
-/// Who was mailed, in one batch with its audit item; `false` when that was written before.
-async fn write_down(store: &Store<'_, ClientPlace>, notified: &Notified) -> Result<bool, StoreError> {
+/// Who was told, and what is queued for it, in one batch with its audit item; `false` when that was written before.
+async fn write_down(store: &Store<'_, ClientPlace>, notified: &Notified, queued: &[Posting]) -> Result<bool, StoreError> {
     let mut batch = store.batch(ClientPlace::Assessment);
     batch.create(notified);
+    for posting in queued {
+        let wait = std::time::Duration::try_from(posting.due_at - notified.at).unwrap_or_default();
+        outbox::send(&mut batch, "notify", &DeliverV1 { posting: posting.key() }, wait)?;
+        batch.create(posting);
+    }
     let kind = match notified.occasion {
         Occasion::Asked => "proposal.notified",
         Occasion::Reminded => "proposal.reminded",
     };
     let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
-    let detail = json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable) });
+    let detail = json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable), "cards": queued.iter().filter(|posting| posting.channel == Channel::Teams).count() });
     audit::record(&mut batch, audit::Event::new(kind, object(notified.proposal), detail));
     match batch.commit().await {
         Err(error) if error.exists::<Notified>(&notified.key()) => Ok(false),
@@ -220,7 +278,7 @@ async fn write_down(store: &Store<'_, ClientPlace>, notified: &Notified) -> Resu
 }
 
 /// How the names of all mails about it start; the person's id and `.eml` follow.
-fn mails_about(tenant: TenantId, key: &str) -> String {
+pub(super) fn mails_about(tenant: TenantId, key: &str) -> String {
     format!("{tenant}/{}-", key.replace(':', "-"))
 }
 
@@ -234,40 +292,45 @@ pub(super) fn domain(app: &App) -> String {
     if host.parse::<std::net::Ipv4Addr>().is_ok() { format!("[{host}]") } else { host.into() }
 }
 
-fn compose(app: &App, tenant: TenantId, client: &str, asked_by: &str, proposal: &Proposal, to: &Person, key: &str) -> Mail {
-    let draft = &proposal.draft;
-    let by = |format| proposal.decide_by.format(format).unwrap_or_default();
+/// What a proposal's mail and card say.
+pub(super) fn notice(app: &App, asked_by: &str, proposal: &Proposal, link: String) -> Notice {
+    let Draft { question, reasons, .. } = &proposal.draft;
+    let by = proposal.decide_by.format(EXACT).unwrap_or_default();
+    Notice::of_proposal(question, asked_by, reasons, by, link, app.config.is_demo())
+}
+
+/// The mail to one approver in the notice of this key, which began at `since`.
+pub(super) async fn mail_to(
+    app: &App,
+    roster: &Roster,
+    tenant: TenantId,
+    proposal: &Proposal,
+    to: &Person,
+    key: &str,
+    since: OffsetDateTime,
+) -> Result<Mail, StoreError> {
+    let row = link::make::row(tenant, proposal, to.id, key, since);
+    let address = link(app, tenant, proposal, &row).await?;
+    let notice = notice(app, &asked_by(roster, &proposal.requester), proposal, address);
+    Ok(compose(app, &roster.client_name(tenant), proposal, to, key, &notice))
+}
+
+pub(super) fn compose(app: &App, client: &str, proposal: &Proposal, to: &Person, key: &str, notice: &Notice) -> Mail {
     let reminder = if key.ends_with(REMINDED) { "Reminder: " } else { "" };
-    let domain = domain(app);
-    let mut blocks = vec![
-        Block::Heading(draft.question.clone()),
-        Block::Fact { label: "Asked by", value: asked_by.into() },
-        Block::Fact { label: "Why now", value: draft.reasons.join(" ") },
-        Block::Fact { label: "Decide by", value: by(EXACT) },
-        Block::Link { label: "Sign in, look and decide", url: link(app, tenant, proposal.id) },
-        Block::Paragraph("The link only shows the way: nobody can decide without signing in. If nobody answers, nothing happens.".into()),
-    ];
-    if app.config.is_demo() {
-        blocks.push(Block::Paragraph("DEMO: made with demo people and demo data.".into()));
-    }
+    let (domain, day) = (domain(app), proposal.decide_by.format(DAY).unwrap_or_default());
     Mail {
         from: Mailbox { name: "Assay".into(), address: format!("assay@{domain}") },
         to: Mailbox { name: to.name.clone(), address: to.email.clone() },
-        subject: format!("{reminder}{client}: approve {} by {}", draft.label(), by(DAY)),
+        subject: format!("{reminder}{client}: approve {} by {day}", proposal.draft.label()),
         at: app.now(),
         message_id: format!("{}.{}@{domain}", key.replace(':', "."), to.id),
-        blocks,
+        blocks: notice.blocks(),
     }
-}
-
-/// Where a proposal is decided. Made from configuration, never from a request (I10).
-pub fn link(app: &App, tenant: TenantId, id: ProposalId) -> String {
-    app.config.link(&format!("portal/proposals/{tenant}/{id}"))
 }
 
 const REMINDED: &str = "reminded";
 
-fn key(id: ProposalId, version: u32, occasion: Occasion) -> String {
+pub(super) fn key(id: ProposalId, version: u32, occasion: Occasion) -> String {
     match occasion {
         Occasion::Asked => format!("{id}:v{version}:asked"),
         Occasion::Reminded => format!("{id}:v{version}:{REMINDED}"),

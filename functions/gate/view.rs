@@ -7,6 +7,7 @@
 use time::OffsetDateTime;
 
 use super::{
+    delivery::{Channel, EVERYBODY, Outcome, Posted},
     event::Verdict,
     inbox::{self, Inbox, Reader, Standing, asked_by},
     level::Level,
@@ -239,6 +240,7 @@ fn state(
             None => ProposalState::Open(DecisionForm {
                 action: paths::decide(grant.tenant, proposal.id),
                 token: token(proposal),
+                permit: String::new(),
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
                 blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
@@ -284,7 +286,16 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
     let mut history = vec![entry(proposal.staged_at, &asked_by(roster, &proposal.requester), "asked".into(), None)];
     for one in notified {
         let verb = if one.occasion == Occasion::Asked { "mailed" } else { "reminded" };
-        let whom = if one.mailed.is_empty() { "nobody: there is no approver who can be mailed".into() } else { names(&one.mailed) };
+        let cards = one.links.iter().any(|row| row.approver == EVERYBODY);
+        for posted in &one.posted {
+            history.push(entry(posted.at, "Assay", posted_words(posted, roster), None));
+        }
+        let whom = match one.mailed.is_empty() {
+            // What came of it has a line of its own.
+            true if cards => continue,
+            true => "nobody: there is no approver who can be mailed".into(),
+            false => names(&one.mailed),
+        };
         let unreachable = (!one.unreachable.is_empty()).then(|| format!("No usable address: {}.", names(&one.unreachable)));
         history.push(entry(one.at, "Assay", format!("{verb} {whom}"), unreachable));
     }
@@ -323,6 +334,19 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
     }
     history.sort_by_key(|entry| entry.at);
     history
+}
+
+fn posted_words(posted: &Posted, roster: &Roster) -> String {
+    let to = match posted.channel {
+        Channel::Teams => "the Teams channel".to_owned(),
+        Channel::Mail => roster.person_name(posted.to),
+    };
+    match &posted.outcome {
+        Outcome::Accepted if posted.together > 1 => format!("told {to}, together with {} others", posted.together - 1),
+        Outcome::Accepted => format!("told {to}"),
+        Outcome::Refused { why } => format!("could not tell {to}: {why}"),
+        Outcome::SignedIn => format!("did not mail {to}, who had signed in"),
+    }
 }
 
 /// `Priya Nair, Sam Okafor and Dana Whitfield`.

@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use warp::Filter as _;
 
 use super::local::Options;
-use crate::{connectors::demo, platform::ports::Clock};
+use crate::{connectors::demo, gate::link::token::Claims, platform::ports::Clock, web::pages::paths};
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -110,7 +111,7 @@ async fn post_events(base: &str, clock: &dyn Clock) -> Result<usize, DemoError> 
     Ok(deliveries.len())
 }
 
-/// The link of the oldest mail in the mailbox folder; waits a while for the first.
+/// Where the link of the oldest mail in the mailbox folder leads; waits a while for the first.
 async fn first_link(mailbox: &Path, base: &str) -> Option<String> {
     for _ in 0..ATTEMPTS {
         let mut mails = Vec::new();
@@ -136,8 +137,10 @@ async fn pause() {
 fn path_in(mail: &Path) -> Option<String> {
     // Quoted-printable: soft line breaks are not part of the text.
     let text = std::fs::read_to_string(mail).ok()?.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
-    let start = text.find("/api/portal/proposals/")?;
-    Some(text[start..].split(|c: char| c.is_whitespace() || c == '"' || c == '<').next()?.to_owned())
+    let (_, token) = text.split_once("/api/portal/link?token=")?;
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let Claims { tid, sub, .. } = serde_json::from_slice(&claims).ok()?;
+    Some(paths::proposal(tid.parse().ok()?, sub.parse().ok()?))
 }
 
 fn collect(folder: &Path, mails: &mut Vec<(std::time::SystemTime, PathBuf)>) {

@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod handler;
 mod headers;
 pub mod local;
+pub mod log;
 pub mod package;
 pub mod serve;
 pub mod start;

@@ -410,6 +410,9 @@ pub trait Identity: Send + Sync {
     /// no identity of its own.
     async fn assertion(&self) -> Result<Zeroizing<String>, PortError>;
 
+    /// A token for Azure Communication Services; [`PortErrorKind::Missing`] as above.
+    async fn mail_token(&self) -> Result<Zeroizing<String>, PortError>;
+
     /// Whether it can be had: asks for one token. [`PortErrorKind::Missing`] as above.
     async fn check(&self) -> Result<(), PortError>;
 }

@@ -50,6 +50,25 @@ impl Request {
         form(&self.body).find(|(n, _)| n == name).map(|(_, v)| v)
     }
 
+    /// Whether every field of a URL-encoded body is text. Reading a field takes what is not UTF-8, overlong forms included,
+    /// for U+FFFD, so two different bodies could be read as one.
+    pub fn form_is_text(&self) -> bool {
+        let mut bytes = self.body.iter();
+        let mut decoded = Vec::with_capacity(self.body.len());
+        while let Some(&byte) = bytes.next() {
+            let rest = bytes.as_slice();
+            let hex = |at: usize| rest.get(at).and_then(|digit| char::from(*digit).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
+            match (byte, hex(0), hex(1)) {
+                (b'%', Some(high), Some(low)) => {
+                    decoded.push(high << 4 | low);
+                    bytes.nth(1);
+                }
+                _ => decoded.push(byte),
+            }
+        }
+        std::str::from_utf8(&decoded).is_ok()
+    }
+
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -93,5 +112,28 @@ impl Reply {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_text_or_it_is_none() {
+        let of = |body: &[u8]| Request {
+            method: Method::Post,
+            path: "portal/x".into(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: Bytes::copy_from_slice(body),
+            invocation_id: "i".into(),
+        };
+        for text in [&b""[..], b"comment=a%20b+c", b"comment=%E2%80%AE", "comment=\u{e9}".as_bytes(), b"x=100%", b"x=%zz%4", b"x=%00"] {
+            assert!(of(text).form_is_text(), "{text:?}");
+        }
+        for other in [&b"comment=\xc0\x80"[..], b"comment=%c0%80", b"comment=%C0%80&x=y", b"\xff", b"x=%ed%a0%80", b"x=%E2%80"] {
+            assert!(!of(other).form_is_text(), "{other:?}");
+        }
     }
 }

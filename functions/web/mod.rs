@@ -14,6 +14,7 @@ pub mod reply;
 pub mod security;
 pub mod session;
 pub mod step_up;
+pub mod visible;
 
 pub use http::{Method, Reply, Request};
 pub use problem::Problem;

@@ -7,12 +7,13 @@ use super::{
     pages::{Frame, Link, ProblemPage, paths},
     security,
     session::Next,
+    visible::visible,
 };
 
-/// Renders a page; never kept by a browser or proxy.
+/// Renders a page, in which nothing hides; never kept by a browser or proxy.
 pub fn page(status: u16, template: &impl Template) -> Reply {
     match template.render() {
-        Ok(html) => no_store(Reply::new(status, "text/html; charset=utf-8", html)),
+        Ok(html) => no_store(Reply::new(status, "text/html; charset=utf-8", visible(&html).into_owned())),
         Err(error) => {
             tracing::error!(error = %error, "page did not render");
             no_store(Reply::new(500, "text/plain; charset=utf-8", "This page could not be built. Nothing was changed; try again."))

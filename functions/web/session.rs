@@ -197,7 +197,8 @@ impl Next {
     /// Takes a path below `/api/portal/` in unreserved characters with an optional query; no dot segments, no empty
     /// segment, nothing a browser could read as another host. Paths that act (sign-in, sign-out) are not taken.
     pub fn parse(text: &str) -> Option<Self> {
-        const MAX: usize = 512;
+        // A link of a mail, with its token, goes through.
+        const MAX: usize = 1600;
         let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
         let below = path.strip_prefix(paths::BASE)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
@@ -314,7 +315,7 @@ mod tests {
         for bad in bad {
             assert_eq!(Next::parse(bad), None, "{bad:?}");
         }
-        assert_eq!(Next::parse(&format!("/api/portal/{}", "a".repeat(600))), None);
+        assert_eq!(Next::parse(&format!("/api/portal/{}", "a".repeat(1600))), None);
         assert_eq!(Next::or_clients(Some("//evil.example")).as_str(), "/api/portal/clients");
     }
 

@@ -28,6 +28,7 @@ mod seal;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
+mod token;
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -80,6 +81,7 @@ fn only_the_log() -> Outcome<()> {
 fn run(effort: Effort) -> Outcome<()> {
     report::head();
     seal::measure(effort)?;
+    token::measure(effort)?;
     start::measure(effort)?;
     log::measure(effort)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -10,8 +10,9 @@ import { gallery } from './gallery.mjs';
 import { EVERY_LOOK, LOOKS } from './look.mjs';
 import { openAs } from './person.mjs';
 import { Report } from './report.mjs';
+import { followedByItsReader, linkOf, scan } from './scanner.mjs';
 
-const { CHROMIUM, GALLERY, PICTURES } = process.env;
+const { CHROMIUM, GALLERY, MAILBOX, PICTURES } = process.env;
 const [base, firstApproval] = process.argv.slice(2);
 const report = new Report(PICTURES);
 const browser = await chromium.launch({
@@ -44,6 +45,7 @@ async function approver() {
   await person.picture('approval', firstApproval, 1020);
   await crawl(person, { looks: LOOKS });
   await person.look('forbidden', '/api/portal/connections', { status: 403 });
+  await followedByItsReader(person, linkOf(MAILBOX, base, person.name));
   await decide.rejectWithoutReason(person, firstApproval);
   await decide.withoutScript(await openAs(browser, base, report, 'Approver', { javaScriptEnabled: false }), firstApproval);
   await decide.byKeyboard(person);
@@ -52,6 +54,7 @@ async function approver() {
 }
 
 try {
+  await scan(browser, base, report, linkOf(MAILBOX, base, 'Priya Nair'));
   await owner();
   await engineer();
   await approver();

@@ -41,7 +41,9 @@ async fn an_approver_opens_and_decides_a_proposal_in_few_round_trips() {
         let opened = browser.get(&page).await;
         assert_eq!(opened.status, 200);
         assert_eq!(count(&flow, from, &["documents.read", "documents.query"]), 3, "{:?}", &flow.test.faults.calls()[from..]);
-        assert_eq!(flow.test.faults.count() - from, 3, "{:?}", &flow.test.faults.calls()[from..]);
+        // And what a decision uses up is signed.
+        assert_eq!(count(&flow, from, &["vault.sign"]), 1);
+        assert_eq!(flow.test.faults.count() - from, 4, "{:?}", &flow.test.faults.calls()[from..]);
 
         // The decision, its audit item and the message that follows from it are one batch.
         let from = flow.test.faults.count();

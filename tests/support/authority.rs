@@ -174,7 +174,7 @@ impl Authority {
         format!("portal/signed-in?{query}&session_state=x")
     }
 
-    fn answer(&self, request: &HttpRequest) -> Option<Result<HttpResponse, PortError>> {
+    pub fn answer(&self, request: &HttpRequest) -> Option<Result<HttpResponse, PortError>> {
         let path = request.url.as_str().strip_prefix(LOGIN)?;
         // Where people of several directories may sign in, any organization's is asked.
         let endpoint = match path.strip_prefix("/organizations/").or_else(|| path.strip_prefix(&format!("/{HOME}/")))? {

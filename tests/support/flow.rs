@@ -24,6 +24,7 @@ use assay::{
     triggers::{Failure, HttpFn, Kind, QueueFn, QueueMessage, TABLE, Tick, TimerFn},
     web::{Method, Reply, Request},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -389,11 +390,21 @@ pub fn asked_in_mails(mails: Vec<(String, String)>, who: &DemoPerson, subject: &
 }
 
 fn asked_in(mails: Vec<String>, subject: &str) -> Vec<ProposalId> {
-    let ids = mails.into_iter().filter(|mail| mail.contains(subject)).map(|mail| {
-        let link = mail.split_once("/api/portal/proposals/").unwrap().1;
-        link.split(['/', '\r']).nth(1).unwrap().parse().unwrap()
-    });
+    let ids = mails.into_iter().filter(|mail| mail.contains(subject)).map(|mail| pointed_to(&link_in(&mail)).1);
     ids.collect()
+}
+
+/// The address of a mail's link, without its host: `portal/link?token=...`.
+pub fn link_in(mail: &str) -> String {
+    let (_, link) = mail.split_once("/api/portal/link?").unwrap_or_else(|| panic!("no link in {mail}"));
+    format!("portal/link?{}", link.split_whitespace().next().unwrap())
+}
+
+/// What a link says that it leads to; nothing of it is verified here.
+pub fn pointed_to(link: &str) -> (TenantId, ProposalId) {
+    let payload = URL_SAFE_NO_PAD.decode(link.split_once("token=").unwrap().1.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    (claims["tid"].as_str().unwrap().parse().unwrap(), claims["sub"].as_str().unwrap().parse().unwrap())
 }
 
 fn theirs(mails: Vec<(String, String)>, who: &DemoPerson) -> Vec<String> {

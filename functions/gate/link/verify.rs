@@ -6,12 +6,12 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::token::{ALGORITHM, Claims, Header, MAX_LIFE, TYPE};
+use crate::tenancy::signing::VerifyingKey;
 
 /// Ours have about 700 bytes.
 pub const MAX_TOKEN_BYTES: usize = 2048;
@@ -75,14 +75,19 @@ pub struct Expected<'a> {
 /// A public key that may have signed, under the id that tokens name it by.
 pub struct LinkKey {
     kid: String,
-    key: ParsedPublicKey,
+    key: VerifyingKey,
 }
 
 impl LinkKey {
     /// `point`: uncompressed, 65 bytes (SEC 1 2.3.3). `None` when it is not a point of P-256.
     pub fn new(kid: impl Into<String>, point: &[u8]) -> Option<Self> {
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok().filter(|_| point.len() == 65)?;
-        Some(Self { kid: kid.into(), key })
+        Some(Self { kid: kid.into(), key: VerifyingKey::from_point(point)? })
+    }
+}
+
+impl From<VerifyingKey> for LinkKey {
+    fn from(key: VerifyingKey) -> Self {
+        Self { kid: key.kid().to_owned(), key }
     }
 }
 
@@ -167,6 +172,11 @@ impl<'a> Signed<'a> {
         Ok(Self { header: decode(header)?, payload: decode(payload)?, text, signature: decode(signature)? })
     }
 
+    /// The key that the header names, if it is a header of ours.
+    pub fn kid(&self) -> Option<String> {
+        object(&self.header).map(|header: Header| header.kid)
+    }
+
     /// Header and signature.
     fn check(&self, keys: &[LinkKey]) -> Result<(), Refused> {
         let header: Header = object(&self.header).ok_or(Refused::Header)?;
@@ -184,7 +194,7 @@ impl<'a> Signed<'a> {
 
     /// Whether this key signed it; says nothing about what it says.
     pub fn holds_under(&self, key: &LinkKey) -> bool {
-        self.signature.len() == SIGNATURE_BYTES && key.key.verify_sig(self.text, &self.signature).is_ok()
+        self.signature.len() == SIGNATURE_BYTES && key.key.verifies(self.text, &self.signature)
     }
 }
 
@@ -209,6 +219,8 @@ mod tests {
     };
 
     const NOW: OffsetDateTime = datetime!(2026-11-25 09:00 UTC);
+
+    type Change = fn(&mut Claims);
 
     fn at(seconds: i64) -> u64 {
         u64::try_from(NOW.unix_timestamp() + seconds).expect("after 1970")
@@ -268,7 +280,6 @@ mod tests {
     fn a_token_says_what_was_signed_and_each_claim_counts() {
         let signer = Signer::new();
         assert_eq!(signer.verify(&signer.token(&claims())), Ok(claims()));
-        type Change = fn(&mut Claims);
         let cases: &[(Change, Refused)] = &[
             (|c| c.iss.push('x'), Refused::Issuer),
             (|c| c.aud = AUDIENCE_VIEW.into(), Refused::Audience),

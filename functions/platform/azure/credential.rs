@@ -32,6 +32,9 @@ const NOT_SIGNED_IN: &str = "install the Azure CLI and sign in (az login), or az
 const STORAGE: &str = "https://storage.azure.com/.default";
 const COSMOS: &str = "https://cosmos.azure.com/.default";
 
+/// Of Azure Communication Services in the public cloud, the only one whose hosts the settings take.
+const MAIL: &str = "https://communication.azure.com/.default";
+
 #[derive(Debug)]
 pub struct Credential {
     source: Arc<dyn TokenCredential>,
@@ -114,6 +117,10 @@ impl TokenCredential for Credential {
 impl Identity for Credential {
     async fn assertion(&self) -> Result<Zeroizing<String>, PortError> {
         Ok(Zeroizing::new(self.token(&self.exchange).await?.token.secret().to_owned()))
+    }
+
+    async fn mail_token(&self) -> Result<Zeroizing<String>, PortError> {
+        Ok(Zeroizing::new(self.token(MAIL).await?.token.secret().to_owned()))
     }
 
     async fn check(&self) -> Result<(), PortError> {

@@ -13,6 +13,10 @@ impl Identity for NoIdentity {
         Err(PortError::new("managed identity", PortErrorKind::Missing))
     }
 
+    async fn mail_token(&self) -> Result<Zeroizing<String>, PortError> {
+        self.assertion().await
+    }
+
     async fn check(&self) -> Result<(), PortError> {
         self.assertion().await.map(|_| ())
     }

@@ -1,20 +1,26 @@
 //! The approval inbox and the decision page.
 
-use super::Reader;
+use time::OffsetDateTime;
+
+use super::{Reader, link};
 use crate::{
     gate::{
-        self, Answer, Capacity, DecideError, Proposal, Refusal, Verdict,
+        self, Answer, Capacity, DecideError, Refusal, Verdict,
         learning::{Because, Look},
+        link::Permit,
         view,
     },
     readiness::{self, catalogue::catalogue, propose::MAX_REASON},
     tenancy::{
-        Actor, ClientPlace, ProposalId, TenantId,
+        Actor, ClientPlace, ProposalId, StoreError, TenantId,
         directory::{Proof, Role},
     },
     web::{
         Problem, Reply,
-        pages::{Choice, Field, FieldError, FieldKind, Link, ProposalState, Run, Section, Side, TakeBackForm, WithdrawForm, paths},
+        pages::{
+            Choice, Field, FieldError, FieldKind, Link, ProposalPage, ProposalState, Run, Section, Side, TakeBackForm, WithdrawForm, paths,
+        },
+        problem::chain,
         reply,
     },
 };
@@ -25,7 +31,7 @@ const PAGE: usize = 50;
 pub(super) async fn inbox(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let after = reader.request.query_value("after");
     let inbox = reader.inbox(after.as_deref(), PAGE).await?;
-    let mut page = view::inbox_page(reader.frame(Section::Approvals).await?, inbox, None);
+    let mut page = view::inbox_page(reader.frame(Section::Approvals).await?, inbox, link::led_here(reader));
     for item in page.yours.iter_mut().chain(&mut page.others) {
         item.about = catalogue().objective(&item.subject).map(|determination| determination.text.to_owned());
     }
@@ -53,7 +59,10 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     let (tenant_id, id) = ids(tenant, id)?;
     let (_, grant) = reader.client(tenant)?;
     let (version, hash) = (reader.field("version"), reader.field("hash"));
-    let shown_at = reader.must_be_own_timed_form(&words(id, &version, &hash).each_ref().map(String::as_str))?;
+    let permit = Permit::read(reader.app, tenant_id, id, reader.person.id, &hash, &reader.field("permit")).await?;
+    let jti = permit.as_ref().map(|permit| permit.jti.as_str()).unwrap_or_default();
+    let shown_at = reader.must_be_own_timed_form(&words(id, &version, &hash, jti).each_ref().map(String::as_str))?;
+    let permit = permit.map_err(|_| Problem::foreign_form(OLD_PAGE))?;
     let verdict = match reader.field("decision").as_str() {
         "approve" => Verdict::Approve,
         "reject" => Verdict::Reject,
@@ -71,7 +80,13 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     let scope = reader.scope(grant);
     let capacity = {
         let Proof { at, contexts, .. } = reader.proof();
-        Capacity { signed_in_at: *at, acrs: (!contexts.is_empty()).then(|| contexts.join(" ")), look, ..Capacity::default() }
+        Capacity {
+            signed_in_at: *at,
+            acrs: (!contexts.is_empty()).then(|| contexts.join(" ")),
+            look,
+            permit: Some(permit),
+            ..Capacity::default()
+        }
     };
     match gate::decide_as(reader.app, &scope, grant, &reader.person, id, &answer, &capacity).await {
         Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
@@ -127,13 +142,8 @@ async fn page(
     let own = readiness::view::own_proposal(&found, id, &shown.proposal.draft.action).await?;
     // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
-    let token = |proposal: &Proposal| {
-        let words = words(proposal.id, &proposal.version.to_string(), &proposal.hash);
-        let words = words.each_ref().map(String::as_str);
-        // A form that comes back with an error was looked at since it was shown first.
-        reader.timed_token(&words, reader.shown_at(&words).unwrap_or_else(|| app.now()))
-    };
-    let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, token).await?;
+    let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, |_| String::new()).await?;
+    permit_form(reader, &mut page, tenant, id).await;
     if let ProposalState::Open(form) = &mut page.state {
         form.because = Some(because(reader.field(BECAUSE), errors));
     }
@@ -168,9 +178,49 @@ fn because(chosen: String, errors: &[FieldError]) -> Field {
     Field::new(BECAUSE, "If you reject: why", hint, FieldKind::OneOf(choices.into()), chosen).with_errors(errors)
 }
 
-/// What the decision form's token is bound to: this proposal, this version, the hash that was shown.
-fn words(id: ProposalId, version: &str, hash: &str) -> [String; 4] {
-    ["decide".into(), id.to_string(), version.into(), hash.into()]
+/// What one decision uses up, into the form. A form that comes back with an error keeps the one it has, and with it the time
+/// since when it was looked at. Without one nobody could decide, so then there is no form: the page says so.
+async fn permit_form(reader: &Reader<'_>, page: &mut ProposalPage, tenant: TenantId, id: ProposalId) {
+    let ProposalState::Open(form) = &mut page.state else { return };
+    match permit(reader, tenant, id, &page.hash, page.decide_by).await {
+        Ok((permit, token)) => {
+            let words = words(id, &page.version.to_string(), &page.hash, &permit.jti);
+            let words = words.each_ref().map(String::as_str);
+            form.token = reader.timed_token(&words, reader.shown_at(&words).unwrap_or_else(|| reader.app.now()));
+            form.permit = token;
+        }
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "no permit for a decision");
+            page.state = ProposalState::NotYours {
+                why:
+                    "It cannot be decided just now: Assay's key for it does not answer. Nothing is lost; open this page again in a minute."
+                        .into(),
+            };
+        }
+    }
+}
+
+async fn permit(
+    reader: &Reader<'_>,
+    tenant: TenantId,
+    id: ProposalId,
+    hash: &str,
+    decide_by: OffsetDateTime,
+) -> Result<(Permit, String), StoreError> {
+    let (app, person, posted) = (reader.app, reader.person.id, reader.field("permit"));
+    if !posted.is_empty()
+        && let Ok(permit) = Permit::read(app, tenant, id, person, hash, &posted).await?
+    {
+        return Ok((permit, posted));
+    }
+    Permit::make(app, tenant, id, person, hash, decide_by).await
+}
+
+const OLD_PAGE: &str = "This form was open for too long, or it is not of this page. Nothing was decided: open the page again.";
+
+/// What the decision form's token is bound to: this proposal, this version, the hash that was shown, and the permit.
+fn words(id: ProposalId, version: &str, hash: &str, permit: &str) -> [String; 5] {
+    ["decide".into(), id.to_string(), version.into(), hash.into(), permit.into()]
 }
 
 fn ids(tenant: &str, id: &str) -> Result<(TenantId, ProposalId), Problem> {

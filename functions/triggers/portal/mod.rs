@@ -11,6 +11,8 @@ mod connection_form;
 mod connection_view;
 mod connections;
 mod dead_letters;
+mod delivery;
+mod link;
 mod lost_form;
 mod member;
 mod new_client;
@@ -58,6 +60,9 @@ pub async fn run(request: Request, app: &App) -> Reply {
 }
 
 async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {
+    if !request.method.is_safe() && !request.form_is_text() {
+        return Err(Problem::bad_request("The form holds bytes that are no text. Nothing was done."));
+    }
     match (request.method.is_safe(), parts) {
         (true, ["assets", name]) => return assets::serve(name).ok_or_else(Problem::not_found),
         (true, ["sign-in"]) => return Ok(sign_in::show(app, request)),
@@ -67,7 +72,9 @@ async fn answer(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, P
         _ => {}
     }
     let Some(reader) = Reader::of(app, request).await? else {
-        return if request.method.is_safe() {
+        return if request.method.is_safe() && parts == ["link"] {
+            Ok(link::neutral(app, request, &address(request)))
+        } else if request.method.is_safe() {
             Ok(reply::redirect(&paths::sign_in_then(&address(request))))
         } else {
             lost_form::of_nobody(app, request, parts).await
@@ -104,6 +111,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
         ["inbox"] => approvals::inbox(reader).await,
+        ["link"] => link::follow(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
         ["proposals", tenant, id, "decide" | "withdraw"] => approvals::back(tenant, id),
         ["clients", tenant, "requirements", id, "propose" | "roll-back"] => clients::back(tenant, id),
@@ -113,6 +121,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["mapping"] => connections::mapping(reader).await,
         ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
+        ["delivery"] => delivery::show(reader).await,
         ["analytics"] => Box::pin(analytics::all(reader)).await,
         ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
         ["audit"] => trail::deployment(reader).await,

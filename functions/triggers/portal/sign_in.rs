@@ -25,7 +25,10 @@ pub(super) fn show(app: &App, request: &Request) -> Reply {
         organization: entra.map(|entra| entra.address("oauth2/v2.0/logout")),
         action: paths::sign_in(),
         again: request.query_value("again").is_some(),
-        notice: next.as_ref().filter(|next| next.as_str().contains("/proposals/")).map(|_| "Sign in to see this approval.".into()),
+        notice: next
+            .as_ref()
+            .filter(|next| ["/proposals/", "/link?"].iter().any(|page| next.as_str().contains(page)))
+            .map(|_| "Sign in to see this approval.".into()),
         next: next.map(|next| next.as_str().to_owned()),
     };
     reply::page(200, &page)

@@ -29,6 +29,9 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.staged" => format!("asked: {} objective {}", kind_words(&text("kind")), text("subject")),
         "proposal.notified" => format!("mailed {} about a proposal", approvers(detail)),
         "proposal.reminded" => format!("reminded {} of a proposal", approvers(detail)),
+        "notice.accepted" => format!("told {} about a proposal", channel_words(&text("channel"))),
+        "notice.refused" => format!("could not tell {} about a proposal: {}", channel_words(&text("channel")), text("why")),
+        "notice.not_needed" => "did not mail an approver about a proposal: they had signed in".into(),
         "proposal.approved" => "approved a proposal".into(),
         "proposal.rejected" => "rejected a proposal".into(),
         "proposal.glass_broken" => "approved a proposal alone, in an emergency".into(),
@@ -189,6 +192,10 @@ fn type_words(record_type: &str) -> String {
         "psa_ticket_remediation" => "remediation tickets".into(),
         other => other.replace('_', " "),
     }
+}
+
+fn channel_words(channel: &str) -> &'static str {
+    if channel == "teams" { "the Teams channel" } else { "an approver by mail" }
 }
 
 fn kind_words(kind: &str) -> &'static str {

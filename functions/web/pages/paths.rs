@@ -126,6 +126,11 @@ pub fn replay_all() -> String {
     format!("{BASE}dead-letters/replay")
 }
 
+/// How approvers are told.
+pub fn delivery() -> String {
+    format!("{BASE}delivery")
+}
+
 /// The deployment's log.
 pub fn audit() -> String {
     format!("{BASE}audit")

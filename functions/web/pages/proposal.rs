@@ -164,11 +164,13 @@ pub enum Run {
     Failed { at: OffsetDateTime, why: String },
 }
 
-/// Fields `decision` (`approve` or `reject`), `because`, `comment`, `version`, `hash`, `token`.
+/// Fields `decision` (`approve` or `reject`), `because`, `comment`, `version`, `hash`, `token`, `permit`.
 #[derive(Clone, Debug)]
 pub struct DecisionForm {
     pub action: String,
     pub token: String,
+    /// What one decision uses up; whoever knows the reader fills it in.
+    pub permit: String,
     /// With the verb: `Approve and mark MET`.
     pub approve_label: String,
     /// Why it cannot be approved now, as a sentence; then only rejecting is offered.

@@ -130,6 +130,7 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
     ProposalState::Open(DecisionForm {
         action: "#".into(),
         token: TOKEN.into(),
+        permit: TOKEN.into(),
         approve_label: "Approve and mark MET".into(),
         blocked: None,
         comment_needed: false,

@@ -4,9 +4,9 @@ use assay::{
     connectors::{Vendor, form},
     readiness::map::evidence_map,
     web::pages::{
-        AlarmView, Choice, ConnectionForm, ConnectionFormPage, ConnectionView, ConnectionsPage, DeadLetterStand, DeadLetterView,
-        DeadLettersPage, FieldError, LastPull, Link, MappedLine, MappingPage, NamelessLine, PostForm, RejectCount, SameReason, Section,
-        SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType, WaitingCompany, paths,
+        AlarmView, ChannelView, Choice, ConnectionForm, ConnectionFormPage, ConnectionView, ConnectionsPage, DeadLetterStand,
+        DeadLetterView, DeadLettersPage, DeliveryPage, FieldError, LastPull, Link, MappedLine, MappingPage, NamelessLine, PostForm,
+        RejectCount, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType, WaitingCompany, paths,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -220,4 +220,46 @@ pub(super) fn set_aside(empty: bool) -> SetAsidePage {
     let groups = if empty { vec![] } else { groups };
     let unreadable = if empty { vec![] } else { vec![("Northgate Autotask".into(), 1)] };
     SetAsidePage { frame: frame(Section::Clients), clients_href: paths::clients(), groups, unreadable, notice: None }
+}
+
+/// Cards that a workflow refused, with what is said about it.
+pub(super) fn delivery() -> DeliveryPage {
+    let channel = |name, state, words: &str, counted| ChannelView {
+        name,
+        state,
+        words: words.into(),
+        counted,
+        accepted: 212,
+        accepted_at: Some(NOW - Duration::hours(30)),
+        refused: 2,
+        refused_at: Some(NOW - Duration::hours(1)),
+        why: "The workflow is not there any more; it goes when its owner leaves.".into(),
+    };
+    DeliveryPage {
+        frame: frame(Section::Connections),
+        connections_href: paths::connections(),
+        channels: vec![
+            channel(
+                "Cards in Microsoft Teams",
+                Tag::new(Tone::Not, "Failing"),
+                "The last card was refused, and mails went out in its place.",
+                true,
+            ),
+            channel("Mails into the mailbox", Tag::new(Tone::Met, "On"), "Each approver is mailed at once.", false),
+        ],
+        limits: "At most 30 cards go out in a minute and 100 in an hour; more wait.".into(),
+        about: format!("Of what waits for {CLIENT}, as it is sent."),
+        title: "Mark AC.L2-3.1.1[a] as MET for Harbor Precision?".into(),
+        facts: vec![
+            ("Asked by", "Marco Reyes".into()),
+            ("Why now", "All 43 accounts match a person.".into()),
+            ("Decide by", "Tue 1 Dec 2026, 17:00 UTC".into()),
+        ],
+        foot: vec!["The link only shows the way: nobody can decide without signing in.".into()],
+        button: "Sign in, look and decide".into(),
+        card: r#"{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive"}]}"#.into(),
+        mail: format!(
+            "Subject: {CLIENT}: approve AC.L2-3.1.1[a] by Tue 1 Dec\r\n\r\nhttps://assay.example.net/api/portal/link?token=TOKEN"
+        ),
+    }
 }

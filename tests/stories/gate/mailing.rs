@@ -8,7 +8,11 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::{House, draft, flush};
-use crate::support::{TestApp, authority, faults::Fault};
+use crate::support::{
+    TestApp, authority,
+    faults::Fault,
+    flow::{link_in, pointed_to},
+};
 
 #[tokio::test]
 async fn every_approver_but_the_one_who_asks_gets_one_mail_however_often_the_message_comes() {
@@ -39,7 +43,8 @@ async fn the_mail_says_what_who_why_and_until_when_and_its_link_is_from_configur
     let [_, text, html, _] = mail.split("\r\n--").collect::<Vec<_>>()[..] else { panic!("{mail}") };
     let body = |part: &str| part.split_once("\r\n\r\n").unwrap().1.to_owned();
     assert!(body(text).starts_with("Mark AC.L2-3.1.1[a] as MET for Harbor Precision?\r\n"), "{text}");
-    let link = format!("https://assay.example.net/api/portal/proposals/{}/{id}", house.tenant);
+    let link = format!("https://assay.example.net/api/{}", link_in(mail));
+    assert_eq!(pointed_to(&link), (house.tenant, id));
     for part in [text, html] {
         for said in ["Marco Reyes", "All 43 enabled accounts match a person.", "Mon 9 Mar 2026, 09:00 UTC", &link] {
             assert!(part.contains(said), "{said} is not in {part}");

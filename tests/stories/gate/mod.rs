@@ -1,9 +1,11 @@
 //! Stories of the gate, told in one house: a client, an engineer who asks, two approvers who decide.
 
 mod deciding;
+mod delivering;
 mod executing;
 mod lapsing;
 mod levels;
+mod links;
 mod machine;
 mod mailing;
 mod model;
@@ -53,16 +55,19 @@ impl House {
     async fn on(test: TestApp) -> Self {
         let tenant = TenantId(Uuid::from_u128(100));
         let home = test.app().config.entra().map(|entra| entra.directories[0]);
-        let person = |n, name: &str, email: &str| Person {
-            id: PersonId(Uuid::from_u128(n)),
-            name: name.into(),
-            email: email.into(),
-            is_owner: false,
-            operates: false,
-            identity: home.map(|tid| Identity { tid, oid: Uuid::from_u128(n) }),
-            sign_in_name: None,
-            same_as: None,
-            access_ended_at: None,
+        let person = |n, name: &str, email: &str| {
+            let identity = home.map(|tid| Identity { tid, oid: Uuid::from_u128(n) });
+            Person {
+                id: identity.map_or(PersonId(Uuid::from_u128(n)), Identity::person),
+                name: name.into(),
+                email: email.into(),
+                is_owner: false,
+                operates: false,
+                identity,
+                sign_in_name: None,
+                same_as: None,
+                access_ended_at: None,
+            }
         };
         let house = Self {
             test,

@@ -241,6 +241,7 @@ impl World {
                     comment: if says.comment { "because it cannot wait until Monday".into() } else { " ".into() },
                 };
                 capacity = Capacity {
+                    permit: None,
                     stands_for: says.stands_for.map(|n| Represented { person: person(n), name: name(n), may_approve: true }),
                     signed_in_at: Some(self.now() - if says.fresh { Duration::minutes(1) } else { Duration::hours(1) }),
                     acrs: None,

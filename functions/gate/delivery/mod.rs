@@ -1,0 +1,132 @@
+//! Notices on their way to people: what waits to be sent, over which channel, how fast, and what came of it.
+//!
+//! A notice is queued in the batch that says it is due, and each of its deliveries ends once: accepted, refused, or no
+//! longer needed. A channel that accepts has not delivered, so a card that brought nobody to sign in is followed by a mail.
+//! Nothing here decides anything, and a card or mail never carries more than [`notice`] says.
+
+mod acs;
+pub mod card;
+pub mod deliver;
+pub mod health;
+pub mod notice;
+pub mod pace;
+pub mod preview;
+mod teams;
+
+use std::time::Duration as Wait;
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use super::notify::Occasion;
+use crate::tenancy::{PersonId, ProposalId, Record};
+
+pub(in crate::gate) use deliver::mail_out;
+pub use deliver::{deliver, wake};
+pub use notice::Notice;
+pub use teams::is_workflow;
+
+/// After a card, so much time is given before who did not sign in is mailed.
+pub const FALLBACK_AFTER: Duration = Duration::hours(4);
+
+/// So many that wait for one recipient on one channel become one digest.
+pub const DIGEST_FROM: usize = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A card in a channel of Microsoft Teams.
+    Teams,
+    /// A mail to one approver.
+    Mail,
+}
+
+impl Channel {
+    pub const ALL: [Self; 2] = [Self::Teams, Self::Mail];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Teams => "teams",
+            Self::Mail => "mail",
+        }
+    }
+}
+
+/// What a channel said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::gate) enum Answer {
+    Accepted,
+    Later { wait: Wait, why: &'static str },
+    Refused { why: &'static str },
+}
+
+/// One delivery that is not over; the record goes when it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    pub channel: Channel,
+    pub proposal: ProposalId,
+    /// With `proposal` and `occasion`: the notice it belongs to.
+    pub version: u32,
+    pub occasion: Occasion,
+    /// [`EVERYBODY`] for a card in a channel.
+    pub to: PersonId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub due_at: OffsetDateTime,
+    pub tries: u32,
+    /// A process is sending it until then; afterwards another may.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub claimed_until: Option<OffsetDateTime>,
+}
+
+/// Stands where a link or delivery is for all who see a channel.
+pub const EVERYBODY: PersonId = PersonId(uuid::Uuid::nil());
+
+impl Record for Posting {
+    const KIND: &'static str = "posting";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        format!("{}:{}:{}", self.notice(), self.channel.word(), self.to)
+    }
+}
+
+impl Posting {
+    pub fn notice(&self) -> String {
+        super::notify::key(self.proposal, self.version, self.occasion)
+    }
+
+    /// Whether one digest could stand for both.
+    fn goes_with(&self, other: &Self) -> bool {
+        (self.channel, self.to) == (other.channel, other.to)
+    }
+}
+
+/// What `notify` is asked to do when a delivery is due.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeliverV1 {
+    pub posting: String,
+}
+
+/// What came of a delivery; kept in its notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posted {
+    pub channel: Channel,
+    pub to: PersonId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    pub outcome: Outcome,
+    /// It went out in a digest of so many.
+    pub together: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Taken by the channel, which is not yet read by anybody.
+    Accepted,
+    Refused {
+        why: String,
+    },
+    /// They signed in after the card, so no mail was sent.
+    SignedIn,
+}

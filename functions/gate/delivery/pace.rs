@@ -1,0 +1,144 @@
+//! How much may be sent: a counter per channel in the store, because every process sends and none may count alone.
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use super::Channel;
+use crate::tenancy::{DeploymentPlace, Held, Record, Store, StoreError};
+
+/// Most notices of a channel; Azure Communication Services begins with 30 a minute and 100 an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub per_minute: u32,
+    pub per_hour: u32,
+}
+
+/// What a channel sent in the running minute and hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    pub channel: Channel,
+    /// Since 1970.
+    minute: i64,
+    in_minute: u32,
+    hour: i64,
+    in_hour: u32,
+}
+
+impl Record for Pace {
+    const KIND: &'static str = "pace";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.channel.word().into()
+    }
+}
+
+impl Pace {
+    fn new(channel: Channel) -> Self {
+        Self { channel, minute: 0, in_minute: 0, hour: 0, in_hour: 0 }
+    }
+
+    /// Counts one more, or says when there is room again; then nothing was counted.
+    fn take(&mut self, limits: Limits, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
+        let seconds = now.unix_timestamp();
+        let (minute, hour) = (seconds.div_euclid(60), seconds.div_euclid(3600));
+        if minute != self.minute {
+            (self.minute, self.in_minute) = (minute, 0);
+        }
+        if hour != self.hour {
+            (self.hour, self.in_hour) = (hour, 0);
+        }
+        let start_of = |unit: i64, seconds: i64| OffsetDateTime::from_unix_timestamp((unit + 1) * seconds).unwrap_or(now + Duration::HOUR);
+        if self.in_hour >= limits.per_hour {
+            return Err(start_of(hour, 3600));
+        }
+        if self.in_minute >= limits.per_minute {
+            return Err(start_of(minute, 60));
+        }
+        self.in_minute += 1;
+        self.in_hour += 1;
+        Ok(())
+    }
+}
+
+/// How often a lost race is tried again; then the message waits a moment.
+const ATTEMPTS: usize = 4;
+const A_MOMENT: Duration = Duration::seconds(5);
+
+/// A place among what may be sent now, or when there is one.
+pub(super) async fn take(
+    store: &Store<'_, DeploymentPlace>,
+    channel: Channel,
+    limits: Limits,
+) -> Result<Result<(), OffsetDateTime>, StoreError> {
+    let now = store.app().now();
+    for _ in 0..ATTEMPTS {
+        let held = store.read::<Pace>(DeploymentPlace::Operations, channel.word()).await?;
+        let mut pace = held.as_ref().map_or_else(|| Pace::new(channel), |held| held.value.clone());
+        if let Err(when) = pace.take(limits, now) {
+            return Ok(Err(when));
+        }
+        let mut batch = store.batch(DeploymentPlace::Operations);
+        match held {
+            Some(held) => batch.replace(&Held { value: pace, etag: held.etag }),
+            None => batch.create(&pace),
+        };
+        match batch.commit().await {
+            Ok(()) => return Ok(Ok(())),
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Err(now + A_MOMENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { per_minute: 30, per_hour: 100 };
+
+    #[test]
+    fn a_full_minute_waits_for_the_next_and_a_full_hour_for_the_next_hour() {
+        let now = datetime!(2026-11-25 09:15:40 UTC);
+        let mut pace = Pace::new(Channel::Teams);
+        for _ in 0..30 {
+            assert_eq!(pace.take(LIMITS, now), Ok(()));
+        }
+        assert_eq!(pace.take(LIMITS, now), Err(datetime!(2026-11-25 09:16 UTC)));
+        for minute in [1, 2] {
+            for _ in 0..30 {
+                assert_eq!(pace.take(LIMITS, now + Duration::minutes(minute)), Ok(()));
+            }
+        }
+        for _ in 0..10 {
+            assert_eq!(pace.take(LIMITS, now + Duration::minutes(3)), Ok(()));
+        }
+        assert_eq!(pace.take(LIMITS, now + Duration::minutes(3)), Err(datetime!(2026-11-25 10:00 UTC)));
+        assert_eq!(pace.take(LIMITS, datetime!(2026-11-25 10:00 UTC)), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_hour_and_no_minute_ever_holds_more(steps in proptest::collection::vec(0_i64..40, 1..400)) {
+            let (mut pace, mut now, mut taken) = (Pace::new(Channel::Teams), datetime!(2026-11-25 09:00 UTC), Vec::new());
+            for step in steps {
+                now += Duration::seconds(step);
+                match pace.take(LIMITS, now) {
+                    Ok(()) => taken.push(now.unix_timestamp()),
+                    Err(when) => prop_assert!(when > now && when - now <= Duration::HOUR),
+                }
+            }
+            for (unit, most) in [(60, 30), (3600, 100)] {
+                let mut counts = std::collections::BTreeMap::new();
+                for at in &taken {
+                    *counts.entry(at.div_euclid(unit)).or_insert(0) += 1;
+                }
+                prop_assert!(counts.values().all(|count| *count <= most));
+            }
+        }
+    }
+}

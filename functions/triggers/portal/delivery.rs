@@ -1,0 +1,107 @@
+//! How approvers are told: the channels, how they do, and what the next card and mail look like.
+
+use super::Reader;
+use crate::{
+    config::Config,
+    gate::delivery::{
+        Channel,
+        health::{self, ChannelHealth},
+        preview::preview,
+    },
+    web::{
+        Problem, Reply,
+        pages::{ChannelView, DeliveryPage, Section, Tag, Tone, paths},
+        reply,
+    },
+};
+
+pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let config = &reader.app.config;
+    let known = health::all(&reader.deployment().await?).await?;
+    let shown = preview(reader.app, reader.eyes()).await?;
+    let (per_minute, per_hour) = (config.delivery.per_minute, config.delivery.per_hour);
+    let about = match &shown.client {
+        Some(client) => format!("Of what waits for {client}, as it is sent."),
+        None => "Nothing waits, so this is an example, as it is sent.".into(),
+    };
+    let page = DeliveryPage {
+        connections_href: paths::connections(),
+        channels: vec![teams(config.delivery.teams.is_some(), of(&known, Channel::Teams)), mails(config, of(&known, Channel::Mail))],
+        limits: format!(
+            "At most {per_minute} cards go out in a minute and {per_hour} in an hour; more wait. Four that wait at once become one."
+        ),
+        about,
+        title: shown.notice.title.clone(),
+        facts: shown.notice.facts.clone(),
+        foot: shown.notice.foot.clone(),
+        button: shown.notice.link.0.into(),
+        card: String::from_utf8_lossy(&shown.card).into_owned(),
+        mail: String::from_utf8_lossy(&shown.mail).into_owned(),
+        frame: reader.frame(Section::Connections).await?,
+    };
+    Ok(reply::page(200, &page))
+}
+
+fn of(known: &[ChannelHealth], channel: Channel) -> Option<&ChannelHealth> {
+    known.iter().find(|health| health.channel == channel)
+}
+
+fn teams(on: bool, health: Option<&ChannelHealth>) -> ChannelView {
+    let failing = health.is_some_and(ChannelHealth::is_failing);
+    let (state, words) = match (on, failing) {
+        (false, _) => (
+            Tag::new(Tone::Unknown, "Off"),
+            "No cards are posted. The setting ASSAY_TEAMS names the secret that holds a workflow's address.",
+        ),
+        (true, true) => (
+            Tag::new(Tone::Not, "Failing"),
+            "The last card was refused, and mails went out in its place. Mend what is said below; the next card is tried all the same.",
+        ),
+        (true, false) if health.is_none() => {
+            (Tag::new(Tone::Unknown, "Nothing posted yet"), "A card goes to the channel that the workflow posts to.")
+        }
+        (true, false) => (
+            Tag::new(Tone::Met, "On"),
+            "A card goes to the channel that the workflow posts to. That Teams took it does not say that anybody saw it: who does not sign in within four hours is mailed.",
+        ),
+    };
+    ChannelView {
+        name: "Cards in Microsoft Teams",
+        state,
+        words: words.into(),
+        counted: on,
+        accepted: health.map_or(0, |health| health.accepted),
+        accepted_at: health.and_then(|health| health.accepted_at),
+        refused: health.map_or(0, |health| health.refused),
+        refused_at: health.and_then(|health| health.refused_at),
+        why: health.map(|health| health.why.clone()).unwrap_or_default(),
+    }
+}
+
+fn mails(config: &Config, health: Option<&ChannelHealth>) -> ChannelView {
+    let (service, failing) = (config.delivery.acs.is_some(), health.is_some_and(ChannelHealth::is_failing));
+    let (state, words) = match (config.mails, config.delivery.teams.is_some()) {
+        (true, _) if service && failing => (
+            Tag::new(Tone::Not, "Failing"),
+            "The last mail was refused. Mend what is said below; the next one is tried all the same, and what waits is under Approvals in any case.",
+        ),
+        (false, _) => (Tag::new(Tone::Unknown, "Off"), "Nobody is mailed. The setting ASSAY_MAIL says how mails go out."),
+        (true, true) => (
+            Tag::new(Tone::Met, "On"),
+            "Each approver who did not sign in within four hours of a card is mailed, and all of them at once when a card is refused. A reminder goes out a day before the deadline.",
+        ),
+        (true, false) => (Tag::new(Tone::Met, "On"), "Each approver is mailed at once, and reminded a day before the deadline."),
+    };
+    ChannelView {
+        name: if service { "Mails by Azure Communication Services" } else { "Mails into the mailbox" },
+        state,
+        words: words.into(),
+        counted: service,
+        accepted: health.map_or(0, |health| health.accepted),
+        accepted_at: health.and_then(|health| health.accepted_at),
+        refused: health.map_or(0, |health| health.refused),
+        refused_at: health.and_then(|health| health.refused_at),
+        why: health.map(|health| health.why.clone()).unwrap_or_default(),
+    }
+}

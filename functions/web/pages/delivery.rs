@@ -1,0 +1,42 @@
+//! How approvers are told: each channel with its health, and the next card and mail exactly as they are sent.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use super::{Frame, Tag};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "delivery.html", config = "functions/web/pages/askama.toml")]
+pub struct DeliveryPage {
+    pub frame: Frame,
+    pub connections_href: String,
+    pub channels: Vec<ChannelView>,
+    /// One sentence.
+    pub limits: String,
+    /// What the preview is of, as a sentence.
+    pub about: String,
+    pub title: String,
+    pub facts: Vec<(&'static str, String)>,
+    pub foot: Vec<String>,
+    pub button: String,
+    /// The body of the POST.
+    pub card: String,
+    /// The whole message, headers included.
+    pub mail: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct ChannelView {
+    pub name: &'static str,
+    pub state: Tag,
+    /// What it does, and what to do when it fails.
+    pub words: String,
+    /// Whether figures are kept of it.
+    pub counted: bool,
+    pub accepted: u64,
+    pub accepted_at: Option<OffsetDateTime>,
+    pub refused: u64,
+    pub refused_at: Option<OffsetDateTime>,
+    /// Of the last refusal.
+    pub why: String,
+}
