@@ -4,7 +4,10 @@ use assay::{
     analytics::sharing::Sharing,
     audit::trail,
     connectors::demo::What,
-    tenancy::{ClientPlace, DeploymentPlace, ProposalId},
+    tenancy::{
+        ClientPlace, DeploymentPlace, ProposalId,
+        directory::{Grant, Role},
+    },
 };
 use serde_json::Value;
 use time::Duration;
@@ -125,11 +128,19 @@ async fn the_owner_lets_a_client_take_part_and_its_counts_are_lent_once_a_quarte
     assert!(html.contains("This client takes no part") && html.contains("The owner decides"), "{html}");
     assert_eq!(approver.post(&action, &[("takes-part", "yes"), ("token", "x")]).await.status, 403);
     let owner = Browser::of(&flow, What::Owner).await;
+    assert!(text(&owner.get("portal/analytics").await).contains("No client yet"), "an owner sees what they have a grant for");
+    assert_eq!(owner.get(&page).await.status, 404);
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let (tenant, person) = (HARBOR, person(What::Owner).id);
+    batch.create(&Grant { tenant, person, roles: vec![Role::Auditor], until: None, confirmed_at: None });
+    batch.commit().await.unwrap();
     for _ in 0..2 {
         assert_eq!(owner.press(&page, &action, &[]).await.status, 303);
     }
     assert_eq!(owner.press(&page, &action, &[]).await.status, 303, "out and in again");
     assert!(text(&owner.get(&page).await).contains("This client takes part"));
+    drop(store);
     flow.sweep().await;
     let shared = sharing(&flow).await;
     assert_eq!((shared.opted_in, shared.opted_out), (Some(flow.app().now().date()), Some(flow.app().now().date())));
@@ -138,7 +149,7 @@ async fn the_owner_lets_a_client_take_part_and_its_counts_are_lent_once_a_quarte
     assert!(!counts.is_empty() && counts.iter().all(|count| *count == (0, 0)), "asked, and nobody decided yet: {counts:?}");
     flow.sweep().await;
     assert_eq!(sharing(&flow).await, shared, "once a quarter");
-    // Into the next quarter, and not so far that access ends.
+    // Into the next quarter.
     flow.test.clock.advance(Duration::days(60));
     flow.sweep().await;
     assert!(sharing(&flow).await.counted.unwrap() > counted);

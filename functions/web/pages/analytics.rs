@@ -143,6 +143,11 @@ impl Chart {
 }
 
 impl AnalyticsPage {
+    /// The reader has a grant for no client.
+    fn is_of_nobody(&self) -> bool {
+        self.client.is_none() && self.clients.is_empty() && self.unreadable.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         self.weeks.most() == 0 && self.rules.is_empty()
     }
