@@ -47,6 +47,8 @@ impl App {
 pub struct SecretCache {
     // Std mutexes: held for a map lookup, never across an await.
     entries: Mutex<HashMap<String, Entry>>,
+    /// How often something was done since somebody last asked.
+    counts: Mutex<HashMap<String, u64>>,
     /// What is being fetched just now; whoever waits for it keeps it there.
     fetches: Mutex<HashMap<String, Weak<Fetch>>>,
 }
@@ -125,6 +127,20 @@ impl SecretCache {
         true
     }
 
+    /// Counts `more` of `name`, and hands out what has come together once it is `enough`; the count then begins anew. What
+    /// a process that dies had not handed out is lost.
+    pub fn count(&self, name: &str, more: u64, enough: u64) -> Option<u64> {
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(name.to_owned()).or_default();
+        *count = count.saturating_add(more);
+        (*count >= enough).then(|| std::mem::take(count))
+    }
+
+    /// Wipes what has had its time, also of owners for whom nobody asks any more.
+    pub fn wipe_expired(&self, now: OffsetDateTime) {
+        lock(&self.entries).retain(|_, kept| kept.until > now);
+    }
+
     pub fn forget(&self, name: &str) {
         lock(&self.entries).remove(name);
     }
@@ -135,9 +151,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn insert(entries: &mut HashMap<String, Entry>, name: &str, entry: Entry, now: OffsetDateTime) {
-    if entries.len() >= MAX_ENTRIES {
-        entries.retain(|_, kept| kept.until > now);
-    }
+    entries.retain(|_, kept| kept.until > now);
     if entries.len() >= MAX_ENTRIES {
         entries.clear();
     }

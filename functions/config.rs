@@ -30,6 +30,8 @@ pub struct Config {
     pub mails: bool,
     /// Set in the demo only: every vendor host is answered by this loopback address.
     pub demo_vendor: Option<Url>,
+    /// Where this instance runs, by Azure's name of the region; clients may allow some only.
+    pub region: Option<String>,
     pub deadline: Duration,
     pub max_concurrent: usize,
 }
@@ -156,6 +158,10 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     if sign_in == SignIn::Demo && public_url.as_ref().is_some_and(|url| !is_loopback(url)) {
         reader.fail("ASSAY_SIGN_IN", "demo sign-in works only where ASSAY_PUBLIC_URL is an address of this machine");
     }
+    let region = Some(reader.text("ASSAY_REGION").to_ascii_lowercase().replace(' ', "")).filter(|region| !region.is_empty());
+    if region.as_ref().is_some_and(|region| !region.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+        reader.fail("ASSAY_REGION", "must be the name of an Azure region, such as usgovvirginia");
+    }
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.
@@ -170,6 +176,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             public_url,
             sign_in,
             demo_vendor,
+            region,
             deadline: Duration::from_secs(deadline),
             max_concurrent: usize::try_from(max_concurrent).unwrap_or(usize::MAX),
         }),

@@ -9,8 +9,10 @@ pub mod host; // the Functions custom-handler protocol, and the stand-in host of
 pub mod triggers; // one folder per Azure Function: a route or message, one call, a reply
 
 pub mod connectors; // vendors: verify a webhook, take a record in, pull a population
+pub mod custody; // the care of clients' keys: rotation, and sealing again
 pub mod readiness; // the 110 requirements: catalogue, suggestions, findings, score, POA&M
 
+pub mod analytics; // figures about the work, folded from the log
 pub mod evidence; // what was observed or filed, its hash, population, freshness; the CUI guard
 pub mod gate; // proposals, decisions, execution: nothing at L2 happens without a named human
 

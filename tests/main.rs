@@ -28,6 +28,8 @@ mod stories {
     mod access;
     mod analysis;
     mod analysis_apart;
+    mod analytics;
+    mod approval_flows;
     mod audit_export;
     mod audit_log;
     mod audit_publish;
@@ -50,11 +52,15 @@ mod stories {
     mod freshness;
     mod gallery;
     mod gate;
+    mod geo_fence;
+    mod key_rotation;
     mod keys_at_once;
     mod killed_handler;
+    mod learning;
     mod lost_form;
     mod main_job;
     mod pages;
+    mod policy_page;
     mod portal;
     mod put_away;
     mod readiness_catalogue;

@@ -18,6 +18,8 @@ use crate::{
 pub enum Refused {
     SignIn,
     Form,
+    /// A client's message that an instance in a foreign region met.
+    Region,
 }
 
 impl Refused {
@@ -25,6 +27,7 @@ impl Refused {
         match self {
             Self::SignIn => "session.refused",
             Self::Form => "form.refused",
+            Self::Region => "geo.refused",
         }
     }
 }
@@ -58,7 +61,7 @@ fn key(at: OffsetDateTime, what: Refused, actor: &Actor, reason: &str) -> String
 }
 
 /// Counts a refusal in the name of the scope's actor; the first of an hour is audited.
-pub async fn count(app: &App, scope: &DeploymentScope, what: Refused, reason: &'static str) -> Result<(), StoreError> {
+pub async fn count(app: &App, scope: &DeploymentScope, what: Refused, reason: &str) -> Result<(), StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
     let actor = scope.actor();
@@ -77,5 +80,6 @@ pub async fn count(app: &App, scope: &DeploymentScope, what: Refused, reason: &'
 pub async fn lately(store: &Store<'_, DeploymentPlace>) -> Result<u64, StoreError> {
     let since = store.app().now() - Duration::hours(24);
     let refusals = counted::begun_since(store, "", since, |refusal: &Refusal| refusal.first_at).await?;
-    Ok(refusals.iter().map(|refusal| refusal.count).sum())
+    let of_trust = refusals.iter().filter(|refusal| refusal.what != Refused::Region);
+    Ok(of_trust.map(|refusal| refusal.count).sum())
 }

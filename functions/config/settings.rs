@@ -85,6 +85,11 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(""),
     },
     Setting {
+        name: "ASSAY_REGION",
+        meaning: "in which Azure region this instance runs, such as usgovvirginia; clients may name regions, and elsewhere their records are not read",
+        default: Some(""),
+    },
+    Setting {
         name: "ASSAY_DEADLINE_SECONDS",
         meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
         default: Some("240"),

@@ -2,20 +2,23 @@
 //! and who may do what for it later.
 //!
 //! Its data key is made first, so that a client that can be looked at has one and looking makes nothing (design I10); its
-//! evidence comes with a company that is mapped to it. Where the vault makes no keys, the owner names one of the client's
-//! own.
+//! evidence comes with a company that is mapped to it. Where the vault makes no keys by itself, one is made for the client,
+//! or the owner names one, which may lie in the client's own vault.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::{
+    app::App,
     audit,
     platform::{key_uri::KeyUri, ports::PortErrorKind},
     tenancy::{
         DeploymentPlace, Held, PersonId, Record, Roster, Store, StoreError, TenantId,
         directory::{Grant, Role, Tenant},
+        key_change::{self, Change},
         keys::{self, Owner},
+        regions::Regions,
         seal::sha256,
     },
     web::{pages::FieldError, problem::chain},
@@ -28,7 +31,7 @@ const MAX_NAME_CHARS: usize = 120;
 /// Why nothing was done. The caller has checked that the person is the owner.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// By the field of the form: `name`, `key` or `roles`.
+    /// By the field of the form: `name`, `key`, `regions` or `roles`.
     #[error("the form is not in order")]
     Form(FieldError),
     #[error(transparent)]
@@ -80,14 +83,16 @@ fn nobody_decides(grants: &[Given]) -> Option<&'static str> {
 pub struct NewClient<'a> {
     pub id: TenantId,
     pub name: &'a str,
-    /// The address of its vault key; not looked at where the vault makes keys.
+    /// The address of its vault key; empty: one is made. Not looked at where the vault makes keys.
     pub key: &'a str,
+    /// Where its records may be read; empty: anywhere.
+    pub regions: &'a str,
     pub grants: Vec<Given>,
 }
 
 /// Adds the client with its grants; the same id again adds nothing.
 pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), ClientError> {
-    let NewClient { id, name, key, grants } = new;
+    let NewClient { id, name, key, regions, grants } = new;
     let name = name.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
         return Err(ClientError::form("name", format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
@@ -105,12 +110,20 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     if let Some(why) = faults(&grants, store.app().now()).filter(|_| several) {
         return Err(ClientError::form("roles", why));
     }
+    let regions = Regions::parse(regions).ok_or_else(|| ClientError::form("regions", NO_REGION))?;
+    if !regions.admit(store.app().config.region.as_deref()) {
+        return Err(ClientError::form("regions", NOT_HERE));
+    }
     let named = if store.app().vault.makes_keys() {
         keys::make(store.app(), Owner::Tenant(id), None).await?;
         None
     } else {
-        Some(make_under(store, id, key.trim(), known).await?)
+        Some(match key.trim() {
+            "" => make_under(store, id, &made_for(store, id).await?, known).await?,
+            named => make_under(store, id, named, known).await?,
+        })
     };
+    confine(store.app(), Owner::Tenant(id), &regions).await?;
     let address = named.as_ref().map(|reserved| reserved.value.key.clone());
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
@@ -123,7 +136,11 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     if let Some(held) = &held {
         batch.replace(held);
     }
-    audit::record(&mut batch, added(&tenant, &grants, address.as_deref()));
+    let mut event = added(&tenant, &grants, address.as_deref());
+    if !regions.is_anywhere() {
+        event.detail["regions"] = json!(regions.text());
+    }
+    audit::record(&mut batch, event);
     match batch.commit().await {
         // The same form, sent twice at once.
         Err(error) if error.exists::<Tenant>(&tenant.key()) => Ok(()),
@@ -132,6 +149,17 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
             Err(ClientError::form("key", USED))
         }
         other => Ok(other?),
+    }
+}
+
+const NO_REGION: &str = "Give Azure's names of regions, in lower case letters and digits, with commas between them.";
+const NOT_HERE: &str = "Assay itself runs in none of these regions, so it could not read the client's records. Nothing was added.";
+
+/// Says in the client's key record where it may be unwrapped. The form sent again finds it said.
+async fn confine(app: &App, owner: Owner, regions: &Regions) -> Result<(), StoreError> {
+    loop {
+        let Some(facts) = key_change::facts(app, owner).await?.filter(|facts| facts.regions != *regions) else { return Ok(()) };
+        key_change::change(app, owner, &facts, Change::Regions(regions.clone())).await?;
     }
 }
 
@@ -189,12 +217,22 @@ async fn reserve(store: &Directory<'_>, id: TenantId, key: &KeyUri) -> Result<Op
     Ok(reserved.filter(|held| held.value.owner == id))
 }
 
+/// The address of a key made for this client beside the installation's own. The same form again finds the same key.
+async fn made_for(store: &Directory<'_>, id: TenantId) -> Result<String, ClientError> {
+    store.app().vault.create_key(&format!("client-{id}")).await.map_err(|error| {
+        tracing::warn!(error = chain(&error), "no key is made for a new client");
+        match error.kind {
+            PortErrorKind::Denied => ClientError::form("key", MAY_NOT_MAKE),
+            kind => why_not(kind).map_or_else(|| StoreError::from(error).into(), |message| ClientError::form("key", message)),
+        }
+    })
+}
+
+const MAY_NOT_MAKE: &str = "Assay may not make keys in its vault, or the vault's firewall keeps it out. Give the app's identity the role \u{201c}Assay keys\u{201d} that the guide describes (it makes and uses keys, and deletes none), or make the key by hand and give its address here. A new role takes some minutes to hold. Nothing was added.";
+
 /// Makes the client's data key under the vault key of this address, which must be nobody else's and is reserved for it.
 async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &[Tenant]) -> Result<Held<Reservation>, ClientError> {
     let refused = |message: &str| ClientError::form("key", message);
-    if address.is_empty() {
-        return Err(refused("Give the address of the key that protects this client's records."));
-    }
     let key = KeyUri::parse(address).ok_or_else(|| refused(NO_ADDRESS))?;
     let app = store.app();
     let uses = |owner| async move {
@@ -239,6 +277,7 @@ fn why_not(kind: PortErrorKind) -> Option<&'static str> {
         PortErrorKind::Denied => {
             "Assay may not use this key. Give the app's identity the role Key Vault Crypto Service Encryption User on it, and see that the key is enabled and that the vault's firewall lets the app in. A new role takes some minutes to hold."
         }
+        PortErrorKind::Disabled => "This key is disabled in its vault. Enable it there, then send the form again. Nothing was added.",
         PortErrorKind::Throttled { .. } => "The key vault is busy and asked to wait. Nothing was added; send the form again in a minute.",
         PortErrorKind::Unavailable => {
             "The key vault does not answer. See that the address is right; if it is, send the form again in a minute. Nothing was added."

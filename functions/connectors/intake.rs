@@ -103,7 +103,7 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     };
     let sealed = app.blobs.read(BlobContainer::Raw, &delivery.blob).await?;
     let sealed = sealed.ok_or_else(|| ConnectorError::RawMissing(delivery.blob.clone()))?;
-    let raw = store.open_blob(BlobContainer::Raw.name(), &delivery.blob, sealed.to_vec())?;
+    let raw = store.open_blob(BlobContainer::Raw.name(), &delivery.blob, sealed.to_vec()).await?;
 
     let hash = sha256(&raw);
     let body = serde_json::from_slice::<Value>(&raw).ok();

@@ -248,6 +248,7 @@ fn why_left_out(error: &StoreError, client: TenantId) -> Option<&'static str> {
     match error {
         StoreError::Key { owner, .. } if *owner != client.to_string() || error.passes_by_itself() => None,
         StoreError::Key { .. } => Some("the client's key cannot be used"),
+        StoreError::Elsewhere { .. } => Some("the client's records may be read in other regions only"),
         error => error.concerns_one_owner().then_some("a record of the client cannot be read"),
     }
 }

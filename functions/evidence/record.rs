@@ -113,6 +113,7 @@ impl Evidence {
             collected_at: self.collected_at,
             population: self.population,
             fresh_until: None,
+            filed_by: if let Origin::Filed(filed) = &self.origin { Some(filed.filed_by) } else { None },
         }
     }
 }
@@ -146,6 +147,9 @@ pub struct EvidenceRef {
     /// approval on, until somebody files a newer one; a record without a type has no rule.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub fresh_until: Option<OffsetDateTime>,
+    /// Whose evidence it is: who filed it does not decide what rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filed_by: Option<PersonId>,
 }
 
 impl EvidenceRef {

@@ -1,20 +1,28 @@
 //! A named human's answer: decision, audit item and the request to execute in one batch, or nothing.
 //!
-//! The etag of the proposal is the race control: of two approvers one writes, the other reads again and hears who was
-//! faster. The same answer of the same person again (a browser that repeats its POST) is the same success. Session,
-//! origin and anti-forgery token are the page's business and were checked before.
+//! The etag of the proposal is the race control: of two approvers one writes, the other reads again, and is counted too or
+//! hears who was faster. The same answer of the same person again (a browser that repeats its POST) is the same success.
+//! Each decision is signed before it is written ([`receipt`]). Session, origin and anti-forgery token are the page's
+//! business and were checked before.
 
 use serde_json::json;
 
 use super::{
-    machine::{Answer, Event, Refusal, Verdict, next},
-    proposal::{Decision, ExecuteV1, Proposal, Receipt, State, advance, object},
+    delegation::Delegation,
+    event::{Answer, Capacity, Deciding, Event, Verdict},
+    learning::{self, Look},
+    machine::next,
+    policy::{self, Policy},
+    proposal::{Answers, ExecuteV1, OpenMark, Proposal, advance, object},
+    receipt,
+    refusal::Refusal,
+    state::{Decision, State},
 };
 use crate::{
     app::App,
     audit,
     tenancy::{
-        Actor, ClientPlace, Held, ProposalId, Scope, Store, StoreError,
+        Actor, Batch, ClientPlace, Gathered, Held, ProposalId, Scope, Store, StoreError, Wanted,
         directory::{Grant, Person, Role},
         outbox::{self, Pending},
     },
@@ -43,7 +51,7 @@ pub enum DecideError {
     Store(#[from] StoreError),
 }
 
-/// Decides one proposal as `person`, whose `grant` was read for this request.
+/// Decides one proposal as `person`, whose `grant` was read for this request, in their own name.
 pub async fn decide(
     app: &App,
     scope: &Scope,
@@ -52,68 +60,188 @@ pub async fn decide(
     id: ProposalId,
     answer: &Answer,
 ) -> Result<Decided, DecideError> {
+    decide_as(app, scope, grant, person, id, answer, &Capacity::default()).await
+}
+
+/// The same, and in what capacity.
+pub async fn decide_as(
+    app: &App,
+    scope: &Scope,
+    grant: &Grant,
+    person: &Person,
+    id: ProposalId,
+    answer: &Answer,
+    capacity: &Capacity,
+) -> Result<Decided, DecideError> {
     let may_approve = grant.has(Role::Approver)
         && grant.tenant == scope.tenant()
         && grant.person == person.id
         && *scope.actor() == Actor::Person(person.id);
     let store = scope.store(app).await?;
-    let mut lost = None;
+    let (mut lost, mut contradicted) = (None, false);
     for _ in 0..ATTEMPTS {
-        let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(DecideError::NotFound)?;
+        let found = store.gather(ClientPlace::Assessment, wanted(id)).await?;
+        let Read { held, mark, answers, policy, delegations } = read(&found, id).await?.ok_or(DecideError::NotFound)?;
         if let Some(decision) = repeated(&held.value, person, answer).filter(|_| may_approve) {
             sent(outbox::flush(&store, ClientPlace::Assessment).await.map(drop));
             return Ok(Decided { decision: decision.clone(), proposal: held.value, repeated: true });
         }
-        let event = Event::Decide { tenant: scope.tenant(), person: person.id, name: &person.name, may_approve, answer };
-        let state = next(&held.value, event, app.now()).map_err(DecideError::Refused)?;
-        match write(&store, &held, &state, answer.verdict).await {
-            Ok((decision, execute)) => {
+        if answers.as_ref().is_some_and(|answers| contradicts(&held.value, &answers.value)) {
+            // Written between the two, or an older proposal was put back: then it stays so.
+            if std::mem::replace(&mut contradicted, true) {
+                return Err(DecideError::Refused(Refusal::Tampered));
+            }
+            continue;
+        }
+        let today = policy.terms(&held.value.draft.kind);
+        let deciding = Deciding {
+            tenant: scope.tenant(),
+            person: person.id,
+            name: &person.name,
+            may_approve,
+            answer,
+            capacity,
+            today: &today,
+            delegations: &delegations,
+        };
+        let mut after = next(&held.value, Event::Decide(deciding), app.now()).map_err(DecideError::Refused)?;
+        let Some(mut decision) = after.decisions.pop() else { return Err(DecideError::Refused(Refusal::NotAsked)) };
+        // On the heap: the vault's part of it is large.
+        decision.receipt = Some(Box::pin(receipt::sign(app, scope.tenant(), &held.value, &decision, person.identity)).await?);
+        after.decisions.push(decision.clone());
+        let change = Change { held: &held, after: &after, decision: &decision, look: &capacity.look, mark, answers };
+        match write(&store, change).await {
+            Ok(execute) => {
                 if let Some(execute) = execute {
                     sent(outbox::deliver(&store, &execute).await);
                 }
-                return Ok(Decided { decision, proposal: Proposal { state, ..held.value }, repeated: false });
+                return Ok(Decided { decision, proposal: after, repeated: false });
             }
-            Err(error) if error.is_conflict() => {
-                // A receipt beside a proposal that still reads as open: an older one was put back.
-                if error.exists::<Receipt>(&id.to_string()) && lost.is_some() {
-                    return Err(DecideError::Refused(Refusal::Tampered));
-                }
-                lost = Some(error);
-            }
+            Err(error) if error.is_conflict() => lost = Some(error),
             Err(error) => return Err(error.into()),
         }
     }
     Err(lost.map_or(DecideError::NotFound, DecideError::Store))
 }
 
+/// Takes back what the scope's person asked, as long as it has not run.
+pub async fn withdraw(app: &App, scope: &Scope, id: ProposalId) -> Result<Proposal, DecideError> {
+    let Actor::Person(person) = *scope.actor() else { return Err(DecideError::Refused(Refusal::NotRequester)) };
+    let store = scope.store(app).await?;
+    let mut lost = None;
+    for _ in 0..ATTEMPTS {
+        let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(DecideError::NotFound)?;
+        if matches!(held.value.state, State::Withdrawn { .. }) && held.value.requester == Actor::Person(person) {
+            return Ok(held.value);
+        }
+        let after = next(&held.value, Event::Withdraw { person }, app.now()).map_err(DecideError::Refused)?;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        advance(&mut batch, &held, after.clone(), None);
+        let detail = json!({ "version": after.version, "hash": after.hash });
+        audit::record(&mut batch, audit::Event::new("proposal.withdrawn", object(id), detail));
+        match batch.commit().await {
+            Ok(()) => return Ok(after),
+            Err(error) if error.is_conflict() => lost = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(lost.map_or(DecideError::NotFound, DecideError::Store))
+}
+
+/// What a decision rests on, in one round trip.
+fn wanted(id: ProposalId) -> Vec<Wanted> {
+    let key = id.to_string();
+    vec![
+        Wanted::one::<Proposal>(&key),
+        Wanted::one::<OpenMark>(&key),
+        Wanted::one::<Answers>(&key),
+        Wanted::one::<Policy>(policy::KEY),
+        Wanted::all::<Delegation>(""),
+    ]
+}
+
+struct Read {
+    held: Held<Proposal>,
+    mark: Option<Held<OpenMark>>,
+    answers: Option<Held<Answers>>,
+    policy: Policy,
+    delegations: Vec<Delegation>,
+}
+
+async fn read(found: &Gathered<'_, '_, ClientPlace>, id: ProposalId) -> Result<Option<Read>, StoreError> {
+    let key = id.to_string();
+    let Some(held) = found.one::<Proposal>(&key).await? else { return Ok(None) };
+    Ok(Some(Read {
+        held,
+        mark: found.one(&key).await?,
+        answers: found.one(&key).await?,
+        policy: found.one::<Policy>(policy::KEY).await?.map(|held| held.value).unwrap_or_default(),
+        delegations: found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect(),
+    }))
+}
+
+/// Whether something was answered to this version that the proposal does not know of.
+fn contradicts(proposal: &Proposal, answers: &Answers) -> bool {
+    answers.decisions.iter().any(|one| one.version >= proposal.version && !proposal.decisions.contains(one))
+}
+
+struct Change<'a> {
+    held: &'a Held<Proposal>,
+    after: &'a Proposal,
+    decision: &'a Decision,
+    look: &'a Look,
+    mark: Option<Held<OpenMark>>,
+    answers: Option<Held<Answers>>,
+}
+
 /// The decision as it is written, and the message that it demands.
-async fn write(
-    store: &Store<'_, ClientPlace>,
-    held: &Held<Proposal>,
-    state: &State,
-    verdict: Verdict,
-) -> Result<(Decision, Option<Pending>), StoreError> {
+async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Option<Pending>, StoreError> {
+    let Change { held, after, decision, look, mark, answers } = change;
     let Proposal { id, version, .. } = held.value;
-    let approved = verdict == Verdict::Approve;
     let mut batch = store.batch(ClientPlace::Assessment);
-    advance(&mut batch, held, state.clone());
-    let Some(decision) = state.decision() else { return Err(StoreError::Refused { refused: vec![] }) };
-    batch.create(&Receipt { proposal: id, approved, decision: decision.clone(), executed_at: None });
-    let kind = if approved { "proposal.approved" } else { "proposal.rejected" };
-    let detail = json!({ "version": version, "hash": decision.hash, "name": decision.name, "comment": decision.comment });
-    audit::record(&mut batch, audit::Event::new(kind, object(id), detail));
-    let execute = approved
-        .then(|| outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO))
-        .transpose()?;
+    advance(&mut batch, held, after.clone(), mark);
+    let executed_at = answers.as_ref().and_then(|answers| answers.value.executed_at);
+    batch.put(Answers { proposal: id, decisions: after.decisions.clone(), executed_at }, answers.map(|held| held.etag));
+    record(&mut batch, after, decision, look);
+    let runs = matches!(after.state, State::Approved { .. } | State::Undoing { .. });
+    let execute =
+        runs.then(|| outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO)).transpose()?;
     batch.commit().await?;
-    Ok((decision.clone(), execute))
+    Ok(execute)
+}
+
+/// The decision in the log, with its receipt and how it came about.
+fn record(batch: &mut Batch<'_, '_, ClientPlace>, after: &Proposal, decision: &Decision, look: &Look) {
+    let kind = match decision.verdict {
+        Verdict::Approve if decision.broke_glass => "proposal.glass_broken",
+        Verdict::Approve => "proposal.approved",
+        Verdict::Reject => "proposal.rejected",
+        Verdict::Done => "proposal.recorded",
+        Verdict::Uphold => "proposal.upheld",
+        Verdict::Override => "proposal.overridden",
+        Verdict::Escalate => "proposal.escalated",
+    };
+    let mut detail = json!({
+        "version": decision.version,
+        "hash": decision.hash,
+        "name": decision.name,
+        "comment": decision.comment,
+        "on_behalf_of": decision.on_behalf_of.as_ref().map(|seat| &seat.name),
+        "progress": after.progress().words(),
+        "evidence": decision.evidence.iter().map(|record| &record.hash).collect::<Vec<_>>(),
+        "receipt": decision.receipt,
+    });
+    learning::note_look(&mut detail, look, decision.at);
+    audit::record(batch, audit::Event::new(kind, object(after.id), detail));
 }
 
 /// The decision that is recorded, if this is the same answer by the same person.
 fn repeated<'p>(proposal: &'p Proposal, person: &Person, answer: &Answer) -> Option<&'p Decision> {
-    let verdict = if matches!(proposal.state, State::Rejected { .. }) { Verdict::Reject } else { Verdict::Approve };
-    proposal.state.decision().filter(|decision| {
-        decision.person == person.id && decision.version == answer.version && decision.hash == answer.hash && verdict == answer.verdict
+    proposal.decisions.iter().find(|decision| {
+        decision.person == person.id
+            && decision.version == answer.version
+            && decision.hash == answer.hash
+            && decision.verdict == answer.verdict
     })
 }
 

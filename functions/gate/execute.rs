@@ -1,24 +1,29 @@
-//! Runs what was approved: trusts nothing that the decision checked, then commits the area's changes, the proposal's
-//! new state and the audit item in ONE batch.
+//! Runs what was approved, or what its level lets run: trusts nothing that the decision checked, counts only receipts
+//! that verify, then commits the area's changes, the proposal's new state and the audit item in ONE batch.
 //!
 //! The gate does not know what an action does: `perform` is given by `triggers/execute` and only adds operations to
 //! the batch. Delivered again, it finds the proposal settled and sends what is left in the outbox (I2).
 
-use std::{future::Future, pin::Pin};
+use std::{collections::BTreeSet, future::Future, pin::Pin};
 
 use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{
-    machine::{Event, Facts, Refusal, next},
-    proposal::{Decision, ExecuteV1, Proposal, Receipt, State, advance, object},
+    event::{Event, Facts, Verdict, Voice},
+    machine::next,
+    policy::{self, Policy},
+    proposal::{Answers, ExecuteV1, Proposal, Ran, advance, object},
+    receipt,
+    refusal::Refusal,
+    state::{Decision, State},
 };
 use crate::{
     app::App,
     audit,
     evidence::{Evidence, EvidenceRef},
     tenancy::{
-        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, Scope, Store, StoreError, TenantId, Wanted,
+        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Scope, Store, StoreError, TenantId, Wanted,
         directory::{self, Grant, Person, Role},
         keys::Owner,
         message::{MessageError, Verified},
@@ -50,9 +55,12 @@ pub enum ExecuteError {
     NotFound,
     #[error("the proposal was never approved")]
     NotApproved,
-    /// The stored proposal contradicts the receipt of its decision.
-    #[error("the proposal does not match the receipt of its decision")]
+    /// The stored proposal contradicts what was answered, or what was answered is not signed.
+    #[error("the proposal does not match the signed receipts of its decisions")]
     Tampered,
+    /// What somebody overrode cannot be undone; a sentence for people.
+    #[error("it cannot be undone: {0}")]
+    CannotUndo(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -63,16 +71,17 @@ impl ExecuteError {
         match self {
             Self::Message(error) => error.is_transient(),
             Self::Store(error) => error.is_transient(),
-            Self::NotFound | Self::NotApproved | Self::Tampered => false,
+            Self::NotFound | Self::NotApproved | Self::Tampered | Self::CannotUndo(_) => false,
         }
     }
 }
 
-/// Executes the proposal that the message names, and returns it as it stands now: executed, refused, expired, or
-/// settled before. `perform` may be called more than once, each time with a fresh batch of [`ClientPlace::Assessment`].
+/// Executes the proposal that the message names, and returns it as it stands now: executed, undone, refused, expired, or
+/// settled before. `perform` may be called more than once, each time with a fresh batch of [`ClientPlace::Assessment`]; it
+/// gets the decision that made the quorum, or none for what ran by its level.
 pub async fn execute<F>(app: &App, message: &Verified, perform: F) -> Result<Proposal, ExecuteError>
 where
-    F: for<'x, 's, 'a> Fn(&'x Proposal, &'x Decision, &'x mut Batch<'s, 'a, ClientPlace>) -> Performing<'x> + Send + Sync,
+    F: for<'x, 's, 'a> Fn(&'x Proposal, Option<&'x Decision>, &'x mut Batch<'s, 'a, ClientPlace>) -> Performing<'x> + Send + Sync,
 {
     let ExecuteV1 { proposal: id, version } = message.body()?;
     let scope = Scope::of_message(message).ok_or(ExecuteError::NotFound)?;
@@ -80,27 +89,35 @@ where
     let mut lost = StoreError::Refused { refused: vec![] };
     for _ in 0..ATTEMPTS {
         let key = id.to_string();
-        let wanted = vec![Wanted::one::<Proposal>(&key), Wanted::one::<Receipt>(&key), outbox::waiting(message)];
+        let wanted =
+            vec![Wanted::one::<Proposal>(&key), Wanted::one::<Answers>(&key), Wanted::one::<Policy>(policy::KEY), outbox::waiting(message)];
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
         let asked = outbox::of(message, &found).await?;
-        let decision = match &held.value.state {
-            State::Approved { decision, .. } => decision.clone(),
+        match &held.value.state {
+            State::Approved { .. } | State::Cleared { .. } | State::Undoing { .. } => {}
             State::Open => return Err(ExecuteError::NotApproved),
             _ => {
                 done(&store, asked.as_ref()).await?;
                 return Ok(held.value);
             }
-        };
-        let approved = Approved { held: &held, decision: &decision, receipt: found.one(&key).await?, asked: asked.as_ref(), version };
-        match attempt(app, &store, approved, &perform).await {
-            Ok(state) => {
-                let asked = asked.filter(|_| !matches!(state, State::Executed { .. }));
-                done(&store, asked.as_ref()).await?;
-                return Ok(Proposal { state, ..held.value });
+        }
+        let policy = found.one::<Policy>(policy::KEY).await?.map(|held| held.value).unwrap_or_default();
+        let waiting = Waiting { held: &held, answers: found.one(&key).await?, asked: asked.as_ref(), version, policy };
+        match Box::pin(attempt(app, &store, waiting, &perform)).await {
+            Ok(after) => {
+                let ran = matches!(after.state, State::Executed { .. } | State::RolledBack { .. });
+                done(&store, asked.as_ref().filter(|_| !ran)).await?;
+                return Ok(after);
             }
-            Err(ExecuteError::Store(error)) if error.is_conflict() => lost = error,
-            // The same message, delivered twice at once: the other one ran it between our reading of proposal and receipt.
+            Err(ExecuteError::Store(error)) if error.is_conflict() => {
+                // The operation ran, and the proposal says that it did not: an older one was put back.
+                if error.exists::<Ran>(&operation(&held.value)) && !has_moved(&store, &held).await? {
+                    return Err(ExecuteError::Tampered);
+                }
+                lost = error;
+            }
+            // The same message, delivered twice at once: the other one ran it between our reading of proposal and answers.
             Err(ExecuteError::Tampered) if has_moved(&store, &held).await? => {}
             Err(error) => return Err(error),
         }
@@ -122,82 +139,152 @@ async fn done(store: &Store<'_, ClientPlace>, asked: Option<&Held<Pending>>) -> 
 }
 
 /// What an attempt rests on, read in one round trip.
-struct Approved<'a> {
+struct Waiting<'a> {
     held: &'a Held<Proposal>,
-    decision: &'a Decision,
-    receipt: Option<Held<Receipt>>,
+    answers: Option<Held<Answers>>,
     /// The outbox item of the message, while it is there.
     asked: Option<&'a Held<Pending>>,
     version: u32,
+    policy: Policy,
 }
 
-async fn attempt<F>(app: &App, store: &Store<'_, ClientPlace>, approved: Approved<'_>, perform: &F) -> Result<State, ExecuteError>
+async fn attempt<F>(app: &App, store: &Store<'_, ClientPlace>, waiting: Waiting<'_>, perform: &F) -> Result<Proposal, ExecuteError>
 where
-    F: for<'x, 's, 'a> Fn(&'x Proposal, &'x Decision, &'x mut Batch<'s, 'a, ClientPlace>) -> Performing<'x> + Send + Sync,
+    F: for<'x, 's, 'a> Fn(&'x Proposal, Option<&'x Decision>, &'x mut Batch<'s, 'a, ClientPlace>) -> Performing<'x> + Send + Sync,
 {
-    let Approved { held, decision, receipt, asked, version } = approved;
+    let Waiting { held, answers, asked, version, policy } = waiting;
     let proposal = &held.value;
-    let receipt = receipt.ok_or(ExecuteError::Tampered)?;
-    if receipt.value.decision != *decision || !receipt.value.approved || receipt.value.executed_at.is_some() {
+    let undoes = matches!(proposal.state, State::Undoing { .. });
+    // What its level cleared has no answers before somebody reviews it.
+    let is_known = answers.as_ref().map_or(proposal.decisions.is_empty(), |answers| answers.value.decisions == proposal.decisions);
+    let has_run = answers.as_ref().is_some_and(|answers| answers.value.executed_at.is_some());
+    if !is_known || (has_run && !undoes) {
         return Err(ExecuteError::Tampered);
     }
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
-    let facts = Facts {
-        tenant,
-        version,
-        may_approve: may_approve(app, store, tenant, decision).await?,
-        changed_evidence: changed_evidence(store, proposal).await?,
-    };
-    let now = app.now();
-    match next(proposal, Event::Execute(facts), now) {
-        Ok(state) => {
-            let mut batch = store.batch(ClientPlace::Assessment);
-            match perform(proposal, decision, &mut batch).await {
-                Ok(()) => {}
-                Err(NotPerformed::Refused(why)) => return refuse(store, held, why).await,
-                Err(NotPerformed::Store(error)) => return Err(error.into()),
-            }
-            advance(&mut batch, held, state.clone());
-            batch.replace(&Held { value: Receipt { executed_at: Some(now), ..receipt.value }, etag: receipt.etag });
-            if let Some(asked) = asked {
-                batch.delete(asked);
-            }
-            let detail = json!({ "version": proposal.version, "hash": proposal.hash, "kind": proposal.draft.kind });
-            audit::record(&mut batch, audit::Event::new("proposal.executed", object(proposal.id), detail));
-            batch.commit().await?;
-            Ok(state)
+    let facts = facts(app, store, tenant, proposal, version, &policy).await?;
+    let (now, event) = (app.now(), if undoes { Event::Undo(facts) } else { Event::Execute(facts) });
+    let after = match next(proposal, event, now) {
+        Ok(after) => after,
+        Err(Refusal::NotSigned { .. }) => return Err(ExecuteError::Tampered),
+        Err(_) if undoes => return Err(ExecuteError::Tampered),
+        Err(Refusal::Expired { .. }) => {
+            return match next(proposal, Event::Expire, now) {
+                Ok(after) => {
+                    super::lapse::write(store, held, after.clone()).await?;
+                    Ok(after)
+                }
+                Err(refusal) => refuse(store, held, refusal.sentence()).await,
+            };
         }
-        Err(Refusal::Expired { .. }) => match next(proposal, Event::Expire, now) {
-            Ok(state) => {
-                super::lapse::write(store, held, state.clone()).await?;
-                Ok(state)
-            }
-            Err(refusal) => refuse(store, held, refusal.sentence()).await,
-        },
-        Err(refusal) => refuse(store, held, refusal.sentence()).await,
+        Err(refusal) => return refuse(store, held, refusal.sentence()).await,
+    };
+    let mut batch = store.batch(ClientPlace::Assessment);
+    let deciding = |verdict| proposal.decisions.iter().rev().find(|decision| decision.verdict == verdict);
+    let performed = if undoes {
+        let undo = proposal.draft.undo.clone().unwrap_or_default();
+        let mut compensating = proposal.clone();
+        compensating.draft.action = undo;
+        perform(&compensating, deciding(Verdict::Override), &mut batch).await
+    } else {
+        perform(proposal, deciding(Verdict::Approve), &mut batch).await
+    };
+    match performed {
+        Ok(()) => {}
+        Err(NotPerformed::Refused(why)) if undoes => return Err(ExecuteError::CannotUndo(why)),
+        Err(NotPerformed::Refused(why)) => return refuse(store, held, why).await,
+        Err(NotPerformed::Store(error)) => return Err(error.into()),
     }
+    advance(&mut batch, held, after.clone(), None);
+    batch.create(&Ran { operation: operation(proposal), proposal: proposal.id });
+    if let Some(answers) = answers {
+        batch.replace(&Held { value: Answers { executed_at: Some(now), ..answers.value }, etag: answers.etag });
+    }
+    if let Some(asked) = asked {
+        batch.delete(asked);
+    }
+    let kind = if undoes { "proposal.undone" } else { "proposal.executed" };
+    let detail = json!({
+        "version": proposal.version, "hash": proposal.hash, "kind": proposal.draft.kind, "level": proposal.level(),
+        "operation": operation(proposal),
+    });
+    audit::record(&mut batch, audit::Event::new(kind, object(proposal.id), detail));
+    batch.commit().await?;
+    Ok(after)
 }
 
-async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: String) -> Result<State, ExecuteError> {
+/// What names this run: the compensating one has a name of its own.
+fn operation(proposal: &Proposal) -> String {
+    let undone = if matches!(proposal.state, State::Undoing { .. }) { ".undo" } else { "" };
+    format!("{}{undone}", proposal.operation())
+}
+
+/// Everything the machine has to know of the world, as it is now.
+pub(super) async fn facts(
+    app: &App,
+    store: &Store<'_, ClientPlace>,
+    tenant: TenantId,
+    proposal: &Proposal,
+    version: u32,
+    policy: &Policy,
+) -> Result<Facts, ExecuteError> {
+    let approvers = approvers(app, store, tenant, proposal).await?;
+    let mut voices = Vec::with_capacity(proposal.decisions.len());
+    for decision in &proposal.decisions {
+        voices.push(Voice {
+            is_signed: Box::pin(receipt::holds(app, tenant, proposal, decision)).await?,
+            may_approve: approvers.contains(&decision.person) && approvers.contains(&decision.seat()),
+        });
+    }
+    Ok(Facts {
+        tenant,
+        version,
+        today: policy.terms(&proposal.draft.kind),
+        voices,
+        is_clearance_signed: Box::pin(receipt::is_cleared(app, tenant, proposal)).await?,
+        changed_evidence: changed_evidence(store, proposal).await?,
+    })
+}
+
+async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: String) -> Result<Proposal, ExecuteError> {
     let event = Event::Refuse { why: why.clone() };
-    let state = next(&held.value, event, store.app().now()).map_err(|_| ExecuteError::NotApproved)?;
+    let after = next(&held.value, event, store.app().now()).map_err(|_| ExecuteError::NotApproved)?;
     let mut batch = store.batch(ClientPlace::Assessment);
-    advance(&mut batch, held, state.clone());
+    advance(&mut batch, held, after.clone(), None);
     let detail = json!({ "version": held.value.version, "hash": held.value.hash, "why": why });
     audit::record(&mut batch, audit::Event::new("proposal.refused", object(held.value.id), detail));
     batch.commit().await?;
-    Ok(state)
+    Ok(after)
 }
 
-/// Authority is asked for again when the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
-async fn may_approve(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, decision: &Decision) -> Result<bool, ExecuteError> {
+/// Of those who decided, and for whom they stood: who may approve for this client now. Authority is asked for again when
+/// the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
+async fn approvers(
+    app: &App,
+    store: &Store<'_, ClientPlace>,
+    tenant: TenantId,
+    proposal: &Proposal,
+) -> Result<BTreeSet<PersonId>, ExecuteError> {
+    let people: BTreeSet<PersonId> = proposal.decisions.iter().flat_map(|decision| [decision.person, decision.seat()]).collect();
+    if people.is_empty() {
+        return Ok(people);
+    }
     let directory = DeploymentScope::of_function("execute", store.correlation()).store(app).await?;
-    let (grant, person) = (directory::grant_key(tenant, decision.person), decision.person.to_string());
+    let of_person =
+        |person: &PersonId| [Wanted::one::<Grant>(&directory::grant_key(tenant, *person)), Wanted::one::<Person>(&person.to_string())];
     // Not from the roster: it leaves out what cannot be read, and then nobody knows yet.
-    let found = directory.gather(DeploymentPlace::Directory, vec![Wanted::one::<Grant>(&grant), Wanted::one::<Person>(&person)]).await?;
-    let (grant, person) = (found.one::<Grant>(&grant).await?, found.one::<Person>(&person).await?);
-    Ok(grant.is_some_and(|held| held.value.has(Role::Approver) && held.value.holds(app.now()))
-        && person.is_some_and(|held| held.value.may_sign_in(&app.config)))
+    let found = directory.gather(DeploymentPlace::Directory, people.iter().flat_map(of_person).collect()).await?;
+    let mut approvers = BTreeSet::new();
+    for id in people {
+        let grant = found.one::<Grant>(&directory::grant_key(tenant, id)).await?;
+        let person = found.one::<Person>(&id.to_string()).await?;
+        if grant.is_some_and(|held| held.value.has(Role::Approver) && held.value.holds(app.now()))
+            && person.is_some_and(|held| held.value.may_sign_in(&app.config))
+        {
+            approvers.insert(id);
+        }
+    }
+    Ok(approvers)
 }
 
 /// Records referred to that are gone, deleted at their source, or not in the state that was approved.

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use time::{Duration, OffsetDateTime};
 
-use super::proposal::{OpenMark, Proposal, State};
+use super::{
+    proposal::{OpenMark, Proposal},
+    state::State,
+};
 use crate::{
     app::{App, Moment},
     tenancy::{
@@ -56,6 +59,10 @@ pub enum Standing {
     Yours,
     /// They asked, so somebody else decides.
     Asked,
+    /// It rests on evidence that they filed, so somebody else decides.
+    Owns,
+    /// They approved it, and others have not yet.
+    Given,
     /// They see the client and are no approver of it.
     Sees,
 }
@@ -107,9 +114,11 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             standing: standing(grant, person, mark),
             mark: mark.clone(),
         }));
-        inbox.settled.extend(proposals.into_iter().filter_map(|proposal| {
-            settled_at(&proposal.state).map(|at| Settled { tenant: grant.tenant, client: name.clone(), proposal, at })
-        }));
+        inbox.settled.extend(
+            proposals.into_iter().filter_map(|proposal| {
+                settled_at(&proposal).map(|at| Settled { tenant: grant.tenant, client: name.clone(), proposal, at })
+            }),
+        );
     }
     inbox.settled.sort_by_key(|settled| std::cmp::Reverse(settled.at));
     inbox.settled.truncate(LATELY);
@@ -216,10 +225,14 @@ async fn settled_lately(store: &Store<'_, ClientPlace>) -> Result<Vec<Proposal>,
 fn standing(grant: &Grant, person: &Person, mark: &OpenMark) -> Standing {
     if mark.requester == Actor::Person(person.id) {
         Standing::Asked
-    } else if grant.has(Role::Approver) && grant.person == person.id {
-        Standing::Yours
-    } else {
+    } else if !grant.has(Role::Approver) || grant.person != person.id {
         Standing::Sees
+    } else if mark.not_for.contains(&person.id) {
+        Standing::Owns
+    } else if mark.approved_by.contains(&person.id) {
+        Standing::Given
+    } else {
+        Standing::Yours
     }
 }
 
@@ -238,10 +251,20 @@ fn position(waiting: &Waiting) -> String {
     format!("{others}.{:020}.{}", waiting.mark.staged_at.unix_timestamp_nanos(), waiting.mark.proposal)
 }
 
-fn settled_at(state: &State) -> Option<OffsetDateTime> {
-    match state {
+fn settled_at(proposal: &Proposal) -> Option<OffsetDateTime> {
+    match &proposal.state {
         State::Open => None,
-        State::Approved { decision, .. } | State::Rejected { decision } => Some(decision.at),
-        State::Expired { at, .. } | State::Superseded { at, .. } | State::Executed { at, .. } | State::Refused { at, .. } => Some(*at),
+        State::Cleared { .. } => Some(proposal.staged_at),
+        State::Approved { .. } => proposal.decision().map(|decision| decision.at),
+        State::Executing { since } | State::Undoing { since, .. } => Some(*since),
+        State::Rejected { at }
+        | State::Expired { at, .. }
+        | State::Superseded { at, .. }
+        | State::Withdrawn { at }
+        | State::Executed { at, .. }
+        | State::Recorded { at }
+        | State::Failed { at, .. }
+        | State::Refused { at, .. }
+        | State::RolledBack { at, .. } => Some(*at),
     }
 }

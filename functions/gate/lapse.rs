@@ -5,14 +5,28 @@
 use serde_json::json;
 
 use super::{
-    machine::{Event, Refusal, next},
-    proposal::{ApprovedMark, Cause, OpenMark, Proposal, State, advance, object},
+    event::Event,
+    machine::next,
+    policy::Policy,
+    proposal::{ApprovedMark, OpenMark, Proposal, advance, object, revise_under},
+    refusal::Refusal,
+    state::{Cause, State},
 };
 use crate::{
     app::App,
     audit,
     tenancy::{Batch, ClientPlace, Held, ProposalId, Scope, Store, StoreError},
 };
+
+/// Adds to the caller's batch that what this proposal did was taken back by another (two operations). `None`: there is
+/// nothing to say, because it did not run.
+pub fn rolled_back(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, by: ProposalId) -> Option<()> {
+    let after = next(&held.value, Event::RollBack { by }, batch.store().app().now()).ok()?;
+    advance(batch, held, after, None);
+    let detail = json!({ "version": held.value.version, "hash": held.value.hash, "by": by });
+    audit::record(batch, audit::Event::new("proposal.rolled_back", object(held.value.id), detail));
+    Some(())
+}
 
 /// Adds to the caller's batch that this proposal no longer stands (three operations); `by` is the one staged in its
 /// place, if one is. Refused when it has ended already: then there is nothing to supersede.
@@ -22,8 +36,8 @@ pub fn supersede(
     by: Option<ProposalId>,
     cause: Cause,
 ) -> Result<(), Refusal> {
-    let state = next(&held.value, Event::Supersede { by, cause }, batch.store().app().now())?;
-    advance(batch, held, state);
+    let after = next(&held.value, Event::Supersede { by, cause }, batch.store().app().now())?;
+    advance(batch, held, after, None);
     let detail = json!({ "version": held.value.version, "hash": held.value.hash, "by": by, "cause": cause });
     audit::record(batch, audit::Event::new("proposal.superseded", object(held.value.id), detail));
     Ok(())
@@ -40,8 +54,8 @@ pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let mut expired = 0;
     for id in due {
         let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await? else { continue };
-        let Ok(state) = next(&held.value, Event::Expire, now) else { continue };
-        match write(&store, &held, state).await {
+        let Ok(after) = next(&held.value, Event::Expire, now) else { continue };
+        match write(&store, &held, after).await {
             Ok(()) => expired += 1,
             // Somebody moved it just now; the next sweep looks again.
             Err(error) if error.is_conflict() => {}
@@ -51,10 +65,39 @@ pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     Ok(expired)
 }
 
-pub(super) async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, state: State) -> Result<(), StoreError> {
+/// Puts open proposals under the client's policy of today, where it asks something else than when they were staged: a new
+/// version, whose approvals begin anew. Returns how many. For the sweep.
+pub async fn bring_under_policy(app: &App, scope: &Scope) -> Result<usize, StoreError> {
+    let store = scope.store(app).await?;
+    let policy = Policy::read(&store).await?;
+    let mut brought = 0;
+    for mark in store.all::<OpenMark>(ClientPlace::Assessment, "").await? {
+        if mark.value.policy_version >= policy.version {
+            continue;
+        }
+        let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await? else { continue };
+        let today = policy.terms(&held.value.draft.kind);
+        if held.value.terms.as_ref().is_none_or(|terms| terms.is_as(&today)) {
+            continue;
+        }
+        let mut batch = store.batch(ClientPlace::Assessment);
+        if revise_under(&mut batch, &held, held.value.draft.clone(), &policy).await?.is_err() {
+            continue;
+        }
+        match batch.commit().await {
+            Ok(()) => brought += 1,
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(brought)
+}
+
+pub(super) async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, after: Proposal) -> Result<(), StoreError> {
     let mut batch = store.batch(ClientPlace::Assessment);
-    let detail = json!({ "version": held.value.version, "hash": held.value.hash, "was_approved": state.decision().is_some() });
-    advance(&mut batch, held, state);
+    let was_approved = matches!(after.state, State::Expired { approved: true, .. });
+    let detail = json!({ "version": held.value.version, "hash": held.value.hash, "was_approved": was_approved });
+    advance(&mut batch, held, after, None);
     audit::record(&mut batch, audit::Event::new("proposal.expired", object(held.value.id), detail));
     batch.commit().await
 }

@@ -1,200 +1,133 @@
-//! The state machine of an L2 proposal: what may follow what, as one pure function.
+//! The state machine of all four levels: what may follow what, as one pure function.
 //!
-//! executed => one valid approval of that exact version and hash, by somebody who may approve and did not ask, before
-//! both clocks ran out (design I4), on evidence that still counted at both moments. Silence never approves; a final state stays. No I/O here: the callers read the
-//! facts (grants, evidence, the time) and write the answer.
+//! executed => a quorum of valid decisions on that exact version and hash, by people who may approve, none of whom asked
+//! or owns the evidence, before both clocks ran out (design I4), on evidence that still counted at both moments; or a
+//! level below L2 by the policy. Silence never approves L2 or L3, and L3 never runs. No I/O here: the callers read the
+//! facts (grants, policy, receipts, evidence, the time) and write the answer. What follows an approval is in `run`.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{
+    delegation::Delegation,
+    event::{Deciding, Event, Verdict},
     hash::{FORM, hash_of},
-    proposal::{Cause, Decision, EXECUTION_EXPIRY, Proposal, State},
+    level::Level,
+    policy::{BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, REVIEW_WITHIN, Terms},
+    proposal::Proposal,
+    quorum,
+    refusal::Refusal,
+    run,
+    state::{Decision, Seat, State},
 };
 use crate::{
     evidence::cui,
-    tenancy::{Actor, PersonId, ProposalId, TenantId},
+    tenancy::{Actor, PersonId},
 };
 
 /// The longest comment a decision keeps, in characters.
 pub const MAX_COMMENT: usize = 2000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Approve,
-    Reject,
-}
-
-/// What a person answers, and what they saw when they did.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub verdict: Verdict,
-    pub version: u32,
-    /// The hash the page showed.
-    pub hash: String,
-    /// Needed to reject.
-    pub comment: String,
-}
-
-#[derive(Clone, Debug)]
-pub enum Event<'a> {
-    Decide {
-        /// The client in whose store the proposal was read.
-        tenant: TenantId,
-        person: PersonId,
-        name: &'a str,
-        /// Whether this person's grant for the client says approver.
-        may_approve: bool,
-        answer: &'a Answer,
-    },
-    Expire,
-    Supersede {
-        by: Option<ProposalId>,
-        cause: Cause,
-    },
-    Execute(Facts),
-    /// At execution something no longer held.
-    Refuse {
-        why: String,
-    },
-}
-
-/// What the executor read just now.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// The client in whose store the proposal was read.
-    pub tenant: TenantId,
-    /// The version that the message asks for.
-    pub version: u32,
-    /// Whether the one who approved still may.
-    pub may_approve: bool,
-    /// Records referred to that are gone or changed, by title.
-    pub changed_evidence: Vec<String>,
-}
-
-/// Why an event does not move a proposal.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("already decided")]
-    AlreadyDecided { name: String, approved: bool, at: OffsetDateTime },
-    #[error("expired")]
-    Expired { at: OffsetDateTime },
-    #[error("superseded")]
-    Superseded { by: Option<ProposalId>, cause: Cause },
-    /// Who asks does not decide.
-    #[error("the requester cannot decide")]
-    NotYours,
-    #[error("not an approver of this client")]
-    NotApprover,
-    /// It changed after the page was shown.
-    #[error("another version was seen")]
-    WrongVersion { current: u32 },
-    #[error("another hash was seen")]
-    WrongHash,
-    #[error("a rejection needs a comment")]
-    CommentNeeded,
-    #[error("the comment is too long")]
-    CommentTooLong,
-    #[error("the comment carries a CUI marking")]
-    CommentMarked,
-    #[error("nobody approved it")]
-    NotApproved,
-    /// The stored bytes are not those that were hashed.
-    #[error("the stored action does not match its hash")]
-    Tampered,
-    /// Its hash was made by another release and does not say all that it must.
-    #[error("the hash is of another form")]
-    OtherForm,
-    #[error("who approved it may not approve any more")]
-    AuthorityGone { name: String },
-    #[error("evidence changed after the approval")]
-    EvidenceChanged { titles: Vec<String> },
-    /// What the proposal refers to does not count any more; it can still be rejected.
-    #[error("evidence is too old to count")]
-    EvidenceStale { titles: Vec<String> },
-    #[error("not due yet")]
-    NotDue,
-}
-
-/// The state after the event, or why there is none.
-pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<State, Refusal> {
+/// The proposal after the event, or why it stays as it is.
+pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {
+    let to = |state| Proposal { state, ..proposal.clone() };
     match event {
-        Event::Decide { tenant, person, name, may_approve, answer } => {
-            if !may_approve {
-                return Err(Refusal::NotApprover);
-            }
-            decide(proposal, tenant, person, name, answer, now)
+        Event::Decide(deciding) => decide(proposal, deciding, now),
+        Event::Withdraw { person } => {
+            settled(proposal).filter(|_| !proposal.state.may_run()).map_or(Ok(()), Err)?;
+            if proposal.requester == Actor::Person(person) { Ok(to(State::Withdrawn { at: now })) } else { Err(Refusal::NotRequester) }
         }
         Event::Expire => expire(proposal, now),
-        Event::Supersede { by, cause } => match settled(&proposal.state) {
-            Some(refusal) if proposal.state.is_final() => Err(refusal),
-            _ => Ok(State::Superseded { at: now, by, cause, decision: proposal.state.decision().cloned() }),
+        Event::Supersede { by, cause } => match settled(proposal) {
+            Some(refusal) if !proposal.state.may_run() => Err(refusal),
+            _ => Ok(to(State::Superseded { at: now, by, cause })),
         },
-        Event::Execute(facts) => execute(proposal, &facts, now),
-        Event::Refuse { why } => approved(proposal).map(|(decision, _)| State::Refused { decision: decision.clone(), at: now, why }),
+        Event::Execute(facts) => run::execute(proposal, &facts, now),
+        Event::Begin(facts) => run::execute(proposal, &facts, now).map(|_| to(State::Executing { since: now })),
+        Event::Complete => run::begun(proposal).map(|()| to(run::executed(proposal, now))),
+        Event::Fail { why } => run::begun(proposal).map(|()| to(State::Failed { at: now, why })),
+        Event::Refuse { why } => run::waits(proposal).map(|_| to(State::Refused { at: now, why })),
+        Event::Undo(facts) => run::undo(proposal, &facts, now),
+        Event::RollBack { by } => match &proposal.state {
+            State::Executed { at, .. } | State::Recorded { at } => Ok(to(State::RolledBack { at: now, by: Some(by), ran_at: *at })),
+            _ => Err(settled(proposal).unwrap_or(Refusal::NotApproved)),
+        },
     }
 }
 
-/// What a decided or otherwise ended proposal answers to another decision; `None` while it is open.
-pub fn settled(state: &State) -> Option<Refusal> {
-    match state {
+/// What a proposal that cannot be approved or rejected any more answers to a decision; `None` while it is open.
+pub fn settled(proposal: &Proposal) -> Option<Refusal> {
+    let decided = |approved| {
+        let verdict = if approved { Verdict::Approve } else { Verdict::Reject };
+        let last = proposal.decisions.iter().rev().find(|decision| decision.verdict == verdict);
+        last.map_or(Refusal::HasRun, |last| Refusal::AlreadyDecided { name: last.names(), approved, at: last.at })
+    };
+    match &proposal.state {
         State::Open => None,
         State::Expired { at, .. } => Some(Refusal::Expired { at: *at }),
         State::Superseded { by, cause, .. } => Some(Refusal::Superseded { by: *by, cause: *cause }),
-        State::Rejected { decision } => Some(decided(decision, false)),
-        State::Approved { decision, .. } | State::Executed { decision, .. } | State::Refused { decision, .. } => {
-            Some(decided(decision, true))
+        State::Withdrawn { .. } => Some(Refusal::Withdrawn),
+        State::Rejected { .. } => Some(decided(false)),
+        State::Cleared { .. } => Some(Refusal::NotAsked),
+        State::Executing { .. } | State::Undoing { .. } => Some(Refusal::Begun),
+        State::Recorded { .. } => Some(Refusal::HasRun),
+        State::Approved { .. } | State::Executed { .. } | State::Failed { .. } | State::Refused { .. } | State::RolledBack { .. } => {
+            Some(decided(true))
         }
     }
 }
 
-impl Refusal {
-    /// One sentence for the person who asked, without the way on.
-    pub fn sentence(&self) -> String {
-        match self {
-            Self::AlreadyDecided { name, approved, .. } => {
-                format!("{name} has already {} this.", if *approved { "approved" } else { "rejected" })
-            }
-            Self::Expired { .. } => {
-                "This proposal has expired: the time to decide or to carry it out is over, and nothing was done.".into()
-            }
-            Self::Superseded { by, cause } => cause.sentence(by.is_some()).into(),
-            Self::NotYours => "You asked for this, so somebody else decides it.".into(),
-            Self::NotApprover => "Only an approver of this client can decide this.".into(),
-            Self::WrongVersion { .. } | Self::WrongHash => {
-                "This proposal changed after you opened it. Nothing was recorded; look at what it says now.".into()
-            }
-            Self::CommentNeeded => "Say why you reject it: the comment is needed and kept in the audit trail.".into(),
-            Self::CommentMarked => "The comment carries a CUI marking; nothing was kept. Say it without.".into(),
-            Self::CommentTooLong => format!("The comment is longer than {MAX_COMMENT} characters. Nothing was recorded."),
-            Self::NotApproved => "Nobody has approved this.".into(),
-            Self::Tampered => "What is stored does not match its hash, so it cannot be decided or carried out.".into(),
-            Self::OtherForm => {
-                "Another release of Assay staged this, and its hash does not name client and proposal, so it cannot be approved or carried out.".into()
-            }
-            Self::AuthorityGone { name } => format!("{name} approved this and is no longer an approver of this client."),
-            Self::EvidenceChanged { titles } => format!("This evidence changed after it was proposed: {}.", titles.join(", ")),
-            Self::EvidenceStale { titles } => format!("This evidence is too old to count by now: {}.", titles.join(", ")),
-            Self::NotDue => "Its time is not over yet.".into(),
-        }
+/// What keeps anybody from approving it as it stands, and it from running. A proposal says until when its evidence
+/// counts; after that the evidence shows nothing about today. It can still be rejected.
+pub fn blocked(proposal: &Proposal, now: OffsetDateTime) -> Option<Refusal> {
+    if proposal.form != FORM || proposal.terms.is_none() {
+        return Some(Refusal::OtherForm);
     }
+    let stale: Vec<String> = proposal.draft.evidence.iter().filter(|e| e.is_stale(now)).map(|e| e.title.clone()).collect();
+    (!stale.is_empty()).then_some(Refusal::EvidenceStale { titles: stale })
 }
 
-fn decide(
-    proposal: &Proposal,
-    tenant: TenantId,
-    person: PersonId,
-    name: &str,
-    answer: &Answer,
-    now: OffsetDateTime,
-) -> Result<State, Refusal> {
-    if let Some(refusal) = settled(&proposal.state) {
-        return Err(refusal);
+/// Segregation of duties: why this person, whatever their grant says, does not decide it. `delegations` are those of the
+/// client.
+pub fn excluded(proposal: &Proposal, person: PersonId, delegations: &[Delegation], now: OffsetDateTime) -> Option<Refusal> {
+    let same = |other: PersonId| proposal.terms.as_ref().map_or(other == person, |terms| terms.is_same_human(other, person));
+    let stands_for = |other: PersonId| delegations.iter().any(|one| one.from == other && same(one.to) && one.holds(now));
+    if let Actor::Person(requester) = proposal.requester {
+        if same(requester) {
+            return Some(Refusal::NotYours);
+        }
+        if stands_for(requester) {
+            return Some(Refusal::DelegateOfExcluded);
+        }
     }
-    if proposal.requester == Actor::Person(person) {
-        return Err(Refusal::NotYours);
+    let owned = |who: &dyn Fn(PersonId) -> bool| proposal.draft.evidence.iter().find(|e| e.filed_by.is_some_and(who));
+    if let Some(record) = owned(&same) {
+        return Some(Refusal::EvidenceYours { title: record.title.clone() });
     }
-    if now >= proposal.decide_by {
-        return Err(Refusal::Expired { at: proposal.decide_by });
+    owned(&stands_for).map(|_| Refusal::DelegateOfExcluded)
+}
+
+fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {
+    let Deciding { tenant, person, name, may_approve, answer, capacity, today, delegations } = deciding;
+    if !may_approve {
+        return Err(Refusal::NotApprover);
+    }
+    match answer.verdict {
+        Verdict::Approve | Verdict::Reject | Verdict::Done => {
+            settled(proposal).map_or(Ok(()), Err)?;
+            if now >= proposal.decide_by && answer.verdict != Verdict::Done {
+                may_decide(proposal, deciding, now)?;
+                return Err(Refusal::Expired { at: proposal.decide_by });
+            }
+        }
+        Verdict::Uphold | Verdict::Override | Verdict::Escalate => may_review(proposal, person)?,
+    }
+    let level = proposal.level();
+    if answer.verdict == Verdict::Done {
+        if level != Level::L3 {
+            return Err(Refusal::NotAsked);
+        }
+    } else {
+        may_decide(proposal, deciding, now)?;
     }
     if answer.version != proposal.version {
         return Err(Refusal::WrongVersion { current: proposal.version });
@@ -202,94 +135,150 @@ fn decide(
     if answer.hash != proposal.hash {
         return Err(Refusal::WrongHash);
     }
-    if let (Verdict::Approve, Some(refusal)) = (answer.verdict, blocked(proposal, now)) {
-        return Err(refusal);
+    if answer.verdict == Verdict::Approve {
+        blocked(proposal, now).map_or(Ok(()), Err)?;
     }
     if proposal.form == FORM && hash_of(tenant, proposal) != proposal.hash {
         return Err(Refusal::Tampered);
     }
-    let comment = answer.comment.trim();
+    let comment = comment_of(proposal, answer.verdict, &answer.comment)?;
+    let decision = Decision {
+        person,
+        name: name.into(),
+        verdict: answer.verdict,
+        version: answer.version,
+        hash: answer.hash.clone(),
+        comment,
+        at: now,
+        on_behalf_of: capacity.stands_for.as_ref().map(|seat| Seat { person: seat.person, name: seat.name.clone() }),
+        broke_glass: capacity.break_glass && answer.verdict == Verdict::Approve,
+        signed_in_at: capacity.signed_in_at,
+        acrs: capacity.acrs.clone(),
+        evidence: if answer.verdict == Verdict::Done { capacity.evidence.clone() } else { vec![] },
+        receipt: None,
+    };
+    let mut after = proposal.clone();
+    match answer.verdict {
+        Verdict::Approve => approve(&mut after, &decision, today, delegations, now)?,
+        Verdict::Reject => after.state = State::Rejected { at: now },
+        Verdict::Done if decision.evidence.is_empty() => return Err(Refusal::EvidenceNeeded),
+        Verdict::Done => after.state = State::Recorded { at: now },
+        Verdict::Uphold => after.review_by = None,
+        Verdict::Escalate => after.review_by = Some(now + REVIEW_WITHIN),
+        Verdict::Override => {
+            let State::Executed { at, undo_until: Some(until) } = proposal.state else { return Err(Refusal::UndoOver) };
+            if now >= until || proposal.draft.undo.is_none() {
+                return Err(Refusal::UndoOver);
+            }
+            (after.state, after.review_by) = (State::Undoing { since: now, ran_at: at }, None);
+        }
+    }
+    after.decisions.push(decision);
+    Ok(after)
+}
+
+/// Whether this person may answer at all, for themselves or for whom they stand.
+fn may_decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> Result<(), Refusal> {
+    let Deciding { person, capacity, delegations, .. } = deciding;
+    excluded(proposal, person, delegations, now).map_or(Ok(()), Err)?;
+    let Some(seat) = &capacity.stands_for else { return Ok(()) };
+    // Depth 1: the seat's own grant counts, and only who was asked by them fills it.
+    let is_asked = delegations.iter().any(|one| one.from == seat.person && one.to == person && one.holds(now));
+    if !is_asked || !seat.may_approve {
+        return Err(Refusal::NoDelegation { name: seat.name.clone() });
+    }
+    excluded(proposal, seat.person, &[], now).map_or(Ok(()), |_| Err(Refusal::DelegateOfExcluded))
+}
+
+/// After the fact: of what ran by its level, or by somebody alone. Who decided it does not review it.
+fn may_review(proposal: &Proposal, person: PersonId) -> Result<(), Refusal> {
+    let ran = matches!(proposal.state, State::Executed { .. });
+    if !ran || (proposal.level() != Level::L1 && proposal.review_by.is_none()) {
+        return Err(settled(proposal).filter(|_| !ran).unwrap_or(Refusal::NotAsked));
+    }
+    let terms = proposal.terms.as_ref();
+    let is_own = |decision: &&Decision| {
+        decision.verdict == Verdict::Approve && terms.is_some_and(|terms| terms.is_same_human(decision.person, person))
+    };
+    match proposal.decisions.iter().find(is_own) {
+        Some(own) => Err(Refusal::SameVoice { name: own.names() }),
+        None => Ok(()),
+    }
+}
+
+fn approve(
+    after: &mut Proposal,
+    decision: &Decision,
+    today: &Terms,
+    delegations: &[Delegation],
+    now: OffsetDateTime,
+) -> Result<(), Refusal> {
+    let Some(terms) = after.terms.clone() else { return Err(Refusal::OtherForm) };
+    match terms.level() {
+        Level::L2 => {}
+        Level::L3 => return Err(Refusal::HumanOnly),
+        Level::L0 | Level::L1 => return Err(Refusal::NotAsked),
+    }
+    if !terms.is_as(today) {
+        return Err(Refusal::PolicyChanged);
+    }
+    if let Some(minutes) = terms.rule.sign_in_minutes {
+        is_fresh(decision, Duration::minutes(minutes.into()), now)?;
+    }
+    if decision.broke_glass {
+        if !terms.break_glass.contains(&decision.person) || decision.on_behalf_of.is_some() {
+            return Err(Refusal::MayNotBreakGlass);
+        }
+        if decision.comment.chars().count() < BREAK_GLASS_REASON {
+            return Err(Refusal::BreakGlassReason);
+        }
+        is_fresh(decision, BREAK_GLASS_SIGN_IN, now)?;
+    } else if let Some(other) = after.approvals().find(|other| quorum::is_same_voice(&terms, decision, other)) {
+        return Err(Refusal::SameVoice { name: other.names() });
+    }
+    debug_assert!(excluded(after, decision.person, delegations, now).is_none());
+    let reached = quorum::progress(&terms, after.approvals().chain([decision])).is_reached();
+    if decision.broke_glass || reached {
+        after.state = State::Approved { run_by: now + Duration::hours(terms.rule.run_within.into()) };
+        if decision.broke_glass {
+            after.review_by = Some(now + REVIEW_WITHIN);
+        }
+    }
+    Ok(())
+}
+
+fn is_fresh(decision: &Decision, most: Duration, now: OffsetDateTime) -> Result<(), Refusal> {
+    match decision.signed_in_at {
+        Some(at) if at <= now && now - at <= most => Ok(()),
+        _ => Err(Refusal::SignInTooOld { minutes: most.whole_minutes() }),
+    }
+}
+
+/// The comment as it is kept. It would stand in the log for good, so what must not be kept is refused (design I12).
+fn comment_of(proposal: &Proposal, verdict: Verdict, typed: &str) -> Result<String, Refusal> {
+    let comment = typed.trim();
     if comment.chars().count() > MAX_COMMENT {
         return Err(Refusal::CommentTooLong);
     }
-    // It would stand in the log for good (design I12).
     if cui::find(comment).is_some() {
         return Err(Refusal::CommentMarked);
     }
-    if answer.verdict == Verdict::Reject && comment.is_empty() {
-        return Err(Refusal::CommentNeeded);
-    }
-    let decision =
-        Decision { person, name: name.into(), version: answer.version, hash: answer.hash.clone(), comment: comment.into(), at: now };
-    Ok(match answer.verdict {
-        Verdict::Approve => State::Approved { decision, run_by: now + EXECUTION_EXPIRY },
-        Verdict::Reject => State::Rejected { decision },
-    })
+    let is_needed = match verdict {
+        Verdict::Approve => proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
+        Verdict::Uphold => false,
+        Verdict::Reject | Verdict::Done | Verdict::Override | Verdict::Escalate => true,
+    };
+    if is_needed && comment.is_empty() { Err(Refusal::CommentNeeded { verdict }) } else { Ok(comment.into()) }
 }
 
-fn expire(proposal: &Proposal, now: OffsetDateTime) -> Result<State, Refusal> {
-    let due = match &proposal.state {
-        State::Open => proposal.decide_by,
-        State::Approved { run_by, .. } => *run_by,
-        state => return Err(settled(state).unwrap_or(Refusal::NotDue)),
+fn expire(proposal: &Proposal, now: OffsetDateTime) -> Result<Proposal, Refusal> {
+    let (due, approved) = match &proposal.state {
+        State::Open => (proposal.decide_by, false),
+        State::Approved { run_by } | State::Cleared { run_by } => (*run_by, true),
+        _ => return Err(settled(proposal).unwrap_or(Refusal::NotDue)),
     };
     if now < due {
         return Err(Refusal::NotDue);
     }
-    Ok(State::Expired { at: now, decision: proposal.state.decision().cloned() })
-}
-
-/// Trusts nothing that the decision checked: the record may have been changed or rolled back in between.
-fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<State, Refusal> {
-    let (decision, run_by) = approved(proposal)?;
-    if proposal.form != FORM {
-        return Err(Refusal::OtherForm);
-    }
-    if hash_of(facts.tenant, proposal) != proposal.hash {
-        return Err(Refusal::Tampered);
-    }
-    if decision.version != proposal.version || facts.version != proposal.version {
-        return Err(Refusal::WrongVersion { current: proposal.version });
-    }
-    if decision.hash != proposal.hash {
-        return Err(Refusal::WrongHash);
-    }
-    if proposal.requester == Actor::Person(decision.person) {
-        return Err(Refusal::NotYours);
-    }
-    if decision.at >= proposal.decide_by || now >= run_by || run_by > decision.at + EXECUTION_EXPIRY {
-        return Err(Refusal::Expired { at: run_by });
-    }
-    if !facts.may_approve {
-        return Err(Refusal::AuthorityGone { name: decision.name.clone() });
-    }
-    if !facts.changed_evidence.is_empty() {
-        return Err(Refusal::EvidenceChanged { titles: facts.changed_evidence.clone() });
-    }
-    match blocked(proposal, now) {
-        Some(refusal) => Err(refusal),
-        None => Ok(State::Executed { decision: decision.clone(), at: now }),
-    }
-}
-
-/// What keeps anybody from approving it as it stands, and it from running. A proposal says until when its evidence
-/// counts; after that the evidence shows nothing about today. It can still be rejected.
-pub fn blocked(proposal: &Proposal, now: OffsetDateTime) -> Option<Refusal> {
-    if proposal.form != FORM {
-        return Some(Refusal::OtherForm);
-    }
-    let stale: Vec<String> = proposal.draft.evidence.iter().filter(|e| e.is_stale(now)).map(|e| e.title.clone()).collect();
-    (!stale.is_empty()).then_some(Refusal::EvidenceStale { titles: stale })
-}
-
-fn approved(proposal: &Proposal) -> Result<(&Decision, OffsetDateTime), Refusal> {
-    match &proposal.state {
-        State::Approved { decision, run_by } => Ok((decision, *run_by)),
-        State::Open => Err(Refusal::NotApproved),
-        state => Err(settled(state).unwrap_or(Refusal::NotApproved)),
-    }
-}
-
-fn decided(decision: &Decision, approved: bool) -> Refusal {
-    Refusal::AlreadyDecided { name: decision.name.clone(), approved, at: decision.at }
+    Ok(Proposal { state: State::Expired { at: now, approved }, ..proposal.clone() })
 }

@@ -3,7 +3,11 @@
 //! Levels come from policy, never from a request. The gate never knows what an action does: the area that staged it
 //! performs it, inside the batch that the gate commits (design, "Two places"). Silence never approves (I4).
 
+pub mod amend;
 pub mod decide;
+pub mod delegation;
+pub mod dry_run;
+pub mod event;
 pub mod execute;
 pub mod hash;
 pub mod inbox;
@@ -15,13 +19,23 @@ pub mod machine;
 pub mod mail;
 pub mod newcomer;
 pub mod notify;
+pub mod policy;
 pub mod proposal;
+pub mod quorum;
+pub mod receipt;
+pub mod refusal;
+mod run;
+pub mod state;
 pub mod view;
 
-pub use decide::{DecideError, Decided, decide};
+pub use decide::{DecideError, Decided, decide, decide_as, withdraw};
+pub use event::{Answer, Capacity, Represented, Verdict};
 pub use execute::{ExecuteError, NotPerformed, Performing, execute};
-pub use lapse::{expire, supersede};
-pub use machine::{Answer, Refusal, Verdict};
+pub use lapse::{bring_under_policy, expire, rolled_back, supersede};
+pub use level::Level;
 pub use newcomer::tell_owners;
 pub use notify::{NotifyError, notify, remind};
-pub use proposal::{Decision, Draft, Proposal, State, revise, stage};
+pub use policy::{Policy, Rule};
+pub use proposal::{Draft, Proposal, revise, stage};
+pub use refusal::Refusal;
+pub use state::{Decision, State};

@@ -11,7 +11,8 @@ use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, mac
 use super::{
     inbox::asked_by,
     mail::{self, Block, Mail, Mailbox},
-    proposal::{NotifyV1, OpenMark, Proposal, State, object},
+    proposal::{NotifyV1, OpenMark, Proposal, object},
+    state::State,
 };
 use crate::{
     app::App,

@@ -1,12 +1,21 @@
 //! Proposals: a staged action with its exact bytes, their hash, and everything an approver must see to decide.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
+pub use super::state::{Cause, Decision, Seat, State};
 use super::{
+    event::Verdict,
     hash::{FORM, hash_of},
-    machine::{Refusal, settled},
+    level::Level,
+    machine::settled,
+    policy::{Policy, Terms},
+    quorum::{self, Progress},
+    receipt::{self, SignedReceipt},
+    refusal::Refusal,
 };
 use crate::{
     audit,
@@ -14,12 +23,8 @@ use crate::{
     tenancy::{Actor, Batch, ClientPlace, Held, PersonId, ProposalId, Record, StoreError, TenantId, keys::Owner, outbox},
 };
 
-/// Until when a proposal may be decided, and from the decision on, until when it may run.
-pub const APPROVAL_EXPIRY: Duration = Duration::days(7);
-pub const EXECUTION_EXPIRY: Duration = Duration::days(2);
-
 /// What an area hands to the gate.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     /// The kind of action, by which `triggers/execute` finds the area: `mark_objective`, `roll_back_objective`.
     pub kind: String,
@@ -41,6 +46,9 @@ pub struct Draft {
     pub approve_verb: String,
     pub on_approve: String,
     pub on_reject: String,
+    /// The exact bytes that undo it, where one person may do that afterwards (L1).
+    #[serde(default)]
+    pub undo: Option<String>,
 }
 
 impl Draft {
@@ -50,7 +58,7 @@ impl Draft {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     pub id: ProposalId,
     /// Goes up with every change of the draft; a decision names the version it saw.
@@ -68,107 +76,18 @@ pub struct Proposal {
     #[serde(with = "time::serde::rfc3339")]
     pub decide_by: OffsetDateTime,
     pub state: State,
-}
-
-/// Where a proposal stands. Only [`State::Open`] can be decided, only [`State::Approved`] can run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    Open,
-    Approved {
-        decision: Decision,
-        #[serde(with = "time::serde::rfc3339")]
-        run_by: OffsetDateTime,
-    },
-    Rejected {
-        decision: Decision,
-    },
-    /// Nobody decided in time, or it was approved (`decision`) and did not run in time.
-    Expired {
-        #[serde(with = "time::serde::rfc3339")]
-        at: OffsetDateTime,
-        decision: Option<Decision>,
-    },
-    /// It no longer stands; `by` is the proposal that stands in its place, if one does.
-    Superseded {
-        #[serde(with = "time::serde::rfc3339")]
-        at: OffsetDateTime,
-        by: Option<ProposalId>,
-        #[serde(default)]
-        cause: Cause,
-        decision: Option<Decision>,
-    },
-    Executed {
-        decision: Decision,
-        #[serde(with = "time::serde::rfc3339")]
-        at: OffsetDateTime,
-    },
-    /// It was approved, and at execution something no longer held; nothing ran.
-    Refused {
-        decision: Decision,
-        #[serde(with = "time::serde::rfc3339")]
-        at: OffsetDateTime,
-        why: String,
-    },
-}
-
-/// Why a proposal no longer stands although nobody decided it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    #[default]
-    NewEvidence,
-    /// Time passed, and what it rests on does not count any more.
-    EvidenceTooOld,
-    /// A person asked about the same.
-    AskedByHand,
-}
-
-impl Cause {
-    /// One sentence for people.
-    pub fn sentence(self, has_successor: bool) -> &'static str {
-        match (self, has_successor) {
-            (Self::NewEvidence, true) => "New evidence changed this proposal, and another one stands in its place.",
-            (Self::NewEvidence, false) => "New evidence changed the picture, so this proposal no longer stands.",
-            (Self::EvidenceTooOld, _) => {
-                "Its evidence became too old to count, so this proposal no longer stands. Assay asks again when there is a newer reading."
-            }
-            (Self::AskedByHand, _) => "A colleague asked about the same by hand, and that proposal stands in its place.",
-        }
-    }
-}
-
-impl State {
-    /// The decision that was made, whatever became of it.
-    pub fn decision(&self) -> Option<&Decision> {
-        match self {
-            Self::Open => None,
-            Self::Approved { decision, .. }
-            | Self::Rejected { decision }
-            | Self::Executed { decision, .. }
-            | Self::Refused { decision, .. } => Some(decision),
-            Self::Expired { decision, .. } | Self::Superseded { decision, .. } => decision.as_ref(),
-        }
-    }
-
-    /// Whether nothing can change it any more.
-    pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Open | Self::Approved { .. })
-    }
-}
-
-/// A named human's answer to one proposal version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    pub person: PersonId,
-    /// The name as it was shown then.
-    pub name: String,
-    pub version: u32,
-    /// The hash the page showed.
-    pub hash: String,
-    pub comment: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub at: OffsetDateTime,
+    /// Under which terms it was staged; `None`: by an earlier release.
+    #[serde(default)]
+    pub terms: Option<Terms>,
+    /// What people answered to this version, in order.
+    #[serde(default)]
+    pub decisions: Vec<Decision>,
+    /// Until when somebody has to review what ran.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub review_by: Option<OffsetDateTime>,
+    /// What lets it run without anybody's approval (L0, L1): signed by Assay, so that nobody can write one.
+    #[serde(default)]
+    pub clearance: Option<SignedReceipt>,
 }
 
 impl Proposal {
@@ -176,6 +95,73 @@ impl Proposal {
     fn hashed(self, tenant: TenantId) -> Self {
         let hash = hash_of(tenant, &self);
         Self { form: FORM, hash, ..self }
+    }
+
+    /// The next version, with nothing answered yet.
+    pub fn revised(self, tenant: TenantId, draft: Draft, terms: Terms) -> Self {
+        Self { version: self.version + 1, draft, terms: Some(terms), decisions: vec![], ..self }.hashed(tenant)
+    }
+
+    /// What an earlier release staged needed one approval.
+    pub fn level(&self) -> Level {
+        self.terms.as_ref().map_or(Level::L2, Terms::level)
+    }
+
+    /// The approvals of the version that stands.
+    pub fn approvals(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.iter().filter(|decision| decision.verdict == Verdict::Approve && decision.version == self.version)
+    }
+
+    /// Whoever said no.
+    pub fn rejection(&self) -> Option<&Decision> {
+        self.decisions.iter().rev().find(|decision| decision.verdict == Verdict::Reject)
+    }
+
+    /// The decision that settled it: the no, the deed, or the approval that made the quorum.
+    pub fn decision(&self) -> Option<&Decision> {
+        match &self.state {
+            State::Open | State::Cleared { .. } => None,
+            State::Rejected { .. } => self.rejection(),
+            State::Recorded { .. } => self.decisions.iter().rev().find(|decision| decision.verdict == Verdict::Done),
+            State::Expired { approved: false, .. } => None,
+            _ => self.decisions.iter().rev().find(|decision| decision.verdict == Verdict::Approve),
+        }
+    }
+
+    /// How far its approvals have come; an earlier release wanted one.
+    pub fn progress(&self) -> Progress {
+        match &self.terms {
+            Some(terms) => quorum::progress(terms, self.approvals()),
+            None => Progress { given: self.approvals().count(), needed: 1, groups_wanted: vec![] },
+        }
+    }
+
+    /// What names its run, once and for all: hash and version.
+    pub fn operation(&self) -> String {
+        format!("{}.v{}", self.hash, self.version)
+    }
+
+    /// Those who do not decide it, whatever their grant says: who asks, and whose evidence it rests on.
+    pub(super) fn not_for(&self) -> BTreeSet<PersonId> {
+        let requester = if let Actor::Person(person) = self.requester { Some(person) } else { None };
+        self.draft.evidence.iter().filter_map(|record| record.filed_by).chain(requester).collect()
+    }
+
+    fn mark(&self) -> OpenMark {
+        OpenMark {
+            proposal: self.id,
+            kind: self.draft.kind.clone(),
+            subject: self.draft.subject.clone(),
+            question: self.draft.question.clone(),
+            requester: self.requester.clone(),
+            staged_at: self.staged_at,
+            decide_by: self.decide_by,
+            not_for: self.not_for(),
+            needed: self.terms.as_ref().map_or(1, |terms| terms.rule.approvals),
+            approved_by: self.approvals().flat_map(|one| [one.person, one.seat()]).collect(),
+            progress: self.progress().words(),
+            policy_version: self.terms.as_ref().map_or(0, |terms| terms.policy_version),
+        }
     }
 }
 
@@ -186,36 +172,85 @@ fn first_form() -> u32 {
 
 impl Record for Proposal {
     const KIND: &'static str = "proposal";
-    const SCHEMA: u32 = 1;
+    /// 2: a list of decisions beside the state, where the state held one.
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         self.id.to_string()
     }
+
+    fn upgrade(schema: u32, mut body: Value) -> Value {
+        if schema < 2
+            && let Some((word, state)) = body["state"].as_object_mut().and_then(|state| state.iter_mut().next())
+        {
+            let mut decision = state["decision"].take();
+            match word.as_str() {
+                "rejected" => {
+                    state["at"] = decision["at"].clone();
+                    decision["verdict"] = json!(Verdict::Reject);
+                }
+                "expired" => state["approved"] = json!(!decision.is_null()),
+                _ => {}
+            }
+            body["decisions"] = if decision.is_null() { json!([]) } else { json!([decision]) };
+        }
+        body
+    }
+
+    fn revision(&self) -> u64 {
+        self.version.into()
+    }
 }
 
-/// Made once, in the batch of the decision, and marked in the batch of the execution: if somebody with access to the
-/// store puts an older proposal back, it contradicts its receipt, and neither a second decision nor a second run follows.
+/// What was answered, beside the proposal: made in the batch of the first decision, in step with every further one, and
+/// marked in the batch of the execution. If somebody with access to the store puts an older proposal back, it contradicts
+/// this record, and neither a second decision nor a second run follows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Receipt {
+pub struct Answers {
     pub proposal: ProposalId,
-    pub approved: bool,
-    pub decision: Decision,
+    pub decisions: Vec<Decision>,
     #[serde(with = "time::serde::rfc3339::option")]
     pub executed_at: Option<OffsetDateTime>,
 }
 
-impl Record for Receipt {
+impl Record for Answers {
     const KIND: &'static str = "decision";
-    const SCHEMA: u32 = 1;
+    /// 2: a list, where there was one.
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         self.proposal.to_string()
+    }
+
+    fn upgrade(schema: u32, mut body: Value) -> Value {
+        if schema < 2 {
+            let mut decision = body["decision"].take();
+            decision["verdict"] = json!(if body["approved"] == true { Verdict::Approve } else { Verdict::Reject });
+            body["decisions"] = json!([decision]);
+        }
+        body
+    }
+}
+
+/// That an operation ran: hash and version, once. Written in the batch of the run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ran {
+    pub operation: String,
+    pub proposal: ProposalId,
+}
+
+impl Record for Ran {
+    const KIND: &'static str = "ran";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.operation.clone()
     }
 }
 
 /// Stands beside every open proposal, made and deleted in the batch that opens and closes it: the inbox and the sweep
 /// read these, never all proposals ever staged. Ids are version 7, so they come oldest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenMark {
     pub proposal: ProposalId,
     pub kind: String,
@@ -226,6 +261,24 @@ pub struct OpenMark {
     pub staged_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub decide_by: OffsetDateTime,
+    /// Who does not decide it, whatever their grant says.
+    #[serde(default)]
+    pub not_for: BTreeSet<PersonId>,
+    #[serde(default = "one")]
+    pub needed: u8,
+    /// Those who approved it, and for whom they stood.
+    #[serde(default)]
+    pub approved_by: BTreeSet<PersonId>,
+    /// `1 of 2`, for people.
+    #[serde(default)]
+    pub progress: String,
+    /// The policy under which it was staged.
+    #[serde(default)]
+    pub policy_version: u32,
+}
+
+fn one() -> u8 {
+    1
 }
 
 impl OpenMark {
@@ -263,6 +316,7 @@ impl Record for ApprovedMark {
 
 /// What `notify` is asked to do: mail one proposal version to its approvers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NotifyV1 {
     pub proposal: ProposalId,
     pub version: u32,
@@ -270,18 +324,23 @@ pub struct NotifyV1 {
 
 /// What `execute` is asked to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExecuteV1 {
     pub proposal: ProposalId,
     pub version: u32,
 }
 
-/// Stages a draft: proposal, audit item and the request to notify, all in the caller's batch (five operations).
-pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<ProposalId, StoreError> {
+/// Stages a draft under the client's policy: proposal, audit item and what follows, all in the caller's batch (five
+/// operations at most). At L0 and L1 that is the run; at L2 and L3 the request to notify.
+pub async fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<ProposalId, StoreError> {
     let store = batch.store();
     let app = store.app();
     let now = app.now();
     let Owner::Tenant(tenant) = store.owner() else { return Err(StoreError::Refused { refused: vec![] }) };
-    let proposal = Proposal {
+    let terms = Policy::lately(store).await?.terms(&draft.kind);
+    let level = terms.level();
+    let (decide_by, run_by) = (now + Duration::hours(terms.rule.decide_within.into()), now + Duration::hours(terms.rule.run_within.into()));
+    let mut proposal = Proposal {
         id: ProposalId(app.ids.uuid()),
         version: 1,
         form: FORM,
@@ -289,61 +348,158 @@ pub fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Result<Pro
         draft,
         requester: store.actor().clone(),
         staged_at: now,
-        decide_by: now + APPROVAL_EXPIRY,
-        state: State::Open,
+        decide_by,
+        state: if level < Level::L2 { State::Cleared { run_by } } else { State::Open },
+        terms: Some(terms),
+        decisions: vec![],
+        review_by: None,
+        clearance: None,
     }
     .hashed(tenant);
-    let detail = json!({ "kind": proposal.draft.kind, "subject": proposal.draft.subject, "hash": proposal.hash, "version": 1 });
+    let Draft { kind, subject, .. } = &proposal.draft;
+    let detail = json!({ "kind": kind, "subject": subject, "hash": proposal.hash, "version": 1, "level": level });
     audit::record(batch, audit::Event::new("proposal.staged", object(proposal.id), detail));
-    outbox::send(batch, "notify", &NotifyV1 { proposal: proposal.id, version: 1 }, std::time::Duration::ZERO)?;
-    batch.create(&OpenMark {
-        proposal: proposal.id,
-        kind: proposal.draft.kind.clone(),
-        subject: proposal.draft.subject.clone(),
-        question: proposal.draft.question.clone(),
-        requester: proposal.requester.clone(),
-        staged_at: now,
-        decide_by: proposal.decide_by,
-    });
+    if level < Level::L2 {
+        proposal.clearance = Some(receipt::clear(app, tenant, &proposal).await?);
+        outbox::send(batch, "execute", &ExecuteV1 { proposal: proposal.id, version: 1 }, std::time::Duration::ZERO)?;
+        batch.create(&ApprovedMark { proposal: proposal.id, run_by });
+    } else {
+        outbox::send(batch, "notify", &NotifyV1 { proposal: proposal.id, version: 1 }, std::time::Duration::ZERO)?;
+        batch.create(&proposal.mark());
+    }
     batch.create(&proposal);
     Ok(proposal.id)
 }
 
-/// Puts a fresh draft into an open proposal, in the caller's batch (two operations): a new version and hash, the same
-/// deadline, and no second mail; kind, subject and question stay. For what does not change the answer, such as evidence that was read again with the same
+/// Puts a fresh draft into an open proposal, in the caller's batch (three operations): a new version and hash under the
+/// policy of today, the same deadline, and no second mail; kind, subject and question stay. What was approved before has
+/// to be approved anew. For what does not change the answer, such as evidence that was read again with the same
 /// result; a changed answer is a new proposal that supersedes. Whoever has the page open hears that it changed.
-pub fn revise(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, draft: Draft) -> Result<(), Refusal> {
-    if let Some(refusal) = settled(&held.value.state) {
-        return Err(refusal);
-    }
-    let old = &held.value;
-    let Owner::Tenant(tenant) = batch.store().owner() else { return Err(Refusal::Tampered) };
-    let proposal = Proposal { version: old.version + 1, draft, ..old.clone() }.hashed(tenant);
-    let detail = json!({ "version": proposal.version, "hash": proposal.hash, "before": old.hash });
-    audit::record(batch, audit::Event::new("proposal.revised", object(proposal.id), detail));
-    batch.replace(&Held { value: proposal, etag: held.etag.clone() });
-    Ok(())
+pub async fn revise(
+    batch: &mut Batch<'_, '_, ClientPlace>,
+    held: &Held<Proposal>,
+    draft: Draft,
+) -> Result<Result<(), Refusal>, StoreError> {
+    let policy = Policy::lately(batch.store()).await?;
+    revise_under(batch, held, draft, &policy).await
 }
 
-/// Writes the next state: replaces the proposal and keeps the marks of open and approved ones in step.
-pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, next: State) {
+pub(super) async fn revise_under(
+    batch: &mut Batch<'_, '_, ClientPlace>,
+    held: &Held<Proposal>,
+    draft: Draft,
+    policy: &Policy,
+) -> Result<Result<(), Refusal>, StoreError> {
+    if let Some(refusal) = settled(&held.value) {
+        return Ok(Err(refusal));
+    }
+    let (old, store) = (&held.value, batch.store());
+    let Owner::Tenant(tenant) = store.owner() else { return Ok(Err(Refusal::Tampered)) };
+    let terms = policy.terms(&draft.kind);
+    let proposal = old.clone().revised(tenant, draft, terms);
+    let detail = json!({ "version": proposal.version, "hash": proposal.hash, "before": old.hash, "approvals_void": old.decisions.len() });
+    audit::record(batch, audit::Event::new("proposal.revised", object(proposal.id), detail));
+    if proposal.mark() != old.mark()
+        && let Some(mark) = store.read::<OpenMark>(batch.place(), &proposal.id.to_string()).await?
+    {
+        batch.replace(&Held { value: proposal.mark(), etag: mark.etag });
+    }
+    batch.replace(&Held { value: proposal, etag: held.etag.clone() });
+    Ok(Ok(()))
+}
+
+/// Writes what the machine made of a proposal, and keeps the marks of open and waiting ones in step. `mark` is that of an
+/// open proposal that stays open; without it its mark stays as it is.
+pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, next: Proposal, mark: Option<Held<OpenMark>>) {
     let id = held.value.id.to_string();
-    match (&held.value.state, &next) {
-        (State::Open, State::Approved { run_by, .. }) => {
-            batch.remove::<OpenMark>(&id).create(&ApprovedMark { proposal: held.value.id, run_by: *run_by });
+    let (was, is) = (&held.value.state, &next.state);
+    match (was == &State::Open, is == &State::Open) {
+        (true, true) => {
+            if let Some(mark) = mark {
+                batch.replace(&Held { value: next.mark(), etag: mark.etag });
+            }
         }
-        (State::Open, _) => {
+        (true, false) => {
             batch.remove::<OpenMark>(&id);
         }
-        (State::Approved { .. }, _) => {
+        _ => {}
+    }
+    match (was.run_by(), is.run_by()) {
+        (None, Some(run_by)) => {
+            batch.create(&ApprovedMark { proposal: held.value.id, run_by });
+        }
+        (Some(_), None) => {
             batch.remove::<ApprovedMark>(&id);
         }
         _ => {}
     }
-    batch.replace(&Held { value: Proposal { state: next, ..held.value.clone() }, etag: held.etag.clone() });
+    batch.replace(&Held { value: next, etag: held.etag.clone() });
 }
 
 /// How audit items name a proposal.
 pub(super) fn object(id: ProposalId) -> String {
     format!("proposal {id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the release before decisions were a list stored it.
+    fn stored(state: &Value) -> Value {
+        json!({
+            "id": "0199", "version": 1, "form": 2, "hash": "ab", "requester": { "function": "analyze" },
+            "staged_at": "2026-11-20T08:00:00Z", "decide_by": "2026-11-27T08:00:00Z", "state": state,
+            "draft": {
+                "kind": "mark_objective", "subject": "3.1.1[a]", "question": "Mark AC.L2-3.1.1[a] as MET?", "explanation": "", "action": "{}",
+                "evidence": [{ "source_key": "filed:1", "title": "Policy", "hash": "cd", "collected_at": "2026-11-19T08:00:00Z", "population": "unknown" }],
+                "reasons": [], "limits": [], "before": "", "after": "", "approve_verb": "mark MET", "on_approve": "", "on_reject": ""
+            }
+        })
+    }
+
+    fn read(mut body: Value) -> Proposal {
+        body["id"] = json!("01991111-2222-7333-8444-555566667777");
+        serde_json::from_value(Proposal::upgrade(1, body)).expect("an old record")
+    }
+
+    #[test]
+    fn what_an_earlier_release_stored_is_read_with_its_decision_in_the_list() {
+        let decision = json!({
+            "person": "01991111-2222-7333-8444-555566667778", "name": "Priya Nair", "version": 1, "hash": "ab", "comment": "Seen.",
+            "at": "2026-11-21T09:00:00Z"
+        });
+        let open = read(stored(&json!("open")));
+        assert_eq!((open.state.clone(), open.decisions.len(), open.terms.clone()), (State::Open, 0, None));
+        assert_eq!((open.level(), open.progress().words().as_str()), (Level::L2, "0 of 1"));
+        assert_eq!(super::super::machine::blocked(&open, open.staged_at), Some(Refusal::OtherForm));
+
+        let approved = read(stored(&json!({ "approved": { "decision": decision, "run_by": "2026-11-23T09:00:00Z" } })));
+        let [one] = &approved.decisions[..] else { panic!("{approved:?}") };
+        assert_eq!((one.name.as_str(), one.verdict, one.receipt.clone()), ("Priya Nair", Verdict::Approve, None));
+        assert!(approved.state.may_run() && approved.decision() == Some(one));
+
+        let rejected = read(stored(&json!({ "rejected": { "decision": decision } })));
+        assert_eq!(rejected.state, State::Rejected { at: rejected.decisions[0].at });
+        assert_eq!(rejected.rejection().map(|no| no.verdict), Some(Verdict::Reject));
+
+        let silent = read(stored(&json!({ "expired": { "at": "2026-11-27T08:00:00Z", "decision": null } })));
+        assert!(matches!(silent.state, State::Expired { approved: false, .. }) && silent.decisions.is_empty());
+        let late = read(stored(&json!({ "expired": { "at": "2026-11-27T08:00:00Z", "decision": decision } })));
+        assert!(matches!(late.state, State::Expired { approved: true, .. }) && late.decision().is_some());
+        let executed = read(stored(&json!({ "executed": { "at": "2026-11-21T09:01:00Z", "decision": decision } })));
+        assert!(matches!(executed.state, State::Executed { undo_until: None, .. }) && executed.decision().is_some());
+        let gone = json!({ "superseded": { "at": "2026-11-21T09:01:00Z", "by": null, "decision": null } });
+        assert!(matches!(read(stored(&gone)).state, State::Superseded { by: None, cause: Cause::NewEvidence, .. }));
+    }
+
+    #[test]
+    fn answers_of_an_earlier_release_are_read_as_a_list_of_one() {
+        let body = json!({
+            "proposal": "01991111-2222-7333-8444-555566667777", "approved": false, "executed_at": null,
+            "decision": { "person": "01991111-2222-7333-8444-555566667778", "name": "P", "version": 1, "hash": "ab", "comment": "No.", "at": "2026-11-21T09:00:00Z" }
+        });
+        let answers: Answers = serde_json::from_value(Answers::upgrade(1, body)).expect("an old record");
+        assert_eq!(answers.decisions.iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::Reject]);
+    }
 }

@@ -7,10 +7,15 @@
 use time::OffsetDateTime;
 
 use super::{
+    event::Verdict,
     inbox::{self, Inbox, Reader, Standing, asked_by},
-    machine::{self, Refusal},
+    level::Level,
+    machine,
     notify::{self, Mailed, Notified, Occasion},
-    proposal::{Cause, Decision, OpenMark, Proposal, State},
+    policy,
+    proposal::{OpenMark, Proposal},
+    refusal::Refusal,
+    state::{Cause, Decision, State},
 };
 use crate::{
     app::{App, Moment},
@@ -20,8 +25,8 @@ use crate::{
         directory::{Grant, Role},
     },
     web::pages::{
-        DecidedItem, DecisionForm, EvidenceCard, Frame, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Side, Tag,
-        TimelineEntry, Tone, paths,
+        DecidedItem, DecisionForm, EvidenceCard, Frame, InboxItem, InboxPage, LevelMark, Link, ProposalPage, ProposalState, Quorum, Run,
+        Side, Tag, TimelineEntry, Tone, paths,
     },
 };
 
@@ -85,12 +90,15 @@ pub async fn proposal_page(
 ) -> Result<ProposalPage, StoreError> {
     let Shown { proposal, notified, evidence } = shown;
     let roster = reader.roster;
-    let others =
-        notify::approvers(&app.config, roster, grant.tenant, &proposal.requester, app.now()).filter(|person| person.id != reader.person.id);
+    let (not_for, progress) = (proposal.not_for(), proposal.progress());
+    let gave: Vec<_> = proposal.approvals().flat_map(|one| [one.person, one.seat()]).collect();
+    let may = |id: &_| *id != reader.person.id && !not_for.contains(id) && !gave.contains(id);
+    let others = notify::approvers(&app.config, roster, grant.tenant, &proposal.requester, app.now()).filter(|person| may(&person.id));
     let draft = &proposal.draft;
+    let level = proposal.level();
     Ok(ProposalPage {
         client: roster.client_name(grant.tenant),
-        kind: sentence_case(&draft.kind),
+        kind: kind_words(&draft.kind),
         question: draft.question.clone(),
         explanation: draft.explanation.clone(),
         subject: None,
@@ -106,6 +114,12 @@ pub async fn proposal_page(
         on_reject: draft.on_reject.clone(),
         decide_by: proposal.decide_by,
         others: others.map(|person| person.name.clone()).collect(),
+        level: LevelMark { word: level.word().into(), meaning: level.meaning().into() },
+        quorum: Quorum {
+            needed: progress.needed,
+            given: proposal.approvals().map(|one| (one.names(), one.at)).collect(),
+            groups_wanted: progress.groups_wanted,
+        },
         hash: proposal.hash.clone(),
         version: proposal.version,
         action: draft.action.clone(),
@@ -114,6 +128,7 @@ pub async fn proposal_page(
         inbox_href: paths::inbox(),
         state: state(&proposal, grant, app.now(), returned, token),
         take_back: None,
+        withdraw: None,
         frame,
     })
 }
@@ -152,19 +167,29 @@ fn item(waiting: inbox::Waiting) -> InboxItem {
         note: match waiting.standing {
             Standing::Yours => None,
             Standing::Asked => Some(Refusal::NotYours.sentence()),
+            Standing::Owns => Some("It rests on evidence that you filed, so somebody else decides it.".into()),
+            Standing::Given => Some("You approved this; others have not yet.".into()),
             Standing::Sees => Some(Refusal::NotApprover.sentence()),
         },
+        progress: (waiting.mark.needed > 1 || !waiting.mark.approved_by.is_empty()).then_some(waiting.mark.progress),
     }
 }
 
 fn decided_item(settled: &inbox::Settled) -> DecidedItem {
     let outcome = match &settled.proposal.state {
         State::Open => Tag::new(Tone::Wait, "Waiting"),
+        State::Cleared { .. } => Tag::new(Tone::Wait, "About to run"),
         State::Approved { .. } => Tag::new(Tone::Wait, "Approved"),
+        State::Executing { .. } => Tag::new(Tone::Wait, "Being carried out"),
+        State::Undoing { .. } => Tag::new(Tone::Wait, "Being undone"),
         State::Rejected { .. } => Tag::new(Tone::Not, "Rejected"),
         State::Expired { .. } => Tag::new(Tone::Unknown, "Expired"),
         State::Superseded { .. } => Tag::new(Tone::Unknown, "Superseded"),
+        State::Withdrawn { .. } => Tag::new(Tone::Unknown, "Withdrawn"),
         State::Executed { .. } => Tag::new(Tone::Met, "Carried out"),
+        State::Recorded { .. } => Tag::new(Tone::Met, "Done by a person"),
+        State::RolledBack { .. } => Tag::new(Tone::Unknown, "Taken back"),
+        State::Failed { .. } => Tag::new(Tone::Not, "Failed"),
         State::Refused { .. } => Tag::new(Tone::Not, "Not carried out"),
     };
     DecidedItem {
@@ -172,7 +197,7 @@ fn decided_item(settled: &inbox::Settled) -> DecidedItem {
         question: settled.proposal.draft.question.clone(),
         client: settled.client.clone(),
         outcome,
-        by: settled.proposal.state.decision().map(|decision| decision.name.clone()),
+        by: settled.proposal.decision().map(Decision::names),
         at: settled.at,
     }
 }
@@ -184,43 +209,67 @@ fn state(
     returned: Returned,
     token: impl FnOnce(&Proposal) -> String,
 ) -> ProposalState {
-    let decided = |decision: &Decision, approved, run| ProposalState::Decided {
-        approved,
-        by_you: decision.person == grant.person,
-        by: decision.name.clone(),
-        at: decision.at,
-        comment: decision.comment.clone(),
-        too_late: returned.too_late,
-        run,
-        entry: Some(Link::new(paths::client_audit(grant.tenant), "Audit trail")),
+    let entry = || Some(Link::new(paths::client_audit(grant.tenant), "Audit trail"));
+    let decided = |approved, run| match proposal.decision() {
+        Some(decision) => ProposalState::Decided {
+            approved,
+            by_you: decision.person == grant.person && proposal.approvals().count() < 2,
+            by: if approved { names_of(proposal.approvals()) } else { decision.names() },
+            at: decision.at,
+            comment: decision.comment.clone(),
+            too_late: returned.too_late,
+            run,
+            entry: entry(),
+        },
+        None => ProposalState::ByLevel { why: proposal.level().meaning().into(), run, entry: entry() },
     };
+    let closed = |word: &str, at, why: String, by| ProposalState::Closed { word: word.into(), at, why, by };
+    let own = proposal.approvals().any(|one| one.person == grant.person);
     match &proposal.state {
         State::Open if now >= proposal.decide_by => ProposalState::Expired { at: proposal.decide_by },
-        State::Open if proposal.requester == Actor::Person(grant.person) => ProposalState::NotYours { why: Refusal::NotYours.sentence() },
-        State::Open if !grant.has(Role::Approver) => ProposalState::NotYours { why: Refusal::NotApprover.sentence() },
-        State::Open => ProposalState::Open(DecisionForm {
-            action: paths::decide(grant.tenant, proposal.id),
-            token: token(proposal),
-            approve_label: format!("Approve and {}", proposal.draft.approve_verb),
-            blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
-            reject_label: "Reject".into(),
-            comment: returned.comment,
-            error: returned.error,
-        }),
-        State::Approved { decision, run_by } => decided(decision, true, Run::Pending { run_by: *run_by }),
-        State::Rejected { decision } => decided(decision, false, Run::Never),
-        State::Executed { decision, at } => decided(decision, true, Run::Done { at: *at, done: String::new() }),
-        State::Refused { decision, at, why } => decided(decision, true, Run::Refused { at: *at, why: why.clone() }),
-        State::Expired { decision: Some(decision), at } => {
-            decided(decision, true, Run::Refused { at: *at, why: "It was not carried out in time, so it must be asked for again.".into() })
+        State::Open if !grant.has(Role::Approver) && proposal.requester != Actor::Person(grant.person) => {
+            ProposalState::NotYours { why: Refusal::NotApprover.sentence() }
         }
-        State::Expired { decision: None, at } => ProposalState::Expired { at: *at },
-        State::Superseded { at, by, cause, .. } => ProposalState::Superseded {
-            at: *at,
-            why: cause.sentence(by.is_some()).into(),
-            by: by.map(|id| Link::new(paths::proposal(grant.tenant, id), "The proposal that stands now")),
+        State::Open if own => ProposalState::NotYours {
+            why: format!("You approved this ({}). It is carried out when the others have approved it too.", proposal.progress().words()),
         },
+        State::Open if proposal.level() == Level::L3 => ProposalState::NotYours { why: Refusal::HumanOnly.sentence() },
+        State::Open => match machine::excluded(proposal, grant.person, &[], now) {
+            Some(refusal) => ProposalState::NotYours { why: refusal.sentence() },
+            None => ProposalState::Open(DecisionForm {
+                action: paths::decide(grant.tenant, proposal.id),
+                token: token(proposal),
+                approve_label: format!("Approve and {}", proposal.draft.approve_verb),
+                blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
+                comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
+                reject_label: "Reject".into(),
+                comment: returned.comment,
+                because: None,
+                error: returned.error,
+            }),
+        },
+        State::Approved { run_by } | State::Cleared { run_by } => decided(true, Run::Pending { run_by: *run_by }),
+        State::Rejected { .. } => decided(false, Run::Never),
+        State::Executing { since } => decided(true, Run::Begun { since: *since }),
+        State::Executed { at, .. } | State::Recorded { at } => decided(true, Run::Done { at: *at, done: String::new() }),
+        State::Undoing { ran_at, .. } | State::RolledBack { ran_at, .. } => decided(true, Run::Done { at: *ran_at, done: String::new() }),
+        State::Failed { at, why } => decided(true, Run::Failed { at: *at, why: why.clone() }),
+        State::Refused { at, why } => decided(true, Run::Refused { at: *at, why: why.clone() }),
+        State::Expired { approved: true, at } => {
+            decided(true, Run::Refused { at: *at, why: "It was not carried out in time, so it must be asked for again.".into() })
+        }
+        State::Expired { approved: false, at } => ProposalState::Expired { at: *at },
+        State::Withdrawn { at } => closed("Withdrawn", *at, Refusal::Withdrawn.sentence(), None),
+        State::Superseded { at, by, cause, .. } => {
+            let link = by.map(|id| Link::new(paths::proposal(grant.tenant, id), "The proposal that stands now"));
+            closed("Superseded", *at, cause.sentence(by.is_some()).into(), link)
+        }
     }
+}
+
+fn names_of<'d>(decisions: impl Iterator<Item = &'d Decision>) -> String {
+    let names: Vec<String> = decisions.map(Decision::names).collect();
+    listed(&names)
 }
 
 fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<TimelineEntry> {
@@ -239,13 +288,22 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
         let unreachable = (!one.unreachable.is_empty()).then(|| format!("No usable address: {}.", names(&one.unreachable)));
         history.push(entry(one.at, "Assay", format!("{verb} {whom}"), unreachable));
     }
-    if let Some(decision) = proposal.state.decision() {
-        let verb = if matches!(proposal.state, State::Rejected { .. }) { "rejected it" } else { "approved it" };
-        history.push(entry(decision.at, &decision.name, verb.into(), Some(decision.comment.clone())));
+    for decision in &proposal.decisions {
+        let said = match decision.verdict {
+            Verdict::Approve if decision.broke_glass => "approved it alone, in an emergency",
+            Verdict::Approve => "approved it",
+            Verdict::Reject => "rejected it",
+            Verdict::Done => "did it and recorded that here",
+            Verdict::Uphold => "reviewed it: it stands",
+            Verdict::Override => "ordered it to be undone",
+            Verdict::Escalate => "asked others to review it",
+        };
+        history.push(entry(decision.at, &decision.names(), said.into(), Some(decision.comment.clone())));
     }
     match &proposal.state {
-        State::Open | State::Approved { .. } | State::Rejected { .. } => {}
+        State::Open | State::Cleared { .. } | State::Approved { .. } | State::Rejected { .. } | State::Recorded { .. } => {}
         State::Expired { at, .. } => history.push(entry(*at, "Assay", "let it expire".into(), None)),
+        State::Withdrawn { at } => history.push(entry(*at, &asked_by(roster, &proposal.requester), "took it back".into(), None)),
         State::Superseded { at, cause, .. } => {
             let (actor, text) = match cause {
                 Cause::NewEvidence => ("Assay", "withdrew it: new evidence changed the picture"),
@@ -254,7 +312,13 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
             };
             history.push(entry(*at, actor, text.into(), None));
         }
-        State::Executed { at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
+        State::Executing { since } => history.push(entry(*since, "Assay", "began to carry it out".into(), None)),
+        State::Executed { at, .. } | State::Undoing { ran_at: at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
+        State::RolledBack { at, ran_at, .. } => {
+            history.push(entry(*ran_at, "Assay", "carried it out".into(), None));
+            history.push(entry(*at, "Assay", "took it back, as was decided".into(), None));
+        }
+        State::Failed { at, why } => history.push(entry(*at, "Assay", "could not carry it out".into(), Some(why.clone()))),
         State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),
     }
     history.sort_by_key(|entry| entry.at);
@@ -263,12 +327,14 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
 
 /// `Priya Nair, Sam Okafor and Dana Whitfield`.
 fn names(people: &[Mailed]) -> String {
-    match people {
+    listed(&people.iter().map(|one| one.name.clone()).collect::<Vec<_>>())
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
         [] => String::new(),
-        [one] => one.name.clone(),
-        [rest @ .., last] => {
-            format!("{} and {}", rest.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", "), last.name)
-        }
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
     }
 }
 
@@ -279,8 +345,11 @@ async fn next_waiting(app: &App, reader: Reader<'_>, but: ProposalId) -> Result<
     Ok(next.map(|(tenant, mark)| Link::new(paths::proposal(tenant, mark.proposal), mark.question)))
 }
 
-/// `mark_objective` -> `Mark objective`.
-fn sentence_case(kind: &str) -> String {
+/// `change_policy` -> `Change this policy`; what this release does not know, by its name.
+fn kind_words(kind: &str) -> String {
+    if let Some((_, _, words)) = policy::KINDS.iter().find(|(known, ..)| *known == kind) {
+        return (*words).into();
+    }
     let mut words = kind.replace('_', " ");
     if let Some(first) = words.get_mut(..1) {
         first.make_ascii_uppercase();

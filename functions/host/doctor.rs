@@ -14,7 +14,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     app::App,
     config::{ConfigError, Part},
-    platform::ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received},
+    platform::{
+        ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received},
+        process::Module,
+    },
     tenancy::{
         DeploymentScope, Roster, StoreError, TenantId, keys, place,
         signing::{self, SigningUse},
@@ -31,6 +34,7 @@ const KEYS_AT_ONCE: usize = 8;
 
 const NOT_REACHED: &str =
     "it was not looked at to the end, because everything together took 60 seconds: mend what else is listed, and look again";
+const NOT_IN_MODE: &str = "this build is for the AWS-LC FIPS module, which is not in FIPS mode here: build it anew on this system";
 const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
 const NO_DATA_KEY: &str = "it has no data key yet, so none of its records can be written or read: put back its key record from a backup";
 
@@ -78,6 +82,7 @@ pub async fn examine(app: &App) -> Vec<Finding> {
     if findings.len() > 1 {
         findings.extend(look.clients().await);
     }
+    findings.push(module());
     findings
 }
 
@@ -113,6 +118,11 @@ impl Look<'_> {
         let blobs = BlobContainer::ALL
             .map(|container| self.part(format!("blob container {}", container.name()), Part::Blobs, may_use_blobs(self.app, container)));
         let key = self.part("the installation's own key".into(), Part::Keys, may_use_key(self.app));
+        let key = async {
+            // Making one is the only trial there is.
+            let untried = (!self.app.vault.makes_keys()).then(|| "whether Assay may make a new client's key is not tried".to_owned());
+            Finding { untried, ..key.await }
+        };
         let signing = SigningUse::ALL.map(|usage| self.part(format!("signing key {}", usage.key()), Part::Keys, may_sign(self.app, usage)));
         let (documents, queues, blobs, key, signing, sign_in) =
             tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, join_all(signing), self.sign_in());
@@ -190,6 +200,16 @@ impl Look<'_> {
     }
 }
 
+/// What the process's own cryptography is, and no claim beyond it.
+fn module() -> Finding {
+    let module = Module::of_this_process();
+    let outcome = match module {
+        Module::NotInMode => Err(PortError::new("cryptography", PortErrorKind::Invalid).advising(NOT_IN_MODE)),
+        Module::Fips | Module::Plain => Ok(()),
+    };
+    Finding { what: "cryptography".into(), setting: None, outcome, untried: Some(module.words().into()), took: Duration::ZERO }
+}
+
 async fn roster(app: &App) -> Result<Arc<Roster>, StoreError> {
     let store = DeploymentScope::of_function("doctor", "doctor").store(app).await?;
     Roster::read(&store).await
@@ -237,7 +257,9 @@ async fn may_sign(app: &App, usage: SigningUse) -> Result<(), PortError> {
 }
 
 async fn may_use_key(app: &App) -> Result<(), PortError> {
-    let plain = [0; 32];
-    let wrapped = app.vault.wrap(&keys::Owner::Deployment.to_string(), &plain).await?;
-    app.vault.unwrap(&wrapped).await.map(|_| ())
+    let (plain, own) = ([0; 32], keys::Owner::Deployment.to_string());
+    let wrapped = app.vault.wrap(&own, &plain).await?;
+    app.vault.unwrap(&wrapped).await?;
+    // To see a newer version is a right of its own.
+    app.vault.newest_version(&own).await.map(|_| ())
 }

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::watch;
-use crate::{app::App, config::ConfigError};
+use crate::{app::App, config::ConfigError, platform::process::Module};
 
 /// Why there is no `App`, setting by setting, in words for the person who mends it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,6 +46,12 @@ where
     B: Fn() -> F + Send,
     F: Future<Output = Result<App, StartError>> + Send + 'static,
 {
+    if Module::of_this_process() == Module::NotInMode {
+        let reasons = vec![ConfigError { setting: "fips", problem: format!("{}; nothing is done with it", Module::NotInMode.words()) }];
+        tracing::error!("not ready: the cryptographic module is not in FIPS mode");
+        life.send_replace(Life::Unwell(Arc::new(reasons)));
+        return;
+    }
     let mut tries = interval(RETRY);
     tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -348,7 +348,8 @@ pub trait Vault: Send + Sync {
     /// Wraps a data key under the key's newest version.
     async fn wrap(&self, key: &str, plain: &[u8]) -> Result<Wrapped, PortError>;
 
-    /// [`PortErrorKind::Denied`] when the key is revoked or disabled, [`PortErrorKind::Missing`] when it is gone.
+    /// [`PortErrorKind::Denied`] when the app's right to the key is revoked, [`PortErrorKind::Disabled`] when the key is
+    /// switched off, [`PortErrorKind::Missing`] when it is gone.
     async fn unwrap(&self, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, PortError>;
 
     /// Signs a SHA-256 digest with the key's newest version: ES256 (RFC 7518 3.4).
@@ -361,8 +362,17 @@ pub trait Vault: Send + Sync {
     /// [`PortErrorKind::Missing`] when there is none of this name.
     async fn secret(&self, name: &str) -> Result<Zeroizing<String>, PortError>;
 
-    /// Whether a key is made on its first use; otherwise somebody names one that is there.
+    /// Whether a key is made on its first use; otherwise somebody names one that is there, or it is made by
+    /// [`Vault::create_key`].
     fn makes_keys(&self) -> bool;
+
+    /// A key of this name that wraps and unwraps and does nothing else, beside the installation's own; made when it is not
+    /// there. Returns what names it to the other calls. [`PortErrorKind::Denied`] where the app may not make keys,
+    /// [`PortErrorKind::Invalid`] where a deleted key of this name can still be recovered.
+    async fn create_key(&self, name: &str) -> Result<String, PortError>;
+
+    /// Which version of the key wraps now.
+    async fn newest_version(&self, key: &str) -> Result<String, PortError>;
 }
 
 /// A wrapped data key, kept beside what it protects; `version` names the vault key's version.
@@ -485,6 +495,9 @@ pub enum PortErrorKind {
     /// Not allowed: role, key or firewall. Will not work until somebody mends it.
     #[error("access denied")]
     Denied,
+    /// A key that somebody switched off, or whose dates do not allow it now; somebody can switch it on again.
+    #[error("disabled")]
+    Disabled,
     /// A container, queue, key or database that is not there. Nothing makes it but a person or a template.
     #[error("not there")]
     Missing,
@@ -511,6 +524,7 @@ impl PortErrorKind {
             Self::Denied => {
                 "give Assay's identity the role that the guide names, or let its network through the firewall; a disabled key must be enabled again"
             }
+            Self::Disabled => "enable it again in the vault, or see that its dates allow it now",
             Self::Missing => "make it, by exactly this name",
             Self::TooLarge => "what was sent is larger than it takes",
             Self::Full => "make room",

@@ -321,7 +321,7 @@ async fn refresh(
     };
     if let Some(draft) = draft {
         // It is open, as was read; if it is decided in this moment, the conflict of the batch runs this again.
-        let _ = gate::revise(batch, open, draft);
+        let _ = gate::revise(batch, open, draft).await?;
     }
     Ok(())
 }
@@ -343,7 +343,7 @@ async fn take_step(
             let setting = Setting { client: &client, standing: about.standing, now: app.now() };
             let wish = Wish::of_suggestion(found, suggestion, setting.now);
             let Some(draft) = draft::mark(setting, about.determination, objective, wish, false) else { return Ok(()) };
-            let id = gate::stage(batch, draft)?;
+            let id = gate::stage(batch, draft).await?;
             objective.last_proposal = Some(LastProposal { id, version: 1, found, by_hand: false, rule_rejected: false });
             Some(id)
         }

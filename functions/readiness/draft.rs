@@ -83,6 +83,7 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         } else {
             "Nothing changes. Assay asks again only when the evidence says something else.".into()
         },
+        undo: None,
     })
 }
 
@@ -178,6 +179,7 @@ pub fn roll_back(setting: Setting<'_>, determination: &Determination, objective:
         approve_verb: "take it back".into(),
         on_approve: format!("{label} is {again}. That it was taken back is recorded in your name."),
         on_reject: format!("The finding {word} stays. Who asked is told why and can propose again."),
+        undo: None,
     })
 }
 

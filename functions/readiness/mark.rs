@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit,
     evidence::EvidenceRef,
-    gate::{Decision, NotPerformed, Proposal},
+    gate::{self, Decision, NotPerformed, Proposal},
     tenancy::{Batch, ClientPlace, ProposalId},
 };
 
@@ -100,7 +100,9 @@ impl Action {
 }
 
 /// Adds to the gate's batch what the approved proposal does: the objective's record, the standing, the audit item.
-pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch<'_, '_, ClientPlace>) -> Result<(), NotPerformed> {
+pub async fn perform(proposal: &Proposal, decision: Option<&Decision>, batch: &mut Batch<'_, '_, ClientPlace>) -> Result<(), NotPerformed> {
+    // A finding is a named human's.
+    let Some(decision) = decision else { return Err(NotPerformed::Refused("Nobody approved it.".into())) };
     let action = match proposal.draft.kind.as_str() {
         MARK => Action::Mark(parse(&proposal.draft.action)?),
         ROLL_BACK => Action::RollBack(parse(&proposal.draft.action)?),
@@ -138,6 +140,12 @@ pub async fn perform(proposal: &Proposal, decision: &Decision, batch: &mut Batch
             ("objective.rolled_back", back.restore.clone().map(|finding| Finding { restored, ..finding }))
         }
     };
+    if let Action::RollBack(back) = &action
+        && let Some(made) = batch.store().read::<Proposal>(batch.place(), &back.of.to_string()).await?
+    {
+        // One of an earlier release may say otherwise of itself; the objective's record is what counts.
+        let _ = gate::rolled_back(batch, &made, proposal.id);
+    }
     write(batch, proposal.id, event, &action, finding).await
 }
 

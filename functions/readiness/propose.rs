@@ -120,7 +120,7 @@ async fn attempt(store: &Store<'_, ClientPlace>, client: &str, wish: &ByHand<'_>
     let standing_before = open_proposal(store, MARK, wish.objective).await?;
     way_is_free(standing_before.as_ref(), wish)?;
     let mut batch = store.batch(ClientPlace::Assessment);
-    let id = gate::stage(&mut batch, draft)?;
+    let id = gate::stage(&mut batch, draft).await?;
     if let Some((_, open)) = standing_before {
         // Decided in this moment: the conflict of the batch runs this again.
         let _ = gate::supersede(&mut batch, &open, Some(id), Cause::AskedByHand);
@@ -236,7 +236,7 @@ async fn attempt_roll_back(
     let wish = TakeBack { finding, restore, reason, limits };
     let draft = in_form(draft::roll_back(setting, determination, &objective.value, wish))?;
     let mut batch = store.batch(ClientPlace::Assessment);
-    let id = gate::stage(&mut batch, draft)?;
+    let id = gate::stage(&mut batch, draft).await?;
     // Unchanged: of two people who ask at once, one loses here and then finds the other's proposal.
     batch.put(objective.value, objective.etag);
     batch.commit().await?;

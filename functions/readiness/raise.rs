@@ -41,13 +41,13 @@ pub struct Waiting {
 pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State>, waiting: Waiting, now: OffsetDateTime) -> Step {
     let Some(new) = new else {
         let is_raised = objective.last_proposal.as_ref().is_some_and(|asked| !asked.by_hand);
-        let waits = matches!(last, Some(State::Open | State::Approved { .. }));
+        let waits = last.is_some_and(waits);
         return if is_raised && waits { Step::Withdraw } else { Step::Leave };
     };
     let differs = new.differs_from(objective.suggestion.as_ref());
     let wanted = wanted(objective, new, now);
     match (last, &objective.last_proposal) {
-        (Some(State::Open | State::Approved { .. }), Some(asked)) => {
+        (Some(state), Some(asked)) if waits(state) => {
             let unseen = differs && new.result == Outcome::Contradicted && asked.found.answer().counts_as_met();
             match wanted {
                 _ if asked.by_hand && !unseen => {
@@ -68,11 +68,16 @@ pub fn step(objective: &Objective, new: Option<&Suggestion>, last: Option<&State
     }
 }
 
+/// Whether it may still be decided, or run.
+fn waits(state: &State) -> bool {
+    *state == State::Open || state.may_run()
+}
+
 /// Whether the last proposal ended, and what the rule asks was never answered: a no to what a person proposed, perhaps
 /// with the wrong document, is none to the rule's own evidence.
 fn is_unanswered(objective: &Objective, last: Option<&State>) -> bool {
     objective.last_proposal.as_ref().is_some_and(|asked| match last {
-        Some(State::Expired { .. } | State::Refused { .. }) => !asked.rule_rejected,
+        Some(State::Expired { .. } | State::Refused { .. } | State::Withdrawn { .. }) => !asked.rule_rejected,
         Some(State::Rejected { .. }) => asked.by_hand && !asked.rule_rejected,
         _ => false,
     })

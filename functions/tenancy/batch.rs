@@ -31,6 +31,7 @@ pub(super) struct Plain {
     pub(super) id: String,
     pub(super) kind: &'static str,
     pub(super) schema: u32,
+    pub(super) revision: u64,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -38,7 +39,7 @@ impl Plain {
     fn of<T: Record>(record: &T) -> Result<Self, StoreError> {
         let id = id_of::<T>(&record.key());
         match serde_json::to_vec(record) {
-            Ok(bytes) => Ok(Self { id, kind: T::KIND, schema: T::SCHEMA, bytes }),
+            Ok(bytes) => Ok(Self { id, kind: T::KIND, schema: T::SCHEMA, revision: record.revision(), bytes }),
             Err(source) => Err(StoreError::Shape { document: id, source: Arc::new(source) }),
         }
     }
@@ -122,6 +123,7 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         }
         let mut ids: Vec<String> = changes.iter().map(|change| change.id().to_owned()).collect();
         let (key, changed) = (store.key_to_write().await?, changes.len());
+        let seals = store.count_seals(changed);
         let mut ops = Vec::with_capacity(changed + 1);
         for change in changes {
             ops.push(match change {
@@ -144,6 +146,9 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         match outcome? {
             BatchOutcome::Committed(mut etags) => {
                 store.drop_former_texts(&ids).await;
+                if let Some(seals) = seals {
+                    Box::pin(store.tell_seals(seals)).await;
+                }
                 etags.truncate(changed);
                 Ok(etags)
             }

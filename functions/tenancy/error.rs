@@ -16,6 +16,9 @@ pub enum StoreError {
         #[source]
         source: PortError,
     },
+    /// The owner's records may be read in other regions only; nothing was unwrapped.
+    #[error("the records of {owner} may not be read in this region")]
+    Elsewhere { owner: String },
     #[error("record {document} cannot be opened")]
     Sealed {
         document: String,
@@ -37,7 +40,100 @@ pub enum StoreError {
     Refused { refused: Vec<(String, OpStatus)> },
 }
 
+/// Why an owner's records cannot be opened or written: the `reason` of the problem `key-unavailable`. One owner's trouble
+/// is nobody else's, and none of them makes a new key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyTrouble {
+    /// The app may not use the vault key any more, or the vault's firewall keeps it out.
+    Revoked,
+    /// Somebody switched the vault key off, or its dates do not allow it now.
+    Disabled,
+    /// The vault key is not in the vault any more.
+    Deleted,
+    /// The vault key may be there: the record of what it wraps is not.
+    Lost,
+    /// What is wrapped does not open, or belongs to another owner.
+    Damaged,
+    /// The client's records may be read in other regions only.
+    Elsewhere,
+    /// The vault asks to wait.
+    Throttled,
+    /// The vault does not answer.
+    Unreachable,
+}
+
+impl KeyTrouble {
+    /// Stable, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Disabled => "disabled",
+            Self::Deleted => "deleted",
+            Self::Lost => "lost",
+            Self::Damaged => "damaged",
+            Self::Elsewhere => "region",
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// Whether it stays so until somebody does something.
+    pub fn lasts(self) -> bool {
+        !matches!(self, Self::Throttled | Self::Unreachable)
+    }
+
+    /// For people: what it is, that nothing is lost where nothing is, and what to do.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Revoked => {
+                "The key that protects its records is revoked, or Assay may not use it. Nothing is lost: its owner allows the key again in the key vault, and within five minutes the client is back."
+            }
+            Self::Disabled => {
+                "The key that protects its records is disabled in the key vault. Nothing is lost: its owner enables it again, and within five minutes the client is back."
+            }
+            Self::Deleted => {
+                "The key that protects its records is not in the key vault any more. Its owner can recover a deleted key there for as long as the vault keeps it, often 90 days; then the client is back within five minutes. Nothing else was changed."
+            }
+            Self::Lost => {
+                "The key record of this client is not in the database any more, and its records are. No new key is made for them: put the record back from a backup, and the client is back."
+            }
+            Self::Damaged => {
+                "A record or its key is damaged. Nothing was changed: the log of the function app names it; restore it from a backup."
+            }
+            Self::Elsewhere => {
+                "Its records may be read only in regions that it named, and this part of Assay runs elsewhere (or ASSAY_REGION does not say where). Nothing was read."
+            }
+            Self::Throttled => "The key vault is busy and asks to wait. Nothing is lost: open this page again in a minute.",
+            Self::Unreachable => "The key vault does not answer just now. Nothing is lost: open this page again in a minute.",
+        }
+    }
+}
+
 impl StoreError {
+    /// Why the owner's key cannot be used; `None` when it is something else.
+    pub fn key_trouble(&self) -> Option<KeyTrouble> {
+        let source = match self {
+            Self::Key { source, .. } => source,
+            Self::Elsewhere { .. } => return Some(KeyTrouble::Elsewhere),
+            _ => return None,
+        };
+        let is_the_record = source.resource == super::key_record::DOCUMENT;
+        Some(match source.kind {
+            PortErrorKind::Denied => KeyTrouble::Revoked,
+            PortErrorKind::Disabled => KeyTrouble::Disabled,
+            PortErrorKind::Missing if is_the_record => KeyTrouble::Lost,
+            PortErrorKind::Missing => KeyTrouble::Deleted,
+            PortErrorKind::Throttled { .. } => KeyTrouble::Throttled,
+            PortErrorKind::Unavailable | PortErrorKind::Full => KeyTrouble::Unreachable,
+            PortErrorKind::Unreadable | PortErrorKind::TooLarge | PortErrorKind::Invalid => KeyTrouble::Damaged,
+        })
+    }
+
+    /// Whether it is the key of the installation itself.
+    pub fn is_of_the_installation(&self) -> bool {
+        matches!(self, Self::Key { owner, .. } if *owner == super::keys::Owner::Deployment.to_string())
+    }
+
     /// Whether reading again and deciding again may succeed.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { .. })
@@ -69,7 +165,7 @@ impl StoreError {
         match self {
             Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
             Self::Port(error) => matches!(error.kind, PortErrorKind::Unreadable | PortErrorKind::TooLarge),
-            Self::Key { .. } | Self::Refused { .. } => false,
+            Self::Key { .. } | Self::Elsewhere { .. } | Self::Refused { .. } => false,
         }
     }
 
@@ -77,7 +173,7 @@ impl StoreError {
     /// instead of failing (design I7).
     pub fn concerns_one_owner(&self) -> bool {
         match self {
-            Self::Key { .. } | Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
+            Self::Key { .. } | Self::Elsewhere { .. } | Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
             Self::Port(error) => error.kind == PortErrorKind::Unreadable,
             Self::Refused { .. } => false,
         }
@@ -87,6 +183,7 @@ impl StoreError {
     pub fn into_port(self) -> PortError {
         match self {
             Self::Port(error) | Self::Key { source: error, .. } => error,
+            Self::Elsewhere { .. } => PortError::new("region", PortErrorKind::Denied).advising(ELSEWHERE),
             other => PortError::because("record", PortErrorKind::Unreadable, other),
         }
     }
@@ -94,8 +191,12 @@ impl StoreError {
     /// Whether the same message may succeed when it is delivered again: also what somebody may be mending just now, such
     /// as a role, which takes minutes to work.
     pub fn is_transient(&self) -> bool {
-        let may_be_mended = |error: &PortError| matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Missing);
-        self.passes_by_itself() || matches!(self, Self::Port(error) | Self::Key { source: error, .. } if may_be_mended(error))
+        let may_be_mended =
+            |error: &PortError| matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Disabled | PortErrorKind::Missing);
+        // Another instance may be where it is allowed.
+        matches!(self, Self::Elsewhere { .. })
+            || self.passes_by_itself()
+            || matches!(self, Self::Port(error) | Self::Key { source: error, .. } if may_be_mended(error))
     }
 
     /// Whether the same call may work later without anybody mending anything.
@@ -105,7 +206,9 @@ impl StoreError {
                 matches!(error.kind, PortErrorKind::Unavailable | PortErrorKind::Throttled { .. } | PortErrorKind::Full)
             }
             Self::Refused { .. } => true,
-            Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => false,
+            Self::Elsewhere { .. } | Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => false,
         }
     }
 }
+
+const ELSEWHERE: &str = "its records may be read in other regions only: see that ASSAY_REGION says where this instance runs";

@@ -1,44 +1,144 @@
-//! The stored form of a data key: wrapped by a vault key, and bound to its owner.
+//! The stored form of an owner's data keys: the newest wrapped by a vault key, the older ones sealed under the newest, all
+//! bound to the owner.
 //!
-//! RSA binds no additional data, so the record carries a MAC that only the data key itself can make, over its owner and
-//! the vault key's name and version. A record that was copied to another owner, or whose words were changed, is
-//! unreadable. Older stores of the file vault have no MAC; there the vault itself binds the key's name, which must then
-//! be the owner's.
+//! RSA binds no additional data, so the record carries a MAC that only the newest data key itself can make, over its
+//! owner, the vault key's name and version and everything else in it. A record that was copied to another owner, or
+//! whose words were changed, is unreadable. One vault call opens all of an owner's data keys, and destroying this one
+//! record destroys them all.
+//!
+//! Records of earlier releases: schema 2 has one data key and a MAC over owner and vault key; schema 1 (the file vault)
+//! no MAC, there the vault itself binds the key's name, which must then be the owner's.
 //!
 //! What this cannot show: who may write documents and knows the public half of a vault key can put a new data key of
 //! their own in place of the owner's. Everything sealed before then no longer opens, so it does not go unseen.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{StoreError, keys::Owner, seal::DataKey};
+use super::{
+    StoreError,
+    epoch_key::EpochKey,
+    keys::Owner,
+    regions::Regions,
+    seal::{Binding, DataKey, Form, SealError, tag, tag_holds},
+};
 use crate::platform::ports::Wrapped;
 
 /// The id of the document, and its kind.
 pub(super) const DOCUMENT: &str = "data-key";
 
-/// With a MAC.
-const SCHEMA: u32 = 2;
+/// Several data keys.
+const SCHEMA: u32 = 3;
+/// One data key, and a MAC.
+const ONE_KEY: u64 = 2;
 /// Bound by the file vault only.
 const WITHOUT_MAC: u64 = 1;
 
 /// The first word of what is authenticated, so that no other MAC of the same key can stand here.
-const WORD: &[u8] = b"assay data-key record 2";
+const WORD_2: &[u8] = b"assay data-key record 2";
+const WORD_3: &[u8] = b"assay data-key record 3";
 
 pub(super) struct KeyRecord {
     pub(super) wrapped: Wrapped,
-    /// `None`: schema 1.
-    mac: Option<Vec<u8>>,
+    stored: Stored,
+}
+
+enum Stored {
+    WithoutMac,
+    OneKey { mac: Vec<u8> },
+    Keys { keys: Keys, mac: Vec<u8> },
+}
+
+/// What a record of this release says beside the wrapped key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Keys {
+    /// Of the newest.
+    pub(super) epoch: u32,
+    /// Since when it seals.
+    pub(super) since: OffsetDateTime,
+    /// How often it sealed, as far as the processes told.
+    pub(super) seals: u64,
+    /// Where it may be unwrapped.
+    pub(super) regions: Regions,
+    /// The earlier ones, sealed under the newest; empty when there is none.
+    older: String,
+}
+
+/// What is said about an owner's data keys.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    pub(super) since: OffsetDateTime,
+    pub(super) seals: u64,
+    pub(super) regions: Regions,
+}
+
+impl Keys {
+    fn new(owner: &str, key: &DataKey, about: About) -> Result<Self, SealError> {
+        let About { since, seals, regions } = about;
+        let (newest, older) = key.epochs().split_last().ok_or(SealError::Form)?;
+        let older = if older.is_empty() {
+            String::new()
+        } else {
+            let kept = DataKey::of(Form::S2, older.iter().map(EpochKey::again).collect::<Result<_, _>>()?)?.kept();
+            DataKey::of(Form::S2, vec![newest.again()?])?.seal(&ring(owner), &kept)?
+        };
+        Ok(Self { epoch: newest.epoch(), since, seals, regions, older })
+    }
+
+    fn open(&self, owner: &str, newest: &[u8]) -> Result<DataKey, SealError> {
+        let newest = EpochKey::new(self.epoch, newest)?;
+        if self.older.is_empty() {
+            return DataKey::of(Form::S2, vec![newest]);
+        }
+        let older = DataKey::of(Form::S2, vec![newest.again()?])?.open(&ring(owner), &self.older)?;
+        let mut epochs = EpochKey::all_of(older.get(1..).unwrap_or_default())?;
+        epochs.push(newest);
+        DataKey::of(Form::S2, epochs)
+    }
+
+    fn mac(&self, owner: &str, wrapped: &Wrapped, key: &DataKey) -> Result<[u8; 32], SealError> {
+        Ok(tag(&key.newest().of_record()?, &self.parts(owner, wrapped).each_ref().map(Vec::as_slice)))
+    }
+
+    fn parts(&self, owner: &str, wrapped: &Wrapped) -> [Vec<u8>; 9] {
+        [
+            WORD_3.to_vec(),
+            owner.as_bytes().to_vec(),
+            wrapped.key.as_bytes().to_vec(),
+            wrapped.version.as_bytes().to_vec(),
+            self.epoch.to_be_bytes().to_vec(),
+            self.since.unix_timestamp_nanos().to_be_bytes().to_vec(),
+            self.seals.to_be_bytes().to_vec(),
+            self.regions.text().into_bytes(),
+            self.older.as_bytes().to_vec(),
+        ]
+    }
+}
+
+/// Where the older data keys of an owner lie.
+fn ring(owner: &str) -> Binding<'_> {
+    Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: SCHEMA, revision: 0 }
 }
 
 impl KeyRecord {
-    pub(super) fn new(owner: Owner, wrapped: Wrapped, key: &DataKey) -> Self {
-        let mac = key.mac(&parts(&owner.to_string(), &wrapped));
-        Self { wrapped, mac: Some(mac.to_vec()) }
+    /// As this release writes it.
+    pub(super) fn new(owner: Owner, wrapped: Wrapped, key: &DataKey, about: About) -> Result<Self, SealError> {
+        let owner = owner.to_string();
+        let keys = Keys::new(&owner, key, about)?;
+        let mac = keys.mac(&owner, &wrapped, key)?.to_vec();
+        Ok(Self { wrapped, stored: Stored::Keys { keys, mac } })
     }
 
     pub(super) fn body(&self) -> Value {
-        json!({ "schema": SCHEMA, "kind": DOCUMENT, "wrapped": self.wrapped, "mac": BASE64.encode(self.mac.as_deref().unwrap_or_default()) })
+        match &self.stored {
+            Stored::WithoutMac => json!({ "schema": WITHOUT_MAC, "kind": DOCUMENT, "wrapped": self.wrapped }),
+            Stored::OneKey { mac } => json!({ "schema": ONE_KEY, "kind": DOCUMENT, "wrapped": self.wrapped, "mac": BASE64.encode(mac) }),
+            Stored::Keys { keys: Keys { epoch, since, seals, regions, older }, mac } => json!({
+                "schema": SCHEMA, "kind": DOCUMENT, "wrapped": self.wrapped, "epoch": epoch,
+                "since": since.format(&Rfc3339).unwrap_or_default(), "seals": seals, "regions": regions, "older": older, "mac": BASE64.encode(mac),
+            }),
+        }
     }
 
     /// Which vault key it says it needs; nothing is checked.
@@ -53,49 +153,104 @@ impl KeyRecord {
             return Err(StoreError::NewerRelease { document: DOCUMENT.into(), schema, known: SCHEMA });
         }
         let wrapped: Wrapped = serde_json::from_value(body["wrapped"].clone()).map_err(|_| unreadable())?;
-        let mac = match schema {
-            WITHOUT_MAC if wrapped.key == owner.to_string() => None,
+        let mac = || body["mac"].as_str().and_then(|text| BASE64.decode(text).ok()).ok_or_else(unreadable);
+        let stored = match schema {
+            WITHOUT_MAC if wrapped.key == owner.to_string() => Stored::WithoutMac,
             WITHOUT_MAC => return Err(unreadable()),
-            _ => Some(body["mac"].as_str().and_then(|text| BASE64.decode(text).ok()).ok_or_else(unreadable)?),
+            ONE_KEY => Stored::OneKey { mac: mac()? },
+            _ => Stored::Keys { keys: Self::keys_of(body).ok_or_else(unreadable)?, mac: mac()? },
         };
-        Ok(Self { wrapped, mac })
+        Ok(Self { wrapped, stored })
     }
 
-    /// Whether the key that was unwrapped was wrapped for this owner.
-    pub(super) fn is_of(&self, owner: Owner, key: &DataKey) -> bool {
-        self.mac.as_ref().is_none_or(|mac| key.mac_holds(&parts(&owner.to_string(), &self.wrapped), mac))
+    fn keys_of(body: &Value) -> Option<Keys> {
+        Some(Keys {
+            epoch: u32::try_from(body["epoch"].as_u64()?).ok()?,
+            since: OffsetDateTime::parse(body["since"].as_str()?, &Rfc3339).ok()?,
+            seals: body["seals"].as_u64()?,
+            regions: serde_json::from_value(body["regions"].clone()).ok()?,
+            older: body["older"].as_str()?.to_owned(),
+        })
     }
-}
 
-fn parts<'a>(owner: &'a str, wrapped: &'a Wrapped) -> [&'a [u8]; 4] {
-    [WORD, owner.as_bytes(), wrapped.key.as_bytes(), wrapped.version.as_bytes()]
+    /// What this release's form says beside the wrapped key; `None` in a record of an earlier one.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        match &self.stored {
+            Stored::Keys { keys, .. } => Some(keys),
+            Stored::WithoutMac | Stored::OneKey { .. } => None,
+        }
+    }
+
+    /// Whether an instance in this region may have its keys unwrapped.
+    pub(super) fn admits(&self, region: Option<&str>) -> bool {
+        self.keys().is_none_or(|keys| keys.regions.admit(region))
+    }
+
+    /// All data keys, when the one that was unwrapped is this owner's and nothing here was changed.
+    pub(super) fn open(&self, owner: Owner, unwrapped: &[u8]) -> Result<DataKey, SealError> {
+        let owner = owner.to_string();
+        match &self.stored {
+            Stored::WithoutMac => DataKey::of(Form::S1, vec![EpochKey::new(super::seal::FIRST_EPOCH, unwrapped)?]),
+            Stored::OneKey { mac } => {
+                let key = DataKey::of(Form::S1, vec![EpochKey::new(super::seal::FIRST_EPOCH, unwrapped)?])?;
+                let parts = [WORD_2, owner.as_bytes(), self.wrapped.key.as_bytes(), self.wrapped.version.as_bytes()];
+                if key.mac_holds(&parts, mac) { Ok(key) } else { Err(SealError::Open) }
+            }
+            Stored::Keys { keys, mac } => {
+                let newest = EpochKey::new(keys.epoch, unwrapped)?;
+                let parts = keys.parts(&owner, &self.wrapped);
+                if !tag_holds(&newest.of_record()?, &parts.each_ref().map(Vec::as_slice), mac) {
+                    return Err(SealError::Open);
+                }
+                keys.open(&owner, unwrapped)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use time::macros::datetime;
     use uuid::Uuid;
 
     use super::*;
     use crate::tenancy::TenantId;
 
+    const NOW: OffsetDateTime = datetime!(2026-03-02 08:00 UTC);
+    /// Of the newest of two.
     const KEY: [u8; 32] = [7; 32];
 
     fn tenant(n: u128) -> Owner {
         Owner::Tenant(TenantId(Uuid::from_u128(n)))
     }
 
-    fn key() -> DataKey {
-        DataKey::new(&KEY).expect("a key")
+    fn two_keys() -> DataKey {
+        DataKey::new(&[6; 32]).and_then(|first| first.with_next(&KEY)).expect("keys")
+    }
+
+    fn wrapped(name: &str, version: &str) -> Wrapped {
+        Wrapped { key: name.into(), version: version.into(), bytes: "AAAA".into() }
     }
 
     fn record(owner: Owner, name: &str, version: &str) -> Value {
-        let wrapped = Wrapped { key: name.into(), version: version.into(), bytes: "AAAA".into() };
-        KeyRecord::new(owner, wrapped, &key()).body()
+        let about = About { since: NOW, seals: 3, regions: Regions::parse("usgovvirginia").expect("regions") };
+        KeyRecord::new(owner, wrapped(name, version), &two_keys(), about).expect("a record").body()
+    }
+
+    /// As an earlier release wrote it.
+    fn earlier(owner: Owner, name: &str, version: &str) -> Value {
+        let key = DataKey::new(&KEY).expect("a key");
+        let mac = key.mac(&[WORD_2, owner.to_string().as_bytes(), name.as_bytes(), version.as_bytes()]);
+        KeyRecord { wrapped: wrapped(name, version), stored: Stored::OneKey { mac: mac.to_vec() } }.body()
+    }
+
+    fn opens_with(owner: Owner, body: &Value, key: &[u8]) -> Option<DataKey> {
+        KeyRecord::parse(owner, body).ok()?.open(owner, key).ok()
     }
 
     fn opens(owner: Owner, body: &Value) -> bool {
-        KeyRecord::parse(owner, body).is_ok_and(|record| record.is_of(owner, &key()))
+        opens_with(owner, body, &KEY).is_some()
     }
 
     proptest! {
@@ -103,9 +258,10 @@ mod tests {
         fn a_record_opens_for_its_owner_as_it_was_written_and_in_no_other_way(
             name in "[a-z:/.-]{1,40}",
             version in "[0-9a-f]{1,32}",
-            change in ("[a-z0-9]{1,3}", 0..5u8),
+            change in ("[a-z0-9]{1,3}", 0..10u8),
+            is_earlier: bool,
         ) {
-            let body = record(tenant(1), &name, &version);
+            let body = if is_earlier { earlier(tenant(1), &name, &version) } else { record(tenant(1), &name, &version) };
             prop_assert!(opens(tenant(1), &body));
             prop_assert!(!opens(tenant(2), &body) && !opens(Owner::Deployment, &body));
             let (more, which) = change;
@@ -120,24 +276,40 @@ mod tests {
                     changed["wrapped"]["version"] = json!(rest);
                 }
                 3 => changed["mac"] = json!(more),
-                _ => changed["schema"] = json!(1),
+                4 => changed["schema"] = json!(1),
+                5 => changed["schema"] = json!(if is_earlier { 3 } else { 2 }),
+                6 if !is_earlier => changed["epoch"] = json!(1),
+                7 if !is_earlier => changed["seals"] = json!(0),
+                8 if !is_earlier => changed["older"] = json!(""),
+                9 if !is_earlier => changed["regions"] = json!([]),
+                _ => changed["mac"] = json!(null),
             }
             prop_assert!(!opens(tenant(1), &changed), "{changed}");
-            let foreign = DataKey::new(&[8; 32]).expect("a key");
-            let record = KeyRecord::parse(tenant(1), &body).expect("a record");
-            prop_assert!(!record.is_of(tenant(1), &foreign));
+            prop_assert!(opens_with(tenant(1), &body, &[8; 32]).is_none(), "another key");
         }
 
         #[test]
-        fn whatever_is_stored_is_read_or_refused(text in "[ -~]{0,30}", schema in 0..4u64) {
+        fn whatever_is_stored_is_read_or_refused(text in "[ -~]{0,30}", schema in 0..5u64) {
             for body in [json!(text), json!({ "schema": schema, "wrapped": text }), json!({ "schema": schema, "mac": text,
+                "epoch": 1, "since": text, "seals": 0, "regions": [text], "older": text,
                 "wrapped": { "key": text, "version": text, "bytes": text } })]
             {
-                if let Ok(record) = KeyRecord::parse(tenant(1), &body) {
-                    prop_assert!(!record.is_of(tenant(1), &key()));
-                }
+                prop_assert!(!opens(tenant(1), &body));
             }
         }
+    }
+
+    #[test]
+    fn all_of_an_owners_data_keys_come_out_of_one_record() {
+        let body = record(tenant(1), "a", "1");
+        let (keys, before) = (opens_with(tenant(1), &body, &KEY).expect("keys"), DataKey::new(&[6; 32]).expect("a key"));
+        assert_eq!((keys.epoch(), keys.epochs().len()), (2, 2));
+        let binding = Binding { owner: "o", container: "clients", document: "d", field: "f", schema: 1, revision: 0 };
+        let sealed = before.seal(&binding, b"of the first").expect("sealed");
+        assert_eq!(keys.open(&binding, &sealed).as_deref(), Ok(&b"of the first"[..]));
+        assert_eq!((keys.pseudonym("p"), keys.mac(&[b"m"])), (before.pseudonym("p"), before.mac(&[b"m"])), "these last");
+        let newer = keys.seal(&binding, b"of the second").expect("sealed");
+        assert_eq!(before.open(&binding, &newer), Err(SealError::Epoch { epoch: 2 }));
     }
 
     #[test]
@@ -150,9 +322,22 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_record_keeps_writing_what_an_earlier_release_reads() {
+        let key = opens_with(tenant(1), &earlier(tenant(1), "a", "1"), &KEY).expect("a key");
+        let sealed = key.seal(&Binding::default(), b"text").expect("sealed");
+        assert!(sealed.starts_with("s1."), "{sealed}");
+        let lifted = key.in_present_form().expect("a key");
+        let newer = lifted.seal(&Binding::default(), b"text").expect("sealed");
+        assert!(newer.starts_with("s2.1."), "{newer}");
+        for text in [sealed, newer] {
+            assert_eq!(lifted.open(&Binding::default(), &text).as_deref(), Ok(&b"text"[..]));
+        }
+    }
+
+    #[test]
     fn a_record_of_a_newer_release_is_named_as_one() {
         let mut body = record(tenant(1), "a", "1");
-        body["schema"] = json!(3);
-        assert!(matches!(KeyRecord::parse(tenant(1), &body), Err(StoreError::NewerRelease { schema: 3, known: 2, .. })));
+        body["schema"] = json!(4);
+        assert!(matches!(KeyRecord::parse(tenant(1), &body), Err(StoreError::NewerRelease { schema: 4, known: 3, .. })));
     }
 }

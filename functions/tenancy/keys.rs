@@ -1,26 +1,36 @@
-//! Data keys: one per client and one for the deployment, each wrapped by a vault key.
+//! Data keys: those of each client and of the deployment, the newest of each owner wrapped by a vault key.
 //!
-//! Made when a client is added or with the deployment's first record, never by reading; two processes that make one at
-//! the same time end with the same one (create-if-absent). Where the vault makes keys, the vault key has its owner's name;
-//! elsewhere a person names a client's key. The unwrapped key is kept in memory for a few minutes, so a revoked vault key
-//! takes effect without a restart; many who ask for it at once unwrap it once.
+//! The first is made when a client is added or with the deployment's first record, never by reading, and never for an
+//! owner that has records: then its key record is lost, and a new key would hide that. Two processes that make one at
+//! the same time end with the same one (create-if-absent). What changes them later is [`super::key_change`]. Unwrapped
+//! keys are kept in memory for a few minutes, so a revoked vault key takes effect without a restart; many who ask at
+//! once unwrap once.
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use zeroize::Zeroizing;
 
 use super::{
-    Place, StoreError, TenantId,
-    key_record::{DOCUMENT, KeyRecord},
-    seal::{DataKey, KEY_BYTES},
+    ClientPlace, DeploymentPlace, Place, StoreError, TenantId,
+    key_record::{About, DOCUMENT, KeyRecord},
+    place::AuditPart,
+    regions::Regions,
+    seal::{DataKey, KEY_BYTES, SealError},
 };
 use crate::{
     app::App,
-    platform::ports::{BatchOutcome, Container, Op, Partition, PortError, PortErrorKind},
+    platform::ports::{BatchOutcome, Container, Op, Partition, PortError, PortErrorKind, Query, Wrapped},
 };
 
-/// How long an unwrapped key may live in memory.
+/// How long an unwrapped key may live in memory, at most, and how much earlier it may go: instances that began together
+/// do not ask the vault together for ever.
 const KEEP: Duration = Duration::from_mins(5);
+const JITTER: Duration = Duration::from_mins(1);
+
+/// How often a process looks for data keys that it does not know, in a minute and for one owner: a damaged value may name
+/// any.
+const LOOKS: u8 = 5;
 
 /// Whose key, and whose records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +55,25 @@ impl Owner {
     }
 }
 
-/// The owner's data key, unwrapped; `None` when there is none yet. Writes nothing, so a page may ask (design I10).
+/// The owner's data keys, unwrapped; `None` when there are none yet. Writes nothing, so a page may ask (design I10).
 pub async fn find(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError> {
     let bytes = match app.cache.get(&cached(owner), app.now()) {
         Some(bytes) => Some(bytes),
         // Boxed: it is seldom, and part of every future that reads.
         None => Box::pin(load(app, owner)).await?,
     };
-    bytes.map(|bytes| DataKey::new(&bytes).map_err(|_| unreadable(owner))).transpose()
+    bytes.map(|bytes| DataKey::of_kept(&bytes).map_err(|_| unreadable(owner))).transpose()
 }
 
-/// The owner's data key, unwrapped; made when there is none yet, under the vault key of the owner's name.
+/// The same, asked of the store again: another process may have made a newer one a moment ago.
+pub(super) async fn find_again(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError> {
+    if app.cache.allow(&format!("{}/again", cached(owner)), LOOKS, app.now(), Duration::from_mins(1)) {
+        app.cache.forget(&cached(owner));
+    }
+    find(app, owner).await
+}
+
+/// The owner's data keys, unwrapped; the first is made when there is none yet, under the vault key of the owner's name.
 pub async fn data_key(app: &App, owner: Owner) -> Result<DataKey, StoreError> {
     make(app, owner, None).await
 }
@@ -75,23 +93,60 @@ pub async fn make(app: &App, owner: Owner, vault_key: Option<&str>) -> Result<Da
 
 /// `None` when another process was faster: its key is there now.
 async fn create(app: &App, owner: Owner, vault_key: Option<&str>) -> Result<Option<DataKey>, StoreError> {
-    let mut bytes = Zeroizing::new(vec![0; KEY_BYTES]);
-    app.ids.random(&mut bytes);
+    if has_records(app, owner).await? {
+        // Whoever wrote them made a key before, perhaps a moment ago.
+        let found = find(app, owner).await?;
+        return found.map(Some).ok_or_else(|| lost(owner));
+    }
+    let bytes = new_key(app);
     let key = DataKey::new(&bytes).map_err(|_| unreadable(owner))?;
     let name = vault_key.map_or_else(|| owner.to_string(), str::to_owned);
-    let wrapped = app.vault.wrap(&name, &bytes).await.map_err(|source| refused(owner, source))?;
-    // Wrapping and unwrapping are rights of their own: nothing is sealed under a key that could not be had again.
-    if *app.vault.unwrap(&wrapped).await.map_err(|source| refused(owner, source))? != *bytes {
-        return Err(unreadable(owner));
-    }
-    let create = Op::Create { id: DOCUMENT.into(), body: KeyRecord::new(owner, wrapped, &key).body() };
+    let wrapped = wrap(app, owner, &name, &bytes).await?;
+    let about = About { since: app.now(), seals: 0, regions: Regions::default() };
+    let record = KeyRecord::new(owner, wrapped, &key, about).map_err(|_| unreadable(owner))?;
+    let create = Op::Create { id: DOCUMENT.into(), body: record.body() };
     match app.documents.batch(&partition(owner), vec![create]).await? {
         BatchOutcome::Committed(_) => {
-            app.cache.put(&cached(owner), bytes, app.now(), KEEP);
+            app.cache.put(&cached(owner), key.kept(), app.now(), keep(app));
             Ok(Some(key))
         }
         BatchOutcome::Refused(_) => Ok(None),
     }
+}
+
+pub(super) fn new_key(app: &App) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(vec![0; KEY_BYTES]);
+    app.ids.random(&mut bytes);
+    bytes
+}
+
+/// Wrapped by the newest version of the vault key, and looked at.
+pub(super) async fn wrap(app: &App, owner: Owner, vault_key: &str, bytes: &[u8]) -> Result<Wrapped, StoreError> {
+    let wrapped = app.vault.wrap(vault_key, bytes).await.map_err(|source| refused(owner, source))?;
+    // Wrapping and unwrapping are rights of their own: nothing is sealed under a key that could not be had again.
+    if **app.vault.unwrap(&wrapped).await.map_err(|source| refused(owner, source))? == *bytes {
+        Ok(wrapped)
+    } else {
+        Err(unreadable(owner))
+    }
+}
+
+/// Whether anything of the owner's was ever written in the places with which every owner begins.
+async fn has_records(app: &App, owner: Owner) -> Result<bool, StoreError> {
+    let own = |container, key: String| Partition::reserved_for_tenancy(container, format!("{owner}/{key}"));
+    let places: Vec<Partition> = match owner {
+        Owner::Tenant(_) => {
+            let places = ClientPlace::with_outbox().chain([ClientPlace::Log(AuditPart::Head)]);
+            places.map(|place| own(place.container(), place.key())).collect()
+        }
+        Owner::Deployment => {
+            let places = [DeploymentPlace::Directory, DeploymentPlace::Operations, DeploymentPlace::Log(AuditPart::Head)];
+            places.map(|place| own(place.container(), place.key())).into()
+        }
+    };
+    let first = Query { limit: 1, ..Query::prefix("") };
+    let pages = try_join_all(places.iter().map(|place| app.documents.query(place, &first))).await?;
+    Ok(pages.iter().any(|page| !page.documents.is_empty()))
 }
 
 /// Which vault key wraps the owner's data key; nothing is unwrapped. `None` when there is no data key.
@@ -103,24 +158,35 @@ pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreE
 async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>, StoreError> {
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
     let record = KeyRecord::parse(owner, &document.body)?;
+    must_be_admitted(app, owner, &record)?;
     let unwrap = async {
         let bytes = app.vault.unwrap(&record.wrapped).await?;
-        let is_the_owners = DataKey::new(&bytes).is_ok_and(|key| record.is_of(owner, &key));
-        if is_the_owners { Ok(bytes) } else { Err(damaged()) }
+        record.open(owner, &bytes).map(|key| key.kept()).map_err(|_| damaged())
     };
-    let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), KEEP, unwrap).await;
+    let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), keep(app), unwrap).await;
     unwrapped.map(Some).map_err(|source| refused(owner, source))
 }
 
-fn partition(owner: Owner) -> Partition {
+/// Before anything is unwrapped: this instance is in a region that the owner names.
+pub(super) fn must_be_admitted(app: &App, owner: Owner, record: &KeyRecord) -> Result<(), StoreError> {
+    if record.admits(app.config.region.as_deref()) { Ok(()) } else { Err(StoreError::Elsewhere { owner: owner.to_string() }) }
+}
+
+pub(super) fn partition(owner: Owner) -> Partition {
     Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{owner}"))
 }
 
-fn cached(owner: Owner) -> String {
+pub(super) fn cached(owner: Owner) -> String {
     format!("data-key/{owner}")
 }
 
-fn refused(owner: Owner, source: PortError) -> StoreError {
+fn keep(app: &App) -> Duration {
+    let mut less = [0];
+    app.ids.random(&mut less);
+    KEEP.saturating_sub(JITTER * u32::from(less[0]) / 256)
+}
+
+pub(super) fn refused(owner: Owner, source: PortError) -> StoreError {
     StoreError::Key { owner: owner.to_string(), source }
 }
 
@@ -128,6 +194,16 @@ fn refused(owner: Owner, source: PortError) -> StoreError {
 pub(super) fn unreadable(owner: Owner) -> StoreError {
     refused(owner, damaged())
 }
+
+pub(super) fn broken(owner: Owner) -> impl Fn(SealError) -> StoreError {
+    move |_| unreadable(owner)
+}
+
+fn lost(owner: Owner) -> StoreError {
+    refused(owner, PortError::new(DOCUMENT, PortErrorKind::Missing).advising(LOST))
+}
+
+const LOST: &str = "there are records, and the key record that opens them is gone: put it back from a backup";
 
 fn damaged() -> PortError {
     PortError::new(DOCUMENT, PortErrorKind::Unreadable)

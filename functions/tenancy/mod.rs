@@ -7,14 +7,18 @@
 mod batch;
 pub mod demo_mark;
 pub mod directory;
+mod epoch_key;
 mod error;
 mod gather;
 pub mod ids;
+pub mod key_change;
 mod key_record;
 pub mod keys;
 pub mod message;
 pub mod outbox;
 pub mod place;
+pub mod regions;
+mod reseal;
 pub mod roster;
 pub mod scope;
 pub mod seal;
@@ -22,7 +26,7 @@ pub mod signing;
 pub mod store;
 
 pub use batch::Batch;
-pub use error::StoreError;
+pub use error::{KeyTrouble, StoreError};
 pub use gather::{Gathered, Wanted};
 pub use ids::{ConnectionId, PersonId, ProposalId, TenantId};
 pub use place::{ClientPlace, ConnectionPlace, DeploymentPlace, Place};

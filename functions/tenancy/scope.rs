@@ -37,6 +37,68 @@ impl fmt::Display for Actor {
 }
 
 /// One client, one actor, one cause.
+///
+/// What proves the right to it goes in, and an id alone proves nothing. This is how one comes about:
+///
+/// ```
+/// use assay::tenancy::{Actor, ConnectionId, PersonId, Scope, TenantId, directory::Grant};
+/// fn of_what_was_read(grant: &Grant) -> Scope { Scope::of_person(grant, "c") }
+/// fn names_nobody_else(id: TenantId, grant: &Grant) -> bool { id == grant.tenant }
+/// ```
+///
+/// None of these compiles. From an id:
+///
+/// ```compile_fail
+/// use assay::tenancy::{Actor, ConnectionId, PersonId, Scope, TenantId, directory::Grant};
+/// fn of_an_id(id: TenantId) -> Scope { Scope::of_person(&id, "c") }
+/// ```
+///
+/// by its parts:
+///
+/// ```compile_fail
+/// use assay::tenancy::{Actor, ConnectionId, PersonId, Scope, TenantId, directory::Grant};
+/// fn by_its_parts(tenant: TenantId, actor: Actor) -> Scope { Scope { tenant, actor, correlation: "c".into() } }
+/// ```
+///
+/// by a change of another's:
+///
+/// ```compile_fail
+/// use assay::tenancy::{Actor, ConnectionId, PersonId, Scope, TenantId, directory::Grant};
+/// fn changed(mut scope: Scope, id: TenantId) -> Scope { scope.tenant = id; scope }
+/// ```
+///
+/// an id of another sort in a client's place:
+///
+/// ```compile_fail
+/// use assay::tenancy::{Actor, ConnectionId, PersonId, Scope, TenantId, directory::Grant};
+/// fn another_sort(id: ConnectionId, grant: &Grant) -> bool { id == grant.tenant }
+/// ```
+///
+/// a message that nobody verified, and a line of the client map that nobody confirmed:
+///
+/// ```compile_fail
+/// use assay::tenancy::{TenantId, message::Verified};
+/// fn unverified(id: TenantId) -> Verified {
+///     Verified { function: "execute".into(), tenant: Some(id), id: id.0, body: String::new() }
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use assay::tenancy::{ConnectionId, TenantId, directory::MappedCompany};
+/// fn guessed(company: &MappedCompany, tenant: TenantId) -> MappedCompany { MappedCompany { tenant, ..company.clone() } }
+/// ```
+///
+/// a partition by its parts, or a store without a scope:
+///
+/// ```compile_fail
+/// use assay::platform::ports::{Container, Partition};
+/// fn by_its_parts(key: String) -> Partition { Partition { container: Container::Clients, key } }
+/// ```
+///
+/// ```compile_fail
+/// use assay::{app::App, tenancy::{Actor, Store, ClientPlace, keys::Owner}};
+/// async fn without(app: &App, owner: Owner, actor: Actor) { let _ = Store::<ClientPlace>::open(app, owner, actor, "c").await; }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scope {
     tenant: TenantId,

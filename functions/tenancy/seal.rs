@@ -1,42 +1,72 @@
-//! Sealing: AES-256-GCM under a data key, bound to where the text belongs.
+//! Sealing: AES-256-GCM under an owner's data keys, bound to where the text belongs.
 //!
-//! The additional data names owner, container, document and field, each length-prefixed, so a sealed value that is
-//! copied to another client, document or field does not open. The stored form is versioned.
+//! The additional data names owner, container, document, field, schema, revision and the data key's epoch, each
+//! length-prefixed, so a sealed value that is copied to another client, document or field, or whose clear words were
+//! changed, does not open. The stored form says which form it is and which data key opens it. The nonce is made inside
+//! the cryptographic module (FIPS 140-3 IG C.H, scenario 2): nothing here hands one in.
+//!
+//! Form `s1` (earlier stores) knows one data key, one key for all containers, and neither schema nor revision. It is
+//! still opened, and written as long as the owner's key record is of an earlier release: such a release then reads all.
 
 use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hkdf, hmac,
+    aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hmac,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use zeroize::Zeroizing;
 
-use crate::platform::ports::Ids;
+pub use super::epoch_key::KEY_BYTES;
+use super::epoch_key::{EpochKey, Lasting};
 
-/// Bytes of a data key.
-pub const KEY_BYTES: usize = 32;
-
-const VERSION: &str = "s1";
+/// What begins sealed bytes of form `s2`, before the epoch (4 bytes, big-endian). `s1` begins with its nonce, which is
+/// these bytes once in 2^64.
+const MAGIC: &[u8; 8] = b"assay\0s2";
+const HEADER: usize = MAGIC.len() + 4;
+const TAG: usize = 16;
 
 /// What a sealed value is bound to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Binding<'a> {
     /// The client's id, or `deployment`.
     pub owner: &'a str,
     pub container: &'a str,
     pub document: &'a str,
     pub field: &'a str,
+    /// In which shape the text is; 0 where it has none.
+    pub schema: u32,
+    /// Which revision of the document this is; 0 where it counts none.
+    pub revision: u64,
 }
 
 impl Binding<'_> {
-    fn bytes(&self) -> Vec<u8> {
-        let parts = [VERSION, self.owner, self.container, self.document, self.field];
-        let mut bytes = Vec::with_capacity(parts.iter().map(|p| p.len() + 4).sum());
-        for part in parts {
-            // A field longer than 4 GiB cannot occur; saturating keeps this total.
-            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
-        bytes
+    fn places(&self) -> [&[u8]; 4] {
+        [self.owner.as_bytes(), self.container.as_bytes(), self.document.as_bytes(), self.field.as_bytes()]
     }
+
+    /// `epoch`: of the data key.
+    fn bytes(&self, form: Form, epoch: u32) -> Vec<u8> {
+        let [owner, container, document, field] = self.places();
+        match form {
+            Form::S1 => joined(&[b"s1", owner, container, document, field]),
+            Form::S2 => joined(&[
+                b"s2",
+                owner,
+                container,
+                document,
+                field,
+                &self.schema.to_be_bytes(),
+                &self.revision.to_be_bytes(),
+                &epoch.to_be_bytes(),
+            ]),
+        }
+    }
+}
+
+/// How sealed values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    S1,
+    S2,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,82 +75,188 @@ pub enum SealError {
     Form,
     #[error("sealed value does not open with this key in this place")]
     Open,
+    /// Perhaps of a rotation that this process has not seen yet.
+    #[error("sealed value needs data key {epoch}, which is not among the owner's")]
+    Epoch { epoch: u32 },
 }
 
-/// One owner's data key. Keys for other uses are derived from it, never the key itself.
+/// One owner's data keys, of which the newest seals. Keys for each use are derived from them, never the key itself.
 pub struct DataKey {
-    seal: LessSafeKey,
-    mac: hmac::Key,
-    pseudonym: hmac::Key,
+    form: Form,
+    /// Oldest first, never empty, epochs rising.
+    epochs: Vec<EpochKey>,
+    lasting: Lasting,
 }
 
 impl DataKey {
-    /// # Panics
-    /// Never for a key of [`KEY_BYTES`]; the vault adapters refuse other lengths before.
+    /// The one data key of a new owner.
     pub fn new(bytes: &[u8]) -> Result<Self, SealError> {
-        if bytes.len() != KEY_BYTES {
-            return Err(SealError::Form);
-        }
-        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"assay data key 1").extract(bytes);
-        let seal = UnboundKey::new(&AES_256_GCM, &derive(&prk, b"seal")?).map_err(|_| SealError::Form)?;
-        Ok(Self {
-            seal: LessSafeKey::new(seal),
-            mac: hmac::Key::new(hmac::HMAC_SHA256, &derive(&prk, b"mac")?),
-            pseudonym: hmac::Key::new(hmac::HMAC_SHA256, &derive(&prk, b"pseudonym")?),
-        })
+        Self::of(Form::S2, vec![EpochKey::new(FIRST_EPOCH, bytes)?])
     }
 
-    /// `s1.` and base64 of nonce, ciphertext and tag.
-    pub fn seal(&self, binding: &Binding<'_>, plain: &[u8], ids: &dyn Ids) -> Result<String, SealError> {
-        let sealed = self.seal_bytes(binding, plain, ids)?;
-        Ok(format!("{VERSION}.{}", BASE64.encode(sealed)))
+    pub(super) fn of(form: Form, epochs: Vec<EpochKey>) -> Result<Self, SealError> {
+        let rises = epochs.windows(2).all(|pair| pair[0].epoch() < pair[1].epoch());
+        let lasting = epochs.first().filter(|_| rises).ok_or(SealError::Form)?.lasting()?;
+        Ok(Self { form, epochs, lasting })
+    }
+
+    /// With one more data key, which seals from now on.
+    pub(super) fn with_next(&self, bytes: &[u8]) -> Result<Self, SealError> {
+        let next = self.epoch().checked_add(1).ok_or(SealError::Form)?;
+        let mut epochs = self.epochs.iter().map(EpochKey::again).collect::<Result<Vec<_>, _>>()?;
+        epochs.push(EpochKey::new(next, bytes)?);
+        Self::of(Form::S2, epochs)
+    }
+
+    /// The same keys, which write from now on as this release does.
+    pub(super) fn in_present_form(&self) -> Result<Self, SealError> {
+        Self::of(Form::S2, self.epochs.iter().map(EpochKey::again).collect::<Result<_, _>>()?)
+    }
+
+    /// Of the data key that seals; the first is 1.
+    pub fn epoch(&self) -> u32 {
+        self.newest().epoch()
+    }
+
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(super) fn newest(&self) -> &EpochKey {
+        // Never empty: `of` sees to it.
+        &self.epochs[self.epochs.len() - 1]
+    }
+
+    pub(super) fn epochs(&self) -> &[EpochKey] {
+        &self.epochs
+    }
+
+    /// `s2.`, the epoch, `.`, and base64 of nonce, ciphertext and tag.
+    pub fn seal(&self, binding: &Binding<'_>, plain: &[u8]) -> Result<String, SealError> {
+        let sealed = self.seal_after(binding, plain, 0)?;
+        let mut text = match self.form {
+            Form::S1 => "s1.".to_owned(),
+            Form::S2 => format!("s2.{}.", self.epoch()),
+        };
+        BASE64.encode_string(sealed, &mut text);
+        Ok(text)
     }
 
     pub fn open(&self, binding: &Binding<'_>, text: &str) -> Result<Vec<u8>, SealError> {
-        let body = text.strip_prefix(VERSION).and_then(|t| t.strip_prefix('.')).ok_or(SealError::Form)?;
-        self.open_bytes(binding, BASE64.decode(body).map_err(|_| SealError::Form)?)
+        let (form, epoch, body) = parts(text)?;
+        self.open_after(binding, BASE64.decode(body).map_err(|_| SealError::Form)?, 0, form, epoch)
     }
 
-    /// Nonce, ciphertext and tag as bytes, for blobs.
-    pub fn seal_bytes(&self, binding: &Binding<'_>, plain: &[u8], ids: &dyn Ids) -> Result<Vec<u8>, SealError> {
-        let mut nonce = [0; NONCE_LEN];
-        ids.random(&mut nonce);
-        let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
-        sealed.extend_from_slice(&nonce);
+    /// The same as bytes, for blobs and cookies.
+    pub fn seal_bytes(&self, binding: &Binding<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        if self.form == Form::S1 {
+            return self.seal_after(binding, plain, 0);
+        }
+        let mut sealed = self.seal_after(binding, plain, HEADER)?;
+        sealed[..MAGIC.len()].copy_from_slice(MAGIC);
+        sealed[MAGIC.len()..HEADER].copy_from_slice(&self.epoch().to_be_bytes());
+        Ok(sealed)
+    }
+
+    pub fn open_bytes(&self, binding: &Binding<'_>, sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
+        match epoch_of_bytes(&sealed) {
+            Some(epoch) => self.open_after(binding, sealed, HEADER, Form::S2, epoch),
+            None => self.open_after(binding, sealed, 0, Form::S1, FIRST_EPOCH),
+        }
+    }
+
+    /// Room for a header, then nonce, ciphertext and tag.
+    fn seal_after(&self, binding: &Binding<'_>, plain: &[u8], header: usize) -> Result<Vec<u8>, SealError> {
+        let key = self.newest();
+        let start = header + NONCE_LEN;
+        let mut sealed = Vec::with_capacity(start + plain.len() + TAG);
+        sealed.resize(start, 0);
         sealed.extend_from_slice(plain);
-        let tag = self
-            .seal
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(binding.bytes()), &mut sealed[NONCE_LEN..])
-            .map_err(|_| SealError::Form)?;
+        let aad = binding.bytes(self.form, key.epoch());
+        let seal = |key: &RandomizedNonceKey, text: &mut [u8]| key.seal_in_place_separate_tag(Aad::from(&aad), text);
+        let (nonce, tag) =
+            key.sealing(self.form, binding.container, |key| seal(key, &mut sealed[start..]))?.map_err(|_| SealError::Form)?;
+        sealed[header..start].copy_from_slice(nonce.as_ref());
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
-    pub fn open_bytes(&self, binding: &Binding<'_>, mut sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
-        if sealed.len() < NONCE_LEN {
+    fn open_after(&self, binding: &Binding<'_>, mut sealed: Vec<u8>, header: usize, form: Form, epoch: u32) -> Result<Vec<u8>, SealError> {
+        let start = header + NONCE_LEN;
+        if sealed.len() < start + TAG {
             return Err(SealError::Form);
         }
-        let mut text = sealed.split_off(NONCE_LEN);
-        let nonce = Nonce::try_assume_unique_for_key(&sealed).map_err(|_| SealError::Form)?;
-        let length = self.seal.open_in_place(nonce, Aad::from(binding.bytes()), &mut text).map_err(|_| SealError::Open)?.len();
-        text.truncate(length);
-        Ok(text)
+        let key = self.epochs.iter().find(|key| key.epoch() == epoch).ok_or(SealError::Epoch { epoch })?;
+        let nonce = Nonce::try_assume_unique_for_key(&sealed[header..start]).map_err(|_| SealError::Form)?;
+        let aad = binding.bytes(form, epoch);
+        let opened = key.sealing(form, binding.container, |key| {
+            key.open_in_place(nonce, Aad::from(&aad), &mut sealed[start..]).map(|plain| plain.len())
+        })?;
+        let length = opened.map_err(|_| SealError::Open)?;
+        sealed.copy_within(start..start + length, 0);
+        sealed.truncate(length);
+        Ok(sealed)
     }
 
-    /// HMAC-SHA256 over length-prefixed parts.
+    /// HMAC-SHA256 over length-prefixed parts. Under the first data key whatever the epoch: a message that waits, a form
+    /// that is open and a cookie stay what they are when the key is rotated.
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        tag(&self.mac, parts)
+        tag(&self.lasting.mac, parts)
     }
 
     /// Compares in constant time.
     pub fn mac_holds(&self, parts: &[&[u8]], mac: &[u8]) -> bool {
-        hmac::verify(&self.mac, &prefixed(parts), mac).is_ok()
+        hmac::verify(&self.lasting.mac, &prefixed(parts), mac).is_ok()
     }
 
-    /// A person's stable stand-in in this owner's log: 16 bytes, meaningless once the key is destroyed.
+    /// A person's stable stand-in in this owner's log: 16 bytes, the same in every epoch, meaningless once the keys are
+    /// destroyed.
     pub fn pseudonym(&self, person: &str) -> String {
-        hex(&tag(&self.pseudonym, &[person.as_bytes()])[..16])
+        hex(&tag(&self.lasting.pseudonym, &[person.as_bytes()])[..16])
     }
+
+    /// For the process's memory: which form, then epoch and key of each.
+    pub(super) fn kept(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1 + self.epochs.len() * (4 + KEY_BYTES)));
+        bytes.push(if self.form == Form::S1 { 1 } else { 2 });
+        for key in &self.epochs {
+            bytes.extend_from_slice(&key.epoch().to_be_bytes());
+            bytes.extend_from_slice(key.bytes());
+        }
+        bytes
+    }
+
+    pub(super) fn of_kept(bytes: &[u8]) -> Result<Self, SealError> {
+        let (form, keys) = match bytes.split_first() {
+            Some((1, keys)) => (Form::S1, keys),
+            Some((2, keys)) => (Form::S2, keys),
+            _ => return Err(SealError::Form),
+        };
+        Self::of(form, EpochKey::all_of(keys)?)
+    }
+}
+
+/// The epoch of an owner's first data key.
+pub const FIRST_EPOCH: u32 = 1;
+
+/// Which data key sealed the text; for who looks for what an older one sealed.
+pub fn epoch_of(text: &str) -> Result<(Form, u32), SealError> {
+    parts(text).map(|(form, epoch, _)| (form, epoch))
+}
+
+fn parts(text: &str) -> Result<(Form, u32, &str), SealError> {
+    if let Some(body) = text.strip_prefix("s1.") {
+        return Ok((Form::S1, FIRST_EPOCH, body));
+    }
+    let (epoch, body) = text.strip_prefix("s2.").and_then(|rest| rest.split_once('.')).ok_or(SealError::Form)?;
+    // One spelling for each number, as it is written.
+    let epoch: u32 = epoch.parse().ok().filter(|number: &u32| number.to_string() == epoch).ok_or(SealError::Form)?;
+    Ok((Form::S2, epoch, body))
+}
+
+fn epoch_of_bytes(sealed: &[u8]) -> Option<u32> {
+    let epoch = sealed.strip_prefix(MAGIC)?.first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*epoch))
 }
 
 impl std::fmt::Debug for DataKey {
@@ -143,10 +279,15 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
 }
 
-fn derive(prk: &hkdf::Prk, label: &'static [u8]) -> Result<[u8; KEY_BYTES], SealError> {
-    let mut key = [0; KEY_BYTES];
-    prk.expand(&[label], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut key)).map_err(|_| SealError::Form)?;
-    Ok(key)
+/// Each with its length before it (4 bytes), so that no two lists give the same bytes.
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(parts.iter().map(|p| p.len() + 4).sum());
+    for part in parts {
+        // A part longer than 4 GiB cannot occur; saturating keeps this total.
+        bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
 }
 
 fn prefixed(parts: &[&[u8]]) -> Vec<u8> {
@@ -158,8 +299,12 @@ fn prefixed(parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-fn tag(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn tag(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(hmac::sign(key, &prefixed(parts)).as_ref());
     out
+}
+
+pub(super) fn tag_holds(key: &hmac::Key, parts: &[&[u8]], mac: &[u8]) -> bool {
+    hmac::verify(key, &prefixed(parts), mac).is_ok()
 }

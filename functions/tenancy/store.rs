@@ -17,6 +17,7 @@ use super::{
     Actor, Batch, Place, StoreError,
     batch::Plain,
     gather::{Gathered, Wanted},
+    key_change::{self, Change},
     keys::{self, Owner},
     seal::{Binding, DataKey, SealError},
 };
@@ -33,6 +34,12 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
 
     /// The part of the id after `KIND:`; unreserved characters and colons only.
     fn key(&self) -> String;
+
+    /// Which revision of the record this is, where it counts them: sealed with it, so that no other number can stand beside
+    /// the text. 0: it counts none.
+    fn revision(&self) -> u64 {
+        0
+    }
 
     /// Lifts the body of an older schema to the present one.
     fn upgrade(schema: u32, body: Value) -> Value {
@@ -51,6 +58,9 @@ pub struct Held<T> {
 /// Bytes of a record's text that stand in its document: sealed and in base64 a third more, so that a batch has room for
 /// some (Cosmos DB takes 2 MB).
 const MAX_INLINE_BYTES: usize = 256 * 1024;
+
+/// Seals of one process that are told to the key record together.
+pub const TELL_SEALS: u64 = 1 << 16;
 
 pub struct Store<'a, P> {
     app: &'a App,
@@ -191,15 +201,58 @@ impl<'a, P: Place> Store<'a, P> {
 
     /// Seals bytes that are kept outside documents (a blob), bound to their name.
     pub fn seal_blob(&self, container: &str, name: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes" };
-        self.key()?
-            .seal_bytes(&binding, plain, self.app.ids.as_ref())
-            .map_err(|source| StoreError::Sealed { document: name.into(), source })
+        let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes", ..Binding::default() };
+        self.note_seals(1);
+        self.key()?.seal_bytes(&binding, plain).map_err(|source| StoreError::Sealed { document: name.into(), source })
     }
 
-    pub fn open_blob(&self, container: &str, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes" };
-        self.key()?.open_bytes(&binding, sealed).map_err(|source| StoreError::Sealed { document: name.into(), source })
+    pub async fn open_blob(&self, container: &str, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let binding = Binding { owner: &self.owner_text, container, document: name, field: "bytes", ..Binding::default() };
+        let opened = self.opened(self.key()?, |key| key.open_bytes(&binding, sealed.clone())).await?;
+        opened.map_err(|source| StoreError::Sealed { document: name.into(), source })
+    }
+
+    /// What `open` gives; when it needs a data key that this process does not know yet, with the owner's keys as they are now.
+    async fn opened(
+        &self,
+        key: &DataKey,
+        open: impl Fn(&DataKey) -> Result<Vec<u8>, SealError>,
+    ) -> Result<Result<Vec<u8>, SealError>, StoreError> {
+        match open(key) {
+            // Boxed: it happens once after a rotation, and is part of every future that reads.
+            Err(SealError::Epoch { epoch }) => match Box::pin(keys::find_again(self.app, self.owner)).await? {
+                Some(newer) => Ok(open(&newer)),
+                None => Ok(Err(SealError::Epoch { epoch })),
+            },
+            other => Ok(other),
+        }
+    }
+
+    /// Counts them for the newest data key; what comes out has to be told to the key record.
+    pub(super) fn count_seals(&self, more: usize) -> Option<u64> {
+        self.app.cache.count(&self.counted(), u64::try_from(more).unwrap_or(u64::MAX), TELL_SEALS)
+    }
+
+    /// The same where nothing can be told just now: the next batch does.
+    pub(super) fn note_seals(&self, more: usize) {
+        let _ = self.app.cache.count(&self.counted(), u64::try_from(more).unwrap_or(u64::MAX), u64::MAX);
+    }
+
+    fn counted(&self) -> String {
+        format!("seals/{}", self.owner_text)
+    }
+
+    /// Adds them to the key record. It may fail: the next ones come soon, and a rotation has far less than its limit.
+    pub(super) async fn tell_seals(&self, more: u64) {
+        let told = async {
+            let Some(seen) = key_change::facts(self.app, self.owner).await?.filter(|seen| !seen.is_of_earlier_release()) else {
+                return Ok(None);
+            };
+            key_change::change(self.app, self.owner, &seen, Change::Count(more)).await
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(error = %error, "the seals of a data key are not counted");
+        }
     }
 
     pub(super) fn partition(&self, place: P) -> Partition {
@@ -209,16 +262,22 @@ impl<'a, P: Place> Store<'a, P> {
     /// The document of a record. The text of a large one is sealed all the same, but kept in a blob, which the document
     /// names; nobody else ever does, so what an unfinished write leaves there is never read.
     pub(super) async fn seal(&self, key: &DataKey, place: P, plain: &Plain) -> Result<Value, StoreError> {
-        let Plain { id, kind, schema, bytes } = plain;
+        let Plain { id, kind, schema, revision, bytes } = plain;
         let sealed = |source| StoreError::Sealed { document: id.clone(), source };
-        let (binding, ids) = (self.binding(place, id), self.app.ids.as_ref());
-        if bytes.len() <= MAX_INLINE_BYTES {
-            return Ok(json!({ "schema": schema, "kind": kind, "sealed": key.seal(&binding, bytes, ids).map_err(sealed)? }));
+        let binding = self.binding(place, id, *schema, *revision);
+        let mut body = json!({ "schema": schema, "kind": kind });
+        if *revision > 0 {
+            body["revision"] = json!(revision);
         }
-        let name = format!("records/{}/{}", self.owner_text, ids.uuid().simple());
-        let text = key.seal_bytes(&binding, bytes, ids).map_err(sealed)?;
+        if bytes.len() <= MAX_INLINE_BYTES {
+            body["sealed"] = json!(key.seal(&binding, bytes).map_err(sealed)?);
+            return Ok(body);
+        }
+        let name = format!("records/{}/{}", self.owner_text, self.app.ids.uuid().simple());
+        let text = key.seal_bytes(&binding, bytes).map_err(sealed)?;
         let _ = self.app.blobs.create(BlobContainer::Raw, &name, text.into()).await?;
-        Ok(json!({ "schema": schema, "kind": kind, "blob": name }))
+        body["blob"] = json!(name);
+        Ok(body)
     }
 
     pub(super) async fn unseal<T: Record>(&self, key: &DataKey, place: P, document: &Document) -> Result<Held<T>, StoreError> {
@@ -227,15 +286,18 @@ impl<'a, P: Place> Store<'a, P> {
         if schema > u64::from(T::SCHEMA) {
             return Err(StoreError::NewerRelease { document: id.clone(), schema, known: T::SCHEMA });
         }
-        let plain = match body["blob"].as_str() {
-            Some(name) => {
-                let Some(text) = self.app.blobs.read(BlobContainer::Raw, name).await? else {
-                    return self.unseal_anew(key, place, id, etag).await;
-                };
-                self.large().insert(id.clone(), name.to_owned());
-                key.open_bytes(&self.binding(place, id), text.into())
-            }
-            None => key.open(&self.binding(place, id), body["sealed"].as_str().unwrap_or_default()),
+        let revision = body["revision"].as_u64().unwrap_or_default();
+        let binding = self.binding(place, id, u32::try_from(schema).unwrap_or(u32::MAX), revision);
+        let plain = if let Some(name) = body["blob"].as_str() {
+            let Some(text) = self.app.blobs.read(BlobContainer::Raw, name).await? else {
+                return self.unseal_anew(key, place, id, etag).await;
+            };
+            self.large().insert(id.clone(), name.to_owned());
+            let text = Vec::from(text);
+            self.opened(key, |key| key.open_bytes(&binding, text.clone())).await?
+        } else {
+            let text = body["sealed"].as_str().unwrap_or_default();
+            self.opened(key, |key| key.open(&binding, text)).await?
         };
         let plain = plain.map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
         let value = match u32::try_from(schema) {
@@ -272,8 +334,8 @@ impl<'a, P: Place> Store<'a, P> {
         }
     }
 
-    fn binding<'b>(&'b self, place: P, id: &'b str) -> Binding<'b> {
-        Binding { owner: &self.owner_text, container: place.container().name(), document: id, field: "record" }
+    pub(super) fn binding<'b>(&'b self, place: P, id: &'b str, schema: u32, revision: u64) -> Binding<'b> {
+        Binding { owner: &self.owner_text, container: place.container().name(), document: id, field: "record", schema, revision }
     }
 }
 

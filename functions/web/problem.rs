@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Reply;
-use crate::{platform::ports::PortErrorKind, tenancy::StoreError};
+use crate::{
+    platform::ports::PortErrorKind,
+    tenancy::{KeyTrouble, StoreError},
+};
 
 /// When nobody knows better.
 const A_MINUTE: Duration = Duration::from_mins(1);
@@ -23,11 +26,13 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// What the `WWW-Authenticate` header asks for (RFC 9110 11.6.1).
     pub challenge: Option<String>,
+    /// Which of the kind's reasons, for programs.
+    pub reason: Option<&'static str>,
 }
 
 impl Problem {
     pub fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, title, detail: detail.into(), retry_after: (status == 503).then_some(A_MINUTE), challenge: None }
+        Self { status, kind, title, detail: detail.into(), retry_after: (status == 503).then_some(A_MINUTE), challenge: None, reason: None }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -73,15 +78,35 @@ impl Problem {
         Self::new(503, "unavailable", "Not available just now", "Nothing was changed. Try again in a minute.")
     }
 
+    pub const KEY_UNAVAILABLE: &str = "key-unavailable";
+
+    /// One client's key: locked (RFC 4918 11.3) until somebody mends it, or not available for a while.
+    fn key_unavailable(trouble: KeyTrouble, error: &StoreError) -> Self {
+        let asked = match error {
+            StoreError::Key { source, .. } => match source.kind {
+                PortErrorKind::Throttled { retry_after } => retry_after,
+                _ => None,
+            },
+            _ => None,
+        };
+        let detail = format!("{} Other clients are not affected.", trouble.sentence());
+        let status = if trouble.lasts() { 423 } else { 503 };
+        let problem = Self::new(status, Self::KEY_UNAVAILABLE, "The client's key cannot be used", detail);
+        Self { reason: Some(trouble.word()), retry_after: asked.or(problem.retry_after), ..problem }
+    }
+
     /// `application/problem+json`, with the reference that the log line carries too.
     pub fn reply(&self, reference: &str) -> Reply {
-        let body = json!({
+        let mut body = json!({
             "type": format!("urn:assay:problem:{}", self.kind),
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "instance": reference,
         });
+        if let Some(reason) = self.reason {
+            body["reason"] = json!(reason);
+        }
         let reply = Reply::new(self.status, "application/problem+json", body.to_string()).with("cache-control", "no-store");
         let wait = self.retry_after.map(|wait| wait.as_millis().div_ceil(1000).max(1).to_string());
         let reply = wait.into_iter().fold(reply, |reply, wait| reply.with("retry-after", wait));
@@ -93,28 +118,19 @@ impl From<StoreError> for Problem {
     /// Logs the whole chain; the caller hears only what they can act on.
     fn from(error: StoreError) -> Self {
         tracing::warn!(error = chain(&error), "store refused");
+        if let Some(trouble) = error.key_trouble().filter(|_| !error.is_of_the_installation()) {
+            return Self::key_unavailable(trouble, &error);
+        }
         match &error {
             StoreError::Refused { .. } => {
                 Self::conflict("Somebody else changed this at the same moment. Nothing of yours was written; look again and repeat.")
             }
-            StoreError::Key { source, .. } if source.kind == PortErrorKind::Denied => Self::new(
-                503,
-                "key-unavailable",
-                "The client's key cannot be used",
-                "The key that protects this client's data is revoked or not allowed. Other clients are not affected.",
-            ),
-            StoreError::Key { source, .. } if source.kind == PortErrorKind::Missing => Self::new(
-                503,
-                "key-unavailable",
-                "The client's key cannot be used",
-                "The key that protects this client's data is not in the key vault any more. Other clients are not affected.",
-            ),
             StoreError::NewerRelease { .. } => Self::new(503, "newer-release", "Written by a newer release", error.to_string()),
             StoreError::Port(source) | StoreError::Key { source, .. } => match source.kind {
                 PortErrorKind::Throttled { retry_after: Some(wait) } => Self { retry_after: Some(wait), ..Self::unavailable() },
                 _ => Self::unavailable(),
             },
-            StoreError::Sealed { .. } | StoreError::Shape { .. } => Self::unavailable(),
+            StoreError::Elsewhere { .. } | StoreError::Sealed { .. } | StoreError::Shape { .. } => Self::unavailable(),
         }
     }
 }

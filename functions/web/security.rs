@@ -5,6 +5,8 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use time::OffsetDateTime;
+
 use super::{Reply, Request};
 use crate::{
     config::Config,
@@ -49,6 +51,28 @@ pub fn form_token_holds(key: &DataKey, session: &Session, what: &[&str], token: 
     URL_SAFE_NO_PAD.decode(token).is_ok_and(|mac| key.mac_holds(&parts(session, what), &mac))
 }
 
+/// The same for a page whose form says when it was shown: the time stands before the MAC, which covers it, so a decision can
+/// say how long its page was open although no GET wrote anything.
+pub fn timed_form_token(key: &DataKey, session: &Session, what: &[&str], shown_at: OffsetDateTime) -> String {
+    let millis = (shown_at.unix_timestamp_nanos() / NANOS_OF_A_MILLI).to_string();
+    format!("{millis}.{}", form_token(key, session, &timed(what, &millis)))
+}
+
+/// When the page of this token was shown; `None` when it is not exactly the token of this session and these words.
+pub fn timed_form_token_holds(key: &DataKey, session: &Session, what: &[&str], token: &str) -> Option<OffsetDateTime> {
+    let (millis, mac) = token.split_once('.')?;
+    if !form_token_holds(key, session, &timed(what, millis), mac) {
+        return None;
+    }
+    OffsetDateTime::from_unix_timestamp_nanos(millis.parse::<i128>().ok()? * NANOS_OF_A_MILLI).ok()
+}
+
+const NANOS_OF_A_MILLI: i128 = 1_000_000;
+
+fn timed<'a>(what: &[&'a str], millis: &'a str) -> Vec<&'a str> {
+    [what, &["shown at", millis]].concat()
+}
+
 fn parts<'a>(session: &'a Session, what: &[&'a str]) -> Vec<&'a [u8]> {
     [b"assay form 1".as_slice(), session.token_hash.as_bytes()].into_iter().chain(what.iter().map(|w| w.as_bytes())).collect()
 }
@@ -57,7 +81,7 @@ fn parts<'a>(session: &'a Session, what: &[&'a str]) -> Vec<&'a [u8]> {
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
-    use time::{OffsetDateTime, macros::datetime};
+    use time::{Duration, macros::datetime};
 
     use super::*;
     use crate::{
@@ -133,6 +157,24 @@ mod tests {
         assert!(!form_token_holds(&DataKey::new(&[8; 32]).expect("a key"), &session("s1"), &what, &token), "another deployment");
         assert!(!form_token_holds(&key, &session("s1"), &what, ""));
         assert!(!form_token_holds(&key, &session("s1"), &what, &token[1..]));
+    }
+
+    #[test]
+    fn a_token_says_when_its_page_was_shown_and_nobody_can_say_otherwise() {
+        let key = DataKey::new(&[7; 32]).expect("a key");
+        let what = ["decide", "p1", "2", "9329e974"];
+        let token = timed_form_token(&key, &session("s1"), &what, AT + Duration::microseconds(1_500_700));
+        let holds = |session_of: &str, what: &[&str], token: &str| timed_form_token_holds(&key, &session(session_of), what, token);
+        assert_eq!(holds("s1", &what, &token), Some(AT + Duration::milliseconds(1_500)), "to the millisecond");
+        assert_eq!((holds("s2", &what, &token), holds("s1", &["decide", "p1", "3", "9329e974"], &token)), (None, None));
+        let (millis, mac) = token.split_once('.').expect("two parts");
+        let earlier = format!("{}.{mac}", millis.parse::<i64>().expect("a number") - 60_000);
+        for forged in
+            [earlier, format!("0{token}"), format!("+{token}"), mac.into(), form_token(&key, &session("s1"), &what), String::new()]
+        {
+            assert_eq!(holds("s1", &what, &forged), None, "{forged}");
+        }
+        assert!(!form_token_holds(&key, &session("s1"), &what, &token), "nor is it the token of another form");
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod log;
 mod memory;
 mod reference;
 mod report;
+mod seal;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
@@ -78,6 +79,7 @@ fn only_the_log() -> Outcome<()> {
 
 fn run(effort: Effort) -> Outcome<()> {
     report::head();
+    seal::measure(effort)?;
     start::measure(effort)?;
     log::measure(effort)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

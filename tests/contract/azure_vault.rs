@@ -139,7 +139,7 @@ async fn each_refusal_is_a_typed_error_that_names_the_key() {
     let wrapped = wrap(&vault).await.unwrap();
     for (status, code, kind) in [
         (401, "Unauthorized", PortErrorKind::Denied),
-        (403, "KeyDisabled", PortErrorKind::Denied),
+        (403, "KeyDisabled", PortErrorKind::Disabled),
         (403, "ForbiddenByRbac", PortErrorKind::Denied),
         (403, "ForbiddenByFirewall", PortErrorKind::Denied),
         (404, "KeyNotFound", PortErrorKind::Missing),
@@ -166,7 +166,7 @@ async fn each_refusal_is_a_typed_error_that_names_the_key() {
 
     fake.disable(DEPLOYMENT_KEY);
     let error = vault.wrap("deployment", DATA_KEY).await.unwrap_err();
-    assert_eq!((error.resource, error.kind), (format!("key {DEPLOYMENT_KEY} (ASSAY_DEPLOYMENT_KEY)"), PortErrorKind::Denied));
+    assert_eq!((error.resource, error.kind), (format!("key {DEPLOYMENT_KEY} (ASSAY_DEPLOYMENT_KEY)"), PortErrorKind::Disabled));
 }
 
 #[tokio::test]

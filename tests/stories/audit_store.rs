@@ -239,6 +239,14 @@ impl Vault for Rest {
     fn makes_keys(&self) -> bool {
         true
     }
+
+    async fn create_key(&self, _: &str) -> Result<String, PortError> {
+        Err(unavailable())
+    }
+
+    async fn newest_version(&self, _: &str) -> Result<String, PortError> {
+        Ok("1".into())
+    }
 }
 
 #[async_trait]

@@ -243,7 +243,7 @@ async fn what_should_stand_again_is_looked_at_once_more_when_it_is_decided_and_w
     let blind = {
         let store = client.as_engineer().store(client.app()).await.unwrap();
         let mut batch = store.batch(ClientPlace::Assessment);
-        let id = gate::stage(&mut batch, Draft { evidence: vec![], ..asked.draft }).unwrap();
+        let id = gate::stage(&mut batch, Draft { evidence: vec![], ..asked.draft }).await.unwrap();
         batch.commit().await.unwrap();
         id
     };

@@ -77,7 +77,7 @@ async fn a_key_that_cannot_be_unwrapped_is_refused_to_all_who_asked_and_asked_fo
     hold.let_go();
     for asked in std::iter::once(first).chain(others) {
         let error = asked.await.unwrap().unwrap_err();
-        assert!(matches!(&error, StoreError::Key { source, .. } if source.kind == PortErrorKind::Denied), "{error:?}");
+        assert!(matches!(&error, StoreError::Key { source, .. } if source.kind == PortErrorKind::Disabled), "{error:?}");
     }
     assert_eq!(unwraps(&test), 1, "nobody waits for more than one refusal");
 

@@ -1,6 +1,9 @@
 //! The portal as people use it: copies of the log, rights, clients that cannot be read, what was set aside or refused.
 
-use std::{collections::BTreeMap, io::Cursor};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Cursor,
+};
 
 use assay::{
     audit::{
@@ -261,7 +264,7 @@ async fn a_client_whose_key_is_revoked_or_damaged_is_a_row_in_words_and_the_othe
         assert!(html.contains("Ridge Composites") && html.contains(&format!("/api/portal/clients/{RIDGE}")));
         let inbox = text(&priya.get("portal/inbox").await);
         assert!(inbox.contains("Harbor Precision cannot be shown") && inbox.contains("for Ridge Composites?"), "{inbox}");
-        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 503);
+        assert_eq!(priya.get(&format!("portal/clients/{HARBOR}")).await.status, 423);
         assert_eq!(priya.get(&format!("portal/clients/{RIDGE}")).await.status, 200);
     }
 }
@@ -508,6 +511,11 @@ async fn the_inbox_goes_on_where_its_page_ends() {
             requester: Actor::Function("analyze".into()),
             staged_at: START + Duration::seconds(n),
             decide_by: START + Duration::days(7),
+            not_for: BTreeSet::new(),
+            needed: 1,
+            approved_by: BTreeSet::new(),
+            progress: String::new(),
+            policy_version: 0,
         });
     }
     batch.commit().await.unwrap();

@@ -85,7 +85,7 @@ async fn without_its_key_nothing_is_signed_and_the_reason_is_said() {
     fake.disable(&signing_key(SigningUse::Receipts));
     let refused = signing::sign(one.app(), SigningUse::Receipts, MESSAGE).await;
     let Err(StoreError::Key { owner, source }) = refused else { panic!("{refused:?}") };
-    assert_eq!((owner.as_str(), source.kind), ("deployment", PortErrorKind::Denied));
+    assert_eq!((owner.as_str(), source.kind), ("deployment", PortErrorKind::Disabled));
     sign(&one, SigningUse::Links).await;
 }
 

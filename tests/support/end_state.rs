@@ -14,8 +14,8 @@ use assay::{
     },
     evidence::{Evidence, Origin},
     gate::{
-        Proposal, State,
-        proposal::{ApprovedMark, OpenMark, Receipt},
+        Decision, Proposal, State,
+        proposal::{Answers, ApprovedMark, OpenMark},
     },
     platform::ports::BlobContainer,
     readiness::Objective,
@@ -117,11 +117,13 @@ impl EndState {
         let proposals = all::<Proposal, _>(store, place).await;
         for Proposal { id, draft, state, .. } in &proposals {
             self.proposals.push(format!("{name} {} {} {}", draft.kind, draft.subject, word(state)));
-            let receipts: Vec<Receipt> = all(store, place).await;
-            for receipt in receipts.iter().filter(|receipt| receipt.proposal == *id) {
-                let Receipt { approved, decision, executed_at, .. } = receipt;
+            let answers: Vec<Answers> = all(store, place).await;
+            for Answers { decisions, executed_at, .. } in answers.iter().filter(|answers| answers.proposal == *id) {
                 let ran = executed_at.is_some();
-                self.decisions.push(format!("{name} {} approved: {approved}, by {}, ran: {ran}", draft.subject, decision.name));
+                for Decision { verdict, name: who, receipt, .. } in decisions {
+                    let signed = receipt.is_some();
+                    self.decisions.push(format!("{name} {} {verdict:?}, by {who}, ran: {ran}, signed: {signed}", draft.subject));
+                }
             }
         }
         self.proposals.sort();
@@ -161,6 +163,13 @@ fn word(state: &State) -> &'static str {
         State::Superseded { .. } => "superseded",
         State::Executed { .. } => "executed",
         State::Refused { .. } => "refused",
+        State::Cleared { .. } => "cleared",
+        State::Withdrawn { .. } => "withdrawn",
+        State::Executing { .. } => "executing",
+        State::Undoing { .. } => "undoing",
+        State::Recorded { .. } => "recorded",
+        State::Failed { .. } => "failed",
+        State::RolledBack { .. } => "rolled back",
     }
 }
 

@@ -271,6 +271,14 @@ impl Vault for Watched<dyn Vault> {
     fn makes_keys(&self) -> bool {
         self.port.makes_keys()
     }
+
+    async fn create_key(&self, name: &str) -> Result<String, PortError> {
+        self.faults.around("vault.create_key", self.port.create_key(name)).await
+    }
+
+    async fn newest_version(&self, key: &str) -> Result<String, PortError> {
+        self.faults.around("vault.newest_version", self.port.newest_version(key)).await
+    }
 }
 
 #[async_trait]

@@ -141,6 +141,14 @@ impl Flow {
         while self.deliver_one().await {}
     }
 
+    /// Delivers one visible message of this queue, if there is one.
+    pub async fn pump_once(&mut self, queue: &str) {
+        let (queue, run) = queue_functions().find(|(name, _)| *name == queue).unwrap();
+        if let Some(received) = self.test.host_queue().receive(queue, 1, VISIBILITY).await.unwrap().pop() {
+            self.deliver(queue, run, received).await;
+        }
+    }
+
     /// Delivers one visible message; false when there is none.
     pub async fn deliver_one(&mut self) -> bool {
         for (queue, run) in queue_functions() {

@@ -83,6 +83,8 @@ struct State {
     troubles: VecDeque<Trouble>,
     seen: Vec<Seen>,
     rsa_keys: usize,
+    /// Nobody may make a key, for this reason.
+    creating_is_refused: Option<(u16, &'static str)>,
 }
 
 struct FakeKey {
@@ -160,6 +162,16 @@ impl FakeVaults {
         self.0.lock().unwrap().keys.get_mut(&uri.to_lowercase()).unwrap().refused = refused;
     }
 
+    /// Making a key is refused so; `None` allows it again.
+    pub fn refuse_creating(&self, refused: Option<(u16, &'static str)>) {
+        self.0.lock().unwrap().creating_is_refused = refused;
+    }
+
+    /// Whether there is such a key.
+    pub fn has(&self, uri: &str) -> bool {
+        self.0.lock().unwrap().keys.contains_key(&uri.to_lowercase())
+    }
+
     /// Its oldest version that is enabled is not any more.
     pub fn retire_oldest(&self, uri: &str) {
         let mut state = self.0.lock().unwrap();
@@ -210,7 +222,7 @@ impl State {
     }
 
     /// Status and body.
-    fn answer(&self, request: &Request) -> (u16, Value) {
+    fn answer(&mut self, request: &Request) -> (u16, Value) {
         let url = request.url();
         let path: Vec<&str> = url.path_segments().unwrap().filter(|segment| !segment.is_empty()).collect();
         let resource = |collection: &str, name: &str| format!("https://{}/{collection}/{name}", url.authority()).to_lowercase();
@@ -220,7 +232,9 @@ impl State {
                 None => error(404, "SecretNotFound"),
             },
             (Method::Get, ["keys", name, "versions"]) => self.versions(&resource("keys", name)),
+            (Method::Get, ["keys", name]) => self.newest(&resource("keys", name)),
             (Method::Get, ["keys", name, version]) => self.public(&resource("keys", name), version),
+            (Method::Post, ["keys", name, "create"]) => self.create(&resource("keys", name), request),
             (Method::Post, ["keys", name, operation]) => self.operate(&resource("keys", name), None, operation, request),
             (Method::Post, ["keys", name, version, operation]) => self.operate(&resource("keys", name), Some(version), operation, request),
             _ => error(400, "BadParameter"),
@@ -235,6 +249,31 @@ impl State {
             json!({ "kid": format!("{uri}/{version}"), "attributes": { "enabled": enabled, "created": 1_767_225_600 + n } })
         });
         (200, json!({ "value": listed.collect::<Vec<_>>(), "nextLink": null }))
+    }
+
+    fn newest(&self, uri: &str) -> (u16, Value) {
+        let Some(key) = self.keys.get(uri) else { return error(404, "KeyNotFound") };
+        match (key.refused, key.versions.last()) {
+            // A disabled key is still shown.
+            (Some((status, code)), _) if code != "KeyDisabled" => error(status, code),
+            (_, Some((version, _))) => self.public(uri, version),
+            (_, None) => error(404, "KeyNotFound"),
+        }
+    }
+
+    fn create(&mut self, uri: &str, request: &Request) -> (u16, Value) {
+        if let Some((status, code)) = self.creating_is_refused {
+            return error(status, code);
+        }
+        let body: Value = serde_json::from_slice(&Bytes::from(request.body())).unwrap_or_default();
+        let asked = json!({ "kty": "RSA", "key_size": 3072, "key_ops": ["wrapKey", "unwrapKey"] });
+        if body != asked {
+            return error(400, "BadParameter");
+        }
+        let material = Material::Rsa(rsa(self.rsa_keys));
+        self.rsa_keys += 1;
+        self.add(uri, material);
+        self.newest(uri)
     }
 
     fn public(&self, uri: &str, version: &str) -> (u16, Value) {

@@ -104,6 +104,7 @@ fn bisect(holds: impl Fn(f64) -> bool) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "small counts, and ends that are exact")]
 mod tests {
     use proptest::prelude::*;
 

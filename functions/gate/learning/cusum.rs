@@ -40,7 +40,7 @@ impl Cusum {
 mod tests {
     use super::*;
 
-    /// SplitMix64 with a fixed seed: the same runs on every machine.
+    /// `SplitMix64` with a fixed seed: the same runs on every machine.
     struct Random(u64);
 
     impl Random {

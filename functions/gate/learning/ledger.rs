@@ -146,13 +146,19 @@ impl Ledger {
             Sign::Accepted => learned.gate(level, false, now),
             // Where it begins already, there is nothing safer to go to by itself: people are told to look.
             Sign::Drift | Sign::Posterior => learned.gate(before.level.max(level), before.level >= level, now),
+            Sign::Recovered => learned.watched = false,
+        }
+        let after = Gating { level: learned.level, watched: learned.watched };
+        // Another bad sign of a rule that people look at already begins a new count and says nothing new.
+        if before == after {
+            return Vec::new();
         }
         vec![Change {
             rule,
             seq: observed.seq,
             sign,
             before,
-            after: Gating { level: learned.level, watched: learned.watched },
+            after,
             labels: evidence.n,
             overrides: evidence.k,
             cusum: evidence.cusum.millionths(),
@@ -167,7 +173,7 @@ impl Ledger {
                 let rule = Rule::of(kind, subject);
                 let start = config.terms(kind).start;
                 self.rules.entry(rule.clone()).or_insert_with(|| Learned::new(start, now));
-                self.items.insert(*item, Item { rule, seeded: *seeded, overridden: None, staged_at: now });
+                self.items.entry(*item).or_insert(Item { rule, seeded: *seeded, overridden: None, staged_at: now });
                 None
             }
             Fact::Decided { item, reviewer, approved, because, viewed } if !config.excluded.contains(reviewer) => {
@@ -190,11 +196,9 @@ impl Ledger {
                         item.overridden = Some(overridden);
                     }
                 }
-                if learned.has_recovered() {
-                    learned.watched = false;
-                }
                 let start = config.terms(item.rule.kind()).start;
-                learned.bad_sign().map(|sign| (item.rule.clone(), sign, start))
+                let recovered = learned.has_recovered().then_some(Sign::Recovered);
+                learned.bad_sign().or(recovered).map(|sign| (item.rule.clone(), sign, start))
             }
             Fact::Accepted { rule, level, .. } => {
                 let learned = self.rules.get(rule)?;

@@ -18,5 +18,5 @@ mod tests;
 
 pub use label::{Because, Label, Look, MIN_VIEW, label};
 pub use ledger::{Change, Config, Gating, Ledger, Seeded, Terms, Threshold, Thresholds};
-pub use observed::{Fact, Observed, detail_of, fact};
+pub use observed::{Fact, Observed, fact, note_look};
 pub use rule::{CATCH_PERCENT, DWELL, FEWEST_LABELS, Learned, Missing, REVIEWERS, Rule, Sign, TOO_OFTEN, limit};

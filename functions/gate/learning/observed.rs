@@ -6,7 +6,7 @@
 use serde_json::Value;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Because, Rule};
+use super::{Because, Look, Rule};
 use crate::{
     gate::level::Level,
     tenancy::{Actor, PersonId, ProposalId},
@@ -44,6 +44,10 @@ pub enum Fact {
     Executed {
         item: ProposalId,
     },
+    /// What it did was undone.
+    Undone {
+        item: ProposalId,
+    },
     /// Nobody decided, or it did not run, in time.
     Expired {
         item: ProposalId,
@@ -69,15 +73,29 @@ pub enum Fact {
 
 /// The fact that an entry states, by its kind, object, actor and detail; `None` where it states none of these.
 pub fn fact(kind: &str, object: &str, actor: &Actor, detail: &Value) -> Option<Fact> {
-    let item = || object.strip_prefix("proposal ")?.parse().ok();
+    if let Some(deed) = kind.strip_prefix("proposal.") {
+        return of_proposal(deed, object.strip_prefix("proposal ")?.parse().ok()?, actor, detail);
+    }
+    let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
+    let taken_back = match kind {
+        "objective.marked" => false,
+        "objective.rolled_back" => true,
+        _ => return None,
+    };
+    let changed = detail["before"] != detail["after"];
+    Some(Fact::Found { item: text("proposal").parse().ok()?, subject: text("objective"), taken_back, changed })
+}
+
+/// By the second word of the kind.
+fn of_proposal(deed: &str, item: ProposalId, actor: &Actor, detail: &Value) -> Option<Fact> {
     let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
     let person = match actor {
         Actor::Person(id) => Some(*id),
         Actor::Function(_) | Actor::Connection(_) => None,
     };
-    Some(match kind {
-        "proposal.staged" => Fact::Staged {
-            item: item()?,
+    Some(match deed {
+        "staged" => Fact::Staged {
+            item,
             kind: text("kind"),
             subject: text("subject"),
             // Entries of before levels were written down.
@@ -85,35 +103,35 @@ pub fn fact(kind: &str, object: &str, actor: &Actor, detail: &Value) -> Option<F
             by_rule: person.is_none(),
             seeded: detail["seeded"] == true,
         },
-        "proposal.approved" | "proposal.rejected" => Fact::Decided {
-            item: item()?,
+        // Before it ran, or of what had run by itself.
+        "approved" | "upheld" | "rejected" | "overridden" => Fact::Decided {
+            item,
             reviewer: person?,
-            approved: kind == "proposal.approved",
+            approved: matches!(deed, "approved" | "upheld"),
             because: Because::of_key(&text("because")),
             viewed: detail["viewed_ms"].as_i64().map(Duration::milliseconds),
         },
-        "proposal.executed" => Fact::Executed { item: item()? },
-        "proposal.expired" => Fact::Expired { item: item()? },
-        "proposal.superseded" | "proposal.refused" => Fact::Ended { item: item()? },
-        "objective.marked" | "objective.rolled_back" => Fact::Found {
-            item: text("proposal").parse().ok()?,
-            subject: text("objective"),
-            taken_back: kind == "objective.rolled_back",
-            changed: detail["before"] != detail["after"],
-        },
+        // In an emergency, or done outside Assay: somebody decided, and nothing is learned from how.
+        "glass_broken" | "recorded" => Fact::Decided { item, reviewer: person?, approved: true, because: None, viewed: None },
+        "executed" => Fact::Executed { item },
+        "undone" | "rolled_back" => Fact::Undone { item },
+        "expired" => Fact::Expired { item },
+        "superseded" | "withdrawn" | "refused" => Fact::Ended { item },
         _ => return None,
     })
 }
 
-/// What the log keeps of how a decision came about, beside the decision itself.
-pub fn detail_of(look: &super::Look, decided_at: OffsetDateTime) -> Vec<(&'static str, Value)> {
-    let shown_at = look.shown_at.and_then(|shown| shown.format(&Rfc3339).ok());
-    let viewed = look.viewed(decided_at).and_then(|viewed| i64::try_from(viewed.whole_milliseconds()).ok());
-    let because = look.because.map(Because::key);
-    [shown_at.map(|at| ("shown_at", at.into())), viewed.map(|ms| ("viewed_ms", ms.into())), because.map(|key| ("because", key.into()))]
-        .into_iter()
-        .flatten()
-        .collect()
+/// Adds to a decision's detail how it came about, as far as that is known; [`fact`] reads it.
+pub fn note_look(detail: &mut Value, look: &Look, decided_at: OffsetDateTime) {
+    if let Some(at) = look.shown_at.and_then(|shown| shown.format(&Rfc3339).ok()) {
+        detail["shown_at"] = at.into();
+    }
+    if let Some(ms) = look.viewed(decided_at).and_then(|viewed| i64::try_from(viewed.whole_milliseconds()).ok()) {
+        detail["viewed_ms"] = ms.into();
+    }
+    if let Some(because) = look.because {
+        detail["because"] = because.key().into();
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +141,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::gate::learning::Look;
 
     fn by_rule() -> Actor {
         Actor::Function("analyze".into())
@@ -154,6 +171,8 @@ mod tests {
         };
         assert_eq!(fact("proposal.rejected", &object, &Actor::Person(priya), &no), Some(expected));
         assert_eq!(fact("proposal.rejected", &object, &by_rule(), &no), None, "nobody but a person decides");
+        let of_by_itself = fact("proposal.overridden", &object, &Actor::Person(priya), &json!({ "viewed_ms": 9_000 }));
+        assert!(matches!(of_by_itself, Some(Fact::Decided { approved: false, viewed: Some(_), .. })), "{of_by_itself:?}");
         assert_eq!(fact("proposal.notified", &object, &by_rule(), &json!({})), None);
         assert_eq!(fact("proposal.executed", "proposal ../..", &by_rule(), &json!({})), None);
         let back = json!({ "objective": "3.4.1[d]", "before": "MET", "after": "undecided", "proposal": item });
@@ -165,8 +184,8 @@ mod tests {
     fn what_the_log_keeps_of_a_look_is_what_is_read_from_it() {
         let decided = datetime!(2026-11-25 10:00 UTC);
         let look = Look { shown_at: Some(decided - Duration::milliseconds(61_500)), because: Some(Because::BusinessChoice) };
-        let detail: Value =
-            detail_of(&look, decided).into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<serde_json::Map<_, _>>().into();
+        let mut detail = json!({});
+        note_look(&mut detail, &look, decided);
         assert_eq!(detail, json!({ "shown_at": "2026-11-25T09:58:58.5Z", "viewed_ms": 61_500, "because": "business_choice" }));
         let priya = Actor::Person(PersonId(Uuid::from_u128(9)));
         let Some(Fact::Decided { because, viewed, .. }) =
@@ -175,6 +194,8 @@ mod tests {
             panic!("no decision")
         };
         assert_eq!((because, viewed), (look.because, look.viewed(decided)));
-        assert!(detail_of(&Look::default(), decided).is_empty(), "nothing is made up");
+        let mut unknown = json!({ "version": 1 });
+        note_look(&mut unknown, &Look::default(), decided);
+        assert_eq!(unknown, json!({ "version": 1 }), "nothing is made up");
     }
 }

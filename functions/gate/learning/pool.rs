@@ -1,14 +1,13 @@
 //! What several clients together say about a rule, without telling of any of them.
 //!
-//! Only clients that opted in, and only those that had before the quarter began: within a quarter the cohort is fixed, so
-//! nobody can subtract one answer from another. At least five clients with labels, none with more than half of the labels
-//! or of the overrides; else nothing is said. What is said is a level, with counts rounded to fives; never a client, a
-//! rate, or a count of one. It is a hint beside a client's own numbers and moves no gate.
+//! Only clients that opted in before the quarter began, each counted once, as it stood at its beginning: the answer is the
+//! same all quarter long, so nobody can subtract one answer from another. At least five clients with labels, none with more than
+//! half of the labels or of the overrides; else nothing is said. What is said is a level, with counts rounded to fives;
+//! never a client, a rate, or a count of one. It is a hint beside a client's own numbers and moves no gate.
 
 use time::{Date, Month};
 
 use super::bounds;
-use crate::tenancy::TenantId;
 
 /// Fewer clients say too much about each.
 pub const FEWEST_CLIENTS: usize = 5;
@@ -18,42 +17,55 @@ const BASE: u64 = 5;
 /// One client's count for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
-    pub tenant: TenantId,
-    /// Labels, and the overrides among them.
+    /// Labels, and the overrides among them, when the quarter began that [`Cell::counted`] names.
     pub n: u64,
     pub k: u64,
+    /// The first day of the quarter for which it was counted; `None` before the first time.
+    pub counted: Option<Date>,
     /// Since when the client takes part; `None` if it does not.
     pub opted_in: Option<Date>,
-    /// When it stopped to take part.
+    /// When it last stopped to take part.
     pub opted_out: Option<Date>,
 }
 
 /// How often the rule is overridden elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Often {
-    /// Below 2 %.
+pub enum Frequency {
+    /// Surely below 2 %.
     Seldom,
-    /// Below 10 %.
+    /// Surely below 10 %.
     Sometimes,
     Often,
 }
 
+impl Frequency {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Seldom => "seldom overridden",
+            Self::Sometimes => "sometimes overridden",
+            Self::Often => "often overridden, or too few decisions to say",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pooled {
-    pub often: Often,
+    pub often: Frequency,
     /// Rounded to fives.
     pub n: u64,
     pub k: u64,
 }
 
 /// What the clients of the quarter's cohort say together; `None` when that would tell too much.
-pub fn pool(cells: &[Cell], quarter: Date) -> Option<Pooled> {
-    let began = start_of_quarter(quarter)?;
-    let member = |cell: &&Cell| cell.opted_in.is_some_and(|day| day < began) && cell.opted_out.is_none_or(|day| day >= began);
-    let cohort: Vec<&Cell> = cells.iter().filter(member).collect();
-    // Who leaves is left out at once. So that the rest cannot be subtracted from what was said before, nothing more is
-    // said in this quarter.
-    if cohort.iter().any(|cell| cell.opted_out.is_some_and(|day| day <= quarter)) {
+pub fn pool(cells: &[Cell], today: Date) -> Option<Pooled> {
+    let began = start_of_quarter(today);
+    // Who left is left out at once. So that the rest cannot be subtracted from what was said before, nothing is said until
+    // the next quarter; nor before all that take part were counted.
+    if cells.iter().any(|cell| cell.opted_out.is_some_and(|day| day >= began)) {
+        return None;
+    }
+    let cohort: Vec<&Cell> = cells.iter().filter(|cell| cell.opted_in.is_some_and(|day| day < began)).collect();
+    if cohort.iter().any(|cell| cell.counted != Some(began)) {
         return None;
     }
     let with_labels: Vec<&&Cell> = cohort.iter().filter(|cell| cell.n > 0).collect();
@@ -64,11 +76,11 @@ pub fn pool(cells: &[Cell], quarter: Date) -> Option<Pooled> {
     }
     let upper = bounds::upper(k, n);
     let often = if upper < 0.02 {
-        Often::Seldom
+        Frequency::Seldom
     } else if upper < 0.10 {
-        Often::Sometimes
+        Frequency::Sometimes
     } else {
-        Often::Often
+        Frequency::Often
     };
     Some(Pooled { often, n: rounded(n), k: rounded(k) })
 }
@@ -78,82 +90,92 @@ fn rounded(count: u64) -> u64 {
     (count + BASE / 2) / BASE * BASE
 }
 
-fn start_of_quarter(day: Date) -> Option<Date> {
+/// The first day of the quarter of a day.
+pub fn start_of_quarter(day: Date) -> Date {
     let month = match day.month() {
         Month::January | Month::February | Month::March => Month::January,
         Month::April | Month::May | Month::June => Month::April,
         Month::July | Month::August | Month::September => Month::July,
         Month::October | Month::November | Month::December => Month::October,
     };
-    Date::from_calendar_date(day.year(), month, 1).ok()
+    // Every month has a first day.
+    Date::from_calendar_date(day.year(), month, 1).unwrap_or(day)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use time::macros::date;
-    use uuid::Uuid;
 
     use super::*;
 
     const DAY: Date = date!(2026 - 11 - 25);
+    const BEGAN: Date = date!(2026 - 10 - 01);
 
     fn cells(counts: &[(u64, u64)]) -> Vec<Cell> {
-        let cell = |(id, (n, k)): (usize, &(u64, u64))| Cell {
-            tenant: TenantId(Uuid::from_u128(id as u128)),
-            n: *n,
-            k: *k,
-            opted_in: Some(date!(2026 - 09 - 30)),
-            opted_out: None,
-        };
-        counts.iter().enumerate().map(cell).collect()
+        let opted_in = Some(date!(2026 - 09 - 30));
+        counts.iter().map(|(n, k)| Cell { n: *n, k: *k.min(n), counted: Some(BEGAN), opted_in, opted_out: None }).collect()
     }
 
     #[test]
     fn five_clients_of_which_none_dominates_give_a_level_and_rounded_counts() {
         let even = [(40, 1), (40, 0), (40, 1), (41, 0), (42, 1)];
-        assert_eq!(pool(&cells(&even), DAY), Some(Pooled { often: Often::Sometimes, n: 205, k: 5 }));
+        assert_eq!(pool(&cells(&even), DAY), Some(Pooled { often: Frequency::Sometimes, n: 205, k: 5 }));
         assert_eq!(pool(&cells(&even[..4]), DAY), None, "four");
         assert_eq!(pool(&cells(&[(40, 1), (40, 1), (40, 1), (40, 1), (0, 0)]), DAY), None, "four with labels");
         assert_eq!(pool(&cells(&[(170, 1), (40, 1), (40, 1), (40, 1), (40, 1)]), DAY), None, "one has more than half of the labels");
         assert_eq!(pool(&cells(&[(40, 5), (40, 1), (40, 1), (40, 1), (40, 1)]), DAY), None, "one has more than half of the overrides");
         assert_eq!(pool(&cells(&[(40, 1), (40, 0), (40, 0), (40, 0), (40, 0)]), DAY), None, "the only override is one client's");
+        assert_eq!(pool(&cells(&[(0, 0); 9]), DAY), None, "nobody knows anything");
     }
 
     #[test]
     fn who_did_not_opt_in_before_the_quarter_counts_from_the_next_one_on() {
         let mut late = cells(&[(40, 1); 5]);
-        late[4].opted_in = Some(date!(2026 - 10 - 01));
+        late[4].opted_in = Some(BEGAN);
         assert_eq!(pool(&late, DAY), None);
+        for cell in &mut late {
+            cell.counted = Some(date!(2027 - 01 - 01));
+        }
         assert!(pool(&late, date!(2027 - 01 - 01)).is_some());
         late[4].opted_in = None;
         assert_eq!(pool(&late, date!(2027 - 01 - 01)), None, "never without opting in");
     }
 
+    #[test]
+    fn quarters_begin_where_the_calendar_says() {
+        let days = [date!(2026 - 01 - 01), date!(2026 - 03 - 31), date!(2026 - 04 - 01), date!(2026 - 09 - 30), date!(2026 - 12 - 31)];
+        let starts = [date!(2026 - 01 - 01), date!(2026 - 01 - 01), date!(2026 - 04 - 01), date!(2026 - 07 - 01), BEGAN];
+        assert_eq!(days.map(start_of_quarter), starts);
+    }
+
     proptest! {
-        /// Differencing: two answers of one quarter never differ by one client's counts.
+        /// Differencing: whoever joins or leaves within a quarter, there is one answer in it, or none.
         #[test]
         fn leaving_or_joining_within_a_quarter_never_gives_a_second_answer(
-            counts in prop::collection::vec((0_u64..200, 0_u64..9), 5..9), who in 0_usize..9, joins in any::<bool>(),
+            counts in prop::collection::vec((0_u64..200, 0_u64..9), 5..9), who in 0_usize..9, what in 0_u8..4,
         ) {
-            let all = cells(&counts.iter().map(|(n, k)| (*n, *k.min(n))).collect::<Vec<_>>());
+            let all = cells(&counts);
             let before = pool(&all, DAY);
             let mut changed = all.clone();
             let who = who % all.len();
-            if joins {
-                changed.push(Cell { tenant: TenantId(Uuid::from_u128(99)), opted_in: Some(date!(2026 - 10 - 20)), ..all[who] });
-                prop_assert_eq!(pool(&changed, DAY), before);
-            } else {
-                changed[who].opted_out = Some(date!(2026 - 11 - 01));
-                prop_assert_eq!(pool(&changed, DAY), None);
+            let today = Some(date!(2026 - 11 - 01));
+            match what {
+                0 => changed.push(Cell { opted_in: today, counted: None, ..all[who] }),
+                1 => changed[who] = Cell { opted_out: today, opted_in: None, ..all[who] },
+                // Out and in again.
+                2 => changed[who] = Cell { opted_out: today, opted_in: today, ..all[who] },
+                _ => changed[who].counted = None,
             }
+            let after = pool(&changed, DAY);
+            prop_assert!(after.is_none() || after == before);
         }
 
         #[test]
         fn what_is_shown_is_a_multiple_of_five_of_at_least_five_clients(
             counts in prop::collection::vec((0_u64..200, 0_u64..9), 0..9),
         ) {
-            if let Some(pooled) = pool(&cells(&counts.iter().map(|(n, k)| (*n, *k.min(n))).collect::<Vec<_>>()), DAY) {
+            if let Some(pooled) = pool(&cells(&counts), DAY) {
                 prop_assert!(pooled.n % 5 == 0 && pooled.k % 5 == 0);
                 let n: u64 = counts.iter().map(|(n, _)| n).sum();
                 prop_assert!(counts.iter().filter(|(n, _)| *n > 0).count() >= FEWEST_CLIENTS);

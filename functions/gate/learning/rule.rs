@@ -85,6 +85,8 @@ pub enum Sign {
     Drift,
     /// The rate is above 5 % with more than 90 % probability.
     Posterior,
+    /// A watched rule has shown itself again.
+    Recovered,
     /// A named human accepted it.
     Accepted,
 }

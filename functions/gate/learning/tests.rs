@@ -243,6 +243,16 @@ fn a_rule_that_is_overridden_too_often_where_it_begins_is_watched_until_it_shows
     assert!(log.learned().rules()[&rule()].watched);
     log.labels(1, 0);
     assert!(!log.learned().rules()[&rule()].watched, "29 without an override: below 10 %");
+    let (mut ledger, config) = (Ledger::default(), config());
+    let changes: Vec<Change> = log.0.iter().flat_map(|observed| ledger.take_in(observed, &config)).collect();
+    let signs: Vec<_> = changes.iter().map(|change| (change.sign, change.after.watched, change.labels)).collect();
+    assert_eq!(signs, [(Sign::Posterior, true, 10), (Sign::Recovered, false, 29)], "both are told");
+    log.labels(0, 6);
+    let (mut ledger, mut told) = (Ledger::default(), 0);
+    for observed in &log.0 {
+        told += ledger.take_in(observed, &config).len();
+    }
+    assert_eq!(told, 3, "watched again, and while it is, the next alarm says nothing new");
 }
 
 #[test]

@@ -152,12 +152,21 @@ impl Failure {
         self.error.as_ref().and_then(code)
     }
 
+    /// Whether the service's refusal names this reason.
+    pub fn says(&self, reason: &str) -> bool {
+        self.words().is_some_and(|said| said.contains(reason))
+    }
+
     /// By what the service said; its words go no further.
     fn advice(&self) -> Option<&'static str> {
+        advice(&self.words()?)
+    }
+
+    fn words(&self) -> Option<String> {
         match self.error.as_ref()?.kind() {
             ErrorKind::HttpResponse { error_code, raw_response, .. } => {
                 let body = raw_response.as_ref().map(|raw| String::from_utf8_lossy(raw.body()));
-                advice(&format!("{} {}", error_code.as_deref().unwrap_or_default(), body.unwrap_or_default()))
+                Some(format!("{} {}", error_code.as_deref().unwrap_or_default(), body.unwrap_or_default()))
             }
             _ => None,
         }

@@ -155,6 +155,20 @@ impl Vault for FileVault {
     fn makes_keys(&self) -> bool {
         true
     }
+
+    async fn create_key(&self, name: &str) -> Result<String, PortError> {
+        let name = name.to_owned();
+        self.blocking(move |keys| keys.load_or_make(&name, Use::Wrap).map(|_| name)).await
+    }
+
+    async fn newest_version(&self, key: &str) -> Result<String, PortError> {
+        let key = key.to_owned();
+        self.blocking(move |keys| {
+            let file = keys.load(&key, Use::Wrap)?.ok_or_else(|| error(&key, PortErrorKind::Missing))?;
+            Ok(file.current.clone())
+        })
+        .await
+    }
 }
 
 impl Keys {

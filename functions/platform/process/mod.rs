@@ -3,6 +3,7 @@
 mod clock;
 pub(super) mod http;
 mod ids;
+mod module;
 mod public_names;
 
-pub use self::{clock::SystemClock, http::HttpClient, ids::ProcessIds};
+pub use self::{clock::SystemClock, http::HttpClient, ids::ProcessIds, module::Module};

@@ -64,6 +64,7 @@ pub async fn client_page(app: &App, grant: &Grant, name: &str, correlation: &str
         status: Some(status(&today)),
         newest_evidence: client.standing.newest_evidence,
         connections: Vec::new(),
+        policy_href: paths::policy(grant.tenant),
         people_href: None,
         families: families.collect(),
         fix_first: fix_first(&client, grant, &today).await?,

@@ -81,10 +81,8 @@ impl<'a> Client<'a> {
     /// The last proposal about an objective and who rejected it, if somebody did.
     async fn rejection(&self, record: &Objective) -> Result<Option<(Proposal, Decision)>, StoreError> {
         let last = objective::last_proposal(&self.store, record).await?.map(|held| held.value);
-        Ok(last.and_then(|proposal| match &proposal.state {
-            State::Rejected { decision } => Some((proposal.clone(), decision.clone())),
-            _ => None,
-        }))
+        let last = last.filter(|proposal| matches!(proposal.state, State::Rejected { .. }));
+        Ok(last.and_then(|proposal| proposal.rejection().cloned().map(|no| (proposal, no))))
     }
 
     fn readings(&self) -> Readings {

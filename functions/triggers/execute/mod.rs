@@ -4,7 +4,7 @@ use super::{Failure, QueueMessage, message};
 use crate::{
     app::App,
     audit,
-    gate::{self, ExecuteError, NotPerformed},
+    gate::{self, ExecuteError, NotPerformed, policy::CHANGE_POLICY},
     readiness,
     tenancy::{ClientPlace, Scope},
 };
@@ -15,6 +15,8 @@ pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
         Box::pin(async move {
             if readiness::mark::performs(&proposal.draft.kind) {
                 readiness::perform(proposal, decision, batch).await
+            } else if proposal.draft.kind == CHANGE_POLICY {
+                gate::amend::perform(proposal, decision, batch).await
             } else {
                 Err(NotPerformed::Refused(format!("This release does not know the action {}.", proposal.draft.kind)))
             }

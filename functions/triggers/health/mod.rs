@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::{app::App, config::ConfigError, web::Reply};
+use crate::{app::App, config::ConfigError, platform::process::Module, web::Reply};
 
 /// The handler asks this function by name: it must answer while there is no `App`, and under any load.
 pub const NAME: &str = "health";
@@ -54,6 +54,8 @@ fn reply(status: Status, problems: &[ConfigError]) -> Reply {
         Status::Unwell => (503, "unwell"),
     };
     let problems: Vec<_> = problems.iter().map(|p| json!({ "setting": p.setting, "problem": p.problem })).collect();
-    Reply::json(code, &json!({ "status": word, "release": env!("CARGO_PKG_VERSION"), "problems": problems }))
-        .with("cache-control", "no-store")
+    let body = json!({
+        "status": word, "release": env!("CARGO_PKG_VERSION"), "cryptography": Module::of_this_process().words(), "problems": problems,
+    });
+    Reply::json(code, &body).with("cache-control", "no-store")
 }

@@ -2,12 +2,19 @@
 
 use super::Reader;
 use crate::{
-    gate::{self, Answer, DecideError, Proposal, Refusal, Verdict, view},
+    gate::{
+        self, Answer, Capacity, DecideError, Proposal, Refusal, Verdict,
+        learning::{Because, Look},
+        view,
+    },
     readiness::{self, catalogue::catalogue, propose::MAX_REASON},
-    tenancy::{ClientPlace, ProposalId, TenantId, directory::Role},
+    tenancy::{
+        Actor, ClientPlace, ProposalId, TenantId,
+        directory::{Proof, Role},
+    },
     web::{
         Problem, Reply,
-        pages::{FieldError, Link, ProposalState, Run, Section, Side, TakeBackForm, paths},
+        pages::{Choice, Field, FieldError, FieldKind, Link, ProposalState, Run, Section, Side, TakeBackForm, WithdrawForm, paths},
         reply,
     },
 };
@@ -46,23 +53,35 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     let (tenant_id, id) = ids(tenant, id)?;
     let (_, grant) = reader.client(tenant)?;
     let (version, hash) = (reader.field("version"), reader.field("hash"));
-    reader.must_be_own_form(&words(id, &version, &hash).each_ref().map(String::as_str))?;
+    let shown_at = reader.must_be_own_timed_form(&words(id, &version, &hash).each_ref().map(String::as_str))?;
     let verdict = match reader.field("decision").as_str() {
         "approve" => Verdict::Approve,
         "reject" => Verdict::Reject,
         _ => return Err(Problem::bad_request("The form says neither approve nor reject. Nothing was decided.")),
     };
     let version = version.parse().map_err(|_| Problem::bad_request("The form has no version. Nothing was decided."))?;
+    let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)).filter(|_| verdict == Verdict::Reject) };
+    if verdict == Verdict::Reject && look.because.is_none() {
+        let error =
+            FieldError { field: BECAUSE, message: "Choose why you reject it: what Assay should learn of it depends on that.".into() };
+        let returned = view::Returned { comment: reader.field("comment"), ..view::Returned::default() };
+        return page(reader, 422, tenant_id, id, returned, &[error]).await;
+    }
     let answer = Answer { verdict, version, hash, comment: reader.field("comment") };
     let scope = reader.scope(grant);
-    match gate::decide(reader.app, &scope, grant, &reader.person, id, &answer).await {
+    let capacity = {
+        let Proof { at, contexts, .. } = reader.proof();
+        Capacity { signed_in_at: *at, acrs: (!contexts.is_empty()).then(|| contexts.join(" ")), look, ..Capacity::default() }
+    };
+    match gate::decide_as(reader.app, &scope, grant, &reader.person, id, &answer, &capacity).await {
         Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
         Err(DecideError::NotFound) => Err(Problem::not_found()),
         Err(DecideError::Store(error)) => Err(error.into()),
         Err(DecideError::Refused(refusal)) => {
             let status = match refusal {
-                Refusal::CommentNeeded | Refusal::CommentTooLong | Refusal::CommentMarked => 422,
-                Refusal::NotYours | Refusal::NotApprover => 403,
+                _ if refusal.is_about_the_form() => 422,
+                _ if refusal.is_about_the_person() => 403,
+                Refusal::Expired { .. } => 410,
                 _ => 409,
             };
             let too_late = matches!(refusal, Refusal::AlreadyDecided { .. });
@@ -72,7 +91,20 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     }
 }
 
-/// `errors`: of the form that asks to take a finding back.
+pub(super) async fn withdraw(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {
+    let (tenant_id, id) = ids(tenant, id)?;
+    let (_, grant) = reader.client(tenant)?;
+    reader.must_be_own_form(&["withdraw", &tenant_id.to_string(), &id.to_string()])?;
+    match gate::withdraw(reader.app, &reader.scope(grant), id).await {
+        Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
+        Err(DecideError::NotFound) => Err(Problem::not_found()),
+        Err(DecideError::Store(error)) => Err(error.into()),
+        Err(DecideError::Refused(refusal)) if refusal.is_about_the_person() => Err(Problem::forbidden(refusal.sentence())),
+        Err(DecideError::Refused(refusal)) => Err(Problem::conflict(refusal.sentence())),
+    }
+}
+
+/// `errors`: of the decision's form, or of the one that asks to take a finding back.
 async fn page(
     reader: &Reader<'_>,
     status: u16,
@@ -91,13 +123,25 @@ async fn page(
     wanted.extend(readiness::view::wanted(view::subject(app, eyes, grant, id).as_deref()));
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
     let shown = view::read(eyes, &scope, id, moment, &found).await?.ok_or_else(Problem::not_found)?;
+    let asked = shown.proposal.requester == Actor::Person(reader.person.id);
     let own = readiness::view::own_proposal(&found, id, &shown.proposal.draft.action).await?;
     // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
     let token = |proposal: &Proposal| {
-        reader.token(&words(proposal.id, &proposal.version.to_string(), &proposal.hash).each_ref().map(String::as_str))
+        let words = words(proposal.id, &proposal.version.to_string(), &proposal.hash);
+        let words = words.each_ref().map(String::as_str);
+        // A form that comes back with an error was looked at since it was shown first.
+        reader.timed_token(&words, reader.shown_at(&words).unwrap_or_else(|| app.now()))
     };
     let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, token).await?;
+    if let ProposalState::Open(form) = &mut page.state {
+        form.because = Some(because(reader.field(BECAUSE), errors));
+    }
+    let withdrawable = asked && page.may_be_withdrawn();
+    page.withdraw = withdrawable.then(|| WithdrawForm {
+        action: paths::withdraw(tenant, id),
+        token: reader.token(&["withdraw", &tenant.to_string(), &id.to_string()]),
+    });
     if let Some(own) = own {
         page.kind = own.kind.into();
         page.subject = Some(Link::new(paths::requirement(tenant, own.requirement), own.requirement));
@@ -113,6 +157,15 @@ async fn page(
         }
     }
     Ok(reply::page(status, &page))
+}
+
+/// The field of the decision's form that says why somebody rejects.
+const BECAUSE: &str = "because";
+
+fn because(chosen: String, errors: &[FieldError]) -> Field {
+    let choices = Because::ALL.map(|because| Choice { value: because.key().into(), label: because.words().into() });
+    let hint = "Needed to reject. It tells what has to get better: the rule, what it can see, or nothing.";
+    Field::new(BECAUSE, "If you reject: why", hint, FieldKind::OneOf(choices.into()), chosen).with_errors(errors)
 }
 
 /// What the decision form's token is bound to: this proposal, this version, the hash that was shown.

@@ -11,10 +11,9 @@ use crate::{
         file::{self, FileError},
         mapping, review,
     },
-    platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
     tenancy::{
-        Actor, ProposalId, Scope, StoreError, TenantId,
+        Actor, KeyTrouble, ProposalId, Scope, StoreError, TenantId,
         directory::{Grant, Tenant},
         seal,
     },
@@ -112,25 +111,10 @@ fn without_grant(reader: &Reader<'_>) -> Vec<Link> {
 }
 
 /// Why a client's records cannot be read, and what to do.
-fn why_unreadable(error: &StoreError) -> &'static str {
-    const DAMAGED: &str =
-        "A record or its key is damaged. Nothing was changed: the log of the function app names it; restore it from a backup.";
+pub(super) fn why_unreadable(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Key { source, .. } => match source.kind {
-            PortErrorKind::Denied => {
-                "The key that protects its records is revoked, or Assay may not use it. Nothing is lost: its owner allows the key again in the key vault, and within five minutes the client is back."
-            }
-            PortErrorKind::Missing => {
-                "The key that protects its records is not in the key vault any more. Its owner can recover a deleted key there for as long as the vault keeps it, often 90 days; then the client is back within five minutes. Nothing else was changed."
-            }
-            PortErrorKind::Throttled { .. } => "The key vault is busy and asks to wait. Nothing is lost: open this page again in a minute.",
-            PortErrorKind::Unavailable | PortErrorKind::Full => {
-                "The key vault does not answer just now. Nothing is lost: open this page again in a minute."
-            }
-            PortErrorKind::Unreadable | PortErrorKind::TooLarge | PortErrorKind::Invalid => DAMAGED,
-        },
         StoreError::NewerRelease { .. } => "Its records were written by a newer release of Assay. Install that release or a newer one.",
-        _ => DAMAGED,
+        other => other.key_trouble().unwrap_or(KeyTrouble::Damaged).sentence(),
     }
 }
 

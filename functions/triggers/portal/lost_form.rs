@@ -16,9 +16,10 @@ use crate::{
 };
 
 /// What people write into forms, by the field's name. No credential is among it: the forms of connections are left out.
-const TYPED: [(&str, &str); 10] = [
+const TYPED: [(&str, &str); 11] = [
     ("comment", "Comment"),
     ("why", "Why"),
+    ("why-group", "Why"),
     ("reason", "Reason"),
     ("title", "Document"),
     ("place", "Where it is kept"),
@@ -30,7 +31,7 @@ const TYPED: [(&str, &str); 10] = [
 ];
 
 /// Last parts of addresses that act, below the page that has the form.
-const ACTS: [&str; 4] = ["propose", "roll-back", "decide", "export"];
+const ACTS: [&str; 5] = ["propose", "roll-back", "decide", "withdraw", "export"];
 
 /// The answer to a form of nobody who is signed in.
 pub(super) async fn of_nobody(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {

@@ -4,6 +4,7 @@
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
 mod access;
+mod analytics;
 mod approvals;
 mod clients;
 mod connection_form;
@@ -14,6 +15,7 @@ mod lost_form;
 mod member;
 mod new_client;
 mod people;
+mod policy;
 mod reader;
 mod set_aside;
 mod sign_in;
@@ -91,13 +93,14 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", "new"] => new_client::show(reader).await,
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
+        ["clients", tenant, "policy"] => Box::pin(policy::show(reader, tenant)).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
         ["access"] => access::show(reader).await,
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
         ["inbox"] => approvals::inbox(reader).await,
         ["proposals", tenant, id] => approvals::show(reader, tenant, id).await,
-        ["proposals", tenant, id, "decide"] => approvals::back(tenant, id),
+        ["proposals", tenant, id, "decide" | "withdraw"] => approvals::back(tenant, id),
         ["clients", tenant, "requirements", id, "propose" | "roll-back"] => clients::back(tenant, id),
         ["connections"] => connections::list(reader).await,
         ["connections", "new"] => connection_form::show_new(reader).await,
@@ -105,6 +108,8 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["mapping"] => connections::mapping(reader).await,
         ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
+        ["analytics"] => Box::pin(analytics::all(reader)).await,
+        ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
         ["audit"] => trail::deployment(reader).await,
         ["audit", tenant] => trail::client(reader, tenant).await,
         _ => Err(Problem::not_found()),
@@ -118,10 +123,16 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     if is_of_great_effect(parts) {
         reader.must_have_proved_it()?;
     }
+    if GATED.iter().any(|field| reader.request.form_value(field).is_some() || reader.request.query_value(field).is_some()) {
+        return Err(Problem::bad_request(
+            "How an action is gated comes from the client's policy, never from a request. Nothing was done: send it without a level.",
+        ));
+    }
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
+        ["clients", tenant, "policy"] => Box::pin(policy::ask(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
         ["access", tenant, "confirm"] => Box::pin(access::confirm(reader, tenant)).await,
@@ -129,12 +140,14 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,
         ["people", id, "end-access"] => Box::pin(team::end_access(reader, id)).await,
-        ["proposals", tenant, id, "decide"] => approvals::decide(reader, tenant, id).await,
+        ["proposals", tenant, id, "decide"] => Box::pin(approvals::decide(reader, tenant, id)).await,
+        ["proposals", tenant, id, "withdraw"] => Box::pin(approvals::withdraw(reader, tenant, id)).await,
         ["connections"] => Box::pin(connection_form::add(reader)).await,
         ["connections", id] => Box::pin(connection_form::change(reader, id)).await,
         ["connections", id, "pull"] => connections::pull(reader, id).await,
         ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
+        ["analytics", tenant, "take-part"] => Box::pin(analytics::take_part(reader, tenant)).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,
         ["set-aside", connection, "destroy"] => set_aside::destroy(reader, connection).await,
         ["set-aside", connection, "see-to"] => set_aside::see_to(reader, connection).await,
@@ -149,6 +162,9 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
 fn is_of_great_effect(parts: &[&str]) -> bool {
     matches!(parts, ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
 }
+
+/// What no request may say of itself.
+const GATED: [&str; 5] = ["level", "gate", "gate_level", "quorum", "approvals"];
 
 /// A client that this person has no grant for, be there one or not: it looks like an address that is none, and is counted.
 fn names_a_client_of_others(reader: &Reader<'_>, parts: &[&str]) -> bool {

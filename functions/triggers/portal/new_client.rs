@@ -15,7 +15,9 @@ use crate::{
     },
 };
 
-const KEY_HINT: &str = "The address of this client's own key in Key Vault, such as https://VAULT/keys/NAME, without a version. Each client has a key of its own (RSA, 3072 bits), and the app's identity needs the role Key Vault Crypto Service Encryption User on it.";
+const KEY_HINT: &str = "Leave it empty, and Assay makes a key of its own for this client in its vault. Or give the address of one (RSA, 3072 bits), such as https://VAULT/keys/NAME, without a version: it may lie in the client's own vault, where the app's identity needs the role Key Vault Crypto Service Encryption User on it.";
+
+const REGIONS_HINT: &str = "The Azure regions in which this client's records may be read, with commas between them, such as usgovvirginia, usgovarizona. Empty: in any. Elsewhere its keys are not even unwrapped.";
 
 pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
     must_own(reader)?;
@@ -34,8 +36,8 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     };
     let mut grants = vec![Given { person: reader.person.id, roles: vec![Role::Engineer], until: None }];
     grants.extend(others);
-    let (name, key) = (reader.field("name"), reader.field("key"));
-    match client::add(&store, NewClient { id: tenant, name: &name, key: &key, grants }).await {
+    let [name, key, regions] = ["name", "key", "regions"].map(|field| reader.field(field));
+    match client::add(&store, NewClient { id: tenant, name: &name, key: &key, regions: &regions, grants }).await {
         Ok(()) => {
             if demo_mark::is_demo(reader.app).await? {
                 mark(reader, &store, tenant).await?;
@@ -60,9 +62,17 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     name.required = true;
     // Where the vault makes keys, there is nothing to name.
     let key = (!reader.app.vault.makes_keys())
-        .then(|| Field::new("key", "Key", KEY_HINT, FieldKind::Text, reader.field("key")).with_errors(&errors).required());
+        .then(|| Field::new("key", "Key", KEY_HINT, FieldKind::Text, reader.field("key")).with_errors(&errors));
     let people = reader.roster.people_who_may_sign_in(&reader.app.config).filter(|person| person.id != reader.person.id);
+    // Without a region of one's own there is nothing to compare with.
+    let regions = reader
+        .app
+        .config
+        .region
+        .is_some()
+        .then(|| Field::new("regions", "Regions", REGIONS_HINT, FieldKind::Text, reader.field("regions")).with_errors(&errors));
     let page = NewClientPage {
+        regions,
         frame: reader.frame(Section::Clients).await?,
         clients_href: paths::clients(),
         action: paths::clients(),

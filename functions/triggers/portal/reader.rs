@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use url::form_urlencoded;
 
 use super::team;
@@ -10,7 +11,7 @@ use crate::{
     gate::inbox,
     tenancy::{
         DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, TenantId,
-        directory::{Grant, Person, Role, Session, Tenant},
+        directory::{Grant, Person, Proof, Role, Session, Tenant},
         keys::{self, Owner},
         seal::DataKey,
     },
@@ -52,6 +53,11 @@ impl<'a> Reader<'a> {
             Some(cookie) if reply.header("set-cookie").is_none() => reply.with("set-cookie", cookie.header()),
             _ => reply,
         }
+    }
+
+    /// When and how they proved who they are, as the authority says it.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.session.proof
     }
 
     pub(super) fn correlation(&self) -> &str {
@@ -127,13 +133,30 @@ impl<'a> Reader<'a> {
         security::form_token(&self.key, &self.session, what)
     }
 
+    /// The same with the moment at which the page that it stands on was shown.
+    pub(super) fn timed_token(&self, what: &[&str], shown_at: OffsetDateTime) -> String {
+        security::timed_form_token(&self.key, &self.session, what, shown_at)
+    }
+
+    /// When the page was shown from which the form with exactly these words came; `None` when it is no such form.
+    pub(super) fn shown_at(&self, what: &[&str]) -> Option<OffsetDateTime> {
+        security::timed_form_token_holds(&self.key, &self.session, what, &self.field("token"))
+    }
+
     /// Before a form does anything: it came from our own page, and its token is of this session and these words.
     pub(super) fn must_be_own_form(&self, what: &[&str]) -> Result<(), Problem> {
-        let token = self.field("token");
-        if security::same_origin(self.request, &self.app.config) && security::form_token_holds(&self.key, &self.session, what, &token) {
-            return Ok(());
-        }
-        Err(Problem::foreign_form(
+        let holds = security::form_token_holds(&self.key, &self.session, what, &self.field("token"));
+        self.own(holds.then_some(()))
+    }
+
+    /// The same for a form with a timed token; returns when its page was shown.
+    pub(super) fn must_be_own_timed_form(&self, what: &[&str]) -> Result<OffsetDateTime, Problem> {
+        self.own(self.shown_at(what))
+    }
+
+    fn own<T>(&self, token: Option<T>) -> Result<T, Problem> {
+        let ours = token.filter(|_| security::same_origin(self.request, &self.app.config));
+        ours.ok_or_else(|| Problem::foreign_form(
             "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
         ))
     }

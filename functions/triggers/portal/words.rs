@@ -31,6 +31,16 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.reminded" => format!("reminded {} of a proposal", approvers(detail)),
         "proposal.approved" => "approved a proposal".into(),
         "proposal.rejected" => "rejected a proposal".into(),
+        "proposal.glass_broken" => "approved a proposal alone, in an emergency".into(),
+        "proposal.recorded" => "recorded that a person did what was proposed".into(),
+        "proposal.upheld" => "reviewed what was carried out: it stands".into(),
+        "proposal.overridden" => "ordered what was carried out to be undone".into(),
+        "proposal.escalated" => "asked others to review what was carried out".into(),
+        "proposal.undone" => format!("undid what was carried out: {} an objective", kind_words(&text("kind"))),
+        "proposal.rolled_back" => "took back what a proposal had done".into(),
+        "proposal.withdrawn" => "took back what they had asked".into(),
+        "approval.delegated" => "let another approver stand in for a while".into(),
+        "policy.changed" => format!("changed the approval policy; version {} stands", detail["version"]),
         "proposal.executed" => format!("carried out what was approved: {} an objective", kind_words(&text("kind"))),
         "proposal.refused" => "did not carry out what was approved: something no longer held".into(),
         "proposal.expired" => "closed a proposal whose time was over".into(),
@@ -42,6 +52,15 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.revised" => "brought a proposal up to date; its question is the same".into(),
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
+        "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
+        "key.rewrapped" => "wrapped the data keys with another version of the vault key".into(),
+        "key.resealed" => format!("sealed {} records again under the newest data key", detail["documents"]),
+        "key.lifted" => "gave the record of the data keys this release's form".into(),
+        "sharing.changed" if detail["takes_part"] == true => {
+            "let a client's counts of decisions be added to those of others, without telling whose they are".into()
+        }
+        "sharing.changed" => "stopped adding a client's counts of decisions to those of others".into(),
+        "rule.gate_changed" => gate_changed(detail, &shown.object),
         "log.exported" => "asked for a copy of this log to verify".into(),
         "log.key-made" => "made the key that signs the logs".into(),
         "log.migrated" => "took the entries of an earlier release into this log".into(),
@@ -51,6 +70,9 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "session.ended" if detail["why"].is_string() => format!("closed a session: {}", text("why")),
         "session.ended" => "closed a session whose eight hours were over".into(),
         "session.refused" => "was refused at sign-in; repeats within the hour are counted, not listed".into(),
+        "geo.refused" => {
+            "put back messages of a client whose records may be read in other regions only; repeats within the hour are counted".into()
+        }
         "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => format!("refused a webhook call: {}", last_part(&shown.object)),
@@ -98,6 +120,21 @@ fn approvers(detail: &Value) -> String {
         1 => "1 approver".into(),
         n => format!("{n} approvers"),
     }
+}
+
+/// `rule mark_objective 3.4.1[d]`
+fn gate_changed(detail: &Value, object: &str) -> String {
+    let rule = object.rsplit(' ').next().unwrap_or_default();
+    let of =
+        format!("{} override{} of {} decisions", detail["overrides"], if detail["overrides"] == 1 { "" } else { "s" }, detail["labels"]);
+    let [before, after] = ["before", "after"].map(|side| detail[side]["level"].as_str().unwrap_or_default());
+    if detail["sign"] == "recovered" {
+        return format!("no longer asks people to look at what Assay suggests about {rule}: {of}");
+    }
+    if before == after {
+        return format!("asks people to look at what Assay suggests about {rule}: {of}");
+    }
+    format!("gates what Assay suggests about {rule} at {after} instead of {before}: {of}")
 }
 
 /// Under the name they had; addresses stay in the log.

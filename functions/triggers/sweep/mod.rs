@@ -9,9 +9,10 @@ use time::Duration;
 
 use super::{Failure, Tick, publish};
 use crate::{
+    analytics,
     app::App,
     audit::{PublishError, anchor, dead_letter},
-    connectors, gate, readiness,
+    connectors, custody, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
@@ -24,6 +25,7 @@ const EVERY: Duration = Duration::minutes(5);
 pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let correlation = tick.invocation_id.as_str();
     let mut sweep = Sweep { failed: Vec::new() };
+    app.cache.wipe_expired(app.now());
     let deployment = DeploymentScope::of_function("sweep", correlation);
     sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
     sweep.step("sessions", session::drop_expired(app, correlation)).await;
@@ -35,6 +37,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
     let mut tenants = Roster::read(&store).await?.tenants.clone();
+    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &tenants, correlation))).await;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);
@@ -65,6 +68,7 @@ impl Sweep {
         for place in &places {
             self.step("outbox", outbox::flush(store, *place)).await;
         }
+        self.step("keys", custody::care(store, DeploymentPlace::Directory, places.clone())).await;
         self.log(store, places).await;
     }
 
@@ -80,8 +84,11 @@ impl Sweep {
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;
         self.step("expiries", gate::expire(app, &scope)).await;
+        self.step("policy", gate::bring_under_policy(app, &scope)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
+        self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         self.log(&store, ClientPlace::with_outbox().collect()).await;
+        self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 
     /// What was recorded gets its place, is published, and is copied where nobody can take it back.

@@ -114,7 +114,7 @@ pub(super) async fn begin(app: &App, next: &Next) -> Result<Begun, StoreError> {
         expires_at: app.now() + LIFE,
     };
     let key = keys::data_key(app, Owner::Deployment).await?;
-    let cookie = set_cookie(&app.config, &sealed(app, &key, &attempt)?, KEEP);
+    let cookie = set_cookie(&app.config, &sealed(&key, &attempt)?, KEEP);
     Ok(Begun { state, nonce, verifier, cookie })
 }
 
@@ -140,13 +140,14 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
     Ok(over.len())
 }
 
-const BINDING: Binding<'_> = Binding { owner: "deployment", container: "cookie", document: "sign-in", field: "attempt" };
+const BINDING: Binding<'_> =
+    Binding { owner: "deployment", container: "cookie", document: "sign-in", field: "attempt", schema: 1, revision: 0 };
 
-fn sealed(app: &App, key: &DataKey, attempt: &Attempt) -> Result<String, StoreError> {
+fn sealed(key: &DataKey, attempt: &Attempt) -> Result<String, StoreError> {
     let document = || "the cookie of a sign-in".to_owned();
     let shape = |source| StoreError::Shape { document: document(), source: std::sync::Arc::new(source) };
     let plain = Zeroizing::new(serde_json::to_vec(attempt).map_err(shape)?);
-    let sealed = key.seal_bytes(&BINDING, &plain, app.ids.as_ref());
+    let sealed = key.seal_bytes(&BINDING, &plain);
     sealed.map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).map_err(|source| StoreError::Sealed { document: document(), source })
 }
 

@@ -29,6 +29,7 @@ pub struct ClientPage {
     pub fix_first: Vec<Fix>,
     pub inbox_href: String,
     pub audit_href: String,
+    pub policy_href: String,
     /// Only for the owner.
     pub people_href: Option<String>,
 }

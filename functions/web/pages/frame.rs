@@ -37,6 +37,7 @@ pub enum Section {
     None,
     Clients,
     Approvals,
+    Analytics,
     Connections,
     Audit,
     People,
@@ -78,6 +79,7 @@ impl Frame {
         [
             Some(item(Section::Clients, "Clients", paths::clients(), 0)),
             Some(item(Section::Approvals, "Approvals", paths::inbox(), self.waiting)),
+            Some(item(Section::Analytics, "Analytics", paths::analytics(), 0)),
             operates.then(|| item(Section::Connections, "Connections", paths::connections(), 0)),
             self.asking.map(|asking| item(Section::People, "People", paths::team(), asking)),
             Some(item(Section::Audit, "Audit trail", paths::audit(), 0)),

@@ -39,6 +39,8 @@ pub struct InboxItem {
     pub decide_by: OffsetDateTime,
     /// For items of others: `You asked, so another person decides`.
     pub note: Option<String>,
+    /// `1 of 2`, where it takes more than one approval.
+    pub progress: Option<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -16,6 +16,8 @@ pub struct NewClientPage {
     pub name: Field,
     /// `None` where the vault makes the key.
     pub key: Option<Field>,
+    /// `None` where nobody said in which region this installation runs.
+    pub regions: Option<Field>,
     pub roles_error: Option<String>,
     /// Everybody else than the reader, who becomes its engineer anyway.
     pub people: Vec<PersonRow>,
@@ -23,9 +25,10 @@ pub struct NewClientPage {
 
 impl NewClientPage {
     /// What is wrong, with the place to go to.
-    fn errors(&self) -> Vec<(&'static str, &str)> {
-        let fields = [("name", self.name.error.as_deref()), ("key", self.key.as_ref().and_then(|key| key.error.as_deref()))];
-        let all = fields.into_iter().chain([("roles", self.roles_error.as_deref())]);
+    fn errors(&self) -> Vec<(&'static str, String)> {
+        let of = |field: &'_ Option<Field>| field.as_ref().and_then(|field| field.error.clone());
+        let fields = [("name", self.name.error.clone()), ("key", of(&self.key)), ("regions", of(&self.regions))];
+        let all = fields.into_iter().chain([("roles", self.roles_error.clone())]);
         all.filter_map(|(place, error)| Some((place, error?))).collect()
     }
 }

@@ -53,6 +53,16 @@ pub fn decide(tenant: TenantId, proposal: ProposalId) -> String {
     format!("{BASE}proposals/{tenant}/{proposal}/decide")
 }
 
+/// GET: the approval policy. POST: asks to change it.
+pub fn policy(tenant: TenantId) -> String {
+    format!("{BASE}clients/{tenant}/policy")
+}
+
+/// POST: who asked takes it back.
+pub fn withdraw(tenant: TenantId, proposal: ProposalId) -> String {
+    format!("{BASE}proposals/{tenant}/{proposal}/withdraw")
+}
+
 pub fn connections() -> String {
     format!("{BASE}connections")
 }
@@ -128,6 +138,20 @@ pub fn client_audit(tenant: TenantId) -> String {
 /// POST: a copy of the client's log for verification.
 pub fn export_audit(tenant: TenantId) -> String {
     format!("{BASE}audit/{tenant}/export")
+}
+
+/// Figures of all clients that somebody has a grant for.
+pub fn analytics() -> String {
+    format!("{BASE}analytics")
+}
+
+/// POST: whether the client's counts are added to those of others.
+pub fn take_part(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}/take-part")
+}
+
+pub fn client_analytics(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}")
 }
 
 pub fn sign_in() -> String {

@@ -37,6 +37,8 @@ pub struct ProposalPage {
     pub decide_by: OffsetDateTime,
     /// Names of the others who may decide, without the reader.
     pub others: Vec<String>,
+    pub level: LevelMark,
+    pub quorum: Quorum,
     /// Of the exact action, lower-case hex.
     pub hash: String,
     pub version: u32,
@@ -46,9 +48,43 @@ pub struct ProposalPage {
     pub state: ProposalState,
     /// Only for an engineer of this client, while what it made stands.
     pub take_back: Option<TakeBackForm>,
+    /// Only for who asked, until it has run.
+    pub withdraw: Option<WithdrawForm>,
     /// The next item that waits for this person.
     pub next: Option<Link>,
     pub inbox_href: String,
+}
+
+/// The gate level, with what it means.
+#[derive(Clone, Debug)]
+pub struct LevelMark {
+    /// `L2`
+    pub word: String,
+    pub meaning: String,
+}
+
+/// How many approvals it takes, and who gave theirs to the version that is shown.
+#[derive(Clone, Debug)]
+pub struct Quorum {
+    pub needed: usize,
+    /// Name (`Priya Nair for Sam Okafor`) and time.
+    pub given: Vec<(String, OffsetDateTime)>,
+    /// Groups that still want an approval of their own.
+    pub groups_wanted: Vec<String>,
+}
+
+impl Quorum {
+    /// Whether one approval by anybody is all it takes.
+    fn is_simple(&self) -> bool {
+        self.needed <= 1 && self.groups_wanted.is_empty()
+    }
+}
+
+/// Fields `token`.
+#[derive(Clone, Debug)]
+pub struct WithdrawForm {
+    pub action: String,
+    pub token: String,
 }
 
 /// One side of what changes.
@@ -90,8 +126,17 @@ pub enum ProposalState {
     Expired {
         at: OffsetDateTime,
     },
+    /// Its level let it run, or lets it.
+    ByLevel {
+        /// What the level means.
+        why: String,
+        run: Run,
+        entry: Option<Link>,
+    },
     /// It no longer stands; `by` is the proposal that stands in its place.
-    Superseded {
+    Closed {
+        /// `Superseded`, `Withdrawn`.
+        word: String,
         at: OffsetDateTime,
         /// As a sentence.
         why: String,
@@ -111,11 +156,15 @@ pub enum Run {
         /// What it did, as a sentence; may be empty.
         done: String,
     },
+    /// An outward action: its call is on its way.
+    Begun { since: OffsetDateTime },
     /// Something no longer held; nothing ran.
     Refused { at: OffsetDateTime, why: String },
+    /// An outward action began and did not work.
+    Failed { at: OffsetDateTime, why: String },
 }
 
-/// Fields `decision` (`approve` or `reject`), `comment`, `version`, `hash`, `token`.
+/// Fields `decision` (`approve` or `reject`), `because`, `comment`, `version`, `hash`, `token`.
 #[derive(Clone, Debug)]
 pub struct DecisionForm {
     pub action: String,
@@ -124,9 +173,13 @@ pub struct DecisionForm {
     pub approve_label: String,
     /// Why it cannot be approved now, as a sentence; then only rejecting is offered.
     pub blocked: Option<String>,
+    /// To approve, too.
+    pub comment_needed: bool,
     pub reject_label: String,
     /// What was typed, when the form comes back.
     pub comment: String,
+    /// Why somebody rejects; filled by who knows the reasons.
+    pub because: Option<Field>,
     /// Why it came back: `Say why you reject it.`
     pub error: Option<String>,
 }
@@ -161,10 +214,21 @@ impl ProposalPage {
         matches!(self.state, ProposalState::Open(_) | ProposalState::NotYours { .. })
     }
 
+    /// Whether who asked can still take it back.
+    pub fn may_be_withdrawn(&self) -> bool {
+        matches!(
+            self.state,
+            ProposalState::NotYours { .. }
+                | ProposalState::Decided { run: Run::Pending { .. }, .. }
+                | ProposalState::ByLevel { run: Run::Pending { .. }, .. }
+        )
+    }
+
     /// Green only for what was approved and did not fail afterwards.
     fn outcome_class(&self) -> &'static str {
         match self.state {
-            ProposalState::Decided { run: Run::Refused { .. }, .. } | ProposalState::Decided { approved: false, .. } => "not",
+            ProposalState::Decided { run: Run::Refused { .. } | Run::Failed { .. }, .. }
+            | ProposalState::Decided { approved: false, .. } => "not",
             ProposalState::Decided { .. } => "met",
             _ => "unk",
         }

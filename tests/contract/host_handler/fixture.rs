@@ -191,6 +191,14 @@ impl Vault for Nothing {
     fn makes_keys(&self) -> bool {
         true
     }
+
+    async fn create_key(&self, _: &str) -> Result<String, PortError> {
+        no()
+    }
+
+    async fn newest_version(&self, _: &str) -> Result<String, PortError> {
+        no()
+    }
 }
 
 #[async_trait]

@@ -1,8 +1,9 @@
 //! What waits for an approver, and a proposal in every state.
 
 use assay::web::pages::{
-    DecidedItem, DecisionForm, InboxItem, InboxPage, Link, ProposalPage, ProposalState, Run, Section, Side, Tag, TakeBackForm,
-    TimelineEntry, Tone, paths,
+    Choice, DecidedItem, DecisionForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage, LevelMark, Link, PolicyPage,
+    PolicyRow, ProposalPage, ProposalState, Quorum, RuleForm, Run, Section, Side, Tag, TakeBackForm, TimelineEntry, Tone, WithdrawForm,
+    paths,
 };
 use time::{Duration, macros::datetime};
 
@@ -23,6 +24,7 @@ pub(super) fn inbox(empty: bool) -> InboxPage {
         staged_at: NOW - Duration::minutes(32),
         decide_by: datetime!(2026-12-01 17:00 UTC),
         note: note.map(Into::into),
+        progress: None,
     };
     let decided = |question: &str, outcome, by: Option<&str>| DecidedItem {
         href: "#".into(),
@@ -97,6 +99,9 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         on_reject: "Nothing changes. Marco Reyes is told why and can propose again.".into(),
         decide_by: datetime!(2026-12-01 17:00 UTC),
         others: vec!["Sam Okafor".into(), "Dana Whitfield".into()],
+        level: LevelMark { word: "L2".into(), meaning: "Nothing happens before the people whom the policy names have approved it.".into() },
+        quorum: Quorum { needed: 1, given: vec![], groups_wanted: vec![] },
+        withdraw: None,
         hash: HASH.into(),
         version: 2,
         action: r#"{"mark":"3.1.1[a]","as":"met","evidence":["filed:0192f3","01:configuration:918204"]}"#.into(),
@@ -110,14 +115,27 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
     }
 }
 
+/// Chosen already when the comment is what is missing.
+fn because(error: Option<&str>) -> Field {
+    let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+    let choices = vec![
+        choice("model_wrong", "It is wrong: the evidence does not show this"),
+        choice("business_choice", "It may be right; we decide otherwise"),
+    ];
+    let chosen = error.map_or("", |_| "model_wrong");
+    Field::new("because", "If you reject: why", "Needed to reject.", FieldKind::OneOf(choices), chosen.into())
+}
+
 pub(crate) fn open(error: Option<&str>) -> ProposalState {
     ProposalState::Open(DecisionForm {
         action: "#".into(),
         token: TOKEN.into(),
         approve_label: "Approve and mark MET".into(),
         blocked: None,
+        comment_needed: false,
         reject_label: "Reject".into(),
         comment: String::new(),
+        because: Some(because(error)),
         error: error.map(Into::into),
     })
 }
@@ -159,7 +177,87 @@ pub(super) fn not_yours() -> ProposalState {
     ProposalState::NotYours { why: "You asked for this, so another person decides: Sam Okafor or Dana Whitfield.".into() }
 }
 
+/// Two approvals are needed, one of them from a group; one is given.
+pub(super) fn in_part(state: ProposalState) -> ProposalPage {
+    let mut page = proposal(state);
+    page.quorum = Quorum {
+        needed: 2,
+        given: vec![("Priya Nair for Sam Okafor".into(), NOW - Duration::minutes(20))],
+        groups_wanted: vec!["the client".into()],
+    };
+    page
+}
+
+pub(super) fn given() -> ProposalState {
+    ProposalState::NotYours {
+        why: "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too."
+            .into(),
+    }
+}
+
+pub(super) fn withdrawable() -> ProposalPage {
+    let mut page = proposal(not_yours());
+    page.withdraw = Some(WithdrawForm { action: "#".into(), token: TOKEN.into() });
+    page
+}
+
+pub(super) fn by_level() -> ProposalPage {
+    let why = "Assay does this and tells people, who can review it and undo it for a while.";
+    let mut page = proposal(ProposalState::ByLevel { why: why.into(), run: done(), entry: Some(Link::new("#", "Audit trail")) });
+    page.level = LevelMark { word: "L1".into(), meaning: why.into() };
+    page
+}
+
+/// The approval policy: as nobody changed it, or with a change tried on what was.
+pub(super) fn policy(tried: bool) -> PolicyPage {
+    let row = |kind: &str, level: &str, asks: &str| PolicyRow {
+        kind: kind.into(),
+        level: LevelMark {
+            word: level.into(),
+            meaning: "Nothing happens before the people whom the policy names have approved it.".into(),
+        },
+        asks: asks.into(),
+        decide_within: "7 days".into(),
+        run_within: "2 days".into(),
+    };
+    let why = || Field::new("why", "Why", "The approver reads this first. Not needed to try it.", FieldKind::Prose(2000), String::new());
+    let kinds = vec![Choice { value: "mark_objective".into(), label: "Mark an objective".into() }];
+    PolicyPage {
+        frame: frame(Section::Clients),
+        client: CLIENT.into(),
+        client_href: "#".into(),
+        version: u32::from(tried),
+        made_by: tried.then(|| Link::new("#", "as was decided")),
+        waits: None,
+        rows: vec![
+            row("Mark an objective", "L2", "needs 2 approvals, one of them from the client"),
+            row("Affirm", "L3", "is done by a person and recorded"),
+        ],
+        groups: if tried { vec![GroupRow { name: "the client".into(), people: vec!["Sam Okafor".into()] }] } else { vec![] },
+        break_glass: if tried { vec!["Dana Whitfield".into()] } else { vec![] },
+        rule: Some(RuleForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            fields: vec![Field::new("kind", "Kind of action", "", FieldKind::OneOf(kinds), "mark_objective".into()).required(), why()],
+        }),
+        group: Some(GroupForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            name: Field::new("group", "Group", "A name that stands already is changed", FieldKind::Text, String::new()).required(),
+            reason: Field::new("why-group", "Why", "The approver reads this first.", FieldKind::Prose(2000), String::new()).required(),
+            people: vec![("a1".into(), "Sam Okafor".into(), true), ("a2".into(), "Dana Whitfield".into(), false)],
+        }),
+        errors: if tried { vec![("kind", "\u{201c}Mark an objective\u{201d} takes one to five approvals.".into())] } else { vec![] },
+        dry_run: tried.then(|| vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, approved: 11, would_wait: 11 }]),
+    }
+}
+
 pub(super) fn superseded() -> ProposalState {
     let why = "New evidence changed this proposal, and another one stands in its place.".into();
-    ProposalState::Superseded { at: NOW - Duration::hours(1), why, by: Some(Link::new("#", "Go to the proposal that stands in its place")) }
+    ProposalState::Closed {
+        word: "Superseded".into(),
+        at: NOW - Duration::hours(1),
+        why,
+        by: Some(Link::new("#", "Go to the proposal that stands in its place")),
+    }
 }

@@ -125,6 +125,7 @@ pub(super) fn client(ssp_accepted: bool) -> ClientPage {
         ],
         inbox_href: paths::inbox(),
         audit_href: "#".into(),
+        policy_href: "#".into(),
         people_href: ssp_accepted.then(|| "#".into()),
     }
 }
@@ -260,6 +261,10 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
             field: "key",
             message: "There is no such key in that vault. Make it there first (RSA, 3072 bits), then add the client.".into(),
         },
+        FieldError {
+            field: "regions",
+            message: "Give Azure's names of regions, in lower case letters and digits, with commas between them.".into(),
+        },
     ];
     let key = || {
         let hint = "The address of this client's own key in Key Vault, such as https://VAULT/keys/NAME, without a version.";
@@ -277,6 +282,10 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
         PersonRow { id: name.to_lowercase().replace(' ', "-"), name: name.into(), roles, until: until.into() }
     };
     NewClientPage {
+        regions: wrong.then(|| {
+            let hint = "The Azure regions in which this client's records may be read.";
+            Field::new("regions", "Regions", hint, FieldKind::Text, "Virginia!".into()).with_errors(&errors)
+        }),
         frame: frame(Section::Clients),
         clients_href: paths::clients(),
         action: "#".into(),

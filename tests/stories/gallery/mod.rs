@@ -1,6 +1,7 @@
 //! Every page in every state with data as an MSP would have it: what the tests of the pages read, and what a person
 //! looks at. `write` lays it out as files under the target folder.
 
+mod analytics;
 mod approvals;
 mod clients;
 mod team;
@@ -26,7 +27,8 @@ pub(crate) use self::{
     approvals::{open, proposal},
     clients::observed,
 };
-use approvals::{decided, done, inbox, not_yours, pending, refused, stale, superseded};
+use analytics::analytics;
+use approvals::{by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, refused, stale, superseded, withdrawable};
 use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, mapping, set_aside};
@@ -67,7 +69,13 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("proposal-not-carried-out", Box::new(|| proposal(decided(true, true, false, refused())).render().unwrap())),
         ("proposal-not-yours", Box::new(|| proposal(not_yours()).render().unwrap())),
         ("proposal-expired", Box::new(|| proposal(ProposalState::Expired { at: NOW - Duration::hours(9) }).render().unwrap())),
+        ("proposal-one-of-two", Box::new(|| in_part(open(None)).render().unwrap())),
+        ("proposal-you-gave-one-of-two", Box::new(|| in_part(given()).render().unwrap())),
+        ("proposal-yours-to-withdraw", Box::new(|| withdrawable().render().unwrap())),
+        ("proposal-by-level", Box::new(|| by_level().render().unwrap())),
         ("proposal-superseded", Box::new(|| proposal(superseded()).render().unwrap())),
+        ("policy", Box::new(|| policy(false).render().unwrap())),
+        ("policy-tried", Box::new(|| policy(true).render().unwrap())),
         ("mapping", Box::new(|| mapping(false).render().unwrap())),
         ("mapping-empty", Box::new(|| mapping(true).render().unwrap())),
         ("connections", Box::new(|| connections(false).render().unwrap())),
@@ -85,6 +93,9 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("dead-letters-empty", Box::new(|| dead_letters(true).render().unwrap())),
         ("set-aside", Box::new(|| set_aside(false).render().unwrap())),
         ("set-aside-empty", Box::new(|| set_aside(true).render().unwrap())),
+        ("analytics", Box::new(|| analytics(false, false).render().unwrap())),
+        ("analytics-of-one", Box::new(|| analytics(true, false).render().unwrap())),
+        ("analytics-empty", Box::new(|| analytics(false, true).render().unwrap())),
         ("audit", Box::new(|| audit(false).render().unwrap())),
         ("audit-empty", Box::new(|| audit(true).render().unwrap())),
         ("sign-in", Box::new(|| sign_in(true).render().unwrap())),

@@ -82,7 +82,7 @@ async fn a_rejection_needs_a_reason_and_runs_nothing() {
     let id = house.asked(draft()).await;
     let mut answer = house.answer(id, Verdict::Reject).await;
     answer.comment = "  ".into();
-    assert_eq!(refusal(house.decide(&house.sam, id, &answer).await.unwrap_err()), Refusal::CommentNeeded);
+    assert_eq!(refusal(house.decide(&house.sam, id, &answer).await.unwrap_err()), Refusal::CommentNeeded { verdict: Verdict::Reject });
     answer.comment = "The policy is from 2019.".into();
     house.decide(&house.sam, id, &answer).await.unwrap();
     assert!(house.messages("execute").await.is_empty());
@@ -110,7 +110,10 @@ async fn what_changed_after_the_page_was_opened_is_not_decided() {
     let seen = house.answer(id, Verdict::Approve).await;
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
-    gate::revise(&mut batch, &house.held(id).await, Draft { reasons: vec!["All 44 accounts match.".into()], ..draft() }).unwrap();
+    gate::revise(&mut batch, &house.held(id).await, Draft { reasons: vec!["All 44 accounts match.".into()], ..draft() })
+        .await
+        .unwrap()
+        .unwrap();
     batch.commit().await.unwrap();
     assert_eq!(refusal(house.decide(&house.sam, id, &seen).await.unwrap_err()), Refusal::WrongVersion { current: 2 });
     assert!(house.approve(&house.sam, id).await.is_ok());

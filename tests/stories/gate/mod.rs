@@ -3,16 +3,22 @@
 mod deciding;
 mod executing;
 mod lapsing;
+mod levels;
 mod machine;
 mod mailing;
+mod model;
+mod policy;
+mod quorum;
 mod reading;
+mod receipts;
+mod world;
 
 use assay::{
     audit::item::Item,
     evidence::{Evidence, EvidenceRef, Filed, Origin, Population},
     gate::{
-        self, Answer, DecideError, Decided, Draft, NotPerformed, Performing, Proposal, State, Verdict,
-        proposal::{ApprovedMark, Decision, OpenMark},
+        self, Answer, Capacity, DecideError, Decided, Decision, Draft, NotPerformed, Performing, Policy, Proposal, State, Verdict,
+        proposal::{ApprovedMark, OpenMark},
     },
     tenancy::{
         Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Scope, Store, StoreError, TenantId,
@@ -122,7 +128,7 @@ impl House {
     async fn asked_by(&self, person: &Person, draft: Draft) -> ProposalId {
         let store = self.scope(person).store(self.test.app()).await.unwrap();
         let mut batch = store.batch(ClientPlace::Assessment);
-        let id = gate::stage(&mut batch, draft).unwrap();
+        let id = gate::stage(&mut batch, draft).await.unwrap();
         batch.commit().await.unwrap();
         assay::tenancy::outbox::flush(&store, ClientPlace::Assessment).await.unwrap();
         id
@@ -144,6 +150,33 @@ impl House {
 
     async fn decide(&self, person: &Person, id: ProposalId, answer: &Answer) -> Result<Decided, DecideError> {
         gate::decide(self.test.app(), &self.scope(person), &self.grant(person), person, id, answer).await
+    }
+
+    async fn decide_as(&self, person: &Person, id: ProposalId, answer: &Answer, capacity: &Capacity) -> Result<Decided, DecideError> {
+        gate::decide_as(self.test.app(), &self.scope(person), &self.grant(person), person, id, answer, capacity).await
+    }
+
+    /// As if it had been approved; the change of a policy as an action has stories of its own.
+    async fn set_policy(&self, policy: &Policy) {
+        let store = self.store().await;
+        let held: Option<Held<Policy>> = store.read(ClientPlace::Assessment, gate::policy::KEY).await.unwrap();
+        let version = held.as_ref().map_or(0, |held| held.value.version) + 1;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        batch.put(Policy { version, ..policy.clone() }, held.map(|held| held.etag));
+        batch.commit().await.unwrap();
+    }
+
+    async fn execute(&self) -> Result<Proposal, gate::ExecuteError> {
+        let message = self.messages("execute").await.pop().unwrap();
+        gate::execute(self.test.app(), &message, perform).await
+    }
+
+    /// Writes it as somebody does who has the store and the client's key.
+    async fn overwrite<T: Record>(&self, held: Held<T>) {
+        let store = self.store().await;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        batch.replace(&held);
+        batch.commit().await.unwrap();
     }
 
     async fn approve(&self, person: &Person, id: ProposalId) -> Result<Decided, DecideError> {
@@ -214,11 +247,17 @@ impl Record for Mark {
     }
 }
 
-fn perform<'x>(proposal: &'x Proposal, _: &'x Decision, batch: &'x mut Batch<'_, '_, ClientPlace>) -> Performing<'x> {
+fn perform<'x>(proposal: &'x Proposal, decision: Option<&'x Decision>, batch: &'x mut Batch<'_, '_, ClientPlace>) -> Performing<'x> {
     Box::pin(async move {
+        if proposal.draft.kind == gate::policy::CHANGE_POLICY {
+            return gate::amend::perform(proposal, decision, batch).await;
+        }
         let held: Option<Held<Mark>> = batch.store().read(batch.place(), "one").await?;
         match (proposal.draft.kind.as_str(), held) {
-            ("mark", None) => {
+            ("assign_training", Some(held)) if proposal.draft.action == UNDO => {
+                batch.delete(&held);
+            }
+            ("mark" | "assign_training", None) => {
                 batch.create(&Mark { subject: proposal.draft.subject.clone(), action: proposal.draft.action.clone() });
             }
             ("roll_back", Some(held)) => {
@@ -229,6 +268,9 @@ fn perform<'x>(proposal: &'x Proposal, _: &'x Decision, batch: &'x mut Batch<'_,
         Ok(())
     })
 }
+
+/// The bytes that undo what `assign_training` did.
+const UNDO: &str = r#"{"undo":true}"#;
 
 fn draft() -> Draft {
     Draft {
@@ -245,6 +287,7 @@ fn draft() -> Draft {
         approve_verb: "mark MET".into(),
         on_approve: "The objective becomes MET. You can roll it back.".into(),
         on_reject: "Nothing changes.".into(),
+        undo: None,
     }
 }
 

@@ -79,7 +79,7 @@ async fn a_client_whose_key_is_revoked_is_named_and_the_others_are_shown() {
     let theirs = Grant { tenant: other.id, person: house.priya.id, roles: vec![Role::Approver], until: None, confirmed_at: None };
     let store = Scope::of_person(&theirs, "c").store(house.test.app()).await.unwrap();
     let mut batch = store.batch(ClientPlace::Assessment);
-    gate::stage(&mut batch, draft()).unwrap();
+    gate::stage(&mut batch, draft()).await.unwrap();
     batch.commit().await.unwrap();
     let directory = DeploymentScope::of_function("test", "c").store(house.test.app()).await.unwrap();
     let mut batch = directory.batch(DeploymentPlace::Directory);
@@ -146,11 +146,11 @@ async fn an_expired_and_a_superseded_proposal_say_so_and_lead_on() {
     let old = house.asked(draft()).await;
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
-    let new = gate::stage(&mut batch, Draft { after: "NOT MET".into(), ..draft() }).unwrap();
+    let new = gate::stage(&mut batch, Draft { after: "NOT MET".into(), ..draft() }).await.unwrap();
     gate::supersede(&mut batch, &house.held(old).await, Some(new), Cause::EvidenceTooOld).unwrap();
     batch.commit().await.unwrap();
     let superseded = page(&house, &house.priya, old).await;
-    let ProposalState::Superseded { why, by: Some(link), .. } = &superseded.state else { panic!("{:?}", superseded.state) };
+    let ProposalState::Closed { why, by: Some(link), .. } = &superseded.state else { panic!("{:?}", superseded.state) };
     assert!(link.href.ends_with(&new.to_string()) && why.contains("became too old to count"), "{why}");
     let last = superseded.history.last().unwrap();
     assert_eq!((last.actor.as_str(), last.text.as_str()), ("Assay", "withdrew it: its evidence became too old to count"));
@@ -158,7 +158,7 @@ async fn an_expired_and_a_superseded_proposal_say_so_and_lead_on() {
 
     let mut batch = store.batch(ClientPlace::Assessment);
     gate::supersede(&mut batch, &house.held(new).await, None, Cause::AskedByHand).unwrap();
-    let newest = gate::stage(&mut batch, draft()).unwrap();
+    let newest = gate::stage(&mut batch, draft()).await.unwrap();
     batch.commit().await.unwrap();
     let last = page(&house, &house.priya, new).await.history.pop().unwrap();
     assert_eq!((last.actor.as_str(), last.text.as_str()), ("A colleague", "asked about the same by hand, and that took its place"));

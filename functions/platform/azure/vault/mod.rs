@@ -2,13 +2,15 @@
 //!
 //! A key is named by its address without a version, by the word `deployment` for the installation's own, or by another
 //! word for one in the same vault; the newest version wraps and signs, and what is kept says which one unwraps. Nothing
-//! is made: a key that is not there is reported.
+//! is made on the way: a key that is not there is reported. Only a new client's key is made, when its owner asks for it;
+//! nothing is ever deleted.
 //!
 //! A plain data key is wiped where it is ours. The SDK keeps a request's and an answer's body as shared bytes, and the
 //! TLS layer its buffers: those few copies are freed without being wiped.
 
 mod body;
 mod public;
+mod wrapping;
 
 use std::{
     collections::HashMap,
@@ -229,6 +231,20 @@ impl Vault for KeyVault {
     fn makes_keys(&self) -> bool {
         false
     }
+
+    async fn create_key(&self, name: &str) -> Result<String, PortError> {
+        let key = self.deployment_key.key_beside(name).ok_or_else(|| invalid("the name of a key in Key Vault"))?;
+        let (client, resource) = (self.keys(&key)?, self.resource(&key));
+        wrapping::make(&client, &key, &resource).await?;
+        Ok(key.url().to_string())
+    }
+
+    async fn newest_version(&self, key: &str) -> Result<String, PortError> {
+        let key = self.key(key)?;
+        let (client, resource) = (self.keys(&key)?, self.resource(&key));
+        let missing = || PortError::new(resource.clone(), PortErrorKind::Missing);
+        wrapping::newest_version(&client, &key, &resource).await?.ok_or_else(missing)
+    }
 }
 
 fn secret_resource(secret: &KeyUri) -> String {
@@ -259,7 +275,11 @@ fn of_key(asked: &KeyUri, answer: KeyOperationResult) -> Option<(String, Zeroizi
 
 fn refused(failure: Failure) -> PortError {
     // A key that is just being deleted is as good as gone.
-    let gone = failure.status() == Some(409);
+    let kind = match failure.status() {
+        Some(409) => Some(PortErrorKind::Missing),
+        Some(403) if failure.says("KeyDisabled") => Some(PortErrorKind::Disabled),
+        _ => None,
+    };
     let error = PortError::from(failure);
-    if gone { PortError { kind: PortErrorKind::Missing, ..error } } else { error }
+    kind.map_or(error.clone(), |kind| PortError { kind, ..error })
 }

@@ -1,0 +1,8 @@
+//! Custody of the keys under which clients' records lie: when a further data key is made, when the vault key's newest
+//! version is taken up, when records are sealed again, and that the owner's log says so.
+//!
+//! The means are tenancy's (`key_change`, `reseal`).
+
+pub mod care;
+
+pub use care::care;

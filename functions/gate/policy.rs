@@ -1,0 +1,309 @@
+//! The gate's policy: how each kind of action is gated for one client. One versioned record; changing it is a gated
+//! action itself ([`super::amend`]).
+//!
+//! What is not written there has a default here, and nobody can go under the floor of a kind: whatever stands in the
+//! record, [`Policy::terms`] never says less. A proposal keeps the terms under which it was staged, and its hash covers
+//! them; the executor compares them with the policy of the moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use time::Duration;
+
+use super::level::Level;
+use crate::tenancy::{ClientPlace, PersonId, ProposalId, Record, Store, StoreError};
+
+/// The action that changes the policy.
+pub const CHANGE_POLICY: &str = "change_policy";
+
+/// The kinds this release knows, with the level that nobody can go under, and what each is in words. A kind that is not
+/// listed needs people.
+pub const KINDS: &[(&str, Level, &str)] = &[
+    ("collect_evidence", Level::L0, "Collect evidence from a connected tool"),
+    ("hash_evidence", Level::L0, "Hash what was collected"),
+    ("assign_training", Level::L1, "Assign training"),
+    ("mark_objective", Level::L2, "Mark an objective"),
+    ("roll_back_objective", Level::L2, "Take back a finding"),
+    (CHANGE_POLICY, Level::L2, "Change this policy"),
+    ("publish_package", Level::L2, "Publish the package"),
+    ("submit_sprs_score", Level::L3, "Submit the score to SPRS"),
+    ("affirm", Level::L3, "Affirm"),
+    ("lock_worm", Level::L3, "Lock the archive"),
+];
+
+pub fn floor(kind: &str) -> Level {
+    KINDS.iter().find(|(known, ..)| *known == kind).map_or(Level::L2, |(_, floor, _)| *floor)
+}
+
+/// A reason for breaking the glass says something.
+pub const BREAK_GLASS_REASON: usize = 20;
+/// How fresh a sign-in has to be to break the glass.
+pub const BREAK_GLASS_SIGN_IN: Duration = Duration::minutes(10);
+/// When what was done so has to be reviewed.
+pub const REVIEW_WITHIN: Duration = Duration::hours(24);
+
+/// How one kind of action is gated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub level: Level,
+    /// How many approvals it takes; counts at L2.
+    pub approvals: u8,
+    /// Groups of which each wants an approval of its own.
+    #[serde(default)]
+    pub one_from_each: Vec<String>,
+    /// Whether an approval needs a comment too; a rejection always does.
+    #[serde(default)]
+    pub comment_needed: bool,
+    /// How old a sign-in may be at the decision, in minutes; `None`: as long as the session lasts.
+    #[serde(default)]
+    pub sign_in_minutes: Option<u32>,
+    /// From staging on, until when it may be decided, in hours.
+    pub decide_within: u32,
+    /// From the last approval on, until when it may run, in hours.
+    pub run_within: u32,
+    /// How long it can be undone by one person after it ran, in hours; counts at L1.
+    #[serde(default)]
+    pub undo_within: u32,
+}
+
+impl Rule {
+    /// The default of a kind, at its floor.
+    pub fn of_kind(kind: &str) -> Self {
+        let level = floor(kind);
+        Self {
+            level,
+            approvals: u8::from(level == Level::L2),
+            one_from_each: vec![],
+            comment_needed: false,
+            sign_in_minutes: None,
+            decide_within: 7 * 24,
+            run_within: 2 * 24,
+            undo_within: if level == Level::L1 { 72 } else { 0 },
+        }
+    }
+
+    /// For people: what it asks, as a sentence without its end.
+    pub fn words(&self) -> String {
+        let groups = match &self.one_from_each[..] {
+            [] => String::new(),
+            groups => format!(", one of them from {}", groups.join(", one from ")),
+        };
+        match (self.level, self.approvals) {
+            (Level::L0, _) => "runs by rule".into(),
+            (Level::L1, _) => format!("runs, and can be undone for {} hours", self.undo_within),
+            (Level::L2, 1) => format!("needs 1 approval{groups}"),
+            (Level::L2, n) => format!("needs {n} approvals{groups}"),
+            (Level::L3, _) => "is done by a person and recorded".into(),
+        }
+    }
+}
+
+/// Everything under which one proposal is decided and carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Version 0: the defaults, nobody changed anything.
+    pub policy_version: u32,
+    pub floor: Level,
+    pub rule: Rule,
+    /// The groups that the rule names, as they stood.
+    #[serde(default)]
+    pub groups: BTreeMap<String, BTreeSet<PersonId>>,
+    /// Accounts of one human, together.
+    #[serde(default)]
+    pub same_human: Vec<BTreeSet<PersonId>>,
+    #[serde(default)]
+    pub break_glass: BTreeSet<PersonId>,
+}
+
+impl Terms {
+    pub fn level(&self) -> Level {
+        self.rule.level.max(self.floor)
+    }
+
+    /// Whether the policy asks the same today. Another version that changed other kinds does not matter.
+    pub fn is_as(&self, today: &Self) -> bool {
+        let Self { policy_version: _, floor, rule, groups, same_human, break_glass } = self;
+        (floor, rule, groups, same_human, break_glass) == (&today.floor, &today.rule, &today.groups, &today.same_human, &today.break_glass)
+    }
+
+    /// The one account that stands for all of a human's.
+    pub fn human(&self, person: PersonId) -> PersonId {
+        self.same_human.iter().find(|accounts| accounts.contains(&person)).and_then(|all| all.first()).copied().unwrap_or(person)
+    }
+
+    pub fn is_same_human(&self, one: PersonId, other: PersonId) -> bool {
+        self.human(one) == self.human(other)
+    }
+}
+
+/// One client's policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    pub version: u32,
+    /// Kinds whose rule is not the default.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Rule>,
+    #[serde(default)]
+    pub groups: BTreeMap<String, BTreeSet<PersonId>>,
+    #[serde(default)]
+    pub same_human: Vec<BTreeSet<PersonId>>,
+    /// Who may break the glass.
+    #[serde(default)]
+    pub break_glass: BTreeSet<PersonId>,
+    /// The proposal that made this version.
+    #[serde(default)]
+    pub made_by: Option<ProposalId>,
+}
+
+impl Record for Policy {
+    const KIND: &'static str = "policy";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        KEY.into()
+    }
+}
+
+/// There is one.
+pub const KEY: &str = "gate";
+
+/// Why a policy cannot stand; a sentence for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Fault(pub String);
+
+impl Policy {
+    /// The rule of a kind, as written or by default.
+    pub fn rule(&self, kind: &str) -> Rule {
+        self.rules.get(kind).cloned().unwrap_or_else(|| Rule::of_kind(kind))
+    }
+
+    /// What holds for a kind of action. Never under its floor, whatever is written.
+    pub fn terms(&self, kind: &str) -> Terms {
+        let (floor, mut rule) = (floor(kind), self.rule(kind));
+        rule.level = rule.level.max(floor);
+        if rule.level == Level::L2 {
+            rule.approvals = rule.approvals.max(1);
+        }
+        let groups = rule.one_from_each.iter().map(|name| (name.clone(), self.groups.get(name).cloned().unwrap_or_default())).collect();
+        let (same_human, break_glass) = (self.same_human.clone(), self.break_glass.clone());
+        Terms { policy_version: self.version, floor, rule, groups, same_human, break_glass }
+    }
+
+    /// Whether it can stand as it is written.
+    pub fn check(&self) -> Result<(), Fault> {
+        let no = |text: String| Err(Fault(text));
+        for (kind, rule) in &self.rules {
+            let Some((_, floor, words)) = KINDS.iter().find(|(known, ..)| known == kind) else {
+                return no(format!("There is no kind of action called \u{201c}{kind}\u{201d}."));
+            };
+            let Rule { level, approvals, one_from_each, decide_within, run_within, undo_within, .. } = rule;
+            if level < floor {
+                return no(format!("\u{201c}{words}\u{201d} is never below {}: {}", floor.word(), floor.meaning()));
+            }
+            match level {
+                Level::L2 if !(1..=5).contains(approvals) => return no(format!("\u{201c}{words}\u{201d} takes one to five approvals.")),
+                Level::L1 if !(1..=168).contains(undo_within) => {
+                    return no(format!("\u{201c}{words}\u{201d} can be undone for 1 to 168 hours."));
+                }
+                _ => {}
+            }
+            let distinct: BTreeSet<&String> = one_from_each.iter().collect();
+            if distinct.len() != one_from_each.len() || one_from_each.len() > usize::from(*approvals) {
+                return no(format!("\u{201c}{words}\u{201d} names more groups than it takes approvals."));
+            }
+            if let Some(group) = one_from_each.iter().find(|name| self.groups.get(*name).is_none_or(BTreeSet::is_empty)) {
+                return no(format!("Nobody is in the group \u{201c}{group}\u{201d}, so \u{201c}{words}\u{201d} could never be approved."));
+            }
+            if !(1..=90 * 24).contains(decide_within) || !(1..=14 * 24).contains(run_within) {
+                return no(format!("\u{201c}{words}\u{201d} is decided within 1 to 2160 hours, and carried out within 1 to 336."));
+            }
+        }
+        Ok(())
+    }
+
+    /// The client's policy as of now, from the store.
+    pub async fn read(store: &Store<'_, ClientPlace>) -> Result<Self, StoreError> {
+        let held = store.read::<Self>(ClientPlace::Assessment, KEY).await?;
+        Ok(held.map(|held| held.value).unwrap_or_default())
+    }
+
+    /// For staging: as it was half a minute ago at most. Whoever decides and carries out reads it anew, so a proposal that
+    /// was staged under an older one is found out there.
+    pub async fn lately(store: &Store<'_, ClientPlace>) -> Result<std::sync::Arc<Self>, StoreError> {
+        let (app, name) = (store.app(), store.owner().remembers(ClientPlace::Assessment, Self::KIND));
+        if let Some(policy) = app.memory.recall::<Self>(&name, app.now() - Duration::seconds(30)) {
+            return Ok(policy);
+        }
+        let moment = app.memory.moment(&name);
+        let policy = std::sync::Arc::new(Self::read(store).await?);
+        app.memory.keep(&name, policy.clone(), moment, app.now());
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_floors_are_those_that_nobody_can_go_under() {
+        for (kind, level) in [
+            ("mark_objective", Level::L2),
+            ("publish_package", Level::L2),
+            ("submit_sprs_score", Level::L3),
+            ("affirm", Level::L3),
+            ("lock_worm", Level::L3),
+            ("collect_evidence", Level::L0),
+            ("hash_evidence", Level::L0),
+            (CHANGE_POLICY, Level::L2),
+            ("what a later release does", Level::L2),
+        ] {
+            assert_eq!(floor(kind), level, "{kind}");
+            assert_eq!(Policy::default().terms(kind).level(), level, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_could_not_stand_says_why() {
+        let with = |kind: &str, rule: Rule| Policy { rules: BTreeMap::from([(kind.to_owned(), rule)]), ..Policy::default() };
+        let mark = || Rule::of_kind("mark_objective");
+        let cases = [
+            (with("mark_objective", Rule { level: Level::L1, ..mark() }), "never below L2"),
+            (with("affirm", Rule { level: Level::L2, approvals: 2, ..Rule::of_kind("affirm") }), "never below L3"),
+            (with("mark_objective", Rule { approvals: 0, ..mark() }), "one to five"),
+            (with("mark_objective", Rule { one_from_each: vec!["security".into()], ..mark() }), "Nobody is in the group"),
+            (with("mark_objective", Rule { one_from_each: vec!["a".into(), "b".into()], ..mark() }), "more groups"),
+            (with("mark_objective", Rule { decide_within: 0, ..mark() }), "decided within"),
+            (with("mark_objektive", mark()), "no kind of action"),
+        ];
+        for (policy, why) in cases {
+            let fault = policy.check().expect_err(why);
+            assert!(fault.to_string().contains(why), "{fault}");
+        }
+        assert_eq!(with("mark_objective", Rule { approvals: 2, ..mark() }).check(), Ok(()));
+    }
+
+    proptest! {
+        /// G8.
+        #[test]
+        fn whatever_is_written_no_kind_is_gated_below_its_floor(
+            kind in prop::sample::select(KINDS.iter().map(|(kind, ..)| *kind).chain(["unknown"]).collect::<Vec<_>>()),
+            level in prop::sample::select(Level::ALL.to_vec()),
+            approvals in 0..9_u8,
+        ) {
+            let rule = Rule { level, approvals, ..Rule::of_kind(kind) };
+            let policy = Policy { rules: BTreeMap::from([(kind.to_owned(), rule)]), ..Policy::default() };
+            let terms = policy.terms(kind);
+            prop_assert!(terms.level() >= floor(kind) && terms.rule.level == terms.level());
+            prop_assert!(terms.level() != Level::L2 || terms.rule.approvals >= 1);
+            if level < floor(kind) {
+                prop_assert!(policy.check().is_err());
+            }
+        }
+    }
+}

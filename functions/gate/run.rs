@@ -1,0 +1,140 @@
+//! What follows an approval, or a clearance by level: the last look before an action runs, and what becomes of it.
+//!
+//! Pure, like all of the machine. Trusts nothing that the decision checked: the record may have been changed or rolled
+//! back in between, people may have lost their right, the policy may ask something else.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    event::{Facts, Verdict, Voice},
+    hash::{FORM, hash_of},
+    level::Level,
+    machine::{blocked, excluded, settled},
+    policy::Terms,
+    proposal::Proposal,
+    quorum,
+    refusal::Refusal,
+    state::{Decision, State},
+};
+
+/// Carries it out, if all still holds.
+pub(super) fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<Proposal, Refusal> {
+    let run_by = waits(proposal)?;
+    let terms = unchanged(proposal, facts)?;
+    if !terms.is_as(&facts.today) {
+        return Err(Refusal::PolicyChanged);
+    }
+    match (&proposal.state, terms.level()) {
+        (_, Level::L3) => return Err(Refusal::HumanOnly),
+        (State::Cleared { .. }, Level::L0 | Level::L1) => {
+            if now >= run_by || run_by > proposal.staged_at + run_within(terms) {
+                return Err(Refusal::Expired { at: run_by });
+            }
+            if !facts.is_clearance_signed {
+                return Err(Refusal::NotSigned { name: "Assay".into() });
+            }
+        }
+        (State::Approved { .. }, Level::L2) => has_quorum(proposal, terms, facts, run_by, now)?,
+        _ => return Err(Refusal::NotApproved),
+    }
+    if !facts.changed_evidence.is_empty() {
+        return Err(Refusal::EvidenceChanged { titles: facts.changed_evidence.clone() });
+    }
+    blocked(proposal, now).map_or(Ok(()), Err)?;
+    Ok(Proposal { state: executed(proposal, now), ..proposal.clone() })
+}
+
+/// Runs the compensating action of what was overridden in time by somebody who signed that.
+pub(super) fn undo(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<Proposal, Refusal> {
+    let State::Undoing { ran_at, .. } = proposal.state else { return Err(settled(proposal).unwrap_or(Refusal::NotApproved)) };
+    let terms = unchanged(proposal, facts)?;
+    let overrides = |(decision, voice): &(&Decision, &Voice)| {
+        decision.verdict == Verdict::Override && decision.version == proposal.version && decision.hash == proposal.hash && voice.is_signed
+    };
+    if terms.level() != Level::L1 || !proposal.decisions.iter().zip(&facts.voices).any(|one| overrides(&one)) {
+        return Err(Refusal::NotSigned { name: "the person who undid it".into() });
+    }
+    Ok(Proposal { state: State::RolledBack { at: now, by: None, ran_at }, ..proposal.clone() })
+}
+
+/// What it becomes when its action has worked.
+pub(super) fn executed(proposal: &Proposal, now: OffsetDateTime) -> State {
+    let undo = |terms: &Terms| (terms.level() == Level::L1).then(|| now + Duration::hours(terms.rule.undo_within.into()));
+    State::Executed { at: now, undo_until: proposal.terms.as_ref().and_then(undo) }
+}
+
+/// Whether an outward action has begun, and so can end.
+pub(super) fn begun(proposal: &Proposal) -> Result<(), Refusal> {
+    match &proposal.state {
+        State::Executing { .. } => Ok(()),
+        _ => Err(settled(proposal).unwrap_or(Refusal::NotApproved)),
+    }
+}
+
+/// Until when what waits for its run may run.
+pub(super) fn waits(proposal: &Proposal) -> Result<OffsetDateTime, Refusal> {
+    proposal.state.run_by().ok_or_else(|| settled(proposal).unwrap_or(Refusal::NotApproved))
+}
+
+/// The proposal is what was hashed, for this client, in the version that was asked for.
+fn unchanged<'p>(proposal: &'p Proposal, facts: &Facts) -> Result<&'p Terms, Refusal> {
+    let Some(terms) = proposal.terms.as_ref().filter(|_| proposal.form == FORM) else { return Err(Refusal::OtherForm) };
+    if hash_of(facts.tenant, proposal) != proposal.hash {
+        return Err(Refusal::Tampered);
+    }
+    if facts.version != proposal.version {
+        return Err(Refusal::WrongVersion { current: proposal.version });
+    }
+    Ok(terms)
+}
+
+/// Counts the approvals that are worth something now; each names this version and hash, was given in time, is signed, and
+/// its giver still may.
+fn has_quorum(proposal: &Proposal, terms: &Terms, facts: &Facts, run_by: OffsetDateTime, now: OffsetDateTime) -> Result<(), Refusal> {
+    let mut valid: Vec<&Decision> = Vec::new();
+    let mut fault = None;
+    let none = Voice { is_signed: false, may_approve: false };
+    for (n, decision) in proposal.decisions.iter().enumerate().filter(|(_, decision)| decision.verdict == Verdict::Approve) {
+        match worth(proposal, decision, facts.voices.get(n).copied().unwrap_or(none), now) {
+            Ok(()) => valid.push(decision),
+            Err(why) => fault = fault.or(Some(why)),
+        }
+    }
+    let broke_glass = valid.iter().any(|decision| decision.broke_glass && terms.break_glass.contains(&decision.person));
+    let progress = quorum::progress(terms, valid.iter().copied());
+    if !broke_glass && !progress.is_reached() {
+        return Err(fault.unwrap_or(Refusal::QuorumMissing { words: progress.words() }));
+    }
+    // From the last approval on: an earlier one was not enough.
+    let last = valid.iter().map(|decision| decision.at).max().unwrap_or(proposal.staged_at);
+    if now >= run_by || run_by > last + run_within(terms) {
+        return Err(Refusal::Expired { at: run_by });
+    }
+    Ok(())
+}
+
+fn worth(proposal: &Proposal, decision: &Decision, voice: Voice, now: OffsetDateTime) -> Result<(), Refusal> {
+    if decision.version != proposal.version {
+        return Err(Refusal::WrongVersion { current: proposal.version });
+    }
+    if decision.hash != proposal.hash {
+        return Err(Refusal::WrongHash);
+    }
+    for person in [decision.person, decision.seat()] {
+        excluded(proposal, person, &[], now).map_or(Ok(()), Err)?;
+    }
+    if decision.at >= proposal.decide_by || decision.at < proposal.staged_at {
+        return Err(Refusal::Expired { at: proposal.decide_by });
+    }
+    if !voice.is_signed {
+        return Err(Refusal::NotSigned { name: decision.names() });
+    }
+    if !voice.may_approve {
+        return Err(Refusal::AuthorityGone { name: decision.names() });
+    }
+    Ok(())
+}
+
+fn run_within(terms: &Terms) -> Duration {
+    Duration::hours(terms.rule.run_within.into())
+}

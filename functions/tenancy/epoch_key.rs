@@ -1,0 +1,107 @@
+//! One data key of an owner, and what is derived from it by HKDF-SHA256: a key for each container that is sealed, and for
+//! each other use. Derived when it is first needed; the module wipes its copies when they go (`OPENSSL_free` cleanses).
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, RandomizedNonceKey},
+    hkdf, hmac,
+};
+use zeroize::Zeroizing;
+
+use super::seal::{Form, SealError};
+
+/// Bytes of a data key.
+pub const KEY_BYTES: usize = 32;
+
+/// Containers whose key is derived once; of another it is derived each time.
+const KNOWN: [&str; 5] = ["deployment", "clients", "audit", "raw", "cookie"];
+
+/// HKDF wants a salt in FIPS mode; these two also tell apart what each form derives.
+const SALT_1: &[u8] = b"assay data key 1";
+const SALT_2: &[u8] = b"assay data key 2";
+
+pub(super) struct EpochKey {
+    epoch: u32,
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    /// One for everything: form `s1`.
+    sealing_1: OnceLock<RandomizedNonceKey>,
+    sealing_2: [OnceLock<RandomizedNonceKey>; KNOWN.len()],
+}
+
+/// What must stay the same in every epoch, derived from the first data key.
+pub(super) struct Lasting {
+    pub(super) mac: hmac::Key,
+    pub(super) pseudonym: hmac::Key,
+}
+
+impl EpochKey {
+    pub(super) fn new(epoch: u32, bytes: &[u8]) -> Result<Self, SealError> {
+        let bytes = Zeroizing::new(<[u8; KEY_BYTES]>::try_from(bytes).map_err(|_| SealError::Form)?);
+        Ok(Self { epoch, bytes, sealing_1: OnceLock::new(), sealing_2: Default::default() })
+    }
+
+    pub(super) fn again(&self) -> Result<Self, SealError> {
+        Self::new(self.epoch, &*self.bytes)
+    }
+
+    /// As [`super::seal::DataKey::kept`] writes them, one after the other.
+    pub(super) fn all_of(kept: &[u8]) -> Result<Vec<Self>, SealError> {
+        let keys = kept.chunks(4 + KEY_BYTES).map(|one| {
+            let (epoch, bytes) = one.split_first_chunk::<4>().ok_or(SealError::Form)?;
+            Self::new(u32::from_be_bytes(*epoch), bytes)
+        });
+        keys.collect()
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.bytes
+    }
+
+    /// Does it with the key that seals this container in this form.
+    pub(super) fn sealing<T>(&self, form: Form, container: &str, work: impl FnOnce(&RandomizedNonceKey) -> T) -> Result<T, SealError> {
+        let place = match form {
+            Form::S1 => Some(&self.sealing_1),
+            Form::S2 => KNOWN.iter().position(|known| *known == container).map(|index| &self.sealing_2[index]),
+        };
+        if let Some(key) = place.and_then(OnceLock::get) {
+            return Ok(work(key));
+        }
+        let bytes = match form {
+            Form::S1 => derived(SALT_1, &*self.bytes, &[b"seal"])?,
+            Form::S2 => self.for_use("seal", container)?,
+        };
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &*bytes).map_err(|_| SealError::Form)?;
+        Ok(match place {
+            Some(place) => work(place.get_or_init(|| key)),
+            None => work(&key),
+        })
+    }
+
+    /// The key of one use; the lengths in it keep two uses from being one.
+    pub(super) fn for_use(&self, usage: &str, of: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, SealError> {
+        let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
+        derived(SALT_2, &*self.bytes, &[&length(usage), usage.as_bytes(), &length(of), of.as_bytes()])
+    }
+
+    pub(super) fn lasting(&self) -> Result<Lasting, SealError> {
+        let hmac = |label: &[u8]| Ok(hmac::Key::new(hmac::HMAC_SHA256, &*derived(SALT_1, &*self.bytes, &[label])?));
+        Ok(Lasting { mac: hmac(b"mac")?, pseudonym: hmac(b"pseudonym")? })
+    }
+
+    /// Authenticates the record that holds this key.
+    pub(super) fn of_record(&self) -> Result<hmac::Key, SealError> {
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &*self.for_use("mac", "data-key record")?))
+    }
+}
+
+fn derived(salt: &[u8], key: &[u8], info: &[&[u8]]) -> Result<Zeroizing<[u8; KEY_BYTES]>, SealError> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(key);
+    prk.expand(info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *bytes)).map_err(|_| SealError::Form)?;
+    Ok(bytes)
+}

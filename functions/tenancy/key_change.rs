@@ -1,0 +1,131 @@
+//! What happens to an owner's data keys after the first was made: a further one, another version of the vault key around
+//! them, this release's form, and a count.
+//!
+//! Each is one conditional replace of the owner's key record, so a stop leaves the old record or the new one, and of two
+//! processes one is refused and finds the other's work done. Nothing that was sealed is touched: the older data keys stay
+//! in the record. Who asks for it says so in the log ([`facts`] shows what came of it).
+
+use time::OffsetDateTime;
+
+use super::{
+    StoreError,
+    key_record::{About, DOCUMENT, KeyRecord},
+    keys::{self, Owner},
+    regions::Regions,
+    seal::{DataKey, FIRST_EPOCH},
+};
+use crate::{
+    app::App,
+    platform::ports::{BatchOutcome, Op},
+};
+
+/// What the record says, without a key being unwrapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What names the vault key, and which version of it is needed.
+    pub vault_key: String,
+    pub vault_version: String,
+    /// Of the data key that seals.
+    pub epoch: u32,
+    /// Since when it seals, and how often it did as far as the processes told; `None` in a record of an earlier release.
+    pub since: Option<OffsetDateTime>,
+    pub seals: u64,
+    /// Where the owner's records may be read.
+    pub regions: Regions,
+}
+
+impl Facts {
+    fn of(record: &KeyRecord) -> Self {
+        let keys = record.keys();
+        Self {
+            vault_key: record.wrapped.key.clone(),
+            vault_version: record.wrapped.version.clone(),
+            epoch: keys.map_or(FIRST_EPOCH, |keys| keys.epoch),
+            since: keys.map(|keys| keys.since),
+            seals: keys.map_or(0, |keys| keys.seals),
+            regions: keys.map(|keys| keys.regions.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether an earlier release wrote it: then it is lifted before anything is sealed as this release does.
+    pub fn is_of_earlier_release(&self) -> bool {
+        self.since.is_none()
+    }
+}
+
+/// `None`: the owner has no data key.
+pub async fn facts(app: &App, owner: Owner) -> Result<Option<Facts>, StoreError> {
+    let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(None) };
+    Ok(Some(Facts::of(&KeyRecord::parse(owner, &document.body)?)))
+}
+
+/// One change of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Into this release's form: from now on values are sealed as `s2`, and an earlier release says that it is too old.
+    Lift,
+    /// A further data key, which seals from now on.
+    NextKey,
+    /// The same data keys under the newest version of the vault key.
+    Rewrap,
+    /// So many seals more.
+    Count(u64),
+    /// Other regions. Who has the keys in memory already forgets them within five minutes.
+    Regions(Regions),
+}
+
+/// Makes the change of a record that still is as `seen`; the facts are those afterwards, whoever made them. `None`: the
+/// owner has no data key.
+pub async fn change(app: &App, owner: Owner, seen: &Facts, change: Change) -> Result<Option<Facts>, StoreError> {
+    let partition = keys::partition(owner);
+    let Some(document) = app.documents.read(&partition, DOCUMENT).await? else { return Ok(None) };
+    let record = KeyRecord::parse(owner, &document.body)?;
+    let now = Facts::of(&record);
+    if now != *seen {
+        return Ok(Some(now));
+    }
+    keys::must_be_admitted(app, owner, &record)?;
+    let unwrapped = app.vault.unwrap(&record.wrapped).await.map_err(|source| keys::refused(owner, source))?;
+    let broken = keys::broken(owner);
+    let key = record.open(owner, &unwrapped).map_err(&broken)?;
+    let next = Next { app, owner, record: &record, key: &key, facts: &now };
+    let changed = next.after(change).await?;
+    let replace = Op::Replace { id: DOCUMENT.into(), body: changed.body(), if_match: document.etag };
+    let outcome = app.documents.batch(&partition, vec![replace]).await?;
+    // Whatever came of it: what is kept may be of before.
+    app.cache.forget(&keys::cached(owner));
+    match outcome {
+        BatchOutcome::Committed(_) => Ok(Some(Facts::of(&changed))),
+        BatchOutcome::Refused(_) => facts(app, owner).await,
+    }
+}
+
+struct Next<'a> {
+    app: &'a App,
+    owner: Owner,
+    record: &'a KeyRecord,
+    key: &'a DataKey,
+    facts: &'a Facts,
+}
+
+impl Next<'_> {
+    async fn after(&self, change: Change) -> Result<KeyRecord, StoreError> {
+        let Self { app, owner, record, key, facts } = *self;
+        let broken = keys::broken(owner);
+        let (mut wrapped, mut next) = (record.wrapped.clone(), key.in_present_form());
+        let mut about = About { since: facts.since.unwrap_or(app.now()), seals: facts.seals, regions: facts.regions.clone() };
+        match change {
+            Change::Lift => {}
+            Change::Count(more) => about.seals = about.seals.saturating_add(more),
+            Change::Regions(regions) => about.regions = regions,
+            Change::Rewrap => wrapped = keys::wrap(app, owner, &facts.vault_key, key.newest().bytes()).await?,
+            Change::NextKey => {
+                let bytes = keys::new_key(app);
+                wrapped = keys::wrap(app, owner, &facts.vault_key, &bytes).await?;
+                next = key.with_next(&bytes);
+                about = About { since: app.now(), seals: 0, ..about };
+            }
+        }
+        KeyRecord::new(owner, wrapped, &next.map_err(&broken)?, about).map_err(&broken)
+    }
+}

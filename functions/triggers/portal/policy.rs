@@ -1,0 +1,240 @@
+//! The approval policy of a client: what stands, what a change would have meant, and asking for one.
+
+use std::collections::BTreeSet;
+
+use super::Reader;
+use crate::{
+    gate::{
+        Level, Policy, Rule,
+        amend::{self, AmendError},
+        dry_run,
+        policy::{CHANGE_POLICY, KINDS, floor},
+    },
+    tenancy::{
+        PersonId, Scope, TenantId,
+        directory::{Grant, Person, Role, Tenant},
+    },
+    web::{
+        Problem, Reply,
+        pages::{
+            Choice, DryRunRow, Field, FieldError, FieldKind, GroupForm, GroupRow, LevelMark, Link, PolicyPage, PolicyRow, RuleForm,
+            Section, paths,
+        },
+        reply,
+    },
+};
+
+const MAX_REASON: usize = 2000;
+
+/// What a form came back with.
+#[derive(Default)]
+struct Returned {
+    errors: Vec<FieldError>,
+    dry_run: Option<Vec<DryRunRow>>,
+}
+
+pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let (tenant, grant) = reader.client(tenant)?;
+    page(reader, &tenant, grant, Returned::default()).await
+}
+
+/// Tries a change on what was, or asks for it.
+pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let (tenant, grant) = reader.client(tenant)?;
+    reader.must_be_own_form(&["policy", &tenant.id.to_string()])?;
+    if !may_ask(grant) {
+        return Err(Problem::forbidden("Only an engineer or approver of this client can ask for another policy. Nothing was done."));
+    }
+    let scope = reader.scope(grant);
+    let today = Policy::read(&scope.store(reader.app).await?).await?;
+    let is_group = reader.field("form") == "group";
+    let wanted = if is_group { with_group(reader, &today, grant) } else { with_rule(reader, &today) };
+    let wanted = match wanted {
+        Ok(wanted) => wanted,
+        Err(error) => return page(reader, &tenant, grant, Returned { errors: vec![error], dry_run: None }).await,
+    };
+    if reader.field("step") == "try" {
+        let rows = tried(reader, &scope, &today, &wanted).await?;
+        return page(reader, &tenant, grant, Returned { errors: vec![], dry_run: Some(rows) }).await;
+    }
+    let (field, reason) = if is_group { ("why-group", reader.field("why-group")) } else { ("why", reader.field("why")) };
+    if reason.is_empty() || reason.chars().count() > MAX_REASON {
+        let message = format!("Say why, in at most {MAX_REASON} characters: the approver decides on your reason.");
+        return page(reader, &tenant, grant, Returned { errors: vec![FieldError { field, message }], dry_run: None }).await;
+    }
+    match amend::propose(reader.app, &scope, &tenant.name, wanted, &reason).await {
+        Ok(id) | Err(AmendError::Waits(id)) => Ok(reply::redirect(&paths::proposal(tenant.id, id))),
+        Err(AmendError::Fault(fault)) => {
+            let errors = vec![FieldError { field: if is_group { "group" } else { "kind" }, message: fault.to_string() }];
+            page(reader, &tenant, grant, Returned { errors, dry_run: None }).await
+        }
+        Err(AmendError::Store(error)) => Err(error.into()),
+    }
+}
+
+fn may_ask(grant: &Grant) -> bool {
+    grant.has(Role::Engineer) || grant.has(Role::Approver)
+}
+
+async fn tried(reader: &Reader<'_>, scope: &Scope, today: &Policy, wanted: &Policy) -> Result<Vec<DryRunRow>, Problem> {
+    let store = scope.store(reader.app).await?;
+    let lately = dry_run::lately(&store, reader.app.now()).await?;
+    let rows = dry_run::weigh(&lately, today, wanted).into_iter();
+    Ok(rows
+        .map(|line| DryRunRow { kind: line.kind.into(), staged: line.staged, approved: line.approved, would_wait: line.would_wait })
+        .collect())
+}
+
+/// The policy with the rule that was typed.
+fn with_rule(reader: &Reader<'_>, today: &Policy) -> Result<Policy, FieldError> {
+    let wrong = |field, message: &str| FieldError { field, message: message.into() };
+    let kind = reader.field("kind");
+    if !changeable().any(|(known, _)| known == kind) {
+        return Err(wrong("kind", "Choose which kind of action it is about."));
+    }
+    let number = |field: &'static str, message: &str| reader.field(field).parse::<u32>().map_err(|_| wrong(field, message));
+    let needed = number("needed", "Choose how many approvals it takes.")?;
+    let group = reader.field("one_of");
+    let rule = Rule {
+        level: Level::L2,
+        approvals: u8::try_from(needed).unwrap_or(u8::MAX),
+        one_from_each: if group.is_empty() { vec![] } else { vec![group] },
+        decide_within: number("decide_within", "Say in hours how long it may wait, such as 168.")?,
+        run_within: number("run_within", "Say in hours how long an approval holds, such as 48.")?,
+        ..today.rule(&kind)
+    };
+    let mut wanted = today.clone();
+    wanted.rules.insert(kind, rule);
+    wanted.check().map_err(|fault| wrong("kind", &fault.to_string()))?;
+    Ok(wanted)
+}
+
+/// The policy with the group that was typed; without anybody in it, it is no group.
+fn with_group(reader: &Reader<'_>, today: &Policy, grant: &Grant) -> Result<Policy, FieldError> {
+    let name = reader.field("group");
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '.');
+    if name.is_empty() || name.chars().count() > 40 || !name.chars().all(is_plain) {
+        let message = "Name it with letters, digits, blanks, hyphens and dots, at most 40.".into();
+        return Err(FieldError { field: "group", message });
+    }
+    let members: BTreeSet<PersonId> =
+        approvers(reader, grant.tenant).filter(|person| ticked(reader, person.id)).map(|person| person.id).collect();
+    let mut wanted = today.clone();
+    if members.is_empty() {
+        wanted.groups.remove(&name);
+    } else {
+        wanted.groups.insert(name, members);
+    }
+    wanted.check().map_err(|fault| FieldError { field: "group", message: fault.to_string() })?;
+    Ok(wanted)
+}
+
+fn ticked(reader: &Reader<'_>, person: PersonId) -> bool {
+    !reader.field(&format!("member-{person}")).is_empty()
+}
+
+fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item = &'r Person> {
+    let is_one = move |person: &&Person| {
+        reader.roster.grants_of(tenant, reader.app.now()).any(|grant| grant.person == person.id && grant.has(Role::Approver))
+    };
+    reader.roster.people_who_may_sign_in(&reader.app.config).filter(is_one)
+}
+
+/// Kinds whose terms people can choose: those that people approve.
+fn changeable() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.iter().filter(|(_, floor, _)| *floor == Level::L2).map(|(kind, _, words)| (*kind, *words))
+}
+
+async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Returned) -> Result<Reply, Problem> {
+    let scope = reader.scope(grant);
+    let store = scope.store(reader.app).await?;
+    let policy = Policy::read(&store).await?;
+    let open = crate::gate::inbox::open(reader.app, grant, reader.correlation()).await?;
+    let waits = open.iter().find(|mark| mark.kind == CHANGE_POLICY);
+    let names = |people: &BTreeSet<PersonId>| people.iter().map(|id| reader.roster.person_name(*id)).collect::<Vec<_>>();
+    let status = if returned.errors.is_empty() { 200 } else { 422 };
+    let asks = may_ask(grant) && waits.is_none();
+    let page = PolicyPage {
+        frame: reader.frame(Section::Clients).await?,
+        client: tenant.name.clone(),
+        client_href: paths::client(tenant.id),
+        version: policy.version,
+        made_by: policy.made_by.map(|id| Link::new(paths::proposal(tenant.id, id), "as was decided")),
+        waits: waits.map(|mark| Link::new(paths::proposal(tenant.id, mark.proposal), mark.question.clone())),
+        rows: KINDS.iter().map(|(kind, _, words)| row(&policy, kind, words)).collect(),
+        groups: policy.groups.iter().map(|(name, people)| GroupRow { name: name.clone(), people: names(people) }).collect(),
+        break_glass: names(&policy.break_glass),
+        rule: asks.then(|| rule_form(reader, tenant, &policy, &returned.errors)),
+        group: asks.then(|| group_form(reader, tenant, &returned.errors)),
+        errors: returned.errors.iter().map(|error| (error.field, error.message.clone())).collect(),
+        dry_run: returned.dry_run,
+    };
+    Ok(reply::page(status, &page))
+}
+
+fn row(policy: &Policy, kind: &str, words: &str) -> PolicyRow {
+    let terms = policy.terms(kind);
+    let level = terms.level();
+    let span = |hours: u32| if hours.is_multiple_of(24) { days(hours / 24) } else { format!("{hours} hours") };
+    // What no approval precedes has no first clock, and what Assay never does has no second.
+    let clock = |applies: bool, hours| if applies { span(hours) } else { "\u{2013}".into() };
+    PolicyRow {
+        kind: words.into(),
+        level: LevelMark { word: level.word().into(), meaning: level.meaning().into() },
+        asks: terms.rule.words(),
+        decide_within: clock(level >= Level::L2, terms.rule.decide_within),
+        run_within: clock(level <= Level::L2, terms.rule.run_within),
+    }
+}
+
+fn days(n: u32) -> String {
+    if n == 1 { "1 day".into() } else { format!("{n} days") }
+}
+
+fn rule_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[FieldError]) -> RuleForm {
+    let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
+    let kinds = changeable().map(|(kind, words)| choice(kind, words)).collect();
+    let counts = (1..=5_u8).map(|n| choice(&n.to_string(), &n.to_string())).collect();
+    let groups = policy.groups.keys().map(|name| choice(name, name)).collect();
+    let or = |name: &str, default: &str| Some(reader.field(name)).filter(|typed| !typed.is_empty()).unwrap_or_else(|| default.into());
+    let standard = Rule::of_kind("mark_objective");
+    debug_assert_eq!(floor("mark_objective"), Level::L2);
+    let mut fields = vec![
+        Field::new("kind", "Kind of action", "", FieldKind::OneOf(kinds), reader.field("kind")).required(),
+        Field::new("needed", "How many approvals it takes", "By different people", FieldKind::OneOf(counts), or("needed", "1")).required(),
+    ];
+    if !policy.groups.is_empty() {
+        let hint = "Leave it open if anybody's approval counts";
+        fields.push(Field::new("one_of", "One of them from", hint, FieldKind::OneOf(groups), reader.field("one_of")));
+    }
+    let decide = or("decide_within", &standard.decide_within.to_string());
+    let run = or("run_within", &standard.run_within.to_string());
+    fields.extend([
+        Field::new("decide_within", "Hours to decide", "Then it expires", FieldKind::Text, decide).required(),
+        Field::new("run_within", "Hours to carry it out", "From the last approval on", FieldKind::Text, run).required(),
+        Field::new("why", "Why", "The approver reads this first. Not needed to try it.", FieldKind::Prose(MAX_REASON), reader.field("why")),
+    ]);
+    RuleForm {
+        action: paths::policy(tenant.id),
+        token: token(reader, tenant),
+        fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
+    }
+}
+
+fn group_form(reader: &Reader<'_>, tenant: &Tenant, errors: &[FieldError]) -> GroupForm {
+    let hint = "A name that stands already is changed; without anybody in it, it goes";
+    let reason = Field::new("why-group", "Why", "The approver reads this first.", FieldKind::Prose(MAX_REASON), reader.field("why-group"));
+    GroupForm {
+        action: paths::policy(tenant.id),
+        token: token(reader, tenant),
+        name: Field::new("group", "Group", hint, FieldKind::Text, reader.field("group")).required().with_errors(errors),
+        reason: reason.required().with_errors(errors),
+        people: approvers(reader, tenant.id)
+            .map(|person| (person.id.to_string(), person.name.clone(), ticked(reader, person.id)))
+            .collect(),
+    }
+}
+
+fn token(reader: &Reader<'_>, tenant: &Tenant) -> String {
+    reader.token(&["policy", &tenant.id.to_string()])
+}

@@ -1,0 +1,73 @@
+//! What needs whose approval for a client, and the forms that ask to change it. A change is a proposal of its own.
+
+use askama::Template;
+
+use super::{Field, FieldKind, Frame, LevelMark, Link};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "policy.html", config = "functions/web/pages/askama.toml")]
+pub struct PolicyPage {
+    pub frame: Frame,
+    pub client: String,
+    pub client_href: String,
+    pub version: u32,
+    /// The decision that made this version.
+    pub made_by: Option<Link>,
+    /// A change that waits for its approver.
+    pub waits: Option<Link>,
+    pub rows: Vec<PolicyRow>,
+    pub groups: Vec<GroupRow>,
+    /// Names.
+    pub break_glass: Vec<String>,
+    /// `None`: who reads may not ask.
+    pub rule: Option<RuleForm>,
+    pub group: Option<GroupForm>,
+    pub errors: Vec<(&'static str, String)>,
+    /// What the typed change would have meant.
+    pub dry_run: Option<Vec<DryRunRow>>,
+}
+
+/// One kind of action.
+#[derive(Clone, Debug)]
+pub struct PolicyRow {
+    pub kind: String,
+    pub level: LevelMark,
+    /// `needs 1 approval`
+    pub asks: String,
+    /// `7 days`
+    pub decide_within: String,
+    pub run_within: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct GroupRow {
+    pub name: String,
+    pub people: Vec<String>,
+}
+
+/// Fields of its own, `token`, `form` = `rule`, and `step`: `try` or `ask`.
+#[derive(Clone, Debug)]
+pub struct RuleForm {
+    pub action: String,
+    pub token: String,
+    pub fields: Vec<Field>,
+}
+
+/// Fields `group`, `why-group`, `member-{person}`, `token`, `form` = `group`.
+#[derive(Clone, Debug)]
+pub struct GroupForm {
+    pub action: String,
+    pub token: String,
+    pub name: Field,
+    pub reason: Field,
+    /// Id, name, ticked.
+    pub people: Vec<(String, String, bool)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DryRunRow {
+    pub kind: String,
+    pub staged: usize,
+    pub approved: usize,
+    pub would_wait: usize,
+}

@@ -1,0 +1,207 @@
+//! More than one approver: k of n, one from each group, who stands in for whom, and who is left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay::{
+    gate::{
+        self, Capacity, DecideError, Draft, Policy, Refusal, Represented, Rule, State, Verdict,
+        delegation::{self, Delegation},
+        inbox::{Reader, Standing, inbox},
+    },
+    tenancy::{ClientPlace, ProposalId, directory::Person},
+};
+use time::{Duration, OffsetDateTime};
+
+use super::{House, draft};
+use crate::support::decision;
+
+fn two_with_one_of_the_client(house: &House) -> Policy {
+    let rule = Rule { approvals: 2, one_from_each: vec!["client".into()], ..Rule::of_kind("mark") };
+    Policy {
+        rules: BTreeMap::from([("mark".to_owned(), rule)]),
+        groups: BTreeMap::from([("client".to_owned(), BTreeSet::from([house.sam.id]))]),
+        break_glass: BTreeSet::from([house.priya.id]),
+        ..Policy::default()
+    }
+}
+
+async fn standing(house: &House, person: &Person) -> (Standing, String) {
+    let roster = decision::roster(house.test.app()).await;
+    let grants = [house.grant(person)];
+    let reader = Reader { person, grants: &grants, roster: &roster, correlation: "c" };
+    let found = inbox(house.test.app(), reader, None, 10).await.unwrap();
+    let [one] = &found.waiting[..] else { panic!("{found:?}") };
+    (one.standing, one.mark.progress.clone())
+}
+
+fn refusal(error: DecideError) -> Refusal {
+    match error {
+        DecideError::Refused(refusal) => refusal,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn two_approve_before_it_runs_and_the_inbox_says_for_whom_it_still_waits() {
+    let house = House::new().await;
+    house.set_policy(&two_with_one_of_the_client(&house)).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    assert_eq!((house.state(id).await, house.standing().await), (State::Open, (1, 0)));
+    assert!(house.messages("execute").await.is_empty());
+    let wanted = "1 of 2, still wanted: one from client";
+    assert_eq!(standing(&house, &house.priya).await, (Standing::Given, wanted.into()));
+    assert_eq!(standing(&house, &house.sam).await, (Standing::Yours, wanted.into()));
+    // The same answer again is the same success; another human is still wanted.
+    assert!(house.approve(&house.priya, id).await.unwrap().repeated);
+    house.approve(&house.sam, id).await.unwrap();
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+    let audited = house.audited(id).await;
+    assert_eq!(audited, ["proposal.staged", "proposal.approved", "proposal.approved", "proposal.executed"]);
+}
+
+#[tokio::test]
+async fn one_of_two_approvals_is_worth_nothing_any_more_and_it_does_not_run() {
+    let house = House::new().await;
+    house.set_policy(&two_with_one_of_the_client(&house)).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    house.approve(&house.sam, id).await.unwrap();
+    house.take_grant(&house.priya).await;
+    let State::Refused { why, .. } = house.execute().await.unwrap().state else { panic!("it ran") };
+    assert_eq!(why, "Priya Nair approved this and is no longer an approver of this client.");
+}
+
+#[tokio::test]
+async fn a_rejection_ends_it_whoever_approved_before() {
+    let house = House::new().await;
+    house.set_policy(&two_with_one_of_the_client(&house)).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    let no = house.answer(id, Verdict::Reject).await;
+    house.decide(&house.sam, id, &no).await.unwrap();
+    assert!(matches!(house.state(id).await, State::Rejected { .. }));
+    assert_eq!(house.standing().await, (0, 0));
+    assert!(house.messages("execute").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_change_voids_what_was_approved_before() {
+    let house = House::new().await;
+    house.set_policy(&two_with_one_of_the_client(&house)).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    let store = house.store().await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    let fresh = Draft { reasons: vec!["All 44 accounts match.".into()], ..draft() };
+    gate::revise(&mut batch, &house.held(id).await, fresh).await.unwrap().unwrap();
+    batch.commit().await.unwrap();
+    assert_eq!(standing(&house, &house.priya).await, (Standing::Yours, "0 of 2, still wanted: one from client".into()));
+    house.approve(&house.sam, id).await.unwrap();
+    assert_eq!(house.state(id).await, State::Open);
+    house.approve(&house.priya, id).await.unwrap();
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+}
+
+#[tokio::test]
+async fn who_filed_the_evidence_does_not_decide_what_rests_on_it() {
+    let house = House::new().await;
+    let mut with = super::resting_on_a_reading(&house).await;
+    with.evidence[0].filed_by = Some(house.priya.id);
+    let id = house.asked(with).await;
+    assert_eq!(refusal(house.approve(&house.priya, id).await.unwrap_err()), Refusal::EvidenceYours { title: "Full inventory".into() });
+    assert_eq!(standing(&house, &house.priya).await.0, Standing::Owns);
+    assert!(house.approve(&house.sam, id).await.is_ok());
+}
+
+async fn delegate_with(house: &House, from: &Person, to: &Person, until: OffsetDateTime) -> Result<Delegation, DecideError> {
+    delegation::delegate(house.test.app(), &house.scope(from), &house.grant(from), &house.grant(to), until).await
+}
+
+async fn delegate(house: &House, from: &Person, to: &Person, length: Duration) {
+    let until = house.test.app().now() + length;
+    delegate_with(house, from, to, until).await.unwrap();
+}
+
+async fn stand_in(house: &House, id: ProposalId) -> Result<gate::Decided, DecideError> {
+    let answer = house.answer(id, Verdict::Approve).await;
+    let seat = Represented { person: house.sam.id, name: house.sam.name.clone(), may_approve: true };
+    house.decide_as(&house.priya, id, &answer, &Capacity { stands_for: Some(seat), ..Capacity::default() }).await
+}
+
+#[tokio::test]
+async fn a_delegate_fills_the_seat_for_a_while_and_both_names_are_kept() {
+    let house = House::new().await;
+    house.set_policy(&two_with_one_of_the_client(&house)).await;
+    let id = house.asked(draft()).await;
+    assert!(matches!(refusal(stand_in(&house, id).await.unwrap_err()), Refusal::NoDelegation { .. }));
+    delegate(&house, &house.sam, &house.priya, Duration::days(2)).await;
+    house.test.clock.advance(Duration::days(2));
+    assert!(matches!(refusal(stand_in(&house, id).await.unwrap_err()), Refusal::NoDelegation { .. }));
+    house.test.clock.advance(Duration::days(-1));
+    let decision = stand_in(&house, id).await.unwrap().decision;
+    assert_eq!(decision.names(), "Priya Nair for Zoë Okafor");
+    assert_eq!(house.held(id).await.value.progress().words(), "1 of 2", "the client's seat is filled, and a second human is wanted");
+    assert!(matches!(refusal(house.approve(&house.sam, id).await.unwrap_err()), Refusal::SameVoice { .. }));
+}
+
+#[tokio::test]
+async fn only_an_approver_lets_another_approver_stand_in_and_for_thirty_days_at_most() {
+    let house = House::new().await;
+    let (now, year) = (house.test.app().now(), Duration::days(365));
+    for (from, to) in [(&house.eve, &house.priya), (&house.sam, &house.eve), (&house.sam, &house.sam)] {
+        assert_eq!(refusal(delegate_with(&house, from, to, now + year).await.unwrap_err()), Refusal::NotApprover);
+    }
+    let long = delegate_with(&house, &house.sam, &house.priya, now + year).await.unwrap();
+    assert_eq!(long.ends_at, now + Duration::days(30));
+    let over = delegate_with(&house, &house.sam, &house.priya, now).await.unwrap();
+    assert!(!over.holds(now), "taken back");
+}
+
+#[tokio::test]
+async fn who_stands_in_for_the_one_who_asks_decides_nothing() {
+    let house = House::new().await;
+    // Once an approver too, Marco asked Priya to stand in.
+    let store = house.store().await;
+    let (now, mut batch) = (house.test.app().now(), store.batch(ClientPlace::Assessment));
+    batch.create(&Delegation { from: house.marco.id, to: house.priya.id, begins_at: now, ends_at: now + Duration::days(2) });
+    batch.commit().await.unwrap();
+    let id = house.asked(draft()).await;
+    assert_eq!(refusal(house.approve(&house.priya, id).await.unwrap_err()), Refusal::DelegateOfExcluded);
+    assert!(house.approve(&house.sam, id).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_broken_glass_runs_at_once_is_loud_in_the_log_and_waits_for_its_review() {
+    let house = House::new().await;
+    house.set_policy(&two_with_one_of_the_client(&house)).await;
+    let id = house.asked(draft()).await;
+    let answer = house.answer(id, Verdict::Approve).await;
+    let now = house.test.app().now();
+    let glass = |minutes| Capacity { break_glass: true, signed_in_at: Some(now - Duration::minutes(minutes)), ..Capacity::default() };
+    assert_eq!(refusal(house.decide_as(&house.sam, id, &answer, &glass(1)).await.unwrap_err()), Refusal::MayNotBreakGlass);
+    assert_eq!(refusal(house.decide_as(&house.priya, id, &answer, &glass(11)).await.unwrap_err()), Refusal::SignInTooOld { minutes: 10 });
+    house.decide_as(&house.priya, id, &answer, &glass(1)).await.unwrap();
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.glass_broken", "proposal.executed"]);
+    assert_eq!(house.held(id).await.value.review_by, Some(now + Duration::hours(24)));
+    let looks = house.answer(id, Verdict::Uphold).await;
+    assert!(matches!(refusal(house.decide(&house.priya, id, &looks).await.unwrap_err()), Refusal::SameVoice { .. }));
+    house.decide(&house.sam, id, &looks).await.unwrap();
+    assert_eq!(house.held(id).await.value.review_by, None);
+}
+
+#[tokio::test]
+async fn who_asked_takes_it_back_and_nobody_else_can() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    let app = house.test.app();
+    let other = gate::withdraw(app, &house.scope(&house.priya), id).await.unwrap_err();
+    assert_eq!(refusal(other), Refusal::NotRequester);
+    house.approve(&house.priya, id).await.unwrap();
+    gate::withdraw(app, &house.scope(&house.marco), id).await.unwrap();
+    assert!(matches!(house.execute().await.unwrap().state, State::Withdrawn { .. }));
+    assert!(gate::withdraw(app, &house.scope(&house.marco), id).await.is_ok(), "asked again");
+    assert_eq!((house.marks().await.len(), house.standing().await), (0, (0, 0)));
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.approved", "proposal.withdrawn"]);
+}

@@ -1,0 +1,293 @@
+//! Keys that change: a further data key, another version of the vault key, a store of an earlier release. What was
+//! sealed before is read as before, by every process, also where one of them stops half-way.
+
+use std::sync::Arc;
+
+use assay::{
+    audit::{Item, entry::Entry},
+    connectors::demo::{self, What},
+    custody::care::{MOST_DAYS, MOST_SEALS},
+    gate::{Proposal, Verdict},
+    platform::ports::{Container, Document, Op, Partition, Query},
+    tenancy::{
+        ClientPlace, Place as _, Scope, StoreError,
+        directory::Tenant,
+        key_change::{self, Change, Facts},
+        keys::{self, Owner},
+        place::AuditPart,
+        regions::Regions,
+        seal::{Form, epoch_of},
+    },
+};
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::{
+    TestApp,
+    clock::START,
+    end_state::{EndState, all},
+    faults::Fault,
+    flow::{Extent, Flow, HARBOR, deliveries_of, person},
+    key_vault::{FakeVaults, key_uri, open},
+};
+
+const OBJECTIVE: &str = "3.4.1[d]";
+const OWNER: Owner = Owner::Tenant(HARBOR);
+
+async fn facts(test: &TestApp) -> Facts {
+    key_change::facts(test.app(), OWNER).await.unwrap().unwrap()
+}
+
+async fn change(test: &TestApp, change: Change) -> Result<Option<Facts>, StoreError> {
+    let seen = facts(test).await;
+    key_change::change(test.app(), OWNER, &seen, change).await
+}
+
+fn assessment() -> Partition {
+    Partition::reserved_for_tenancy(Container::Clients, format!("{HARBOR}/{}", ClientPlace::Assessment.key()))
+}
+
+async fn documents(test: &TestApp) -> Vec<Document> {
+    let all = Query { limit: 1000, ..Query::prefix("") };
+    test.app().documents.query(&assessment(), &all).await.unwrap().documents
+}
+
+/// The epochs of the data keys that sealed what is there.
+async fn epochs(test: &TestApp) -> Vec<u32> {
+    let sealed = documents(test).await.into_iter().filter_map(|document| document.body["sealed"].as_str().map(str::to_owned));
+    let mut epochs: Vec<u32> = sealed.map(|text| epoch_of(&text).unwrap().1).collect();
+    epochs.sort_unstable();
+    epochs.dedup();
+    epochs
+}
+
+fn scope() -> Scope {
+    Scope::of_sweep(&Tenant { id: HARBOR, name: String::new(), created_at: START }, "story")
+}
+
+#[tokio::test]
+async fn a_further_data_key_seals_what_comes_and_opens_what_was_and_the_job_ends_the_same() {
+    let mut ends = Vec::new();
+    for rotates in [false, true] {
+        let mut flow = Flow::new(Extent::Small).await;
+        flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
+        let before = keys::find(flow.app(), OWNER).await.unwrap().unwrap();
+        if rotates {
+            let after = change(&flow.test, Change::NextKey).await.unwrap().unwrap();
+            assert_eq!((after.epoch, after.seals), (2, 0));
+        }
+        flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
+        flow.settle().await;
+        assert_eq!(epochs(&flow.test).await, if rotates { vec![1, 2] } else { vec![1] });
+        let after = keys::find(flow.app(), OWNER).await.unwrap().unwrap();
+        assert_eq!(after.pseudonym("p"), before.pseudonym("p"), "who a person is in the log does not change");
+        assert!(after.mac_holds(&[b"m"], &before.mac(&[b"m"])), "nor what was signed for a queue");
+        ends.push(EndState::of(&flow).await);
+    }
+    assert_eq!(ends[0], ends[1]);
+}
+
+#[tokio::test]
+async fn a_process_that_has_not_heard_of_the_new_data_key_reads_what_it_sealed() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
+    // It remembers the first data key only, and its store has been open since before.
+    let store = scope().store(flow.app()).await.unwrap();
+    let old = keys::find(flow.app(), OWNER).await.unwrap().unwrap();
+    change(&flow.test, Change::NextKey).await.unwrap();
+    let newer = keys::find(flow.app(), OWNER).await.unwrap().unwrap();
+    assert_eq!((old.epoch(), newer.epoch()), (1, 2));
+    let (name, bytes) = ("harbor/1", b"sealed by the other process".as_slice());
+    let sealed = scope().store(flow.app()).await.unwrap().seal_blob("raw", name, bytes).unwrap();
+    assert_eq!(store.open_blob("raw", name, sealed).await.unwrap(), bytes);
+
+    // A value that names a key nobody has does not make it ask the vault for ever.
+    let mut torn = scope().store(flow.app()).await.unwrap().seal_blob("raw", name, bytes).unwrap();
+    torn[11] = 9;
+    flow.test.restart();
+    let store = scope().store(flow.app()).await.unwrap();
+    let from = flow.test.faults.count();
+    for _ in 0..20 {
+        store.open_blob("raw", name, torn.clone()).await.unwrap_err();
+    }
+    let unwraps = flow.test.faults.calls().into_iter().skip(from).filter(|call| *call == "vault.unwrap").count();
+    assert!(unwraps <= 5, "{unwraps} calls");
+}
+
+#[tokio::test]
+async fn another_version_of_the_vault_key_wraps_the_data_keys_and_no_record_is_touched() {
+    let fake = FakeVaults::new();
+    let mut test = TestApp::new();
+    test.vault = Some(Arc::new(open(&fake, &[])));
+    test.restart();
+    fake.make_key(&key_uri("harbor"));
+    keys::make(test.app(), OWNER, Some(&key_uri("harbor"))).await.unwrap();
+    let mut flow = Flow::begun(test, Extent::Small).await;
+    flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
+    change(&flow.test, Change::NextKey).await.unwrap();
+    flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
+    flow.settle().await;
+    let (before, was) = (documents(&flow.test).await, facts(&flow.test).await);
+
+    fake.make_key(&key_uri("harbor"));
+    assert_ne!(flow.app().vault.newest_version(&was.vault_key).await.unwrap(), was.vault_version);
+    let now = change(&flow.test, Change::Rewrap).await.unwrap().unwrap();
+    assert_eq!(now.vault_version, flow.app().vault.newest_version(&was.vault_key).await.unwrap());
+    assert_eq!((now.epoch, now.since, now.seals), (was.epoch, was.since, was.seals));
+    assert_eq!(documents(&flow.test).await, before);
+    flow.test.restart();
+    assert_eq!(scope().store(flow.app()).await.unwrap().key().unwrap().epoch(), 2);
+    assert_eq!(epochs(&flow.test).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn wherever_a_change_of_keys_stops_the_old_keys_stand_or_the_new_ones_and_all_is_read() {
+    let all = [Change::NextKey, Change::Rewrap, Change::Count(5), Change::Regions(Regions::default())];
+    for (wanted, fault) in all.iter().flat_map(|wanted| [(wanted, Fault::BeforeEffect), (wanted, Fault::AnswerLost)]) {
+        for stop in 0..8 {
+            let mut flow = Flow::new(Extent::Small).await;
+            flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
+            let was = facts(&flow.test).await;
+            flow.test.faults.stop_at(stop, fault);
+            let outcome = key_change::change(flow.app(), OWNER, &was, wanted.clone()).await;
+            let struck = flow.test.faults.struck();
+            flow.test.faults.mend();
+            flow.test.restart();
+            let now = facts(&flow.test).await;
+            assert!(struck == outcome.is_err(), "{wanted:?} {stop}");
+            let store = scope().store(flow.app()).await.unwrap();
+            assert!(store.key().unwrap().epoch() == now.epoch && now.epoch - was.epoch <= 1);
+            drop(store);
+            flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
+            if !struck {
+                break;
+            }
+            assert!(stop < 7, "it makes fewer calls");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_processes_that_change_keys_at_once_one_is_refused_and_finds_it_done() {
+    let flow = Flow::new(Extent::Small).await;
+    keys::data_key(flow.app(), OWNER).await.unwrap();
+    let seen = facts(&flow.test).await;
+    let meeting = crate::support::meeting::two_at_once(flow.app());
+    let (one, other) = tokio::join!(
+        key_change::change(&meeting, OWNER, &seen, Change::NextKey),
+        key_change::change(&meeting, OWNER, &seen, Change::NextKey)
+    );
+    let (one, other) = (one.unwrap().unwrap(), other.unwrap().unwrap());
+    assert_eq!((one.epoch, &one), (2, &other));
+    assert_eq!(facts(&flow.test).await, one);
+}
+
+async fn logged(flow: &Flow, kind: &str) -> Vec<Value> {
+    let store = flow.client(HARBOR).await;
+    let mut details = Vec::new();
+    for place in [ClientPlace::Assessment, ClientPlace::Log(AuditPart::Entries(0))] {
+        details.extend(all::<Item, _>(&store, place).await.into_iter().filter(|item| item.kind == kind).map(|item| item.detail));
+        let entries = all::<Entry, _>(&store, place).await;
+        details.extend(
+            entries.into_iter().filter(|entry| entry.leaf.contains(kind)).map(|entry| serde_json::from_str(&entry.content).unwrap()),
+        );
+    }
+    details
+}
+
+#[tokio::test]
+async fn after_ninety_days_a_further_data_key_seals_everything_again_and_the_log_says_so() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
+    flow.settle().await;
+    assert_eq!(facts(&flow.test).await.epoch, 1);
+    flow.clock_jumps(MOST_DAYS - Duration::days(1));
+    flow.settle().await;
+    assert_eq!((facts(&flow.test).await.epoch, logged(&flow, "key.").await.len()), (1, 0), "not before its time");
+
+    flow.clock_jumps(Duration::days(1));
+    // The first sweep makes the key; those after it seal again.
+    for _ in 0..4 {
+        flow.sweep().await;
+        flow.swept.clone().unwrap();
+        flow.test.clock.advance(Duration::minutes(6));
+    }
+    assert_eq!(facts(&flow.test).await.epoch, 2);
+    assert_eq!(epochs(&flow.test).await, [2], "nothing is left under the first");
+    flow.settle().await;
+    assert_eq!(logged(&flow, "key.rotated").await.len(), 1);
+    assert_eq!(logged(&flow, "key.resealed").await.len(), 1);
+    flow.test.restart();
+    assert!(flow.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, "none").await.unwrap().is_none());
+    assert_eq!(EndState::of(&flow).await.left_over, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_data_key_that_sealed_often_enough_is_followed_by_another() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.settle().await;
+    change(&flow.test, Change::Count(MOST_SEALS)).await.unwrap();
+    assert_eq!(facts(&flow.test).await.seals, MOST_SEALS);
+    flow.clock_jumps(Duration::days(1));
+    flow.sweep().await;
+    assert_eq!((facts(&flow.test).await.epoch, facts(&flow.test).await.seals), (2, 0));
+}
+
+#[tokio::test]
+async fn a_new_version_of_the_vault_key_is_taken_up_within_a_day_and_the_log_names_both() {
+    let fake = FakeVaults::new();
+    let mut test = TestApp::new();
+    test.vault = Some(Arc::new(open(&fake, &[])));
+    test.restart();
+    fake.make_key(&key_uri("harbor"));
+    keys::make(test.app(), OWNER, Some(&key_uri("harbor"))).await.unwrap();
+    let mut flow = Flow::begun(test, Extent::Small).await;
+    flow.settle().await;
+    let was = facts(&flow.test).await;
+    fake.make_key(&key_uri("harbor"));
+    flow.sweep().await;
+    assert_eq!(facts(&flow.test).await, was, "it is looked for once a day");
+    flow.clock_jumps(Duration::days(1));
+    flow.settle().await;
+    let now = facts(&flow.test).await;
+    assert_ne!(now.vault_version, was.vault_version);
+    let logged = logged(&flow, "key.rewrapped").await;
+    assert_eq!(logged.len(), 1);
+    let text = logged[0].to_string();
+    assert!(text.contains(&was.vault_version) && text.contains(&now.vault_version), "{text}");
+}
+
+#[tokio::test]
+async fn a_store_of_an_earlier_release_is_read_and_stays_readable_there_until_it_is_lifted() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let key = keys::data_key(flow.app(), OWNER).await.unwrap();
+    let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{HARBOR}"));
+    let record = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap();
+    let wrapped = record.body["wrapped"].clone();
+    let parts = ["assay data-key record 2", &HARBOR.to_string(), wrapped["key"].as_str().unwrap(), wrapped["version"].as_str().unwrap()];
+    let mac = base64::Engine::encode(&base64::engine::general_purpose::STANDARD_NO_PAD, key.mac(&parts.map(str::as_bytes)));
+    let earlier = json!({ "schema": 2, "kind": "data-key", "wrapped": wrapped, "mac": mac });
+    let replace = Op::Replace { id: "data-key".into(), body: earlier, if_match: record.etag };
+    let _ = flow.app().documents.batch(&partition, vec![replace]).await.unwrap();
+    flow.test.restart();
+    // Before any sweep: as long as the earlier release may be put back.
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
+    flow.pump().await;
+    let forms = |documents: Vec<Document>| -> Vec<Form> {
+        let mut forms: Vec<Form> =
+            documents.iter().filter_map(|document| document.body["sealed"].as_str()).map(|text| epoch_of(text).unwrap().0).collect();
+        forms.dedup();
+        forms
+    };
+    assert_eq!(forms(documents(&flow.test).await), [Form::S1], "an earlier release still reads everything");
+    assert!(facts(&flow.test).await.is_of_earlier_release());
+
+    flow.sweep().await;
+    let lifted = facts(&flow.test).await;
+    assert!(!lifted.is_of_earlier_release() && lifted.epoch == 1);
+    flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
+    flow.settle().await;
+    assert_eq!(forms(documents(&flow.test).await), [Form::S2], "all of it is sealed again");
+    assert_eq!(logged(&flow, "key.lifted").await.len(), 1);
+    assert_eq!(EndState::of(&flow).await.left_over, Vec::<String>::new());
+}
