@@ -293,7 +293,7 @@ async fn stn_007_the_log_of_one_has_nothing_of_the_others_and_does_not_move_with
         flow.vendor_sends(&delivery).await;
     }
     flow.settle().await;
-    let after = audit::export(flow.app(), Owner::Tenant(B), [], &folder.join("theirs, later"), WHOLE).await.unwrap().checkpoint.size;
+    let after = audit::export(flow.app(), Owner::Tenant(B), [], &folder.join("theirs-later"), WHOLE).await.unwrap().checkpoint.size;
     assert!(after > before + 1, "{before} {after}: nothing happened to B");
     let (second, text) = copy(&flow, "second").await;
     // Each copy is an entry of its own.
