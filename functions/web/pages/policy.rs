@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Field, Frame, LevelMark, Link};
+use super::{Field, FieldKind, Frame, LevelMark, Link};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "policy.html", config = "functions/web/pages/askama.toml")]

@@ -186,6 +186,7 @@ impl Model for Gate {
 
 /// I4, G1, G2, G10.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how far it goes is the caller's choice, and how long it took is told, not tested")]
 fn the_model_of_the_gate_has_no_state_that_must_not_be_and_every_end_can_be_reached() {
     let begun = Instant::now();
     let depth = std::env::var("ASSAY_MODEL_DEPTH").ok().and_then(|depth| depth.parse().ok()).unwrap_or(DEPTH);
