@@ -2,9 +2,9 @@
 
 use super::Reader;
 use crate::{
-    gate::{self, Answer, Capacity, DecideError, Proposal, Refusal, Verdict, view},
+    gate::{self, Answer, Capacity, DecideError, Proposal, Refusal, Represented, Verdict, view},
     readiness::{self, catalogue::catalogue, propose::MAX_REASON},
-    tenancy::{Actor, ClientPlace, ProposalId, TenantId, directory::Role},
+    tenancy::{Actor, ClientPlace, PersonId, ProposalId, TenantId, directory::Role},
     web::{
         Problem, Reply,
         pages::{FieldError, Link, ProposalState, Run, Section, Side, TakeBackForm, WithdrawForm, paths},
@@ -55,7 +55,11 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     let version = version.parse().map_err(|_| Problem::bad_request("The form has no version. Nothing was decided."))?;
     let answer = Answer { verdict, version, hash, comment: reader.field("comment") };
     let scope = reader.scope(grant);
-    let capacity = Capacity { signed_in_at: Some(reader.signed_in_at()), ..Capacity::default() };
+    let stands_for = match reader.field("in_place_of").as_str() {
+        "" => None,
+        seat => Some(represented(reader, tenant_id, seat)?),
+    };
+    let capacity = Capacity { stands_for, signed_in_at: Some(reader.signed_in_at()), ..Capacity::default() };
     match gate::decide_as(reader.app, &scope, grant, &reader.person, id, &answer, &capacity).await {
         Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
         Err(DecideError::NotFound) => Err(Problem::not_found()),
@@ -72,6 +76,14 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
             page(reader, status, tenant_id, id, returned, &[]).await
         }
     }
+}
+
+/// In whose place somebody answers; whether they were asked to, the gate knows.
+fn represented(reader: &Reader<'_>, tenant: TenantId, seat: &str) -> Result<Represented, Problem> {
+    let person: PersonId = seat.parse().map_err(|_| Problem::bad_request("The form names nobody to stand in for. Nothing was decided."))?;
+    let may_sign_in = reader.roster.people_who_may_sign_in(&reader.app.config).any(|one| one.id == person);
+    let approves = reader.roster.grants_of(tenant).any(|grant| grant.person == person && grant.has(Role::Approver));
+    Ok(Represented { person, name: reader.roster.person_name(person), may_approve: may_sign_in && approves })
 }
 
 pub(super) async fn withdraw(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {

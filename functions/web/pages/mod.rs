@@ -52,7 +52,7 @@ pub use new_client::{NewClientPage, PersonRow};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
 pub use problem::ProblemPage;
-pub use policy::{DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm};
+pub use policy::{DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
 pub use proposal::{DecisionForm, LevelMark, ProposalPage, ProposalState, Quorum, Run, Side, TakeBackForm, WithdrawForm};
 pub use propose_form::ProposeForm;
 pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
