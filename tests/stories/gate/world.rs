@@ -197,7 +197,8 @@ impl World {
         let before = self.proposal.clone();
         match step {
             Step::Wait => self.day += 1,
-            Step::Stricter => self.stricter = true,
+            // Three approvals are as strict as it gets.
+            Step::Stricter => self.stricter = self.proposal.terms.as_ref().is_some_and(|terms| terms.rule.approvals < 3),
             Step::Tamper => {
                 self.proposal.draft.action.push(' ');
                 self.tampered = true;
