@@ -21,8 +21,11 @@ mod host_handler;
 mod host_table;
 #[path = "contract/program.rs"]
 mod program;
+#[path = "security/mod.rs"]
+mod security;
 
 mod stories {
+    mod access;
     mod analysis;
     mod analysis_apart;
     mod approval_flows;
@@ -58,6 +61,7 @@ mod stories {
     mod scoring;
     mod sign_in;
     mod signing;
+    mod step_up;
     mod stop_at_every_call;
     mod suggestions;
 }

@@ -16,6 +16,7 @@ pub mod item;
 pub mod leaf;
 pub mod refusal;
 pub mod sequencer;
+pub mod tlog;
 pub mod trail;
 pub mod verify;
 

@@ -17,10 +17,12 @@ pub struct EntraSettings {
     /// Directories (tenants of Entra, not clients of the MSP) whose people may sign in; the first is the MSP's own.
     pub directories: Vec<Uuid>,
     pub credential: EntraCredential,
-    /// The object id, in the first directory, of the person who is an owner without being let in.
-    pub owner: Uuid,
+    /// The object id, in the first directory, of the person who is an owner without being let in; others are by the app role.
+    pub owner: Option<Uuid>,
     /// Whether guests of the one directory may sign in.
     pub guests: bool,
+    /// The authentication context of Entra's Conditional Access that a step-up must have met, such as `c1`.
+    pub auth_context: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,13 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<&CloudProfile>, in_azu
     let client_id = id(reader, "ASSAY_ENTRA_CLIENT_ID", "the application (client) id of the app registration");
     let directories = directories(reader);
     let credential = credential(reader, in_azure);
-    let owner = id(reader, "ASSAY_ENTRA_OWNER", "the object id of the person who owns this installation");
+    // Empty: owners come by the app role alone.
+    let owner = if reader.get("ASSAY_ENTRA_OWNER").is_empty() {
+        Some(None)
+    } else {
+        id(reader, "ASSAY_ENTRA_OWNER", "the object id of the person who owns this installation").map(Some)
+    };
+    let auth_context = auth_context(reader);
     let guests = reader.one_of("ASSAY_ENTRA_GUESTS", &["refuse", "allow"]);
     // Where any organization's people are asked, Entra makes the token of a guest's home directory: nobody is a guest.
     if guests == Some("allow") && directories.as_ref().is_some_and(|ids| ids.len() > 1) {
@@ -76,6 +84,7 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<&CloudProfile>, in_azu
         credential: credential?,
         owner: owner?,
         guests: guests? == "allow",
+        auth_context,
     })
 }
 
@@ -99,6 +108,17 @@ fn directories(reader: &mut Reader<'_>) -> Option<Vec<Uuid>> {
         reader.fail(NAME, "expected directory (tenant) ids with commas between them, the MSP's own first");
     }
     found
+}
+
+/// Entra has `c1` to `c99`.
+fn auth_context(reader: &mut Reader<'_>) -> Option<String> {
+    const NAME: &str = "ASSAY_ENTRA_AUTH_CONTEXT";
+    let text = reader.get(NAME).to_owned();
+    let number = text.strip_prefix('c').filter(|number| !number.starts_with('0')).and_then(|number| number.parse::<u8>().ok());
+    if !text.is_empty() && number.is_none_or(|number| number > 99) {
+        reader.fail(NAME, "expected an authentication context of Conditional Access, c1 to c99, or nothing");
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 fn credential(reader: &mut Reader<'_>, in_azure: bool) -> Option<EntraCredential> {
@@ -171,6 +191,7 @@ mod tests {
             ("ASSAY_ENTRA_TENANTS", "11111111-2222-4333-8444-555555555555,"),
             ("ASSAY_ENTRA_CREDENTIAL", "hush"),
             ("ASSAY_ENTRA_OWNER", "{0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e}"),
+            ("ASSAY_ENTRA_AUTH_CONTEXT", "c100"),
             ("ASSAY_ENTRA_GUESTS", "some"),
         ]);
         let errors = check(&wrong).expect_err("all of them");
@@ -182,6 +203,7 @@ mod tests {
             "ASSAY_ENTRA_TENANTS",
             "ASSAY_ENTRA_CREDENTIAL",
             "ASSAY_ENTRA_OWNER",
+            "ASSAY_ENTRA_AUTH_CONTEXT",
             "ASSAY_ENTRA_GUESTS",
         ];
         assert_eq!(names, expected);

@@ -61,7 +61,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_ENTRA_OWNER",
-        meaning: "entra: object id, in the first directory, of the person who becomes the owner when they sign in",
+        meaning: "entra: object id, in the first directory, of a person who becomes an owner when they sign in; empty: only who has the app role Owner there",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_ENTRA_AUTH_CONTEXT",
+        meaning: "entra: authentication context of Conditional Access (c1 to c99) that must be met before changes of great effect; empty: a sign-in within ten minutes",
         default: Some(""),
     },
     Setting {

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use time::OffsetDateTime;
 
 use crate::{
     audit,
@@ -35,14 +36,38 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Somebody changed it since it was looked at.
+    pub(super) fn overtaken() -> Self {
+        Self::Store(StoreError::Refused { refused: vec![] })
+    }
+
     fn form(field: &'static str, message: impl Into<String>) -> Self {
         Self::Form(FieldError { field, message: message.into() })
     }
 }
 
-/// Why these people cannot work for a client: what one asks for, another decides.
-fn nobody_decides(grants: &[(PersonId, Vec<Role>)]) -> Option<&'static str> {
-    let with = |role| grants.iter().filter(move |(_, roles)| roles.contains(&role)).map(|(person, _)| *person);
+/// What somebody is to have for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    pub person: PersonId,
+    pub roles: Vec<Role>,
+    /// From then on no more.
+    pub until: Option<OffsetDateTime>,
+}
+
+/// Why these people cannot work for a client: what one asks for, another decides; and who comes from outside, goes again.
+fn faults(grants: &[Given], now: OffsetDateTime) -> Option<&'static str> {
+    if grants.iter().any(|given| given.roles.contains(&Role::Assessor) && given.until.is_none()) {
+        return Some("An assessor's access ends: give the last day.");
+    }
+    if grants.iter().any(|given| given.until.is_some_and(|until| until <= now)) {
+        return Some("A last day lies in the past: give a day to come, or take the roles away.");
+    }
+    nobody_decides(grants)
+}
+
+fn nobody_decides(grants: &[Given]) -> Option<&'static str> {
+    let with = |role| grants.iter().filter(move |given| given.roles.contains(&role)).map(|given| given.person);
     if with(Role::Approver).next().is_none() {
         return Some("Nobody could decide anything: tick an approver.");
     }
@@ -57,7 +82,7 @@ pub struct NewClient<'a> {
     pub name: &'a str,
     /// The address of its vault key; not looked at where the vault makes keys.
     pub key: &'a str,
-    pub grants: Vec<(PersonId, Vec<Role>)>,
+    pub grants: Vec<Given>,
 }
 
 /// Adds the client with its grants; the same id again adds nothing.
@@ -77,7 +102,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     }
     few_enough(grants.len())?;
     // As long as only one person can sign in, nobody could be ticked.
-    if let Some(why) = nobody_decides(&grants).filter(|_| several) {
+    if let Some(why) = faults(&grants, store.app().now()).filter(|_| several) {
         return Err(ClientError::form("roles", why));
     }
     let named = if store.app().vault.makes_keys() {
@@ -90,7 +115,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&tenant);
-    let grants = grants_of(id, &grants);
+    let grants = grants_of(id, &grants, store.app().now());
     for grant in &grants {
         batch.create(grant);
     }
@@ -245,27 +270,29 @@ impl Access {
         self.grants.iter().map(|held| &held.value)
     }
 
-    fn is(&self, wanted: &[Grant]) -> bool {
-        self.grants.len() == wanted.len() && self.grants().all(|grant| wanted.contains(grant))
-    }
-
-    /// Whether these roles are what stands there.
-    pub fn gives(&self, wanted: &[(PersonId, Vec<Role>)]) -> bool {
-        self.is(&grants_of(self.client.value.id, wanted))
+    /// Whether this is what stands there.
+    pub fn gives(&self, wanted: &[Given]) -> bool {
+        self.grants.len() == wanted.len() && self.grants().all(|grant| wanted.iter().any(|given| is(grant, given)))
     }
 }
 
-fn grants_of(tenant: TenantId, roles: &[(PersonId, Vec<Role>)]) -> Vec<Grant> {
-    roles.iter().map(|(person, roles)| Grant { tenant, person: *person, roles: roles.clone() }).collect()
+fn is(grant: &Grant, given: &Given) -> bool {
+    (grant.person, &grant.roles, grant.until) == (given.person, &given.roles, given.until)
+}
+
+fn grants_of(tenant: TenantId, given: &[Given], now: OffsetDateTime) -> Vec<Grant> {
+    let grant =
+        |given: &Given| Grant { tenant, person: given.person, roles: given.roles.clone(), until: given.until, confirmed_at: Some(now) };
+    given.iter().map(grant).collect()
 }
 
 /// Says anew who may do what for the client, for a caller that looked at what was there: who was faster in between wins.
-pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[(PersonId, Vec<Role>)]) -> Result<(), ClientError> {
-    if let Some(why) = nobody_decides(wanted) {
+pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[Given]) -> Result<(), ClientError> {
+    if let Some(why) = faults(wanted, store.app().now()) {
         return Err(ClientError::form("roles", why));
     }
     let id = access.client.value.id;
-    let wanted = grants_of(id, wanted);
+    let wanted = grants_of(id, wanted, store.app().now());
     let (mut batch, mut changes) = (store.batch(DeploymentPlace::Directory), 0);
     let detail = json!({ "before": listed(access.grants()), "after": listed(&wanted) });
     audit::record(&mut batch, audit::Event::new("client.grants_changed", format!("client {id}"), detail));
@@ -273,7 +300,7 @@ pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[(Pe
     batch.replace(&access.client);
     for held in &access.grants {
         match wanted.iter().find(|grant| grant.person == held.value.person) {
-            Some(grant) if *grant == held.value => continue,
+            Some(grant) if (&grant.roles, grant.until) == (&held.value.roles, held.value.until) => continue,
             Some(grant) => batch.put(grant.clone(), Some(held.etag.clone())),
             None => batch.delete(held),
         };
@@ -297,5 +324,8 @@ pub(super) fn added(tenant: &Tenant, grants: &[Grant], key: Option<&str>) -> aud
 }
 
 fn listed<'g>(grants: impl IntoIterator<Item = &'g Grant>) -> Vec<serde_json::Value> {
-    grants.into_iter().map(|grant| json!({ "person": grant.person, "roles": grant.roles })).collect()
+    grants
+        .into_iter()
+        .map(|grant| json!({ "person": grant.person, "roles": grant.roles, "until": grant.until.map(OffsetDateTime::unix_timestamp) }))
+        .collect()
 }

@@ -27,6 +27,7 @@ pub mod owner;
 mod page;
 pub mod population;
 pub mod pull;
+pub mod review;
 mod run;
 pub mod unlisted;
 mod waiting;

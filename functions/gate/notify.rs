@@ -126,8 +126,9 @@ pub(super) fn approvers<'p>(
     roster: &'p Roster,
     tenant: TenantId,
     requester: &'p Actor,
+    now: OffsetDateTime,
 ) -> impl Iterator<Item = &'p Person> {
-    let may = move |person: &Person| roster.grants_of(tenant).any(|grant| grant.person == person.id && grant.has(Role::Approver));
+    let may = move |person: &Person| roster.grants_of(tenant, now).any(|grant| grant.person == person.id && grant.has(Role::Approver));
     roster.people_who_may_sign_in(config).filter(move |person| may(person)).filter(move |person| *requester != Actor::Person(person.id))
 }
 
@@ -153,7 +154,7 @@ async fn deliver(
     let client = roster.client_name(tenant);
     let asked_by = asked_by(&roster, &proposal.requester);
     let mut notified = Notified { proposal: proposal.id, version, occasion, at: app.now(), mailed: Vec::new(), unreachable: Vec::new() };
-    for person in approvers(&app.config, &roster, tenant, &proposal.requester) {
+    for person in approvers(&app.config, &roster, tenant, &proposal.requester, app.now()) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);

@@ -101,7 +101,7 @@ pub async fn proposal_page(
     let (not_for, progress) = (proposal.not_for(), proposal.progress());
     let gave: Vec<_> = proposal.approvals().flat_map(|one| [one.person, one.seat()]).collect();
     let may = |id: &_| *id != reader.person.id && !not_for.contains(id) && !gave.contains(id);
-    let others = notify::approvers(&app.config, roster, grant.tenant, &proposal.requester).filter(|person| may(&person.id));
+    let others = notify::approvers(&app.config, roster, grant.tenant, &proposal.requester, app.now()).filter(|person| may(&person.id));
     let draft = &proposal.draft;
     let level = proposal.level();
     let seats = seats(&proposal, reader, grant, &delegations, app.now());
@@ -278,17 +278,12 @@ fn state(
 }
 
 /// In whose place the reader may answer now: id and name.
-fn seats(
-    proposal: &Proposal,
-    reader: Reader<'_>,
-    grant: &Grant,
-    delegations: &[Delegation],
-    now: OffsetDateTime,
-) -> Vec<(String, String)> {
+fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[Delegation], now: OffsetDateTime) -> Vec<(String, String)> {
     let roster = reader.roster;
-    let approves = |person| roster.grants_of(grant.tenant).any(|other| other.person == person && other.has(Role::Approver));
+    let approves = |person| roster.grants_of(grant.tenant, now).any(|other| other.person == person && other.has(Role::Approver));
     let is_free = |person| {
-        machine::excluded(proposal, person, &[], now).is_none() && proposal.approvals().all(|one| one.person != person && one.seat() != person)
+        machine::excluded(proposal, person, &[], now).is_none()
+            && proposal.approvals().all(|one| one.person != person && one.seat() != person)
     };
     let asked = delegations.iter().filter(|one| one.to == grant.person && one.holds(now)).map(|one| one.from);
     asked.filter(|from| approves(*from) && is_free(*from)).map(|from| (from.to_string(), roster.person_name(from))).collect()

@@ -47,6 +47,9 @@ pub struct Person {
     /// The name with which they sign in there, when they were let in: for people, who must tell two of one name apart.
     #[serde(default)]
     pub sign_in_name: Option<String>,
+    /// Another account of the same human, as an owner says: together they count once. See [`super::Roster::human`].
+    #[serde(default)]
+    pub same_as: Option<PersonId>,
     /// Since when they may not sign in any more. The record stays: what they decided names them.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub access_ended_at: Option<OffsetDateTime>,
@@ -127,14 +130,33 @@ pub enum Role {
     Engineer,
     /// Decides proposals, never their own.
     Approver,
+    /// Reads everything of the client, and changes nothing.
+    Auditor,
+    /// Of a C3PAO: takes the client's log with its proofs, for a time, and sees neither notes nor suggestions.
+    Assessor,
+    /// Assigns courses, reviews and overrides.
+    TrainingManager,
+    /// Takes courses and attests.
+    Learner,
 }
 
 impl Role {
+    pub const ALL: [Self; 6] = [Self::Engineer, Self::Approver, Self::Auditor, Self::Assessor, Self::TrainingManager, Self::Learner];
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Engineer => "Engineer",
             Self::Approver => "Approver",
+            Self::Auditor => "Auditor",
+            Self::Assessor => "Assessor",
+            Self::TrainingManager => "Training manager",
+            Self::Learner => "Learner",
         }
+    }
+
+    /// Whether it opens the client's pages: requirements, evidence, proposals, the log with its notes.
+    pub fn reads_the_record(self) -> bool {
+        matches!(self, Self::Engineer | Self::Approver | Self::Auditor)
     }
 }
 
@@ -144,17 +166,33 @@ pub struct Grant {
     pub tenant: TenantId,
     pub person: PersonId,
     pub roles: Vec<Role>,
+    /// From then on it gives nothing; `None` for no end.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub until: Option<OffsetDateTime>,
+    /// When somebody last said that it is right: the owner who gave or changed it, or a review.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub confirmed_at: Option<OffsetDateTime>,
 }
 
 impl Grant {
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+
+    /// Whether it gives anything now.
+    pub fn holds(&self, now: OffsetDateTime) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    pub fn reads_the_record(&self) -> bool {
+        self.roles.iter().any(|role| role.reads_the_record())
+    }
 }
 
 impl Record for Grant {
     const KIND: &'static str = "grant";
-    const SCHEMA: u32 = 1;
+    /// 2: an end; an earlier release would go on giving what has ended.
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         grant_key(self.tenant, self.person)
@@ -172,6 +210,22 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
     /// Signed in by picking a demo person.
     pub demo: bool,
+    #[serde(default)]
+    pub proof: Proof,
+}
+
+/// When and how somebody proved who they are, as the authority says it; it stands beside what they decide.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When they last proved it (OpenID Connect Core 2, `auth_time`); `None` when the authority does not say.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub at: Option<OffsetDateTime>,
+    /// The authentication contexts that were met (Entra's `acrs`, such as `c1`).
+    #[serde(default)]
+    pub contexts: Vec<String>,
+    /// How (RFC 8176 `amr`, such as `mfa`), where the authority says it.
+    #[serde(default)]
+    pub methods: Vec<String>,
 }
 
 impl Record for Session {
@@ -250,8 +304,10 @@ pub async fn person(store: &Directory<'_>, id: PersonId) -> Result<Option<Person
     Ok(store.read(DeploymentPlace::Directory, &id.to_string()).await?.map(|held| held.value))
 }
 
+/// A grant that holds now.
 pub async fn grant(store: &Directory<'_>, tenant: TenantId, person: PersonId) -> Result<Option<Grant>, StoreError> {
-    Ok(store.read(DeploymentPlace::Directory, &grant_key(tenant, person)).await?.map(|held| held.value))
+    let held = store.read::<Grant>(DeploymentPlace::Directory, &grant_key(tenant, person)).await?;
+    Ok(held.map(|held| held.value).filter(|grant| grant.holds(store.app().now())))
 }
 
 /// Under which [`Grant`] is kept.

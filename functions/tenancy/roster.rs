@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::{
     DeploymentPlace, Gathered, Held, PersonId, Record, Store, StoreError, TenantId, Wanted,
@@ -23,7 +23,7 @@ pub struct Roster {
     /// Records that are there and left out.
     pub unreadable: Vec<StoreError>,
     pub people: Vec<Person>,
-    pub grants: Vec<Grant>,
+    grants: Vec<Grant>,
     pub tenants: Vec<Tenant>,
 }
 
@@ -81,14 +81,39 @@ impl Roster {
         self.tenants.iter().find(|tenant| tenant.id == id)
     }
 
-    /// One person's grants for all clients.
-    pub fn grants_for(&self, person: PersonId) -> impl Iterator<Item = &Grant> {
-        self.grants.iter().filter(move |grant| grant.person == person)
+    /// One person's grants for all clients, as far as they hold now.
+    pub fn grants_for(&self, person: PersonId, now: OffsetDateTime) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(move |grant| grant.person == person && grant.holds(now))
     }
 
-    /// Everybody's grants for one client.
-    pub fn grants_of(&self, tenant: TenantId) -> impl Iterator<Item = &Grant> {
+    /// Everybody's grants for one client, as far as they hold now.
+    pub fn grants_of(&self, tenant: TenantId, now: OffsetDateTime) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(move |grant| grant.tenant == tenant && grant.holds(now))
+    }
+
+    /// The same with those that have ended: for who looks over them.
+    pub fn every_grant_of(&self, tenant: TenantId) -> impl Iterator<Item = &Grant> {
         self.grants.iter().filter(move |grant| grant.tenant == tenant)
+    }
+
+    /// Who the human behind an account is, by one of their accounts, the same for all of them: those whom an owner linked
+    /// ([`Person::same_as`]), and those with the same mail address. Two accounts of one human decide nothing together.
+    pub fn human(&self, person: PersonId) -> PersonId {
+        let mut all = vec![person];
+        let mut looked_at = 0;
+        while let Some(id) = all.get(looked_at).copied() {
+            looked_at += 1;
+            let address = self.person(id).map(|one| one.email.to_lowercase()).filter(|address| !address.is_empty());
+            let same = |other: &Person| {
+                other.same_as == Some(id)
+                    || self.person(id).is_some_and(|one| one.same_as == Some(other.id))
+                    || address.as_ref().is_some_and(|address| other.email.to_lowercase() == *address)
+            };
+            let more: Vec<PersonId> =
+                self.people.iter().filter(|other| same(other) && !all.contains(&other.id)).map(|other| other.id).collect();
+            all.extend(more);
+        }
+        all.into_iter().min_by_key(|id| id.0).unwrap_or(person)
     }
 
     /// The client's name, for people.

@@ -8,7 +8,10 @@ use super::{
 use crate::{
     app::App,
     config::SignIn,
-    tenancy::{DeploymentPlace, DeploymentScope, PersonId, StoreError, directory},
+    tenancy::{
+        DeploymentPlace, DeploymentScope, PersonId, StoreError,
+        directory::{self, Proof},
+    },
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +31,7 @@ pub async fn sign_in(app: &App, request: &Request, person: PersonId) -> Result<S
     }
     let reader = scope(&request.invocation_id).store(app).await?;
     let person = directory::person(&reader, person).await?.filter(|person| person.may_sign_in(&app.config)).ok_or(SignInError::Unknown)?;
-    let begun = Begun::new(&reader, request, person.id, true).await?;
+    let begun = Begun::new(&reader, request, person.id, true, Proof { at: Some(app.now()), ..Proof::default() }).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     begun.enter(&mut batch, &person, "demo");

@@ -13,6 +13,7 @@ pub mod problem;
 pub mod reply;
 pub mod security;
 pub mod session;
+pub mod step_up;
 
 pub use http::{Method, Reply, Request};
 pub use problem::Problem;

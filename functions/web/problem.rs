@@ -21,11 +21,13 @@ pub struct Problem {
     pub detail: String,
     /// When a program may try again: what it asks for at 503 (RFC 9110 15.6.4).
     pub retry_after: Option<Duration>,
+    /// What the `WWW-Authenticate` header asks for (RFC 9110 11.6.1).
+    pub challenge: Option<String>,
 }
 
 impl Problem {
     pub fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, title, detail: detail.into(), retry_after: (status == 503).then_some(A_MINUTE) }
+        Self { status, kind, title, detail: detail.into(), retry_after: (status == 503).then_some(A_MINUTE), challenge: None }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -44,6 +46,9 @@ impl Problem {
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(403, "not-allowed", "Not allowed", detail)
     }
+
+    /// Who is signed in must prove it once more: see [`super::step_up`].
+    pub const STEP_UP: &str = "insufficient-user-authentication";
 
     pub const FOREIGN_FORM: &str = "foreign-form";
 
@@ -79,7 +84,8 @@ impl Problem {
         });
         let reply = Reply::new(self.status, "application/problem+json", body.to_string()).with("cache-control", "no-store");
         let wait = self.retry_after.map(|wait| wait.as_millis().div_ceil(1000).max(1).to_string());
-        wait.into_iter().fold(reply, |reply, wait| reply.with("retry-after", wait))
+        let reply = wait.into_iter().fold(reply, |reply, wait| reply.with("retry-after", wait));
+        self.challenge.iter().fold(reply, |reply, challenge| reply.with("www-authenticate", challenge.as_str()))
     }
 }
 

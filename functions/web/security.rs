@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{self, RawConfig},
-        tenancy::PersonId,
+        tenancy::{PersonId, directory::Proof},
         web::Method,
     };
 
@@ -84,7 +84,14 @@ mod tests {
     }
 
     fn session(token_hash: &str) -> Session {
-        Session { token_hash: token_hash.into(), person: PersonId(uuid::Uuid::nil()), signed_in_at: AT, expires_at: AT, demo: true }
+        Session {
+            token_hash: token_hash.into(),
+            person: PersonId(uuid::Uuid::nil()),
+            signed_in_at: AT,
+            expires_at: AT,
+            demo: true,
+            proof: Proof::default(),
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     tenancy::{
         Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Store, StoreError, Wanted,
-        directory::{Person, Session},
+        directory::{Person, Proof, Session},
         seal::{DataKey, sha256},
     },
 };
@@ -98,6 +98,7 @@ impl Begun {
         request: &Request,
         person: PersonId,
         demo: bool,
+        proof: Proof,
     ) -> Result<Self, StoreError> {
         let app = store.app();
         let earlier = match Cookie::of(&app.config, request) {
@@ -105,7 +106,7 @@ impl Begun {
             None => None,
         };
         let (token, now) = (random_token(app), app.now());
-        let session = Session { token_hash: sha256(token.as_bytes()), person, signed_in_at: now, expires_at: now + LIFE, demo };
+        let session = Session { token_hash: sha256(token.as_bytes()), person, signed_in_at: now, expires_at: now + LIFE, demo, proof };
         Ok(Self { session, token, earlier })
     }
 
@@ -116,7 +117,8 @@ impl Begun {
             batch.delete(earlier);
             audit::record(batch, ended(&earlier.value, json!({ "why": "this browser signed in again" })));
         }
-        let detail = json!({ "name": person.name, "how": how, "ends": self.session.expires_at.unix_timestamp() });
+        let Session { expires_at, proof, .. } = &self.session;
+        let detail = json!({ "name": person.name, "how": how, "ends": expires_at.unix_timestamp(), "proof": proof });
         let detail = match person.identity {
             Some(identity) => identity.into_detail(detail),
             None => detail,

@@ -14,7 +14,7 @@ use assay::{
     platform::ports::{BlobContainer, Queue as _},
     tenancy::{
         ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, Scope, Store, TenantId,
-        directory::{MappedCompany, Session, Tenant},
+        directory::{MappedCompany, Proof, Session, Tenant},
         message,
         place::EVIDENCE_SHARDS,
     },
@@ -126,6 +126,7 @@ impl World {
             signed_in_at: now,
             expires_at: now + time::Duration::hours(1),
             demo: true,
+            proof: Proof::default(),
         };
         DeploymentScope::of_session(&session, "story").store(self.app()).await.unwrap()
     }

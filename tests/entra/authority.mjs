@@ -17,7 +17,7 @@ const PEOPLE = {
 };
 
 export class Authority {
-  /** `audience`, `nonce`, `expired`, `alg-none`, `hs256`, or undefined when all is well. */
+  /** `audience`, `nonce`, `expired`, `alg-none`, `hs256`, `proved-long-ago`, or undefined when all is well. */
   twist;
   keys = [newKey()];
 
@@ -67,6 +67,7 @@ export class Authority {
         redirect_uris: [`${base}/api/portal/signed-in`],
         token_endpoint_auth_method: 'client_secret_post',
         response_types: ['code'],
+        require_auth_time: true,
       }],
       routes: {
         authorization: `/${HOME}/oauth2/v2.0/authorize`,
@@ -115,6 +116,8 @@ export class Authority {
   token(made) {
     const claims = JSON.parse(Buffer.from(made.split('.')[1], 'base64url'));
     claims.nbf = claims.iat;
+    // An open sign-in is older than the session that comes of it; only who is asked again proves anything anew.
+    if (this.twist === 'proved-long-ago') claims.auth_time = claims.iat - 3600;
     if (this.twist === 'audience') claims.aud = 'bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee';
     if (this.twist === 'nonce') claims.nonce = 'of-another-sign-in';
     if (this.twist === 'expired') Object.assign(claims, { iat: claims.iat - 7200, nbf: claims.iat - 7200, exp: claims.iat - 3600 });

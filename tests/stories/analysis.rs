@@ -45,10 +45,11 @@ impl Client {
             operates: false,
             identity: None,
             sign_in_name: None,
+            same_as: None,
             access_ended_at: None,
         };
         let (marco, priya) = (person(1, "Marco Reyes"), person(2, "Priya Nair"));
-        let grant = |person: &Person, role| Grant { tenant, person: person.id, roles: vec![role] };
+        let grant = |person: &Person, role| Grant { tenant, person: person.id, roles: vec![role], until: None, confirmed_at: None };
         let (engineer, approving) = (grant(&marco, Role::Engineer), grant(&priya, Role::Approver));
         {
             let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();

@@ -31,7 +31,7 @@ fn tenant() -> Tenant {
 }
 
 async fn client(app: &App) -> Client<'_> {
-    let grant = Grant { tenant: tenant().id, person: PersonId(Uuid::from_u128(77)), roles: Vec::new() };
+    let grant = Grant { tenant: tenant().id, person: PersonId(Uuid::from_u128(77)), roles: Vec::new(), until: None, confirmed_at: None };
     Scope::of_person(&grant, "c-1").store(app).await.unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use assay::{
     audit::item::Item,
     connectors::{
-        client::{self, ClientError, NewClient},
+        client::{self, ClientError, Given, NewClient},
         demo::{self, What},
     },
     evidence::Evidence,
@@ -240,7 +240,8 @@ async fn two_forms_at_once_do_not_end_with_one_key() {
     let (a, b) = (scopes[0].store(&meeting).await.unwrap(), scopes[1].store(&meeting).await.unwrap());
     let spelled = key.replace("kestrel", "Kestrel");
     let new = |name: &'static str, key| {
-        let grants = vec![(person(What::Approver).id, vec![Role::Approver]), (person(What::Engineer).id, vec![Role::Engineer])];
+        let given = |what, role| Given { person: person(what).id, roles: vec![role], until: None };
+        let grants = vec![given(What::Approver, Role::Approver), given(What::Engineer, Role::Engineer)];
         NewClient { id: TenantId(flow.app().ids.uuid()), name, key, grants }
     };
     let (one, other) = tokio::join!(client::add(&a, new("Kestrel", &key)), client::add(&b, new("Kite", &spelled)));

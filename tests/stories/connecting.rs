@@ -226,7 +226,7 @@ async fn the_owner_adds_a_client_says_who_may_do_what_for_it_and_an_engineer_can
     let store = flow.deployment().await;
     let tenants = Roster::read(&store).await.unwrap().tenants.clone();
     let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel Avionics & Søn").unwrap();
-    let mut grants = Roster::read(&store).await.unwrap().grants_of(kestrel.id).cloned().collect::<Vec<_>>();
+    let mut grants = Roster::read(&store).await.unwrap().grants_of(kestrel.id, flow.app().now()).cloned().collect::<Vec<_>>();
     grants.sort_by_key(|grant| grant.person != owner.id);
     let roles: Vec<_> = grants.iter().map(|grant| (grant.person, grant.roles.clone())).collect();
     assert_eq!(roles, [(owner.id, vec![Role::Engineer]), (approver.id, vec![Role::Approver])]);
@@ -260,7 +260,7 @@ async fn the_owner_changes_who_may_do_what_for_a_client_and_never_so_that_nobody
     }
     let opened = olivia.open(&page).await;
     assert_eq!(olivia.send(opened.clone(), &page, &[(&asks, "yes"), (&decides, "yes")]).await.status, 303);
-    let grants = Roster::read(&flow.deployment().await).await.unwrap().grants_of(HARBOR).cloned().collect::<Vec<_>>();
+    let grants = Roster::read(&flow.deployment().await).await.unwrap().grants_of(HARBOR, flow.app().now()).cloned().collect::<Vec<_>>();
     let mut roles: Vec<_> = grants.into_iter().map(|grant| (grant.person, grant.roles)).collect();
     roles.sort_by_key(|(id, _)| *id != marco.id);
     assert_eq!(roles, [(marco.id, vec![Role::Engineer]), (priya.id, vec![Role::Approver])]);

@@ -10,7 +10,7 @@ use assay::{
     triggers::{QueueMessage, Tick, notify, sweep},
     web::entra::{
         access,
-        change::{self, ChangeError},
+        change::{self, Change, ChangeError},
     },
 };
 use bytes::Bytes;
@@ -75,8 +75,14 @@ async fn an_owner_changes_name_address_and_tools_of_somebody_who_stays_signed_in
     assert_eq!(priya.get("portal/connections").await.status, 200, "from their next click, without another sign-in");
     let items: Vec<Item> = all(&test, DeploymentPlace::Directory).await;
     let [item] = items.iter().filter(|item| item.kind == "person.changed").collect::<Vec<_>>()[..] else { panic!("once") };
-    assert_eq!(item.detail["before"], json!({ "name": "Priya Nair", "email": "priya@northgate.example", "operates": false }));
-    assert_eq!(item.detail["after"], json!({ "name": "Priya Shah", "email": "priya.shah@northgate.example", "operates": true }));
+    assert_eq!(
+        item.detail["before"],
+        json!({ "name": "Priya Nair", "email": "priya@northgate.example", "operates": false, "same_as": null })
+    );
+    assert_eq!(
+        item.detail["after"],
+        json!({ "name": "Priya Shah", "email": "priya.shah@northgate.example", "operates": true, "same_as": null })
+    );
     assert_eq!((&item.detail["tid"], &item.detail["oid"]), (&json!(HOME), &json!(PRIYA)));
 
     let fewer = [("name", "Priya Shah"), ("email", "priya.shah@northgate.example")];
@@ -131,9 +137,10 @@ async fn of_two_who_change_the_same_person_the_second_is_told_and_keeps_what_the
     let meeting = meeting::two_at_once(test.app());
     let (a, b) = (DeploymentScope::of_function("test", "a"), DeploymentScope::of_function("test", "b"));
     let (a, b) = (a.store(&meeting).await.unwrap(), b.store(&meeting).await.unwrap());
+    let to = |name, email, operates| Change { seen: &seen, name, email, operates, same_as: "" };
     let (one, other) = tokio::join!(
-        change::change(&a, now.id, &seen, "Priya One", "one@northgate.example", false),
-        change::change(&b, now.id, &seen, "Priya Two", "two@northgate.example", true),
+        change::change(&a, now.id, to("Priya One", "one@northgate.example", false)),
+        change::change(&b, now.id, to("Priya Two", "two@northgate.example", true)),
     );
     let overtaken = |outcome: &Result<(), ChangeError>| matches!(outcome, Err(ChangeError::Overtaken));
     assert!(one.is_ok() && overtaken(&other) || other.is_ok() && overtaken(&one), "{one:?} {other:?}");

@@ -341,7 +341,13 @@ async fn grant_of_many_clients(test: &TestApp, person: &str, clients: usize) -> 
         let tenant = Tenant { id: assay::tenancy::TenantId(app.ids.uuid()), name: format!("Client {n}"), created_at: app.now() };
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.create(&tenant);
-        batch.create(&Grant { tenant: tenant.id, person: person.parse().unwrap(), roles: vec![Role::Approver] });
+        batch.create(&Grant {
+            tenant: tenant.id,
+            person: person.parse().unwrap(),
+            roles: vec![Role::Approver],
+            until: None,
+            confirmed_at: None,
+        });
         batch.commit().await.unwrap();
         first.get_or_insert(tenant);
     }
@@ -365,6 +371,7 @@ async fn the_sweep_reads_grants_and_sessions_once_however_many_left() {
                 operates: false,
                 identity: None,
                 sign_in_name: None,
+                same_as: None,
                 access_ended_at: Some(test.app().now()),
             });
         }
@@ -416,6 +423,7 @@ async fn the_setting_makes_a_known_person_an_owner_and_gives_nobody_back_what_wa
         operates: false,
         identity: Some(identity),
         sign_in_name: None,
+        same_as: None,
         access_ended_at: None,
     };
     let mut batch = store.batch(DeploymentPlace::Directory);

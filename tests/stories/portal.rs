@@ -120,9 +120,10 @@ async fn engineer_of(flow: &Flow, tenant: TenantId, name: &str) -> PersonId {
         operates: false,
         identity: None,
         sign_in_name: None,
+        same_as: None,
         access_ended_at: None,
     });
-    batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer] });
+    batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer], until: None, confirmed_at: None });
     batch.commit().await.unwrap();
     id
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use assay::{
     app::App,
     connectors::{
-        client::{self, Access},
+        client::{self, Access, Given},
         demo::{self, What},
     },
     tenancy::{DeploymentScope, directory::Role},
@@ -72,7 +72,8 @@ async fn taken_away_elsewhere(flow: &Flow) {
     let elsewhere = App { memory: Arc::default(), ..flow.app().clone() };
     let store = DeploymentScope::of_function("story", "c").store(&elsewhere).await.unwrap();
     let access = Access::read(&store, HARBOR).await.unwrap().unwrap();
-    let wanted = [(person(What::Engineer).id, vec![Role::Engineer]), (person(What::Owner).id, vec![Role::Approver])];
+    let given = |what, role| Given { person: person(what).id, roles: vec![role], until: None };
+    let wanted = [given(What::Engineer, Role::Engineer), given(What::Owner, Role::Approver)];
     client::change_access(&store, &access, &wanted).await.unwrap();
 }
 
@@ -93,7 +94,7 @@ async fn what_a_region_that_lags_behind_said_is_never_taken_for_what_holds_now()
     app.memory = Arc::default();
     taken_away_elsewhere(&flow).await;
     let changed = decision::roster(&app).await;
-    assert!(changed.grants_of(HARBOR).all(|grant| grant.person != person(What::Owner).id), "it lags behind");
+    assert!(changed.grants_of(HARBOR, app.now()).all(|grant| grant.person != person(What::Owner).id), "it lags behind");
     let now = decision::roster(&app).await;
-    assert!(now.grants_of(HARBOR).all(|grant| grant.person != person(What::Approver).id), "it was not remembered");
+    assert!(now.grants_of(HARBOR, app.now()).all(|grant| grant.person != person(What::Approver).id), "it was not remembered");
 }

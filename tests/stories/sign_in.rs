@@ -24,6 +24,7 @@ async fn directory(app: &App) -> Person {
         operates: false,
         identity: None,
         sign_in_name: None,
+        same_as: None,
         access_ended_at: None,
     };
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();

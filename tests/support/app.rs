@@ -207,6 +207,7 @@ mod tests {
             operates: false,
             identity: None,
             sign_in_name: None,
+            same_as: None,
             access_ended_at: None,
         }
     }

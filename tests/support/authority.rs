@@ -220,7 +220,7 @@ impl Authority {
                 json!({
                     "ver": "2.0", "iss": format!("{LOGIN}/{HOME}/v2.0"), "aud": CLIENT_ID, "tid": HOME, "oid": OLIVIA,
                     "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", "iat": now, "nbf": now, "exp": now + 3600,
-                    "nonce": code.nonce, "acct": 0, "name": "Olivia Hart", "preferred_username": "olivia@northgate.example",
+                    "nonce": code.nonce, "acct": 0, "auth_time": now, "name": "Olivia Hart", "preferred_username": "olivia@northgate.example",
                     "uti": "fqiBqXLPj0eQa82S-IYFAA", "rh": "0.AUEA"
                 }),
                 &state.claims,

@@ -463,7 +463,7 @@ async fn seed(test: &TestApp, extent: Extent) {
                 What::Approver => vec![Role::Approver],
                 What::Owner => continue,
             };
-            batch.create(&Grant { tenant: id, person: *person, roles });
+            batch.create(&Grant { tenant: id, person: *person, roles, until: None, confirmed_at: Some(test.app().now()) });
         }
     }
     for DemoPerson { id, name, email, what } in demo::PEOPLE {
@@ -476,6 +476,7 @@ async fn seed(test: &TestApp, extent: Extent) {
             operates,
             identity: None,
             sign_in_name: None,
+            same_as: None,
             access_ended_at: None,
         });
     }

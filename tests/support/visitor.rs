@@ -19,11 +19,13 @@ pub struct Visitor<'a> {
     pub cookies: RefCell<BTreeMap<String, String>>,
     /// Headers that this browser sends besides.
     pub headers: Vec<(String, String)>,
+    /// What it takes for an answer.
+    pub accept: &'static str,
 }
 
 impl<'a> Visitor<'a> {
     pub fn of(test: &'a TestApp) -> Self {
-        Self { test, cookies: RefCell::default(), headers: Vec::new() }
+        Self { test, cookies: RefCell::default(), headers: Vec::new(), accept: "text/html" }
     }
 
     /// Signed in as whom the authority vouches for.
@@ -37,7 +39,7 @@ impl<'a> Visitor<'a> {
     pub async fn ask(&self, method: Method, address: &str, body: &str) -> Reply {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let cookies: Vec<String> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut headers = vec![("cookie".to_owned(), cookies.join("; ")), ("accept".to_owned(), "text/html".to_owned())];
+        let mut headers = vec![("cookie".to_owned(), cookies.join("; ")), ("accept".to_owned(), self.accept.to_owned())];
         if method == Method::Post {
             headers.push(("origin".into(), ORIGIN.into()));
         }

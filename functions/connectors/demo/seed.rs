@@ -45,6 +45,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
             operates: person.what == What::Engineer,
             identity: None,
             sign_in_name: None,
+            same_as: None,
             access_ended_at: None,
         };
         let added = Event::new("person.added", format!("person {}", person.id), json!({ "name": person.name }));
@@ -53,8 +54,10 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
     for (id, name) in [(HARBOR, "Harbor Precision Machining"), (RIDGE, "Ridge Composites")] {
         keys::data_key(app, Owner::Tenant(id)).await?;
         let role = |what| if what == What::Approver { Role::Approver } else { Role::Engineer };
-        let grants: Vec<Grant> =
-            PEOPLE.iter().map(|person| Grant { tenant: id, person: person.id, roles: vec![role(person.what)] }).collect();
+        let grants: Vec<Grant> = PEOPLE
+            .iter()
+            .map(|person| Grant { tenant: id, person: person.id, roles: vec![role(person.what)], until: None, confirmed_at: Some(now) })
+            .collect();
         let tenant = Tenant { id, name: name.into(), created_at: now };
         create(&store, DeploymentPlace::Directory, &tenant, &grants, client::added(&tenant, &grants, None)).await?;
     }

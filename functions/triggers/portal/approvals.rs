@@ -59,7 +59,9 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         "" => None,
         seat => Some(represented(reader, tenant_id, seat)?),
     };
-    let capacity = Capacity { stands_for, signed_in_at: Some(reader.signed_in_at()), ..Capacity::default() };
+    let (signed_in_at, acrs) = reader.proof();
+    let capacity =
+        Capacity { stands_for, signed_in_at: Some(signed_in_at), acrs, roster: Some(reader.roster.clone()), ..Capacity::default() };
     match gate::decide_as(reader.app, &scope, grant, &reader.person, id, &answer, &capacity).await {
         Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
         Err(DecideError::NotFound) => Err(Problem::not_found()),
@@ -82,7 +84,7 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
 fn represented(reader: &Reader<'_>, tenant: TenantId, seat: &str) -> Result<Represented, Problem> {
     let person: PersonId = seat.parse().map_err(|_| Problem::bad_request("The form names nobody to stand in for. Nothing was decided."))?;
     let may_sign_in = reader.roster.people_who_may_sign_in(&reader.app.config).any(|one| one.id == person);
-    let approves = reader.roster.grants_of(tenant).any(|grant| grant.person == person && grant.has(Role::Approver));
+    let approves = reader.roster.grants_of(tenant, reader.app.now()).any(|grant| grant.person == person && grant.has(Role::Approver));
     Ok(Represented { person, name: reader.roster.person_name(person), may_approve: may_sign_in && approves })
 }
 

@@ -9,7 +9,7 @@ use crate::{
     audit::dead_letter,
     connectors::{
         file::{self, FileError},
-        mapping,
+        mapping, review,
     },
     platform::ports::PortErrorKind,
     readiness::{self, ByHand, Found, ProposeError, view},
@@ -75,6 +75,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             owners: owners(reader),
             without_grant: without_grant(reader),
             people_href: frame.asking.map(|_| paths::team()),
+            access: reader.person.is_owner.then(|| access_review(reader)),
             add_href: reader.person.is_owner.then(paths::new_client),
             notice: reader.done("added").map(|_| "Added. Map a company of a connection to it, and its evidence comes in.".into()),
             dead_letters_href: paths::dead_letters(),
@@ -86,6 +87,17 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
 fn owners(reader: &Reader<'_>) -> Vec<String> {
     let people = reader.roster.people_who_may_sign_in(&reader.app.config);
     people.filter(|person| person.is_owner).map(|person| person.name.clone()).collect()
+}
+
+fn access_review(reader: &Reader<'_>) -> Link {
+    Link::new(
+        paths::access(),
+        match review::due(&reader.roster, reader.app.now()) {
+            0 => "Review of access".into(),
+            1 => "Review of access: due for 1 client".into(),
+            n => format!("Review of access: due for {n} clients"),
+        },
+    )
 }
 
 /// The owner can give a grant for these, also to themselves.

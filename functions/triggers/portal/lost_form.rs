@@ -55,6 +55,12 @@ pub(super) fn of_another_session(app: &App, request: &Request, parts: &[&str], p
     reply::problem_then(request, problem, frame, typed(app, request, parts), page)
 }
 
+/// The answer to a form whose sender must prove once more who they are.
+pub(super) fn to_confirm(app: &App, request: &Request, parts: &[&str], problem: &Problem, frame: Frame) -> Reply {
+    let again = Link::new(paths::confirm_then(page_of(request, parts).as_str()), "Confirm that it is you");
+    reply::problem_then(request, problem, frame, typed(app, request, parts), again)
+}
+
 fn typed(app: &App, request: &Request, parts: &[&str]) -> Vec<(&'static str, String)> {
     if parts.first() == Some(&"connections") || !security::same_origin(request, &app.config) {
         return Vec::new();

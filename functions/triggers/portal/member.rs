@@ -9,10 +9,10 @@ use crate::{
     web::{
         Problem, Reply,
         entra::{
-            change::{self, ChangeError},
+            change::{self, Change, ChangeError},
             let_in,
         },
-        pages::{FieldError, MemberPage, Section, ToolsField, paths},
+        pages::{Choice, FieldError, MemberPage, Section, ToolsField, paths},
         reply,
     },
 };
@@ -30,8 +30,10 @@ pub(super) async fn change(reader: &Reader<'_>, id: &str) -> Result<Reply, Probl
     reader.must_be_own_form(&[CHANGE, id])?;
     let person = known(reader, id).await?.id;
     let (name, email, operates) = typed(reader);
+    let (seen, same_as) = (reader.field("seen"), reader.field("same-as"));
+    let change = Change { seen: &seen, name: &name, email: &email, operates, same_as: &same_as };
     let done = |what| Ok(reader.back_to(&paths::team(), "done", what));
-    let returned = match change::change(&reader.deployment().await?, person, &reader.field("seen"), &name, &email, operates).await {
+    let returned = match change::change(&reader.deployment().await?, person, change).await {
         Ok(()) => return done("changed"),
         Err(ChangeError::NoAccess) => return done("no-access"),
         Err(ChangeError::Form(errors)) => Returned::Wrong(errors),
@@ -50,13 +52,16 @@ enum Returned {
 async fn page(reader: &Reader<'_>, person: Person, returned: Option<Returned>) -> Result<Reply, Problem> {
     let (name, email, operates) =
         if returned.is_some() { typed(reader) } else { (person.name.clone(), person.email.clone(), person.operates) };
+    let returned_any = returned.is_some();
     let (status, wrong, errors) = match returned {
         None => (200, vec![], vec![]),
         Some(Returned::Wrong(errors)) => (422, errors.clone(), errors),
         Some(Returned::Overtaken) => (409, vec![], vec![overtaken(&person)]),
     };
     let id = person.id.to_string();
+    let chosen = if returned_any { reader.field("same-as") } else { person.same_as.map_or_else(String::new, |other| other.to_string()) };
     let page = MemberPage {
+        same_as: MemberPage::same_as_field(chosen, others(reader, &person), &wrong),
         frame: reader.frame(Section::People).await?,
         clients_href: paths::clients(),
         team_href: paths::team(),
@@ -71,6 +76,18 @@ async fn page(reader: &Reader<'_>, person: Person, returned: Option<Returned>) -
         person: person.name,
     };
     Ok(reply::page(status, &page))
+}
+
+/// Whose other account it may be.
+fn others(reader: &Reader<'_>, person: &Person) -> Vec<Choice> {
+    let others = reader.roster.people.iter().filter(|other| other.id != person.id && other.has_access());
+    let label = |other: &Person| match &other.sign_in_name {
+        Some(account) => format!("{} ({account})", other.name),
+        None => other.name.clone(),
+    };
+    let mut choices: Vec<Choice> = others.map(|other| Choice { value: other.id.to_string(), label: label(other) }).collect();
+    choices.sort_by_key(|choice| choice.label.to_lowercase());
+    choices
 }
 
 fn tools(reader: &Reader<'_>, person: &Person, operates: bool) -> ToolsField {

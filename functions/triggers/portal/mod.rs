@@ -3,6 +3,7 @@
 //! Routes a path to one use case and picks the template for the view struct it returns. GET and HEAD change nothing.
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
+mod access;
 mod approvals;
 mod clients;
 mod connection_form;
@@ -47,6 +48,9 @@ pub async fn run(request: Request, app: &App) -> Reply {
             if problem.kind == Problem::FOREIGN_FORM {
                 return lost_form::of_another_session(app, &request, &parts, &problem, frame);
             }
+            if problem.kind == Problem::STEP_UP {
+                return lost_form::to_confirm(app, &request, &parts, &problem, frame);
+            }
             reply::problem(&request, &problem, frame)
         }
     }
@@ -90,6 +94,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "policy"] => Box::pin(policy::show(reader, tenant)).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["access"] => access::show(reader).await,
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
         ["inbox"] => approvals::inbox(reader).await,
@@ -117,6 +122,9 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
             "How an action is gated comes from the client's policy, never from a request. Nothing was done: send it without a level.",
         ));
     }
+    if is_of_great_effect(parts) {
+        reader.must_have_proved_it()?;
+    }
     match parts {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
@@ -124,6 +132,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "policy"] => Box::pin(policy::ask(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
+        ["access", tenant, "confirm"] => Box::pin(access::confirm(reader, tenant)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
         ["people", id, "turn-away"] => team::turn_away(reader, id).await,
@@ -147,6 +156,10 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
 
 /// What no request may say of itself.
 const GATED: [&str; 5] = ["level", "gate", "gate_level", "quorum", "approvals"];
+/// Who may do what: whoever finds a browser open must not be able to let themselves in. Taking access away never waits.
+fn is_of_great_effect(parts: &[&str]) -> bool {
+    matches!(parts, ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
+}
 
 /// A client that this person has no grant for, be there one or not: it looks like an address that is none, and is counted.
 fn names_a_client_of_others(reader: &Reader<'_>, parts: &[&str]) -> bool {

@@ -3,7 +3,7 @@
 use super::{Reader, people};
 use crate::{
     audit,
-    connectors::client::{self, ClientError, NewClient},
+    connectors::client::{self, ClientError, Given, NewClient},
     tenancy::{
         ClientPlace, DeploymentPlace, Store, StoreError, TenantId, demo_mark,
         directory::{self, Role},
@@ -29,8 +29,11 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
     let people = reader.roster.people_who_may_sign_in(&reader.app.config);
-    let mut grants = vec![(reader.person.id, vec![Role::Engineer])];
-    grants.extend(people::roles(reader, people.filter(|person| person.id != reader.person.id)));
+    let Some(others) = people::given(reader, people.filter(|person| person.id != reader.person.id)) else {
+        return page(reader, &id, Some(FieldError { field: "roles", message: people::NO_DAY.into() })).await;
+    };
+    let mut grants = vec![Given { person: reader.person.id, roles: vec![Role::Engineer], until: None }];
+    grants.extend(others);
     let (name, key) = (reader.field("name"), reader.field("key"));
     match client::add(&store, NewClient { id: tenant, name: &name, key: &key, grants }).await {
         Ok(()) => {
@@ -68,7 +71,7 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
         name,
         key,
         roles_error: errors.iter().find(|error| error.field == "roles").map(|error| error.message.clone()),
-        people: people.map(|person| people::row(person.clone(), &|person, role| people::checked(reader, role, person))).collect(),
+        people: people.map(|person| people::row(person.clone(), &|person| people::typed(reader, person))).collect(),
     };
     Ok(reply::page(status, &page))
 }

@@ -1,9 +1,11 @@
 //! Who may do what for a client: only the owner says it, and a change that somebody else made meanwhile is not
 //! overwritten unseen.
 
+use time::{Date, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
 use super::Reader;
 use crate::{
-    connectors::client::{self, Access, ClientError},
+    connectors::client::{self, Access, ClientError, Given},
     tenancy::{
         PersonId, TenantId,
         directory::{Person, Role},
@@ -11,7 +13,7 @@ use crate::{
     },
     web::{
         Problem, Reply,
-        pages::{PeoplePage, PersonRow, Section, paths},
+        pages::{PeoplePage, PersonRow, RoleBox, Section, paths},
         reply,
     },
 };
@@ -25,7 +27,9 @@ pub(super) async fn change(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let access = owned(reader, tenant).await?;
     reader.must_be_own_form(&words(&access).each_ref().map(String::as_str))?;
     let store = reader.deployment().await?;
-    let wanted = roles(reader, reader.roster.people_who_may_sign_in(&reader.app.config));
+    let Some(wanted) = given(reader, reader.roster.people_who_may_sign_in(&reader.app.config)) else {
+        return page(reader, &access, Some(Returned::Wrong(NO_DAY.into()))).await;
+    };
     let done = reader.back_to(&paths::people(access.client.value.id), "saved", "1");
     // The same form sent twice.
     if access.gives(&wanted) {
@@ -54,14 +58,20 @@ enum Returned {
 
 async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) -> Result<Reply, Problem> {
     let client = &access.client.value;
-    let stands = |person: PersonId, role| access.grants().any(|grant| grant.person == person && grant.has(role));
-    let typed = |person: PersonId, role| checked(reader, role, person);
-    let (status, may, error): (_, &(dyn Fn(PersonId, Role) -> bool + Sync), _) = match returned {
-        None => (200, &stands, None),
+    let now = |person: PersonId| {
+        let grant = access.grants().find(|grant| grant.person == person);
+        grant.map_or_else(Typed::default, |grant| Typed {
+            roles: grant.roles.clone(),
+            until: grant.until.map_or_else(String::new, last_day),
+        })
+    };
+    let typed = |person: PersonId| typed(reader, person);
+    let (status, holds, error): (_, &(dyn Fn(PersonId) -> Typed + Sync), _) = match returned {
+        None => (200, &now, None),
         Some(Returned::Wrong(message)) => (422, &typed, Some(message)),
         Some(Returned::Overtaken) => (
             409,
-            &stands,
+            &now,
             Some(
                 "Somebody changed this meanwhile. What stands there now is shown below; change it again if it is not what you want.".into(),
             ),
@@ -75,34 +85,67 @@ async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) 
         action: paths::people(client.id),
         token: reader.token(&words(access).each_ref().map(String::as_str)),
         seen: fingerprint(access),
-        people: reader.roster.people_who_may_sign_in(&reader.app.config).cloned().map(|person| row(person, may)).collect(),
+        people: reader.roster.people_who_may_sign_in(&reader.app.config).cloned().map(|person| row(person, holds)).collect(),
         notice: (error.is_none() && reader.done("saved").is_some()).then_some("Saved. This is what holds now."),
         error,
     };
     Ok(reply::page(status, &page))
 }
 
-pub(super) fn row(person: Person, may: &(dyn Fn(PersonId, Role) -> bool + Sync)) -> PersonRow {
-    PersonRow {
-        id: person.id.to_string(),
-        engineer: may(person.id, Role::Engineer),
-        approver: may(person.id, Role::Approver),
-        name: person.name,
-    }
+/// The roles that can be given here; those of the training come with it.
+const OFFERED: [Role; 4] = [Role::Engineer, Role::Approver, Role::Auditor, Role::Assessor];
+
+/// What the form holds of one person.
+#[derive(Default)]
+pub(super) struct Typed {
+    roles: Vec<Role>,
+    /// The last day, as it was typed.
+    until: String,
 }
 
-/// What the form's checkboxes give these people; who gets nothing is left out.
-pub(super) fn roles<'p>(reader: &Reader<'_>, people: impl IntoIterator<Item = &'p Person>) -> Vec<(PersonId, Vec<Role>)> {
+pub(super) fn row(person: Person, holds: &(dyn Fn(PersonId) -> Typed + Sync)) -> PersonRow {
+    let Typed { roles, until } = holds(person.id);
+    let boxes = OFFERED.map(|role| RoleBox { field: field(role), word: role.word(), checked: roles.contains(&role) });
+    PersonRow { id: person.id.to_string(), roles: boxes.into(), until, name: person.name }
+}
+
+/// What the form gives these people; who gets nothing is left out. `None` when a day is none.
+pub(super) fn given<'p>(reader: &Reader<'_>, people: impl IntoIterator<Item = &'p Person>) -> Option<Vec<Given>> {
     let of = |person: &Person| {
-        let roles: Vec<Role> = [Role::Engineer, Role::Approver].into_iter().filter(|role| checked(reader, *role, person.id)).collect();
-        (!roles.is_empty()).then_some((person.id, roles))
+        let Typed { roles, until } = typed(reader, person.id);
+        let until = if until.is_empty() { Some(None) } else { end_of_day(&until).map(Some) };
+        (!roles.is_empty()).then_some(until.map(|until| Given { person: person.id, roles, until }))
     };
     people.into_iter().filter_map(of).collect()
 }
 
-pub(super) fn checked(reader: &Reader<'_>, role: Role, person: PersonId) -> bool {
-    let role = role.word().to_lowercase();
-    !reader.field(&format!("{role}-{person}")).is_empty()
+pub(super) const NO_DAY: &str = "A last day is no date: write it as 2027-03-31, or leave it empty.";
+
+pub(super) fn typed(reader: &Reader<'_>, person: PersonId) -> Typed {
+    let checked = |role: &Role| !reader.field(&format!("{}-{person}", field(*role))).is_empty();
+    Typed { roles: OFFERED.into_iter().filter(checked).collect(), until: reader.field(&format!("until-{person}")) }
+}
+
+fn field(role: Role) -> &'static str {
+    match role {
+        Role::Engineer => "engineer",
+        Role::Approver => "approver",
+        Role::Auditor => "auditor",
+        Role::Assessor => "assessor",
+        Role::TrainingManager => "training-manager",
+        Role::Learner => "learner",
+    }
+}
+
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+
+/// Through the whole of the day that was typed, in UTC.
+fn end_of_day(text: &str) -> Option<OffsetDateTime> {
+    Date::parse(text, DAY).ok()?.next_day().map(|day| day.midnight().assume_utc())
+}
+
+fn last_day(until: OffsetDateTime) -> String {
+    until.date().previous_day().and_then(|day| day.format(DAY).ok()).unwrap_or_default()
 }
 
 async fn owned(reader: &Reader<'_>, tenant: &str) -> Result<Access, Problem> {
@@ -118,6 +161,6 @@ fn words(access: &Access) -> [String; 2] {
 }
 
 fn fingerprint(access: &Access) -> String {
-    let lines: Vec<String> = access.grants().map(|grant| format!("{} {:?}", grant.person, grant.roles)).collect();
+    let lines: Vec<String> = access.grants().map(|grant| format!("{} {:?} {:?}", grant.person, grant.roles, grant.until)).collect();
     sha256(lines.join("\n").as_bytes())
 }

@@ -81,7 +81,7 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
 /// An approver lets another answer in their place for some days; none ends it.
 async fn stand_in(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, scope: &Scope) -> Result<Reply, Problem> {
     let to = reader.field("who").parse::<PersonId>().ok();
-    let to = to.and_then(|person| reader.roster.grants_of(tenant.id).find(|other| other.person == person));
+    let to = to.and_then(|person| reader.roster.grants_of(tenant.id, reader.app.now()).find(|other| other.person == person));
     let days = reader.field("for_days").parse::<i64>().ok().filter(|days| (0..=delegation::LONGEST.whole_days()).contains(days));
     let wrong = |field, message: &str| Returned { errors: vec![FieldError { field, message: message.into() }], dry_run: None };
     let Some(to) = to else { return page(reader, tenant, grant, wrong("who", "Choose who stands in for you.")).await };
@@ -100,7 +100,8 @@ fn stand_in_form(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, errors: &[
     let people = others.map(|person| Choice { value: person.id.to_string(), label: person.name.clone() }).collect();
     let days = Some(reader.field("for_days")).filter(|typed| !typed.is_empty()).unwrap_or_else(|| "7".into());
     let fields = vec![
-        Field::new("who", "Who stands in for you", "Another approver of this client", FieldKind::OneOf(people), reader.field("who")).required(),
+        Field::new("who", "Who stands in for you", "Another approver of this client", FieldKind::OneOf(people), reader.field("who"))
+            .required(),
         Field::new("for_days", "For how many days", "30 at most; 0 ends it now", FieldKind::Text, days).required(),
     ];
     RuleForm {
@@ -155,7 +156,8 @@ fn with_group(reader: &Reader<'_>, today: &Policy, grant: &Grant) -> Result<Poli
         let message = "Name it with letters, digits, blanks, hyphens and dots, at most 40.".into();
         return Err(FieldError { field: "group", message });
     }
-    let members: BTreeSet<PersonId> = approvers(reader, grant.tenant).filter(|person| ticked(reader, person.id)).map(|person| person.id).collect();
+    let members: BTreeSet<PersonId> =
+        approvers(reader, grant.tenant).filter(|person| ticked(reader, person.id)).map(|person| person.id).collect();
     let mut wanted = today.clone();
     if members.is_empty() {
         wanted.groups.remove(&name);
@@ -171,7 +173,9 @@ fn ticked(reader: &Reader<'_>, person: PersonId) -> bool {
 }
 
 fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item = &'r Person> {
-    let is_one = move |person: &&Person| reader.roster.grants_of(tenant).any(|grant| grant.person == person.id && grant.has(Role::Approver));
+    let is_one = move |person: &&Person| {
+        reader.roster.grants_of(tenant, reader.app.now()).any(|grant| grant.person == person.id && grant.has(Role::Approver))
+    };
     reader.roster.people_who_may_sign_in(&reader.app.config).filter(is_one)
 }
 
@@ -278,7 +282,9 @@ fn group_form(reader: &Reader<'_>, tenant: &Tenant, errors: &[FieldError]) -> Gr
         token: token(reader, tenant),
         name: Field::new("group", "Group", hint, FieldKind::Text, reader.field("group")).required().with_errors(errors),
         reason: reason.required().with_errors(errors),
-        people: approvers(reader, tenant.id).map(|person| (person.id.to_string(), person.name.clone(), ticked(reader, person.id))).collect(),
+        people: approvers(reader, tenant.id)
+            .map(|person| (person.id.to_string(), person.name.clone(), ticked(reader, person.id)))
+            .collect(),
     }
 }
 

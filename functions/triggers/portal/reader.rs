@@ -20,6 +20,7 @@ use crate::{
         pages::{Frame, Section, SignedIn},
         reply, security,
         session::{self, Current, SetCookie},
+        step_up,
     },
 };
 
@@ -27,6 +28,7 @@ pub(super) struct Reader<'a> {
     pub(super) app: &'a App,
     pub(super) request: &'a Request,
     pub(super) person: Person,
+    /// For the clients whose record they may read.
     pub(super) grants: Vec<Grant>,
     pub(super) roster: Arc<Roster>,
     session: Session,
@@ -38,7 +40,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) async fn of(app: &'a App, request: &'a Request) -> Result<Option<Self>, Problem> {
         let Some(current) = session::current(app, request).await? else { return Ok(None) };
-        let grants = current.roster.grants_for(current.person.id).cloned().collect();
+        let grants = current.roster.grants_for(current.person.id, app.now()).filter(|grant| grant.reads_the_record()).cloned().collect();
         let key = keys::data_key(app, Owner::Deployment).await?;
         let renewed = session::renewed(app, request, &current, &key);
         let Current { session, person, roster, .. } = current;
@@ -53,9 +55,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// When this session began.
-    pub(super) fn signed_in_at(&self) -> OffsetDateTime {
-        self.session.signed_in_at
+    /// When they last proved who they are, or else signed in, and which authentication contexts were met.
+    pub(super) fn proof(&self) -> (OffsetDateTime, Option<String>) {
+        let proof = &self.session.proof;
+        (proof.at.unwrap_or(self.session.signed_in_at), (!proof.contexts.is_empty()).then(|| proof.contexts.join(" ")))
     }
 
     pub(super) fn correlation(&self) -> &str {
@@ -108,7 +111,7 @@ impl<'a> Reader<'a> {
         if self.person.is_owner {
             roles.push("Owner");
         }
-        for role in [Role::Engineer, Role::Approver] {
+        for role in [Role::Engineer, Role::Approver, Role::Auditor] {
             if self.grants.iter().any(|grant| grant.has(role)) {
                 roles.push(role.word());
             }
@@ -140,6 +143,11 @@ impl<'a> Reader<'a> {
         Err(Problem::foreign_form(
             "This form did not come from a page that you opened here, or it is of an earlier sign-in. Nothing was done: open the page again.",
         ))
+    }
+
+    /// Before a change of great effect: they proved who they are a short while ago.
+    pub(super) fn must_have_proved_it(&self) -> Result<(), Problem> {
+        if step_up::is_proved(self.app, &self.session) { Ok(()) } else { Err(step_up::problem(self.app, &self.session)) }
     }
 
     /// The way back after a deed.

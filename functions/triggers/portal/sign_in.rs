@@ -8,7 +8,7 @@ use crate::{
     tenancy::DeploymentScope,
     web::{
         Method, Problem, Reply, Request,
-        entra::{self, EntraError, Failure},
+        entra::{self, EntraError, Failure, Prompt},
         pages::{DemoPerson, Frame, LeadOnPage, SignInPage, paths},
         problem::chain,
         reply, security,
@@ -24,6 +24,7 @@ pub(super) fn show(app: &App, request: &Request) -> Reply {
         people: people(app),
         organization: entra.map(|entra| entra.address("oauth2/v2.0/logout")),
         action: paths::sign_in(),
+        again: request.query_value("again").is_some(),
         notice: next.as_ref().filter(|next| next.as_str().contains("/proposals/")).map(|_| "Sign in to see this approval.".into()),
         next: next.map(|next| next.as_str().to_owned()),
     };
@@ -52,8 +53,12 @@ pub(super) async fn begin(app: &App, request: &Request) -> Result<Reply, Problem
     let next = Next::or_clients(request.form_value("next").as_deref());
     match app.config.sign_in {
         SignIn::Entra(_) => {
-            let other_account = request.form_value("account").as_deref() == Some("other");
-            match entra::begin(app, &next, other_account).await {
+            let prompt = match (request.form_value("again"), request.form_value("account").as_deref()) {
+                (Some(_), _) => Prompt::Again,
+                (None, Some("other")) => Prompt::OtherAccount,
+                _ => Prompt::Any,
+            };
+            match entra::begin(app, &next, prompt).await {
                 Ok(departure) => {
                     let page = LeadOnPage { frame: Frame::anonymous(&app.config, app.now()), to: departure.to.into() };
                     Ok(reply::page(200, &page).with("set-cookie", departure.cookie.header()))

@@ -172,10 +172,10 @@ fn member(reader: &Reader<'_>, person: Person) -> MemberView {
         } else {
             person.operates.then(|| Tag::new(Tone::Met, "Runs the MSP's tools"))
         },
-        clients: match reader.roster.grants_for(person.id).count() {
-            0 => "no client's engineer or approver yet".into(),
-            1 => "engineer or approver for 1 client".into(),
-            n => format!("engineer or approver for {n} clients"),
+        clients: match reader.roster.grants_for(person.id, reader.app.now()).count() {
+            0 => "nothing to do for any client yet".into(),
+            1 => "works for 1 client".into(),
+            n => format!("works for {n} clients"),
         },
         who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
         change_href: paths::member(person.id),

@@ -78,13 +78,14 @@ pub(super) fn sentence(shown: &Shown) -> String {
             format!("changed the connection {}, its credentials too", text("name"))
         }
         "connection.changed" => format!("changed the connection {}", text("name")),
-        "person.added" if detail["owner"] == true => format!("made {} the owner, as the settings say", text("name")),
+        "person.added" if detail["owner"] == true => format!("made {} an owner: {}", text("name"), text("why")),
         "person.asked" => format!("asked to be let in: {}", text("name")),
         "person.turned_away" => format!("did not let {} in", text("name")),
         "person.changed" => changed_person(detail),
         "person.access_ended" => format!("took away the access of {}", text("name")),
         "person.added" => format!("added {}", text("name")),
         "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
+        "client.access_reviewed" => "looked over who may do what for the client, and confirmed it".into(),
         "client.grants_changed" => "changed who may do what for the client".into(),
         "client.added" => format!("added the client {}", text("name")),
         "company.mapped" => format!("said which client company {} is", text("company")),

@@ -3,15 +3,16 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 use url::Url;
 
-use super::{attempt::Begun, keys::Authority};
+use super::{Prompt, attempt::Begun, keys::Authority};
 use crate::{app::App, config::EntraSettings, web::pages::paths};
 
 /// What we want to know: that it is they, their name, their address. Access to anything is not asked for.
 pub(super) const SCOPE: &str = "openid profile email";
 
-pub(super) fn address(app: &App, settings: &EntraSettings, authority: &Authority, attempt: &Begun, other_account: bool) -> Url {
+pub(super) fn address(app: &App, settings: &EntraSettings, authority: &Authority, attempt: &Begun, prompt: Prompt) -> Url {
     let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, attempt.verifier.as_bytes()));
     let mut address = authority.authorization_endpoint.clone();
     let mut query = address.query_pairs_mut();
@@ -25,8 +26,19 @@ pub(super) fn address(app: &App, settings: &EntraSettings, authority: &Authority
         .append_pair("nonce", &attempt.nonce)
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256");
-    if other_account {
-        query.append_pair("prompt", "select_account");
+    match prompt {
+        Prompt::Any => {}
+        Prompt::OtherAccount => {
+            query.append_pair("prompt", "select_account");
+        }
+        // An answer from an open sign-in would prove nothing (OpenID Connect Core 3.1.2.1).
+        Prompt::Again => {
+            query.append_pair("prompt", "login");
+            if let Some(context) = &settings.auth_context {
+                let claims = json!({ "id_token": { "acrs": { "essential": true, "value": context } } });
+                query.append_pair("claims", &claims.to_string());
+            }
+        }
     }
     drop(query);
     address

@@ -1,4 +1,5 @@
-//! What an owner may change of somebody who can sign in: the name, the mail address, whether they run the MSP's tools.
+//! What an owner may change of somebody who can sign in: the name, the mail address, whether they run the MSP's tools, and
+//! whose other account it is.
 //!
 //! Who somebody is (directory and object id) follows from their sign-in, and owners come by the settings: neither is
 //! changed here. Two who change the same person at once do not overwrite each other unseen.
@@ -27,30 +28,44 @@ pub enum ChangeError {
 
 /// What a form was made from.
 pub fn fingerprint(person: &Person) -> String {
-    sha256(format!("{}\n{}\n{}", person.name, person.email, person.operates).as_bytes())
+    sha256(format!("{}\n{}\n{}\n{:?}", person.name, person.email, person.operates, person.same_as).as_bytes())
 }
 
-/// Changes them, for a caller who has checked that an owner says so. `seen` is the fingerprint of what the form showed; the
-/// same form sent twice changes nothing the second time. An owner runs the tools whatever `operates` says.
-pub async fn change(
-    store: &Store<'_, DeploymentPlace>,
-    person: PersonId,
-    seen: &str,
-    name: &str,
-    email: &str,
-    operates: bool,
-) -> Result<(), ChangeError> {
+/// What the form says.
+#[derive(Clone, Debug)]
+pub struct Change<'a> {
+    /// The fingerprint of what the form showed.
+    pub seen: &'a str,
+    pub name: &'a str,
+    pub email: &'a str,
+    pub operates: bool,
+    /// Whose other account this is; empty for nobody's.
+    pub same_as: &'a str,
+}
+
+/// Changes them, for a caller who has checked that an owner says so. The same form sent twice changes
+/// nothing the second time. An owner runs the tools whatever the form says.
+pub async fn change(store: &Store<'_, DeploymentPlace>, person: PersonId, change: Change<'_>) -> Result<(), ChangeError> {
+    let Change { seen, name, email, operates, same_as } = change;
     let held = store.read::<Person>(DeploymentPlace::Directory, &person.to_string()).await?;
     let mut held = held.filter(|held| held.value.has_access()).ok_or(ChangeError::NoAccess)?;
     let before = held.value.clone();
     let operates = if before.is_owner { before.operates } else { operates };
     let of_others = before.identity.is_some_and(|identity| !is_own_directory(store.app(), identity));
     let name = one_line(name);
-    let wrong = faults(&name, email, operates && !before.is_owner && of_others);
+    let mut wrong = faults(&name, email, operates && !before.is_owner && of_others);
+    let same_as = if same_as.is_empty() { None } else { same_as.parse::<PersonId>().ok().filter(|other| *other != person) };
+    let known = match same_as {
+        Some(other) => store.read::<Person>(DeploymentPlace::Directory, &other.to_string()).await?.is_some(),
+        None => change.same_as.is_empty(),
+    };
+    if !known {
+        wrong.push(FieldError { field: "same-as", message: "Choose somebody else of the list, or nobody.".into() });
+    }
     if !wrong.is_empty() {
         return Err(ChangeError::Form(wrong));
     }
-    held.value = Person { name, email: email.into(), operates, ..before.clone() };
+    held.value = Person { name, email: email.into(), operates, same_as, ..before.clone() };
     if held.value == before {
         return Ok(());
     }
@@ -72,5 +87,5 @@ pub async fn change(
 }
 
 fn told(person: &Person) -> Value {
-    json!({ "name": person.name, "email": person.email, "operates": person.operates })
+    json!({ "name": person.name, "email": person.email, "operates": person.operates, "same_as": person.same_as })
 }

@@ -182,7 +182,17 @@ pub fn is_own_directory(app: &App, identity: Identity) -> bool {
 
 /// Whether the settings name them as an owner, so that they are one once they are let in.
 pub fn is_named_owner(app: &App, identity: Identity) -> bool {
-    is_own_directory(app, identity) && app.config.entra().is_some_and(|entra| entra.owner == identity.oid)
+    is_own_directory(app, identity) && app.config.entra().is_some_and(|entra| entra.owner == Some(identity.oid))
+}
+
+/// The app registration's role that makes an owner.
+pub const OWNER_ROLE: &str = "Owner";
+
+/// Whether the MSP's own directory gave them the role. In another directory its own administrators hand out any role, also
+/// this one, so there it says nothing.
+pub(super) fn has_owners_role(app: &App, claims: &Claims) -> bool {
+    let identity = Identity { tid: claims.tid, oid: claims.oid };
+    is_own_directory(app, identity) && claims.roles.iter().any(|role| role == OWNER_ROLE)
 }
 
 /// Lets somebody in under this name and address. The caller has checked that an owner says so. What they may do for
@@ -221,6 +231,7 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         operates: operates || owns,
         identity: Some(identity),
         sign_in_name: asking.value.sign_in_name.clone(),
+        same_as: None,
         access_ended_at: None,
     };
     let mut batch = store.batch(DeploymentPlace::Directory);
@@ -292,6 +303,7 @@ pub(super) fn person(identity: Identity, claims: &Claims, is_owner: bool) -> Per
         operates: is_owner,
         identity: Some(identity),
         sign_in_name: claims.sign_in_name.as_deref().and_then(shown),
+        same_as: None,
         access_ended_at: None,
     }
 }

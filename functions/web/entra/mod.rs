@@ -35,7 +35,7 @@ use crate::{
     platform::ports::PortError,
     tenancy::{
         DeploymentPlace, DeploymentScope, Record as _, StoreError,
-        directory::{Identity, Person},
+        directory::{Identity, Person, Proof},
     },
 };
 
@@ -100,12 +100,23 @@ pub struct Failure {
     pub cookie: Option<SetCookie>,
 }
 
+/// What the person is asked at the authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Nothing, where the authority knows them.
+    Any,
+    /// As whom.
+    OtherAccount,
+    /// To prove once more that it is they: see [`super::step_up`].
+    Again,
+}
+
 /// Begins a sign-in. The caller has checked that the form is one of ours.
-pub async fn begin(app: &App, next: &Next, other_account: bool) -> Result<Departure, EntraError> {
+pub async fn begin(app: &App, next: &Next, prompt: Prompt) -> Result<Departure, EntraError> {
     let settings = app.config.entra().ok_or(EntraError::Off)?;
     let authority = keys::authority(app, settings).await?;
     let attempt = attempt::begin(app, next).await?;
-    Ok(Departure { to: authorize::address(app, settings, &authority, &attempt, other_account), cookie: attempt.cookie })
+    Ok(Departure { to: authorize::address(app, settings, &authority, &attempt, prompt), cookie: attempt.cookie })
 }
 
 /// Takes what the authority sent the browser back with. The attempt is over, whatever comes of it, unless the same
@@ -163,18 +174,18 @@ async fn arrived(
     let keys = keys::of_kid(app, settings, authority, unverified.kid()).await?;
     let claims = verify::verify(&unverified, &keys, settings, &attempt.nonce, app.now())?;
     let person = person(app, request, &claims).await?;
-    let session = match entered(app, request, &person).await {
+    let session = match entered(app, request, &person, &claims.proof).await {
         // The session that this browser had ended in between, by the sweep or in another window.
-        Err(error) if error.is_conflict() => entered(app, request, &person).await?,
+        Err(error) if error.is_conflict() => entered(app, request, &person, &claims.proof).await?,
         other => other?,
     };
     Ok(Arrival { next: attempt.next(), cookies: [session, attempt::cleared(&app.config)] })
 }
 
 /// Signed in, with the cookie of the session.
-async fn entered(app: &App, request: &Request, person: &Person) -> Result<SetCookie, StoreError> {
+async fn entered(app: &App, request: &Request, person: &Person, proof: &Proof) -> Result<SetCookie, StoreError> {
     let reader = scope(&request.invocation_id).store(app).await?;
-    let begun = Begun::new(&reader, request, person.id, false).await?;
+    let begun = Begun::new(&reader, request, person.id, false, proof.clone()).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     begun.enter(&mut batch, person, "entra");
@@ -182,10 +193,11 @@ async fn entered(app: &App, request: &Request, person: &Person) -> Result<SetCoo
     Ok(begun.cookie(app, store.key()?))
 }
 
-/// The person of these claims, if they may come in. The one whom the settings name as owner is made one.
+/// The person of these claims, if they may come in. Whom the settings or an app role name as owner is made one.
 async fn person(app: &App, request: &Request, claims: &Claims) -> Result<Person, EntraError> {
     let identity = Identity { tid: claims.tid, oid: claims.oid };
-    let owns = let_in::is_named_owner(app, identity);
+    let named = let_in::is_named_owner(app, identity);
+    let owns = named || let_in::has_owners_role(app, claims);
     let store = scope(&request.invocation_id).store(app).await?;
     let held = store.read::<Person>(DeploymentPlace::Directory, &identity.person().to_string()).await?;
     let (person, etag) = match held {
@@ -202,7 +214,11 @@ async fn person(app: &App, request: &Request, claims: &Claims) -> Result<Person,
     if let Some(asked) = &asked {
         batch.delete(asked);
     }
-    let detail = identity.into_detail(json!({ "name": person.name, "owner": true, "why": "named as the owner by the settings" }));
+    let detail = identity.into_detail(json!({
+        "name": person.name,
+        "owner": true,
+        "why": if named { "named as the owner by the settings" } else { "has the app role Owner in the MSP's own directory" },
+    }));
     audit::record(&mut batch, audit::Event::new("person.added", format!("person {}", person.id), detail));
     match batch.commit().await {
         // They came twice at once.

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::keys::Key;
-use crate::{config::EntraSettings, web::Problem};
+use crate::{config::EntraSettings, tenancy::directory::Proof, web::Problem};
 
 /// Far more than Entra sends.
 const MAX_TOKEN_BYTES: usize = 32 * 1024;
@@ -83,6 +83,10 @@ pub(super) struct Claims {
     pub(super) name: Option<String>,
     pub(super) email: Option<String>,
     pub(super) sign_in_name: Option<String>,
+    /// When and how they proved who they are.
+    pub(super) proof: Proof,
+    /// App roles, as the token's own directory gave them: any directory may give any.
+    pub(super) roles: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +115,43 @@ struct Payload {
     name: Option<String>,
     email: Option<String>,
     preferred_username: Option<String>,
+    auth_time: Option<i64>,
+    #[serde(default)]
+    acrs: OneOrMany,
+    #[serde(default)]
+    amr: OneOrMany,
+    #[serde(default)]
+    roles: OneOrMany,
+}
+
+/// Entra writes one as a text in some tokens and as a list in others.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+/// More than a person has; what is beyond is not kept.
+const MOST_WORDS: usize = 32;
+
+impl OneOrMany {
+    /// Words as they may stand in the log: short, and of plain characters.
+    fn words(self) -> Vec<String> {
+        let all = match self {
+            Self::One(word) => vec![word],
+            Self::Many(words) => words,
+        };
+        let plain =
+            |word: &String| word.len() <= 64 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+        all.into_iter().filter(plain).take(MOST_WORDS).collect()
+    }
 }
 
 pub(super) fn parse(token: &str) -> Result<Unverified<'_>, TokenError> {
@@ -188,8 +229,19 @@ pub(super) fn verify(
             None => return Err(TokenError::NoAcct),
         }
     }
+    // A time to come proves nothing; it is as if none had been said.
+    let proved_at =
+        payload.auth_time.filter(|at| *at <= now.saturating_add(SKEW)).and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     let sign_in_name = payload.preferred_username;
-    Ok(Claims { tid, oid, name: payload.name, email: payload.email.or_else(|| sign_in_name.clone()), sign_in_name })
+    Ok(Claims {
+        tid,
+        oid,
+        name: payload.name,
+        email: payload.email.or_else(|| sign_in_name.clone()),
+        sign_in_name,
+        proof: Proof { at: proved_at, contexts: payload.acrs.words(), methods: payload.amr.words() },
+        roles: payload.roles.words(),
+    })
 }
 
 /// In the one form that Entra writes, so that one identity has one spelling.

@@ -34,6 +34,8 @@ pub struct ClientsPage {
     pub add_href: Option<String>,
     /// Who can sign in; only for the owner, where people are let in.
     pub people_href: Option<String>,
+    /// The review of access; only for the owner.
+    pub access: Option<Link>,
     /// What was just done.
     pub notice: Option<String>,
     pub dead_letters_href: String,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Field, FieldError, FieldKind, Frame, IdentityView};
+use super::{Choice, Field, FieldError, FieldKind, Frame, IdentityView};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "member.html", config = "functions/web/pages/askama.toml")]
@@ -21,6 +21,7 @@ pub struct MemberPage {
     pub name: Field,
     pub email: Field,
     pub tools: ToolsField,
+    pub same_as: Field,
     /// Why the form came back; each leads to its field.
     pub errors: Vec<FieldError>,
 }
@@ -42,5 +43,11 @@ impl MemberPage {
     pub fn email_field(value: String, errors: &[FieldError]) -> Field {
         let hint = "Mails go there. Which account they sign in with does not change by it.";
         Field::new("email", "E-mail", hint, FieldKind::Text, value).required().with_errors(errors)
+    }
+
+    /// Whose other account this is, of these.
+    pub fn same_as_field(value: String, people: Vec<Choice>, errors: &[FieldError]) -> Field {
+        let hint = "For somebody with two accounts, such as a guest who also has one of your own: the human counts once where several must decide, and does not decide what the other account asked for. Accounts with the same e-mail address count as one anyway. Leave it where there is no other account.";
+        Field::new("same-as", "The same human as", hint, FieldKind::OneOf(people), value).with_errors(errors)
     }
 }

@@ -30,11 +30,20 @@ impl NewClientPage {
     }
 }
 
-/// Its checkboxes are named `engineer-{id}` and `approver-{id}`.
+/// Its checkboxes are named after role and person, `engineer-{id}`; the last day is `until-{id}`.
 #[derive(Clone, Debug)]
 pub struct PersonRow {
     pub id: String,
     pub name: String,
-    pub engineer: bool,
-    pub approver: bool,
+    pub roles: Vec<RoleBox>,
+    /// As the browser writes a day: `2027-03-31`; empty for no end.
+    pub until: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct RoleBox {
+    /// `engineer`
+    pub field: &'static str,
+    pub word: &'static str,
+    pub checked: bool,
 }

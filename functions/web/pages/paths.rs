@@ -150,6 +150,12 @@ pub fn sign_in_then(next: &str) -> String {
     format!("{BASE}sign-in?{query}")
 }
 
+/// The same for somebody who is signed in and must prove it once more.
+pub fn confirm_then(next: &str) -> String {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("again", "1").append_pair("next", next).finish();
+    format!("{BASE}sign-in?{query}")
+}
+
 /// Where the authority sends a browser back to.
 pub fn signed_in() -> String {
     format!("{BASE}signed-in")
@@ -158,6 +164,16 @@ pub fn signed_in() -> String {
 /// Who can sign in, and who asks to.
 pub fn team() -> String {
     format!("{BASE}people")
+}
+
+/// The owner's review of who may do what.
+pub fn access() -> String {
+    format!("{BASE}access")
+}
+
+/// POST: all of a client's access is still right.
+pub fn confirm_access(tenant: TenantId) -> String {
+    format!("{BASE}access/{tenant}/confirm")
 }
 
 /// Somebody who can sign in; the form posts to itself.

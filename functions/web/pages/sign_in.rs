@@ -15,6 +15,8 @@ pub struct SignInPage {
     pub action: String,
     /// Where to go afterwards: a path of ours that `session::Next` accepted.
     pub next: Option<String>,
+    /// They are signed in and must prove it once more; field `again`.
+    pub again: bool,
     /// Why the reader is here: `Sign in to see this approval.`
     pub notice: Option<String>,
 }

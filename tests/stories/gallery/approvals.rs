@@ -1,6 +1,10 @@
 //! What waits for an approver, and a proposal in every state.
 
-use assay::web::pages::{Choice, DecidedItem, DecisionForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage, LevelMark, Link, paths, PolicyPage, PolicyRow, ProposalPage, ProposalState, Quorum, RuleForm, Run, Section, Side, StandInRow, Tag, TakeBackForm, TimelineEntry, Tone, WithdrawForm};
+use assay::web::pages::{
+    Choice, DecidedItem, DecisionForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage, LevelMark, Link, PolicyPage,
+    PolicyRow, ProposalPage, ProposalState, Quorum, RuleForm, Run, Section, Side, StandInRow, Tag, TakeBackForm, TimelineEntry, Tone,
+    WithdrawForm, paths,
+};
 use time::{Duration, macros::datetime};
 
 use super::{
@@ -203,7 +207,10 @@ pub(super) fn by_level() -> ProposalPage {
 pub(super) fn policy(tried: bool) -> PolicyPage {
     let row = |kind: &str, level: &str, asks: &str| PolicyRow {
         kind: kind.into(),
-        level: LevelMark { word: level.into(), meaning: "Nothing happens before the people whom the policy names have approved it.".into() },
+        level: LevelMark {
+            word: level.into(),
+            meaning: "Nothing happens before the people whom the policy names have approved it.".into(),
+        },
         asks: asks.into(),
         decide_within: "7 days".into(),
         run_within: "2 days".into(),
@@ -217,7 +224,10 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
         version: u32::from(tried),
         made_by: tried.then(|| Link::new("#", "as was decided")),
         waits: None,
-        rows: vec![row("Mark an objective", "L2", "needs 2 approvals, one of them from the client"), row("Affirm", "L3", "is done by a person and recorded")],
+        rows: vec![
+            row("Mark an objective", "L2", "needs 2 approvals, one of them from the client"),
+            row("Affirm", "L3", "is done by a person and recorded"),
+        ],
         groups: if tried { vec![GroupRow { name: "the client".into(), people: vec!["Sam Okafor".into()] }] } else { vec![] },
         break_glass: if tried { vec!["Dana Whitfield".into()] } else { vec![] },
         rule: Some(RuleForm {

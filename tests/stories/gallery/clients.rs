@@ -2,7 +2,7 @@
 
 use assay::web::pages::{
     Cell, Choice, ClientPage, ClientRow, ClientsPage, EvidenceCard, Family, Field, FieldError, FieldKind, FindingView, Fix, Frame, Link,
-    NewClientPage, ObjectiveView, PeoplePage, PersonRow, ProposeForm, Readings, RejectionView, RequirementPage, Section, Standing,
+    NewClientPage, ObjectiveView, PeoplePage, PersonRow, ProposeForm, Readings, RejectionView, RequirementPage, RoleBox, Section, Standing,
     SuggestionView, Tag, Tone, UnreadableClient, paths,
 };
 use time::{Duration, macros::date};
@@ -57,6 +57,7 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         owners: vec!["Olivia Hart".into(), "Sam Okafor".into()],
         add_href: Some(paths::new_client()),
         people_href: Some(paths::team()),
+        access: Some(Link::new(paths::access(), "Review of access: due for 2 clients")),
         notice: None,
         dead_letters_href: paths::dead_letters(),
     }
@@ -65,7 +66,17 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
 /// Let in, and nobody has given them a grant yet.
 pub(super) fn clients_of_newcomer() -> ClientsPage {
     let frame = frame(Section::Clients);
-    ClientsPage { frame, unmapped_href: None, add_href: None, people_href: None, unmapped: 0, dead_letters: 0, seen_to: 0, ..clients(true) }
+    ClientsPage {
+        frame,
+        unmapped_href: None,
+        add_href: None,
+        people_href: None,
+        access: None,
+        unmapped: 0,
+        dead_letters: 0,
+        seen_to: 0,
+        ..clients(true)
+    }
 }
 
 pub(super) fn client(ssp_accepted: bool) -> ClientPage {
@@ -256,8 +267,16 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
         Field::new("key", "Key", hint, FieldKind::Text, "https://northgate.vault.azure.net/keys/harbor".into()).required()
     };
     let name = Field::new("name", "Company", "As its people write it", FieldKind::Text, CLIENT.into());
-    let person =
-        |name: &str, engineer, approver| PersonRow { id: name.to_lowercase().replace(' ', "-"), name: name.into(), engineer, approver };
+    let row = |name: &str, engineer, approver, until: &str| {
+        let role = |field, word, checked| RoleBox { field, word, checked };
+        let roles = vec![
+            role("engineer", "Engineer", engineer),
+            role("approver", "Approver", approver),
+            role("auditor", "Auditor", false),
+            role("assessor", "Assessor", !until.is_empty()),
+        ];
+        PersonRow { id: name.to_lowercase().replace(' ', "-"), name: name.into(), roles, until: until.into() }
+    };
     NewClientPage {
         frame: frame(Section::Clients),
         clients_href: paths::clients(),
@@ -267,7 +286,11 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
         name: if wrong { name.with_errors(&errors) } else { name },
         key: wrong.then(|| key().with_errors(&errors)),
         roles_error: wrong.then(|| "Nobody could decide anything: tick an approver.".into()),
-        people: vec![person("Marco Reyes", true, false), person("Dana Whitfield-Okonkwo", false, true), person("Sam Okafor", false, false)],
+        people: vec![
+            row("Marco Reyes", true, false, ""),
+            row("Dana Whitfield-Okonkwo", false, true, ""),
+            row("Sam Okafor", false, false, "2027-03-31"),
+        ],
     }
 }
 

@@ -26,7 +26,9 @@ pub(crate) use self::{
     approvals::{open, proposal},
     clients::observed,
 };
-use approvals::{by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, refused, stale, standing_in, superseded, withdrawable};
+use approvals::{
+    by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, refused, stale, standing_in, superseded, withdrawable,
+};
 use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, mapping, set_aside};
@@ -189,6 +191,7 @@ fn sign_in(demo: bool) -> SignInPage {
             vec![]
         },
         organization: None,
+        again: false,
         action: paths::sign_in(),
         next: Some(paths::inbox()),
         notice: Some("Sign in to see this approval.".into()),

@@ -1,8 +1,8 @@
 //! Sign-in with an organization's account, and who can sign in.
 
 use assay::web::pages::{
-    AskingView, FieldError, FormerView, Frame, IdentityView, MemberPage, MemberView, PostForm, Section, SignInPage, Tag, TeamPage, Tone,
-    ToolsField, paths,
+    AskingView, Choice, FieldError, FormerView, Frame, IdentityView, MemberPage, MemberView, PostForm, Section, SignInPage, Tag, TeamPage,
+    Tone, ToolsField, paths,
 };
 use time::Duration;
 
@@ -44,6 +44,11 @@ pub(super) fn member(owner: bool, wrong: bool) -> MemberPage {
         token: TOKEN.into(),
         seen: "seen".into(),
         name: MemberPage::name_field(person.into(), &errors),
+        same_as: MemberPage::same_as_field(
+            String::new(),
+            vec![Choice { value: "0192f3".into(), label: "Olivia Hart (olivia@northgate.example)".into() }],
+            &[],
+        ),
         email: MemberPage::email_field(if wrong { "sam.okafor".into() } else { email.into() }, &errors),
         tools: if owner {
             ToolsField::Fixed("You are an owner and run the MSP's tools; that is not changed here.")

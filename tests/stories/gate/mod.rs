@@ -61,6 +61,7 @@ impl House {
             operates: false,
             identity: home.map(|tid| Identity { tid, oid: Uuid::from_u128(n) }),
             sign_in_name: None,
+            same_as: None,
             access_ended_at: None,
         };
         let house = Self {
@@ -90,7 +91,7 @@ impl House {
         } else {
             vec![Role::Engineer]
         };
-        Grant { tenant: self.tenant, person: person.id, roles }
+        Grant { tenant: self.tenant, person: person.id, roles, until: None, confirmed_at: None }
     }
 
     async fn take_grant(&self, person: &Person) {

@@ -215,7 +215,8 @@ impl World {
                 }
                 let (draft, terms) = (self.proposal.draft.clone(), self.today());
                 self.proposal = self.proposal.clone().revised(HARBOR, draft, terms);
-                self.stricter = false;
+                // What stands now is what people see, whoever wrote it.
+                (self.stricter, self.tampered) = (false, false);
             }
             _ => {
                 let after = self.ask(step)?;
@@ -247,6 +248,7 @@ impl World {
                     acrs: None,
                     break_glass: says.glass,
                     evidence: self.proposal.draft.evidence.clone(),
+                    roster: None,
                 };
                 (today, delegations) = (self.today(), delegations_of_all(self.days));
                 Event::Decide(Deciding {
@@ -258,6 +260,7 @@ impl World {
                     capacity: &capacity,
                     today: &today,
                     delegations: &delegations,
+                    linked: &[],
                 })
             }
             Step::Withdraw(who) => Event::Withdraw { person: person(who) },
@@ -285,6 +288,7 @@ impl World {
             version: self.proposal.version + u32::from(!finds.this_version),
             today: self.today(),
             voices: self.proposal.decisions.iter().map(voice).collect(),
+            linked: vec![],
             is_clearance_signed: !self.tampered,
             changed_evidence: if finds.evidence_holds { vec![] } else { vec!["a record".into()] },
         }

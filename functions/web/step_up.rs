@@ -1,0 +1,40 @@
+//! Step-up: before changes of great effect somebody must have proved who they are within the last ten minutes, and where
+//! the settings ask for one, in an authentication context of Conditional Access (RFC 9470).
+//!
+//! What the authority says counts, not when the session began: a browser comes back signed in without anybody having
+//! been asked anything. An authority that does not say when, proves nothing.
+
+use time::Duration;
+
+use super::Problem;
+use crate::{app::App, tenancy::directory::Session};
+
+/// How long a proof counts.
+pub const FRESH: Duration = Duration::minutes(10);
+
+/// Whether this session is good enough for a change of great effect.
+pub fn is_proved(app: &App, session: &Session) -> bool {
+    let fresh = session.proof.at.is_some_and(|at| app.now() - at <= FRESH);
+    let context = app.config.entra().and_then(|entra| entra.auth_context.as_ref());
+    fresh && context.is_none_or(|context| session.proof.contexts.contains(context))
+}
+
+/// What whoever asked is told (RFC 9470 3), for a session that is not [`is_proved`].
+pub fn problem(app: &App, session: &Session) -> Problem {
+    let context = app.config.entra().and_then(|entra| entra.auth_context.as_deref());
+    let detail = match (session.proof.at, context) {
+        (None, _) => {
+            "This change needs a fresh proof of who you are, and the sign-in service does not say when you gave it. Nobody can make such a change until whoever runs Assay adds the optional claim \u{201c}auth_time\u{201d} to the ID token of the app registration."
+        }
+        (Some(at), Some(_)) if app.now() - at <= FRESH => {
+            "This change needs a stronger sign-in than the one you have. Nothing was changed: confirm that it is you, and send it from the page that opens then."
+        }
+        _ => {
+            "This change needs a fresh proof of who you are: you gave it more than ten minutes ago. Nothing was changed: confirm that it is you, and send it from the page that opens then."
+        }
+    };
+    let values = context.map_or_else(String::new, |context| format!(", acr_values=\"{context}\""));
+    let challenge = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{}\"{values}", FRESH.whole_seconds());
+    let problem = Problem::new(401, Problem::STEP_UP, "Confirm that it is you", detail);
+    Problem { challenge: Some(challenge), ..problem }
+}
