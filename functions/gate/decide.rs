@@ -14,7 +14,7 @@ use super::{
     link::Spent,
     machine::next,
     policy::{self, Policy},
-    proposal::{Answers, ExecuteV1, OpenMark, Proposal, advance, object},
+    proposal::{Answers, ExecuteV1, OpenMark, Proposal, advance, linked, object},
     receipt,
     refusal::Refusal,
     state::{Decision, State},
@@ -75,6 +75,7 @@ pub async fn decide_as(
     capacity: &Capacity,
 ) -> Result<Decided, DecideError> {
     let may_approve = grant.has(Role::Approver)
+        && grant.holds(app.now())
         && grant.tenant == scope.tenant()
         && grant.person == person.id
         && *scope.actor() == Actor::Person(person.id);
@@ -95,6 +96,8 @@ pub async fn decide_as(
             continue;
         }
         let today = policy.terms(&held.value.draft.kind);
+        let more = [Some(person.id), capacity.stands_for.as_ref().map(|seat| seat.person)];
+        let linked = capacity.roster.as_ref().map(|roster| linked(roster, &held.value, more.into_iter().flatten())).unwrap_or_default();
         let deciding = Deciding {
             tenant: scope.tenant(),
             person: person.id,
@@ -104,6 +107,7 @@ pub async fn decide_as(
             capacity,
             today: &today,
             delegations: &delegations,
+            linked: &linked,
         };
         let mut after = next(&held.value, Event::Decide(deciding), app.now()).map_err(DecideError::Refused)?;
         let Some(mut decision) = after.decisions.pop() else { return Err(DecideError::Refused(Refusal::NotAsked)) };

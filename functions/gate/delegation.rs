@@ -42,10 +42,11 @@ impl Delegation {
 /// read for this request.
 pub async fn delegate(app: &App, scope: &Scope, own: &Grant, to: &Grant, until: OffsetDateTime) -> Result<Delegation, DecideError> {
     let is_own = own.tenant == scope.tenant() && *scope.actor() == Actor::Person(own.person) && own.has(Role::Approver);
-    if !is_own || to.tenant != scope.tenant() || !to.has(Role::Approver) || to.person == own.person {
+    let now = app.now();
+    let holds = own.holds(now) && to.holds(now);
+    if !is_own || !holds || to.tenant != scope.tenant() || !to.has(Role::Approver) || to.person == own.person {
         return Err(DecideError::Refused(Refusal::NotApprover));
     }
-    let now = app.now();
     let delegation = Delegation { from: own.person, to: to.person, begins_at: now, ends_at: until.min(now + LONGEST) };
     let store = scope.store(app).await?;
     let held: Option<Held<Delegation>> = store.read(ClientPlace::Assessment, &delegation.key()).await?;

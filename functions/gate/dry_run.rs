@@ -3,6 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::{
+    level::Level,
     policy::{KINDS, Policy},
     proposal::Proposal,
     quorum,
@@ -43,13 +44,13 @@ pub async fn lately(store: &Store<'_, ClientPlace>, now: OffsetDateTime) -> Resu
 
 /// For each kind that the change concerns.
 pub fn weigh(proposals: &[Proposal], today: &Policy, wanted: &Policy) -> Vec<Line> {
-    let line = |(kind, _, words): &(&str, _, &'static str)| {
+    let line = |&(kind, _, words): &(&'static str, Level, &'static str)| {
         let terms = wanted.terms(kind);
         if today.terms(kind).is_as(&terms) {
             return None;
         }
         let mut line = Line { kind: words, staged: 0, approved: 0, would_wait: 0 };
-        for proposal in proposals.iter().filter(|proposal| proposal.draft.kind == *kind) {
+        for proposal in proposals.iter().filter(|proposal| proposal.draft.kind == kind) {
             line.staged += 1;
             let was_approved = match proposal.state {
                 State::Open | State::Rejected { .. } | State::Expired { approved: false, .. } => false,

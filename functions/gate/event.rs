@@ -1,12 +1,14 @@
 //! What can happen to a proposal: the events of the state machine, and the facts that their callers read for it.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{delegation::Delegation, learning::Look, link::Permit, policy::Terms, state::Cause};
 use crate::{
     evidence::EvidenceRef,
-    tenancy::{PersonId, ProposalId, TenantId},
+    tenancy::{PersonId, ProposalId, Roster, TenantId},
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ pub struct Answer {
 }
 
 /// In what capacity a person answers; by default in their own name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Capacity {
     /// Whose seat they fill, by a delegation.
     pub stands_for: Option<Represented>,
@@ -52,6 +54,8 @@ pub struct Capacity {
     pub permit: Option<Permit>,
     /// What is known of how they looked at it; the log keeps it, nothing rests on it.
     pub look: Look,
+    /// Who is who, so that one human with two accounts counts once.
+    pub roster: Option<Arc<Roster>>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,7 +66,7 @@ pub struct Represented {
     pub may_approve: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Event<'a> {
     Decide(Deciding<'a>),
     /// Who asked takes it back.
@@ -97,7 +101,7 @@ pub enum Event<'a> {
 }
 
 /// Somebody answers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Deciding<'a> {
     /// The client in whose store the proposal was read.
     pub tenant: TenantId,
@@ -110,6 +114,8 @@ pub struct Deciding<'a> {
     /// What the policy asks of this kind now.
     pub today: &'a Terms,
     pub delegations: &'a [Delegation],
+    /// Accounts of one human, together, as the directory says it.
+    pub linked: &'a [BTreeSet<PersonId>],
 }
 
 /// What the executor read just now.
@@ -123,6 +129,8 @@ pub struct Facts {
     pub today: Terms,
     /// For each of the proposal's decisions, in their order.
     pub voices: Vec<Voice>,
+    /// Accounts of one human, together, as the directory says it.
+    pub linked: Vec<BTreeSet<PersonId>>,
     /// Whether what cleared it (L0, L1) is signed.
     pub is_clearance_signed: bool,
     /// Records referred to that are gone or changed, by title.

@@ -13,7 +13,7 @@ use super::{
     event::{Event, Facts, Verdict, Voice},
     machine::next,
     policy::{self, Policy},
-    proposal::{Answers, ExecuteV1, Proposal, Ran, advance, object},
+    proposal::{Answers, ExecuteV1, Proposal, Ran, advance, linked, object},
     receipt,
     refusal::Refusal,
     state::{Decision, State},
@@ -23,7 +23,7 @@ use crate::{
     audit,
     evidence::{Evidence, EvidenceRef},
     tenancy::{
-        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Scope, Store, StoreError, TenantId, Wanted,
+        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory::{self, Grant, Person, Role},
         keys::Owner,
         message::{MessageError, Verified},
@@ -228,7 +228,7 @@ pub(super) async fn facts(
     version: u32,
     policy: &Policy,
 ) -> Result<Facts, ExecuteError> {
-    let approvers = approvers(app, store, tenant, proposal).await?;
+    let (approvers, linked) = approvers(app, store, tenant, proposal).await?;
     let mut voices = Vec::with_capacity(proposal.decisions.len());
     for decision in &proposal.decisions {
         voices.push(Voice {
@@ -241,6 +241,7 @@ pub(super) async fn facts(
         version,
         today: policy.terms(&proposal.draft.kind),
         voices,
+        linked,
         is_clearance_signed: Box::pin(receipt::is_cleared(app, tenant, proposal)).await?,
         changed_evidence: changed_evidence(store, proposal).await?,
     })
@@ -257,34 +258,36 @@ async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: Stri
     Ok(after)
 }
 
-/// Of those who decided, and for whom they stood: who may approve for this client now. Authority is asked for again when
-/// the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
+/// Of those who decided, and for whom they stood: who may approve for this client now, and which accounts are one human's.
+/// Authority is asked for again when the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
 async fn approvers(
     app: &App,
     store: &Store<'_, ClientPlace>,
     tenant: TenantId,
     proposal: &Proposal,
-) -> Result<BTreeSet<PersonId>, ExecuteError> {
+) -> Result<(BTreeSet<PersonId>, Vec<BTreeSet<PersonId>>), ExecuteError> {
     let people: BTreeSet<PersonId> = proposal.decisions.iter().flat_map(|decision| [decision.person, decision.seat()]).collect();
     if people.is_empty() {
-        return Ok(people);
+        return Ok((people, vec![]));
     }
     let directory = DeploymentScope::of_function("execute", store.correlation()).store(app).await?;
     let of_person =
         |person: &PersonId| [Wanted::one::<Grant>(&directory::grant_key(tenant, *person)), Wanted::one::<Person>(&person.to_string())];
     // Not from the roster: it leaves out what cannot be read, and then nobody knows yet.
-    let found = directory.gather(DeploymentPlace::Directory, people.iter().flat_map(of_person).collect()).await?;
+    let wanted = people.iter().flat_map(of_person).chain([Roster::stamp()]).collect();
+    let found = directory.gather(DeploymentPlace::Directory, wanted).await?;
+    let now = app.now();
     let mut approvers = BTreeSet::new();
     for id in people {
         let grant = found.one::<Grant>(&directory::grant_key(tenant, id)).await?;
         let person = found.one::<Person>(&id.to_string()).await?;
-        if grant.is_some_and(|held| held.value.has(Role::Approver) && held.value.holds(app.now()))
-            && person.is_some_and(|held| held.value.may_sign_in(&app.config))
-        {
+        let may = |grant: &Grant| grant.has(Role::Approver) && grant.holds(now);
+        if grant.is_some_and(|held| may(&held.value)) && person.is_some_and(|held| held.value.may_sign_in(&app.config)) {
             approvers.insert(id);
         }
     }
-    Ok(approvers)
+    let roster = Roster::among(&directory, &found).await?;
+    Ok((approvers, linked(&roster, proposal, [])))
 }
 
 /// Records referred to that are gone, deleted at their source, or not in the state that was approved.

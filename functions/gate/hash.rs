@@ -66,7 +66,7 @@ pub fn hash_of(tenant: TenantId, proposal: &Proposal) -> String {
 
 /// All of it, so that nobody can put a proposal under easier terms than those that were shown.
 fn add_terms(parts: &mut Parts, terms: &Terms) {
-    let Terms { policy_version, floor, rule, groups, same_human, break_glass } = terms;
+    let Terms { policy_version, floor, rule, groups, same_human, break_glass, linked: _ } = terms;
     let Rule { level, approvals, one_from_each, comment_needed, sign_in_minutes, decide_within, run_within, undo_within } = rule;
     parts.add(&policy_version.to_string()).add(floor.word()).add(level.word()).add(&approvals.to_string());
     parts.add(&comment_needed.to_string()).add(&sign_in_minutes.map_or_else(String::new, |minutes| minutes.to_string()));

@@ -31,7 +31,7 @@ pub const MAX_COMMENT: usize = 2000;
 pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {
     let to = |state| Proposal { state, ..proposal.clone() };
     match event {
-        Event::Decide(deciding) => decide(proposal, deciding, now),
+        Event::Decide(deciding) => decide(&proposal.among(deciding.linked), deciding, now).map(|after| after.among(&[])),
         Event::Withdraw { person } => {
             settled(proposal).filter(|_| !proposal.state.may_run()).map_or(Ok(()), Err)?;
             if proposal.requester == Actor::Person(person) { Ok(to(State::Withdrawn { at: now })) } else { Err(Refusal::NotRequester) }
@@ -41,8 +41,8 @@ pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Resul
             Some(refusal) if !proposal.state.may_run() => Err(refusal),
             _ => Ok(to(State::Superseded { at: now, by, cause })),
         },
-        Event::Execute(facts) => run::execute(proposal, &facts, now),
-        Event::Begin(facts) => run::execute(proposal, &facts, now).map(|_| to(State::Executing { since: now })),
+        Event::Execute(facts) => run::execute(&proposal.among(&facts.linked), &facts, now).map(|after| after.among(&[])),
+        Event::Begin(facts) => run::execute(&proposal.among(&facts.linked), &facts, now).map(|_| to(State::Executing { since: now })),
         Event::Complete => run::begun(proposal).map(|()| to(run::executed(proposal, now))),
         Event::Fail { why } => run::begun(proposal).map(|()| to(State::Failed { at: now, why })),
         Event::Refuse { why } => run::waits(proposal).map(|_| to(State::Refused { at: now, why })),
@@ -107,7 +107,7 @@ pub fn excluded(proposal: &Proposal, person: PersonId, delegations: &[Delegation
 }
 
 fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {
-    let Deciding { tenant, person, name, may_approve, answer, capacity, today, delegations } = deciding;
+    let Deciding { tenant, person, name, may_approve, answer, capacity, today, delegations, .. } = deciding;
     if !may_approve {
         return Err(Refusal::NotApprover);
     }

@@ -114,6 +114,9 @@ pub struct Terms {
     pub same_human: Vec<BTreeSet<PersonId>>,
     #[serde(default)]
     pub break_glass: BTreeSet<PersonId>,
+    /// What the directory says of accounts that are one human's, at this moment. Neither kept nor hashed.
+    #[serde(skip)]
+    pub linked: Vec<BTreeSet<PersonId>>,
 }
 
 impl Terms {
@@ -123,13 +126,23 @@ impl Terms {
 
     /// Whether the policy asks the same today. Another version that changed other kinds does not matter.
     pub fn is_as(&self, today: &Self) -> bool {
-        let Self { policy_version: _, floor, rule, groups, same_human, break_glass } = self;
+        let Self { policy_version: _, floor, rule, groups, same_human, break_glass, linked: _ } = self;
         (floor, rule, groups, same_human, break_glass) == (&today.floor, &today.rule, &today.groups, &today.same_human, &today.break_glass)
     }
 
     /// The one account that stands for all of a human's.
     pub fn human(&self, person: PersonId) -> PersonId {
-        self.same_human.iter().find(|accounts| accounts.contains(&person)).and_then(|all| all.first()).copied().unwrap_or(person)
+        let together = |id: PersonId| self.same_human.iter().chain(&self.linked).filter(move |accounts| accounts.contains(&id));
+        let (mut all, mut looked_at) = (vec![person], 0);
+        while let Some(id) = all.get(looked_at).copied() {
+            looked_at += 1;
+            for other in together(id).flatten() {
+                if !all.contains(other) {
+                    all.push(*other);
+                }
+            }
+        }
+        all.into_iter().min().unwrap_or(person)
     }
 
     pub fn is_same_human(&self, one: PersonId, other: PersonId) -> bool {
@@ -189,7 +202,7 @@ impl Policy {
         }
         let groups = rule.one_from_each.iter().map(|name| (name.clone(), self.groups.get(name).cloned().unwrap_or_default())).collect();
         let (same_human, break_glass) = (self.same_human.clone(), self.break_glass.clone());
-        Terms { policy_version: self.version, floor, rule, groups, same_human, break_glass }
+        Terms { policy_version: self.version, floor, rule, groups, same_human, break_glass, linked: vec![] }
     }
 
     /// Whether it can stand as it is written.

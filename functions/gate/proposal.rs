@@ -1,6 +1,6 @@
 //! Proposals: a staged action with its exact bytes, their hash, and everything an approver must see to decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     audit,
     evidence::EvidenceRef,
-    tenancy::{Actor, Batch, ClientPlace, Held, PersonId, ProposalId, Record, StoreError, TenantId, keys::Owner, outbox},
+    tenancy::{Actor, Batch, ClientPlace, Held, PersonId, ProposalId, Record, Roster, StoreError, TenantId, keys::Owner, outbox},
 };
 
 /// What an area hands to the gate.
@@ -105,6 +105,12 @@ impl Proposal {
     /// What an earlier release staged needed one approval.
     pub fn level(&self) -> Level {
         self.terms.as_ref().map_or(Level::L2, Terms::level)
+    }
+
+    /// The same, where it is known which accounts are one human's.
+    pub(super) fn among(&self, linked: &[BTreeSet<PersonId>]) -> Self {
+        let terms = self.terms.clone().map(|terms| Terms { linked: linked.to_vec(), ..terms });
+        Self { terms, ..self.clone() }
     }
 
     /// The approvals of the version that stands.
@@ -434,6 +440,17 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
         _ => {}
     }
     batch.replace(&Held { value: next, etag: held.etag.clone() });
+}
+
+/// The accounts that are one human's, of all who have to do with a proposal: who asks, whose evidence it is, who answered,
+/// and these.
+pub(super) fn linked(roster: &Roster, proposal: &Proposal, more: impl IntoIterator<Item = PersonId>) -> Vec<BTreeSet<PersonId>> {
+    let answered = proposal.decisions.iter().flat_map(|one| [one.person, one.seat()]);
+    let mut by_human: BTreeMap<PersonId, BTreeSet<PersonId>> = BTreeMap::new();
+    for person in proposal.not_for().into_iter().chain(answered).chain(more) {
+        by_human.entry(roster.human(person)).or_default().insert(person);
+    }
+    by_human.into_values().filter(|accounts| accounts.len() > 1).collect()
 }
 
 /// How audit items name a proposal.

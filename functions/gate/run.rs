@@ -123,7 +123,7 @@ fn worth(proposal: &Proposal, decision: &Decision, voice: Voice, now: OffsetDate
     for person in [decision.person, decision.seat()] {
         excluded(proposal, person, &[], now).map_or(Ok(()), Err)?;
     }
-    if decision.at >= proposal.decide_by || decision.at < proposal.staged_at {
+    if decision.at >= proposal.decide_by {
         return Err(Refusal::Expired { at: proposal.decide_by });
     }
     if !voice.is_signed {

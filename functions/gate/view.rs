@@ -7,6 +7,7 @@
 use time::OffsetDateTime;
 
 use super::{
+    delegation::Delegation,
     delivery::{Channel, EVERYBODY, Outcome, Posted},
     event::Verdict,
     inbox::{self, Inbox, Reader, Standing, asked_by},
@@ -43,7 +44,12 @@ pub struct Returned {
 /// What the decision page needs of the gate's own records.
 pub fn wanted(id: ProposalId) -> Vec<Wanted> {
     let key = id.to_string();
-    vec![Wanted::one::<Proposal>(&key), Wanted::all::<Notified>(&format!("{key}:")), Wanted::all::<OpenMark>("")]
+    vec![
+        Wanted::one::<Proposal>(&key),
+        Wanted::all::<Notified>(&format!("{key}:")),
+        Wanted::all::<OpenMark>(""),
+        Wanted::all::<Delegation>(""),
+    ]
 }
 
 /// What an open proposal is about, if this process knows; for a caller that needs more records of the same subject.
@@ -57,6 +63,7 @@ pub struct Shown {
     pub proposal: Proposal,
     notified: Vec<Notified>,
     evidence: Vec<EvidenceCard>,
+    delegations: Vec<Delegation>,
 }
 
 /// Takes it from what was gathered (at least [`wanted`], by a read that began at `moment`); `None` when there is no such
@@ -75,7 +82,8 @@ pub async fn read(
     let cards = Cards::of(store, reader.roster).cards(&proposal.draft.evidence).await?;
     let mut evidence: Vec<EvidenceCard> = cards.into_iter().map(|(card, _)| card).collect();
     evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
-    Ok(Some(Shown { proposal, notified, evidence }))
+    let delegations = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
+    Ok(Some(Shown { proposal, notified, evidence, delegations }))
 }
 
 /// The decision page for somebody with this grant. `token` makes the anti-forgery token of the form, which is bound to the
@@ -89,7 +97,7 @@ pub async fn proposal_page(
     returned: Returned,
     token: impl FnOnce(&Proposal) -> String + Send,
 ) -> Result<ProposalPage, StoreError> {
-    let Shown { proposal, notified, evidence } = shown;
+    let Shown { proposal, notified, evidence, delegations } = shown;
     let roster = reader.roster;
     let (not_for, progress) = (proposal.not_for(), proposal.progress());
     let gave: Vec<_> = proposal.approvals().flat_map(|one| [one.person, one.seat()]).collect();
@@ -97,6 +105,7 @@ pub async fn proposal_page(
     let others = notify::approvers(&app.config, roster, grant.tenant, &proposal.requester, app.now()).filter(|person| may(&person.id));
     let draft = &proposal.draft;
     let level = proposal.level();
+    let seats = seats(&proposal, reader, grant, &delegations, app.now());
     Ok(ProposalPage {
         client: roster.client_name(grant.tenant),
         kind: kind_words(&draft.kind),
@@ -127,7 +136,7 @@ pub async fn proposal_page(
         history: history(&proposal, roster, &notified),
         next: next_waiting(app, reader, proposal.id).await?,
         inbox_href: paths::inbox(),
-        state: state(&proposal, grant, app.now(), returned, token),
+        state: state(&proposal, grant, app.now(), (&delegations, seats), returned, token),
         take_back: None,
         withdraw: None,
         frame,
@@ -207,6 +216,7 @@ fn state(
     proposal: &Proposal,
     grant: &Grant,
     now: OffsetDateTime,
+    (delegations, seats): (&[Delegation], Vec<(String, String)>),
     returned: Returned,
     token: impl FnOnce(&Proposal) -> String,
 ) -> ProposalState {
@@ -235,7 +245,7 @@ fn state(
             why: format!("You approved this ({}). It is carried out when the others have approved it too.", proposal.progress().words()),
         },
         State::Open if proposal.level() == Level::L3 => ProposalState::NotYours { why: Refusal::HumanOnly.sentence() },
-        State::Open => match machine::excluded(proposal, grant.person, &[], now) {
+        State::Open => match machine::excluded(proposal, grant.person, delegations, now) {
             Some(refusal) => ProposalState::NotYours { why: refusal.sentence() },
             None => ProposalState::Open(DecisionForm {
                 action: paths::decide(grant.tenant, proposal.id),
@@ -244,6 +254,7 @@ fn state(
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
                 blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
+                seats,
                 reject_label: "Reject".into(),
                 comment: returned.comment,
                 because: None,
@@ -267,6 +278,18 @@ fn state(
             closed("Superseded", *at, cause.sentence(by.is_some()).into(), link)
         }
     }
+}
+
+/// In whose place the reader may answer now: id and name.
+fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[Delegation], now: OffsetDateTime) -> Vec<(String, String)> {
+    let roster = reader.roster;
+    let approves = |person| roster.grants_of(grant.tenant, now).any(|other| other.person == person && other.has(Role::Approver));
+    let is_free = |person| {
+        machine::excluded(proposal, person, &[], now).is_none()
+            && proposal.approvals().all(|one| one.person != person && one.seat() != person)
+    };
+    let asked = delegations.iter().filter(|one| one.to == grant.person && one.holds(now)).map(|one| one.from);
+    asked.filter(|from| approves(*from) && is_free(*from)).map(|from| (from.to_string(), roster.person_name(from))).collect()
 }
 
 fn names_of<'d>(decisions: impl Iterator<Item = &'d Decision>) -> String {

@@ -171,7 +171,10 @@ async fn what_is_read_after_the_clock_jumped_back_is_what_counts_and_what_runs()
     flow.answer(approver, HARBOR, OBJECTIVE, Verdict::Approve).await;
     flow.settle().await;
     let end = EndState::of(&flow).await;
-    assert_eq!((end.findings.len(), end.decisions), (1, vec!["Harbor 3.4.1[d] approved: true, by Priya Nair, ran: true".to_owned()]));
+    assert_eq!(
+        (end.findings.len(), end.decisions),
+        (1, vec!["Harbor 3.4.1[d] Approve, by Priya Nair, ran: true, signed: true".to_owned()])
+    );
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use assay::{
     connectors::demo::What,
-    gate::{Policy, Verdict},
+    gate::{Policy, Proposal, State, Verdict},
+    tenancy::ClientPlace,
 };
 
 use crate::support::{
-    browser::{Browser, hidden_of, text},
+    browser::{Browser, approves, hidden_of, text},
     flow::{Extent, Flow, HARBOR, person},
 };
 
@@ -45,6 +46,41 @@ async fn an_engineer_tries_a_change_on_what_was_and_asks_for_it_and_it_holds_onc
     flow.pump().await;
     let policy = Policy::read(&flow.client(HARBOR).await).await.unwrap();
     assert_eq!((policy.version, policy.terms("mark_objective").rule.approvals), (1, 2));
+}
+
+/// The demo's owner has no part in this; the approver's colleague is made an approver first.
+#[tokio::test]
+async fn an_approver_lets_another_stand_in_who_then_answers_on_the_page_in_their_place() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let id = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+    let owner = Browser::of(&flow, What::Owner).await;
+    let people = format!("portal/clients/{HARBOR}/people");
+    let (both, engineer) = ([approves(What::Approver), approves(What::Owner)], format!("engineer-{}", person(What::Engineer).id));
+    let ticked = [(both[0].as_str(), "yes"), (both[1].as_str(), "yes"), (engineer.as_str(), "yes")];
+    assert_eq!(owner.fill_in(&people, &people, &ticked).await.status, 303);
+
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let approver = Browser::of(&flow, What::Approver).await;
+    let form = || async { hidden_of(&approver.get(&page).await, &format!("{page}#stand-in")) };
+    let (who, days) = (person(What::Owner).id.to_string(), ["40", "3"]);
+    let wrong = approver.send(form().await, &page, &[("who", &who), ("for_days", days[0])]).await;
+    assert!(wrong.status == 422 && text(&wrong).contains("30 at most"), "{}", text(&wrong));
+    let saved = approver.send(form().await, &page, &[("who", &who), ("for_days", days[1])]).await;
+    assert!(text(&approver.follow(&saved).await).contains("Recorded for 3 days"));
+
+    let proposal = format!("portal/proposals/{HARBOR}/{id}");
+    let shown = owner.get(&proposal).await;
+    assert!(text(&shown).contains("In whose place"), "{}", text(&shown));
+    let seat = person(What::Approver).id.to_string();
+    let decide = format!("{proposal}/decide");
+    let form = hidden_of(&shown, &format!("{decide}#decide"));
+    assert_eq!(owner.send(form, &decide, &[("decision", "approve"), ("in_place_of", &seat)]).await.status, 303);
+    let decided = flow.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await.unwrap().unwrap().value;
+    let names = decided.decision().unwrap().names();
+    assert_eq!(names, format!("{} for {}", person(What::Owner).name, person(What::Approver).name));
+    flow.pump().await;
+    let done = flow.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await.unwrap().unwrap().value;
+    assert!(matches!(done.state, State::Executed { .. }), "{:?}", done.state);
 }
 
 #[tokio::test]

@@ -5,14 +5,14 @@ use time::OffsetDateTime;
 use super::{Reader, link};
 use crate::{
     gate::{
-        self, Answer, Capacity, DecideError, Refusal, Verdict,
+        self, Answer, Capacity, DecideError, Refusal, Represented, Verdict,
         learning::{Because, Look},
         link::Permit,
         view,
     },
     readiness::{self, catalogue::catalogue, propose::MAX_REASON},
     tenancy::{
-        Actor, ClientPlace, ProposalId, StoreError, TenantId,
+        Actor, ClientPlace, PersonId, ProposalId, StoreError, TenantId,
         directory::{Proof, Role},
     },
     web::{
@@ -78,13 +78,19 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     }
     let answer = Answer { verdict, version, hash, comment: reader.field("comment") };
     let scope = reader.scope(grant);
+    let stands_for = match reader.field("in_place_of").as_str() {
+        "" => None,
+        seat => Some(represented(reader, tenant_id, seat)?),
+    };
     let capacity = {
         let Proof { at, contexts, .. } = reader.proof();
         Capacity {
+            stands_for,
             signed_in_at: *at,
             acrs: (!contexts.is_empty()).then(|| contexts.join(" ")),
             look,
             permit: Some(permit),
+            roster: Some(reader.roster.clone()),
             ..Capacity::default()
         }
     };
@@ -104,6 +110,14 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
             page(reader, status, tenant_id, id, returned, &[]).await
         }
     }
+}
+
+/// In whose place somebody answers; whether they were asked to, the gate knows.
+fn represented(reader: &Reader<'_>, tenant: TenantId, seat: &str) -> Result<Represented, Problem> {
+    let person: PersonId = seat.parse().map_err(|_| Problem::bad_request("The form names nobody to stand in for. Nothing was decided."))?;
+    let may_sign_in = reader.roster.people_who_may_sign_in(&reader.app.config).any(|one| one.id == person);
+    let approves = reader.roster.grants_of(tenant, reader.app.now()).any(|grant| grant.person == person && grant.has(Role::Approver));
+    Ok(Represented { person, name: reader.roster.person_name(person), may_approve: may_sign_in && approves })
 }
 
 pub(super) async fn withdraw(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {

@@ -2,23 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use time::Duration;
+
 use super::Reader;
 use crate::{
     gate::{
-        Level, Policy, Rule,
+        DecideError, Level, Policy, Rule,
         amend::{self, AmendError},
+        delegation::{self, Delegation},
         dry_run,
         policy::{CHANGE_POLICY, KINDS, floor},
     },
     tenancy::{
-        PersonId, Scope, TenantId,
+        ClientPlace, PersonId, Scope, TenantId,
         directory::{Grant, Person, Role, Tenant},
     },
     web::{
         Problem, Reply,
         pages::{
             Choice, DryRunRow, Field, FieldError, FieldKind, GroupForm, GroupRow, LevelMark, Link, PolicyPage, PolicyRow, RuleForm,
-            Section, paths,
+            Section, StandInRow, paths,
         },
         reply,
     },
@@ -46,6 +49,9 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
         return Err(Problem::forbidden("Only an engineer or approver of this client can ask for another policy. Nothing was done."));
     }
     let scope = reader.scope(grant);
+    if reader.field("form") == "stand-in" {
+        return stand_in(reader, &tenant, grant, &scope).await;
+    }
     let today = Policy::read(&scope.store(reader.app).await?).await?;
     let is_group = reader.field("form") == "group";
     let wanted = if is_group { with_group(reader, &today, grant) } else { with_rule(reader, &today) };
@@ -69,6 +75,39 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
             page(reader, &tenant, grant, Returned { errors, dry_run: None }).await
         }
         Err(AmendError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// An approver lets another answer in their place for some days; none ends it.
+async fn stand_in(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, scope: &Scope) -> Result<Reply, Problem> {
+    let to = reader.field("who").parse::<PersonId>().ok();
+    let to = to.and_then(|person| reader.roster.grants_of(tenant.id, reader.app.now()).find(|other| other.person == person));
+    let days = reader.field("for_days").parse::<i64>().ok().filter(|days| (0..=delegation::LONGEST.whole_days()).contains(days));
+    let wrong = |field, message: &str| Returned { errors: vec![FieldError { field, message: message.into() }], dry_run: None };
+    let Some(to) = to else { return page(reader, tenant, grant, wrong("who", "Choose who stands in for you.")).await };
+    let Some(days) = days else {
+        return page(reader, tenant, grant, wrong("for_days", "Say for how many days, 30 at most; 0 ends it.")).await;
+    };
+    match delegation::delegate(reader.app, scope, grant, to, reader.app.now() + Duration::days(days)).await {
+        Ok(_) => Ok(reader.back_to(&paths::policy(tenant.id), "stand-in", &days.to_string())),
+        Err(DecideError::Store(error)) => Err(error.into()),
+        Err(_) => page(reader, tenant, grant, wrong("who", "Only another approver of this client can stand in for you.")).await,
+    }
+}
+
+fn stand_in_form(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, errors: &[FieldError]) -> RuleForm {
+    let others = approvers(reader, tenant.id).filter(|person| person.id != grant.person);
+    let people = others.map(|person| Choice { value: person.id.to_string(), label: person.name.clone() }).collect();
+    let days = Some(reader.field("for_days")).filter(|typed| !typed.is_empty()).unwrap_or_else(|| "7".into());
+    let fields = vec![
+        Field::new("who", "Who stands in for you", "Another approver of this client", FieldKind::OneOf(people), reader.field("who"))
+            .required(),
+        Field::new("for_days", "For how many days", "30 at most; 0 ends it now", FieldKind::Text, days).required(),
+    ];
+    RuleForm {
+        action: paths::policy(tenant.id),
+        token: token(reader, tenant),
+        fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
     }
 }
 
@@ -151,6 +190,14 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
     let policy = Policy::read(&store).await?;
     let open = crate::gate::inbox::open(reader.app, grant, reader.correlation()).await?;
     let waits = open.iter().find(|mark| mark.kind == CHANGE_POLICY);
+    let now = reader.app.now();
+    let held = store.all::<Delegation>(ClientPlace::Assessment, "").await?;
+    let standing_in = held.into_iter().map(|held| held.value).filter(|one| one.holds(now)).map(|one| StandInRow {
+        from: reader.roster.person_name(one.from),
+        to: reader.roster.person_name(one.to),
+        until: one.ends_at,
+    });
+    let standing_in = standing_in.collect();
     let names = |people: &BTreeSet<PersonId>| people.iter().map(|id| reader.roster.person_name(*id)).collect::<Vec<_>>();
     let status = if returned.errors.is_empty() { 200 } else { 422 };
     let asks = may_ask(grant) && waits.is_none();
@@ -166,6 +213,12 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
         break_glass: names(&policy.break_glass),
         rule: asks.then(|| rule_form(reader, tenant, &policy, &returned.errors)),
         group: asks.then(|| group_form(reader, tenant, &returned.errors)),
+        stand_in: grant.has(Role::Approver).then(|| stand_in_form(reader, tenant, grant, &returned.errors)),
+        standing_in,
+        notice: reader.done("stand-in").map(|days| match days.as_str() {
+            "0" => "Nobody stands in for you any more from now on.".into(),
+            days => format!("Recorded for {days} days from now. Decisions taken in your place name you both."),
+        }),
         errors: returned.errors.iter().map(|error| (error.field, error.message.clone())).collect(),
         dry_run: returned.dry_run,
     };

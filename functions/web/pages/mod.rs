@@ -57,7 +57,7 @@ pub use message::MessagePage;
 pub use new_client::{NewClientPage, PersonRow, RoleBox};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
-pub use policy::{DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm};
+pub use policy::{DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
 pub use problem::ProblemPage;
 pub use proposal::{DecisionForm, LevelMark, ProposalPage, ProposalState, Quorum, Run, Side, TakeBackForm, WithdrawForm};
 pub use propose_form::ProposeForm;

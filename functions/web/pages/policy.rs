@@ -1,6 +1,7 @@
 //! What needs whose approval for a client, and the forms that ask to change it. A change is a proposal of its own.
 
 use askama::Template;
+use time::OffsetDateTime;
 
 use super::{Field, FieldKind, Frame, LevelMark, Link};
 
@@ -22,6 +23,11 @@ pub struct PolicyPage {
     /// `None`: who reads may not ask.
     pub rule: Option<RuleForm>,
     pub group: Option<GroupForm>,
+    /// Only for an approver.
+    pub stand_in: Option<RuleForm>,
+    /// Delegations that hold now.
+    pub standing_in: Vec<StandInRow>,
+    pub notice: Option<String>,
     pub errors: Vec<(&'static str, String)>,
     /// What the typed change would have meant.
     pub dry_run: Option<Vec<DryRunRow>>,
@@ -43,6 +49,14 @@ pub struct PolicyRow {
 pub struct GroupRow {
     pub name: String,
     pub people: Vec<String>,
+}
+
+/// Who answers in whose place.
+#[derive(Clone, Debug)]
+pub struct StandInRow {
+    pub from: String,
+    pub to: String,
+    pub until: OffsetDateTime,
 }
 
 /// Fields of its own, `token`, `form` = `rule`, and `step`: `try` or `ask`.

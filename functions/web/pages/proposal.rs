@@ -177,6 +177,8 @@ pub struct DecisionForm {
     pub blocked: Option<String>,
     /// To approve, too.
     pub comment_needed: bool,
+    /// Id and name of those in whose place the reader may answer: field `in_place_of`.
+    pub seats: Vec<(String, String)>,
     pub reject_label: String,
     /// What was typed, when the form comes back.
     pub comment: String,

@@ -2,8 +2,8 @@
 
 use assay::web::pages::{
     Choice, DecidedItem, DecisionForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage, LevelMark, Link, PolicyPage,
-    PolicyRow, ProposalPage, ProposalState, Quorum, RuleForm, Run, Section, Side, Tag, TakeBackForm, TimelineEntry, Tone, WithdrawForm,
-    paths,
+    PolicyRow, ProposalPage, ProposalState, Quorum, RuleForm, Run, Section, Side, StandInRow, Tag, TakeBackForm, TimelineEntry, Tone,
+    WithdrawForm, paths,
 };
 use time::{Duration, macros::datetime};
 
@@ -134,6 +134,7 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         approve_label: "Approve and mark MET".into(),
         blocked: None,
         comment_needed: false,
+        seats: vec![],
         reject_label: "Reject".into(),
         comment: String::new(),
         because: Some(because(error)),
@@ -187,6 +188,12 @@ pub(super) fn in_part(state: ProposalState) -> ProposalPage {
         groups_wanted: vec!["the client".into()],
     };
     page
+}
+
+/// The reader may answer for a colleague, and has to say something.
+pub(super) fn standing_in() -> ProposalState {
+    let ProposalState::Open(form) = open(None) else { unreachable!() };
+    ProposalState::Open(DecisionForm { comment_needed: true, seats: vec![("a1".into(), "Sam Okafor".into())], ..form })
 }
 
 pub(super) fn given() -> ProposalState {
@@ -248,6 +255,17 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
             reason: Field::new("why-group", "Why", "The approver reads this first.", FieldKind::Prose(2000), String::new()).required(),
             people: vec![("a1".into(), "Sam Okafor".into(), true), ("a2".into(), "Dana Whitfield".into(), false)],
         }),
+        stand_in: Some(RuleForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            fields: vec![Field::new("for_days", "For how many days", "30 at most; 0 ends it now", FieldKind::Text, "7".into()).required()],
+        }),
+        standing_in: if tried {
+            vec![StandInRow { from: "Sam Okafor".into(), to: "Dana Whitfield".into(), until: NOW + Duration::days(6) }]
+        } else {
+            vec![]
+        },
+        notice: tried.then(|| "Recorded for 7 days from now.".into()),
         errors: if tried { vec![("kind", "\u{201c}Mark an objective\u{201d} takes one to five approvals.".into())] } else { vec![] },
         dry_run: tried.then(|| vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, approved: 11, would_wait: 11 }]),
     }

@@ -28,7 +28,9 @@ pub(crate) use self::{
     clients::observed,
 };
 use analytics::analytics;
-use approvals::{by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, refused, stale, superseded, withdrawable};
+use approvals::{
+    by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, refused, stale, standing_in, superseded, withdrawable,
+};
 use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, delivery, mapping, set_aside};
@@ -70,6 +72,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("proposal-not-yours", Box::new(|| proposal(not_yours()).render().unwrap())),
         ("proposal-expired", Box::new(|| proposal(ProposalState::Expired { at: NOW - Duration::hours(9) }).render().unwrap())),
         ("proposal-one-of-two", Box::new(|| in_part(open(None)).render().unwrap())),
+        ("proposal-standing-in", Box::new(|| in_part(standing_in()).render().unwrap())),
         ("proposal-you-gave-one-of-two", Box::new(|| in_part(given()).render().unwrap())),
         ("proposal-yours-to-withdraw", Box::new(|| withdrawable().render().unwrap())),
         ("proposal-by-level", Box::new(|| by_level().render().unwrap())),

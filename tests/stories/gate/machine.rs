@@ -369,6 +369,7 @@ fn a_proposal_that_is_put_into_another_clients_store_is_neither_decided_nor_carr
             capacity: &capacity,
             today: &today,
             delegations: &[],
+            linked: &[],
         })
     };
     assert_eq!(next(&first, decide(RIDGE), START), Err(Refusal::Tampered));

@@ -146,6 +146,32 @@ async fn a_delegate_fills_the_seat_for_a_while_and_both_names_are_kept() {
 }
 
 #[tokio::test]
+async fn accounts_that_the_directory_links_are_one_voice_at_the_decision_and_at_the_run() {
+    let house = House::new().await;
+    let app = house.test.app();
+    let rule = Rule { approvals: 2, ..Rule::of_kind("mark") };
+    house.set_policy(&Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), ..Policy::default() }).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    house.approve(&house.sam, id).await.unwrap();
+    house.change(&house.sam, |sam| sam.same_as = Some(house.priya.id)).await;
+    let State::Refused { why, .. } = house.execute().await.unwrap().state else { panic!("it ran") };
+    assert_eq!(why, "Not enough approvals count any more (1 of 2).");
+
+    let known = || async { Capacity { roster: Some(decision::roster(app).await), ..Capacity::default() } };
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    let answer = house.answer(id, Verdict::Approve).await;
+    let twice = house.decide_as(&house.sam, id, &answer, &known().await).await.unwrap_err();
+    assert_eq!(refusal(twice), Refusal::SameVoice { name: "Priya Nair".into() });
+
+    // Nor does somebody decide with another account what they asked for.
+    house.change(&house.sam, |sam| sam.same_as = Some(house.marco.id)).await;
+    let own = house.decide_as(&house.sam, id, &answer, &known().await).await.unwrap_err();
+    assert_eq!(refusal(own), Refusal::NotYours);
+}
+
+#[tokio::test]
 async fn only_an_approver_lets_another_approver_stand_in_and_for_thirty_days_at_most() {
     let house = House::new().await;
     let (now, year) = (house.test.app().now(), Duration::days(365));

@@ -197,7 +197,8 @@ impl World {
         let before = self.proposal.clone();
         match step {
             Step::Wait => self.day += 1,
-            Step::Stricter => self.stricter = true,
+            // Three approvals are as strict as it gets.
+            Step::Stricter => self.stricter = self.proposal.terms.as_ref().is_some_and(|terms| terms.rule.approvals < 3),
             Step::Tamper => {
                 self.proposal.draft.action.push(' ');
                 self.tampered = true;
@@ -214,7 +215,8 @@ impl World {
                 }
                 let (draft, terms) = (self.proposal.draft.clone(), self.today());
                 self.proposal = self.proposal.clone().revised(HARBOR, draft, terms);
-                self.stricter = false;
+                // What stands now is what people see, whoever wrote it.
+                (self.stricter, self.tampered) = (false, false);
             }
             _ => {
                 let after = self.ask(step)?;
@@ -259,6 +261,7 @@ impl World {
                     capacity: &capacity,
                     today: &today,
                     delegations: &delegations,
+                    linked: &[],
                 })
             }
             Step::Withdraw(who) => Event::Withdraw { person: person(who) },
@@ -286,6 +289,7 @@ impl World {
             version: self.proposal.version + u32::from(!finds.this_version),
             today: self.today(),
             voices: self.proposal.decisions.iter().map(voice).collect(),
+            linked: vec![],
             is_clearance_signed: !self.tampered,
             changed_evidence: if finds.evidence_holds { vec![] } else { vec!["a record".into()] },
         }
