@@ -52,7 +52,7 @@ pub async fn propose(app: &App, scope: &Scope, client: &str, wanted: Policy, rea
         return Err(Fault("Nothing in it is different from the policy that stands.".into()).into());
     }
     let mut batch = store.batch(ClientPlace::Assessment);
-    let id = stage(&mut batch, draft(client, &now, to, changes, reason)?).await?;
+    let id = stage(&mut batch, draft(client, &now, to, &changes, reason)?).await?;
     batch.commit().await?;
     if let Err(error) = outbox::flush(&store, ClientPlace::Assessment).await {
         tracing::warn!(error = %error, "the outbox waits for the sweep");
@@ -60,7 +60,7 @@ pub async fn propose(app: &App, scope: &Scope, client: &str, wanted: Policy, rea
     Ok(id)
 }
 
-fn draft(client: &str, now: &Policy, to: Policy, changes: Vec<String>, reason: &str) -> Result<Draft, Fault> {
+fn draft(client: &str, now: &Policy, to: Policy, changes: &[String], reason: &str) -> Result<Draft, Fault> {
     let action = serde_json::to_string(&ChangePolicy { from: now.version, to }).map_err(|error| Fault(error.to_string()))?;
     Ok(Draft {
         kind: CHANGE_POLICY.into(),

@@ -61,7 +61,8 @@ pub async fn decide(
     id: ProposalId,
     answer: &Answer,
 ) -> Result<Decided, DecideError> {
-    decide_as(app, scope, grant, person, id, answer, &Capacity::default()).await
+    // On the heap: a decision is seldom, and part of every future that waits for it.
+    Box::pin(decide_as(app, scope, grant, person, id, answer, &Capacity::default())).await
 }
 
 /// The same, and in what capacity.

@@ -98,6 +98,7 @@ impl Proposal {
     }
 
     /// The next version, with nothing answered yet.
+    #[must_use]
     pub fn revised(self, tenant: TenantId, draft: Draft, terms: Terms) -> Self {
         Self { version: self.version + 1, draft, terms: Some(terms), decisions: vec![], ..self }.hashed(tenant)
     }
@@ -126,10 +127,9 @@ impl Proposal {
     /// The decision that settled it: the no, the deed, or the approval that made the quorum.
     pub fn decision(&self) -> Option<&Decision> {
         match &self.state {
-            State::Open | State::Cleared { .. } => None,
+            State::Open | State::Cleared { .. } | State::Expired { approved: false, .. } => None,
             State::Rejected { .. } => self.rejection(),
             State::Recorded { .. } => self.decisions.iter().rev().find(|decision| decision.verdict == Verdict::Done),
-            State::Expired { approved: false, .. } => None,
             _ => self.decisions.iter().rev().find(|decision| decision.verdict == Verdict::Approve),
         }
     }

@@ -45,8 +45,8 @@ pub async fn measure(effort: Effort) -> Outcome<()> {
 
     let widest = evidence_map().entries.iter().filter(|entry| entry.contradicted_by.is_empty());
     let entry = widest.max_by_key(|entry| entry.objectives().count()).ok_or("the evidence map is empty")?;
-    let mut small = Client::new(&app, "small", entry).await?;
-    let mut large = Client::new(&app, "large", entry).await?;
+    let mut small = Box::pin(Client::new(&app, "small", entry)).await?;
+    let mut large = Box::pin(Client::new(&app, "large", entry)).await?;
     let before = Instant::now();
     small.seed(&app, effort.small).await?;
     large.seed(&app, effort.large).await?;

@@ -74,12 +74,12 @@ fn places(case: &Value, outcome: &mut Outcome) -> Vec<&'static str> {
 
 async fn refused_or_kept_inside(flow: &Flow, place: &str, name: &str) -> Option<String> {
     match place {
-        "blob" => blob(flow, name).await,
-        "record" => record(flow, name).await,
-        "vault" => vault(flow, name).await,
-        "header" => header(flow, name).await,
+        "blob" => Box::pin(blob(flow, name)).await,
+        "record" => Box::pin(record(flow, name)).await,
+        "vault" => Box::pin(vault(flow, name)).await,
+        "header" => Box::pin(header(flow, name)).await,
         "mail" => mail(name),
-        _ => address(flow, name).await,
+        _ => Box::pin(address(flow, name)).await,
     }
 }
 

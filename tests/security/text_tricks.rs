@@ -4,7 +4,8 @@
 //! leads nowhere, a log record stays one line, JSON holds exactly what came. What a case expects more is looked at by word.
 
 use std::{
-    io::{self, Write},
+    fmt::Write as _,
+    io::{self, Cursor, Read as _, Write},
     sync::{Arc, Mutex},
 };
 
@@ -82,7 +83,7 @@ async fn run(flow: &mut Flow, case: &Value, source: Source) -> Result<(), String
     if source == Source::Evidence {
         no_title_changes_a_suggestion(text, flow.app().now())?;
     }
-    let asked = ask(flow, text, source).await;
+    let asked = Box::pin(ask(flow, text, source)).await;
     shown(case, text, &asked.seen)?;
     mailed(text, &asked.mails)?;
     let json = asked.copy.lines().any(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| holds(&line, text.trim())));
@@ -156,7 +157,7 @@ async fn ask(flow: &mut Flow, text: &str, source: Source) -> Asked {
     if source == Source::Person || source == Source::Comment {
         seen.push(html_of(&browser.get(&log).await));
     }
-    let copy = html_of(&browser.press(&log, &format!("{log}/export"), &[]).await);
+    let copy = files_of(&browser.press(&log, &format!("{log}/export"), &[]).await.body);
     if source == Source::Person {
         rename(flow, person(What::Engineer).id, person(What::Engineer).name).await;
     }
@@ -205,12 +206,25 @@ fn shown(case: &Value, text: &str, pages: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// The texts of an export, one after the other.
+fn files_of(export: &[u8]) -> String {
+    let mut files = zip::ZipArchive::new(Cursor::new(export)).unwrap();
+    let mut texts = String::new();
+    for number in 0..files.len() {
+        let mut bytes = Vec::new();
+        files.by_index(number).unwrap().read_to_end(&mut bytes).unwrap();
+        texts.push_str(&String::from_utf8_lossy(&bytes));
+        texts.push('\n');
+    }
+    texts
+}
+
 /// As our template engine writes it.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
-            '<' | '>' | '&' | '"' | '\'' => out.push_str(&format!("&#{};", u32::from(c))),
+            '<' | '>' | '&' | '"' | '\'' => drop(write!(out, "&#{};", u32::from(c))),
             c => out.push(c),
         }
     }
@@ -300,7 +314,10 @@ async fn not_text(flow: &Flow, case: &Value) -> Result<(), String> {
     let hex = case["text_hex"].as_str().ok_or("neither text nor bytes")?;
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
     let browser = Browser::of(flow, What::Approver).await;
-    let encoded: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "%{byte:02x}");
+        text
+    });
     for value in [bytes, encoded.into_bytes()] {
         for address in ["portal/sign-in", "portal/sign-out", &format!("portal/audit/{HARBOR}/export")] {
             let mut request = browser.request(Method::Post, address, "");

@@ -142,13 +142,13 @@ fn security_cases_wycheproof_tokens() {
             let jwks: Vec<Value> = public["keys"].as_array().cloned().unwrap_or_else(|| vec![public.clone()]);
             let ours = |jwk: &&Value| jwk["kty"] == "EC" && jwk["crv"] == "P-256";
             let keys: Vec<LinkKey> = jwks.iter().filter(ours).filter_map(key).collect();
-            let token = test["jws"].as_str().unwrap();
+            let compact = test["jws"].as_str().unwrap();
             let now = OffsetDateTime::UNIX_EPOCH;
-            let taken = [AUDIENCE_VIEW, AUDIENCE_DECIDE].iter().find_map(|aud| open(token, &keys, now, "https://x", aud).ok());
+            let taken = [AUDIENCE_VIEW, AUDIENCE_DECIDE].iter().find_map(|aud| open(compact, &keys, now, "https://x", aud).ok());
             let mut problem = taken.map(|_| "taken as a link".to_owned());
             // The keys that may not sign say so in the JWK, and we read none.
             let may_sign = jwks.iter().all(|jwk| jwk["alg"] == "ES256" && jwk["use"] == "sig");
-            if let ([key], true, Ok(signed)) = (&keys[..], may_sign, Signed::parse(token)) {
+            if let ([key], true, Ok(signed)) = (&keys[..], may_sign, Signed::parse(compact)) {
                 let names_es256 = serde_json::from_slice::<Value>(&signed.header).is_ok_and(|header| header["alg"] == "ES256");
                 if names_es256 && signed.holds_under(key) != (test["result"] == "valid") {
                     problem = Some("the signature check disagrees".into());

@@ -26,7 +26,7 @@ fn every_sample_flow_has_its_test() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with("approval_flows") && name.ends_with(".jsonl") {
+        if name.starts_with("approval_flows") && path.extension().is_some_and(|kind| kind == "jsonl") {
             let lines = std::fs::read_to_string(&path).unwrap();
             let ids = lines.lines().filter(|line| !line.trim().is_empty()).map(|line| {
                 let case: serde_json::Value = serde_json::from_str(line).unwrap();

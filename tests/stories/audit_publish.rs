@@ -406,7 +406,7 @@ async fn two_processes_that_make_the_key_of_the_logs_at_once_end_with_one_and_it
     };
     test.restart();
     assert_eq!(Signer::find(test.app(), OWNER).await.unwrap().unwrap().keys(test.app()).await.unwrap(), key);
-    let text = key.to_string();
-    assert_eq!(text.lines().count(), 2);
-    assert!(text.lines().all(|line| line.parse::<VerifierKey>().is_ok()));
+    let lines = key.to_string();
+    assert_eq!(lines.lines().count(), 2);
+    assert!(lines.lines().all(|line| line.parse::<VerifierKey>().is_ok()));
 }

@@ -173,19 +173,23 @@ async fn a_page_that_was_open_takes_back_its_own_finding_or_none() {
 
 /// Priya found it MET on an inventory and, some days later, NOT MET. Marco asks to take the second finding back.
 async fn asked_to_restore_met(days: i64, meanwhile: impl AsyncFnOnce(&mut Client)) -> (Client, Proposal) {
-    let mut client = Client::new().await;
-    client.analyzes(client.inventory(43, 43)).await;
-    let met = client.open_about(INVENTORY).await.unwrap();
-    client.decides(&met, Verdict::Approve).await;
-    client.test.clock.advance(Duration::days(days));
-    let wish = ByHand { objective: INVENTORY, found: Found::NotMet, evidence: &[], reason: "The lab is missing." };
-    readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await.unwrap();
-    let not_met = client.open_about(INVENTORY).await.unwrap();
-    client.decides(&not_met, Verdict::Approve).await;
-    meanwhile(&mut client).await;
-    readiness::propose_roll_back(client.app(), &client.as_engineer(), not_met.id, "The lab is out of scope.").await.unwrap();
-    let asked = client.open_about(INVENTORY).await.unwrap();
-    (client, asked)
+    // On the heap, with all that a client's future holds.
+    Box::pin(async {
+        let mut client = Client::new().await;
+        client.analyzes(client.inventory(43, 43)).await;
+        let met = client.open_about(INVENTORY).await.unwrap();
+        client.decides(&met, Verdict::Approve).await;
+        client.test.clock.advance(Duration::days(days));
+        let wish = ByHand { objective: INVENTORY, found: Found::NotMet, evidence: &[], reason: "The lab is missing." };
+        readiness::propose_by_hand(client.app(), &client.as_engineer(), &wish).await.unwrap();
+        let not_met = client.open_about(INVENTORY).await.unwrap();
+        client.decides(&not_met, Verdict::Approve).await;
+        meanwhile(&mut client).await;
+        readiness::propose_roll_back(client.app(), &client.as_engineer(), not_met.id, "The lab is out of scope.").await.unwrap();
+        let asked = client.open_about(INVENTORY).await.unwrap();
+        (client, asked)
+    })
+    .await
 }
 
 #[tokio::test]

@@ -253,8 +253,8 @@ async fn a_new_version_of_the_vault_key_is_taken_up_within_a_day_and_the_log_nam
     assert_ne!(now.vault_version, was.vault_version);
     let logged = logged(&flow, "key.rewrapped").await;
     assert_eq!(logged.len(), 1);
-    let text = logged[0].to_string();
-    assert!(text.contains(&was.vault_version) && text.contains(&now.vault_version), "{text}");
+    let told = logged[0].to_string();
+    assert!(told.contains(&was.vault_version) && told.contains(&now.vault_version), "{told}");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn security_cases_learning() {
     assert!(told.len() >= 5, "{} of {} recipes have a test", told.len(), recipes.len());
 }
 
-/// SciPy's numbers, made by `tests/judges/bounds.py`: an incomplete beta function that shares nothing with our sums.
+/// `SciPy`'s numbers, made by `tests/judges/bounds.py`: an incomplete beta function that shares nothing with our sums.
 #[test]
 fn the_bounds_are_those_of_another_implementation() {
     let lines = include_str!("../judges/bounds.jsonl").lines();

@@ -53,16 +53,16 @@ impl Permit {
         Spent { jti: self.jti.clone(), proposal, person, shown_at: self.shown_at, at }
     }
 
-    /// A permit for the form of a page that shows this hash, and its token. It ends with the time to decide.
+    /// A permit for the form of a page that shows this hash, and its token. Whether there is still time to decide, the
+    /// machine says, in words.
     pub async fn make(
         app: &App,
         tenant: TenantId,
         proposal: ProposalId,
         person: PersonId,
         hash: &str,
-        decide_by: OffsetDateTime,
     ) -> Result<(Self, String), StoreError> {
-        let until = (app.now() + LIFE).min(decide_by).max(app.now() + Duration::SECOND);
+        let until = app.now() + LIFE;
         let about = About { tenant, proposal, hash, person };
         let claims = claims(app, AUDIENCE_DECIDE, app.ids.uuid().to_string(), about, until);
         let token = sign(app, &claims).await?;

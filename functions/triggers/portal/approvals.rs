@@ -1,7 +1,5 @@
 //! The approval inbox and the decision page.
 
-use time::OffsetDateTime;
-
 use super::{Reader, link};
 use crate::{
     gate::{
@@ -196,7 +194,7 @@ fn because(chosen: String, errors: &[FieldError]) -> Field {
 /// since when it was looked at. Without one nobody could decide, so then there is no form: the page says so.
 async fn permit_form(reader: &Reader<'_>, page: &mut ProposalPage, tenant: TenantId, id: ProposalId) {
     let ProposalState::Open(form) = &mut page.state else { return };
-    match permit(reader, tenant, id, &page.hash, page.decide_by).await {
+    match permit(reader, tenant, id, &page.hash).await {
         Ok((permit, token)) => {
             let words = words(id, &page.version.to_string(), &page.hash, &permit.jti);
             let words = words.each_ref().map(String::as_str);
@@ -214,20 +212,14 @@ async fn permit_form(reader: &Reader<'_>, page: &mut ProposalPage, tenant: Tenan
     }
 }
 
-async fn permit(
-    reader: &Reader<'_>,
-    tenant: TenantId,
-    id: ProposalId,
-    hash: &str,
-    decide_by: OffsetDateTime,
-) -> Result<(Permit, String), StoreError> {
+async fn permit(reader: &Reader<'_>, tenant: TenantId, id: ProposalId, hash: &str) -> Result<(Permit, String), StoreError> {
     let (app, person, posted) = (reader.app, reader.person.id, reader.field("permit"));
     if !posted.is_empty()
         && let Ok(permit) = Permit::read(app, tenant, id, person, hash, &posted).await?
     {
         return Ok((permit, posted));
     }
-    Permit::make(app, tenant, id, person, hash, decide_by).await
+    Permit::make(app, tenant, id, person, hash).await
 }
 
 const OLD_PAGE: &str = "This form was open for too long, or it is not of this page. Nothing was decided: open the page again.";

@@ -224,8 +224,7 @@ async fn a_link_that_was_changed_or_never_sent_or_leads_to_a_client_without_a_gr
     let unknown = link::make::row(house.tenant, &proposal, house.priya.id, "no such notice", now);
     let unknown = link::link(house.test.app(), house.tenant, &proposal, &unknown).await.unwrap();
     let unknown = unknown.strip_prefix("https://assay.example.net/api/").unwrap().to_owned();
-    let (_, permit) =
-        link::Permit::make(house.test.app(), house.tenant, asked.id, house.priya.id, &proposal.hash, proposal.decide_by).await.unwrap();
+    let (_, permit) = link::Permit::make(house.test.app(), house.tenant, asked.id, house.priya.id, &proposal.hash).await.unwrap();
     let expected = text(&priya.get("portal/link?token=x").await);
     assert!(expected.contains("This link cannot be used"), "{expected}");
     for bad in [unknown, format!("portal/link?token={permit}"), link.replace('.', ""), format!("{link}A"), "portal/link".into()] {

@@ -67,11 +67,10 @@ impl fmt::Debug for Node {
 /// The state without its words.
 fn stands(state: &State) -> impl Hash + PartialEq + use<> {
     let at = match state {
-        State::Open => None,
         State::Cleared { run_by } | State::Approved { run_by } => Some(*run_by),
         State::Executing { since } | State::Undoing { since, .. } => Some(*since),
         State::Executed { undo_until, .. } => *undo_until,
-        // What has ended goes nowhere, whenever that was.
+        // What is open has no clock of its own, and what has ended goes nowhere, whenever that was.
         _ => None,
     };
     (std::mem::discriminant(state), at, matches!(state, State::Expired { approved: true, .. } | State::RolledBack { by: Some(_), .. }))

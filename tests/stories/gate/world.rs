@@ -68,6 +68,7 @@ pub(super) enum Step {
     Wait,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault that an answer can have, and all combinations are tried")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Says {
     pub(super) who: u8,
@@ -119,6 +120,7 @@ pub(super) struct Said {
     day: i64,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what has happened so far, one fact each")]
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) proposal: Proposal,
@@ -382,8 +384,8 @@ impl World {
             .filter(|said| said.says.verdict == Verdict::Approve && said.version == before.version && said.day < self.days.decide)
             .filter(|said| !lost(said.says.who) && !said.says.stands_for.is_some_and(lost))
             .collect();
-        let Some(last) = given.iter().map(|said| said.day).max() else { return Err("nobody approved it") };
-        if self.day >= last + self.days.run {
+        let Some(newest) = given.iter().map(|said| said.day).max() else { return Err("nobody approved it") };
+        if self.day >= newest + self.days.run {
             return Err("ran too late");
         }
         if given.iter().any(|said| [Some(said.says.who), said.says.stands_for].iter().flatten().any(|n| [MARCO, EVE].contains(n))) {
