@@ -18,7 +18,7 @@ use time::UtcOffset;
 use super::{
     Event, PublishError,
     chain::Hash,
-    entry,
+    entry::{self, HEAD_KEY, Head},
     folder::{self, Disclosure, Header},
     format::{DEMO_NOTICE, FORMAT},
     log_key::{LogKeys, Signer},
@@ -30,6 +30,7 @@ use crate::{
     platform::ports::BlobContainer,
     tenancy::{
         ClientPlace, DeploymentPlace, DeploymentScope, Place, Scope, Store, StoreError, TenantId, demo_mark, directory, keys::Owner,
+        place::AuditPart,
     },
 };
 
@@ -50,6 +51,8 @@ pub enum ExportError {
         "{waiting} of this log's entries still wait for their place, so a copy would miss them; nothing was written. Run it again in half a minute"
     )]
     Incomplete { waiting: usize },
+    #[error("the installation's key of its logs is not in the store: put the record `log-key` back from a backup")]
+    NoKey,
     #[error("{0} of the published log is not there: put back the blob container `log` from a backup")]
     Missing(String),
 }
@@ -92,16 +95,19 @@ pub async fn export(
         Owner::Deployment => to_folder(&deployment, DeploymentPlace::Operations, places, out, extent).await,
         Owner::Tenant(id) => {
             let tenant = directory::tenant(&deployment, id).await?.ok_or(ExportError::NoSuchClient(id))?;
-            match Scope::of_command(&tenant, COMMAND).store(app).await {
+            let whole = match Scope::of_command(&tenant, COMMAND).store(app).await {
                 Ok(store) => to_folder(&store, ClientPlace::Assessment, ClientPlace::with_outbox(), out, extent).await,
+                Err(error) => Err(error.into()),
+            };
+            match whole {
                 // Its key is gone or taken back, and with it the content and the log's growth; what is published still proves.
-                Err(StoreError::Key { source, .. }) if source.kind.needs_mending() => {
+                Err(ExportError::Store(StoreError::Key { source, .. })) if source.kind.needs_mending() => {
                     let mut batch = deployment.batch(DeploymentPlace::Operations);
                     record(&mut batch, Event::new("log.exported", format!("client {id}"), serde_json::json!({ "disclosed": false })));
                     batch.commit().await?;
                     in_folder(out, async |sink| copy(app, owner, None::<&Store<'_, ClientPlace>>, extent, sink).await).await
                 }
-                Err(error) => Err(error.into()),
+                other => other,
             }
         }
     }
@@ -148,8 +154,16 @@ pub async fn prepare<P: Place>(store: &Store<'_, P>, place: P, places: &[P], dis
     record(&mut batch, Event::new("log.exported", "log", serde_json::json!({ "disclosed": disclose })));
     batch.commit().await?;
     bring_up_to_date(store, places).await?;
-    Box::pin(publish(store)).await?;
-    Ok(())
+    let recorded = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await?.map_or(0, |head| head.value.next);
+    let mut published = 0;
+    for _ in 0..TRIES {
+        // Another run may be about to publish the same: then this one looks again.
+        published = Box::pin(publish(store)).await?.map_or(published, |checkpoint| checkpoint.size);
+        if published >= recorded {
+            return Ok(());
+        }
+    }
+    Err(ExportError::Incomplete { waiting: usize::try_from(recorded - published).unwrap_or(usize::MAX) })
 }
 
 /// Looks at a log that another run is just letting go of.
@@ -177,7 +191,7 @@ async fn copy<P: Place>(
     extent: Extent,
     out: &mut Sink<'_>,
 ) -> Result<Exported, ExportError> {
-    let signer = Signer::of(app, owner).await?;
+    let signer = Signer::find(app, owner).await?.ok_or(ExportError::NoKey)?;
     let note = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await.map_err(StoreError::from)?;
     let note = note.ok_or_else(|| ExportError::Missing(tiles::CHECKPOINT.into()))?;
     let checkpoint = Checkpoint::open(&note, &[signer.ed25519()]).map_err(|_| ExportError::Missing("a checkpoint of ours".into()))?;

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{
     Event,
@@ -73,6 +73,9 @@ impl PublishError {
     }
 }
 
+/// When another alarm than the one that stands is said in the log too.
+const SAID_AGAIN: Duration = Duration::hours(1);
+
 /// Why a run ends early.
 enum Stop {
     /// Another run went on from the same record: it finishes what there is.
@@ -91,9 +94,16 @@ impl From<StoreError> for Stop {
 pub async fn publish<P: Place>(store: &Store<'_, P>) -> Result<Option<Checkpoint>, PublishError> {
     let Some((head, published)) = begin(store).await? else { return Ok(None) };
     let before = (published.value.tree.size(), published.value.tree.root());
+    if before.0 == 0 {
+        // The first log of an installation makes its key, before anything is published that would want it again.
+        Signer::of(store.app(), store.owner()).await?;
+    }
     let mut run = Run { store, held: published, full: Vec::new() };
     let outcome = match run.extend(head.next).await {
-        Ok(()) => run.move_checkpoint(before).await,
+        Ok(()) => match run.move_checkpoint(before).await {
+            Ok(checkpoint) => run.all_is_right().await.map(|()| checkpoint),
+            Err(stop) => Err(stop),
+        },
         Err(stop) => Err(stop),
     };
     match outcome {
@@ -187,7 +197,9 @@ impl<P: Place> Run<'_, '_, P> {
         if target < published {
             return Err(Stop::Alarm(format!("the store knows {target} entries, and {published} are published: an older one was put back")));
         }
-        while self.held.value.tree.size() < target || self.held.value.alarm.is_some() {
+        let mut again = self.held.value.alarm.is_some();
+        while self.held.value.tree.size() < target || again {
+            again = false;
             let size = self.held.value.tree.size();
             let end = target.min((size / WIDTH as u64 + BUNDLES_OF_A_STEP) * WIDTH as u64);
             self.step(end, end >= target).await?;
@@ -237,9 +249,19 @@ impl<P: Place> Run<'_, '_, P> {
                 return Err(Stop::Alarm(format!("{tile} lies there with other bytes than the log's entries make")));
             }
         }
-        self.commit(Published { tree, chain, at: app.now(), alarm: None, item_waits: self.held.value.item_waits }).await?;
+        // An alarm stands until the checkpoint has moved too.
+        let Published { alarm, item_waits, .. } = self.held.value.clone();
+        self.commit(Published { tree, chain, at: app.now(), alarm, item_waits }).await?;
         self.full.extend(filled);
         Ok(())
+    }
+
+    /// What an alarm was about is put right.
+    async fn all_is_right(&mut self) -> Result<(), Stop> {
+        if self.held.value.alarm.is_none() {
+            return Ok(());
+        }
+        self.commit(Published { alarm: None, ..self.held.value.clone() }).await
     }
 
     async fn commit(&mut self, published: Published) -> Result<(), Stop> {
@@ -259,7 +281,10 @@ impl<P: Place> Run<'_, '_, P> {
     /// Moves the checkpoint to what is published now. `before`: size and root when this run began, which need no look.
     async fn move_checkpoint(&self, before: (u64, Hash)) -> Result<Checkpoint, Stop> {
         let (app, owner) = (self.store.app(), self.store.owner());
-        let signer = Signer::of(app, owner).await?;
+        let Some(signer) = Signer::find(app, owner).await? else {
+            // A new one would disown all that was signed.
+            return Err(Stop::Alarm("the installation's key of its logs is gone: put its record back from a backup".into()));
+        };
         let tree = &self.held.value.tree;
         let ours = Checkpoint { origin: signer.origin().to_owned(), size: tree.size(), root: tree.root() };
         let name = tiles::name(owner, tiles::CHECKPOINT);
@@ -268,9 +293,16 @@ impl<P: Place> Run<'_, '_, P> {
             if let Some(held) = &there {
                 let old = Checkpoint::open(&held.bytes, &[signer.ed25519()])
                     .map_err(|error| Stop::Alarm(format!("the checkpoint that lies there is not ours: {error}")))?;
-                // Whoever is ahead has checked this against the same record.
                 if old.size > ours.size {
-                    return Ok(old);
+                    // Whoever is ahead has written the record first, and checked this against it.
+                    let now = self.store.read::<Published>(P::audit(AuditPart::Head), HEAD_KEY).await?;
+                    if now.is_some_and(|now| now.value.tree.size() >= old.size) {
+                        return Ok(old);
+                    }
+                    return Err(Stop::Alarm(format!(
+                        "a checkpoint of {} entries is published, and the store knows {}: an earlier state of it was put back",
+                        old.size, ours.size
+                    )));
                 }
                 if old == ours {
                     return Ok(ours);
@@ -306,9 +338,11 @@ impl<P: Place> Run<'_, '_, P> {
     async fn raise(&mut self, what: String) -> Result<PublishError, StoreError> {
         let (store, owner) = (self.store, self.store.owner().to_string());
         tracing::error!(owner, what, "ALARM: the audit log is not published any further");
-        if self.held.value.alarm.as_ref().is_none_or(|alarm| alarm.what != what) {
+        // Its own entry makes the log longer, and the words of the next look others: once an hour is enough.
+        let now = store.app().now();
+        if self.held.value.alarm.as_ref().is_none_or(|alarm| alarm.what != what && alarm.since + SAID_AGAIN <= now) {
             let mut batch = store.batch(P::audit(AuditPart::Head));
-            let alarm = Some(Alarm { what: what.clone(), since: store.app().now() });
+            let alarm = Some(Alarm { what: what.clone(), since: now });
             let value = Published { alarm, item_waits: true, ..self.held.value.clone() };
             batch.replace(&Held { value, etag: self.held.etag.clone() });
             record(&mut batch, Event::new("log.alarm", "log", json!({ "why": what })));

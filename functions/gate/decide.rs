@@ -97,8 +97,9 @@ pub async fn decide_as(
             continue;
         }
         let today = policy.terms(&held.value.draft.kind);
-        let more = [Some(person.id), capacity.stands_for.as_ref().map(|seat| seat.person)];
-        let linked = capacity.roster.as_ref().map(|roster| linked(roster, &held.value, more.into_iter().flatten())).unwrap_or_default();
+        let seats = [Some(person.id), capacity.stands_for.as_ref().map(|seat| seat.person)];
+        let more = seats.into_iter().flatten().chain(delegations.iter().flat_map(|one| [one.from, one.to]));
+        let linked = capacity.roster.as_ref().map(|roster| linked(roster, &held.value, more)).unwrap_or_default();
         let deciding = Deciding {
             tenant: scope.tenant(),
             person: person.id,

@@ -90,7 +90,8 @@ pub fn blocked(proposal: &Proposal, now: OffsetDateTime) -> Option<Refusal> {
 /// client.
 pub fn excluded(proposal: &Proposal, person: PersonId, delegations: &[Delegation], now: OffsetDateTime) -> Option<Refusal> {
     let same = |other: PersonId| proposal.terms.as_ref().map_or(other == person, |terms| terms.is_same_human(other, person));
-    let stands_for = |other: PersonId| delegations.iter().any(|one| one.from == other && same(one.to) && one.holds(now));
+    let is_from = |from: PersonId, other: PersonId| proposal.terms.as_ref().map_or(from == other, |terms| terms.is_same_human(from, other));
+    let stands_for = |other: PersonId| delegations.iter().any(|one| is_from(one.from, other) && same(one.to) && one.holds(now));
     if let Actor::Person(requester) = proposal.requester {
         if same(requester) {
             return Some(Refusal::NotYours);

@@ -9,7 +9,7 @@ use super::{
     Place, Store, StoreError,
     seal::{DataKey, Form, epoch_of},
 };
-use crate::platform::ports::{BatchOutcome, Continuation, Document, Op, Query};
+use crate::platform::ports::{BatchOutcome, Continuation, Document, MAX_BATCH_OPS, Op, Query};
 
 /// Bytes of one batch: well below what one may hold.
 const BATCH_BYTES: usize = 512 * 1024;
@@ -43,7 +43,7 @@ impl<P: Place> Store<'_, P> {
                 Ok(Some(op)) => {
                     bytes += size(&op);
                     ops.push(op);
-                    if bytes >= BATCH_BYTES {
+                    if bytes >= BATCH_BYTES || ops.len() == MAX_BATCH_OPS {
                         done.documents += self.write(place, std::mem::take(&mut ops)).await?;
                         bytes = 0;
                     }

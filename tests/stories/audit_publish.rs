@@ -284,7 +284,37 @@ async fn an_entry_that_was_changed_in_the_store_or_a_foreign_checkpoint_stops_th
         if change != "checkpoint" {
             assert_eq!(found(test.app(), OWNER).await, good, "{change}");
         }
+        // It is tried every minute; the log is not filled with it.
+        for _ in 0..3 {
+            drop(audit::publish(&store).await);
+        }
+        let said = kinds(&store).await.iter().filter(|kind| *kind == "log.alarm").count();
+        assert!(said <= 1, "{change}: {said} times");
     }
+}
+
+#[tokio::test]
+async fn an_earlier_state_of_the_store_behind_a_published_checkpoint_is_an_alarm() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, 5).await;
+    audit::publish(&store).await.unwrap();
+    let name = tiles::name(OWNER, tiles::CHECKPOINT);
+    let before = store.read::<Published>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap().value;
+    happen(&store, 2).await;
+    audit::publish(&store).await.unwrap();
+    let ahead = test.app().blobs.read(BlobContainer::Log, &name).await.unwrap().unwrap();
+    // As a restored database has it: five entries published, and nothing of the two.
+    let held = store.read::<Published>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap();
+    let mut head = store.read::<Head>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap();
+    head.value.next = 5;
+    let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
+    batch.replace(&assay::tenancy::Held { value: before, etag: held.etag });
+    batch.replace(&head);
+    batch.commit().await.unwrap();
+    let error = audit::publish(&store).await.unwrap_err();
+    assert!(error.to_string().contains("a checkpoint of 7 entries is published, and the store knows 5"), "{error}");
+    assert_eq!(test.app().blobs.read(BlobContainer::Log, &name).await.unwrap().unwrap(), ahead);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use assay::{
     gate::{Proposal, Verdict},
     platform::ports::{Container, Document, Op, Partition, Query},
     tenancy::{
-        ClientPlace, Place as _, Scope, StoreError,
+        ClientPlace, Place as _, Record, Scope, StoreError,
         directory::Tenant,
         key_change::{self, Change, Facts},
         keys::{self, Owner},
@@ -220,6 +220,43 @@ async fn after_ninety_days_a_further_data_key_seals_everything_again_and_the_log
     flow.test.restart();
     assert!(flow.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, "none").await.unwrap().is_none());
     assert_eq!(EndState::of(&flow).await.left_over, Vec::<String>::new());
+}
+
+/// As small as records are, so that far more than a batch takes fit into its bytes.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Small(u32);
+
+impl Record for Small {
+    const KIND: &'static str = "small";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        format!("{:04}", self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_place_with_more_records_than_a_batch_takes_is_sealed_again_whole() {
+    let mut flow = Flow::new(Extent::Small).await;
+    {
+        let store = flow.client(HARBOR).await;
+        for fifty in 0..5 {
+            let mut batch = store.batch(ClientPlace::Assessment);
+            for n in 0..50 {
+                batch.create(&Small(fifty * 50 + n));
+            }
+            batch.commit().await.unwrap();
+        }
+    }
+    flow.sweep().await;
+    flow.clock_jumps(MOST_DAYS);
+    for _ in 0..5 {
+        flow.sweep().await;
+        flow.swept.clone().unwrap();
+        flow.test.clock.advance(Duration::minutes(6));
+    }
+    assert_eq!((facts(&flow.test).await.epoch, epochs(&flow.test).await), (2, vec![2]));
+    assert_eq!(flow.client(HARBOR).await.all::<Small>(ClientPlace::Assessment, "").await.unwrap().len(), 250);
 }
 
 #[tokio::test]

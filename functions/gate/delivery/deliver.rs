@@ -33,8 +33,9 @@ use crate::{
 const CLAIM: Duration = Duration::minutes(2);
 /// Later than any message that is not lost.
 const LATE: Duration = Duration::minutes(15);
-/// Tries at a channel that does not answer; then it counts as refused.
-const TRIES: u32 = 6;
+/// Tries at a channel that does not answer, each after twice the wait and an hour at most: some seven hours. Then it counts
+/// as refused.
+const TRIES: u32 = 12;
 /// How often a lost race over a notice is tried again.
 const ATTEMPTS: usize = 4;
 /// Deliveries of one digest: each is three operations of one batch.
@@ -123,7 +124,10 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
         }
         Answer::Later { wait, why } => {
             tracing::warn!(channel = channel.word(), why, "a notice waits for its channel");
-            later(store, items, wait.min(LONGEST)).await
+            // The first time as the channel asks; then it is no short trouble.
+            let tries = items[0].posting.value.tries;
+            let patience = if tries == 0 { Wait::ZERO } else { Wait::from_mins(1 << tries.min(6)) };
+            later(store, items, wait.max(patience).min(LONGEST)).await
         }
         Answer::Refused { why } => settle(app, store, items, Outcome::Refused { why: why.into() }, together).await,
     }

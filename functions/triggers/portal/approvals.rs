@@ -96,6 +96,8 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         Ok(_) => Ok(reply::redirect(&paths::proposal(tenant_id, id))),
         Err(DecideError::NotFound) => Err(Problem::not_found()),
         Err(DecideError::Store(error)) => Err(error.into()),
+        // An ordinary sign-in would come back from an open one, as old as before.
+        Err(DecideError::Refused(Refusal::SignInTooOld { .. })) => Err(reader.to_prove()),
         Err(DecideError::Refused(refusal)) => {
             let status = match refusal {
                 _ if refusal.is_about_the_form() => 422,

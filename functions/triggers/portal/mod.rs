@@ -174,7 +174,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
 
 /// Who may do what: whoever finds a browser open must not be able to let themselves in. Taking access away never waits.
 fn is_of_great_effect(parts: &[&str]) -> bool {
-    matches!(parts, ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
+    matches!(parts, ["clients"] | ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
 }
 
 /// What no request may say of itself.

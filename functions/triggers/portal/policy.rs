@@ -13,6 +13,7 @@ use crate::{
         dry_run,
         policy::{CHANGE_POLICY, KINDS, floor},
     },
+    readiness,
     tenancy::{
         ClientPlace, PersonId, Scope, TenantId,
         directory::{Grant, Person, Role, Tenant},
@@ -179,9 +180,14 @@ fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item
     reader.roster.people_who_may_sign_in(&reader.app.config).filter(is_one)
 }
 
+/// Kinds that this release carries out; of the others the policy has the floors, and nothing is asked yet.
+fn performed() -> impl Iterator<Item = (&'static str, Level, &'static str)> {
+    KINDS.iter().copied().filter(|(kind, ..)| *kind == CHANGE_POLICY || readiness::mark::performs(kind))
+}
+
 /// Kinds whose terms people can choose: those that people approve.
 fn changeable() -> impl Iterator<Item = (&'static str, &'static str)> {
-    KINDS.iter().filter(|(_, floor, _)| *floor == Level::L2).map(|(kind, _, words)| (*kind, *words))
+    performed().filter(|(_, floor, _)| *floor == Level::L2).map(|(kind, _, words)| (kind, words))
 }
 
 async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Returned) -> Result<Reply, Problem> {
@@ -208,7 +214,7 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
         version: policy.version,
         made_by: policy.made_by.map(|id| Link::new(paths::proposal(tenant.id, id), "as was decided")),
         waits: waits.map(|mark| Link::new(paths::proposal(tenant.id, mark.proposal), mark.question.clone())),
-        rows: KINDS.iter().map(|(kind, _, words)| row(&policy, kind, words)).collect(),
+        rows: performed().map(|(kind, _, words)| row(&policy, kind, words)).collect(),
         groups: policy.groups.iter().map(|(name, people)| GroupRow { name: name.clone(), people: names(people) }).collect(),
         break_glass: names(&policy.break_glass),
         rule: asks.then(|| rule_form(reader, tenant, &policy, &returned.errors)),

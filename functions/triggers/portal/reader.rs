@@ -163,7 +163,12 @@ impl<'a> Reader<'a> {
 
     /// Before a change of great effect: they proved who they are a short while ago.
     pub(super) fn must_have_proved_it(&self) -> Result<(), Problem> {
-        if step_up::is_proved(self.app, &self.session) { Ok(()) } else { Err(step_up::problem(self.app, &self.session)) }
+        if step_up::is_proved(self.app, &self.session) { Ok(()) } else { Err(self.to_prove()) }
+    }
+
+    /// What they are told who must prove it first.
+    pub(super) fn to_prove(&self) -> Problem {
+        step_up::problem(self.app, &self.session)
     }
 
     /// The way back after a deed.
