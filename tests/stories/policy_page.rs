@@ -22,8 +22,11 @@ async fn an_engineer_tries_a_change_on_what_was_and_asks_for_it_and_it_holds_onc
     let page = format!("portal/clients/{HARBOR}/policy");
     let engineer = Browser::of(&flow, What::Engineer).await;
     let shown = text(&engineer.get(&page).await);
-    for said in ["nobody has changed them", "Mark an objective", "needs 1 approval", "Affirm", "is done by a person and recorded"] {
+    for said in ["nobody has changed them", "Mark an objective", "needs 1 approval", "Change this policy"] {
         assert!(shown.contains(said), "{said}: {shown}");
+    }
+    for later in ["Affirm", "Publish the package", "Assign training"] {
+        assert!(!shown.contains(later), "{later} is nothing that this release does: {shown}");
     }
     let link = text(&engineer.get(&format!("portal/clients/{HARBOR}")).await);
     assert!(link.contains(&format!("href=\"/api/{page}\"")), "the client's page leads here");
