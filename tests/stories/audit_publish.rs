@@ -305,11 +305,11 @@ async fn an_earlier_state_of_the_store_behind_a_published_checkpoint_is_an_alarm
     audit::publish(&store).await.unwrap();
     let ahead = test.app().blobs.read(BlobContainer::Log, &name).await.unwrap().unwrap();
     // As a restored database has it: five entries published, and nothing of the two.
-    let held = store.read::<Published>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap();
+    let published = store.read::<Published>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap();
     let mut head = store.read::<Head>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap();
     head.value.next = 5;
     let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
-    batch.replace(&assay::tenancy::Held { value: before, etag: held.etag });
+    batch.replace(&assay::tenancy::Held { value: before, etag: published.etag });
     batch.replace(&head);
     batch.commit().await.unwrap();
     let error = audit::publish(&store).await.unwrap_err();
