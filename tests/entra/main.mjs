@@ -84,7 +84,9 @@ async function owner() {
 
 /** The same host without TLS: a browser that was here once goes there no more (Strict-Transport-Security). */
 async function withoutTls(person) {
-  const went = await person.page.goto(`http://${here.hostname}:${PLAIN_PORT}/api/portal/clients`).then(() => true, () => false);
+  const window = await person.context.newPage();
+  const went = await window.goto(`http://${here.hostname}:${PLAIN_PORT}/api/portal/clients`).then(() => true, () => false);
+  await window.close();
   person.check('without TLS', 'nothing is asked there', !went && front.cookies.length === 0, `it went there: ${went}, ${front.cookies.length} requests`);
   // What the browser says of that is not ours to judge.
   person.complaints.splice(0);
