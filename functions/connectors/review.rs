@@ -3,6 +3,8 @@
 //! Due every 90 days (NIST SP 800-171 r2 3.1.1 and 3.1.2 ask who is authorized; the interval is ours). A review changes
 //! nothing but its date; who should lose something loses it on the client's own page, which counts as a review too.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
@@ -42,18 +44,27 @@ pub async fn all(store: &Directory<'_>) -> Result<Vec<Review>, StoreError> {
     Ok(reviews)
 }
 
-/// How many clients are due: a number for the owner's pages.
+/// How many clients are due: a number for the owner's pages, from one look at all grants.
 pub fn due(roster: &Roster, now: OffsetDateTime) -> usize {
-    roster.tenants.iter().filter(|tenant| review(roster, tenant, now).is_due).count()
+    let mut oldest: HashMap<TenantId, Option<OffsetDateTime>> = HashMap::new();
+    for grant in roster.every_grant() {
+        oldest.entry(grant.tenant).and_modify(|at| *at = (*at).min(grant.confirmed_at)).or_insert(grant.confirmed_at);
+    }
+    let of = |tenant: &Tenant| oldest.get(&tenant.id).copied().unwrap_or(Some(tenant.created_at));
+    roster.tenants.iter().filter(|tenant| is_due(of(tenant), now)).count()
+}
+
+/// Never confirmed, or too long ago.
+fn is_due(confirmed_at: Option<OffsetDateTime>, now: OffsetDateTime) -> bool {
+    confirmed_at.is_none_or(|at| at + DUE_AFTER <= now)
 }
 
 fn review(roster: &Roster, tenant: &Tenant, now: OffsetDateTime) -> Review {
     let mut grants: Vec<_> = roster.every_grant_of(tenant.id).map(|grant| (grant.clone(), roster.person(grant.person).cloned())).collect();
     grants.sort_by_key(|(grant, person)| (person.as_ref().map(|person| person.name.to_lowercase()), grant.person.0));
     // A client that has nobody was looked at when it was added.
-    let since = |grant: &Grant| grant.confirmed_at;
-    let oldest = grants.iter().map(|(grant, _)| since(grant)).min().unwrap_or(Some(tenant.created_at));
-    Review { client: tenant.clone(), grants, confirmed_at: oldest, is_due: oldest.is_none_or(|at| at + DUE_AFTER <= now) }
+    let oldest = grants.iter().map(|(grant, _)| grant.confirmed_at).min().unwrap_or(Some(tenant.created_at));
+    Review { client: tenant.clone(), grants, confirmed_at: oldest, is_due: is_due(oldest, now) }
 }
 
 impl Review {

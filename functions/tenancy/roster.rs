@@ -93,7 +93,12 @@ impl Roster {
 
     /// The same with those that have ended: for who looks over them.
     pub fn every_grant_of(&self, tenant: TenantId) -> impl Iterator<Item = &Grant> {
-        self.grants.iter().filter(move |grant| grant.tenant == tenant)
+        self.every_grant().filter(move |grant| grant.tenant == tenant)
+    }
+
+    /// Everybody's, for every client, also those that have ended.
+    pub fn every_grant(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.iter()
     }
 
     /// Who the human behind an account is, by one of their accounts, the same for all of them: those whom an owner linked

@@ -1,8 +1,6 @@
 //! Keys that change: a further data key, another version of the vault key, a store of an earlier release. What was
 //! sealed before is read as before, by every process, also where one of them stops half-way.
 
-use std::sync::Arc;
-
 use assay::{
     audit::{Item, entry::Entry},
     connectors::demo::{self, What},
@@ -28,7 +26,7 @@ use crate::support::{
     end_state::{EndState, all},
     faults::Fault,
     flow::{Extent, Flow, HARBOR, deliveries_of, person},
-    key_vault::{FakeVaults, key_uri, open},
+    key_vault::{installation_of, key_uri},
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
@@ -116,12 +114,7 @@ async fn a_process_that_has_not_heard_of_the_new_data_key_reads_what_it_sealed()
 
 #[tokio::test]
 async fn another_version_of_the_vault_key_wraps_the_data_keys_and_no_record_is_touched() {
-    let fake = FakeVaults::new();
-    let mut test = TestApp::new();
-    test.vault = Some(Arc::new(open(&fake, &[])));
-    test.restart();
-    fake.make_key(&key_uri("harbor"));
-    keys::make(test.app(), OWNER, Some(&key_uri("harbor"))).await.unwrap();
+    let (test, fake) = installation_of(OWNER).await;
     let mut flow = Flow::begun(test, Extent::Small).await;
     flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
     change(&flow.test, Change::NextKey).await.unwrap();
@@ -272,12 +265,7 @@ async fn a_data_key_that_sealed_often_enough_is_followed_by_another() {
 
 #[tokio::test]
 async fn a_new_version_of_the_vault_key_is_taken_up_within_a_day_and_the_log_names_both() {
-    let fake = FakeVaults::new();
-    let mut test = TestApp::new();
-    test.vault = Some(Arc::new(open(&fake, &[])));
-    test.restart();
-    fake.make_key(&key_uri("harbor"));
-    keys::make(test.app(), OWNER, Some(&key_uri("harbor"))).await.unwrap();
+    let (test, fake) = installation_of(OWNER).await;
     let mut flow = Flow::begun(test, Extent::Small).await;
     flow.settle().await;
     let was = facts(&flow.test).await;

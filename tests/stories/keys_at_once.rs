@@ -16,7 +16,7 @@ use crate::support::{
     TestApp,
     faults::Hold,
     flow::HARBOR,
-    key_vault::{FakeVaults, key_uri, open},
+    key_vault::{FakeVaults, installation_of, key_uri},
 };
 
 const OWNER: Owner = Owner::Tenant(HARBOR);
@@ -25,12 +25,7 @@ const FIRST_UNWRAP: usize = 1;
 
 /// A process that has just begun, with the client's key in Key Vault.
 async fn begun() -> (TestApp, Arc<FakeVaults>) {
-    let fake = FakeVaults::new();
-    let mut test = TestApp::new();
-    test.vault = Some(Arc::new(open(&fake, &[])));
-    test.restart();
-    fake.make_key(&key_uri("harbor"));
-    keys::make(test.app(), OWNER, Some(&key_uri("harbor"))).await.unwrap();
+    let (mut test, fake) = installation_of(OWNER).await;
     test.restart();
     (test, fake)
 }

@@ -11,7 +11,10 @@ use std::{
 
 use assay::{
     platform::azure::{Credential, KeyVault},
-    tenancy::signing::SigningUse,
+    tenancy::{
+        keys::{self, Owner},
+        signing::SigningUse,
+    },
 };
 use async_trait::async_trait;
 use aws_lc_rs::{
@@ -27,7 +30,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{azure, cosmos::azure_settings};
+use super::{app::TestApp, azure, cosmos::azure_settings};
 
 /// The installation's own key.
 pub const DEPLOYMENT_KEY: &str = "https://northgate.vault.azure.net/keys/deployment";
@@ -389,4 +392,15 @@ pub fn open(fake: &Arc<FakeVaults>, more: &[(&str, &str)]) -> KeyVault {
     let settings = azure_settings(&own.iter().chain(more).copied().collect::<Vec<_>>());
     let transport = Transport::new(fake.clone());
     KeyVault::new(&settings, Credential::of(azure::tokens(), &settings), Some(&transport)).unwrap()
+}
+
+/// An installation with its keys in Key Vault, and in it a client whose key is `harbor`.
+pub async fn installation_of(owner: Owner) -> (TestApp, Arc<FakeVaults>) {
+    let fake = FakeVaults::new();
+    let mut test = TestApp::new();
+    test.vault = Some(Arc::new(open(&fake, &[])));
+    test.restart();
+    fake.make_key(&key_uri("harbor"));
+    keys::make(test.app(), owner, Some(&key_uri("harbor"))).await.unwrap();
+    (test, fake)
 }

@@ -6,24 +6,17 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::Answer;
+use super::{A_MINUTE, Answer, MAX_ANSWER_BYTES, TIMEOUT, ask};
 use crate::{
     app::App,
     config::AcsSettings,
     gate::mail::Mail,
-    platform::{
-        ports::{HttpMethod, HttpRequest, PortErrorKind},
-        retry_after,
-    },
-    tenancy::seal::sha256,
+    platform::ports::{HttpMethod, HttpRequest, PortErrorKind},
 };
-
-const TIMEOUT: Duration = Duration::from_secs(20);
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-const A_MINUTE: Duration = Duration::from_mins(1);
 
 /// `name`: of the mail, the same however often it is sent.
 pub(super) async fn send(app: &App, settings: &AcsSettings, mail: &Mail, name: &str) -> Answer {
@@ -56,24 +49,14 @@ pub(super) async fn send(app: &App, settings: &AcsSettings, mail: &Mail, name: &
         timeout: TIMEOUT,
         max_response_bytes: MAX_ANSWER_BYTES,
     };
-    match app.http.send(request).await {
-        Ok(answer) => {
-            let asked = answer.header("retry-after").and_then(|text| retry_after::wait(text, Some(app.now())));
-            of_status(answer.status, asked)
-        }
-        Err(error) if matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Invalid) => {
-            Answer::Refused { why: "The address of the mail service cannot be called." }
-        }
-        Err(_) => Answer::Later { wait: A_MINUTE, why: "The mail service does not answer." },
-    }
+    let silent = "The mail service does not answer.";
+    ask(app, request, of_status, silent, "The address of the mail service cannot be called.").await
 }
 
 /// A UUID made from the mail's name.
 fn operation(name: &str) -> String {
     let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(sha256(name.as_bytes()).as_bytes().chunks(2)) {
-        *byte = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or_default();
-    }
+    bytes.copy_from_slice(&digest(&SHA256, name.as_bytes()).as_ref()[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid().hyphenated().to_string()
 }
 

@@ -19,7 +19,14 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::notify::Occasion;
-use crate::tenancy::{PersonId, ProposalId, Record};
+use crate::{
+    app::App,
+    platform::{
+        ports::{HttpRequest, PortErrorKind},
+        retry_after,
+    },
+    tenancy::{PersonId, ProposalId, Record},
+};
 
 pub(in crate::gate) use deliver::mail_out;
 pub use deliver::{deliver, wake};
@@ -58,6 +65,29 @@ pub(in crate::gate) enum Answer {
     Accepted,
     Later { wait: Wait, why: &'static str },
     Refused { why: &'static str },
+}
+
+const TIMEOUT: Wait = Wait::from_secs(20);
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// When an answer does not say how long to wait.
+const A_MINUTE: Wait = Wait::from_mins(1);
+
+/// Asks a channel's service; `silent` when it does not answer, `wrong` when its address cannot be called.
+async fn ask(
+    app: &App,
+    request: HttpRequest,
+    of_status: fn(u16, Option<Wait>) -> Answer,
+    silent: &'static str,
+    wrong: &'static str,
+) -> Answer {
+    match app.http.send(request).await {
+        Ok(answer) => {
+            let asked = answer.header("retry-after").and_then(|text| retry_after::wait(text, Some(app.now())));
+            of_status(answer.status, asked)
+        }
+        Err(error) if matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Invalid) => Answer::Refused { why: wrong },
+        Err(_) => Answer::Later { wait: A_MINUTE, why: silent },
+    }
 }
 
 /// One delivery that is not over; the record goes when it is.

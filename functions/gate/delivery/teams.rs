@@ -7,19 +7,11 @@ use bytes::Bytes;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::Answer;
+use super::{A_MINUTE, Answer, MAX_ANSWER_BYTES, TIMEOUT, ask};
 use crate::{
     app::App,
-    platform::{
-        ports::{HttpMethod, HttpRequest, PortErrorKind},
-        retry_after,
-    },
+    platform::ports::{HttpMethod, HttpRequest, PortErrorKind},
 };
-
-const TIMEOUT: Duration = Duration::from_secs(20);
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// When an answer does not say how long to wait.
-const A_MINUTE: Duration = Duration::from_mins(1);
 
 /// Whether it is the address of a workflow's trigger: https, a host of Microsoft's, with its signature.
 pub fn is_workflow(url: &Url) -> bool {
@@ -54,16 +46,7 @@ pub(super) async fn post(app: &App, secret: &str, body: Vec<u8>) -> Answer {
         timeout: TIMEOUT,
         max_response_bytes: MAX_ANSWER_BYTES,
     };
-    match app.http.send(request).await {
-        Ok(answer) => {
-            let asked = answer.header("retry-after").and_then(|text| retry_after::wait(text, Some(app.now())));
-            of_status(answer.status, asked)
-        }
-        Err(error) if matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Invalid) => {
-            Answer::Refused { why: "The webhook's address cannot be called." }
-        }
-        Err(_) => Answer::Later { wait: A_MINUTE, why: "Teams does not answer." },
-    }
+    ask(app, request, of_status, "Teams does not answer.", "The webhook's address cannot be called.").await
 }
 
 fn of_status(status: u16, asked: Option<Duration>) -> Answer {

@@ -66,17 +66,7 @@ fn teams(on: bool, health: Option<&ChannelHealth>) -> ChannelView {
             "A card goes to the channel that the workflow posts to. That Teams took it does not say that anybody saw it: who does not sign in within four hours is mailed.",
         ),
     };
-    ChannelView {
-        name: "Cards in Microsoft Teams",
-        state,
-        words: words.into(),
-        counted: on,
-        accepted: health.map_or(0, |health| health.accepted),
-        accepted_at: health.and_then(|health| health.accepted_at),
-        refused: health.map_or(0, |health| health.refused),
-        refused_at: health.and_then(|health| health.refused_at),
-        why: health.map(|health| health.why.clone()).unwrap_or_default(),
-    }
+    view("Cards in Microsoft Teams", state, words, on, health)
 }
 
 fn mails(config: &Config, health: Option<&ChannelHealth>) -> ChannelView {
@@ -93,11 +83,16 @@ fn mails(config: &Config, health: Option<&ChannelHealth>) -> ChannelView {
         ),
         (true, false) => (Tag::new(Tone::Met, "On"), "Each approver is mailed at once, and reminded a day before the deadline."),
     };
+    let name = if service { "Mails by Azure Communication Services" } else { "Mails into the mailbox" };
+    view(name, state, words, service, health)
+}
+
+fn view(name: &'static str, state: Tag, words: &str, counted: bool, health: Option<&ChannelHealth>) -> ChannelView {
     ChannelView {
-        name: if service { "Mails by Azure Communication Services" } else { "Mails into the mailbox" },
+        name,
         state,
         words: words.into(),
-        counted: service,
+        counted,
         accepted: health.map_or(0, |health| health.accepted),
         accepted_at: health.and_then(|health| health.accepted_at),
         refused: health.map_or(0, |health| health.refused),
