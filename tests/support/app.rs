@@ -106,6 +106,11 @@ impl TestApp {
         self.app.as_ref().unwrap()
     }
 
+    /// The process ends; its data folder stays.
+    pub fn closed(self) -> TempDir {
+        self.folder
+    }
+
     /// The data folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()

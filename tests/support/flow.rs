@@ -5,7 +5,7 @@
 //! when the function failed or its process died, moves it to `NAME-poison` after five tries, and runs the sweep every
 //! five minutes. It never looks into a message.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use assay::{
     app::App,
@@ -14,7 +14,7 @@ use assay::{
         demo::{self, Delivery, DemoPerson, What, autotask, connectwise},
     },
     gate::{self, Answer, DecideError, Decided, Proposal, Verdict},
-    platform::ports::{Queue as _, Received},
+    platform::ports::{HttpRequest, HttpResponse, Queue as _, Received},
     tenancy::{
         ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, ProposalId, Scope, Store, StoreError,
         TenantId,
@@ -31,6 +31,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     TestApp,
+    authority::Authority,
     browser::{self, Browser},
     clock::START,
     http::response,
@@ -67,6 +68,8 @@ pub struct Flow {
     pub mortal: bool,
     /// How often it died.
     pub deaths: usize,
+    /// Who vouches for people, at an installation with Entra sign-in.
+    pub authority: Option<Arc<Authority>>,
 }
 
 impl Flow {
@@ -101,7 +104,7 @@ impl Flow {
 
     fn of(test: TestApp) -> Self {
         let next_sweep = test.app().now() + SWEEP_EVERY;
-        Self { test, starts: Vec::new(), answered: Vec::new(), next_sweep, swept: Ok(()), mortal: false, deaths: 0 }
+        Self { test, starts: Vec::new(), answered: Vec::new(), next_sweep, swept: Ok(()), mortal: false, deaths: 0, authority: None }
     }
 
     pub fn app(&self) -> &App {
@@ -362,8 +365,13 @@ impl Flow {
         format!("invocation-{}", self.starts.len())
     }
 
+    /// Somebody asks for something now.
+    pub fn asks(&mut self) {
+        self.starts.push(self.test.faults.count());
+    }
+
     /// Whether the process died at the planned fault; then a new one stands in its place, and all goes well from here.
-    fn died(&mut self) -> bool {
+    pub fn died(&mut self) -> bool {
         let died = self.mortal && self.test.faults.struck();
         if died {
             self.deaths += 1;
@@ -454,16 +462,19 @@ fn timer_function() -> TimerFn {
 
 /// The demo's vendors, always as they were at that time.
 fn answer_as_the_vendors(test: &TestApp, at: OffsetDateTime, devices: usize) {
-    test.http.answer_with(move |request| {
-        let url = &request.url;
-        let answer = demo::answer(url.host_str().unwrap(), url.path(), url.query().unwrap_or_default(), &request.body, at);
-        let mut body = answer.body;
-        if let Ok(Value::Array(mut rows)) = serde_json::from_str(&body) {
-            rows.truncate(devices);
-            body = Value::Array(rows).to_string();
-        }
-        Some(Ok(response(answer.status, &[("content-type", answer.content_type)], body)))
-    });
+    test.http.answer_with(move |request| Some(Ok(vendors_answer(request, at, devices))));
+}
+
+/// What one of them answers, of at most so many rows.
+pub fn vendors_answer(request: &HttpRequest, at: OffsetDateTime, devices: usize) -> HttpResponse {
+    let url = &request.url;
+    let answer = demo::answer(url.host_str().unwrap(), url.path(), url.query().unwrap_or_default(), &request.body, at);
+    let mut body = answer.body;
+    if let Ok(Value::Array(mut rows)) = serde_json::from_str(&body) {
+        rows.truncate(devices);
+        body = Value::Array(rows).to_string();
+    }
+    response(answer.status, &[("content-type", answer.content_type)], body)
 }
 
 /// What people set up before any of this: clients, colleagues, grants, connections, and which company is which client.

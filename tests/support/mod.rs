@@ -21,8 +21,10 @@ pub mod log_copy;
 pub mod meeting;
 pub mod process;
 pub mod queue;
+pub mod scanner;
 pub mod served;
 pub mod shared;
+pub mod stops;
 pub mod storage_account;
 pub mod visitor;
 

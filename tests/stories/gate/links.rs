@@ -1,7 +1,5 @@
 //! The link of a mail: whoever opens it changes nothing, and whoever signs in finds the way.
 
-use std::collections::BTreeSet;
-
 use assay::{
     gate::{
         self, State,
@@ -10,7 +8,7 @@ use assay::{
         state::Cause,
     },
     tenancy::{ClientPlace, Held, ProposalId, Record as _},
-    web::{Method, Reply},
+    web::Reply,
 };
 use serde_json::json;
 use time::Duration;
@@ -21,6 +19,7 @@ use crate::support::{
     authority::Authority,
     browser::{self, text},
     flow::link_in,
+    scanner::scan,
     visitor::Visitor,
 };
 
@@ -66,36 +65,6 @@ impl Asked {
 fn location(reply: &Reply) -> &str {
     assert_eq!(reply.status, 303, "{}", text(reply));
     reply.header("location").unwrap().strip_prefix("/api/").unwrap()
-}
-
-/// What lies between `start` and a quote, wherever it stands.
-fn all<'h>(html: &'h str, start: &str) -> Vec<&'h str> {
-    html.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
-}
-
-/// Opens the address twice, follows whatever leads on, and sends every form by every button.
-async fn scan(scanner: &Visitor<'_>, start: &str) -> BTreeSet<String> {
-    let (mut seen, mut waiting) = (BTreeSet::new(), vec![start.to_owned()]);
-    while let Some(address) = waiting.pop() {
-        if !seen.insert(address.clone()) {
-            continue;
-        }
-        scanner.ask(Method::Head, &address, "").await;
-        let reply = scanner.get(&address).await;
-        let html = text(&reply);
-        let ours = |to: &&str| to.starts_with("/api/portal/");
-        let leads: Vec<&str> = all(&html, "href=\"").into_iter().chain(reply.header("location")).filter(ours).collect();
-        waiting.extend(leads.iter().map(|to| to.replace("&#38;", "&").trim_start_matches("/api/").to_owned()));
-        for form in html.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap()) {
-            let action = all(form, "action=\"")[0].trim_start_matches("/api/").to_owned();
-            let hidden = all(form, "type=\"hidden\" name=\"").into_iter().zip(all(form, "\" value=\"")).collect::<Vec<_>>();
-            for (name, value) in [("account", "other"), ("decision", "approve"), ("decision", "reject")] {
-                let fields: Vec<(&str, &str)> = hidden.iter().copied().chain([(name, value), ("comment", "x")]).collect();
-                scanner.post(&action, &fields).await;
-            }
-        }
-    }
-    seen
 }
 
 /// `sfl-1`.
