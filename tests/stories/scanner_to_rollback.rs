@@ -44,7 +44,7 @@ const AZURE_STEP: usize = 12;
 #[test]
 fn a_stop_at_any_call_from_scanner_to_rollback_ends_as_if_nothing_had_happened() {
     let (first, now) = block_on(async {
-        let flow = world(TestApp::with(authority::SETTINGS)).await;
+        let flow = Box::pin(world(TestApp::with(authority::SETTINGS))).await;
         let now = flow.app().now();
         (flow.test.closed(), now)
     });
@@ -62,7 +62,7 @@ fn a_stop_at_any_call_from_scanner_to_rollback_on_azure_ends_as_if_nothing_had_h
     let azure = async || {
         let settings = cosmos::settings(&[("ASSAY_ENTRA_CREDENTIAL", "managed-identity"), ("ASSAY_MAIL", "mailbox")]);
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        world(TestApp::on_azure_with(&[authority::SETTINGS, &settings].concat()).await).await
+        Box::pin(world(TestApp::on_azure_with(&[authority::SETTINGS, &settings].concat()).await)).await
     };
     Job { begin: azure, run: scanner_to_rollback }.stop_everywhere(AZURE_STEP, taken_back);
 }
