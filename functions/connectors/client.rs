@@ -18,6 +18,7 @@ use crate::{
         directory::{Grant, Role, Tenant},
         key_change::{self, Change},
         keys::{self, Owner},
+        policy_mark::PolicyMark,
         regions::Regions,
         seal::sha256,
     },
@@ -127,7 +128,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     let address = named.as_ref().map(|reserved| reserved.value.key.clone());
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
-    batch.create(&tenant);
+    batch.create(&tenant).create(&PolicyMark::first(id));
     let grants = grants_of(id, &grants, store.app().now());
     for grant in &grants {
         batch.create(grant);

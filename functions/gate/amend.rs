@@ -8,14 +8,18 @@ use serde_json::json;
 
 use super::{
     execute::NotPerformed,
-    policy::{self, CHANGE_POLICY, Fault, Policy},
+    policy::{
+        self, CHANGE_POLICY, Fault, Policy, SignedPolicy, Unsound,
+        reach::{self, People},
+        words::{self, Change},
+    },
     proposal::{Draft, OpenMark, Proposal, stage},
     state::Decision,
 };
 use crate::{
     app::App,
     audit,
-    tenancy::{Batch, ClientPlace, Held, ProposalId, Scope, StoreError, outbox},
+    tenancy::{Batch, ClientPlace, ProposalId, Scope, StoreError, keys::Owner, outbox},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,8 @@ struct ChangePolicy {
 pub enum AmendError {
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("the policy is unsound: {0}")]
+    Unsound(#[from] Unsound),
     #[error("a change of the policy waits already")]
     Waits(ProposalId),
     #[error(transparent)]
@@ -44,10 +50,12 @@ pub async fn propose(app: &App, scope: &Scope, client: &str, wanted: Policy, rea
     if let Some(mark) = open.into_iter().map(|held| held.value).find(|mark| mark.kind == CHANGE_POLICY) {
         return Err(AmendError::Waits(mark.proposal));
     }
-    let now = Policy::read(&store).await?;
+    let now = Policy::read(&store).await??;
     let to = Policy { version: now.version, made_by: now.made_by, ..wanted };
     to.check()?;
-    let changes = differences(&now, &to);
+    let (roster, people) = People::read(app, &store).await?;
+    reach::check(&now, &to, &people)?;
+    let changes = words::changes(&now, &to, &|person| roster.person_name(person));
     if changes.is_empty() {
         return Err(Fault("Nothing in it is different from the policy that stands.".into()).into());
     }
@@ -60,7 +68,7 @@ pub async fn propose(app: &App, scope: &Scope, client: &str, wanted: Policy, rea
     Ok(id)
 }
 
-fn draft(client: &str, now: &Policy, to: Policy, changes: &[String], reason: &str) -> Result<Draft, Fault> {
+fn draft(client: &str, now: &Policy, to: Policy, changes: &[Change], reason: &str) -> Result<Draft, Fault> {
     let action = serde_json::to_string(&ChangePolicy { from: now.version, to }).map_err(|error| Fault(error.to_string()))?;
     Ok(Draft {
         kind: CHANGE_POLICY.into(),
@@ -69,10 +77,11 @@ fn draft(client: &str, now: &Policy, to: Policy, changes: &[String], reason: &st
         explanation: "The policy says what needs whose approval for this client.".into(),
         action,
         evidence: vec![],
-        reasons: std::iter::once(reason.to_owned()).filter(|reason| !reason.is_empty()).chain(changes.iter().cloned()).collect(),
+        // What mails and cards say; all of it stands in `after`, a line for each.
+        reasons: std::iter::once(reason.to_owned()).filter(|reason| !reason.is_empty()).chain([words::summary(changes)]).collect(),
         limits: vec!["What waits for a decision and is affected begins anew under the new policy.".into()],
         before: format!("Version {} stands.", now.version),
-        after: format!("{}.", changes.join("; ")),
+        after: changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         approve_verb: "change the policy".into(),
         on_approve: format!("Version {} stands from then on. It can be changed again; that is a decision of its own.", now.version + 1),
         on_reject: "The policy stays as it is.".into(),
@@ -80,27 +89,10 @@ fn draft(client: &str, now: &Policy, to: Policy, changes: &[String], reason: &st
     })
 }
 
-/// Each difference as words: `Mark an objective: needs 1 approval -> needs 2 approvals`.
-pub fn differences(now: &Policy, to: &Policy) -> Vec<String> {
-    let mut changes = Vec::new();
-    for (kind, _, words) in policy::KINDS {
-        let (before, after) = (now.terms(kind).rule, to.terms(kind).rule);
-        if before == after {
-            continue;
-        }
-        let (was, is) = (before.words(), after.words());
-        changes.push(if was == is { format!("{words}: other clocks or conditions") } else { format!("{words}: {was} \u{2192} {is}") });
-    }
-    if now.groups != to.groups {
-        changes.push("other people in the groups".into());
-    }
-    if now.same_human != to.same_human {
-        changes.push("other accounts of one person".into());
-    }
-    if now.break_glass != to.break_glass {
-        changes.push("other people may approve alone in an emergency".into());
-    }
-    changes
+/// The version that a proposal makes when it is carried out.
+pub(super) fn made_by(proposal: &Proposal) -> Option<Policy> {
+    let ChangePolicy { from, to } = serde_json::from_str(&proposal.draft.action).ok()?;
+    Some(Policy { version: from.checked_add(1)?, made_by: Some(proposal.id), ..to })
 }
 
 /// Adds to the gate's batch what the approved change does.
@@ -109,23 +101,33 @@ pub async fn perform(proposal: &Proposal, decision: Option<&Decision>, batch: &m
     if decision.is_none() {
         return refused("Nobody approved it.");
     }
-    let Ok(ChangePolicy { from, to }) = serde_json::from_str::<ChangePolicy>(&proposal.draft.action) else {
+    let Some(to) = made_by(proposal) else {
         return refused("The stored action is not in a form that this release knows.");
     };
     if let Err(fault) = to.check() {
         return Err(NotPerformed::Refused(fault.0));
     }
-    let held = batch.store().read::<Policy>(batch.place(), policy::KEY).await?;
-    let now = held.as_ref().map(|held| held.value.clone()).unwrap_or_default();
-    if now.version != from {
+    let (store, app) = (batch.store(), batch.store().app());
+    let Owner::Tenant(tenant) = store.owner() else { return refused("It is no client's.") };
+    let held = store.read::<SignedPolicy>(batch.place(), policy::KEY).await?;
+    // Whether it was put back, the gate has asked.
+    let now = match policy::standing(app, tenant, held.as_ref(), 0).await? {
+        Ok(now) => now,
+        Err(unsound) => return Err(NotPerformed::Refused(unsound.sentence())),
+    };
+    if now.version + 1 != to.version {
         return refused("The policy was changed otherwise after this was proposed; nothing was changed.");
     }
-    let to = Policy { version: from + 1, made_by: Some(proposal.id), ..to };
-    let detail = json!({ "version": to.version, "proposal": proposal.id, "changes": differences(&now, &to), "before": now, "after": to });
+    // People may have left since it was asked.
+    let (roster, people) = People::read(app, store).await?;
+    if let Err(fault) = reach::check(&now, &to, &people) {
+        return Err(NotPerformed::Refused(fault.0));
+    }
+    let signed = SignedPolicy::sign(app, tenant, &to, &proposal.hash).await?;
+    let changes: Vec<String> =
+        words::changes(&now, &to, &|person| roster.person_name(person)).iter().map(ToString::to_string).collect();
+    let detail = json!({ "version": to.version, "proposal": proposal.id, "changes": changes, "before": now, "after": to });
     audit::record(batch, audit::Event::new("policy.changed", "policy", detail));
-    match held {
-        Some(Held { etag, .. }) => batch.replace(&Held { value: to, etag }),
-        None => batch.create(&to),
-    };
+    batch.put(signed, held.map(|held| held.etag));
     Ok(())
 }

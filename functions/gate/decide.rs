@@ -13,7 +13,7 @@ use super::{
     learning::{self, Look},
     link::Spent,
     machine::next,
-    policy::{self, Policy},
+    policy::{self, Policy, SignedPolicy, care, standing},
     proposal::{Answers, ExecuteV1, OpenMark, Proposal, advance, linked, object},
     receipt,
     refusal::Refusal,
@@ -23,7 +23,7 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        Actor, Batch, ClientPlace, Gathered, Held, ProposalId, Scope, Store, StoreError, Wanted,
+        Actor, Batch, ClientPlace, DeploymentScope, Gathered, Held, ProposalId, Roster, Scope, Store, StoreError, Wanted,
         directory::{Grant, Person, Role},
         outbox::{self, Pending},
     },
@@ -81,6 +81,11 @@ pub async fn decide_as(
         && grant.person == person.id
         && *scope.actor() == Actor::Person(person.id);
     let store = scope.store(app).await?;
+    let roster = match &capacity.roster {
+        Some(roster) => roster.clone(),
+        None => Roster::read(&DeploymentScope::of_function("decide", store.correlation()).store(app).await?).await?,
+    };
+    let highest = care::highest(&store, &roster).await?;
     let (mut lost, mut contradicted) = (None, false);
     for _ in 0..ATTEMPTS {
         let found = store.gather(ClientPlace::Assessment, wanted(id)).await?;
@@ -96,10 +101,16 @@ pub async fn decide_as(
             }
             continue;
         }
+        // Whoever says no, or looks at what was done, needs no policy for it.
+        let policy = match standing(app, scope.tenant(), policy.as_ref(), highest).await? {
+            Ok(policy) => policy,
+            Err(unsound) if answer.verdict == Verdict::Approve => return Err(DecideError::Refused(Refusal::PolicyUnsound(unsound))),
+            Err(_) => Policy::default(),
+        };
         let today = policy.terms(&held.value.draft.kind);
         let seats = [Some(person.id), capacity.stands_for.as_ref().map(|seat| seat.person)];
         let more = seats.into_iter().flatten().chain(delegations.iter().flat_map(|one| [one.from, one.to]));
-        let linked = capacity.roster.as_ref().map(|roster| linked(roster, &held.value, more)).unwrap_or_default();
+        let linked = linked(&roster, &held.value, more);
         let deciding = Deciding {
             tenant: scope.tenant(),
             person: person.id,
@@ -169,7 +180,7 @@ fn wanted(id: ProposalId) -> Vec<Wanted> {
         Wanted::one::<Proposal>(&key),
         Wanted::one::<OpenMark>(&key),
         Wanted::one::<Answers>(&key),
-        Wanted::one::<Policy>(policy::KEY),
+        Wanted::one::<SignedPolicy>(policy::KEY),
         Wanted::all::<Delegation>(""),
     ]
 }
@@ -178,7 +189,7 @@ struct Read {
     held: Held<Proposal>,
     mark: Option<Held<OpenMark>>,
     answers: Option<Held<Answers>>,
-    policy: Policy,
+    policy: Option<Held<SignedPolicy>>,
     delegations: Vec<Delegation>,
 }
 
@@ -189,7 +200,7 @@ async fn read(found: &Gathered<'_, '_, ClientPlace>, id: ProposalId) -> Result<O
         held,
         mark: found.one(&key).await?,
         answers: found.one(&key).await?,
-        policy: found.one::<Policy>(policy::KEY).await?.map(|held| held.value).unwrap_or_default(),
+        policy: found.one(policy::KEY).await?,
         delegations: found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect(),
     }))
 }

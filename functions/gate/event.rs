@@ -54,7 +54,7 @@ pub struct Capacity {
     pub permit: Option<Permit>,
     /// What is known of how they looked at it; the log keeps it, nothing rests on it.
     pub look: Look,
-    /// Who is who, so that one human with two accounts counts once.
+    /// Who is who, so that one human with two accounts counts once; read anew where it is not given.
     pub roster: Option<Arc<Roster>>,
 }
 

@@ -4,7 +4,7 @@
 //! The gate does not know what an action does: `perform` is given by `triggers/execute` and only adds operations to
 //! the batch. Delivered again, it finds the proposal settled and sends what is left in the outbox (I2).
 
-use std::{collections::BTreeSet, future::Future, pin::Pin};
+use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc};
 
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     event::{Event, Facts, Verdict, Voice},
     machine::next,
-    policy::{self, Policy},
+    policy::{self, CHANGE_POLICY, Policy, SignedPolicy, Unsound, care, standing},
     proposal::{Answers, ExecuteV1, Proposal, Ran, advance, linked, object},
     receipt,
     refusal::Refusal,
@@ -58,6 +58,9 @@ pub enum ExecuteError {
     /// The stored proposal contradicts what was answered, or what was answered is not signed.
     #[error("the proposal does not match the signed receipts of its decisions")]
     Tampered,
+    /// Nothing runs under it. The sweep may put it right, so the message comes again.
+    #[error("the client's policy is unsound: {0}")]
+    Policy(Unsound),
     /// What somebody overrode cannot be undone; a sentence for people.
     #[error("it cannot be undone: {0}")]
     CannotUndo(String),
@@ -71,6 +74,7 @@ impl ExecuteError {
         match self {
             Self::Message(error) => error.is_transient(),
             Self::Store(error) => error.is_transient(),
+            Self::Policy(_) => true,
             Self::NotFound | Self::NotApproved | Self::Tampered | Self::CannotUndo(_) => false,
         }
     }
@@ -90,7 +94,7 @@ where
     for _ in 0..ATTEMPTS {
         let key = id.to_string();
         let wanted =
-            vec![Wanted::one::<Proposal>(&key), Wanted::one::<Answers>(&key), Wanted::one::<Policy>(policy::KEY), outbox::waiting(message)];
+            vec![Wanted::one::<Proposal>(&key), Wanted::one::<Answers>(&key), Wanted::one::<SignedPolicy>(policy::KEY), outbox::waiting(message)];
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
         let asked = outbox::of(message, &found).await?;
@@ -102,7 +106,7 @@ where
                 return Ok(held.value);
             }
         }
-        let policy = found.one::<Policy>(policy::KEY).await?.map(|held| held.value).unwrap_or_default();
+        let policy = found.one::<SignedPolicy>(policy::KEY).await?;
         let waiting = Waiting { held: &held, answers: found.one(&key).await?, asked: asked.as_ref(), version, policy };
         match Box::pin(attempt(app, &store, waiting, &perform)).await {
             Ok(after) => {
@@ -145,7 +149,7 @@ struct Waiting<'a> {
     /// The outbox item of the message, while it is there.
     asked: Option<&'a Held<Pending>>,
     version: u32,
-    policy: Policy,
+    policy: Option<Held<SignedPolicy>>,
 }
 
 async fn attempt<F>(app: &App, store: &Store<'_, ClientPlace>, waiting: Waiting<'_>, perform: &F) -> Result<Proposal, ExecuteError>
@@ -162,7 +166,15 @@ where
         return Err(ExecuteError::Tampered);
     }
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
-    let facts = facts(app, store, tenant, proposal, version, &policy).await?;
+    let (roster, approvers) = approvers(app, store, tenant, proposal).await?;
+    let highest = care::highest(store, &roster).await?;
+    let policy = match standing(app, tenant, policy.as_ref(), highest).await? {
+        Ok(policy) => policy,
+        // What was done is undone whatever the policy says today.
+        Err(_) if undoes => Policy::default(),
+        Err(unsound) => return Err(ExecuteError::Policy(unsound)),
+    };
+    let facts = facts(app, store, (tenant, proposal, version), &policy, (&roster, &approvers)).await?;
     let (now, event) = (app.now(), if undoes { Event::Undo(facts) } else { Event::Execute(facts) });
     let after = match next(proposal, event, now) {
         Ok(after) => after,
@@ -210,6 +222,12 @@ where
     });
     audit::record(&mut batch, audit::Event::new(kind, object(proposal.id), detail));
     batch.commit().await?;
+    if proposal.draft.kind == CHANGE_POLICY
+        && let Some(policy) = super::amend::made_by(proposal)
+        && let Err(error) = care::raise(app, store.correlation(), tenant, &policy).await
+    {
+        tracing::warn!(error = %error, "the sweep writes down that this policy stands");
+    }
     Ok(after)
 }
 
@@ -220,15 +238,13 @@ fn operation(proposal: &Proposal) -> String {
 }
 
 /// Everything the machine has to know of the world, as it is now.
-pub(super) async fn facts(
+async fn facts(
     app: &App,
     store: &Store<'_, ClientPlace>,
-    tenant: TenantId,
-    proposal: &Proposal,
-    version: u32,
+    (tenant, proposal, version): (TenantId, &Proposal, u32),
     policy: &Policy,
+    (roster, approvers): (&Roster, &BTreeSet<PersonId>),
 ) -> Result<Facts, ExecuteError> {
-    let (approvers, linked) = approvers(app, store, tenant, proposal).await?;
     let mut voices = Vec::with_capacity(proposal.decisions.len());
     for decision in &proposal.decisions {
         voices.push(Voice {
@@ -241,7 +257,7 @@ pub(super) async fn facts(
         version,
         today: policy.terms(&proposal.draft.kind),
         voices,
-        linked,
+        linked: linked(roster, proposal, []),
         is_clearance_signed: Box::pin(receipt::is_cleared(app, tenant, proposal)).await?,
         changed_evidence: changed_evidence(store, proposal).await?,
     })
@@ -258,18 +274,15 @@ async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: Stri
     Ok(after)
 }
 
-/// Of those who decided, and for whom they stood: who may approve for this client now, and which accounts are one human's.
+/// Who is who, and of those who decided, and for whom they stood: who may approve for this client now.
 /// Authority is asked for again when the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
 async fn approvers(
     app: &App,
     store: &Store<'_, ClientPlace>,
     tenant: TenantId,
     proposal: &Proposal,
-) -> Result<(BTreeSet<PersonId>, Vec<BTreeSet<PersonId>>), ExecuteError> {
+) -> Result<(Arc<Roster>, BTreeSet<PersonId>), ExecuteError> {
     let people: BTreeSet<PersonId> = proposal.decisions.iter().flat_map(|decision| [decision.person, decision.seat()]).collect();
-    if people.is_empty() {
-        return Ok((people, vec![]));
-    }
     let directory = DeploymentScope::of_function("execute", store.correlation()).store(app).await?;
     let of_person =
         |person: &PersonId| [Wanted::one::<Grant>(&directory::grant_key(tenant, *person)), Wanted::one::<Person>(&person.to_string())];
@@ -286,8 +299,7 @@ async fn approvers(
             approvers.insert(id);
         }
     }
-    let roster = Roster::among(&directory, &found).await?;
-    Ok((approvers, linked(&roster, proposal, [])))
+    Ok((Roster::among(&directory, &found).await?, approvers))
 }
 
 /// Records referred to that are gone, deleted at their source, or not in the state that was approved.

@@ -4,6 +4,7 @@
 //! is text with its length in bytes before it, as 64 bits, big-endian. A list has its number of items before it, a time
 //! is in nanoseconds since 1970, what is absent is empty. Client, proposal, version and kind come first, so the same
 //! bytes asked of another client, or asked again, never have the same hash; then what the policy asked when it was staged.
+//! Where a rule says what the first releases of form 3 could not, the tag is `assay proposal 3+`, and it is hashed too.
 //! Form 1 named neither, form 2 not the policy: what is stored in them can be rejected, not approved and not carried out.
 //! The sweep has what Assay raised itself brought into this form; what a person asked is asked again or expires.
 
@@ -38,7 +39,8 @@ pub fn hash_of(tenant: TenantId, proposal: &Proposal) -> String {
         on_reject,
         undo,
     } = draft;
-    let mut parts = Parts(b"assay proposal 3".to_vec());
+    let more = terms.as_ref().is_some_and(|terms| says_more(&terms.rule));
+    let mut parts = Parts(if more { b"assay proposal 3+" } else { b"assay proposal 3".as_slice() }.to_vec());
     parts.add(&tenant.to_string()).add(&id.to_string()).add(&version.to_string()).add(kind);
     parts.add(&requester.to_string()).add(&nanoseconds(*staged_at)).add(&nanoseconds(*decide_by));
     if let Some(terms) = terms {
@@ -67,7 +69,19 @@ pub fn hash_of(tenant: TenantId, proposal: &Proposal) -> String {
 /// All of it, so that nobody can put a proposal under easier terms than those that were shown.
 fn add_terms(parts: &mut Parts, terms: &Terms) {
     let Terms { policy_version, floor, rule, groups, same_human, break_glass, linked: _ } = terms;
-    let Rule { level, approvals, one_from_each, comment_needed, sign_in_minutes, decide_within, run_within, undo_within } = rule;
+    let Rule {
+        level,
+        approvals,
+        one_from_each,
+        outside_stand_ins,
+        comment_needed,
+        sign_in_minutes,
+        decide_within,
+        run_within,
+        undo_within,
+        remind_before,
+        escalate_before,
+    } = rule;
     parts.add(&policy_version.to_string()).add(floor.word()).add(level.word()).add(&approvals.to_string());
     parts.add(&comment_needed.to_string()).add(&sign_in_minutes.map_or_else(String::new, |minutes| minutes.to_string()));
     for hours in [decide_within, run_within, undo_within] {
@@ -82,6 +96,19 @@ fn add_terms(parts: &mut Parts, terms: &Terms) {
     for people in same_human.iter().chain([break_glass]) {
         parts.list(people.iter().map(ToString::to_string));
     }
+    if says_more(rule) {
+        parts.add(&outside_stand_ins.to_string());
+        for hours in [remind_before, escalate_before] {
+            parts.list(hours.iter().map(ToString::to_string));
+        }
+    }
+}
+
+/// Whether the rule says what rules of the first releases of form 3 could not: then all of it is hashed, under a tag of its
+/// own, and what those staged keeps its hash.
+fn says_more(rule: &Rule) -> bool {
+    let Rule { outside_stand_ins, remind_before, escalate_before, .. } = rule;
+    *outside_stand_ins || *remind_before != Rule::of_kind("").remind_before || !escalate_before.is_empty()
 }
 
 struct Parts(Vec<u8>);

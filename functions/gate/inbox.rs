@@ -9,13 +9,14 @@ use futures_util::{StreamExt as _, stream};
 use time::{Duration, OffsetDateTime};
 
 use super::{
+    policy::{self, SignedPolicy, Unsound},
     proposal::{OpenMark, Proposal},
     state::State,
 };
 use crate::{
     app::{App, Moment},
     tenancy::{
-        Actor, ClientPlace, Held, Roster, Scope, Store, StoreError, TenantId,
+        Actor, ClientPlace, Held, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory::{Grant, Person, Role},
     },
 };
@@ -88,17 +89,19 @@ pub struct Inbox {
     pub settled: Vec<Settled>,
     /// Clients whose records cannot be read just now, by name.
     pub unavailable: Vec<String>,
+    /// Clients under whose policy nothing is approved, by name, and why.
+    pub unsound: Vec<(String, Unsound)>,
 }
 
 /// One page of what waits; `after` is an earlier page's `next`.
 pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: usize) -> Result<Inbox, StoreError> {
-    let Reader { person, grants, roster, correlation } = reader;
+    let Reader { person, grants, roster, .. } = reader;
     let mut inbox = Inbox::default();
-    let all: Vec<_> = grants.iter().map(|grant| client(app, grant, correlation)).collect();
+    let all: Vec<_> = grants.iter().map(|grant| client(app, grant, reader)).collect();
     let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
     for (grant, read) in grants.iter().zip(all) {
         let name = roster.client_name(grant.tenant);
-        let (marks, proposals) = match read {
+        let (marks, proposals, unsound) = match read {
             Ok(read) => read,
             Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(error = %error, "a client is left out of the inbox");
@@ -107,6 +110,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             }
             Err(error) => return Err(error),
         };
+        inbox.unsound.extend(unsound.map(|unsound| (name.clone(), unsound)));
         inbox.waiting.extend(marks.iter().filter(|mark| app.now() < mark.decide_by).map(|mark| Waiting {
             tenant: grant.tenant,
             client: name.clone(),
@@ -201,10 +205,17 @@ fn name(scope: &Scope) -> String {
     scope.remembers::<OpenMark>(ClientPlace::Assessment)
 }
 
-async fn client(app: &App, grant: &Grant, correlation: &str) -> Result<(Arc<Vec<OpenMark>>, Vec<Proposal>), StoreError> {
-    let marks = open(app, grant, correlation).await?;
-    let store = Scope::of_person(grant, correlation).store(app).await?;
-    Ok((marks, settled_lately(&store).await?))
+/// What is open, what was settled lately, and why nothing can be approved, if so.
+type OfClient = (Arc<Vec<OpenMark>>, Vec<Proposal>, Option<Unsound>);
+
+async fn client(app: &App, grant: &Grant, reader: Reader<'_>) -> Result<OfClient, StoreError> {
+    let scope = Scope::of_person(grant, reader.correlation);
+    let (moment, store) = (moment(app, &scope), scope.store(app).await?);
+    let wanted = vec![Wanted::all::<OpenMark>(""), Wanted::one::<SignedPolicy>(policy::KEY)];
+    let found = store.gather(ClientPlace::Assessment, wanted).await?;
+    let unsound = policy::shown(&store, reader.roster, found.one(policy::KEY).await?.as_ref()).await?.err();
+    let marks = remember(app, &scope, found.all("").await?, moment);
+    Ok((marks, settled_lately(&store).await?, unsound))
 }
 
 /// Of what is settled, the newest staged: twice as many as are shown, because what was staged later may have been

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     event::Event,
     machine::next,
-    policy::Policy,
+    policy::care,
     proposal::{ApprovedMark, OpenMark, Proposal, advance, object, revise_under},
     refusal::Refusal,
     state::{Cause, State},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     app::App,
     audit,
-    tenancy::{Batch, ClientPlace, Held, ProposalId, Scope, Store, StoreError},
+    tenancy::{Batch, ClientPlace, Held, ProposalId, Roster, Scope, Store, StoreError},
 };
 
 /// Adds to the caller's batch that what this proposal did was taken back by another (two operations). `None`: there is
@@ -66,10 +66,11 @@ pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
 }
 
 /// Puts open proposals under the client's policy of today, where it asks something else than when they were staged: a new
-/// version, whose approvals begin anew. Returns how many. For the sweep.
-pub async fn bring_under_policy(app: &App, scope: &Scope) -> Result<usize, StoreError> {
+/// version, whose approvals begin anew. Returns how many: none under a policy that is not as it was approved, which is
+/// put right first where that is possible. For the sweep; `roster` was read before.
+pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Result<usize, StoreError> {
+    let Ok(policy) = Box::pin(care::look_after(app, scope, roster)).await? else { return Ok(0) };
     let store = scope.store(app).await?;
-    let policy = Policy::read(&store).await?;
     let mut brought = 0;
     for mark in store.all::<OpenMark>(ClientPlace::Assessment, "").await? {
         if mark.value.policy_version >= policy.version {

@@ -236,6 +236,10 @@ fn approve(
         is_fresh(decision, BREAK_GLASS_SIGN_IN, now)?;
     } else if let Some(other) = after.approvals().find(|other| quorum::is_same_voice(&terms, decision, other)) {
         return Err(Refusal::SameVoice { name: other.names() });
+    } else if let Some(seat) = &decision.on_behalf_of
+        && let Some(group) = quorum::not_of_group(&terms, &quorum::progress(&terms, after.approvals()), decision)
+    {
+        return Err(Refusal::NotOfGroup { group: group.into(), name: seat.name.clone() });
     }
     debug_assert!(excluded(after, decision.person, delegations, now).is_none());
     let reached = quorum::progress(&terms, after.approvals().chain([decision])).is_reached();

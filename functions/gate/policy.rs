@@ -1,5 +1,5 @@
-//! The gate's policy: how each kind of action is gated for one client. One versioned record; changing it is a gated
-//! action itself ([`super::amend`]).
+//! The gate's policy: how each kind of action is gated for one client. One versioned, signed record ([`record`]); changing
+//! it is a gated action itself ([`super::amend`]).
 //!
 //! What is not written there has a default here, and nobody can go under the floor of a kind: whatever stands in the
 //! record, [`Policy::terms`] never says less. A proposal keeps the terms under which it was staged, and its hash covers
@@ -10,8 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
+pub mod care;
+pub mod reach;
+pub mod record;
+pub mod words;
+
+pub use self::record::{SignedPolicy, Unsound, shown, standing};
 use super::level::Level;
-use crate::tenancy::{ClientPlace, PersonId, ProposalId, Record, Store, StoreError};
+use crate::tenancy::{PersonId, ProposalId};
 
 /// The action that changes the policy.
 pub const CHANGE_POLICY: &str = "change_policy";
@@ -52,6 +58,9 @@ pub struct Rule {
     /// Groups of which each wants an approval of its own.
     #[serde(default)]
     pub one_from_each: Vec<String>,
+    /// Whether who stands in for a member of a group fills its place without being one of it.
+    #[serde(default)]
+    pub outside_stand_ins: bool,
     /// Whether an approval needs a comment too; a rejection always does.
     #[serde(default)]
     pub comment_needed: bool,
@@ -65,7 +74,22 @@ pub struct Rule {
     /// How long it can be undone by one person after it ran, in hours; counts at L1.
     #[serde(default)]
     pub undo_within: u32,
+    /// How long before the deadline those who may decide are reminded, in hours; once for each that lies within the time to
+    /// decide.
+    #[serde(default = "a_day_before")]
+    pub remind_before: Vec<u32>,
+    /// How long before the deadline all approvers and the owners are told that nobody decided, in hours; once for each, and
+    /// three times at most.
+    #[serde(default)]
+    pub escalate_before: Vec<u32>,
 }
+
+fn a_day_before() -> Vec<u32> {
+    vec![24]
+}
+
+/// No more notices of one kind about one proposal.
+pub const MOST_NOTICES: usize = 3;
 
 impl Rule {
     /// The default of a kind, at its floor.
@@ -75,11 +99,14 @@ impl Rule {
             level,
             approvals: u8::from(level == Level::L2),
             one_from_each: vec![],
+            outside_stand_ins: false,
             comment_needed: false,
             sign_in_minutes: None,
             decide_within: 7 * 24,
             run_within: 2 * 24,
             undo_within: if level == Level::L1 { 72 } else { 0 },
+            remind_before: a_day_before(),
+            escalate_before: vec![],
         }
     }
 
@@ -170,15 +197,6 @@ pub struct Policy {
     pub made_by: Option<ProposalId>,
 }
 
-impl Record for Policy {
-    const KIND: &'static str = "policy";
-    const SCHEMA: u32 = 1;
-
-    fn key(&self) -> String {
-        KEY.into()
-    }
-}
-
 /// There is one.
 pub const KEY: &str = "gate";
 
@@ -212,7 +230,7 @@ impl Policy {
             let Some((_, floor, words)) = KINDS.iter().find(|(known, ..)| known == kind) else {
                 return no(format!("There is no kind of action called \u{201c}{kind}\u{201d}."));
             };
-            let Rule { level, approvals, one_from_each, decide_within, run_within, undo_within, .. } = rule;
+            let Rule { level, approvals, one_from_each, decide_within, run_within, undo_within, remind_before, escalate_before, .. } = rule;
             if level < floor {
                 return no(format!("\u{201c}{words}\u{201d} is never below {}: {}", floor.word(), floor.meaning()));
             }
@@ -230,30 +248,20 @@ impl Policy {
             if let Some(group) = one_from_each.iter().find(|name| self.groups.get(*name).is_none_or(BTreeSet::is_empty)) {
                 return no(format!("Nobody is in the group \u{201c}{group}\u{201d}, so \u{201c}{words}\u{201d} could never be approved."));
             }
+            for notices in [remind_before, escalate_before] {
+                let distinct: BTreeSet<&u32> = notices.iter().collect();
+                if notices.len() > MOST_NOTICES || distinct.len() != notices.len() {
+                    return no(format!("\u{201c}{words}\u{201d} reminds and escalates at most {MOST_NOTICES} times each, at different hours."));
+                }
+                if notices.iter().any(|hours| !(1..=90 * 24).contains(hours)) {
+                    return no(format!("\u{201c}{words}\u{201d} reminds and escalates 1 to 2160 hours before its deadline."));
+                }
+            }
             if !(1..=90 * 24).contains(decide_within) || !(1..=14 * 24).contains(run_within) {
                 return no(format!("\u{201c}{words}\u{201d} is decided within 1 to 2160 hours, and carried out within 1 to 336."));
             }
         }
         Ok(())
-    }
-
-    /// The client's policy as of now, from the store.
-    pub async fn read(store: &Store<'_, ClientPlace>) -> Result<Self, StoreError> {
-        let held = store.read::<Self>(ClientPlace::Assessment, KEY).await?;
-        Ok(held.map(|held| held.value).unwrap_or_default())
-    }
-
-    /// For staging: as it was half a minute ago at most. Whoever decides and carries out reads it anew, so a proposal that
-    /// was staged under an older one is found out there.
-    pub async fn lately(store: &Store<'_, ClientPlace>) -> Result<std::sync::Arc<Self>, StoreError> {
-        let (app, name) = (store.app(), store.owner().remembers(ClientPlace::Assessment, Self::KIND));
-        if let Some(policy) = app.memory.recall::<Self>(&name, app.now() - Duration::seconds(30)) {
-            return Ok(policy);
-        }
-        let moment = app.memory.moment(&name);
-        let policy = std::sync::Arc::new(Self::read(store).await?);
-        app.memory.keep(&name, policy.clone(), moment, app.now());
-        Ok(policy)
     }
 }
 

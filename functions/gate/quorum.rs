@@ -3,6 +3,8 @@
 //! Pure. An approval fills one seat: the giver's own, or that of the person for whom they stood. One human gives one
 //! approval, whatever accounts they have, and each group needs an approval of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{policy::Terms, state::Decision};
 use crate::tenancy::PersonId;
 
@@ -44,13 +46,44 @@ pub fn progress<'d>(terms: &Terms, approvals: impl IntoIterator<Item = &'d Decis
         .iter()
         .map(|group| {
             let members = terms.groups.get(*group);
-            let is_member = |one: &&Decision| members.is_some_and(|members| members.contains(&one.seat()));
+            let is_member = |one: &&Decision| members.is_some_and(|members| fills(terms, members, one));
             counted.iter().enumerate().filter(|(_, one)| is_member(one)).map(|(n, _)| n).collect()
         })
         .collect();
     let filled = matched(&fits, counted.len());
     let groups_wanted = groups.into_iter().zip(filled).filter(|(_, filled)| !filled).map(|(group, _)| group.clone()).collect();
     Progress { given: counted.len(), needed: usize::from(terms.rule.approvals), groups_wanted }
+}
+
+/// Whether an approval can stand for a group: whose seat it is belongs to it, and so does whoever answered, unless the
+/// policy lets a stand-in from outside do.
+fn fills(terms: &Terms, members: &BTreeSet<PersonId>, one: &Decision) -> bool {
+    members.contains(&one.seat()) && (members.contains(&one.person) || terms.rule.outside_stand_ins)
+}
+
+/// A group that still wants an approval, whose member this stand-in from outside would have answered for.
+pub fn not_of_group<'t>(terms: &'t Terms, before: &Progress, one: &Decision) -> Option<&'t str> {
+    let is_it = |(name, members): &(&String, &BTreeSet<PersonId>)| {
+        before.groups_wanted.contains(*name) && members.contains(&one.seat()) && !fills(terms, members, one)
+    };
+    terms.groups.iter().find(is_it).map(|(name, _)| name.as_str())
+}
+
+/// How far these accounts could bring it at most, each human with whichever of their accounts helps.
+pub fn best(terms: &Terms, accounts: &BTreeSet<PersonId>) -> Progress {
+    let mut humans: BTreeMap<PersonId, Vec<PersonId>> = BTreeMap::new();
+    for account in accounts {
+        humans.entry(terms.human(*account)).or_default().push(*account);
+    }
+    let groups: Vec<&String> = terms.rule.one_from_each.iter().collect();
+    let belongs = |group: &String, own: &[PersonId]| terms.groups.get(group).is_some_and(|members| own.iter().any(|one| members.contains(one)));
+    let fits: Vec<Vec<usize>> = groups
+        .iter()
+        .map(|group| humans.values().enumerate().filter(|(_, own)| belongs(group, own)).map(|(n, _)| n).collect())
+        .collect();
+    let filled = matched(&fits, humans.len());
+    let groups_wanted = groups.into_iter().zip(filled).filter(|(_, filled)| !filled).map(|(group, _)| group.clone()).collect();
+    Progress { given: humans.len(), needed: usize::from(terms.rule.approvals), groups_wanted }
 }
 
 /// Whether two approvals are one human's, or fill one seat.
@@ -85,8 +118,6 @@ fn find(fits: &[Vec<usize>], group: usize, group_of: &mut Vec<Option<usize>>, tr
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -133,6 +164,23 @@ mod tests {
         assert_eq!(progress(&terms, [&approval(2), &approval(3)]).words(), "2 of 2, still wanted: one from client");
         assert!(progress(&terms, [&approval(1), &approval(2)]).is_reached());
         assert!(progress(&terms, [&approval(2), &approval(1)]).is_reached());
+    }
+
+    #[test]
+    fn a_stand_in_from_outside_fills_no_groups_place_unless_the_policy_says_so() {
+        let mut terms = terms(2, &[("client", &[5, 6])], &[]);
+        let stands_for = |who, seat| Decision { on_behalf_of: Some(Seat { person: person(seat), name: "Sam".into() }), ..approval(who) };
+        let (outside, inside) = (stands_for(3, 5), stands_for(6, 5));
+        let before = progress(&terms, []);
+        assert_eq!(progress(&terms, [&outside, &approval(4)]).words(), "2 of 2, still wanted: one from client");
+        assert!(progress(&terms, [&inside, &approval(4)]).is_reached());
+        assert_eq!((not_of_group(&terms, &before, &outside), not_of_group(&terms, &before, &inside)), (Some("client"), None));
+        // Once the group has its own, a stand-in counts like anybody.
+        let after = progress(&terms, [&approval(6)]);
+        assert_eq!(not_of_group(&terms, &after, &outside), None);
+        assert!(progress(&terms, [&approval(6), &outside]).is_reached());
+        terms.rule.outside_stand_ins = true;
+        assert!(progress(&terms, [&outside, &approval(4)]).is_reached() && not_of_group(&terms, &before, &outside).is_none());
     }
 
     /// Every way to give the groups different humans, tried one by one.

@@ -2,7 +2,12 @@
 
 use time::OffsetDateTime;
 
-use super::{event::Verdict, machine::MAX_COMMENT, policy::BREAK_GLASS_REASON, state::Cause};
+use super::{
+    event::Verdict,
+    machine::MAX_COMMENT,
+    policy::{BREAK_GLASS_REASON, Unsound},
+    state::Cause,
+};
 use crate::tenancy::ProposalId;
 
 /// Why an event does not move a proposal.
@@ -35,6 +40,9 @@ pub enum Refusal {
     SameVoice { name: String },
     #[error("no delegation holds")]
     NoDelegation { name: String },
+    /// A group's own place is filled by one of the group.
+    #[error("a stand-in from outside the group")]
+    NotOfGroup { group: String, name: String },
     /// It changed after the page was shown.
     #[error("another version was seen")]
     WrongVersion { current: u32 },
@@ -81,6 +89,9 @@ pub enum Refusal {
     /// The policy asks something else now.
     #[error("the policy changed")]
     PolicyChanged,
+    /// The policy itself is not as it was approved.
+    #[error("the policy is unsound: {0}")]
+    PolicyUnsound(Unsound),
     #[error("who approved it may not approve any more")]
     AuthorityGone { name: String },
     #[error("evidence changed after the approval")]
@@ -116,6 +127,9 @@ impl Refusal {
             Self::NotApprover => "Only an approver of this client can decide this.".into(),
             Self::SameVoice { name } => format!("{name} has approved this already; another person's approval is still wanted."),
             Self::NoDelegation { name } => format!("{name} has not asked you to stand in at this time. Nothing was recorded."),
+            Self::NotOfGroup { group, name } => format!(
+                "One approval has to come from \u{201c}{group}\u{201d}. You stand in for {name} and are not in it, so it has to be {name} or another member. Nothing was recorded; you can answer in your own name."
+            ),
             Self::WrongVersion { .. } | Self::WrongHash => {
                 "This proposal changed after you opened it. Nothing was recorded; look at what it says now.".into()
             }
@@ -147,6 +161,7 @@ impl Refusal {
             Self::PolicyChanged => {
                 "The client's policy changed after this was asked, so it cannot be approved or carried out as it stands.".into()
             }
+            Self::PolicyUnsound(unsound) => unsound.sentence(),
             Self::AuthorityGone { name } => format!("{name} approved this and is no longer an approver of this client."),
             Self::EvidenceChanged { titles } => format!("This evidence changed after it was proposed: {}.", titles.join(", ")),
             Self::EvidenceStale { titles } => format!("This evidence is too old to count by now: {}.", titles.join(", ")),
@@ -172,6 +187,7 @@ impl Refusal {
                 | Self::EvidenceYours { .. }
                 | Self::DelegateOfExcluded
                 | Self::NoDelegation { .. }
+                | Self::NotOfGroup { .. }
                 | Self::MayNotBreakGlass
                 | Self::NotRequester
                 | Self::SignInTooOld { .. }

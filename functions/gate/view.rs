@@ -14,7 +14,7 @@ use super::{
     level::Level,
     machine,
     notify::{self, Mailed, Notified, Occasion},
-    policy,
+    policy::{self, SignedPolicy, Unsound},
     proposal::{OpenMark, Proposal},
     refusal::Refusal,
     state::{Cause, Decision, State},
@@ -49,6 +49,7 @@ pub fn wanted(id: ProposalId) -> Vec<Wanted> {
         Wanted::all::<Notified>(&format!("{key}:")),
         Wanted::all::<OpenMark>(""),
         Wanted::all::<Delegation>(""),
+        Wanted::one::<SignedPolicy>(policy::KEY),
     ]
 }
 
@@ -64,6 +65,8 @@ pub struct Shown {
     notified: Vec<Notified>,
     evidence: Vec<EvidenceCard>,
     delegations: Vec<Delegation>,
+    /// Why nothing can be approved.
+    unsound: Option<Unsound>,
 }
 
 /// Takes it from what was gathered (at least [`wanted`], by a read that began at `moment`); `None` when there is no such
@@ -83,7 +86,8 @@ pub async fn read(
     let mut evidence: Vec<EvidenceCard> = cards.into_iter().map(|(card, _)| card).collect();
     evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
     let delegations = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
-    Ok(Some(Shown { proposal, notified, evidence, delegations }))
+    let unsound = policy::shown(store, reader.roster, found.one(policy::KEY).await?.as_ref()).await?.err();
+    Ok(Some(Shown { proposal, notified, evidence, delegations, unsound }))
 }
 
 /// The decision page for somebody with this grant. `token` makes the anti-forgery token of the form, which is bound to the
@@ -97,7 +101,7 @@ pub async fn proposal_page(
     returned: Returned,
     token: impl FnOnce(&Proposal) -> String + Send,
 ) -> Result<ProposalPage, StoreError> {
-    let Shown { proposal, notified, evidence, delegations } = shown;
+    let Shown { proposal, notified, evidence, delegations, unsound } = shown;
     let roster = reader.roster;
     let (not_for, progress) = (proposal.not_for(), proposal.progress());
     let gave: Vec<_> = proposal.approvals().flat_map(|one| [one.person, one.seat()]).collect();
@@ -136,7 +140,7 @@ pub async fn proposal_page(
         history: history(&proposal, roster, &notified),
         next: next_waiting(app, reader, proposal.id).await?,
         inbox_href: paths::inbox(),
-        state: state(&proposal, grant, app.now(), (&delegations, seats), returned, token),
+        state: state(&proposal, grant, app.now(), (&delegations, seats), (returned, unsound), token),
         take_back: None,
         withdraw: None,
         frame,
@@ -148,7 +152,8 @@ pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPa
     let unavailable = inbox.unavailable.iter().map(|client| {
         format!("{client} cannot be shown: its records cannot be read just now. Nothing is lost; other clients are not affected.")
     });
-    let notice = notice.into_iter().chain(unavailable).reduce(|all, one| format!("{all} {one}"));
+    let unsound = inbox.unsound.iter().map(|(client, unsound)| format!("{client}: {}", unsound.sentence()));
+    let notice = notice.into_iter().chain(unavailable).chain(unsound).reduce(|all, one| format!("{all} {one}"));
     let (total, next) = (inbox.total, inbox.next.map(|next| Link::new(format!("{}?after={next}", paths::inbox()), "Next page")));
     let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);
     let items = |list: Vec<inbox::Waiting>| list.into_iter().map(item).collect();
@@ -217,7 +222,7 @@ fn state(
     grant: &Grant,
     now: OffsetDateTime,
     (delegations, seats): (&[Delegation], Vec<(String, String)>),
-    returned: Returned,
+    (returned, unsound): (Returned, Option<Unsound>),
     token: impl FnOnce(&Proposal) -> String,
 ) -> ProposalState {
     let entry = || Some(Link::new(paths::client_audit(grant.tenant), "Audit trail"));
@@ -252,7 +257,7 @@ fn state(
                 token: token(proposal),
                 permit: String::new(),
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
-                blocked: machine::blocked(proposal, now).map(|refusal| refusal.sentence()),
+                blocked: machine::blocked(proposal, now).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
                 seats,
                 reject_label: "Reject".into(),

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod message;
 pub mod outbox;
 pub mod place;
+pub mod policy_mark;
 pub mod regions;
 mod reseal;
 pub mod roster;

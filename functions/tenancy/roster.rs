@@ -12,6 +12,7 @@ use super::{
     DeploymentPlace, Gathered, Held, PersonId, Record, Store, StoreError, TenantId, Wanted,
     batch::{STAMP, Stamp},
     directory::{Grant, Person, Tenant},
+    policy_mark::PolicyMark,
 };
 use crate::{config::Config, platform::ports::Etag};
 
@@ -25,13 +26,14 @@ pub struct Roster {
     pub people: Vec<Person>,
     grants: Vec<Grant>,
     pub tenants: Vec<Tenant>,
+    policy_marks: Vec<PolicyMark>,
 }
 
 type Directory<'a> = Store<'a, DeploymentPlace>;
 
 impl Roster {
     /// What it is made of; a batch that touches one of these renews the stamp.
-    pub(super) const KINDS: [&'static str; 3] = [Person::KIND, Grant::KIND, Tenant::KIND];
+    pub(super) const KINDS: [&'static str; 4] = [Person::KIND, Grant::KIND, Tenant::KIND, PolicyMark::KIND];
 
     pub async fn read(store: &Directory<'_>) -> Result<Arc<Self>, StoreError> {
         let found = store.gather(DeploymentPlace::Directory, vec![Self::stamp()]).await?;
@@ -52,13 +54,15 @@ impl Roster {
             return Ok(roster);
         }
         let moment = app.memory.moment(&name);
-        let whole = vec![Self::stamp(), Wanted::all::<Person>(""), Wanted::all::<Grant>(""), Wanted::all::<Tenant>("")];
+        let records = [Wanted::all::<Person>(""), Wanted::all::<Grant>(""), Wanted::all::<Tenant>(""), Wanted::all::<PolicyMark>("")];
+        let whole = [Self::stamp()].into_iter().chain(records).collect();
         let found = store.gather(DeploymentPlace::Directory, whole).await?;
         let mut unreadable = Vec::new();
         let roster = Arc::new(Self {
             people: readable(found.all_of_each("").await?, &mut unreadable)?,
             grants: readable(found.all_of_each("").await?, &mut unreadable)?,
             tenants: readable(found.all_of_each("").await?, &mut unreadable)?,
+            policy_marks: readable(found.all_of_each("").await?, &mut unreadable)?,
             unreadable,
             stamp,
         });
@@ -99,6 +103,11 @@ impl Roster {
     /// Everybody's, for every client, also those that have ended.
     pub fn every_grant(&self) -> impl Iterator<Item = &Grant> {
         self.grants.iter()
+    }
+
+    /// Which version of the client's policy stood highest; `None`: it was not written down yet.
+    pub fn policy_mark(&self, tenant: TenantId) -> Option<&PolicyMark> {
+        self.policy_marks.iter().find(|mark| mark.tenant == tenant)
     }
 
     /// Who the human behind an account is, by one of their accounts, the same for all of them: those whom an owner linked

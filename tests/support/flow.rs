@@ -20,6 +20,7 @@ use assay::{
         TenantId,
         directory::{self, Grant, MappedCompany, Person, Role, Tenant},
         keys::{self, Owner},
+        policy_mark::PolicyMark,
     },
     triggers::{Failure, HttpFn, Kind, QueueFn, QueueMessage, TABLE, Tick, TimerFn},
     web::{Method, Reply, Request},
@@ -487,6 +488,7 @@ async fn seed(test: &TestApp, extent: Extent) {
             keys::make(app, Owner::Tenant(id), Some(&key)).await.unwrap();
         }
         batch.create(&Tenant { id, name: name.into(), created_at: START });
+        batch.create(&PolicyMark::first(id));
         for DemoPerson { id: person, what, .. } in demo::PEOPLE {
             let roles = match what {
                 What::Engineer => vec![Role::Engineer],

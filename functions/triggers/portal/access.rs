@@ -1,6 +1,6 @@
 //! The review of access: the owner looks over who may do what, client by client, and says that it is still right.
 
-use super::Reader;
+use super::{Reader, policy};
 use crate::{
     connectors::{
         client::ClientError,
@@ -59,6 +59,7 @@ fn view(reader: &Reader<'_>, review: &Review) -> ReviewView {
         change_href: paths::people(id),
         confirmed_at: review.confirmed_at,
         is_due: review.is_due,
+        short: policy::short_of(reader, id),
         rows: review.grants.iter().map(|(grant, person)| row(reader, grant, person.as_ref())).collect(),
         confirm: PostForm {
             action: paths::confirm_access(id),

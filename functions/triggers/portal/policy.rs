@@ -11,7 +11,10 @@ use crate::{
         amend::{self, AmendError},
         delegation::{self, Delegation},
         dry_run,
-        policy::{CHANGE_POLICY, KINDS, floor},
+        policy::{
+            self, CHANGE_POLICY, KINDS, SignedPolicy, Unsound, floor,
+            reach::{self, People},
+        },
     },
     readiness,
     tenancy::{
@@ -53,7 +56,10 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
     if reader.field("form") == "stand-in" {
         return stand_in(reader, &tenant, grant, &scope).await;
     }
-    let today = Policy::read(&scope.store(reader.app).await?).await?;
+    let today = match found(reader, &scope).await? {
+        Ok(today) => today,
+        Err(unsound) => return Err(Problem::conflict(unsound.sentence())),
+    };
     let is_group = reader.field("form") == "group";
     let wanted = if is_group { with_group(reader, &today, grant) } else { with_rule(reader, &today) };
     let wanted = match wanted {
@@ -75,8 +81,16 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
             let errors = vec![FieldError { field: if is_group { "group" } else { "kind" }, message: fault.to_string() }];
             page(reader, &tenant, grant, Returned { errors, dry_run: None }).await
         }
+        Err(AmendError::Unsound(unsound)) => Err(Problem::conflict(unsound.sentence())),
         Err(AmendError::Store(error)) => Err(error.into()),
     }
+}
+
+/// The policy as a page shows it, held against its signature and its mark.
+async fn found(reader: &Reader<'_>, scope: &Scope) -> Result<Result<Policy, Unsound>, Problem> {
+    let store = scope.store(reader.app).await?;
+    let found = store.read::<SignedPolicy>(ClientPlace::Assessment, policy::KEY).await?;
+    Ok(policy::shown(&store, &reader.roster, found.as_ref()).await?)
 }
 
 /// An approver lets another answer in their place for some days; none ends it.
@@ -190,15 +204,27 @@ fn changeable() -> impl Iterator<Item = (&'static str, &'static str)> {
     performed().filter(|(_, floor, _)| *floor == Level::L2).map(|(kind, _, words)| (kind, words))
 }
 
+/// What nobody could get approved with the access there is. Who stands in for whom is the client's, and not looked at here.
+pub(super) fn short_of(reader: &Reader<'_>, id: TenantId) -> Vec<String> {
+    let people = People::of(&reader.roster, &reader.app.config, id, &[], reader.app.now());
+    let needs = reader.roster.policy_mark(id).map(|mark| mark.needs.clone()).unwrap_or_default();
+    reach::short_of_needs(&needs, &people).iter().map(reach::Shortfall::sentence).collect()
+}
+
 async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Returned) -> Result<Reply, Problem> {
     let scope = reader.scope(grant);
     let store = scope.store(reader.app).await?;
-    let policy = Policy::read(&store).await?;
+    let found = found(reader, &scope).await?;
+    let unsound = found.as_ref().err().map(|unsound| unsound.sentence());
+    let policy = found.unwrap_or_default();
     let open = crate::gate::inbox::open(reader.app, grant, reader.correlation()).await?;
     let waits = open.iter().find(|mark| mark.kind == CHANGE_POLICY);
     let now = reader.app.now();
     let held = store.all::<Delegation>(ClientPlace::Assessment, "").await?;
-    let standing_in = held.into_iter().map(|held| held.value).filter(|one| one.holds(now)).map(|one| StandInRow {
+    let delegations: Vec<Delegation> = held.into_iter().map(|held| held.value).collect();
+    let people = People::of(&reader.roster, &reader.app.config, tenant.id, &delegations, now);
+    let short = reach::shortfalls(&policy, &people, performed().map(|(kind, ..)| kind)).into_iter().filter(|_| unsound.is_none());
+    let standing_in = delegations.iter().filter(|one| one.holds(now)).map(|one| StandInRow {
         from: reader.roster.person_name(one.from),
         to: reader.roster.person_name(one.to),
         until: one.ends_at,
@@ -206,11 +232,13 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
     let standing_in = standing_in.collect();
     let names = |people: &BTreeSet<PersonId>| people.iter().map(|id| reader.roster.person_name(*id)).collect::<Vec<_>>();
     let status = if returned.errors.is_empty() { 200 } else { 422 };
-    let asks = may_ask(grant) && waits.is_none();
+    let asks = may_ask(grant) && waits.is_none() && unsound.is_none();
     let page = PolicyPage {
         frame: reader.frame(Section::Clients).await?,
         client: tenant.name.clone(),
         client_href: paths::client(tenant.id),
+        short: short.map(|short| short.sentence()).collect(),
+        unsound,
         version: policy.version,
         made_by: policy.made_by.map(|id| Link::new(paths::proposal(tenant.id, id), "as was decided")),
         waits: waits.map(|mark| Link::new(paths::proposal(tenant.id, mark.proposal), mark.question.clone())),

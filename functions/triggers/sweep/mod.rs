@@ -36,14 +36,15 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     // Before the clients: their number grows, and a run that its deadline cuts off among them must not starve this.
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
-    let mut tenants = Roster::read(&store).await?.tenants.clone();
+    let roster = Roster::read(&store).await?;
+    let mut tenants = roster.tenants.clone();
     sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &tenants, correlation))).await;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);
     tenants.rotate_left(first);
     for tenant in tenants {
-        Box::pin(sweep.client(app, &tenant, correlation)).await;
+        Box::pin(sweep.client(app, &tenant, &roster, correlation)).await;
     }
     if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
 }
@@ -72,7 +73,7 @@ impl Sweep {
         self.log(store, places).await;
     }
 
-    async fn client(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
+    async fn client(&mut self, app: &App, tenant: &Tenant, roster: &Roster, correlation: &str) {
         let scope = Scope::of_sweep(tenant, correlation);
         let store = match scope.store(app).await {
             Ok(store) => store,
@@ -84,7 +85,7 @@ impl Sweep {
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;
         self.step("expiries", gate::expire(app, &scope)).await;
-        self.step("policy", gate::bring_under_policy(app, &scope)).await;
+        self.step("policy", gate::bring_under_policy(app, &scope, roster)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         self.log(&store, ClientPlace::with_outbox().collect()).await;

@@ -25,6 +25,8 @@ pub struct ReviewView {
     pub confirmed_at: Option<OffsetDateTime>,
     pub is_due: bool,
     pub rows: Vec<AccessRow>,
+    /// Kinds of action that nobody could get approved any more, a sentence each.
+    pub short: Vec<String>,
     pub confirm: PostForm,
 }
 

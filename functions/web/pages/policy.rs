@@ -11,6 +11,10 @@ pub struct PolicyPage {
     pub frame: Frame,
     pub client: String,
     pub client_href: String,
+    /// Why nothing is approved under what is found; what follows then is the defaults.
+    pub unsound: Option<String>,
+    /// Kinds of action that nobody could get approved any more, a sentence each.
+    pub short: Vec<String>,
     pub version: u32,
     /// The decision that made this version.
     pub made_by: Option<Link>,

@@ -234,6 +234,8 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
         frame: frame(Section::Clients),
         client: CLIENT.into(),
         client_href: "#".into(),
+        unsound: None,
+        short: vec![],
         version: u32::from(tried),
         made_by: tried.then(|| Link::new("#", "as was decided")),
         waits: None,

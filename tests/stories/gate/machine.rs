@@ -14,7 +14,7 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::world::{
-    DAYS, EVE, Finds, HARBOR, MARCO, PRIYA, RIDGE, SAM, SAM_AGAIN, START, Says, Step, World, ZOE, draft, person, policy, proposal,
+    DAYS, Days, EVE, Finds, HARBOR, MARCO, PRIYA, RIDGE, SAM, SAM_AGAIN, START, Says, Step, World, ZOE, draft, person, policy, proposal,
 };
 
 const MARK: &str = "mark_objective";
@@ -187,7 +187,9 @@ fn one_human_with_two_accounts_is_one_voice() {
 #[test]
 fn who_stands_in_does_so_in_time_for_one_who_asked_and_both_are_named() {
     let for_sam = |who| Step::Decide(Says { stands_for: Some(SAM), ..Says::approve(who) });
-    let mut world = World::new(MARK, 2, None);
+    let outside = World::new(MARK, 2, None).step(for_sam(ZOE));
+    assert_eq!(outside, Err(Refusal::NotOfGroup { group: "client".into(), name: "Person 2".into() }));
+    let mut world = World::of(MARK, 2, None, Days { from_outside: true, ..DAYS });
     let none = || Err(Refusal::NoDelegation { name: "Person 2".into() });
     assert_eq!(world.step(for_sam(PRIYA)), none());
     assert_eq!(world.clone().step(for_sam(ZOE)), Ok(()));

@@ -13,6 +13,7 @@ mod policy;
 mod quorum;
 mod reading;
 mod receipts;
+mod signed_policy;
 mod world;
 
 use assay::{
@@ -20,19 +21,23 @@ use assay::{
     evidence::{Evidence, EvidenceRef, Filed, Origin, Population},
     gate::{
         self, Answer, Capacity, DecideError, Decided, Decision, Draft, NotPerformed, Performing, Policy, Proposal, State, Verdict,
+        policy::SignedPolicy,
         proposal::{ApprovedMark, OpenMark},
     },
     tenancy::{
-        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Scope, Store, StoreError, TenantId,
+        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
         directory::{Grant, Identity, Person, Role, Tenant},
         message::{self, Verified},
+        policy_mark::PolicyMark,
     },
 };
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use time::Duration;
 use uuid::Uuid;
 
-use crate::support::TestApp;
+use crate::support::{TestApp, decision};
 
 struct House {
     test: TestApp,
@@ -80,6 +85,7 @@ impl House {
         let store = DeploymentScope::of_function("test", "setup").store(house.test.app()).await.unwrap();
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.create(&Tenant { id: tenant, name: "Harbor Precision".into(), created_at: house.test.app().now() });
+        batch.create(&PolicyMark::first(tenant));
         for person in [&house.marco, &house.priya, &house.sam, &house.eve] {
             batch.create(person);
             batch.create(&house.grant(person));
@@ -163,12 +169,19 @@ impl House {
 
     /// As if it had been approved; the change of a policy as an action has stories of its own.
     async fn set_policy(&self, policy: &Policy) {
-        let store = self.store().await;
-        let held: Option<Held<Policy>> = store.read(ClientPlace::Assessment, gate::policy::KEY).await.unwrap();
-        let version = held.as_ref().map_or(0, |held| held.value.version) + 1;
+        let (app, store) = (self.test.app(), self.store().await);
+        let held: Option<Held<SignedPolicy>> = store.read(ClientPlace::Assessment, gate::policy::KEY).await.unwrap();
+        let version = held.as_ref().and_then(|held| held.value.unproved()).map_or(0, |policy| policy.version) + 1;
+        let policy = Policy { version, ..policy.clone() };
+        let signed = SignedPolicy::sign(app, self.tenant, &policy, "").await.unwrap();
         let mut batch = store.batch(ClientPlace::Assessment);
-        batch.put(Policy { version, ..policy.clone() }, held.map(|held| held.etag));
+        batch.put(signed, held.map(|held| held.etag));
         batch.commit().await.unwrap();
+        gate::policy::care::raise(app, "story", self.tenant, &policy).await.unwrap();
+    }
+
+    async fn roster(&self) -> Arc<Roster> {
+        decision::roster(self.test.app()).await
     }
 
     async fn execute(&self) -> Result<Proposal, gate::ExecuteError> {

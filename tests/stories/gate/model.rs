@@ -20,7 +20,7 @@ use super::world::{Days, EVE, Finds, MARCO, PRIYA, SAM, SAM_AGAIN, Says, Step, W
 
 /// `ASSAY_MODEL_DEPTH` goes further.
 const DEPTH: usize = 8;
-const DAYS: Days = Days { decide: 2, run: 1, stands_in: 1 };
+const DAYS: Days = Days { decide: 2, run: 1, stands_in: 1, from_outside: true };
 const LAST_DAY: i64 = 3;
 const LAST_VERSION: u32 = 2;
 /// No more answers than this are given to one proposal, over all its versions.

@@ -139,6 +139,14 @@ async fn a_delegate_fills_the_seat_for_a_while_and_both_names_are_kept() {
     house.test.clock.advance(Duration::days(2));
     assert!(matches!(refusal(stand_in(&house, id).await.unwrap_err()), Refusal::NoDelegation { .. }));
     house.test.clock.advance(Duration::days(-1));
+    // Priya is not of the client, so Zoë's place among them is not hers to fill.
+    let outside = refusal(stand_in(&house, id).await.unwrap_err());
+    assert_eq!(outside, Refusal::NotOfGroup { group: "client".into(), name: house.sam.name.clone() });
+    assert!(house.held(id).await.value.decisions.is_empty());
+    let mut policy = two_with_one_of_the_client(&house);
+    policy.rules.get_mut("mark").unwrap().outside_stand_ins = true;
+    house.set_policy(&policy).await;
+    gate::bring_under_policy(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap();
     let decision = stand_in(&house, id).await.unwrap().decision;
     assert_eq!(decision.names(), "Priya Nair for Zoë Okafor");
     assert_eq!(house.held(id).await.value.progress().words(), "1 of 2", "the client's seat is filled, and a second human is wanted");

@@ -38,9 +38,11 @@ pub(super) struct Days {
     pub(super) decide: i64,
     pub(super) run: i64,
     pub(super) stands_in: i64,
+    /// Whether Zoë, who is not the client's, may then fill the client's place.
+    pub(super) from_outside: bool,
 }
 
-pub(super) const DAYS: Days = Days { decide: 3, run: 2, stands_in: 2 };
+pub(super) const DAYS: Days = Days { decide: 3, run: 2, stands_in: 2, from_outside: false };
 
 /// One event as plain data, so that it can be drawn at random and counted through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -152,6 +154,7 @@ fn policy_of(kind: &str, approvals: u8, days: Days) -> Policy {
         decide_within: u32::try_from(days.decide * 24).unwrap(),
         run_within: u32::try_from(days.run * 24).unwrap(),
         undo_within: 24,
+        outside_stand_ins: days.from_outside,
         ..Rule::of_kind(kind)
     };
     Policy {
@@ -407,7 +410,8 @@ impl World {
                 voices.push(BTreeSet::from([human(said.says.who), human(said.says.stands_for.unwrap_or(said.says.who))]));
             }
             let apart = voices.iter().enumerate().all(|(n, one)| voices[n + 1..].iter().all(|other| one.is_disjoint(other)));
-            let client = chosen.iter().any(|said| human(said.says.stands_for.unwrap_or(said.says.who)) == SAM);
+            let outside = |says: &Says| says.stands_for == Some(SAM) && self.days.from_outside;
+            let client = chosen.iter().any(|said| human(said.says.who) == SAM || outside(&said.says));
             apart && chosen.len() >= needed && (needed < 2 || client)
         });
         if good { Ok(()) } else { Err("ran without its quorum") }

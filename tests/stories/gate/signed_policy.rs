@@ -1,0 +1,222 @@
+//! The stored policy against somebody who can write the store and holds the client's data key, and cannot sign.
+
+use std::collections::BTreeMap;
+
+use assay::{
+    gate::{
+        self, DecideError, Draft, ExecuteError, Policy, Refusal, Rule, State, Verdict,
+        policy::{self, SignedPolicy, Unsound},
+    },
+    platform::ports::{BatchOutcome, Container, Op, Partition},
+    tenancy::{ClientPlace, DeploymentPlace, DeploymentScope, Held, ProposalId, Record, policy_mark::PolicyMark},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{House, draft, perform};
+
+fn mark() -> Draft {
+    Draft { kind: "mark_objective".into(), ..draft() }
+}
+
+fn asks(approvals: u8) -> Policy {
+    let rule = Rule { approvals, ..Rule::of_kind("mark_objective") };
+    Policy { rules: BTreeMap::from([("mark_objective".to_owned(), rule)]), ..Policy::default() }
+}
+
+fn slower() -> Policy {
+    let rule = Rule { decide_within: 300, ..Rule::of_kind("mark_objective") };
+    Policy { rules: BTreeMap::from([("mark_objective".to_owned(), rule)]), ..Policy::default() }
+}
+
+/// Priya asks for this policy, Sam approves, and it stands.
+async fn approved(house: &House, wanted: Policy) -> ProposalId {
+    let id = gate::amend::propose(house.test.app(), &house.scope(&house.priya), "Harbor Precision", wanted, "Four eyes.").await.unwrap();
+    house.approve(&house.sam, id).await.unwrap();
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+    id
+}
+
+fn partition(house: &House) -> Partition {
+    Partition::reserved_for_tenancy(Container::Clients, format!("{}/assessment", house.tenant))
+}
+
+const DOCUMENT: &str = "policy:gate";
+
+async fn body(house: &House) -> Value {
+    house.test.app().documents.read(&partition(house), DOCUMENT).await.unwrap().unwrap().body
+}
+
+/// As it was earlier; `None`: gone.
+async fn put_back(house: &House, body: Option<&Value>) {
+    let now = house.test.app().documents.read(&partition(house), DOCUMENT).await.unwrap().unwrap();
+    let op = match body {
+        Some(body) => Op::Replace { id: DOCUMENT.into(), body: body.clone(), if_match: now.etag },
+        None => Op::Delete { id: DOCUMENT.into(), if_match: Some(now.etag) },
+    };
+    assert!(matches!(house.test.app().documents.batch(&partition(house), vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
+}
+
+/// A policy record with whatever somebody writes into it who has the client's key.
+#[derive(Clone, Serialize, Deserialize)]
+struct Written(Value);
+
+impl Record for Written {
+    const KIND: &'static str = "policy";
+    const SCHEMA: u32 = 2;
+
+    fn key(&self) -> String {
+        policy::KEY.into()
+    }
+
+    fn revision(&self) -> u64 {
+        self.0["version"].as_u64().unwrap()
+    }
+}
+
+/// As the release before signatures wrote it.
+#[derive(Serialize, Deserialize)]
+struct Unsigned(Policy);
+
+impl Record for Unsigned {
+    const KIND: &'static str = "policy";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        policy::KEY.into()
+    }
+}
+
+async fn written(house: &House) -> Held<Written> {
+    house.store().await.read(ClientPlace::Assessment, policy::KEY).await.unwrap().unwrap()
+}
+
+/// Nobody's approval is taken, what was approved before does not run, and a no still counts.
+async fn nothing_goes(house: &House, waiting: ProposalId, case: &str) {
+    let open = house.asked(mark()).await;
+    let refused = house.approve(&house.sam, open).await.unwrap_err();
+    assert!(matches!(refused, DecideError::Refused(Refusal::PolicyUnsound(_))), "{case}: {refused}");
+    let message = house.messages("execute").await.pop().unwrap();
+    let run = gate::execute(house.test.app(), &message, perform).await;
+    assert!(matches!(&run, Err(error @ ExecuteError::Policy(_)) if error.is_transient()), "{case}: {run:?}");
+    assert!(matches!(house.state(waiting).await, State::Approved { .. }), "{case}");
+    assert!(house.marks().await.is_empty(), "{case}");
+    let no = house.answer(open, Verdict::Reject).await;
+    house.decide(&house.sam, open, &no).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_insider_who_cannot_sign_can_neither_lower_a_quorum_nor_put_a_policy_back_nor_delete_it() {
+    for case in ["reworded", "a version more", "unsigned", "another client's", "put back", "deleted"] {
+        let house = House::new().await;
+        approved(&house, slower()).await;
+        let first = body(&house).await;
+        approved(&house, asks(2)).await;
+        let waiting = house.asked(Draft { kind: "mark".into(), ..draft() }).await;
+        house.approve(&house.priya, waiting).await.unwrap();
+        match case {
+            "put back" => put_back(&house, Some(&first)).await,
+            "deleted" => put_back(&house, None).await,
+            "unsigned" => {
+                let store = house.store().await;
+                let held = written(&house).await;
+                let lowered = Policy { version: 2, ..asks(1) };
+                let mut batch = store.batch(ClientPlace::Assessment);
+                batch.replace(&Held { value: Unsigned(lowered), etag: held.etag });
+                batch.commit().await.unwrap();
+            }
+            "another client's" => {
+                let other = assay::tenancy::TenantId(uuid::Uuid::from_u128(7));
+                let signed = SignedPolicy::sign(house.test.app(), other, &Policy { version: 3, ..asks(1) }, "").await.unwrap();
+                let held: Held<SignedPolicy> = house.store().await.read(ClientPlace::Assessment, policy::KEY).await.unwrap().unwrap();
+                house.overwrite(Held { value: signed, etag: held.etag }).await;
+            }
+            _ => {
+                let mut held = written(&house).await;
+                let version = if case == "a version more" { 3 } else { 2 };
+                held.value.0["version"] = json!(version);
+                held.value.0["text"] = json!(serde_json::to_string(&Policy { version, ..asks(1) }).unwrap());
+                house.overwrite(held).await;
+            }
+        }
+        nothing_goes(&house, waiting, case).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_without_a_decision_is_put_back_from_its_approvals_and_said_once() {
+    let house = House::new().await;
+    approved(&house, asks(2)).await;
+    put_back(&house, None).await;
+    let sweep = || async { policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap() };
+    // The log does not know of it yet, so nobody can say what stood.
+    assert_eq!(sweep().await, Err(Unsound::Gone { highest: 1 }));
+    assert_eq!(sweep().await, Err(Unsound::Gone { highest: 1 }));
+    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    let restored = sweep().await.unwrap();
+    assert_eq!((restored.version, restored.terms("mark_objective").rule.approvals), (1, 2));
+    assert_eq!(sweep().await.unwrap(), restored);
+    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    let trail = assay::audit::trail::page(&house.store().await, std::iter::empty(), None).await.unwrap();
+    let said = |kind: &str| trail.entries.iter().filter(|shown| shown.kind == kind).count();
+    assert_eq!((said("policy.unsound"), said("policy.restored")), (1, 1));
+}
+
+async fn marked(house: &House) -> Option<u32> {
+    house.roster().await.policy_mark(house.tenant).map(|mark| mark.version)
+}
+
+async fn take_mark(house: &House) {
+    let store = DeploymentScope::of_function("test", "insider").store(house.test.app()).await.unwrap();
+    let held: Held<PolicyMark> = store.read(DeploymentPlace::Directory, &house.tenant.to_string()).await.unwrap().unwrap();
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.delete(&held);
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_of_an_earlier_release_is_signed_once_and_only_if_it_is_what_was_approved() {
+    for lowered in [false, true] {
+        let house = House::new().await;
+        let by = approved(&house, asks(2)).await;
+        take_mark(&house).await;
+        let held = written(&house).await;
+        let stored = Policy { version: 1, made_by: Some(by), ..asks(if lowered { 1 } else { 2 }) };
+        let store = house.store().await;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        batch.replace(&Held { value: Unsigned(stored), etag: held.etag });
+        batch.commit().await.unwrap();
+        let open = house.asked(mark()).await;
+        let outcome = house.approve(&house.priya, open).await;
+        let now = Policy::read(&store).await.unwrap();
+        if lowered {
+            assert!(matches!(outcome, Err(DecideError::Refused(Refusal::PolicyUnsound(_)))), "{outcome:?}");
+            assert_eq!(now, Err(Unsound::NotSigned));
+        } else {
+            assert_eq!(now.map(|policy| policy.version), Ok(1));
+            assert_eq!(marked(&house).await, Some(1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mark_that_is_deleted_with_the_policy_is_made_again_from_the_log() {
+    let house = House::new().await;
+    approved(&house, asks(2)).await;
+    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    let waiting = house.asked(mark()).await;
+    put_back(&house, None).await;
+    take_mark(&house).await;
+    let refused = house.approve(&house.priya, waiting).await.unwrap_err();
+    assert!(matches!(refused, DecideError::Refused(Refusal::PolicyUnsound(Unsound::Gone { highest: 1 }))), "{refused}");
+    assert_eq!(marked(&house).await, Some(1));
+}
+
+#[tokio::test]
+async fn where_a_stop_left_the_mark_behind_the_sweep_raises_it() {
+    let house = House::new().await;
+    approved(&house, asks(2)).await;
+    take_mark(&house).await;
+    let found = policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap();
+    assert_eq!((found.unwrap().version, marked(&house).await), (1, Some(1)));
+}
