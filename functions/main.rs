@@ -14,9 +14,9 @@ use assay::connectors::demo;
 use assay::{
     app::App,
     assemble,
-    audit::{self, Exported, Extent, Known, tlog::VerifierKey},
+    audit::{self, Exported, Extent},
     config::{self, Config, ConfigError, Part, RawConfig},
-    host::{self, Limits, StartError, command::LocalCommand, log::json_lines},
+    host::{self, Limits, StartError, command::LocalCommand, log::json_lines, verify::Verification},
     tenancy::{DeploymentScope, keys::Owner},
     triggers::sweep,
 };
@@ -165,51 +165,8 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Each by itself: one that does not hold hides none of the others.
 fn verify(paths: &[PathBuf], keys: &[String], seen: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    let mut known = Vec::new();
-    for key in keys {
-        known.extend(verifier_keys(key, paths)?);
-    }
-    let seen = seen.map(|path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))).transpose()?;
-    let mut broken = 0;
-    for path in paths {
-        if paths.len() > 1 {
-            say(&format!("{}:", path.display()));
-        }
-        let report = if path.is_dir() {
-            let known = Known { keys: &known, seen: seen.as_deref() };
-            audit::verify_folder(path, known).map(|report| report.to_string()).map_err(Box::<dyn std::error::Error>::from)
-        } else {
-            audit::verify_file(path).map(|report| report.to_string()).map_err(Box::from)
-        };
-        match report {
-            Ok(report) => say(&report),
-            Err(error) if paths.len() == 1 => return Err(error),
-            Err(error) => {
-                broken += 1;
-                say(&in_one_line(&*error));
-            }
-        }
-    }
-    if broken == 0 { Ok(()) } else { Err(format!("{broken} of {} do not hold", paths.len()).into()) }
-}
-
-/// A key, or the keys of a file, a line each. One out of what it shall verify would verify anything.
-fn verifier_keys(key: &str, paths: &[PathBuf]) -> Result<Vec<VerifierKey>, Box<dyn std::error::Error>> {
-    if key.contains('+') && !Path::new(key).exists() {
-        return Ok(vec![key.parse()?]);
-    }
-    let file = std::fs::canonicalize(key).map_err(|error| format!("{key} is neither a verifier key nor a file with some: {error}"))?;
-    if paths.iter().filter_map(|path| std::fs::canonicalize(path).ok()).any(|folder| file.starts_with(folder)) {
-        return Err(format!(
-            "{key} lies in what it shall verify: whoever can change the log can change it too. Take the keys from another place"
-        )
-        .into());
-    }
-    let text = std::fs::read_to_string(&file).map_err(|error| format!("{key}: {error}"))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|line| line.parse().map_err(|error| format!("{key}: {error}").into())).collect()
+    Ok(host::verify::run(&Verification { paths, keys, seen }, say)?)
 }
 
 fn export_audit(data: Option<&Path>, of: &str, out: &Path, extent: Extent) -> Result<(), Box<dyn std::error::Error>> {

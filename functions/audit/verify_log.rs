@@ -35,6 +35,8 @@ pub struct LogReport {
     pub kinds: BTreeMap<String, u64>,
     pub disclosed: u64,
     pub erased: u64,
+    /// Which entries are erased: the first and the last of each row of them.
+    pub erased_rows: Vec<(u64, u64)>,
     pub proofs: u64,
     /// The checkpoint that was kept, which this log extends.
     pub seen: Option<Checkpoint>,
@@ -112,6 +114,7 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
             kinds: BTreeMap::new(),
             disclosed: 0,
             erased: 0,
+            erased_rows: Vec::new(),
             proofs: 0,
             seen,
             others: Vec::new(),
@@ -295,7 +298,7 @@ impl Check<'_> {
             Some(Disclosure::Open { salt, content, .. }) if leaf::commitment(salt, content) == leaf.commitment => {
                 self.report.disclosed += 1;
             }
-            Some(Disclosure::Erased { erased: true, .. }) => self.report.erased += 1,
+            Some(Disclosure::Erased { erased: true, .. }) => self.report.erase(index),
             _ => return Err(LogFault::Disclosed(index)),
         }
         let (report, at) = (&mut self.report, leaf.at);
@@ -377,6 +380,25 @@ impl LogReport {
     pub fn is_demo(&self) -> bool {
         self.header.demo || self.kinds.contains_key(demo::MARKED)
     }
+
+    fn erase(&mut self, index: u64) {
+        self.erased += 1;
+        match self.erased_rows.last_mut() {
+            Some((_, last)) if *last + 1 == index => *last = index,
+            _ => self.erased_rows.push((index, index)),
+        }
+    }
+
+    /// Assay erases by destroying a key, and with it goes the content of all entries: a mixture was made by somebody.
+    fn mixture(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.erased == 0 || self.disclosed == 0 {
+            return Ok(());
+        }
+        let row = |(first, last): &(u64, u64)| if first == last { first.to_string() } else { format!("{first} to {last}") };
+        let rows: Vec<String> = self.erased_rows.iter().map(row).collect();
+        writeln!(f, "Some are open and some erased, which an export of Assay never is by itself: ask who left out what these said.")?;
+        writeln!(f, "Erased: entries {}.", rows.join(", "))
+    }
 }
 
 impl fmt::Display for LogReport {
@@ -407,6 +429,7 @@ impl fmt::Display for LogReport {
                 "Content is disclosed for {} of them, and each is what its entry committed to; {} are erased.",
                 self.disclosed, self.erased
             )?;
+            self.mixture(f)?;
         } else {
             writeln!(f, "Content is not disclosed.")?;
         }

@@ -17,6 +17,7 @@ pub mod log;
 pub mod package;
 pub mod serve;
 pub mod start;
+pub mod verify;
 mod watch;
 
 pub use handler::{Call, Handler, Limits};

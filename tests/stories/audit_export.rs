@@ -16,6 +16,7 @@ use assay::{
         tlog::{Checkpoint, Tile, VerifierKey, bundle},
         verify_folder,
     },
+    host::verify::{self, Verification},
     platform::ports::BlobContainer,
     tenancy::{
         ClientPlace, DeploymentPlace, DeploymentScope, PersonId, Place, Record, Scope, Store, TenantId,
@@ -171,6 +172,18 @@ async fn content_that_was_erased_is_said_to_be_and_no_other_content_can_take_its
     fs::write(&path, good.replace(lines[2], r#"{"index":2,"erased":true}"#)).unwrap();
     let report = check(folder.path(), &keys, None).unwrap();
     assert_eq!((report.disclosed, report.erased), (4, 1));
+    assert!(report.to_string().contains("\nErased: entries 2.\n"), "{report}");
+    let mixed: String = lines
+        .iter()
+        .enumerate()
+        .map(|(n, line)| match n {
+            3 => format!("{line}\n"),
+            _ => format!("{{\"index\":{n},\"erased\":true}}\n"),
+        })
+        .collect();
+    fs::write(&path, mixed).unwrap();
+    let words = check(folder.path(), &keys, None).unwrap().to_string();
+    assert!(words.contains("\nErased: entries 0 to 2, 4.\n"), "{words}");
     for bad in [
         good.replace(lines[2], r#"{"index":2,"erased":false}"#),
         good.replace("Dana", "Dane"),
@@ -207,6 +220,7 @@ async fn the_log_of_a_client_whose_key_is_gone_is_exported_and_holds_with_its_co
     export(test.app(), OWNER, [], &out, WHOLE).await.unwrap();
     let report = check(&out, &keys, None).unwrap();
     assert_eq!((report.checkpoint.size, report.disclosed, report.erased, report.proofs), (5, 0, 5, 5));
+    assert!(!report.to_string().contains("Erased: entries"), "all of it went with the key: {report}");
     assert!(!fs::read_to_string(out.join("disclosed/000.jsonl")).unwrap().contains("Dana"));
 }
 
@@ -347,6 +361,33 @@ async fn an_export_stands_itself_in_the_log_it_exports_and_appears_whole_or_not_
     let keys: Vec<_> = [exported.keys.ed25519].into_iter().chain(exported.keys.p256).collect();
     let report = check(&installation, &keys, None).unwrap();
     assert_eq!((report.header.owner.as_str(), report.disclosed, report.proofs, report.kinds["log.key-made"]), ("deployment", 0, 0, 1));
+}
+
+#[tokio::test]
+async fn what_shall_judge_a_copy_is_not_taken_out_of_it() {
+    let (folder, keys) = small().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let kept = elsewhere.path().join("checkpoint");
+    fs::copy(folder.path().join("checkpoint"), &kept).unwrap();
+    let lines: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    for file in [elsewhere.path().join("keys"), folder.path().join("keys")] {
+        fs::write(file, lines.join("\n")).unwrap();
+    }
+    let paths = [folder.path().to_owned()];
+    let run = |keys: &Path, seen: &Path| {
+        let (mut said, keys) = (String::new(), [keys.display().to_string()]);
+        let said_by = std::cell::RefCell::new(&mut said);
+        let outcome =
+            verify::run(&Verification { paths: &paths, keys: &keys, seen: Some(seen) }, |words| said_by.borrow_mut().push_str(words));
+        outcome.map(|()| said).map_err(|error| error.to_string())
+    };
+    let keys = elsewhere.path().join("keys");
+    assert!(run(&keys, &kept).unwrap().contains("It is the log of the checkpoint that was kept."));
+    let inside = run(&keys, &folder.path().join("checkpoint")).unwrap_err();
+    assert!(inside.ends_with("Take the checkpoint that was kept from another place"), "{inside}");
+    let inside = run(&folder.path().join("keys"), &kept).unwrap_err();
+    assert!(inside.ends_with("Take the keys from another place"), "{inside}");
+    assert!(run(&keys, &elsewhere.path().join("nothing")).unwrap_err().ends_with("nothing cannot be read"));
 }
 
 #[tokio::test]
