@@ -282,7 +282,7 @@ async fn approvers(
         let grant = found.one::<Grant>(&directory::grant_key(tenant, id)).await?;
         let person = found.one::<Person>(&id.to_string()).await?;
         let may = |grant: &Grant| grant.has(Role::Approver) && grant.holds(now);
-        if grant.is_some_and(|held| may(&held.value)) && person.is_some_and(|held| held.value.may_sign_in(&app.config)) {
+        if grant.is_some_and(|held| may(&held.value)) && person.is_some_and(|held| held.value.may_sign_in(&app.config, app.now())) {
             approvers.insert(id);
         }
     }

@@ -209,6 +209,7 @@ mod tests {
             sign_in_name: None,
             same_as: None,
             access_ended_at: None,
+            standing: assay::tenancy::directory::Standing::default(),
         }
     }
 

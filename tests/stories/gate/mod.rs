@@ -67,6 +67,7 @@ impl House {
                 sign_in_name: None,
                 same_as: None,
                 access_ended_at: None,
+                standing: assay::tenancy::directory::Standing::default(),
             }
         };
         let house = Self {
@@ -96,7 +97,14 @@ impl House {
         } else {
             vec![Role::Engineer]
         };
-        Grant { tenant: self.tenant, person: person.id, roles, until: None, confirmed_at: None }
+        Grant {
+            tenant: self.tenant,
+            person: person.id,
+            roles,
+            until: None,
+            confirmed_at: None,
+            given: assay::tenancy::directory::Origin::default(),
+        }
     }
 
     async fn take_grant(&self, person: &Person) {
