@@ -29,6 +29,8 @@ pub struct Config {
     /// Whether approvers and owners are mailed; otherwise they find what waits for them under Approvals and People.
     pub mails: bool,
     pub delivery: Delivery,
+    /// How long a review of access counts.
+    pub access_review: time::Duration,
     /// Set in the demo only: every vendor host is answered by this loopback address.
     pub demo_vendor: Option<Url>,
     /// Where this instance runs, by Azure's name of the region; clients may allow some only.
@@ -188,6 +190,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     if region.as_ref().is_some_and(|region| !region.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         reader.fail("ASSAY_REGION", "must be the name of an Azure region, such as usgovvirginia");
     }
+    let review_days = reader.number("ASSAY_ACCESS_REVIEW_DAYS", 1, 366);
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.
@@ -207,6 +210,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             store,
             mails,
             delivery,
+            access_review: time::Duration::days(i64::try_from(review_days).unwrap_or(90)),
             public_url,
             sign_in,
             demo_vendor,

@@ -46,6 +46,7 @@ mod stories {
     mod doctor;
     mod entra_left_out;
     mod entra_members;
+    mod entra_ownership;
     mod entra_people;
     mod entra_sign_in;
     mod findings;

@@ -101,6 +101,11 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("100"),
     },
     Setting {
+        name: "ASSAY_ACCESS_REVIEW_DAYS",
+        meaning: "after how many days the owner looks over again who may do what",
+        default: Some("90"),
+    },
+    Setting {
         name: "ASSAY_DEMO_VENDOR_URL",
         meaning: "loopback address of the demo vendor that answers for every vendor host (demo only)",
         default: Some(""),

@@ -15,7 +15,7 @@ use crate::{
     platform::{key_uri::KeyUri, ports::PortErrorKind},
     tenancy::{
         DeploymentPlace, Held, PersonId, Record, Roster, Store, StoreError, TenantId,
-        directory::{Grant, Role, Tenant},
+        directory::{Grant, Origin, Role, Tenant},
         key_change::{self, Change},
         keys::{self, Owner},
         policy_mark::PolicyMark,
@@ -70,7 +70,7 @@ fn faults(grants: &[Given], now: OffsetDateTime) -> Option<&'static str> {
     nobody_decides(grants)
 }
 
-fn nobody_decides(grants: &[Given]) -> Option<&'static str> {
+pub(super) fn nobody_decides(grants: &[Given]) -> Option<&'static str> {
     let with = |role| grants.iter().filter(move |given| given.roles.contains(&role)).map(|given| given.person);
     if with(Role::Approver).next().is_none() {
         return Some("Nobody could decide anything: tick an approver.");
@@ -99,7 +99,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
         return Err(ClientError::form("name", format!("Give the company's name, at most {MAX_NAME_CHARS} characters.")));
     }
     let roster = Roster::read(store).await?;
-    let (known, several) = (&roster.tenants, roster.people_who_may_sign_in(&store.app().config).nth(1).is_some());
+    let (known, several) = (&roster.tenants, roster.people_who_may_sign_in(&store.app().config, store.app().now()).nth(1).is_some());
     if known.iter().any(|tenant| tenant.id == id) {
         return Ok(());
     }
@@ -129,7 +129,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
     let tenant = Tenant { id, name: name.into(), created_at: store.app().now() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&tenant).create(&PolicyMark::first(id));
-    let grants = grants_of(id, &grants, store.app().now());
+    let grants = grants_of(id, &grants, store);
     for grant in &grants {
         batch.create(grant);
     }
@@ -301,7 +301,8 @@ impl Access {
     pub async fn read(store: &Directory<'_>, id: TenantId) -> Result<Option<Self>, StoreError> {
         let Some(client) = store.read::<Tenant>(DeploymentPlace::Directory, &id.to_string()).await? else { return Ok(None) };
         let (roster, mut grants) = (Roster::read(store).await?, store.all::<Grant>(DeploymentPlace::Directory, &format!("{id}:")).await?);
-        let can = |grant: &Grant| roster.person(grant.person).is_some_and(|person| person.may_sign_in(&store.app().config));
+        let can =
+            |grant: &Grant| roster.person(grant.person).is_some_and(|person| person.may_sign_in(&store.app().config, store.app().now()));
         grants.retain(|held| can(&held.value));
         Ok(Some(Self { client, grants }))
     }
@@ -320,9 +321,16 @@ fn is(grant: &Grant, given: &Given) -> bool {
     (grant.person, &grant.roles, grant.until) == (given.person, &given.roles, given.until)
 }
 
-fn grants_of(tenant: TenantId, given: &[Given], now: OffsetDateTime) -> Vec<Grant> {
-    let grant =
-        |given: &Given| Grant { tenant, person: given.person, roles: given.roles.clone(), until: given.until, confirmed_at: Some(now) };
+fn grants_of(tenant: TenantId, given: &[Given], store: &Directory<'_>) -> Vec<Grant> {
+    let origin = Origin::now(store);
+    let grant = |given: &Given| Grant {
+        tenant,
+        person: given.person,
+        roles: given.roles.clone(),
+        until: given.until,
+        confirmed_at: origin.at,
+        given: origin,
+    };
     given.iter().map(grant).collect()
 }
 
@@ -332,7 +340,7 @@ pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[Giv
         return Err(ClientError::form("roles", why));
     }
     let id = access.client.value.id;
-    let wanted = grants_of(id, wanted, store.app().now());
+    let wanted = grants_of(id, wanted, store);
     let (mut batch, mut changes) = (store.batch(DeploymentPlace::Directory), 0);
     let detail = json!({ "before": listed(access.grants()), "after": listed(&wanted) });
     audit::record(&mut batch, audit::Event::new("client.grants_changed", format!("client {id}"), detail));
@@ -341,6 +349,10 @@ pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[Giv
     for held in &access.grants {
         match wanted.iter().find(|grant| grant.person == held.value.person) {
             Some(grant) if (&grant.roles, grant.until) == (&held.value.roles, held.value.until) => continue,
+            // Another last day is the same gift.
+            Some(grant) if grant.roles == held.value.roles => {
+                batch.put(Grant { given: held.value.given, ..grant.clone() }, Some(held.etag.clone()))
+            }
             Some(grant) => batch.put(grant.clone(), Some(held.etag.clone())),
             None => batch.delete(held),
         };

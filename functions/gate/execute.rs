@@ -93,8 +93,12 @@ where
     let mut lost = StoreError::Refused { refused: vec![] };
     for _ in 0..ATTEMPTS {
         let key = id.to_string();
-        let wanted =
-            vec![Wanted::one::<Proposal>(&key), Wanted::one::<Answers>(&key), Wanted::one::<SignedPolicy>(policy::KEY), outbox::waiting(message)];
+        let wanted = vec![
+            Wanted::one::<Proposal>(&key),
+            Wanted::one::<Answers>(&key),
+            Wanted::one::<SignedPolicy>(policy::KEY),
+            outbox::waiting(message),
+        ];
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
         let asked = outbox::of(message, &found).await?;
@@ -295,7 +299,7 @@ async fn approvers(
         let grant = found.one::<Grant>(&directory::grant_key(tenant, id)).await?;
         let person = found.one::<Person>(&id.to_string()).await?;
         let may = |grant: &Grant| grant.has(Role::Approver) && grant.holds(now);
-        if grant.is_some_and(|held| may(&held.value)) && person.is_some_and(|held| held.value.may_sign_in(&app.config)) {
+        if grant.is_some_and(|held| may(&held.value)) && person.is_some_and(|held| held.value.may_sign_in(&app.config, app.now())) {
             approvers.insert(id);
         }
     }

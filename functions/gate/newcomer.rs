@@ -31,7 +31,7 @@ pub async fn tell_owners(app: &App, message: &Verified) -> Result<(), NotifyErro
     };
     let roster = Roster::read(&store).await?;
     let mailed = |person: &&Person| person.is_owner && directory::is_plain_address(&person.email);
-    let owners: Vec<&Person> = roster.people_who_may_sign_in(&app.config).filter(mailed).collect();
+    let owners: Vec<&Person> = roster.people_who_may_sign_in(&app.config, app.now()).filter(mailed).collect();
     if owners.is_empty() {
         tracing::warn!("no owner can be mailed that somebody asks to be let in");
     }

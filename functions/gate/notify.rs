@@ -145,7 +145,10 @@ pub(super) fn approvers<'p>(
     now: OffsetDateTime,
 ) -> impl Iterator<Item = &'p Person> {
     let may = move |person: &Person| roster.grants_of(tenant, now).any(|grant| grant.person == person.id && grant.has(Role::Approver));
-    roster.people_who_may_sign_in(config).filter(move |person| may(person)).filter(move |person| *requester != Actor::Person(person.id))
+    roster
+        .people_who_may_sign_in(config, now)
+        .filter(move |person| may(person))
+        .filter(move |person| *requester != Actor::Person(person.id))
 }
 
 /// Mails, then says so in one batch with its audit item; `false` when that was done before.

@@ -251,7 +251,9 @@ impl Policy {
             for notices in [remind_before, escalate_before] {
                 let distinct: BTreeSet<&u32> = notices.iter().collect();
                 if notices.len() > MOST_NOTICES || distinct.len() != notices.len() {
-                    return no(format!("\u{201c}{words}\u{201d} reminds and escalates at most {MOST_NOTICES} times each, at different hours."));
+                    return no(format!(
+                        "\u{201c}{words}\u{201d} reminds and escalates at most {MOST_NOTICES} times each, at different hours."
+                    ));
                 }
                 if notices.iter().any(|hours| !(1..=90 * 24).contains(hours)) {
                     return no(format!("\u{201c}{words}\u{201d} reminds and escalates 1 to 2160 hours before its deadline."));

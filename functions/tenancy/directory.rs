@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId};
+use super::{Actor, ConnectionId, DeploymentPlace, PersonId, Place, Record, Store, StoreError, TenantId};
 use crate::config::{Config, SignIn};
 
 /// A client company of the MSP.
@@ -53,6 +53,54 @@ pub struct Person {
     /// Since when they may not sign in any more. The record stays: what they decided names them.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub access_ended_at: Option<OffsetDateTime>,
+    /// How they came to it, until when, and when somebody last looked over it.
+    #[serde(default)]
+    pub standing: Standing,
+}
+
+/// How somebody came to sign in here, for who looks over access.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    #[serde(default)]
+    pub given: Origin,
+    /// What makes an owner of them; `None` for who is none, and for owners of earlier releases until they sign in.
+    #[serde(default)]
+    pub ownership: Option<Ownership>,
+    /// From then on they may not sign in; `None` for no end.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub until: Option<OffsetDateTime>,
+    /// When somebody last said that it is right: who let them in, or a review.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub confirmed_at: Option<OffsetDateTime>,
+}
+
+/// When something was given, and by whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// `None` when an earlier release wrote it.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub at: Option<OffsetDateTime>,
+    /// `None` for who was named by the settings or by their directory.
+    #[serde(default)]
+    pub by: Option<PersonId>,
+}
+
+impl Origin {
+    /// Given now, by whom the store acts for.
+    pub fn now<P: Place>(store: &Store<'_, P>) -> Self {
+        let by = if let Actor::Person(person) = store.actor() { Some(*person) } else { None };
+        Self { at: Some(store.app().now()), by }
+    }
+}
+
+/// What makes an owner; nobody inside Assay does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ownership {
+    /// The settings name them, or did when they signed in.
+    Settings,
+    /// The app role of the MSP's own directory; it ends with the first sign-in whose token does not carry it.
+    AppRole,
 }
 
 /// Somebody as Entra ID knows them: the directory and the object in it, never a name or an address, which change hands.
@@ -89,13 +137,18 @@ impl Person {
 
     /// Whether they can come in: nobody took their access away, and the settings name their directory. Who cannot is told
     /// nothing, decides nothing and is offered nowhere.
-    pub fn may_sign_in(&self, config: &Config) -> bool {
+    pub fn may_sign_in(&self, config: &Config, now: OffsetDateTime) -> bool {
         let named = match &config.sign_in {
             SignIn::None => false,
             SignIn::Demo => true,
             SignIn::Entra(entra) => self.identity.is_some_and(|identity| entra.directories.contains(&identity.tid)),
         };
-        named && self.has_access()
+        named && self.has_access() && !self.is_over(now)
+    }
+
+    /// Whether their last day has passed.
+    pub fn is_over(&self, now: OffsetDateTime) -> bool {
+        self.standing.until.is_some_and(|until| until <= now)
     }
 
     /// Whether the MSP's tools are theirs to run; the owner's always are.
@@ -115,8 +168,9 @@ pub fn is_plain_address(address: &str) -> bool {
 
 impl Record for Person {
     const KIND: &'static str = "person";
-    /// 2: identity and the end of access; an earlier release would give back what was taken away.
-    const SCHEMA: u32 = 2;
+    /// 2: identity and the end of access; an earlier release would give back what was taken away. 3: a last day, and what
+    /// made somebody an owner; an earlier release would forget both.
+    const SCHEMA: u32 = 3;
 
     fn key(&self) -> String {
         self.id.to_string()
@@ -172,6 +226,9 @@ pub struct Grant {
     /// When somebody last said that it is right: the owner who gave or changed it, or a review.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub confirmed_at: Option<OffsetDateTime>,
+    /// When and by whom these roles were given.
+    #[serde(default)]
+    pub given: Origin,
 }
 
 impl Grant {
@@ -212,6 +269,23 @@ pub struct Session {
     pub demo: bool,
     #[serde(default)]
     pub proof: Proof,
+}
+
+/// When somebody last signed in; what a session said of it goes with the session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastSignIn {
+    pub person: PersonId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+impl Record for LastSignIn {
+    const KIND: &'static str = "last-sign-in";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.person.to_string()
+    }
 }
 
 /// When and how somebody proved who they are, as the authority says it; it stands beside what they decide.

@@ -77,8 +77,8 @@ impl Roster {
         self.people.iter().find(|person| person.id == id)
     }
 
-    pub fn people_who_may_sign_in<'p>(&'p self, config: &'p Config) -> impl Iterator<Item = &'p Person> {
-        self.people.iter().filter(move |person| person.may_sign_in(config))
+    pub fn people_who_may_sign_in<'p>(&'p self, config: &'p Config, now: OffsetDateTime) -> impl Iterator<Item = &'p Person> {
+        self.people.iter().filter(move |person| person.may_sign_in(config, now))
     }
 
     pub fn tenant(&self, id: TenantId) -> Option<&Tenant> {

@@ -10,7 +10,7 @@ use crate::{
     config::SignIn,
     tenancy::{
         DeploymentPlace, DeploymentScope, PersonId, StoreError,
-        directory::{self, Proof},
+        directory::{self, Person, Proof},
     },
 };
 
@@ -30,11 +30,23 @@ pub async fn sign_in(app: &App, request: &Request, person: PersonId) -> Result<S
         return Err(SignInError::Off);
     }
     let reader = scope(&request.invocation_id).store(app).await?;
-    let person = directory::person(&reader, person).await?.filter(|person| person.may_sign_in(&app.config)).ok_or(SignInError::Unknown)?;
+    let person = directory::person(&reader, person)
+        .await?
+        .filter(|person| person.may_sign_in(&app.config, app.now()))
+        .ok_or(SignInError::Unknown)?;
+    match Box::pin(entered(app, request, &person)).await {
+        // They signed in elsewhere at the same moment.
+        Err(error) if error.is_conflict() => Ok(Box::pin(entered(app, request, &person)).await?),
+        other => Ok(other?),
+    }
+}
+
+async fn entered(app: &App, request: &Request, person: &Person) -> Result<SetCookie, StoreError> {
+    let reader = scope(&request.invocation_id).store(app).await?;
     let begun = Begun::new(&reader, request, person.id, true, Proof { at: Some(app.now()), ..Proof::default() }).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
-    begun.enter(&mut batch, &person, "demo");
+    begun.enter(&mut batch, person, "demo");
     batch.commit().await?;
     Ok(begun.cookie(app, store.key()?))
 }

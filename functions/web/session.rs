@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     tenancy::{
         Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Store, StoreError, Wanted,
-        directory::{Person, Proof, Session},
+        directory::{LastSignIn, Person, Proof, Session},
         seal::{DataKey, sha256},
     },
 };
@@ -73,7 +73,8 @@ pub async fn current(app: &App, request: &Request) -> Result<Option<Current>, St
     }
     let roster = Roster::among(&store, &found).await?;
     // Who changes the settings signs out whom they leave out.
-    let person = roster.person(session.person).filter(|person| session.demo == app.config.is_demo() && person.may_sign_in(&app.config));
+    let person =
+        roster.person(session.person).filter(|person| session.demo == app.config.is_demo() && person.may_sign_in(&app.config, app.now()));
     Ok(person.cloned().map(|person| Current { session, person, roster, seen_at }))
 }
 
@@ -89,6 +90,8 @@ pub(super) struct Begun {
     token: Zeroizing<String>,
     /// What this browser had: it ends, so that a planted cookie is worth nothing.
     earlier: Option<Held<Session>>,
+    /// When they signed in before.
+    last: Option<Held<LastSignIn>>,
 }
 
 impl Begun {
@@ -101,18 +104,24 @@ impl Begun {
         proof: Proof,
     ) -> Result<Self, StoreError> {
         let app = store.app();
-        let earlier = match Cookie::of(&app.config, request) {
-            Some(cookie) => store.read::<Session>(DeploymentPlace::Directory, &cookie.token_hash()).await?,
+        let hash = Cookie::of(&app.config, request).map(|cookie| cookie.token_hash());
+        let wanted = hash.iter().map(|hash| Wanted::one::<Session>(hash)).chain([Wanted::one::<LastSignIn>(&person.to_string())]);
+        let found = store.gather(DeploymentPlace::Directory, wanted.collect()).await?;
+        let earlier = match &hash {
+            Some(hash) => found.one::<Session>(hash).await?,
             None => None,
         };
+        let last = found.one::<LastSignIn>(&person.to_string()).await?;
         let (token, now) = (random_token(app), app.now());
         let session = Session { token_hash: sha256(token.as_bytes()), person, signed_in_at: now, expires_at: now + LIFE, demo, proof };
-        Ok(Self { session, token, earlier })
+        Ok(Self { session, token, earlier, last })
     }
 
     /// Into the batch that makes it so, with its audit item.
     pub(super) fn enter(&self, batch: &mut Batch<'_, '_, DeploymentPlace>, person: &Person, how: &str) {
         batch.create(&self.session);
+        let last = LastSignIn { person: person.id, at: self.session.signed_in_at };
+        batch.put(last, self.last.as_ref().map(|held| held.etag.clone()));
         if let Some(earlier) = &self.earlier {
             batch.delete(earlier);
             audit::record(batch, ended(&earlier.value, json!({ "why": "this browser signed in again" })));

@@ -559,6 +559,7 @@ async fn an_engineer_files_a_document_once_as_a_link_out() {
         roles: Vec::new(),
         until: None,
         confirmed_at: None,
+        given: assay::tenancy::directory::Origin::default(),
     };
     let store = Scope::of_person(&grant, "story").store(world.app()).await.unwrap();
     let link = file::LinkOut {

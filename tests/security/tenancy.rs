@@ -71,7 +71,14 @@ async fn add_people(flow: &Flow) {
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
     for (id, tenant, name) in [(A1, A, "Ann".to_owned()), (B1, B, format!("{CANARY} Ben"))] {
-        batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer, Role::Approver], until: None, confirmed_at: None });
+        batch.create(&Grant {
+            tenant,
+            person: id,
+            roles: vec![Role::Engineer, Role::Approver],
+            until: None,
+            confirmed_at: None,
+            given: assay::tenancy::directory::Origin::default(),
+        });
         batch.create(&Person {
             id,
             email: format!("{}@example.net", name.split(' ').next().unwrap().to_lowercase()),
@@ -82,6 +89,7 @@ async fn add_people(flow: &Flow) {
             sign_in_name: None,
             same_as: None,
             access_ended_at: None,
+            standing: assay::tenancy::directory::Standing::default(),
         });
     }
     batch.commit().await.unwrap();
@@ -360,7 +368,14 @@ async fn no_canary_is_in_any_log_line_whatever_is_asked() {
 #[tokio::test]
 async fn a_decision_on_anothers_proposal_is_one_on_none() {
     let World { flow, of_b, .. } = world().await;
-    let grant = Grant { tenant: A, person: A1, roles: vec![Role::Approver, Role::Engineer], until: None, confirmed_at: None };
+    let grant = Grant {
+        tenant: A,
+        person: A1,
+        roles: vec![Role::Approver, Role::Engineer],
+        until: None,
+        confirmed_at: None,
+        given: assay::tenancy::directory::Origin::default(),
+    };
     let person = flow.deployment().await.read::<Person>(DeploymentPlace::Directory, &A1.to_string()).await.unwrap().unwrap().value;
     let proposal = flow.client(B).await.read::<Proposal>(ClientPlace::Assessment, &of_b.to_string()).await.unwrap().unwrap().value;
     let answer = Answer { verdict: Verdict::Approve, version: proposal.version, hash: proposal.hash, comment: "mine".into() };

@@ -40,7 +40,14 @@ const TENANT: TenantId = TenantId(Uuid::from_u128(42));
 const OWNER: Owner = Owner::Tenant(TENANT);
 
 async fn client(app: &App) -> Store<'_, ClientPlace> {
-    let grant = Grant { tenant: TENANT, person: PersonId(Uuid::from_u128(77)), roles: Vec::new(), until: None, confirmed_at: None };
+    let grant = Grant {
+        tenant: TENANT,
+        person: PersonId(Uuid::from_u128(77)),
+        roles: Vec::new(),
+        until: None,
+        confirmed_at: None,
+        given: assay::tenancy::directory::Origin::default(),
+    };
     Scope::of_person(&grant, "c-1").store(app).await.unwrap()
 }
 

@@ -30,7 +30,14 @@ fn tenant() -> Tenant {
 }
 
 async fn client(app: &App) -> Client<'_> {
-    let grant = Grant { tenant: tenant().id, person: PersonId(Uuid::from_u128(77)), roles: Vec::new(), until: None, confirmed_at: None };
+    let grant = Grant {
+        tenant: tenant().id,
+        person: PersonId(Uuid::from_u128(77)),
+        roles: Vec::new(),
+        until: None,
+        confirmed_at: None,
+        given: assay::tenancy::directory::Origin::default(),
+    };
     Scope::of_person(&grant, "c-1").store(app).await.unwrap()
 }
 

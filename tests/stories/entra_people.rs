@@ -4,7 +4,7 @@ use assay::{
     audit::item::Item,
     tenancy::{
         DeploymentPlace, DeploymentScope, Record,
-        directory::{Grant, Identity, Person, Role, Session, Tenant},
+        directory::{Grant, Identity, Ownership, Person, Role, Session, Standing, Tenant},
         keys::{self, Owner},
     },
     web::{
@@ -347,6 +347,7 @@ async fn grant_of_many_clients(test: &TestApp, person: &str, clients: usize) -> 
             roles: vec![Role::Approver],
             until: None,
             confirmed_at: None,
+            given: assay::tenancy::directory::Origin::default(),
         });
         batch.commit().await.unwrap();
         first.get_or_insert(tenant);
@@ -373,6 +374,7 @@ async fn the_sweep_reads_grants_and_sessions_once_however_many_left() {
                 sign_in_name: None,
                 same_as: None,
                 access_ended_at: Some(test.app().now()),
+                standing: Standing::default(),
             });
         }
         batch.commit().await.unwrap();
@@ -425,6 +427,7 @@ async fn the_setting_makes_a_known_person_an_owner_and_gives_nobody_back_what_wa
         sign_in_name: None,
         same_as: None,
         access_ended_at: None,
+        standing: Standing::default(),
     };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&known);
@@ -444,7 +447,8 @@ async fn the_setting_makes_a_known_person_an_owner_and_gives_nobody_back_what_wa
     // Another owner who lets them in is told what that makes of them, and so is the log.
     let sam = Identity { tid: HOME.parse().unwrap(), oid: SAM.parse().unwrap() };
     let mut batch = store.batch(DeploymentPlace::Directory);
-    batch.create(&Person { id: sam.person(), name: "Sam Okafor".into(), is_owner: true, identity: Some(sam), ..known });
+    let standing = Standing { ownership: Some(Ownership::Settings), ..Standing::default() };
+    batch.create(&Person { id: sam.person(), name: "Sam Okafor".into(), is_owner: true, identity: Some(sam), standing, ..known });
     batch.commit().await.unwrap();
     is(&authority, SAM, "Sam Okafor");
     let sam = Visitor::signed_in(&test, &authority).await;

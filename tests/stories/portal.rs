@@ -134,8 +134,16 @@ async fn engineer_of(flow: &Flow, tenant: TenantId, name: &str) -> PersonId {
         sign_in_name: None,
         same_as: None,
         access_ended_at: None,
+        standing: assay::tenancy::directory::Standing::default(),
     });
-    batch.create(&Grant { tenant, person: id, roles: vec![Role::Engineer], until: None, confirmed_at: None });
+    batch.create(&Grant {
+        tenant,
+        person: id,
+        roles: vec![Role::Engineer],
+        until: None,
+        confirmed_at: None,
+        given: assay::tenancy::directory::Origin::default(),
+    });
     batch.commit().await.unwrap();
     id
 }

@@ -12,7 +12,7 @@ use assay::{
     connectors::demo,
     tenancy::{
         DeploymentPlace, DeploymentScope, ProposalId,
-        directory::{Grant, Identity, Person, Role},
+        directory::{Grant, Identity, Origin, Person, Role, Standing},
     },
     web::Reply,
 };
@@ -112,8 +112,16 @@ async fn world(test: TestApp) -> Flow {
             sign_in_name: None,
             same_as: None,
             access_ended_at: None,
+            standing: Standing { confirmed_at: Some(START), ..Standing::default() },
         });
-        batch.create(&Grant { tenant: HARBOR, person: identity.person(), roles: vec![role], until: None, confirmed_at: Some(START) });
+        batch.create(&Grant {
+            tenant: HARBOR,
+            person: identity.person(),
+            roles: vec![role],
+            until: None,
+            confirmed_at: Some(START),
+            given: Origin::default(),
+        });
     }
     batch.commit().await.unwrap();
     drop(store);

@@ -26,6 +26,7 @@ async fn directory(app: &App) -> Person {
         sign_in_name: None,
         same_as: None,
         access_ended_at: None,
+        standing: assay::tenancy::directory::Standing::default(),
     };
     let store = DeploymentScope::of_function("test", "c").store(app).await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);

@@ -214,6 +214,7 @@ mod tests {
             sign_in_name: None,
             same_as: None,
             access_ended_at: None,
+            standing: assay::tenancy::directory::Standing::default(),
         }
     }
 

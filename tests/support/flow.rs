@@ -495,7 +495,14 @@ async fn seed(test: &TestApp, extent: Extent) {
                 What::Approver => vec![Role::Approver],
                 What::Owner => continue,
             };
-            batch.create(&Grant { tenant: id, person: *person, roles, until: None, confirmed_at: Some(test.app().now()) });
+            batch.create(&Grant {
+                tenant: id,
+                person: *person,
+                roles,
+                until: None,
+                confirmed_at: Some(test.app().now()),
+                given: directory::Origin::default(),
+            });
         }
     }
     for DemoPerson { id, name, email, what } in demo::PEOPLE {
@@ -510,6 +517,7 @@ async fn seed(test: &TestApp, extent: Extent) {
             sign_in_name: None,
             same_as: None,
             access_ended_at: None,
+            standing: directory::Standing { confirmed_at: Some(test.app().now()), ..directory::Standing::default() },
         });
     }
     batch.commit().await.unwrap();

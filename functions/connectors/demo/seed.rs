@@ -18,7 +18,7 @@ use crate::{
     },
     tenancy::{
         ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Roster, Scope, Store, StoreError, TenantId,
-        directory::{Grant, MappedCompany, Person, Role, Tenant},
+        directory::{Grant, MappedCompany, Origin, Person, Role, Standing, Tenant},
         keys::{self, Owner},
     },
 };
@@ -34,6 +34,7 @@ fn companies() -> [(ConnectionId, String, &'static str, TenantId); 2] {
 pub async fn seed(app: &App) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("demo", "demo").store(app).await?;
     let now = app.now();
+    let seeded = Origin { at: Some(now), by: None };
     // First: whatever comes of this start, the store was a demo's from here on.
     audit::demo::mark(&store, DeploymentPlace::Directory).await?;
     for person in PEOPLE {
@@ -47,6 +48,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
             sign_in_name: None,
             same_as: None,
             access_ended_at: None,
+            standing: Standing { given: seeded, confirmed_at: Some(now), ..Standing::default() },
         };
         let added = Event::new("person.added", format!("person {}", person.id), json!({ "name": person.name }));
         create(&store, DeploymentPlace::Directory, &record, &[], added).await?;
@@ -56,7 +58,14 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
         let role = |what| if what == What::Approver { Role::Approver } else { Role::Engineer };
         let grants: Vec<Grant> = PEOPLE
             .iter()
-            .map(|person| Grant { tenant: id, person: person.id, roles: vec![role(person.what)], until: None, confirmed_at: Some(now) })
+            .map(|person| Grant {
+                tenant: id,
+                person: person.id,
+                roles: vec![role(person.what)],
+                until: None,
+                confirmed_at: Some(now),
+                given: seeded,
+            })
             .collect();
         let tenant = Tenant { id, name: name.into(), created_at: now };
         create(&store, DeploymentPlace::Directory, &tenant, &grants, client::added(&tenant, &grants, None)).await?;

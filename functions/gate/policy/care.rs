@@ -25,7 +25,8 @@ use crate::{
         trail,
     },
     tenancy::{
-        ClientPlace, DeploymentScope, Held, Place as _, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId, keys::Owner,
+        ClientPlace, DeploymentScope, Held, Place as _, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        keys::Owner,
         place::AuditPart,
         policy_mark::{self, PolicyMark},
     },

@@ -37,7 +37,7 @@ pub struct People {
 
 impl People {
     pub fn of(roster: &Roster, config: &Config, tenant: TenantId, delegations: &[Delegation], now: time::OffsetDateTime) -> Self {
-        let may_come: BTreeSet<PersonId> = roster.people_who_may_sign_in(config).map(|person| person.id).collect();
+        let may_come: BTreeSet<PersonId> = roster.people_who_may_sign_in(config, now).map(|person| person.id).collect();
         let with = |role| -> BTreeSet<PersonId> {
             let grants = roster.grants_of(tenant, now).filter(|grant| grant.has(role) && may_come.contains(&grant.person));
             grants.map(|grant| grant.person).collect()
@@ -184,7 +184,9 @@ pub fn short_of_needs(needs: &[Need], people: &People) -> Vec<Shortfall> {
     let mut policy = Policy::default();
     for Need { kind, approvals, groups, .. } in needs {
         let one_from_each = groups.keys().cloned().collect();
-        policy.rules.insert(kind.clone(), super::Rule { level: Level::L2, approvals: *approvals, one_from_each, ..super::Rule::of_kind(kind) });
+        policy
+            .rules
+            .insert(kind.clone(), super::Rule { level: Level::L2, approvals: *approvals, one_from_each, ..super::Rule::of_kind(kind) });
         policy.groups.extend(groups.clone());
     }
     let changed = needs.iter().map(|need| need.kind.as_str()).filter(|kind| *kind != CHANGE_POLICY);

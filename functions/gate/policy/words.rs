@@ -39,7 +39,8 @@ pub fn changes(now: &Policy, to: &Policy, name: &dyn Fn(PersonId) -> String) -> 
         let of = |policy: &Policy| policy.groups.get(group).map_or_else(|| "no such group".into(), people);
         changes.push(Change { what: format!("Who is in \u{201c}{group}\u{201d}"), was: of(now), is: of(to) });
     }
-    let humans = |sets: &[BTreeSet<PersonId>]| listed(sets.iter().map(|set| listed(set.iter().map(|id| name(*id))).replace(", ", " with ")));
+    let humans =
+        |sets: &[BTreeSet<PersonId>]| listed(sets.iter().map(|set| listed(set.iter().map(|id| name(*id))).replace(", ", " with ")));
     changes.push(Change { what: "Accounts that are one person\u{2019}s".into(), was: humans(&now.same_human), is: humans(same_human) });
     let what = "Who may approve alone in an emergency".into();
     changes.push(Change { what, was: people(&now.break_glass), is: people(break_glass) });
@@ -176,7 +177,8 @@ mod tests {
                 // Has a test of its own, field by field.
                 "rules" => continue,
                 "groups" => {
-                    let groups = [("client".to_owned(), BTreeSet::from([person(1), person(2)])), ("lead".into(), BTreeSet::from([person(3)]))];
+                    let groups =
+                        [("client".to_owned(), BTreeSet::from([person(1), person(2)])), ("lead".into(), BTreeSet::from([person(3)]))];
                     Policy { groups: BTreeMap::from(groups), ..now.clone() }
                 }
                 "same_human" => Policy { same_human: vec![BTreeSet::from([person(1), person(2)])], ..now.clone() },

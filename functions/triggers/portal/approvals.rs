@@ -115,7 +115,7 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
 /// In whose place somebody answers; whether they were asked to, the gate knows.
 fn represented(reader: &Reader<'_>, tenant: TenantId, seat: &str) -> Result<Represented, Problem> {
     let person: PersonId = seat.parse().map_err(|_| Problem::bad_request("The form names nobody to stand in for. Nothing was decided."))?;
-    let may_sign_in = reader.roster.people_who_may_sign_in(&reader.app.config).any(|one| one.id == person);
+    let may_sign_in = reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now()).any(|one| one.id == person);
     let approves = reader.roster.grants_of(tenant, reader.app.now()).any(|grant| grant.person == person && grant.has(Role::Approver));
     Ok(Represented { person, name: reader.roster.person_name(person), may_approve: may_sign_in && approves })
 }

@@ -19,7 +19,10 @@ use crate::{
     },
     web::{
         Problem, Reply,
-        pages::{ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient, paths},
+        pages::{
+            AccessReviewLink, ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient,
+            paths,
+        },
         problem, reply,
     },
 };
@@ -58,6 +61,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         letters = dead_letter::waiting(reader.app, &reader.deployment_scope()).await?;
     }
     let (open, listed) = set_aside::counted(reader).await?;
+    let access = if reader.person.is_owner { Some(access_review(reader).await?) } else { None };
     let frame = reader.frame(Section::Clients).await?;
     Ok(reply::page(
         200,
@@ -74,7 +78,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             owners: owners(reader),
             without_grant: without_grant(reader),
             people_href: frame.asking.map(|_| paths::team()),
-            access: reader.person.is_owner.then(|| access_review(reader)),
+            access,
             add_href: reader.person.is_owner.then(paths::new_client),
             notice: reader.done("added").map(|_| "Added. Map a company of a connection to it, and its evidence comes in.".into()),
             dead_letters_href: paths::dead_letters(),
@@ -84,19 +88,19 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
 }
 
 fn owners(reader: &Reader<'_>) -> Vec<String> {
-    let people = reader.roster.people_who_may_sign_in(&reader.app.config);
+    let people = reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now());
     people.filter(|person| person.is_owner).map(|person| person.name.clone()).collect()
 }
 
-fn access_review(reader: &Reader<'_>) -> Link {
-    Link::new(
-        paths::access(),
-        match review::due(&reader.roster, reader.app.now()) {
-            0 => "Review of access".into(),
-            1 => "Review of access: due for 1 client".into(),
-            n => format!("Review of access: due for {n} clients"),
-        },
-    )
+async fn access_review(reader: &Reader<'_>) -> Result<AccessReviewLink, StoreError> {
+    let due = review::due(&reader.roster, &reader.deployment().await?);
+    let clients = match due.clients {
+        0 => None,
+        1 => Some("1 client".to_owned()),
+        n => Some(format!("{n} clients")),
+    };
+    let all: Vec<String> = clients.into_iter().chain(due.installation.then(|| "who can sign in".to_owned())).collect();
+    Ok(AccessReviewLink { href: paths::access(), due_for: (!all.is_empty()).then(|| all.join(" and ")) })
 }
 
 /// The owner can give a grant for these, also to themselves.

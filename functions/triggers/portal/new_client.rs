@@ -30,7 +30,7 @@ pub(super) async fn add(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_be_own_form(&["add client", &id])?;
     let tenant: TenantId = id.parse().map_err(|_| Problem::not_found())?;
     let store = reader.deployment().await?;
-    let people = reader.roster.people_who_may_sign_in(&reader.app.config);
+    let people = reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now());
     let Some(others) = people::given(reader, people.filter(|person| person.id != reader.person.id)) else {
         return page(reader, &id, Some(FieldError { field: "roles", message: people::NO_DAY.into() })).await;
     };
@@ -63,7 +63,7 @@ async fn page(reader: &Reader<'_>, id: &str, error: Option<FieldError>) -> Resul
     // Where the vault makes keys, there is nothing to name.
     let key = (!reader.app.vault.makes_keys())
         .then(|| Field::new("key", "Key", KEY_HINT, FieldKind::Text, reader.field("key")).with_errors(&errors));
-    let people = reader.roster.people_who_may_sign_in(&reader.app.config).filter(|person| person.id != reader.person.id);
+    let people = reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now()).filter(|person| person.id != reader.person.id);
     // Without a region of one's own there is nothing to compare with.
     let regions = reader
         .app

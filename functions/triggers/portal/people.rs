@@ -27,7 +27,7 @@ pub(super) async fn change(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let access = owned(reader, tenant).await?;
     reader.must_be_own_form(&words(&access).each_ref().map(String::as_str))?;
     let store = reader.deployment().await?;
-    let Some(wanted) = given(reader, reader.roster.people_who_may_sign_in(&reader.app.config)) else {
+    let Some(wanted) = given(reader, reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now())) else {
         return page(reader, &access, Some(Returned::Wrong(NO_DAY.into()))).await;
     };
     let done = reader.back_to(&paths::people(access.client.value.id), "saved", "1");
@@ -85,7 +85,12 @@ async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) 
         action: paths::people(client.id),
         token: reader.token(&words(access).each_ref().map(String::as_str)),
         seen: fingerprint(access),
-        people: reader.roster.people_who_may_sign_in(&reader.app.config).cloned().map(|person| row(person, holds)).collect(),
+        people: reader
+            .roster
+            .people_who_may_sign_in(&reader.app.config, reader.app.now())
+            .cloned()
+            .map(|person| row(person, holds))
+            .collect(),
         notice: (error.is_none() && reader.done("saved").is_some()).then_some("Saved. This is what holds now."),
         error,
     };
@@ -140,11 +145,11 @@ fn field(role: Role) -> &'static str {
 const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
 /// Through the whole of the day that was typed, in UTC.
-fn end_of_day(text: &str) -> Option<OffsetDateTime> {
+pub(super) fn end_of_day(text: &str) -> Option<OffsetDateTime> {
     Date::parse(text, DAY).ok()?.next_day().map(|day| day.midnight().assume_utc())
 }
 
-fn last_day(until: OffsetDateTime) -> String {
+pub(super) fn last_day(until: OffsetDateTime) -> String {
     until.date().previous_day().and_then(|day| day.format(DAY).ok()).unwrap_or_default()
 }
 

@@ -191,7 +191,7 @@ fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item
     let is_one = move |person: &&Person| {
         reader.roster.grants_of(tenant, reader.app.now()).any(|grant| grant.person == person.id && grant.has(Role::Approver))
     };
-    reader.roster.people_who_may_sign_in(&reader.app.config).filter(is_one)
+    reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now()).filter(is_one)
 }
 
 /// Kinds that this release carries out; of the others the policy has the floors, and nothing is asked yet.

@@ -91,7 +91,8 @@ async fn page(reader: &Reader<'_>, wrong: Option<(&str, Vec<FieldError>)>) -> Re
     let mut people = reader.roster.people.clone();
     people.sort_by_key(|person| person.name.to_lowercase());
     let (known, former): (Vec<Person>, Vec<Person>) = people.into_iter().partition(Person::has_access);
-    let (members, left_out): (Vec<Person>, Vec<Person>) = known.into_iter().partition(|person| person.may_sign_in(&reader.app.config));
+    let (members, left_out): (Vec<Person>, Vec<Person>) =
+        known.into_iter().partition(|person| person.may_sign_in(&reader.app.config, reader.app.now()));
     let view = |asking: Asking| {
         let id = asking.identity.person().to_string();
         let errors = wrong.as_ref().filter(|(of, _)| *of == id).map(|(_, errors)| errors.clone());

@@ -100,10 +100,14 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "person.asked" => format!("asked to be let in: {}", text("name")),
         "person.turned_away" => format!("did not let {} in", text("name")),
         "person.changed" => changed_person(detail),
+        "person.ownership_ended" => format!("is no owner any more: {} ({})", text("name"), text("why")),
+        "person.ownership_noted" => format!("is an owner as before: {} ({})", text("name"), text("why")),
+        "people.access_reviewed" => format!("looked over who can sign in: {}", reviewed(detail)),
+        "person.access_ended" if detail["why"].is_string() => format!("took away the access of {}: {}", text("name"), text("why")),
         "person.access_ended" => format!("took away the access of {}", text("name")),
         "person.added" => format!("added {}", text("name")),
         "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
-        "client.access_reviewed" => "looked over who may do what for the client, and confirmed it".into(),
+        "client.access_reviewed" => format!("looked over who may do what for the client: {}", reviewed(detail)),
         "client.grants_changed" => "changed who may do what for the client".into(),
         "client.added" => format!("added the client {}", text("name")),
         "company.mapped" => format!("said which client company {} is", text("company")),
@@ -203,6 +207,15 @@ fn kind_words(kind: &str) -> &'static str {
         "mark_objective" => "mark",
         "roll_back_objective" => "take back the finding of",
         _ => "an action about",
+    }
+}
+
+/// What a review of access said of the people; an earlier release confirmed all of them.
+fn reviewed(detail: &Value) -> String {
+    let count = |name: &str| detail[name].as_array().map(Vec::len);
+    match (count("kept"), count("ended"), count("changed")) {
+        (Some(kept), Some(ended), Some(changed)) => format!("kept {kept}, ended {ended}, gave {changed} another last day"),
+        _ => "confirmed it".into(),
     }
 }
 

@@ -4,13 +4,14 @@
 //! Nobody takes away their own, so an owner always remains; of two owners who do it to each other, one is refused.
 
 use serde_json::json;
+use time::OffsetDateTime;
 
 use crate::{
     app::App,
     audit,
     tenancy::{
         Batch, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Store, StoreError,
-        directory::{Grant, Person},
+        directory::{Grant, Person, Standing},
     },
     web::session,
 };
@@ -37,7 +38,7 @@ pub async fn end(store: &Store<'_, DeploymentPlace>, owner: PersonId, person: Pe
         return Err(AccessError::NotYours);
     }
     if held.value.has_access() {
-        held.value = Person { is_owner: false, operates: false, access_ended_at: Some(store.app().now()), ..held.value };
+        held.value = ended(&held.value, store.app().now());
         let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
         let theirs: Vec<&Held<Grant>> = grants.iter().filter(|grant| grant.value.person == person).take(TOGETHER).collect();
         let mut batch = store.batch(DeploymentPlace::Directory);
@@ -50,16 +51,46 @@ pub async fn end(store: &Store<'_, DeploymentPlace>, owner: PersonId, person: Pe
     Ok(clear(store, &[&held.value]).await?)
 }
 
-/// What is left of people whose access ended: grants beyond one batch, sessions. For the sweep.
+/// Somebody as they stand once their access is taken away.
+pub fn ended(person: &Person, now: OffsetDateTime) -> Person {
+    let standing = Standing { ownership: None, until: None, ..person.standing.clone() };
+    Person { is_owner: false, operates: false, access_ended_at: Some(now), standing, ..person.clone() }
+}
+
+/// The audit item of an end that comes without a grant of theirs.
+pub fn ended_event(person: &Person, why: &str) -> audit::Event {
+    let detail = json!({ "name": person.name, "why": why, "owner": person.is_owner });
+    audit::Event::new("person.access_ended", format!("person {}", person.id), detail)
+}
+
+/// What is left of people whose access ended or whose last day has passed: grants beyond one batch, sessions. For the sweep.
 pub async fn finish(app: &App, correlation: &str) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let roster = Roster::read(&store).await?;
+    let is_over = |person: &Person| person.has_access() && person.is_over(app.now());
+    let over: Vec<PersonId> = roster.people.iter().filter(|person| is_over(person)).map(|person| person.id).collect();
+    for id in &over {
+        let Some(mut held) = store.read::<Person>(DeploymentPlace::Directory, &id.to_string()).await?.filter(|held| is_over(&held.value))
+        else {
+            continue;
+        };
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        audit::record(&mut batch, ended_event(&held.value, "their last day has passed"));
+        held.value = ended(&held.value, app.now());
+        batch.replace(&held);
+        match batch.commit().await {
+            // Somebody changes them at this moment; the next sweep looks again.
+            Err(error) if error.is_conflict() => {}
+            other => other?,
+        }
+    }
+    let roster = if over.is_empty() { roster } else { Roster::read(&store).await? };
     let gone: Vec<&Person> = roster.people.iter().filter(|person| !person.has_access()).collect();
     if gone.is_empty() { Ok(()) } else { clear(&store, &gone).await }
 }
 
 /// Without a session or a grant, whatever these people had. Their number does not tell how much is read.
-pub(super) async fn clear(store: &Store<'_, DeploymentPlace>, people: &[&Person]) -> Result<(), StoreError> {
+pub async fn clear(store: &Store<'_, DeploymentPlace>, people: &[&Person]) -> Result<(), StoreError> {
     let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
     for person in people {
         let theirs: Vec<&Held<Grant>> = grants.iter().filter(|held| held.value.person == person.id).collect();

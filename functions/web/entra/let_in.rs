@@ -13,7 +13,7 @@ use crate::{
     audit,
     tenancy::{
         DeploymentPlace, DeploymentScope, PersonId, Record, Roster, Store, StoreError,
-        directory::{Identity, Person, is_plain_address},
+        directory::{Identity, Origin, Ownership, Person, Standing, is_plain_address},
         outbox,
     },
     web::{Request, pages::FieldError, session::scope},
@@ -122,7 +122,7 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
     if kept.clone().count() >= MOST_KEPT || kept.filter(|held| !held.value.turned_away).count() >= MOST {
         return Ok(Asked::Full);
     }
-    let Person { name, email, sign_in_name, .. } = person(identity, claims, false);
+    let Person { name, email, sign_in_name, .. } = person(identity, claims, None, now);
     let asking = Asking { identity, name, email, sign_in_name, asked_at: now, expires_at: now + KEEP, turned_away: false };
     let mut batch = store.batch(DeploymentPlace::Directory);
     let detail = identity.into_detail(json!({ "name": asking.name, "email": asking.email, "sign_in_name": asking.sign_in_name }));
@@ -228,11 +228,12 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         name,
         email: email.into(),
         is_owner: owns,
-        operates: operates || owns,
+        operates,
         identity: Some(identity),
         sign_in_name: asking.value.sign_in_name.clone(),
         same_as: None,
         access_ended_at: None,
+        standing: standing(Origin::now(store), owns.then_some(Ownership::Settings)),
     };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(&asking);
@@ -294,18 +295,25 @@ fn is_inside(roster: &Roster, asking: &Asking) -> bool {
 }
 
 /// Somebody as their token has them, cut to what fits.
-pub(super) fn person(identity: Identity, claims: &Claims, is_owner: bool) -> Person {
+pub(super) fn person(identity: Identity, claims: &Claims, ownership: Option<Ownership>, now: OffsetDateTime) -> Person {
     Person {
         id: identity.person(),
         name: claims.name.as_deref().and_then(shown).unwrap_or_else(|| "Somebody without a name".into()),
         email: claims.email.clone().filter(|email| is_plain_address(email)).unwrap_or_default(),
-        is_owner,
-        operates: is_owner,
+        is_owner: ownership.is_some(),
+        // An owner runs the tools as long as they are one; what an owner gives of it is another thing.
+        operates: false,
         identity: Some(identity),
         sign_in_name: claims.sign_in_name.as_deref().and_then(shown),
         same_as: None,
         access_ended_at: None,
+        standing: standing(Origin { at: Some(now), by: None }, ownership),
     }
+}
+
+/// Of somebody who comes in now: whoever gave it has looked at it.
+fn standing(given: Origin, ownership: Option<Ownership>) -> Standing {
+    Standing { given, ownership, until: None, confirmed_at: given.at }
 }
 
 /// A text of a stranger's as it may stand on a page.

@@ -35,7 +35,7 @@ use crate::{
     platform::ports::PortError,
     tenancy::{
         DeploymentPlace, DeploymentScope, Record as _, StoreError,
-        directory::{Identity, Person, Proof},
+        directory::{Identity, Ownership, Person, Proof},
     },
 };
 
@@ -193,20 +193,38 @@ async fn entered(app: &App, request: &Request, person: &Person, proof: &Proof) -
     Ok(begun.cookie(app, store.key()?))
 }
 
-/// The person of these claims, if they may come in. Whom the settings or an app role name as owner is made one.
+/// The person of these claims, if they may come in. Whom the settings or the app role name as owner is made one; whose
+/// ownership came of the app role is none any more once their token does not carry it.
 async fn person(app: &App, request: &Request, claims: &Claims) -> Result<Person, EntraError> {
+    match come_in(app, request, claims).await {
+        // They came twice at once, or somebody changed them at this moment.
+        Err(EntraError::Store(error)) if error.is_conflict() => come_in(app, request, claims).await,
+        other => other,
+    }
+}
+
+async fn come_in(app: &App, request: &Request, claims: &Claims) -> Result<Person, EntraError> {
     let identity = Identity { tid: claims.tid, oid: claims.oid };
-    let named = let_in::is_named_owner(app, identity);
-    let owns = named || let_in::has_owners_role(app, claims);
+    let named = if let_in::is_named_owner(app, identity) {
+        Some(Ownership::Settings)
+    } else {
+        let_in::has_owners_role(app, claims).then_some(Ownership::AppRole)
+    };
     let store = scope(&request.invocation_id).store(app).await?;
     let held = store.read::<Person>(DeploymentPlace::Directory, &identity.person().to_string()).await?;
-    let (person, etag) = match held {
-        Some(held) if held.value.has_access() && (held.value.is_owner || !owns) => return Ok(held.value),
-        Some(held) if held.value.has_access() => (Person { is_owner: true, ..held.value }, Some(held.etag)),
-        // Whose access was taken away is not given it back by a setting that nobody changed.
-        None if owns => (let_in::person(identity, claims, true), None),
+    let (before, etag) = match held {
+        Some(held) if held.value.has_access() && !held.value.is_over(app.now()) => (Some(held.value), Some(held.etag)),
+        // Whose access was taken away is not given it back by a setting or a role that nobody changed.
+        None if named.is_some() => (None, None),
         _ => return Err(EntraError::Stranger(let_in::ask(app, request, identity, claims).await?)),
     };
+    let person = match &before {
+        Some(before) => owning(before, named),
+        None => let_in::person(identity, claims, named, app.now()),
+    };
+    if before.as_ref() == Some(&person) {
+        return Ok(person);
+    }
     let asked = store.read::<Asking>(DeploymentPlace::Directory, &person.key()).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.put(person.clone(), etag);
@@ -214,17 +232,39 @@ async fn person(app: &App, request: &Request, claims: &Claims) -> Result<Person,
     if let Some(asked) = &asked {
         batch.delete(asked);
     }
-    let detail = identity.into_detail(json!({
-        "name": person.name,
-        "owner": true,
-        "why": if named { "named as the owner by the settings" } else { "has the app role Owner in the MSP's own directory" },
-    }));
-    audit::record(&mut batch, audit::Event::new("person.added", format!("person {}", person.id), detail));
-    match batch.commit().await {
-        // They came twice at once.
-        Err(error) if error.exists::<Person>(&person.key()) => Ok(person),
-        other => Ok(other.map(|()| person)?),
+    audit::record(&mut batch, owns_now(&person, before.as_ref(), identity));
+    batch.commit().await?;
+    Ok(person)
+}
+
+/// Somebody as their sign-in leaves them. Who is an owner by the settings stays one when another is named there; without a
+/// word of where it came from (earlier releases), it counts as of the app role.
+fn owning(before: &Person, named: Option<Ownership>) -> Person {
+    let mut person = before.clone();
+    if named.is_some() {
+        (person.is_owner, person.standing.ownership) = (true, named);
+    } else if before.is_owner && before.standing.ownership != Some(Ownership::Settings) {
+        (person.is_owner, person.standing.ownership) = (false, None);
+        // An earlier release noted the tools with the ownership.
+        person.operates = before.operates && before.standing.ownership.is_some();
     }
+    person
+}
+
+fn owns_now(person: &Person, before: Option<&Person>, identity: Identity) -> audit::Event {
+    let object = format!("person {}", person.id);
+    let owned = before.is_some_and(|before| before.is_owner);
+    let why = match person.standing.ownership {
+        Some(Ownership::Settings) => "named as the owner by the settings",
+        Some(Ownership::AppRole) => "has the app role Owner in the MSP's own directory",
+        None => "their directory does not give them the app role Owner any more",
+    };
+    let kind = match (owned, person.is_owner) {
+        (true, true) => "person.ownership_noted",
+        (true, false) => "person.ownership_ended",
+        (false, _) => "person.added",
+    };
+    audit::Event::new(kind, object, identity.into_detail(json!({ "name": person.name, "owner": person.is_owner, "why": why })))
 }
 
 impl EntraError {

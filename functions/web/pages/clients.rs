@@ -35,7 +35,7 @@ pub struct ClientsPage {
     /// Who can sign in; only for the owner, where people are let in.
     pub people_href: Option<String>,
     /// The review of access; only for the owner.
-    pub access: Option<Link>,
+    pub access: Option<AccessReviewLink>,
     /// What was just done.
     pub notice: Option<String>,
     pub dead_letters_href: String,
@@ -53,6 +53,13 @@ pub struct ClientRow {
     pub newest_evidence: Option<OffsetDateTime>,
     /// One per connection that serves this client: its health in a word, with the way on when something is wrong.
     pub connections: Vec<(Tag, Option<Link>)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AccessReviewLink {
+    pub href: String,
+    /// What it is due for, such as `2 clients and who can sign in`.
+    pub due_for: Option<String>,
 }
 
 #[derive(Clone, Debug)]

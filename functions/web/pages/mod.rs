@@ -37,11 +37,11 @@ mod set_aside;
 mod sign_in;
 mod team;
 
-pub use access::{AccessPage, AccessRow, ReviewView};
+pub use access::{AccessPage, AccessRow, AnswerView, ReviewForm, ReviewView};
 pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
 pub use audit_trail::{AuditPage, LogKey, Reach};
 pub use client::{Cell, ClientPage, Family, Fix};
-pub use clients::{ClientRow, ClientsPage, UnreadableClient};
+pub use clients::{AccessReviewLink, ClientRow, ClientsPage, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage};
 pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
 pub use dead_letters::{DeadLetterStand, DeadLetterView, DeadLettersPage, SameReason};

@@ -190,9 +190,9 @@ pub fn access() -> String {
     format!("{BASE}access")
 }
 
-/// POST: all of a client's access is still right.
-pub fn confirm_access(tenant: TenantId) -> String {
-    format!("{BASE}access/{tenant}/confirm")
+/// POST: a review of access, of the installation or of a client.
+pub fn confirm_access(about: &str) -> String {
+    format!("{BASE}access/{about}/confirm")
 }
 
 /// Somebody who can sign in; the form posts to itself.

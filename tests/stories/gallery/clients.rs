@@ -1,9 +1,9 @@
 //! Clients, one client, its people, its requirements.
 
 use assay::web::pages::{
-    Cell, Choice, ClientPage, ClientRow, ClientsPage, EvidenceCard, Family, Field, FieldError, FieldKind, FindingView, Fix, Frame, Link,
-    NewClientPage, ObjectiveView, PeoplePage, PersonRow, ProposeForm, Readings, RejectionView, RequirementPage, RoleBox, Section, Standing,
-    SuggestionView, Tag, Tone, UnreadableClient, paths,
+    AccessReviewLink, Cell, Choice, ClientPage, ClientRow, ClientsPage, EvidenceCard, Family, Field, FieldError, FieldKind, FindingView,
+    Fix, Frame, Link, NewClientPage, ObjectiveView, PeoplePage, PersonRow, ProposeForm, Readings, RejectionView, RequirementPage, RoleBox,
+    Section, Standing, SuggestionView, Tag, Tone, UnreadableClient, paths,
 };
 use time::{Duration, macros::date};
 
@@ -57,7 +57,7 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         owners: vec!["Olivia Hart".into(), "Sam Okafor".into()],
         add_href: Some(paths::new_client()),
         people_href: Some(paths::team()),
-        access: Some(Link::new(paths::access(), "Review of access: due for 2 clients")),
+        access: Some(AccessReviewLink { href: paths::access(), due_for: Some("2 clients and who can sign in".into()) }),
         notice: None,
         dead_letters_href: paths::dead_letters(),
     }

@@ -1,10 +1,10 @@
 //! Sign-in with an organization's account, and who can sign in.
 
 use assay::web::pages::{
-    AskingView, Choice, FieldError, FormerView, Frame, IdentityView, MemberPage, MemberView, PostForm, Section, SignInPage, Tag, TeamPage,
-    Tone, ToolsField, paths,
+    AccessPage, AccessRow, AnswerView, AskingView, Choice, FieldError, FormerView, Frame, IdentityView, MemberPage, MemberView, PostForm,
+    ReviewForm, ReviewView, Section, SignInPage, Tag, TeamPage, Tone, ToolsField, paths,
 };
-use time::Duration;
+use time::{Duration, macros::date};
 
 use super::{NOW, TOKEN, frame, sign_in};
 
@@ -131,5 +131,68 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
             vec![FormerView { name: "Priya Nair".into(), who: Some(who(true, "Priya Nair")), ended_at: NOW - Duration::days(3) }]
         },
         notice: (!wrong).then(|| "Turned away. They are not let in; for a week you can still change that below.".into()),
+    }
+}
+
+/// The review of access; `wrong`: an answer that comes back.
+pub(super) fn access(wrong: bool) -> AccessPage {
+    let row = |id: &str, name: &str, roles: &str, own: bool| AccessRow {
+        id: id.into(),
+        name: name.into(),
+        roles: roles.into(),
+        since: (id != "0192f5").then(|| NOW - Duration::days(70)),
+        by: (id != "0192f5").then(|| "Olivia Hart".into()),
+        last_sign_in: (id != "0192f5").then(|| NOW - Duration::days(2)),
+        last_day: (id == "0192f4").then_some(date!(2027 - 03 - 31)),
+        why_not: (id == "0192f5").then_some("cannot sign in"),
+        same_human_as: (id == "0192f5").then(|| "Priya Nair".into()),
+        answer: (!own).then(|| AnswerView {
+            chosen: if wrong && id == "0192f4" { "until".into() } else { "keep".into() },
+            until: if id == "0192f4" { "2027-03-31".into() } else { String::new() },
+        }),
+    };
+    let form = || ReviewForm { action: "#".into(), token: TOKEN.into(), seen: "seen".into() };
+    AccessPage {
+        frame: people_frame(0),
+        clients_href: paths::clients(),
+        every: "every 90 days".into(),
+        reviews: vec![
+            ReviewView {
+                title: "Who can sign in".into(),
+                change_href: Some("#".into()),
+                is_due: true,
+                earlier: vec![],
+                rows: vec![
+                    row("0192f3", "Olivia Hart", "Owner, named by the settings", true),
+                    row("0192f4", "Priya Nair", "Runs the MSP's tools", false),
+                    row("0192f5", "Priya Nair-Whitfield of the night shift", "Can sign in", false),
+                ],
+                short: vec![],
+                form: form(),
+            },
+            ReviewView {
+                title: "Harbor Precision Machining".into(),
+                change_href: Some("#".into()),
+                is_due: false,
+                earlier: vec![
+                    (NOW - Duration::days(20), "Olivia Hart".into(), "3 kept, 1 ended".into()),
+                    (NOW - Duration::days(110), "Olivia Hart".into(), "4 kept".into()),
+                ],
+                rows: vec![row("0192f6", "Priya Nair", "Engineer", false), row("0192f7", "Dana Whitfield", "Approver", false)],
+                short: vec![],
+                form: form(),
+            },
+            ReviewView {
+                title: "Ridge Composites".into(),
+                change_href: Some("#".into()),
+                is_due: false,
+                earlier: vec![],
+                rows: vec![],
+                short: vec!["Mark an objective needs 2 approvals, and 1 person could give one.".into()],
+                form: form(),
+            },
+        ],
+        notice: (!wrong).then(|| "Recorded: Harbor Precision Machining. It is due again every 90 days.".into()),
+        error: wrong.then(|| "A last day lies in the past: give a day to come, or end it.".into()),
     }
 }

@@ -25,7 +25,8 @@ use assay::{
         proposal::{ApprovedMark, OpenMark},
     },
     tenancy::{
-        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError,
+        TenantId,
         directory::{Grant, Identity, Person, Role, Tenant},
         message::{self, Verified},
         policy_mark::PolicyMark,
@@ -72,6 +73,7 @@ impl House {
                 sign_in_name: None,
                 same_as: None,
                 access_ended_at: None,
+                standing: assay::tenancy::directory::Standing::default(),
             }
         };
         let house = Self {
@@ -102,7 +104,14 @@ impl House {
         } else {
             vec![Role::Engineer]
         };
-        Grant { tenant: self.tenant, person: person.id, roles, until: None, confirmed_at: None }
+        Grant {
+            tenant: self.tenant,
+            person: person.id,
+            roles,
+            until: None,
+            confirmed_at: None,
+            given: assay::tenancy::directory::Origin::default(),
+        }
     }
 
     async fn take_grant(&self, person: &Person) {
