@@ -23,6 +23,7 @@ pub mod process;
 pub mod queue;
 pub mod served;
 pub mod shared;
+pub mod smtp_server;
 pub mod storage_account;
 pub mod visitor;
 

@@ -13,6 +13,7 @@ mod policy;
 mod quorum;
 mod reading;
 mod receipts;
+mod smtp;
 mod world;
 
 use assay::{
