@@ -5,6 +5,7 @@
 
 mod azure;
 mod entra;
+mod mail;
 mod settings;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -13,6 +14,7 @@ use url::Url;
 
 pub use self::{
     entra::{EntraCredential, EntraSettings},
+    mail::{AcsSettings, MailService, SmtpSettings, SmtpTls},
     settings::{SETTINGS, Setting},
 };
 use crate::platform::azure::AzureSettings;
@@ -87,8 +89,8 @@ pub enum StoreKind {
 pub struct Delivery {
     /// The secret in the vault that holds the address of a Teams workflow's webhook.
     pub teams: Option<String>,
-    /// Mails go out by Azure Communication Services instead of into the mailbox.
-    pub acs: Option<AcsSettings>,
+    /// By what mails go out; `None`: into the mailbox.
+    pub service: Option<MailService>,
     pub per_minute: u32,
     pub per_hour: u32,
 }
@@ -96,15 +98,8 @@ pub struct Delivery {
 impl Delivery {
     /// Whether notices wait in a queue of their own before they go out.
     pub fn is_queued(&self) -> bool {
-        self.teams.is_some() || self.acs.is_some()
+        self.teams.is_some() || self.service.is_some()
     }
-}
-
-/// A resource of Azure Communication Services, and whom its mails are from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcsSettings {
-    pub endpoint: Url,
-    pub from: String,
 }
 
 /// The parts that everything is kept in.
@@ -194,14 +189,14 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.
-    let mails = match reader.one_of("ASSAY_MAIL", &["", "mailbox", "acs", "none"]) {
+    let mails = match reader.one_of("ASSAY_MAIL", &["", "mailbox", "acs", "smtp", "none"]) {
         Some("") | None => !matches!(store, Some(StoreKind::Azure(_))),
         Some(way) => way != "none",
     };
-    let acs = if reader.get("ASSAY_MAIL") == "acs" { acs(&mut reader) } else { None };
+    let service = mail::read(&mut reader);
     let delivery = Delivery {
         teams: reader.secret("ASSAY_TEAMS"),
-        acs,
+        service,
         per_minute: u32::try_from(reader.number("ASSAY_NOTICES_PER_MINUTE", 1, 10_000)).unwrap_or(u32::MAX),
         per_hour: u32::try_from(reader.number("ASSAY_NOTICES_PER_HOUR", 1, 100_000)).unwrap_or(u32::MAX),
     };
@@ -220,26 +215,6 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
         }),
         _ => Err(reader.errors),
     }
-}
-
-/// `None` when something is wrong with it; the reader has the errors.
-fn acs(reader: &mut Reader<'_>) -> Option<AcsSettings> {
-    let endpoint = reader.url("ASSAY_ACS_URL");
-    let ours = |url: &Url| {
-        let host = url.host_str().and_then(|host| host.strip_suffix(".communication.azure.com"));
-        url.scheme() == "https" && url.port().is_none() && host.is_some_and(|name| !name.is_empty())
-    };
-    if endpoint.as_ref().is_some_and(|url| !ours(url)) {
-        reader.fail("ASSAY_ACS_URL", "expected the endpoint of the resource, https://NAME.communication.azure.com");
-        return None;
-    }
-    let from = reader.text("ASSAY_MAIL_FROM");
-    let plain = from.is_ascii() && from.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'));
-    if !plain || from.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | ',')) {
-        reader.fail("ASSAY_MAIL_FROM", "expected an address of a domain of the resource, such as DoNotReply@mail.example.net");
-        return None;
-    }
-    Some(AcsSettings { endpoint: endpoint?, from })
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -76,7 +76,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_MAIL",
-        meaning: "how approvers and owners are mailed: acs (Azure Communication Services), mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
+        meaning: "how approvers and owners are mailed: acs (Azure Communication Services), smtp (a mail server), mailbox (each mail a file or blob that a person opens, plain text) or none; empty is mailbox with ASSAY_STORE=local and none with azure",
         default: Some(""),
     },
     Setting {
@@ -84,7 +84,20 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "acs: the endpoint of the resource, https://NAME.communication.azure.com",
         default: Some(""),
     },
-    Setting { name: "ASSAY_MAIL_FROM", meaning: "acs: the address that mails are from, of a domain of that resource", default: Some("") },
+    Setting {
+        name: "ASSAY_MAIL_FROM",
+        meaning: "acs and smtp: the address that mails are from, of a domain of that resource, or one that the server lets Assay use",
+        default: Some(""),
+    },
+    Setting { name: "ASSAY_SMTP_HOST", meaning: "smtp: the mail server, such as smtp.example.net", default: Some("") },
+    Setting { name: "ASSAY_SMTP_PORT", meaning: "smtp: its port: 587 with starttls, 465 with implicit as a rule", default: Some("587") },
+    Setting {
+        name: "ASSAY_SMTP_TLS",
+        meaning: "smtp: starttls (required), implicit (TLS from the first byte) or none (only to a server on this machine)",
+        default: Some("starttls"),
+    },
+    Setting { name: "ASSAY_SMTP_USER", meaning: "smtp: the name with which Assay signs in there; empty: it does not", default: Some("") },
+    Setting { name: "ASSAY_SMTP_PASSWORD", meaning: "smtp: secret:NAME of the password in the vault", default: Some("") },
     Setting {
         name: "ASSAY_TEAMS",
         meaning: "secret:NAME of the secret in the vault that holds the address of a Teams workflow's webhook: approvers get a card there, and a mail when nobody signs in; empty is no cards",
@@ -92,12 +105,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_NOTICES_PER_MINUTE",
-        meaning: "most cards, and as many mails of acs, that go out in one minute; more wait",
+        meaning: "most cards, and as many mails of a mail service, that go out in one minute; more wait",
         default: Some("30"),
     },
     Setting {
         name: "ASSAY_NOTICES_PER_HOUR",
-        meaning: "most cards, and as many mails of acs, that go out in one hour; more wait",
+        meaning: "most cards, and as many mails of a mail service, that go out in one hour; more wait",
         default: Some("100"),
     },
     Setting {

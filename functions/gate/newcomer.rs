@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{
     delivery::{Answer, mail_out},
     mail::{Block, Mail, Mailbox},
-    notify::{DAY, EXACT, NotifyError, domain},
+    notify::{DAY, EXACT, NotifyError, domain, sender},
 };
 use crate::{
     app::App,
@@ -58,7 +58,7 @@ fn compose(app: &App, asking: &Asking, to: &Person, key: &str) -> Mail {
     let said = |at: OffsetDateTime, format| at.format(format).unwrap_or_default();
     let domain = domain(app);
     Mail {
-        from: Mailbox { name: "Assay".into(), address: format!("assay@{domain}") },
+        from: sender(app),
         to: Mailbox { name: to.name.clone(), address: to.email.clone() },
         subject: format!("Assay: {who} asks to be let in, answer by {}", said(asking.expires_at, DAY)),
         at: app.now(),

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::App,
     audit,
-    config::Config,
+    config::{Config, MailService},
     platform::ports::BlobContainer,
     tenancy::{
         Actor, ClientPlace, DeploymentScope, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
@@ -196,7 +196,7 @@ async fn deliver(
             continue;
         }
         notified.links.push(link::make::row(tenant, proposal, person.id, &key, now));
-        if cards || app.config.delivery.acs.is_some() {
+        if cards || app.config.delivery.service.is_some() {
             queued.push(posting(Channel::Mail, person.id, if cards { now + FALLBACK_AFTER } else { now }));
             continue;
         }
@@ -295,6 +295,16 @@ pub(super) fn domain(app: &App) -> String {
     if host.parse::<std::net::Ipv4Addr>().is_ok() { format!("[{host}]") } else { host.into() }
 }
 
+/// Whom mails are from: the address that the settings name, or one of the host's own in the mailbox.
+pub(super) fn sender(app: &App) -> Mailbox {
+    let address = match &app.config.delivery.service {
+        Some(MailService::Acs(settings)) => settings.from.clone(),
+        Some(MailService::Smtp(settings)) => settings.from.clone(),
+        None => format!("assay@{}", domain(app)),
+    };
+    Mailbox { name: "Assay".into(), address }
+}
+
 /// What a proposal's mail and card say.
 pub(super) fn notice(app: &App, asked_by: &str, proposal: &Proposal, link: String) -> Notice {
     let Draft { question, reasons, .. } = &proposal.draft;
@@ -322,7 +332,7 @@ pub(super) fn compose(app: &App, client: &str, proposal: &Proposal, to: &Person,
     let reminder = if key.ends_with(REMINDED) { "Reminder: " } else { "" };
     let (domain, day) = (domain(app), proposal.decide_by.format(DAY).unwrap_or_default());
     Mail {
-        from: Mailbox { name: "Assay".into(), address: format!("assay@{domain}") },
+        from: sender(app),
         to: Mailbox { name: to.name.clone(), address: to.email.clone() },
         subject: format!("{reminder}{client}: approve {} by {day}", proposal.draft.label()),
         at: app.now(),

@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::App,
-    config::{ConfigError, Part},
+    config::{ConfigError, MailService, Part},
+    gate::delivery,
     platform::{
         ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received},
         process::Module,
@@ -124,9 +125,9 @@ impl Look<'_> {
             Finding { untried, ..key.await }
         };
         let signing = SigningUse::ALL.map(|usage| self.part(format!("signing key {}", usage.key()), Part::Keys, may_sign(self.app, usage)));
-        let (documents, queues, blobs, key, signing, sign_in) =
-            tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, join_all(signing), self.sign_in());
-        findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(signing).chain(sign_in));
+        let (documents, queues, blobs, key, signing, sign_in, mail) =
+            tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, join_all(signing), self.sign_in(), self.mail());
+        findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(signing).chain(sign_in).chain(mail));
         findings
     }
 
@@ -155,6 +156,15 @@ impl Look<'_> {
             self.at("the app registration's credential".into(), Some("ASSAY_ENTRA_CREDENTIAL"), credential),
         );
         vec![Finding { untried: Some(entra::check::redirect_is_untried(self.app)), ..authority }, credential]
+    }
+
+    /// The mail server, where one is named.
+    async fn mail(&self) -> Option<Finding> {
+        let Some(MailService::Smtp(_)) = &self.app.config.delivery.service else { return None };
+        let look = async { delivery::mail_server_answers(self.app).await.unwrap_or(Ok(())) };
+        let found =
+            self.at("the mail server".into(), Some("ASSAY_SMTP_HOST, ASSAY_SMTP_PORT, ASSAY_SMTP_TLS, ASSAY_SMTP_USER"), look).await;
+        Some(Finding { untried: Some("sending is not tried".into()), ..found })
     }
 
     /// The keys of all clients: a line for each where something is wrong and one line for all the others; and what of the

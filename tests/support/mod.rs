@@ -24,6 +24,7 @@ pub mod queue;
 pub mod scanner;
 pub mod served;
 pub mod shared;
+pub mod smtp_server;
 pub mod stops;
 pub mod storage_account;
 pub mod visitor;

@@ -8,10 +8,11 @@ use std::time::Duration as Wait;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::{Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Posted, Posting, acs, card, health, pace, teams};
+use super::{Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Posted, Posting, acs, card, health, pace, smtp, teams};
 use crate::{
     app::App,
     audit,
+    config::MailService,
     gate::{
         inbox::asked_by,
         link::{self, link},
@@ -110,7 +111,7 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     }
     let channel = items[0].posting.value.channel;
     let deployment = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
-    if (channel == Channel::Teams || app.config.delivery.acs.is_some())
+    if (channel == Channel::Teams || app.config.delivery.service.is_some())
         && let Err(when) = pace::take(&deployment, channel, limits(app)).await?
     {
         return again(store, &items[0].posting.value, when).await;
@@ -218,11 +219,14 @@ async fn send(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: Tenant
 
 /// One mail on its way; `name` is the same however often it is sent, so it is sent once.
 pub(in crate::gate) async fn mail_out(app: &App, mail: &Mail, name: &str) -> Result<Answer, StoreError> {
-    if let Some(settings) = &app.config.delivery.acs {
-        return Ok(acs::send(app, settings, mail, name).await);
+    match &app.config.delivery.service {
+        Some(MailService::Acs(settings)) => Ok(acs::send(app, settings, mail, name).await),
+        Some(MailService::Smtp(settings)) => Ok(smtp::send(app, settings, mail).await),
+        None => {
+            app.blobs.create(BlobContainer::Mailbox, name, mail.bytes().into()).await?;
+            Ok(Answer::Accepted)
+        }
     }
-    app.blobs.create(BlobContainer::Mailbox, name, mail.bytes().into()).await?;
-    Ok(Answer::Accepted)
 }
 
 fn card_was_accepted(notified: &Notified) -> bool {

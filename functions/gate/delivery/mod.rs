@@ -11,6 +11,7 @@ pub mod health;
 pub mod notice;
 pub mod pace;
 pub mod preview;
+mod smtp;
 mod teams;
 
 use std::time::Duration as Wait;
@@ -21,8 +22,9 @@ use time::{Duration, OffsetDateTime};
 use super::notify::Occasion;
 use crate::{
     app::App,
+    config::MailService,
     platform::{
-        ports::{HttpRequest, PortErrorKind},
+        ports::{HttpRequest, PortError, PortErrorKind},
         retry_after,
     },
     tenancy::{PersonId, ProposalId, Record},
@@ -88,6 +90,12 @@ async fn ask(
         Err(error) if matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Invalid) => Answer::Refused { why: wrong },
         Err(_) => Answer::Later { wait: A_MINUTE, why: silent },
     }
+}
+
+/// Whether the mail server would take a mail, as far as that shows without one; `None` where none is named.
+pub async fn mail_server_answers(app: &App) -> Option<Result<(), PortError>> {
+    let Some(MailService::Smtp(settings)) = &app.config.delivery.service else { return None };
+    Some(Box::pin(smtp::check(app, settings)).await)
 }
 
 /// One delivery that is not over; the record goes when it is.

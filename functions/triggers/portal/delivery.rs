@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::{
-    config::Config,
+    config::{Config, MailService},
     gate::delivery::{
         Channel,
         health::{self, ChannelHealth},
@@ -70,7 +70,7 @@ fn teams(on: bool, health: Option<&ChannelHealth>) -> ChannelView {
 }
 
 fn mails(config: &Config, health: Option<&ChannelHealth>) -> ChannelView {
-    let (service, failing) = (config.delivery.acs.is_some(), health.is_some_and(ChannelHealth::is_failing));
+    let (service, failing) = (config.delivery.service.is_some(), health.is_some_and(ChannelHealth::is_failing));
     let (state, words) = match (config.mails, config.delivery.teams.is_some()) {
         (true, _) if service && failing => (
             Tag::new(Tone::Not, "Failing"),
@@ -83,7 +83,11 @@ fn mails(config: &Config, health: Option<&ChannelHealth>) -> ChannelView {
         ),
         (true, false) => (Tag::new(Tone::Met, "On"), "Each approver is mailed at once, and reminded a day before the deadline."),
     };
-    let name = if service { "Mails by Azure Communication Services" } else { "Mails into the mailbox" };
+    let name = match &config.delivery.service {
+        Some(MailService::Acs(_)) => "Mails by Azure Communication Services",
+        Some(MailService::Smtp(_)) => "Mails by the mail server",
+        None => "Mails into the mailbox",
+    };
     view(name, state, words, service, health)
 }
 

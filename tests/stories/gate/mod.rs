@@ -14,6 +14,7 @@ mod quorum;
 mod reading;
 mod receipts;
 mod signed_policy;
+mod smtp;
 mod world;
 
 use assay::{
