@@ -14,7 +14,7 @@ use assay::connectors::demo;
 use assay::{
     app::App,
     assemble,
-    audit::{self, Exported, Extent},
+    audit::{self, Exported, Extent, replay::Outside},
     config::{self, Config, ConfigError, Part, RawConfig},
     host::{self, Limits, StartError, command::LocalCommand, log::json_lines, verify::Verification},
     tenancy::{DeploymentScope, keys::Owner},
@@ -53,10 +53,10 @@ enum Command {
     },
     /// Check settings and what they point to, and say what to mend
     Doctor,
-    /// Check audit logs offline
+    /// Check audit logs: copies offline, or with --store the store itself
     Verify {
         /// Folders from `export-audit` or unpacked from a client's audit trail; files of an earlier release
-        #[arg(required = true, value_name = "DIR")]
+        #[arg(required_unless_present = "store", value_name = "DIR")]
         paths: Vec<PathBuf>,
         /// The log's verifier keys, which you got another way than the folder: a key, or a file with one a line; repeat for more
         #[arg(long = "key", value_name = "KEY")]
@@ -64,6 +64,13 @@ enum Command {
         /// A checkpoint that was kept: says also what was taken off or written anew since
         #[arg(long, value_name = "CHECKPOINT")]
         seen: Option<PathBuf>,
+        /// Check the store itself, on the machine that has it: that every audit item is in the logs, and that the records are
+        /// what the logs make of them. Changes nothing
+        #[arg(long, conflicts_with = "paths")]
+        store: bool,
+        /// With --store: the data folder, of a store that is one (then Assay must not be running); else the store of the settings
+        #[arg(long, value_name = "DIR", requires = "store")]
+        data: Option<PathBuf>,
     },
     /// Write the audit log of a client to a folder that can be checked offline
     ExportAudit {
@@ -114,7 +121,8 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             local(demo, fresh, port, data)
         }
         Command::Doctor => doctor(),
-        Command::Verify { paths, keys, seen } => verify(&paths, &keys, seen.as_deref()),
+        Command::Verify { keys, seen, store: true, data, .. } => verify_store(data.as_deref(), &keys, seen.as_deref()),
+        Command::Verify { paths, keys, seen, .. } => verify(&paths, &keys, seen.as_deref()),
         Command::ExportAudit { data, of, out, disclose, no_proofs } => {
             export_audit(data.as_deref(), &of, &out, Extent { disclose, proofs: !no_proofs })
         }
@@ -169,13 +177,19 @@ fn verify(paths: &[PathBuf], keys: &[String], seen: Option<&Path>) -> Result<(),
     Ok(host::verify::run(&Verification { paths, keys, seen }, say)?)
 }
 
-fn export_audit(data: Option<&Path>, of: &str, out: &Path, extent: Extent) -> Result<(), Box<dyn std::error::Error>> {
-    let owner = match of {
-        "deployment" => Owner::Deployment,
-        client => Owner::Tenant(
-            client.parse().map_err(|_| "--of takes a client's id (32 hex digits, in the address of its page) or `deployment`")?,
-        ),
-    };
+fn verify_store(data: Option<&Path>, keys: &[String], seen: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut known = Vec::new();
+    for key in keys {
+        known.extend(host::verify::verifier_keys(key, &[])?);
+    }
+    let seen = seen.map(|path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))).transpose()?;
+    let (app, runtime) = app_of(data)?;
+    let outside = Outside { keys: &known, seen: seen.as_deref() };
+    Ok(runtime.block_on(Box::pin(host::verify_store::run(&app, outside, say)))?)
+}
+
+/// The app over the store in this folder, or over that of the settings.
+fn app_of(data: Option<&Path>) -> Result<(App, tokio::runtime::Runtime), Box<dyn std::error::Error>> {
     let mut settings = environment().0;
     if let Some(data) = data {
         settings.insert("ASSAY_STORE".into(), "local".into());
@@ -185,8 +199,17 @@ fn export_audit(data: Option<&Path>, of: &str, out: &Path, extent: Extent) -> Re
     if !assemble::is_there(&config) {
         return Err("there is no Assay data there; name with --data the folder that Assay was started with".into());
     }
-    let app = assemble::app(config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok((assemble::app(config)?, tokio::runtime::Builder::new_current_thread().enable_all().build()?))
+}
+
+fn export_audit(data: Option<&Path>, of: &str, out: &Path, extent: Extent) -> Result<(), Box<dyn std::error::Error>> {
+    let owner = match of {
+        "deployment" => Owner::Deployment,
+        client => Owner::Tenant(
+            client.parse().map_err(|_| "--of takes a client's id (32 hex digits, in the address of its page) or `deployment`")?,
+        ),
+    };
+    let (app, runtime) = app_of(data)?;
     let exported = runtime.block_on(async {
         let places = sweep::deployment_places(&app, &DeploymentScope::of_function("export-audit", "export-audit")).await?;
         Box::pin(audit::export(&app, owner, places, out, extent)).await.map_err(Box::<dyn std::error::Error>::from)

@@ -32,6 +32,7 @@ mod stories {
     mod approval_flows;
     mod audit_export;
     mod audit_log;
+    mod audit_outbox;
     mod audit_publish;
     mod audit_store;
     mod audit_vectors;
@@ -73,4 +74,5 @@ mod stories {
     mod step_up;
     mod stop_at_every_call;
     mod suggestions;
+    mod verify_store;
 }

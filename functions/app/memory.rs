@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 pub struct Memory {
     entries: Mutex<HashMap<String, Entry>>,
     notes: Mutex<BTreeSet<(&'static str, String)>>,
+    slots: Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>,
 }
 
 #[derive(Default)]
@@ -31,6 +32,8 @@ pub struct Moment(u64);
 
 /// Clients of a large MSP and some; beyond it everything is read again.
 const MAX_ENTRIES: usize = 4096;
+/// Places of several hundred clients, a few hundred bytes each.
+const MAX_SLOTS: usize = 32_768;
 
 impl Memory {
     /// To be taken before the read whose result is to be kept under this name.
@@ -59,6 +62,16 @@ impl Memory {
         if let Some(entry) = self.lock().get_mut(name) {
             *entry = Entry { kept: None, forgotten: entry.forgotten + 1 };
         }
+    }
+
+    /// What this process keeps under this name for all who ask, made at first; of one name there is one sort.
+    pub fn slot<T: Default + Send + Sync + 'static>(&self, name: &str) -> Arc<T> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MAX_SLOTS && !slots.contains_key(name) {
+            slots.clear();
+        }
+        let slot = slots.entry(name.to_owned()).or_insert_with(|| Arc::new(T::default())).clone();
+        slot.downcast().unwrap_or_default()
     }
 
     /// Notes something that whoever takes the notes of this sort does soon, once however often it is noted.

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::chain::Hash;
+use super::chain::{self, Hash};
 use crate::tenancy::{
     Actor, Place, Record, Store, StoreError,
+    keys::Owner,
     place::{AUDIT_ENTRIES_PER_PART, AuditPart},
 };
 
@@ -89,6 +90,39 @@ pub struct Head {
     /// Begun by a release that publishes: then nothing is taken over from an earlier one.
     #[serde(default)]
     pub publishes: bool,
+    /// Since when the items' numbers are followed; gone again when an earlier release wrote the head.
+    #[serde(default)]
+    pub follows: Option<Follows>,
+    /// Items that were taken out before they got their place, as last found.
+    #[serde(default)]
+    pub gap: Option<Alarm>,
+}
+
+/// Under which mark the numbers of items are followed (see `follow`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follows {
+    /// Drawn anew when an earlier release, which followed none, had the log in between.
+    pub mark: Uuid,
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// From the first entry of the log.
+    pub from_start: bool,
+}
+
+/// Something that people must see to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    pub what: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+}
+
+impl Head {
+    /// Of a log that has no entry yet.
+    pub fn new(owner: Owner, mark: Uuid, now: OffsetDateTime) -> Self {
+        let follows = Some(Follows { mark, since: now, from_start: true });
+        Self { next: 0, hash: chain::start(&owner.to_string()), lease: None, publishes: true, follows, gap: None }
+    }
 }
 
 pub const HEAD_KEY: &str = "log";

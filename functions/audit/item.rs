@@ -6,7 +6,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{chain::Hash, request};
-use crate::tenancy::{Actor, Batch, Place, Record, seal::sha256};
+use crate::tenancy::{
+    Actor, Batch, Place, Record,
+    seal::sha256,
+    tail::{Appended, Link},
+};
 
 /// What happened. The kind is a stable word such as `proposal.approved`; the object names what it happened to.
 #[derive(Clone, Debug)]
@@ -38,15 +42,34 @@ pub struct Item {
     pub detail: Value,
     /// 32 random bytes: without it the commitment of the detail cannot be guessed.
     pub salt: Hash,
+    /// Which of its place's items it is; `None`: written by an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
 }
 
 impl Record for Item {
     const KIND: &'static str = "audit";
     const SCHEMA: u32 = 1;
 
-    /// Version 7, so items of one process come in the order they were made.
+    /// In the order in which they were written. Items without a number come first; an id begins with digits of the time.
     fn key(&self) -> String {
-        self.id.simple().to_string()
+        let id = self.id.simple();
+        self.link.as_ref().map_or_else(|| id.to_string(), |link| format!("n{:016}-{id}", link.number))
+    }
+}
+
+impl Appended for Item {
+    fn linked(&self, link: Link) -> Self {
+        Self { link: Some(link), ..self.clone() }
+    }
+
+    fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
+    }
+
+    /// The salt is drawn for this item alone, and sealed with all that it says.
+    fn mark(&self) -> Vec<u8> {
+        [self.id.as_bytes().as_slice(), self.salt.bytes()].concat()
     }
 }
 
@@ -70,8 +93,9 @@ pub fn record<P: Place>(batch: &mut Batch<'_, '_, P>, event: Event) {
         correlation: shortened(store.correlation().into()),
         detail: bounded(event.detail),
         salt: Hash::from_bytes(salt),
+        link: None,
     };
-    batch.create(&item);
+    batch.append(&item);
     request::note(app, store.owner(), &batch.place());
 }
 

@@ -148,6 +148,7 @@ mod tests {
             correlation: "c-1".into(),
             detail: json!({ "name": "Dana Whitfield", "comment": "seen" }),
             salt: Hash::over(&[b"salt"]),
+            link: None,
         }
     }
 

@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 use super::{
     Event,
     chain::{self, Hash},
-    entry::{self, Entry, HEAD_KEY, Head},
+    entry::{self, Alarm, Entry, HEAD_KEY, Head},
     log_key::Signer,
     record, sequence, tiles,
     tlog::{Checkpoint, Tile, Tree, bundle, merkle, proof::Plan, tile::WIDTH},
@@ -49,13 +49,6 @@ impl Record for Published {
     fn key(&self) -> String {
         HEAD_KEY.into()
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Alarm {
-    pub what: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub since: OffsetDateTime,
 }
 
 #[derive(Debug, thiserror::Error)]

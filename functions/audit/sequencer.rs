@@ -1,27 +1,34 @@
 //! The sequencer: gives every waiting audit item its place in its owner's log, exactly once.
 //!
-//! The log's order is the order of sequencing; each entry carries its own time. Within a round items are taken by time
-//! and then by id (version 7, so one process's items keep their order). A place is taken by create-if-absent, in one
-//! batch with the mark that the item has one; only then the head moves and the item goes. So whatever call fails and
-//! however many sequencers run: the next run walks over what stands behind the head, and an item left over after it got
-//! its place is recognized by its mark and only deleted. A clock that jumps changes nothing but the times shown.
+//! The log's order is the order of sequencing; each entry carries its own time. Within a round items are taken by time,
+//! those of one place in the order in which they were written. A place is taken by create-if-absent, in one batch with the
+//! mark that the item has one; only then the head moves and the item goes. So whatever call fails and however many
+//! sequencers run: the next run walks over what stands behind the head, and an item left over after it got its place is
+//! recognized by its mark and only deleted. A clock that jumps changes nothing but the times shown. Up to which number the
+//! items of a place are known moves with the head; a number that is missing is an alarm (see `follow`), and the log goes on.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Item,
+    Event, Item,
     chain::{self, Hash},
-    entry::{Entry, HEAD_KEY, Head, Lease, Placed, entry_key, part_of, placed_key},
-    leaf,
+    entry::{Alarm, Entry, Follows, HEAD_KEY, Head, Lease, Placed, entry_key, part_of, placed_key},
+    follow::{self, Fault, Followed, GRACE, Numbered},
+    leaf, record,
 };
 use crate::{
     platform::ports::{Etag, OpStatus, PortError, PortErrorKind},
     tenancy::{
-        Held, Place, Record, Store, StoreError,
+        Gathered, Held, Place, Record, Store, StoreError, Wanted,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
+        tail::{Appended as _, TAIL, Tail},
     },
 };
 
@@ -33,6 +40,8 @@ const MAX_PLAIN_BYTES: usize = 1024 * 1024;
 const ITEMS_PER_PLACE: usize = 100;
 /// Places looked at at once: all of a client; of the deployment, which has as many for each connection, not all.
 const PLACES_AT_ONCE: usize = 17;
+/// Records of what is followed that one look asks for by name; for more places it takes all.
+const NAMED: usize = 40;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,20 +53,33 @@ pub struct Sequenced {
     pub complete: bool,
 }
 
-/// Places what waits in `places`: those that a cause wrote to, or all places of this owner where items can lie.
+/// Places what waits in `places`, those that a cause wrote to, or all places of this owner where items can lie; and what
+/// the log's own keepers recorded beside its head.
 pub async fn sequence<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item = P>) -> Result<Sequenced, StoreError> {
-    let places: Vec<P> = places.into_iter().collect();
+    let own = P::audit(AuditPart::Head).key();
+    let places: Vec<P> = places.into_iter().filter(|place| place.key() != own).collect();
     // The head before the items, and the lease only on this very head: an item that is seen here has its mark within reach,
     // or gets its place no sooner than right behind this head, where the run will find it taken. An older look at the items
     // could hold one that got its place and went long before.
-    let head = read_head(store).await?;
-    let round = Round::of(store, &places).await?;
+    let Seen { head, followed, own } = Seen::of(store, &places).await?;
+    let mut looks = looks_at(store, &places).await?;
+    looks.push(own);
     // Without items there is nothing to finish either: they go last. An idle owner costs reads only.
-    if round.waiting.is_empty() {
+    let follows = head.as_ref().and_then(|head| head.value.follows);
+    let idle = |look: &Look<P>| {
+        let quiet = || {
+            follows.map_or(look.tail.is_none(), |follows| {
+                let known = known(store, &followed, follows, look);
+                look.compared(&known).faults.is_empty() && (known.number == 0 || is_of(followed.get(&look.place.key()), follows))
+            })
+        };
+        look.items.is_empty() && quiet()
+    };
+    if looks.iter().all(idle) {
         return Ok(Sequenced { placed: 0, complete: true });
     }
-    let Some(mut run) = Run::begin(store, head).await? else { return Ok(Sequenced { placed: 0, complete: false }) };
-    let outcome = run.place_all(round, &places).await;
+    let Some(mut run) = Run::begin(store, head, followed).await? else { return Ok(Sequenced { placed: 0, complete: false }) };
+    let outcome = run.place_all(looks, &places).await;
     run.let_go().await;
     match outcome {
         Ok(()) => Ok(Sequenced { placed: run.placed, complete: true }),
@@ -93,24 +115,98 @@ struct Waiting<P> {
     held: Held<Item>,
 }
 
-/// What waited when it was looked at.
-struct Round<P> {
-    /// Earliest first.
-    waiting: Vec<Waiting<P>>,
-    /// Some place held more than a round takes.
+/// What one place held when it was looked at.
+struct Look<P> {
+    place: P,
+    /// In the order in which they were written.
+    items: VecDeque<Held<Item>>,
+    tail: Option<Tail>,
+    /// It held more than a round takes.
     more: bool,
 }
 
-impl<P: Place> Round<P> {
-    async fn of(store: &Store<'_, P>, places: &[P]) -> Result<Self, StoreError> {
-        let looks: Vec<_> = places.iter().map(|place| store.page::<Item>(*place, "", false, ITEMS_PER_PLACE, None)).collect();
-        let found: Vec<_> = stream::iter(looks).buffered(PLACES_AT_ONCE).try_collect().await?;
-        let more = found.iter().any(|(_, next)| next.is_some());
-        let items = places.iter().zip(found).flat_map(|(place, (items, _))| items.into_iter().map(|held| Waiting { place: *place, held }));
-        let mut waiting: Vec<_> = items.collect();
-        waiting.sort_by_key(|w| (w.held.value.at, w.held.value.id));
-        Ok(Self { waiting, more })
+impl<P: Place> Look<P> {
+    async fn of(place: P, found: &Gathered<'_, '_, P>, more: bool) -> Result<Self, StoreError> {
+        let tail = found.one::<Tail>(TAIL).await?.map(|held| held.value);
+        Ok(Self { place, items: found.all::<Item>("").await?.into(), tail, more })
     }
+
+    async fn at(store: &Store<'_, P>, place: P) -> Result<Self, StoreError> {
+        let (found, more) = store.gather_page(place, wanted(), ITEMS_PER_PLACE + 1).await?;
+        Self::of(place, &found, more).await
+    }
+
+    fn numbered(&self) -> Vec<Numbered> {
+        self.items.iter().filter_map(|held| Numbered::of(&held.value)).collect()
+    }
+
+    fn compared(&self, known: &Tail) -> follow::Compared {
+        follow::compare(known, &self.numbered(), self.tail.as_ref(), !self.more)
+    }
+}
+
+fn wanted() -> Vec<Wanted> {
+    vec![Wanted::one::<Tail>(TAIL), Wanted::all::<Item>("")]
+}
+
+async fn looks_at<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<Vec<Look<P>>, StoreError> {
+    let looks: Vec<_> = places.iter().map(|place| Look::at(store, *place)).collect();
+    stream::iter(looks).buffered(PLACES_AT_ONCE).try_collect().await
+}
+
+/// Earliest first, and those of one place as they were written.
+fn in_order<P: Place>(mut looks: Vec<Look<P>>) -> Vec<Waiting<P>> {
+    let first = |look: &Look<P>| look.items.front().map(|held| (held.value.at, held.value.id));
+    let mut next: BTreeSet<_> = looks.iter().enumerate().filter_map(|(n, look)| Some((first(look)?, n))).collect();
+    let mut waiting = Vec::new();
+    while let Some((_, n)) = next.pop_first() {
+        let look = &mut looks[n];
+        waiting.extend(look.items.pop_front().map(|held| Waiting { place: look.place, held }));
+        next.extend(first(look).map(|first| (first, n)));
+    }
+    waiting
+}
+
+/// What lies beside the head, in one look: the head, up to where the places' items are known, and the keepers' own items.
+struct Seen<P> {
+    head: Option<Held<Head>>,
+    followed: BTreeMap<String, Held<Followed>>,
+    own: Look<P>,
+}
+
+impl<P: Place> Seen<P> {
+    async fn of(store: &Store<'_, P>, places: &[P]) -> Result<Self, StoreError> {
+        let own = P::audit(AuditPart::Head);
+        let mut all = wanted();
+        all.push(Wanted::one::<Head>(HEAD_KEY));
+        if places.len() < NAMED {
+            all.extend(places.iter().chain([&own]).map(|place| Wanted::one::<Followed>(&follow::key_of(&place.key()))));
+        } else {
+            all.push(Wanted::all::<Followed>(""));
+        }
+        let found = store.gather(own, all).await?;
+        let mut followed = BTreeMap::new();
+        if places.len() < NAMED {
+            for place in places.iter().chain([&own]) {
+                let key = place.key();
+                followed.extend(found.one::<Followed>(&follow::key_of(&key)).await?.map(|held| (key, held)));
+            }
+        } else {
+            followed.extend(found.all::<Followed>("").await?.into_iter().map(|held| (held.value.place.clone(), held)));
+        }
+        Ok(Self { head: found.one::<Head>(HEAD_KEY).await?, followed, own: Look::of(own, &found, false).await? })
+    }
+}
+
+/// Up to where the items of the place are known.
+fn known<P: Place>(store: &Store<'_, P>, followed: &BTreeMap<String, Held<Followed>>, follows: Follows, look: &Look<P>) -> Tail {
+    let record = followed.get(&look.place.key()).map(|held| &held.value);
+    let start = Tail::start(store.owner(), &look.place);
+    follow::begin(record, follows, start, look.numbered().first(), look.tail.as_ref(), store.app().now())
+}
+
+fn is_of(record: Option<&Held<Followed>>, follows: Follows) -> bool {
+    record.is_some_and(|held| held.value.mark == follows.mark)
 }
 
 /// One run of one sequencer, with the head as it last saw it.
@@ -118,41 +214,111 @@ struct Run<'s, 'a, P> {
     store: &'s Store<'a, P>,
     holder: Uuid,
     head: Held<Head>,
+    follows: Follows,
+    followed: BTreeMap<String, Held<Followed>>,
+    /// What is written of it with the head's next move.
+    moved: BTreeMap<String, Tail>,
     placed: usize,
 }
 
 impl<'s, 'a, P: Place> Run<'s, 'a, P> {
     /// Takes the lease on the head as it was seen; `None` when another run holds it, or was at it since.
-    async fn begin(store: &'s Store<'a, P>, seen: Option<Held<Head>>) -> Result<Option<Self>, StoreError> {
+    async fn begin(
+        store: &'s Store<'a, P>,
+        seen: Option<Held<Head>>,
+        followed: BTreeMap<String, Held<Followed>>,
+    ) -> Result<Option<Self>, StoreError> {
         let app = store.app();
         let (now, holder) = (app.now(), app.ids.uuid());
         if seen.as_ref().and_then(|head| head.value.lease.as_ref()).is_some_and(|lease| lease.is_held(now)) {
             return Ok(None);
         }
+        let mark = || Follows { mark: app.ids.uuid(), since: now, from_start: false };
         let (head, etag) = match seen {
             Some(Held { value, etag }) => (value, Some(etag)),
-            None => (Head { next: 0, hash: chain::start(&store.owner().to_string()), lease: None, publishes: true }, None),
+            None => (Head::new(store.owner(), app.ids.uuid(), now), None),
         };
-        let taken = write_head(store, Head { lease: Some(Lease::new(holder, now)), ..head }, etag).await?;
-        Ok(taken.map(|head| Self { store, holder, head, placed: 0 }))
+        let follows = head.follows.unwrap_or_else(mark);
+        let head = Head { lease: Some(Lease::new(holder, now)), follows: Some(follows), ..head };
+        let taken = write_head(store, head, etag).await?;
+        Ok(taken.map(|head| Self { store, holder, head, follows, followed, moved: BTreeMap::new(), placed: 0 }))
     }
 
-    async fn place_all(&mut self, mut round: Round<P>, places: &[P]) -> Result<(), Stop> {
+    async fn place_all(&mut self, mut looks: Vec<Look<P>>, places: &[P]) -> Result<(), Stop> {
         self.catch_up().await?;
         loop {
-            while !round.waiting.is_empty() {
-                self.place_some(&mut round.waiting).await?;
+            self.watch(&mut looks).await?;
+            let more = looks.iter().any(|look| look.more);
+            let mut waiting = in_order(looks);
+            while !waiting.is_empty() {
+                self.place_some(&mut waiting).await?;
             }
-            if !round.more {
+            if !self.moved.is_empty() {
+                self.move_head(self.head.value.next, self.head.value.hash).await?;
+            }
+            if !more {
                 return Ok(());
             }
-            round = Round::of(self.store, places).await?;
+            looks = looks_at(self.store, places).await?;
+        }
+    }
+
+    /// Raises an alarm where items are missing, once, and goes on behind it. The alarm's own item is among what is placed.
+    async fn watch(&mut self, looks: &mut Vec<Look<P>>) -> Result<(), Stop> {
+        let mut said = Vec::new();
+        for look in looks.iter() {
+            let (key, known) = (look.place.key(), known(self.store, &self.followed, self.follows, look));
+            if known.number > 0 && !is_of(self.followed.get(&key), self.follows) {
+                self.moved.insert(key.clone(), known.clone());
+            }
+            if !look.compared(&known).faults.is_empty() {
+                // A page of documents is no snapshot: what somebody wrote meanwhile must not look like a gap.
+                let follow::Compared { faults, resume } = follow::look_again(self.store, look.place, &known).await?;
+                let put_back = faults.iter().any(|fault| matches!(fault, Fault::PutBack { .. }));
+                let resume = resume.or_else(|| put_back.then(|| Tail::start(self.store.owner(), &look.place)));
+                if !faults.is_empty() {
+                    self.moved.insert(key.clone(), resume.unwrap_or(known));
+                }
+                said.extend(faults.iter().map(|fault| fault.words(&key)));
+            }
+            let late = |held: &&Held<Item>| held.value.link.is_none() && held.value.at > self.follows.since + GRACE;
+            let unnumbered = look.items.iter().filter(late).count();
+            said.extend((unnumbered > 0).then(|| Fault::Unnumbered(unnumbered).words(&key)));
+        }
+        if said.is_empty() {
+            return Ok(());
+        }
+        let owner = self.store.owner().to_string();
+        for what in &said {
+            tracing::error!(owner, what, "ALARM: items of the audit log were taken away");
+        }
+        let events = said.iter().map(|what| Event::new("log.gap", "log", json!({ "why": what }))).collect();
+        let gap = Some(Alarm { what: said.join("; "), since: self.store.app().now() });
+        self.write(Head { gap, ..self.head.value.clone() }, events).await?;
+        let own = P::audit(AuditPart::Head);
+        looks.retain(|look| look.place.key() != own.key());
+        looks.push(Look::at(self.store, own).await?);
+        Ok(())
+    }
+
+    /// Notes that these items have their places: with the head's next move their numbers are known.
+    fn settle(&mut self, items: &[Waiting<P>]) {
+        for Waiting { place, held } in items {
+            let Some(link) = held.value.link() else { continue };
+            let key = place.key();
+            let known = self.moved.get(&key).or_else(|| {
+                let record = self.followed.get(&key).filter(|held| is_of(Some(held), self.follows));
+                record.map(|held| &held.value.at)
+            });
+            if known.is_none_or(|known| known.number < link.number) {
+                self.moved.insert(key, Tail::of(link, &held.value.mark()));
+            }
         }
     }
 
     /// Walks over the entries that a run before this one left behind the head.
     async fn catch_up(&mut self) -> Result<(), Stop> {
-        let Head { mut next, mut hash, .. } = self.head.value;
+        let Head { mut next, mut hash, .. } = self.head.value.clone();
         while let Some(found) = self.store.read::<Entry>(part_of(next), &entry_key(next)).await? {
             let entry = found.value;
             if entry.seq != next || entry.previous != hash || entry.hash != chain::link(&hash, &entry.leaf) {
@@ -182,20 +348,22 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
                     return Err(error.into());
                 }
                 // Deleted, then the rest is tried again.
+                self.settle(&having_one);
+                self.move_head(self.head.value.next, self.head.value.hash).await?;
                 return self.delete(&mut having_one).await;
             }
         }
-        if let Some(last) = entries.last() {
-            self.placed += entries.len();
-            self.move_head(last.seq + 1, last.hash).await?;
-        }
+        self.placed += entries.len();
+        self.settle(&waiting[..taken]);
+        let (next, hash) = entries.last().map_or((self.head.value.next, self.head.value.hash), |last| (last.seq + 1, last.hash));
+        self.move_head(next, hash).await?;
         self.delete(&mut waiting.drain(..taken).collect()).await
     }
 
     /// The entries of the next batch, all in one part, and how many of the first waiting items they settle: an item
     /// that got its place at the end of the part before needs none. The present part says so itself, by conflict.
     async fn next_batch(&self, waiting: &[Waiting<P>]) -> Result<(Vec<Entry>, usize), Stop> {
-        let Head { mut next, mut hash, .. } = self.head.value;
+        let Head { mut next, mut hash, .. } = self.head.value.clone();
         let part = next / AUDIT_ENTRIES_PER_PART;
         let (mut entries, mut taken, mut bytes) = (Vec::new(), 0, 0);
         for Waiting { held, .. } in waiting {
@@ -242,11 +410,35 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
         })
     }
 
-    /// Moves the head and renews the lease in one write.
+    /// Moves the head and what is followed, and renews the lease, in one write.
     async fn move_head(&mut self, next: u64, hash: Hash) -> Result<(), Stop> {
-        let lease = Some(Lease::new(self.holder, self.store.app().now()));
-        let head = Head { next, hash, lease, ..self.head.value };
-        self.head = write_head(self.store, head, Some(self.head.etag.clone())).await?.ok_or(Stop::Overtaken)?;
+        self.write(Head { next, hash, ..self.head.value.clone() }, Vec::new()).await
+    }
+
+    async fn write(&mut self, head: Head, events: Vec<Event>) -> Result<(), Stop> {
+        let head = Head { lease: Some(Lease::new(self.holder, self.store.app().now())), ..head };
+        let mut batch = self.store.batch(P::audit(AuditPart::Head));
+        batch.replace(&Held { value: head.clone(), etag: self.head.etag.clone() });
+        let mark = self.follows.mark;
+        let moved: Vec<_> = self.moved.iter().map(|(place, at)| Followed { place: place.clone(), mark, at: at.clone() }).collect();
+        for followed in &moved {
+            batch.put(followed.clone(), self.followed.get(&followed.place).map(|held| held.etag.clone()));
+        }
+        for event in events {
+            record(&mut batch, event);
+        }
+        let mut etags = match batch.commit_with_etags().await {
+            Ok(etags) => etags.into_iter(),
+            Err(error) if error.is_conflict() => return Err(Stop::Overtaken),
+            Err(error) => return Err(error.into()),
+        };
+        let mut etag = || etags.next().flatten().ok_or(Stop::Overtaken);
+        self.head = Held { value: head, etag: etag()? };
+        for value in moved {
+            let etag = etag()?;
+            self.followed.insert(value.place.clone(), Held { value, etag });
+        }
+        self.moved.clear();
         Ok(())
     }
 
@@ -284,13 +476,9 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
 
     /// Lets the next run begin at once. If this fails, the lease runs out.
     async fn let_go(&self) {
-        let head = Head { lease: None, ..self.head.value };
+        let head = Head { lease: None, ..self.head.value.clone() };
         let _ = write_head(self.store, head, Some(self.head.etag.clone())).await;
     }
-}
-
-async fn read_head<P: Place>(store: &Store<'_, P>) -> Result<Option<Held<Head>>, StoreError> {
-    store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await
 }
 
 /// The head as it is now; `None` when another run wrote it since it was read.

@@ -119,7 +119,7 @@ impl Shown {
         }
     }
 
-    fn of_entry(entry: Entry) -> Result<Self, StoreError> {
+    pub(super) fn of_entry(entry: Entry) -> Result<Self, StoreError> {
         #[derive(Deserialize)]
         struct Content {
             /// Where the leaf names a person by the pseudonym.
@@ -140,7 +140,7 @@ impl Shown {
         })
     }
 
-    fn of_item(item: Item) -> Self {
+    pub(super) fn of_item(item: Item) -> Self {
         let Item { at, kind, object, actor, correlation, detail, .. } = item;
         Self { place: None, at, kind, object, actor, correlation, detail }
     }

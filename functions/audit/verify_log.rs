@@ -128,7 +128,7 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
 }
 
 /// The checkpoint of a note that a key of each kind signed.
-fn open(note: &[u8], keys: &[VerifierKey]) -> Result<Checkpoint, LogFault> {
+pub(super) fn open(note: &[u8], keys: &[VerifierKey]) -> Result<Checkpoint, LogFault> {
     let (vaults, ours): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.is_p256());
     if ours.is_empty() || vaults.is_empty() {
         return Err(LogFault::KeyMissing(if ours.is_empty() { "Ed25519" } else { "ECDSA" }));

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod dry_run;
 pub mod event;
 pub mod execute;
+pub mod fold;
 pub mod hash;
 pub mod inbox;
 pub mod lapse;

@@ -18,6 +18,7 @@ pub mod package;
 pub mod serve;
 pub mod start;
 pub mod verify;
+pub mod verify_store;
 mod watch;
 
 pub use handler::{Call, Handler, Limits};

@@ -7,6 +7,7 @@
 pub mod analyze;
 pub mod catalogue;
 pub mod draft;
+pub mod fold;
 pub mod freshness;
 mod lease;
 pub mod map;

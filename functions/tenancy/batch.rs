@@ -2,14 +2,19 @@
 //!
 //! Sealed when they are written, not before: only then does an owner need a key. A place may have a stamp, which every
 //! batch renews that touches a kind its readers keep in memory ([`Place::kept`]): who reads the stamp knows whether what
-//! is remembered still holds. Nobody but `commit` writes it, so no writer can forget it.
+//! is remembered still holds. Nobody but `commit` writes it, so no writer can forget it. The same holds for the tail of
+//! what is appended to a place ([`super::tail`]).
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::TryFutureExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Held, Place, Record, Store, StoreError, store::id_of};
+use super::{
+    Held, Place, Record, Store, StoreError,
+    store::id_of,
+    tail::{Appended, Tail},
+};
 use crate::platform::ports::{BatchOutcome, Etag, Op, OpStatus, PortError, PortErrorKind};
 
 pub struct Batch<'s, 'a, P> {
@@ -24,6 +29,17 @@ enum Change {
     Create(Plain),
     Replace(Plain, Etag),
     Delete(String, Option<Etag>),
+    /// Which kind, and the record once it is known where it stands.
+    Append(&'static str, Append),
+}
+
+/// The record behind this tail, and the tail behind the record.
+type Append = Box<dyn Fn(&Tail) -> Result<(Plain, Tail), StoreError> + Send + Sync>;
+
+/// A change as it goes to the store, as far as it is known before the tail is.
+enum Prepared {
+    Op(Op),
+    Append(Append),
 }
 
 /// A record before it is sealed.
@@ -46,10 +62,11 @@ impl Plain {
 }
 
 impl Change {
-    fn id(&self) -> &str {
+    fn kind(&self) -> &str {
         match self {
-            Self::Create(plain) | Self::Replace(plain, _) => &plain.id,
-            Self::Delete(id, _) => id,
+            Self::Create(plain) | Self::Replace(plain, _) => plain.kind,
+            Self::Delete(id, _) => kind_of(id),
+            Self::Append(kind, _) => kind,
         }
     }
 }
@@ -107,6 +124,18 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         self
     }
 
+    /// Creates a record behind all others that were appended to this place. It gets its number when the batch is written.
+    pub fn append<T: Appended>(&mut self, record: &T) -> &mut Self {
+        let record = record.clone();
+        let append = move |tail: &Tail| {
+            let linked = record.linked(tail.next());
+            let after = Tail::of(&tail.next(), &linked.mark());
+            Ok((Plain::of(&linked)?, after))
+        };
+        self.changes.push(Change::Append(T::KIND, Box::new(append)));
+        self
+    }
+
     /// Writes all of it or nothing.
     pub fn commit(self) -> impl Future<Output = Result<(), StoreError>> {
         self.commit_with_etags().map_ok(drop)
@@ -121,29 +150,33 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut ids: Vec<String> = changes.iter().map(|change| change.id().to_owned()).collect();
+        let mut kinds: BTreeSet<String> = changes.iter().map(|change| change.kind().to_owned()).collect();
+        let stamped = kinds.iter().any(|kind| place.kept().contains(&kind.as_str()));
+        let appends = changes.iter().any(|change| matches!(change, Change::Append(..)));
         let (key, changed) = (store.key_to_write().await?, changes.len());
-        let seals = store.count_seals(changed);
-        let mut ops = Vec::with_capacity(changed + 1);
+        let seals = store.count_seals(changed + usize::from(stamped) + usize::from(appends));
+        let mut prepared = Vec::with_capacity(changed);
         for change in changes {
-            ops.push(match change {
-                Change::Create(plain) => Op::Create { body: store.seal(key, place, &plain).await?, id: plain.id },
-                Change::Replace(plain, if_match) => Op::Replace { body: store.seal(key, place, &plain).await?, id: plain.id, if_match },
-                Change::Delete(id, if_match) => Op::Delete { id, if_match },
+            prepared.push(match change {
+                Change::Create(plain) => Prepared::Op(Op::Create { body: store.seal(key, place, &plain).await?, id: plain.id }),
+                Change::Replace(plain, if_match) => {
+                    Prepared::Op(Op::Replace { body: store.seal(key, place, &plain).await?, id: plain.id, if_match })
+                }
+                Change::Delete(id, if_match) => Prepared::Op(Op::Delete { id, if_match }),
+                Change::Append(_, append) => Prepared::Append(append),
             });
         }
-        let outcome = if ids.iter().any(|id| place.kept().contains(&kind_of(id))) {
-            ids.push(id_of::<Stamp>(STAMP));
-            // On the heap: it happens seldom, and is part of every future that writes.
-            Box::pin(write_with_stamp(store, place, ops)).await
-        } else {
-            store.app().documents.batch(&store.partition(place), ops).await.map_err(StoreError::from)
-        };
-        // Whatever came of it: without an answer it may have been written.
-        for kind in ids.iter().map(|id| kind_of(id)).collect::<BTreeSet<_>>() {
-            store.app().memory.forget(&store.owner().remembers(place, kind));
+        // On the heap: it is part of every future that writes.
+        let written = Box::pin(Beside { store, place, stamped, appends }.write(prepared)).await;
+        if stamped {
+            kinds.insert(Stamp::KIND.into());
         }
-        match outcome? {
+        // Whatever came of it: without an answer it may have been written.
+        for kind in kinds {
+            store.app().memory.forget(&store.owner().remembers(place, &kind));
+        }
+        let (outcome, ids) = written?;
+        match outcome {
             BatchOutcome::Committed(mut etags) => {
                 store.drop_former_texts(&ids).await;
                 if let Some(seals) = seals {
@@ -167,34 +200,90 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
     }
 }
 
-/// The same batch with the place's stamp anew. Somebody may write the stamp at the same time for another record: only then
-/// is it tried again.
-async fn write_with_stamp<P: Place>(store: &Store<'_, P>, place: P, ops: Vec<Op>) -> Result<BatchOutcome, StoreError> {
-    const ATTEMPTS: usize = 4;
-    let (partition, plain) = (store.partition(place), Plain::of(&Stamp {})?);
-    let mut attempt = 1;
-    loop {
-        let held = store.read::<Stamp>(place, STAMP).await?;
-        let (id, body) = (plain.id.clone(), store.seal(store.key_to_write().await?, place, &plain).await?);
-        let stamp = match held {
-            Some(held) => Op::Replace { id, body, if_match: held.etag },
-            None => Op::Create { id, body },
-        };
-        let all = ops.iter().cloned().chain([stamp]).collect();
-        let outcome = store.app().documents.batch(&partition, all).await?;
-        // It stands last, and only the first operation that fails says why: the others could have been written.
-        let overtaken = matches!(&outcome, BatchOutcome::Refused(statuses) if statuses.last() != Some(&OpStatus::FailedDependency));
-        if !overtaken {
-            return Ok(outcome);
+/// What goes with a batch without its writer saying so: the tail of what it appends, and the place's stamp.
+struct Beside<'s, 'a, P> {
+    store: &'s Store<'a, P>,
+    place: P,
+    stamped: bool,
+    appends: bool,
+}
+
+impl<P: Place> Beside<'_, '_, P> {
+    /// What came of it, and the ids of the operations in order. Others may write tail or stamp at the same time with a batch
+    /// of their own: only then is it tried again.
+    async fn write(&self, prepared: Vec<Prepared>) -> Result<(BatchOutcome, Vec<String>), StoreError> {
+        const ATTEMPTS: usize = 16;
+        let Self { store, place, .. } = *self;
+        if !self.stamped && !self.appends {
+            let ops: Vec<Op> = prepared.into_iter().filter_map(|one| if let Prepared::Op(op) = one { Some(op) } else { None }).collect();
+            let ids = ops.iter().map(|op| op.id().to_owned()).collect();
+            return Ok((store.app().documents.batch(&store.partition(place), ops).await?, ids));
         }
-        if attempt == ATTEMPTS {
-            return Err(PortError::new(
-                "the directory, which others change at this moment",
-                PortErrorKind::Throttled { retry_after: None },
-            )
-            .into());
+        let slot = store.slot(place);
+        let (mut attempt, mut turn) = (1, None);
+        loop {
+            let known = if self.appends { Some(slot.find(store, place).await?) } else { None };
+            let mut tail = known.as_ref().map(|known| known.tail.clone());
+            let mut ops = Vec::with_capacity(prepared.len() + 2);
+            for one in &prepared {
+                ops.push(match (one, &mut tail) {
+                    (Prepared::Op(op), _) => op.clone(),
+                    (Prepared::Append(append), Some(tail)) => {
+                        let (plain, after) = append(tail)?;
+                        *tail = after;
+                        Op::Create { body: store.seal(store.key_to_write().await?, place, &plain).await?, id: plain.id }
+                    }
+                    (Prepared::Append(_), None) => continue,
+                });
+            }
+            if let (Some(known), Some(tail)) = (&known, &tail) {
+                let (id, body) = self.sealed(tail).await?;
+                ops.push(known.op(id, body));
+            }
+            if self.stamped {
+                let (id, body) = self.sealed(&Stamp {}).await?;
+                ops.push(match store.read::<Stamp>(place, STAMP).await? {
+                    Some(held) => Op::Replace { id, body, if_match: held.etag },
+                    None => Op::Create { id, body },
+                });
+            }
+            let ids = ops.iter().map(|op| op.id().to_owned()).collect();
+            let outcome = match store.app().documents.batch(&store.partition(place), ops).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    known.iter().for_each(|known| slot.doubt(known));
+                    return Err(error.into());
+                }
+            };
+            // They stand last, and only the first operation that fails says why: the others could have been written.
+            let overtaken = match &outcome {
+                BatchOutcome::Committed(etags) => {
+                    tail.into_iter().for_each(|tail| slot.written(tail, etags.get(prepared.len()).cloned().flatten()));
+                    return Ok((outcome, ids));
+                }
+                BatchOutcome::Refused(statuses) => statuses.iter().position(|status| *status != OpStatus::FailedDependency),
+            };
+            if overtaken.is_none_or(|at| at < prepared.len()) {
+                return Ok((outcome, ids));
+            }
+            if attempt == ATTEMPTS {
+                let what = "a place of the store that many others change at this moment";
+                return Err(PortError::new(what, PortErrorKind::Throttled { retry_after: None }).into());
+            }
+            attempt += 1;
+            if let Some(known) = known.filter(|_| overtaken == Some(prepared.len())) {
+                slot.doubt(&known);
+                if turn.is_none() {
+                    turn = Some(slot.turn.lock().await);
+                }
+            }
         }
-        attempt += 1;
+    }
+
+    async fn sealed<T: Record>(&self, record: &T) -> Result<(String, serde_json::Value), StoreError> {
+        let plain = Plain::of(record)?;
+        let body = self.store.seal(self.store.key_to_write().await?, self.place, &plain).await?;
+        Ok((plain.id, body))
     }
 }
 

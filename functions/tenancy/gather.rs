@@ -4,8 +4,12 @@
 //! ids; the records are taken out by kind, and unsealed only then. What was not asked for is read when it is taken, so a
 //! caller that knew too little is slower and never wrong.
 
-use super::{Held, Place, Record, Store, StoreError, store::id_of};
-use crate::platform::ports::{Document, IdMatch, Query};
+use super::{
+    Held, Place, Record, Store, StoreError,
+    store::id_of,
+    tail::{TAIL, Tail},
+};
+use crate::platform::ports::{Document, IdMatch, MAX_MATCHES, Query};
 
 /// Documents of one round trip: the most that a page may hold.
 const PAGE: usize = 1000;
@@ -43,7 +47,11 @@ pub struct Gathered<'s, 'a, P> {
 
 impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
     pub(super) async fn read(store: &'s Store<'a, P>, place: P, wanted: Vec<Wanted>) -> Result<Self, StoreError> {
-        let matching = wanted.iter().map(|one| one.0.clone()).collect();
+        let mut matching: Vec<IdMatch> = wanted.iter().map(|one| one.0.clone()).collect();
+        // Who reads a place often writes to it next, and would have to look for what counts there.
+        let slot = store.slot(place);
+        let learns = !slot.is_known() && matching.len() < MAX_MATCHES;
+        matching.extend(learns.then(|| IdMatch::Exact(id_of::<Tail>(TAIL))));
         let mut query = Query { matching, limit: PAGE, ..Query::default() };
         let mut documents = Vec::new();
         loop {
@@ -51,9 +59,31 @@ impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
             documents.extend(page.documents);
             match page.next {
                 Some(next) => query.after = Some(next),
-                None => return Ok(Self { store, place, wanted, documents }),
+                None => break,
             }
         }
+        let gathered = Self { store, place, wanted, documents };
+        if learns {
+            let tail = gathered.documents.iter().find(|document| document.id == id_of::<Tail>(TAIL));
+            let tail = match tail {
+                Some(document) => Some(store.unseal::<Tail>(store.key_of_found().await?, place, document).await?),
+                None => None,
+            };
+            slot.learn(store, place, tail);
+        }
+        Ok(gathered)
+    }
+
+    /// Only the first page of what is wanted, in order of ids; whether there is more.
+    pub(super) async fn read_page(
+        store: &'s Store<'a, P>,
+        place: P,
+        wanted: Vec<Wanted>,
+        limit: usize,
+    ) -> Result<(Self, bool), StoreError> {
+        let matching = wanted.iter().map(|one| one.0.clone()).collect();
+        let page = store.app().documents.query(&store.partition(place), &Query { matching, limit, ..Query::default() }).await?;
+        Ok((Self { store, place, wanted, documents: page.documents }, page.next.is_some()))
     }
 
     pub fn store(&self) -> &'s Store<'a, P> {

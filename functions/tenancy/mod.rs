@@ -25,6 +25,7 @@ pub mod scope;
 pub mod seal;
 pub mod signing;
 pub mod store;
+pub mod tail;
 
 pub use batch::Batch;
 pub use error::{KeyTrouble, StoreError};

@@ -20,6 +20,7 @@ use super::{
     key_change::{self, Change},
     keys::{self, Owner},
     seal::{Binding, DataKey, SealError},
+    tail::{Slot, Tail},
 };
 use crate::{
     app::App,
@@ -195,6 +196,11 @@ impl<'a, P: Place> Store<'a, P> {
         Gathered::read(self, place, wanted).await
     }
 
+    /// The first `limit` documents of what is wanted, by id, and whether there are more.
+    pub async fn gather_page(&self, place: P, wanted: Vec<Wanted>, limit: usize) -> Result<(Gathered<'_, 'a, P>, bool), StoreError> {
+        Gathered::read_page(self, place, wanted, limit).await
+    }
+
     pub fn batch(&self, place: P) -> Batch<'_, 'a, P> {
         Batch::new(self, place)
     }
@@ -253,6 +259,11 @@ impl<'a, P: Place> Store<'a, P> {
         if let Err(error) = told.await {
             tracing::warn!(error = %error, "the seals of a data key are not counted");
         }
+    }
+
+    /// What this process knows of how far the place was appended to.
+    pub(super) fn slot(&self, place: P) -> Arc<Slot> {
+        self.app.memory.slot(&self.owner.remembers(place, Tail::KIND))
     }
 
     pub(super) fn partition(&self, place: P) -> Partition {

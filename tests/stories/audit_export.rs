@@ -347,7 +347,7 @@ async fn an_export_stands_itself_in_the_log_it_exports_and_appears_whole_or_not_
     // A run took the lease and died.
     let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
     let lease = Some(Lease::new(Uuid::from_u128(9), app.now()));
-    batch.create(&Head { next: 0, hash: audit::chain::start(&TENANT.to_string()), lease, publishes: true });
+    batch.create(&Head { lease, ..Head::new(OWNER, Uuid::from_u128(1), app.now()) });
     batch.commit().await.unwrap();
     let refused = export(app, OWNER, [], &out, WHOLE).await.unwrap_err();
     assert!(refused.to_string().starts_with("3 of this log's entries still wait"), "{refused}");

@@ -68,6 +68,7 @@ fn item(n: u64) -> Item {
         correlation: if n.is_multiple_of(5) { String::new() } else { format!("c-{n}") },
         detail: json!({ "comment": format!("wörds \"quoted\" {n}"), "who": "Dana Whitfield" }),
         salt: chain::Hash::over(&[&n.to_be_bytes()]),
+        link: None,
     }
 }
 

@@ -1,0 +1,159 @@
+//! `assay verify --store`: on the machine that has the store, whether all that happened is in the logs and whether the records
+//! that people see are what the logs make of them (invariants G4, G5, G6). Changes nothing.
+//!
+//! Each log by itself, the installation's and each client's; what differs is looked at once more, because a store that is
+//! in use changes under the look, and only what differs both times is said. Words go through `say`; nothing here prints.
+
+use crate::{
+    app::App,
+    audit::{
+        replay::{self, Outside, Replayed},
+        tlog::Checkpoint,
+        trail::Shown,
+    },
+    connectors, gate, readiness,
+    tenancy::{ClientPlace, DeploymentScope, Roster, Scope, StoreError, directory::Tenant},
+    triggers::sweep,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyStoreError {
+    #[error("the installation's own records cannot be read")]
+    Store(#[from] StoreError),
+    #[error("the checkpoint that was kept is of no log here: {0}")]
+    Seen(String),
+    #[error("{faults} faults; each is named above")]
+    Faults { faults: usize },
+}
+
+/// What one log came to.
+struct Found {
+    replayed: Replayed,
+    compared: String,
+    differences: Vec<String>,
+}
+
+const NAME: &str = "verify";
+
+const NOT_COMPARED: &str = "Not compared: evidence records, suggestions and scores (made anew from evidence), what people wrote in proposals \
+beyond its hash, people's names, connections and their settings: the log holds hashes of them or nothing.";
+
+/// Looks at every log.
+pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<(), VerifyStoreError> {
+    let scope = DeploymentScope::of_function(NAME, NAME);
+    let mut faults = 0;
+    let mut origins = Vec::new();
+    let mut tell = |name: &str, found: Result<Found, StoreError>| match found {
+        Ok(found) => {
+            origins.push(found.replayed.origin.clone());
+            faults += describe(name, &found, &say);
+        }
+        Err(error) => {
+            faults += 1;
+            say(&format!("{name}: cannot be looked at: {error}"));
+        }
+    };
+    let first = deployment(app, &scope, outside).await;
+    tell("The installation", twice(first, async || deployment(app, &scope, outside).await).await);
+    let roster = Roster::read(&scope.store(app).await?).await?;
+    for tenant in &roster.tenants {
+        let first = client(app, tenant, outside).await;
+        tell(&format!("Client {} ({})", tenant.name, tenant.id), twice(first, async || client(app, tenant, outside).await).await);
+    }
+    say(NOT_COMPARED);
+    if outside.keys.is_empty() {
+        say("Signatures were checked with the keys that the store itself names: give --key to check them with keys from elsewhere.");
+    }
+    let kept = outside.seen.and_then(Checkpoint::parse_note).map(|seen| seen.origin);
+    if let Some(kept) = outside.seen.map(|_| kept.unwrap_or_else(|| "it is not a checkpoint".into())).filter(|kept| !origins.contains(kept))
+    {
+        return Err(VerifyStoreError::Seen(kept));
+    }
+    if faults == 0 { Ok(()) } else { Err(VerifyStoreError::Faults { faults }) }
+}
+
+/// Only what is wrong both times.
+async fn twice(first: Result<Found, StoreError>, again: impl AsyncFnOnce() -> Result<Found, StoreError>) -> Result<Found, StoreError> {
+    let first = first?;
+    if first.differences.is_empty() && first.replayed.faults.is_empty() {
+        return Ok(first);
+    }
+    let mut second = again().await?;
+    second.differences.retain(|difference| first.differences.contains(difference));
+    second.replayed.faults.retain(|fault| first.replayed.faults.contains(fault));
+    Ok(second)
+}
+
+async fn deployment(app: &App, scope: &DeploymentScope, outside: Outside<'_>) -> Result<Found, StoreError> {
+    let store = scope.store(app).await?;
+    let places = sweep::deployment_places(app, scope).await?;
+    let (mut grants, mut gaps) = (connectors::granted::Fold::default(), Gaps::default());
+    let replayed = Box::pin(replay::replay(&store, places, outside, &mut |event| {
+        grants.take(event);
+        gaps.take(event);
+    }))
+    .await?;
+    let (count, differences) = grants.compare(&store).await?;
+    let compared = format!("{count} grants are what the log makes of them");
+    Ok(Found { replayed: gaps.added_to(replayed), compared, differences })
+}
+
+async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Found, StoreError> {
+    let store = Scope::of_command(tenant, NAME).store(app).await?;
+    let (mut gate, mut readiness, mut gaps) = (gate::fold::Fold::default(), readiness::fold::Fold::default(), Gaps::default());
+    let replayed = Box::pin(replay::replay(&store, ClientPlace::with_outbox(), outside, &mut |event| {
+        gate.take(event);
+        readiness.take(event);
+        gaps.take(event);
+    }))
+    .await?;
+    let of_gate = gate.compare(&store).await?;
+    let (objectives, differences) = readiness.compare(&store).await?;
+    let compared =
+        format!("{} proposals with their decisions, the policy and {objectives} objectives are what the log makes of them", of_gate.count);
+    let differences = of_gate.differences.into_iter().chain(differences).collect();
+    Ok(Found { replayed: gaps.added_to(replayed), compared, differences })
+}
+
+/// What the log says of itself: items that the sequencer missed.
+#[derive(Default)]
+struct Gaps(Vec<String>);
+
+impl Gaps {
+    fn take(&mut self, event: &Shown) {
+        if event.kind == "log.gap" {
+            let place = event.place.map_or_else(|| "an item that waits".into(), |place| format!("entry {}", place.seq));
+            self.0.push(format!("the log itself says at {} ({place}): {}", event.at, event.detail["why"].as_str().unwrap_or_default()));
+        }
+    }
+
+    fn added_to(self, mut replayed: Replayed) -> Replayed {
+        replayed.faults.extend(self.0);
+        replayed
+    }
+}
+
+/// Says it in words; how many faults it has.
+fn describe(name: &str, found: &Found, say: &impl Fn(&str)) -> usize {
+    let Found { replayed, compared, differences } = found;
+    let Replayed { entries, published, waiting, oldest, judged, faults, .. } = replayed;
+    if faults.is_empty() {
+        let by = if *judged { "with the keys that were given" } else { "with the store's own keys" };
+        say(&format!(
+            "{name}: {entries} entries, none changed, moved, dropped or repeated; {published} of them are published under a checkpoint that holds {by}; every audit item that was written is in the log or waits."
+        ));
+    }
+    if let Some(oldest) = oldest {
+        say(&format!("  {waiting} wait for their place, the oldest since {oldest}: Assay gives it to them when it runs."));
+    }
+    for fault in faults {
+        say(&format!("{name}: LOG: {fault}"));
+    }
+    if differences.is_empty() && faults.is_empty() {
+        say(&format!("  {compared}."));
+    }
+    for difference in differences {
+        say(&format!("{name}: RECORDS: {difference}"));
+    }
+    faults.len() + differences.len()
+}

@@ -1,0 +1,254 @@
+//! What was recorded comes to the log: an audit item that somebody takes out before it has its place leaves a gap in the
+//! numbers of its place, and the gap is an alarm, once, in plain words. Whoever writes at once, whatever was before: no
+//! gap is seen where nothing was taken.
+
+use std::sync::Arc;
+
+use assay::{
+    app::App,
+    audit::{
+        self, Event, Item,
+        entry::{Entry, HEAD_KEY, Head},
+        follow::Followed,
+        leaf, sequence,
+    },
+    tenancy::{
+        ClientPlace, Held, PersonId, Place, Record, Scope, Store, TenantId,
+        directory::Grant,
+        place::AuditPart,
+        tail::{TAIL, Tail},
+    },
+};
+use futures_util::future::join_all;
+use serde_json::json;
+use time::Duration;
+use uuid::Uuid;
+
+use crate::support::TestApp;
+
+type Client<'a> = Store<'a, ClientPlace>;
+
+const PLACE: ClientPlace = ClientPlace::Evidence(2);
+
+async fn client(app: &App) -> Client<'_> {
+    let grant = Grant {
+        tenant: TenantId(Uuid::from_u128(42)),
+        person: PersonId(Uuid::from_u128(77)),
+        roles: Vec::new(),
+        until: None,
+        confirmed_at: None,
+    };
+    Scope::of_person(&grant, "c-1").store(app).await.unwrap()
+}
+
+async fn happen(store: &Client<'_>, object: &str) {
+    let mut batch = store.batch(PLACE);
+    audit::record(&mut batch, Event::new("proposal.approved", object, json!({ "comment": "seen" })));
+    batch.commit().await.unwrap();
+}
+
+async fn waiting(store: &Client<'_>) -> Vec<Held<Item>> {
+    store.all::<Item>(PLACE, "").await.unwrap()
+}
+
+async fn take_out<T: Record>(store: &Client<'_>, held: &Held<T>) {
+    let mut batch = store.batch(PLACE);
+    batch.delete(held);
+    batch.commit().await.unwrap();
+}
+
+async fn run(store: &Client<'_>) {
+    assert!(sequence(store, ClientPlace::with_outbox()).await.unwrap().complete);
+}
+
+/// What the log says was taken out, and what its objects are.
+async fn log(store: &Client<'_>) -> (Vec<String>, Vec<String>) {
+    let (mut gaps, mut objects) = (Vec::new(), Vec::new());
+    for held in store.all::<Entry>(ClientPlace::Log(AuditPart::Entries(0)), "").await.unwrap() {
+        let leaf = leaf::read(&held.value.leaf).unwrap();
+        match leaf.kind.as_str() {
+            "log.gap" => {
+                let content: serde_json::Value = serde_json::from_str(&held.value.content).unwrap();
+                gaps.push(content["detail"]["why"].as_str().unwrap().to_owned());
+            }
+            _ => objects.push(leaf.object),
+        }
+    }
+    (gaps, objects)
+}
+
+async fn head(store: &Client<'_>) -> Head {
+    store.read::<Head>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap().value
+}
+
+const ONE_GONE: &str = "audit item 2 of the client's evidence (part 3 of 16) is gone: it was written with what it records, and taken out before it had its place";
+
+#[tokio::test]
+async fn an_item_that_is_taken_out_before_it_has_its_place_is_an_alarm_once_and_the_log_goes_on() {
+    let mut test = TestApp::new();
+    {
+        let store = client(test.app()).await;
+        for object in ["a", "b", "c"] {
+            happen(&store, object).await;
+        }
+        let items = waiting(&store).await;
+        assert_eq!(items.iter().map(|held| held.value.link.as_ref().unwrap().number).collect::<Vec<_>>(), [1, 2, 3]);
+        take_out(&store, &items[1]).await;
+        run(&store).await;
+        let (gaps, objects) = log(&store).await;
+        assert_eq!((gaps, objects), (vec![ONE_GONE.to_owned()], vec!["a".into(), "c".into()]));
+        assert_eq!(head(&store).await.gap.unwrap().what, ONE_GONE);
+    }
+    // Said once, also by another process, and what comes later is no part of it.
+    test.restart();
+    let store = client(test.app()).await;
+    run(&store).await;
+    happen(&store, "d").await;
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert_eq!((gaps.len(), objects), (1, vec!["a".into(), "c".into(), "d".into()]));
+    assert!(waiting(&store).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_last_item_and_the_only_one_are_missed_too_although_nothing_waits() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, "a").await;
+    take_out(&store, &waiting(&store).await[0]).await;
+    run(&store).await;
+    assert!(log(&store).await.0[0].starts_with("audit item 1 of the client's evidence"));
+    happen(&store, "b").await;
+    happen(&store, "c").await;
+    run(&store).await;
+    for object in ["d", "e"] {
+        happen(&store, object).await;
+    }
+    for held in waiting(&store).await {
+        take_out(&store, &held).await;
+    }
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert_eq!((gaps.len(), objects), (2, vec!["b".into(), "c".into()]));
+    assert!(gaps[1].starts_with("audit items 4 to 5 of the client's evidence (part 3 of 16) are gone"), "{gaps:?}");
+}
+
+#[tokio::test]
+async fn a_count_that_is_put_back_with_its_item_is_found_by_the_process_that_wrote_it_and_by_the_log() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, "a").await;
+    let earlier = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap().value;
+    let put_back = async || {
+        let now = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap();
+        let mut batch = store.batch(PLACE);
+        batch.replace(&Held { value: earlier.clone(), etag: now.etag });
+        batch.commit().await.unwrap();
+    };
+    happen(&store, "b").await;
+    take_out(&store, &waiting(&store).await[1]).await;
+    put_back().await;
+    run(&store).await;
+    assert!(log(&store).await.0.is_empty(), "nobody can know yet");
+    happen(&store, "c").await;
+    run(&store).await;
+    assert_eq!(log(&store).await, (vec![ONE_GONE.to_owned()], vec!["a".into(), "c".into()]));
+    // Behind what the log knows.
+    put_back().await;
+    run(&store).await;
+    let (gaps, _) = log(&store).await;
+    assert_eq!(
+        gaps[1],
+        "the client's evidence (part 3 of 16) counts 1 audit items and the log knows 3: an earlier state of that place was put back"
+    );
+    let tail = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap();
+    take_out(&store, &tail).await;
+    run(&store).await;
+    assert!(log(&store).await.0[2].contains("counts 0 audit items"));
+}
+
+/// As the release before wrote them.
+async fn unnumbered(store: &Client<'_>, object: &str) {
+    happen(store, object).await;
+    for held in waiting(store).await {
+        let mut batch = store.batch(PLACE);
+        batch.delete(&held);
+        batch.create(&Item { link: None, ..held.value });
+        batch.commit().await.unwrap();
+    }
+    let tail = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap();
+    take_out(store, &tail).await;
+}
+
+#[tokio::test]
+async fn items_without_numbers_are_taken_from_an_earlier_release_and_for_an_hour_and_then_are_an_alarm() {
+    let mut test = TestApp::new();
+    {
+        let store = client(test.app()).await;
+        happen(&store, "numbered").await;
+        run(&store).await;
+        // The release before has the log: its head says nothing of numbers, and it takes what waits.
+        happen(&store, "taken by the release before").await;
+        take_out(&store, &waiting(&store).await[0]).await;
+        let held = store.read::<Head>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await.unwrap().unwrap();
+        let mut batch = store.batch(ClientPlace::audit(AuditPart::Head));
+        batch.replace(&Held { value: Head { follows: None, ..held.value }, etag: held.etag });
+        batch.commit().await.unwrap();
+    }
+    test.restart();
+    {
+        let store = client(test.app()).await;
+        happen(&store, "numbered again").await;
+        run(&store).await;
+        assert_eq!(log(&store).await, (Vec::new(), vec!["numbered".into(), "numbered again".into()]));
+        let followed = store.all::<Followed>(ClientPlace::audit(AuditPart::Head), "").await.unwrap();
+        assert_eq!(followed.iter().map(|held| held.value.at.number).collect::<Vec<_>>(), [3]);
+        test.clock.advance(Duration::minutes(30));
+    }
+    test.restart();
+    let store = client(test.app()).await;
+    unnumbered(&store, "by a process that still runs").await;
+    run(&store).await;
+    assert!(!log(&store).await.0.iter().any(|gap| gap.contains("no number")));
+    test.clock.advance(Duration::minutes(31));
+    unnumbered(&store, "by nobody").await;
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert!(gaps.last().unwrap().starts_with("1 audit items of the client's evidence (part 3 of 16) have no number"), "{gaps:?}");
+    assert_eq!(objects.last().unwrap(), "by nobody", "it is in the log all the same");
+}
+
+#[tokio::test]
+async fn sixteen_who_write_to_one_place_at_once_all_succeed_and_number_without_a_gap() {
+    let test = TestApp::new();
+    let app = test.app();
+    happen(&client(app).await, "first").await;
+    let before = test.faults.count();
+    join_all((0..16).map(|n| async move { happen(&client(app).await, &n.to_string()).await })).await;
+    let calls = test.faults.calls().split_off(before);
+    let batches = calls.iter().filter(|call| **call == "documents.batch").count();
+    let reads = calls.iter().filter(|call| call.starts_with("documents.read")).count();
+    assert!(batches <= 2 * 16 && reads <= 16, "{batches} batches, {reads} reads");
+    let store = client(app).await;
+    let numbers: Vec<u64> = waiting(&store).await.iter().map(|held| held.value.link.as_ref().unwrap().number).collect();
+    assert_eq!(numbers, (1..=17).collect::<Vec<_>>());
+    run(&store).await;
+    assert_eq!((log(&store).await.0, log(&store).await.1.len()), (Vec::new(), 17));
+}
+
+#[tokio::test]
+async fn two_processes_that_write_to_one_place_in_turn_number_without_a_gap() {
+    let test = TestApp::new();
+    let elsewhere = App { memory: Arc::default(), ..test.app().clone() };
+    for n in 0..6 {
+        let app = if n % 2 == 0 { test.app() } else { &elsewhere };
+        happen(&client(app).await, &n.to_string()).await;
+        if n == 3 {
+            run(&client(&elsewhere).await).await;
+        }
+    }
+    let store = client(test.app()).await;
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert_eq!((gaps.len(), objects), (0, (0..6).map(|n| n.to_string()).collect()));
+}

@@ -1,0 +1,194 @@
+//! Whoever can write the store and holds a client's key can make a record say anything; the log then says otherwise, and
+//! `assay verify --store` names the record.
+
+use assay::{
+    audit::{Event, Item, record, replay::Outside},
+    connectors::demo::{self, What},
+    gate::{Decision, Policy, Proposal, State, Verdict, policy},
+    host::verify_store,
+    readiness::{Found, Objective, Standing},
+    tenancy::{
+        ClientPlace, DeploymentPlace, Held, PersonId, Place, Record, Store,
+        directory::{Grant, Role},
+        place::AuditPart,
+    },
+};
+use serde_json::json;
+use time::Duration;
+
+use crate::support::{
+    clock::START,
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+    log_copy,
+};
+
+const OBJECTIVE: &str = "3.4.1[d]";
+
+/// A day on which things happened: deliveries, an approval that ran, one that was rejected.
+async fn a_day() -> Flow {
+    let mut flow = Flow::new(Extent::Small).await;
+    grants_are_told(&flow).await;
+    for delivery in deliveries_of(demo::CONNECTWISE, START) {
+        flow.vendor_sends(&delivery).await;
+    }
+    flow.pump().await;
+    flow.pass(Duration::minutes(5)).await;
+    flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
+    flow.pump().await;
+    flow.pass(Duration::minutes(5)).await;
+    flow
+}
+
+/// As the pages that gave them would have: the story's world begins with its grants.
+async fn grants_are_told(flow: &Flow) {
+    let store = flow.deployment().await;
+    let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await.unwrap();
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    for client in [HARBOR, RIDGE] {
+        let of_client = grants.iter().map(|held| &held.value).filter(|grant| grant.tenant == client);
+        let listed: Vec<_> = of_client.map(|grant| json!({ "person": grant.person, "roles": grant.roles, "until": null })).collect();
+        record(&mut batch, Event::new("client.added", format!("client {client}"), json!({ "name": "A client", "grants": listed })));
+    }
+    batch.commit().await.unwrap();
+}
+
+/// What it says, line by line, and how it ends.
+async fn verified(flow: &Flow) -> (Vec<String>, Result<(), String>) {
+    let said = std::cell::RefCell::new(Vec::new());
+    let outcome = verify_store::run(flow.app(), Outside::default(), |words| said.borrow_mut().push(words.to_owned())).await;
+    (said.into_inner(), outcome.map_err(|error| error.to_string()))
+}
+
+async fn change<T: Record + Clone>(store: &Store<'_, ClientPlace>, place: ClientPlace, key: &str, change: impl FnOnce(&mut T)) -> Held<T> {
+    let held = store.read::<T>(place, key).await.unwrap().unwrap();
+    let mut changed = held.clone();
+    change(&mut changed.value);
+    let mut batch = store.batch(place);
+    batch.replace(&changed);
+    batch.commit().await.unwrap();
+    held
+}
+
+async fn proposal(store: &Store<'_, ClientPlace>, is: impl Fn(&Proposal) -> bool) -> Proposal {
+    let all = store.all::<Proposal>(ClientPlace::Assessment, "").await.unwrap();
+    all.into_iter().map(|held| held.value).find(is).expect("one like that")
+}
+
+/// The faults of a store in which one thing was done, which is taken back afterwards.
+async fn faults(flow: &Flow) -> Vec<String> {
+    let (said, outcome) = verified(flow).await;
+    let faults: Vec<String> = said.into_iter().filter(|line| line.contains(": RECORDS: ") || line.contains(": LOG: ")).collect();
+    assert_eq!(outcome, Err(format!("{} faults; each is named above", faults.len())));
+    faults
+}
+
+#[tokio::test]
+async fn an_honest_store_is_whole_and_its_records_are_what_the_logs_make_of_them() {
+    let flow = a_day().await;
+    let before = flow.test.faults.count();
+    let (said, outcome) = verified(&flow).await;
+    assert_eq!(outcome, Ok(()), "{said:#?}");
+    assert!(
+        said.iter().any(|line| line.starts_with("Client Harbor") && line.contains("none changed, moved, dropped or repeated")),
+        "{said:#?}"
+    );
+    assert!(said.iter().any(|line| line.contains("proposals with their decisions, the policy and")), "{said:#?}");
+    assert!(said.iter().any(|line| line.ends_with("grants are what the log makes of them.")), "{said:#?}");
+    assert!(said.iter().any(|line| line.starts_with("Not compared:")));
+    let writes = ["documents.batch", "blobs.create", "blobs.replace", "queue.send"];
+    assert!(!flow.test.faults.calls()[before..].iter().any(|call| writes.contains(call)), "it changes nothing");
+    // With the keys from elsewhere, and a checkpoint that was kept.
+    let store = flow.client(HARBOR).await;
+    let (copy, keys) = log_copy::copy(&store, log_copy::WHOLE).await;
+    let seen = std::fs::read(copy.path().join("checkpoint")).unwrap();
+    verify_store::run(flow.app(), Outside { keys: &keys, seen: Some(&seen) }, |_| {}).await.unwrap_err();
+    let of_installation = log_copy::keys(&flow.deployment().await).await;
+    let of_other = log_copy::keys(&flow.client(RIDGE).await).await;
+    let all: Vec<_> = [keys, of_installation, of_other].concat();
+    verify_store::run(flow.app(), Outside { keys: &all, seen: Some(&seen) }, |_| {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn sau_022_an_approval_or_a_finding_that_somebody_wrote_into_the_store_is_reported_by_its_record() {
+    let flow = a_day().await;
+    let store = flow.client(HARBOR).await;
+    let place = ClientPlace::Assessment;
+    let done = proposal(&store, |proposal| matches!(proposal.state, State::Executed { .. })).await;
+    let open = proposal(&store, |proposal| proposal.state == State::Open).await;
+
+    // An extra approval, in the name of somebody who gave none.
+    let made_up = Decision { name: "Sam Okafor".into(), person: person(What::Owner).id, ..done.decisions[0].clone() };
+    let honest = change::<Proposal>(&store, place, &done.id.to_string(), |proposal| proposal.decisions.push(made_up)).await;
+    let said = faults(&flow).await;
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains("has a decision by Sam Okafor (approved) in the store that is not in the log like that"), "{said:#?}");
+    change::<Proposal>(&store, place, &done.id.to_string(), |proposal| *proposal = honest.value).await;
+
+    // A state that no decision led to, and a decision that was taken away.
+    let honest = change::<Proposal>(&store, place, &open.id.to_string(), |proposal| proposal.state = State::Rejected { at: START }).await;
+    assert!(faults(&flow).await[0].contains("is rejected in the store, and the last that the log says of it is"));
+    change::<Proposal>(&store, place, &open.id.to_string(), |proposal| *proposal = honest.value).await;
+    let honest = change::<Proposal>(&store, place, &done.id.to_string(), |proposal| proposal.decisions.clear()).await;
+    assert!(faults(&flow).await[0].contains("has 0 decisions in the store, and 1 in the log"));
+    change::<Proposal>(&store, place, &done.id.to_string(), |proposal| *proposal = honest.value).await;
+
+    // A finding, with and without the small record beside it.
+    let key = assay::readiness::objective::key_of(OBJECTIVE);
+    let met = |found| move |objective: &mut Objective| objective.finding.as_mut().unwrap().found = found;
+    change::<Objective>(&store, place, &key, met(Found::NotMet)).await;
+    let said = faults(&flow).await;
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said[0].contains("objective 3.4.1[d] is NOT MET in the store, and MET by the log"), "{said:#?}");
+    change::<Objective>(&store, place, &key, met(Found::Met)).await;
+    change::<Standing>(&store, place, "now", |standing| standing.set("3.1.1[a]", assay::readiness::score::Answer::Met)).await;
+    assert!(faults(&flow).await[0].contains("where the client stands says otherwise of objective 3.1.1[a]"));
+    change::<Standing>(&store, place, "now", |standing| standing.set("3.1.1[a]", assay::readiness::score::Answer::Undecided)).await;
+
+    // A policy that nobody approved.
+    let mut batch = store.batch(place);
+    batch.create(&Policy { version: 7, ..Policy::default() });
+    batch.commit().await.unwrap();
+    assert!(faults(&flow).await[0].contains("the policy in the store is version 7"));
+    let held = store.read::<Policy>(place, policy::KEY).await.unwrap().unwrap();
+    let mut batch = store.batch(place);
+    batch.delete(&held);
+    batch.commit().await.unwrap();
+
+    // A grant that nobody gave.
+    let directory = flow.deployment().await;
+    let granted =
+        Grant { tenant: HARBOR, person: PersonId(uuid::Uuid::from_u128(7)), roles: vec![Role::Approver], until: None, confirmed_at: None };
+    let mut batch = directory.batch(DeploymentPlace::Directory);
+    batch.create(&granted);
+    batch.commit().await.unwrap();
+    let said = faults(&flow).await;
+    assert!(
+        said[0].starts_with("The installation: RECORDS: the grant of person") && said[0].ends_with("the log never heard of it"),
+        "{said:#?}"
+    );
+}
+
+#[tokio::test]
+async fn an_audit_item_that_was_taken_out_or_left_behind_and_an_entry_that_was_changed_are_named() {
+    let flow = a_day().await;
+    let store = flow.client(HARBOR).await;
+    let place = ClientPlace::Assessment;
+    let mut batch = store.batch(place);
+    record(&mut batch, Event::new("proposal.notified", "proposal 1", json!({})));
+    batch.commit().await.unwrap();
+    let (said, outcome) = verified(&flow).await;
+    assert_eq!(outcome, Ok(()), "it waits, and that is all");
+    assert!(said.iter().any(|line| line.contains("1 wait for their place, the oldest since")), "{said:#?}");
+    let waiting = store.all::<Item>(place, "").await.unwrap();
+    let mut batch = store.batch(place);
+    batch.delete(&waiting[0]);
+    batch.commit().await.unwrap();
+    let said = faults(&flow).await;
+    assert!(said[0].contains("of the client's assessment is gone: it was written with what it records"), "{said:#?}");
+
+    let entries = ClientPlace::audit(AuditPart::Entries(0));
+    let key = assay::audit::entry::entry_key(3);
+    change::<assay::audit::entry::Entry>(&store, entries, &key, |entry| entry.content = entry.content.replace('{', "{ ")).await;
+    let said = faults(&flow).await;
+    assert!(said.iter().any(|line| line.contains("the content of entry 3 is not what the entry committed to")), "{said:#?}");
+}
