@@ -24,6 +24,8 @@ enum Change {
     Create(Plain),
     Replace(Plain, Etag),
     Delete(String, Option<Etag>),
+    /// As it is, for what is no sealed record.
+    Plainly(Op),
 }
 
 /// A record before it is sealed.
@@ -50,6 +52,7 @@ impl Change {
         match self {
             Self::Create(plain) | Self::Replace(plain, _) => &plain.id,
             Self::Delete(id, _) => id,
+            Self::Plainly(op) => op.id(),
         }
     }
 }
@@ -107,6 +110,11 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         self
     }
 
+    pub(super) fn plainly(&mut self, op: Op) -> &mut Self {
+        self.changes.push(Change::Plainly(op));
+        self
+    }
+
     /// Writes all of it or nothing.
     pub fn commit(self) -> impl Future<Output = Result<(), StoreError>> {
         self.commit_with_etags().map_ok(drop)
@@ -130,6 +138,7 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
                 Change::Create(plain) => Op::Create { body: store.seal(key, place, &plain).await?, id: plain.id },
                 Change::Replace(plain, if_match) => Op::Replace { body: store.seal(key, place, &plain).await?, id: plain.id, if_match },
                 Change::Delete(id, if_match) => Op::Delete { id, if_match },
+                Change::Plainly(op) => op,
             });
         }
         let outcome = if ids.iter().any(|id| place.kept().contains(&kind_of(id))) {
