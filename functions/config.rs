@@ -37,6 +37,7 @@ pub struct Config {
     pub demo_vendor: Option<Url>,
     /// Where this instance runs, by Azure's name of the region; clients may allow some only.
     pub region: Option<String>,
+    pub offboarding: OffboardingDays,
     pub deadline: Duration,
     pub max_concurrent: usize,
 }
@@ -100,6 +101,17 @@ impl Delivery {
     pub fn is_queued(&self) -> bool {
         self.teams.is_some() || self.service.is_some()
     }
+}
+
+/// How long the end of a client takes, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffboardingDays {
+    /// Between switching off and destroying.
+    pub wait: u16,
+    /// For which the database can be put back as it was.
+    pub backup: u16,
+    /// For which a deleted vault key can be recovered.
+    pub vault: u16,
 }
 
 /// The parts that everything is kept in.
@@ -186,6 +198,12 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
         reader.fail("ASSAY_REGION", "must be the name of an Azure region, such as usgovvirginia");
     }
     let review_days = reader.number("ASSAY_ACCESS_REVIEW_DAYS", 1, 366);
+    let mut days = |name, min, max| u16::try_from(reader.number(name, min, max)).unwrap_or(u16::MAX);
+    let offboarding = OffboardingDays {
+        wait: days("ASSAY_OFFBOARDING_DAYS", 1, 3650),
+        backup: days("ASSAY_BACKUP_DAYS", 0, 3650),
+        vault: days("ASSAY_VAULT_DAYS", 0, 3650),
+    };
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.
@@ -210,6 +228,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             sign_in,
             demo_vendor,
             region,
+            offboarding,
             deadline: Duration::from_secs(deadline),
             max_concurrent: usize::try_from(max_concurrent).unwrap_or(usize::MAX),
         }),

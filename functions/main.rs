@@ -211,7 +211,7 @@ fn export_audit(data: Option<&Path>, of: &str, out: &Path, extent: Extent) -> Re
     };
     let (app, runtime) = app_of(data)?;
     let exported = runtime.block_on(async {
-        let places = sweep::deployment_places(&app, &DeploymentScope::of_function("export-audit", "export-audit")).await?;
+        let places = sweep::every_place(&app, &DeploymentScope::of_function("export-audit", "export-audit")).await?;
         Box::pin(audit::export(&app, owner, places, out, extent)).await.map_err(Box::<dyn std::error::Error>::from)
     })?;
     let Exported { checkpoint, keys } = exported;

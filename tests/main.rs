@@ -61,6 +61,8 @@ mod stories {
     mod learning;
     mod lost_form;
     mod main_job;
+    mod offboarding;
+    mod offboarding_off;
     mod pages;
     mod policy_page;
     mod portal;

@@ -38,10 +38,19 @@ pub const KEY: &str = "log";
 
 /// Copies the newest checkpoint if it is time.
 pub async fn anchor<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
+    copy(store, EVERY - Duration::minutes(1)).await
+}
+
+/// Copies it now: for a log that will have no later one.
+pub async fn anchor_last<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
+    copy(store, Duration::ZERO).await
+}
+
+async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), StoreError> {
     let (app, owner) = (store.app(), store.owner());
     let last = store.read::<Anchored>(P::audit(AuditPart::Head), KEY).await?;
     // A sweep comes a moment early or late; an anchor must not wait for the next one over that.
-    let due = last.as_ref().is_none_or(|last| app.now() - last.value.at >= EVERY - Duration::minutes(1) || last.value.at > app.now());
+    let due = last.as_ref().is_none_or(|last| app.now() - last.value.at >= wait || last.value.at > app.now());
     if !due {
         return Ok(());
     }

@@ -101,7 +101,7 @@ pub async fn export(
             };
             match whole {
                 // Its key is gone or taken back, and with it the content and the log's growth; what is published still proves.
-                Err(ExportError::Store(StoreError::Key { source, .. })) if source.kind.needs_mending() => {
+                Err(ExportError::Store(error)) if is_without_key(&error) => {
                     let mut batch = deployment.batch(DeploymentPlace::Operations);
                     record(&mut batch, Event::new("log.exported", format!("client {id}"), serde_json::json!({ "disclosed": false })));
                     batch.commit().await?;
@@ -125,6 +125,13 @@ async fn to_folder<P: Place>(
     let places: Vec<P> = places.into_iter().collect();
     prepare(store, place, &places, extent.disclose).await?;
     in_folder(out, async |sink| write(store, extent, sink).await).await
+}
+
+fn is_without_key(error: &StoreError) -> bool {
+    match error {
+        StoreError::Key { source, .. } => source.kind.needs_mending(),
+        other => matches!(other, StoreError::Destroyed { .. }),
+    }
 }
 
 /// Lets `work` write its files; they appear all together.
@@ -153,6 +160,11 @@ pub async fn prepare<P: Place>(store: &Store<'_, P>, place: P, places: &[P], dis
     let mut batch = store.batch(place);
     record(&mut batch, Event::new("log.exported", "log", serde_json::json!({ "disclosed": disclose })));
     batch.commit().await?;
+    up_to_date(store, places).await.map(drop)
+}
+
+/// Gives everything recorded so far its place and publishes it; how many entries that are.
+pub async fn up_to_date<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<u64, ExportError> {
     bring_up_to_date(store, places).await?;
     let recorded = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await?.map_or(0, |head| head.value.next);
     let mut published = 0;
@@ -160,7 +172,7 @@ pub async fn prepare<P: Place>(store: &Store<'_, P>, place: P, places: &[P], dis
         // Another run may be about to publish the same: then this one looks again.
         published = Box::pin(publish(store)).await?.map_or(published, |checkpoint| checkpoint.size);
         if published >= recorded {
-            return Ok(());
+            return Ok(published);
         }
     }
     Err(ExportError::Incomplete { waiting: usize::try_from(recorded - published).unwrap_or(usize::MAX) })

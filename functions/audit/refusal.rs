@@ -20,6 +20,8 @@ pub enum Refused {
     Form,
     /// A client's message that an instance in a foreign region met.
     Region,
+    /// A message of a client that is switched off.
+    SwitchedOff,
 }
 
 impl Refused {
@@ -28,6 +30,7 @@ impl Refused {
             Self::SignIn => "session.refused",
             Self::Form => "form.refused",
             Self::Region => "geo.refused",
+            Self::SwitchedOff => "client.held",
         }
     }
 }
@@ -80,6 +83,6 @@ pub async fn count(app: &App, scope: &DeploymentScope, what: Refused, reason: &s
 pub async fn lately(store: &Store<'_, DeploymentPlace>) -> Result<u64, StoreError> {
     let since = store.app().now() - Duration::hours(24);
     let refusals = counted::begun_since(store, "", since, |refusal: &Refusal| refusal.first_at).await?;
-    let of_trust = refusals.iter().filter(|refusal| refusal.what != Refused::Region);
+    let of_trust = refusals.iter().filter(|refusal| !matches!(refusal.what, Refused::Region | Refused::SwitchedOff));
     Ok(of_trust.map(|refusal| refusal.count).sum())
 }

@@ -129,6 +129,21 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(""),
     },
     Setting {
+        name: "ASSAY_OFFBOARDING_DAYS",
+        meaning: "how many days a client is switched off before an owner can destroy its data keys",
+        default: Some("30"),
+    },
+    Setting {
+        name: "ASSAY_BACKUP_DAYS",
+        meaning: "how many days back the database can be restored (continuous backup of Cosmos DB: 7 or 30), which a certificate of destruction waits for",
+        default: Some("30"),
+    },
+    Setting {
+        name: "ASSAY_VAULT_DAYS",
+        meaning: "how many days a deleted key can be recovered in the vault (its soft-delete retention, 7 to 90), which a certificate of destruction waits for",
+        default: Some("90"),
+    },
+    Setting {
         name: "ASSAY_DEADLINE_SECONDS",
         meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
         default: Some("240"),

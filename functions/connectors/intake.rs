@@ -4,6 +4,8 @@
 //! it. A company that nobody mapped waits and is never guessed; a record without a company follows its earlier owner.
 //! Every step may run again: each writes once, by the delivery's id or the vendor's own key.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -26,7 +28,10 @@ use crate::{
     app::App,
     platform::ports::BlobContainer,
     tenancy::{
-        ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, Scope, Store, StoreError, directory::MappedCompany, message::Verified,
+        ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, Roster, Scope, Store, StoreError,
+        directory::MappedCompany,
+        keys::{self, Owner},
+        message::Verified,
         seal::sha256,
     },
 };
@@ -222,8 +227,9 @@ async fn place(
     if !claim.put(store, connection.id, owner.as_ref()).await? {
         return Box::pin(place(store, connection, event, delivery, hash)).await;
     }
-    let placed = match mapped(store, connection.id, company).await? {
-        Some(entry) => {
+    let placed = match open_to(store, connection.id, company).await? {
+        Company::Destroyed => return gone_for_good(store, delivery).await,
+        Company::Open(entry, roster) => {
             let change = Change {
                 version,
                 whole: event.whole,
@@ -233,9 +239,10 @@ async fn place(
                 fields: event.fields.clone(),
                 raw: Some(delivery.blob.clone()),
             };
-            write(store, connection, event, delivery, &entry, change, &event.dedupe_key).await?
+            let scope = Scope::of_client_map(&entry, &roster, store.correlation())?;
+            write(store, connection, event, delivery, &scope, change, &event.dedupe_key).await?
         }
-        None => match waiting::wait(store, connection, event, company, delivery).await? {
+        Company::Waits => match waiting::wait(store, connection, event, company, delivery).await? {
             Wait::Waits => (Outcome::Accept, Some(WAITS)),
             Wait::CrowdedOut => (Outcome::Ignore, Some(CROWDED_OUT)),
             // At the very moment: go round once more.
@@ -251,11 +258,10 @@ async fn write(
     connection: &Connection,
     event: &Event,
     delivery: &DeliveryV1,
-    entry: &MappedCompany,
+    scope: &Scope,
     change: Change,
     dedupe_key: &str,
 ) -> Result<Placed, ConnectorError> {
-    let scope = Scope::of_client_map(entry, store.correlation());
     let arrival = Arrival {
         entity: event.entity,
         id: &event.id,
@@ -264,7 +270,7 @@ async fn write(
         delivery: delivery.delivery,
         collected_at: delivery.received_at,
     };
-    Ok(match apply::apply(store.app(), &scope, connection, &arrival).await? {
+    Ok(match apply::apply(store.app(), scope, connection, &arrival).await? {
         Applied::New | Applied::Again => (Outcome::Accept, None),
         Applied::Duplicate => (Outcome::Duplicate, None),
         Applied::Older => (Outcome::Stale, Some(OLDER)),
@@ -280,7 +286,8 @@ async fn retire(
     company: &str,
     version: Version,
 ) -> Result<(), ConnectorError> {
-    let Some(entry) = mapped(store, connection.id, company).await? else { return Ok(()) };
+    // For one that is switched off a read says so when it is on again.
+    let Company::Open(entry, roster) = open_to(store, connection.id, company).await? else { return Ok(()) };
     if let Some(name) = &event.company
         && mapped(store, connection.id, name).await?.is_some_and(|new| new.tenant() == entry.tenant())
     {
@@ -288,9 +295,42 @@ async fn retire(
     }
     let heard = Some(delivery.received_at);
     let gone = Change { version, whole: false, deleted: true, undated: false, heard, fields: event::Fields::new(), raw: None };
-    write(store, connection, event, delivery, &entry, gone, &format!("moved:{}", event.dedupe_key)).await?;
+    let scope = Scope::of_client_map(&entry, &roster, store.correlation())?;
+    write(store, connection, event, delivery, &scope, gone, &format!("moved:{}", event.dedupe_key)).await?;
     Ok(())
 }
+
+/// Whether what comes from a company can be written.
+pub(super) enum Company {
+    /// With the roster by which its client is on.
+    Open(MappedCompany, Arc<Roster>),
+    /// Nobody mapped it, or its client is switched off: what comes waits, sealed.
+    Waits,
+    /// The data keys of its client were destroyed.
+    Destroyed,
+}
+
+pub(super) async fn open_to(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, company: &str) -> Result<Company, StoreError> {
+    let Some(entry) = mapped(store, connection, company).await? else { return Ok(Company::Waits) };
+    let roster = Roster::read(store).await?;
+    if !roster.is_off(entry.tenant()) {
+        return Ok(Company::Open(entry, roster));
+    }
+    match keys::vault_key(store.app(), Owner::Tenant(entry.tenant())).await {
+        Err(StoreError::Destroyed { .. }) => Ok(Company::Destroyed),
+        Err(error) => Err(error),
+        Ok(_) => Ok(Company::Waits),
+    }
+}
+
+/// Nobody will ever take it in: its bytes go too.
+async fn gone_for_good(store: &Store<'_, DeploymentPlace>, delivery: &DeliveryV1) -> Result<Placed, ConnectorError> {
+    store.app().blobs.delete(BlobContainer::Raw, &delivery.blob).await.map_err(StoreError::from)?;
+    Ok((Outcome::Ignore, Some(CLIENT_GONE)))
+}
+
+/// The reason of a delivery for a client whose data keys were destroyed.
+const CLIENT_GONE: &str = "client_gone";
 
 pub(super) async fn mapped(
     store: &Store<'_, DeploymentPlace>,

@@ -3,7 +3,7 @@
 //! A mapping is confirmed once and stays: evidence lies with the client it was confirmed for. What waited for it goes on
 //! through the outbox, in portions; what cannot be read becomes a dead letter with its reason and holds up nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -14,10 +14,11 @@ use super::{
     ConnectorError, connection,
     delivery::{Delivery, Outcome, UNKNOWN_COMPANY, UNREADABLE, Waiting},
     event,
-    intake::{self, IntakeV1, ReleaseV1},
+    intake::{self, Company, IntakeV1, ReleaseV1},
     population,
 };
 use crate::{
+    app::App,
     audit::{self, dead_letter},
     platform::ports::Continuation,
     tenancy::{
@@ -137,7 +138,8 @@ const PORTION: usize = 20;
 /// Works off what waited for a company that is mapped now; asks for another round while something is left.
 pub async fn release(store: &Store<'_, DeploymentPlace>, release: &ReleaseV1) -> Result<(), ConnectorError> {
     let place = place(release.connection);
-    let Some(entry) = intake::mapped(store, release.connection, &release.company).await? else { return Ok(()) };
+    // What waits for a client that is switched off goes on waiting.
+    let Company::Open(entry, roster) = intake::open_to(store, release.connection, &release.company).await? else { return Ok(()) };
     if let Some(record) = &release.record {
         return match store.read::<Waiting>(place, &format!("{}:{record}", release.company)).await? {
             Some(held) => work_off(store, release.connection, &held).await,
@@ -162,10 +164,31 @@ pub async fn release(store: &Store<'_, DeploymentPlace>, release: &ReleaseV1) ->
     if release.after.is_none()
         && let Some(connection) = connection::read(store, release.connection).await?
     {
-        let client = Scope::of_client_map(&entry, store.correlation()).store(store.app()).await?;
+        let client = Scope::of_client_map(&entry, &roster, store.correlation())?.store(store.app()).await?;
         population::add_unread(&client, &connection, &entry).await?;
     }
     Ok(())
+}
+
+/// Asks for what waits although its company is mapped and its client is on: one that was switched on again, and what a
+/// process that died left. For the sweep, and for whoever switches a client on. How many companies that are.
+pub async fn release_forgotten(app: &App, correlation: &str) -> Result<usize, StoreError> {
+    let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
+    let mut asked = 0;
+    for connection in connection::all(&store).await? {
+        let known = waiting(&store, connection.id, "").await?;
+        let companies: BTreeSet<String> = known.into_iter().filter_map(Result::ok).map(|held| held.value.company).collect();
+        for company in companies {
+            if !matches!(intake::open_to(&store, connection.id, &company).await?, Company::Open(..)) {
+                continue;
+            }
+            let release = IntakeV1::Release(ReleaseV1 { connection: connection.id, company, after: None, record: None });
+            let message = message::seal(app, "intake", None, app.ids.uuid(), &release).await?;
+            app.queue.send("intake", message, std::time::Duration::ZERO).await?;
+            asked += 1;
+        }
+    }
+    Ok(asked)
 }
 
 async fn work_off(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, held: &Held<Waiting>) -> Result<(), ConnectorError> {

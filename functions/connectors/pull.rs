@@ -29,7 +29,8 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        ConnectionId, DeploymentPlace, DeploymentScope, Record as _, Scope, Store, StoreError, TenantId, directory::MappedCompany, outbox,
+        ConnectionId, DeploymentPlace, DeploymentScope, Record as _, Roster, Scope, Store, StoreError, TenantId, directory::MappedCompany,
+        outbox,
     },
 };
 
@@ -54,7 +55,7 @@ const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_mins(15);
 pub enum Requested {
     Started,
     AlreadyRunning,
-    /// There is no company to read: map one first.
+    /// There is no company to read: none is mapped, or their clients are switched off.
     NothingMapped,
     NoSuchConnection,
 }
@@ -66,8 +67,7 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
     }
     let app = store.app();
     let now = app.now();
-    let mut left: Vec<Turn> =
-        mapping::mapped(store, id).await?.iter().map(|entry| Turn { client: entry.tenant(), company: entry.company().into() }).collect();
+    let mut left = to_read(store, id).await?;
     left.sort_by(|a, b| (a.client, &a.company).cmp(&(b.client, &b.company)));
     if left.is_empty() {
         return Ok(Requested::NothingMapped);
@@ -113,6 +113,13 @@ pub async fn request_pull(store: &Store<'_, DeploymentPlace>, id: ConnectionId) 
     Ok(Requested::Started)
 }
 
+/// The mapped companies, but for those whose client is switched off.
+async fn to_read(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Result<Vec<Turn>, StoreError> {
+    let (companies, roster) = (mapping::mapped(store, id).await?, Roster::read(store).await?);
+    let on = companies.iter().filter(|entry| !roster.is_off(entry.tenant()));
+    Ok(on.map(|entry| Turn { client: entry.tenant(), company: entry.company().into() }).collect())
+}
+
 /// For the timer: starts the read of every connection whose day is over or that has a company no read has seen; returns
 /// how many. One that cannot be started is told of when all have had their turn.
 pub async fn run_due(app: &App, correlation: &str) -> Result<usize, StoreError> {
@@ -137,8 +144,8 @@ async fn start_if_due(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> R
     let due = match last.map(|held| held.value) {
         None => true,
         Some(run) if store.app().now() - run.started_at >= EVERY => true,
-        // Mapped since it began, and a mapping stays: the company's inventory comes by itself.
-        Some(run) => run.state.is_over() && mapping::mapped(store, id).await?.len() > run.companies,
+        // Mapped or switched on since it began: the company's inventory comes by itself.
+        Some(run) => run.state.is_over() && to_read(store, id).await?.len() > run.companies,
     };
     Ok(if due { Some(request_pull(store, id).await?) } else { None })
 }
@@ -249,6 +256,7 @@ fn why_left_out(error: &StoreError, client: TenantId) -> Option<&'static str> {
         StoreError::Key { owner, .. } if *owner != client.to_string() || error.passes_by_itself() => None,
         StoreError::Key { .. } => Some("the client's key cannot be used"),
         StoreError::Elsewhere { .. } => Some("the client's records may be read in other regions only"),
+        StoreError::SwitchedOff { .. } => Some("the client is switched off"),
         error => error.concerns_one_owner().then_some("a record of the client cannot be read"),
     }
 }
@@ -272,7 +280,8 @@ async fn read_and_write(
     run: &mut Run,
 ) -> Result<Result<Turned, CallError>, StoreError> {
     // Before the vendor is asked: what cannot be written need not be read.
-    let client = Scope::of_client_map(entry, store.correlation()).store(store.app()).await?;
+    let scope = Scope::of_client_map(entry, &*Roster::read(store).await?, store.correlation())?;
+    let client = scope.store(store.app()).await?;
     let asked = store.app().now();
     let page = match read_page(store.app(), connection, &current.company, run.next.as_deref()).await {
         Ok(page) => page,

@@ -1,4 +1,5 @@
-//! Deliveries that wait: for a person to map their company, or for an event that tells whose their record is.
+//! Deliveries that wait: for a person to map their company, for their client to be switched on again, or for an event that
+//! tells whose their record is.
 //!
 //! What waits is a pointer to sealed bytes. Nothing waits unseen: whoever lets it wait looks once more afterwards whether
 //! its answer came meanwhile.
@@ -9,7 +10,7 @@ use super::{
     Connection,
     delivery::{CROWDED_OUT, Delivery, MAX_WAITING, Outcome, UNKNOWN_COMPANY, Waiting},
     event::Event,
-    intake::{self, DeliveryV1, IntakeV1},
+    intake::{self, Company, DeliveryV1, IntakeV1},
     owner::OwnedRecord,
 };
 use crate::{
@@ -82,7 +83,8 @@ pub(super) async fn wait(
         }
         return Ok(Wait::Waits);
     }
-    Ok(if intake::mapped(store, connection.id, company).await?.is_none() { Wait::Waits } else { Wait::MappedMeanwhile })
+    let is_open = matches!(intake::open_to(store, connection.id, company).await?, Company::Open(..));
+    Ok(if is_open { Wait::MappedMeanwhile } else { Wait::Waits })
 }
 
 /// In their delivery records; once, however often it is said.

@@ -1,8 +1,11 @@
 //! Custody of the keys under which clients' records lie: when a further data key is made, when the vault key's newest
 //! version is taken up, when records are sealed again, and that the owner's log says so.
 //!
+//! And the end of a client: how it is exported, switched off and its keys destroyed (`offboarding`).
+//!
 //! The means are tenancy's (`key_change`, `reseal`).
 
 pub mod care;
+pub mod offboarding;
 
 pub use care::care;

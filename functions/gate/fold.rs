@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    amend,
     event::Verdict,
-    policy::{self, Policy},
+    policy::{Policy, words},
     proposal::{Answers, Proposal},
     state::{Decision, State},
 };
@@ -105,23 +104,23 @@ impl Fold {
     }
 
     async fn policy(&self, store: &Store<'_, ClientPlace>) -> Result<Option<String>, StoreError> {
-        let stored = store.read::<Policy>(ClientPlace::Assessment, policy::KEY).await?.map(|held| held.value);
+        let stored = match Policy::read(store).await? {
+            Ok(stored) => stored,
+            Err(unsound) => return Ok(Some(unsound.sentence())),
+        };
         let logged = self.policy.as_ref();
         let version = logged.and_then(|detail| detail["version"].as_u64()).unwrap_or_default();
-        let stands = stored.as_ref().map_or(0, |policy| u64::from(policy.version));
-        Ok(match (stored, logged) {
-            _ if stands != version => {
-                Some(format!("the policy in the store is version {stands}, and the log's last change made version {version}"))
-            }
-            (Some(stored), Some(detail)) => match serde_json::from_value::<Policy>(detail["after"].clone()) {
-                Ok(logged) => match amend::differences(&logged, &stored) {
-                    none if none.is_empty() => None,
-                    some => Some(format!("the policy in the store is not the one that the log's last change made: {}", some.join("; "))),
-                },
-                Err(_) => Some("the log's last change of the policy is in a form that this release does not know".into()),
-            },
-            _ => None,
-        })
+        if u64::from(stored.version) != version {
+            let stands = stored.version;
+            return Ok(Some(format!("the policy in the store is version {stands}, and the log's last change made version {version}")));
+        }
+        let Some(detail) = logged else { return Ok(None) };
+        let Ok(logged) = serde_json::from_value::<Policy>(detail["after"].clone()) else {
+            return Ok(Some("the log's last change of the policy is in a form that this release does not know".into()));
+        };
+        let changes: Vec<String> = words::changes(&logged, &stored, &|person| person.to_string()).iter().map(ToString::to_string).collect();
+        Ok((!changes.is_empty())
+            .then(|| format!("the policy in the store is not the one that the log's last change made: {}", changes.join("; "))))
     }
 }
 

@@ -199,7 +199,8 @@ impl Look<'_> {
     async fn client(&self, id: TenantId) -> Option<Finding> {
         let key = async {
             match keys::find(self.app, keys::Owner::Tenant(id)).await {
-                Ok(Some(_)) => Ok(()),
+                // Its data keys are gone on purpose.
+                Ok(Some(_)) | Err(StoreError::Destroyed { .. }) => Ok(()),
                 // There it is made with the client's first record.
                 Ok(None) if self.app.vault.makes_keys() => Ok(()),
                 Ok(None) => Err(PortError::new("data key", PortErrorKind::Missing).advising(NO_DATA_KEY)),

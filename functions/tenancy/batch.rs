@@ -31,6 +31,8 @@ enum Change {
     Delete(String, Option<Etag>),
     /// Which kind, and the record once it is known where it stands.
     Append(&'static str, Append),
+    /// As it is, for what is no sealed record.
+    Plainly(Op),
 }
 
 /// The record behind this tail, and the tail behind the record.
@@ -67,6 +69,7 @@ impl Change {
             Self::Create(plain) | Self::Replace(plain, _) => plain.kind,
             Self::Delete(id, _) => kind_of(id),
             Self::Append(kind, _) => kind,
+            Self::Plainly(op) => kind_of(op.id()),
         }
     }
 }
@@ -136,6 +139,11 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         self
     }
 
+    pub(super) fn plainly(&mut self, op: Op) -> &mut Self {
+        self.changes.push(Change::Plainly(op));
+        self
+    }
+
     /// Writes all of it or nothing.
     pub fn commit(self) -> impl Future<Output = Result<(), StoreError>> {
         self.commit_with_etags().map_ok(drop)
@@ -164,6 +172,7 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
                 }
                 Change::Delete(id, if_match) => Prepared::Op(Op::Delete { id, if_match }),
                 Change::Append(_, append) => Prepared::Append(append),
+                Change::Plainly(op) => Prepared::Op(op),
             });
         }
         // On the heap: it is part of every future that writes.

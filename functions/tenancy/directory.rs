@@ -368,6 +368,25 @@ impl Record for MappedCompany {
     }
 }
 
+/// Stands while a client is switched off: nothing of it is read or written but its log. Made and taken away by
+/// `custody::offboarding`, and part of the roster, so that it holds from the next request on, wherever that is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SwitchedOff {
+    pub tenant: TenantId,
+    pub by: PersonId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+impl Record for SwitchedOff {
+    const KIND: &'static str = "switched-off";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.tenant.to_string()
+    }
+}
+
 type Directory<'a> = Store<'a, DeploymentPlace>;
 
 pub async fn tenant(store: &Directory<'_>, id: TenantId) -> Result<Option<Tenant>, StoreError> {

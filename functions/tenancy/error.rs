@@ -19,6 +19,12 @@ pub enum StoreError {
     /// The owner's records may be read in other regions only; nothing was unwrapped.
     #[error("the records of {owner} may not be read in this region")]
     Elsewhere { owner: String },
+    /// The client is switched off; nothing was read.
+    #[error("the client {owner} is switched off")]
+    SwitchedOff { owner: String },
+    /// The client's data keys were destroyed: nothing opens its records any more.
+    #[error("the data keys of {owner} were destroyed")]
+    Destroyed { owner: String },
     #[error("record {document} cannot be opened")]
     Sealed {
         document: String,
@@ -56,6 +62,8 @@ pub enum KeyTrouble {
     Damaged,
     /// The client's records may be read in other regions only.
     Elsewhere,
+    /// The data keys were destroyed, at the end of an offboarding.
+    Destroyed,
     /// The vault asks to wait.
     Throttled,
     /// The vault does not answer.
@@ -72,6 +80,7 @@ impl KeyTrouble {
             Self::Lost => "lost",
             Self::Damaged => "damaged",
             Self::Elsewhere => "region",
+            Self::Destroyed => "destroyed",
             Self::Throttled => "throttled",
             Self::Unreachable => "unreachable",
         }
@@ -103,6 +112,9 @@ impl KeyTrouble {
             Self::Elsewhere => {
                 "Its records may be read only in regions that it named, and this part of Assay runs elsewhere (or ASSAY_REGION does not say where). Nothing was read."
             }
+            Self::Destroyed => {
+                "Its data keys were destroyed when the client was offboarded, so nobody can read its records any more. Its log can still be verified, and its exports are where their owner keeps them."
+            }
             Self::Throttled => "The key vault is busy and asks to wait. Nothing is lost: open this page again in a minute.",
             Self::Unreachable => "The key vault does not answer just now. Nothing is lost: open this page again in a minute.",
         }
@@ -115,6 +127,7 @@ impl StoreError {
         let source = match self {
             Self::Key { source, .. } => source,
             Self::Elsewhere { .. } => return Some(KeyTrouble::Elsewhere),
+            Self::Destroyed { .. } => return Some(KeyTrouble::Destroyed),
             _ => return None,
         };
         let is_the_record = source.resource == super::key_record::DOCUMENT;
@@ -165,7 +178,7 @@ impl StoreError {
         match self {
             Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
             Self::Port(error) => matches!(error.kind, PortErrorKind::Unreadable | PortErrorKind::TooLarge),
-            Self::Key { .. } | Self::Elsewhere { .. } | Self::Refused { .. } => false,
+            Self::Key { .. } | Self::Elsewhere { .. } | Self::SwitchedOff { .. } | Self::Destroyed { .. } | Self::Refused { .. } => false,
         }
     }
 
@@ -173,7 +186,13 @@ impl StoreError {
     /// instead of failing (design I7).
     pub fn concerns_one_owner(&self) -> bool {
         match self {
-            Self::Key { .. } | Self::Elsewhere { .. } | Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => true,
+            Self::Key { .. }
+            | Self::Elsewhere { .. }
+            | Self::SwitchedOff { .. }
+            | Self::Destroyed { .. }
+            | Self::Sealed { .. }
+            | Self::Shape { .. }
+            | Self::NewerRelease { .. } => true,
             Self::Port(error) => error.kind == PortErrorKind::Unreadable,
             Self::Refused { .. } => false,
         }
@@ -184,6 +203,7 @@ impl StoreError {
         match self {
             Self::Port(error) | Self::Key { source: error, .. } => error,
             Self::Elsewhere { .. } => PortError::new("region", PortErrorKind::Denied).advising(ELSEWHERE),
+            Self::SwitchedOff { .. } => PortError::new("client", PortErrorKind::Disabled),
             other => PortError::because("record", PortErrorKind::Unreadable, other),
         }
     }
@@ -193,8 +213,8 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         let may_be_mended =
             |error: &PortError| matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Disabled | PortErrorKind::Missing);
-        // Another instance may be where it is allowed.
-        matches!(self, Self::Elsewhere { .. })
+        // Another instance may be where it is allowed, and a client may be switched on again.
+        matches!(self, Self::Elsewhere { .. } | Self::SwitchedOff { .. })
             || self.passes_by_itself()
             || matches!(self, Self::Port(error) | Self::Key { source: error, .. } if may_be_mended(error))
     }
@@ -206,7 +226,12 @@ impl StoreError {
                 matches!(error.kind, PortErrorKind::Unavailable | PortErrorKind::Throttled { .. } | PortErrorKind::Full)
             }
             Self::Refused { .. } => true,
-            Self::Elsewhere { .. } | Self::Sealed { .. } | Self::Shape { .. } | Self::NewerRelease { .. } => false,
+            Self::Elsewhere { .. }
+            | Self::SwitchedOff { .. }
+            | Self::Destroyed { .. }
+            | Self::Sealed { .. }
+            | Self::Shape { .. }
+            | Self::NewerRelease { .. } => false,
         }
     }
 }

@@ -8,7 +8,7 @@
 use time::OffsetDateTime;
 
 use super::{
-    StoreError,
+    Batch, DeploymentPlace, Store, StoreError, TenantId,
     key_record::{About, DOCUMENT, KeyRecord},
     keys::{self, Owner},
     regions::Regions,
@@ -77,27 +77,89 @@ pub enum Change {
 /// Makes the change of a record that still is as `seen`; the facts are those afterwards, whoever made them. `None`: the
 /// owner has no data key.
 pub async fn change(app: &App, owner: Owner, seen: &Facts, change: Change) -> Result<Option<Facts>, StoreError> {
-    let partition = keys::partition(owner);
-    let Some(document) = app.documents.read(&partition, DOCUMENT).await? else { return Ok(None) };
-    let record = KeyRecord::parse(owner, &document.body)?;
-    let now = Facts::of(&record);
-    if now != *seen {
-        return Ok(Some(now));
-    }
-    keys::must_be_admitted(app, owner, &record)?;
-    let unwrapped = app.vault.unwrap(&record.wrapped).await.map_err(|source| keys::refused(owner, source))?;
-    let broken = keys::broken(owner);
-    let key = record.open(owner, &unwrapped).map_err(&broken)?;
-    let next = Next { app, owner, record: &record, key: &key, facts: &now };
-    let changed = next.after(change).await?;
-    let replace = Op::Replace { id: DOCUMENT.into(), body: changed.body(), if_match: document.etag };
-    let outcome = app.documents.batch(&partition, vec![replace]).await?;
+    let (changed, replace) = match prepared(app, owner, seen, change).await? {
+        Prepared::Ready(changed, replace) => (changed, replace),
+        Prepared::Moved(now) => return Ok(now),
+    };
+    let outcome = app.documents.batch(&keys::partition(owner), vec![replace]).await?;
     // Whatever came of it: what is kept may be of before.
     app.cache.forget(&keys::cached(owner));
     match outcome {
-        BatchOutcome::Committed(_) => Ok(Some(Facts::of(&changed))),
+        BatchOutcome::Committed(_) => Ok(Some(changed)),
         BatchOutcome::Refused(_) => facts(app, owner).await,
     }
+}
+
+/// The same for a client, in one batch with what the installation says of it (`add`: in [`DeploymentPlace::Keys`]).
+/// `false`: somebody else was faster, and nothing was written.
+pub async fn change_with(
+    store: &Store<'_, DeploymentPlace>,
+    tenant: TenantId,
+    seen: &Facts,
+    change: Change,
+    add: impl FnOnce(&mut Batch<'_, '_, DeploymentPlace>),
+) -> Result<bool, StoreError> {
+    match prepared(store.app(), Owner::Tenant(tenant), seen, change).await? {
+        Prepared::Ready(_, replace) => commit(store, tenant, replace, add).await,
+        Prepared::Moved(_) => Ok(false),
+    }
+}
+
+/// Destroys a client's data keys, all of them, in one batch with what the installation says of it; nothing is unwrapped.
+/// `false`: the record is not as `seen` any more, and nothing was written.
+pub async fn destroy(
+    store: &Store<'_, DeploymentPlace>,
+    tenant: TenantId,
+    seen: &Facts,
+    add: impl FnOnce(&mut Batch<'_, '_, DeploymentPlace>),
+) -> Result<bool, StoreError> {
+    let owner = Owner::Tenant(tenant);
+    let Some(document) = store.app().documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(false) };
+    if Facts::of(&KeyRecord::parse(owner, &document.body)?) != *seen {
+        return Ok(false);
+    }
+    let replace = Op::Replace { id: DOCUMENT.into(), body: KeyRecord::tombstone(store.app().now()), if_match: document.etag };
+    commit(store, tenant, replace, add).await
+}
+
+async fn commit(
+    store: &Store<'_, DeploymentPlace>,
+    tenant: TenantId,
+    replace: Op,
+    add: impl FnOnce(&mut Batch<'_, '_, DeploymentPlace>),
+) -> Result<bool, StoreError> {
+    let mut batch = store.batch(DeploymentPlace::Keys(tenant));
+    batch.plainly(replace);
+    add(&mut batch);
+    let outcome = batch.commit().await;
+    store.app().cache.forget(&keys::cached(Owner::Tenant(tenant)));
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+enum Prepared {
+    /// What it will be, and how it comes there.
+    Ready(Facts, Op),
+    /// It is not as it was seen any more.
+    Moved(Option<Facts>),
+}
+
+async fn prepared(app: &App, owner: Owner, seen: &Facts, change: Change) -> Result<Prepared, StoreError> {
+    let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(Prepared::Moved(None)) };
+    let record = KeyRecord::parse(owner, &document.body)?;
+    let now = Facts::of(&record);
+    if now != *seen {
+        return Ok(Prepared::Moved(Some(now)));
+    }
+    keys::must_be_admitted(app, owner, &record)?;
+    let unwrapped = app.vault.unwrap(&record.wrapped).await.map_err(|source| keys::refused(owner, source))?;
+    let key = record.open(owner, &unwrapped).map_err(keys::broken(owner))?;
+    let changed = Next { app, owner, record: &record, key: &key, facts: &now }.after(change).await?;
+    let replace = Op::Replace { id: DOCUMENT.into(), body: changed.body(), if_match: document.etag };
+    Ok(Prepared::Ready(Facts::of(&changed), replace))
 }
 
 struct Next<'a> {

@@ -30,6 +30,8 @@ pub(super) const DOCUMENT: &str = "data-key";
 
 /// Several data keys.
 const SCHEMA: u32 = 3;
+/// None any more. An earlier release calls it newer, and makes no key.
+const TOMBSTONE: u32 = 5;
 /// One data key, and a MAC.
 const ONE_KEY: u64 = 2;
 /// Bound by the file vault only.
@@ -141,6 +143,16 @@ impl KeyRecord {
         }
     }
 
+    /// What is left in the place of destroyed data keys: nothing that opens anything, and a word that none is made anew.
+    pub(super) fn tombstone(at: OffsetDateTime) -> Value {
+        json!({ "schema": TOMBSTONE, "kind": DOCUMENT, "destroyed_at": at.format(&Rfc3339).unwrap_or_default() })
+    }
+
+    /// [`StoreError::Destroyed`] for what [`KeyRecord::tombstone`] left.
+    pub(super) fn must_stand(owner: Owner, body: &Value) -> Result<(), StoreError> {
+        if body["destroyed_at"].is_null() { Ok(()) } else { Err(StoreError::Destroyed { owner: owner.to_string() }) }
+    }
+
     /// Which vault key it says it needs; nothing is checked.
     pub(super) fn vault_key(body: &Value) -> Option<&str> {
         body["wrapped"]["key"].as_str()
@@ -148,6 +160,7 @@ impl KeyRecord {
 
     pub(super) fn parse(owner: Owner, body: &Value) -> Result<Self, StoreError> {
         let unreadable = || super::keys::unreadable(owner);
+        Self::must_stand(owner, body)?;
         let schema = body["schema"].as_u64().ok_or_else(unreadable)?;
         if schema > u64::from(SCHEMA) {
             return Err(StoreError::NewerRelease { document: DOCUMENT.into(), schema, known: SCHEMA });

@@ -149,10 +149,12 @@ async fn has_records(app: &App, owner: Owner) -> Result<bool, StoreError> {
     Ok(pages.iter().any(|page| !page.documents.is_empty()))
 }
 
-/// Which vault key wraps the owner's data key; nothing is unwrapped. `None` when there is no data key.
+/// Which vault key wraps the owner's data key; nothing is unwrapped. `None` when there is no data key,
+/// [`StoreError::Destroyed`] when they were destroyed.
 pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreError> {
-    let document = app.documents.read(&partition(owner), DOCUMENT).await?;
-    Ok(document.and_then(|document| KeyRecord::vault_key(&document.body).map(str::to_owned)))
+    let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
+    KeyRecord::must_stand(owner, &document.body)?;
+    Ok(KeyRecord::vault_key(&document.body).map(str::to_owned))
 }
 
 async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>, StoreError> {

@@ -3,7 +3,7 @@
 //! The rule of choice (design, "Storage on Cosmos DB"): what must be atomic shares a place, no place holds all of a
 //! client, and nothing that grows with traffic has a single head. Moving a record to another place is a migration.
 
-use super::{ConnectionId, roster::Roster};
+use super::{ConnectionId, TenantId, roster::Roster};
 use crate::platform::ports::{Container, Partition};
 
 /// A place of nobody's, in which nothing is ever written: for a look whether a container can be used.
@@ -17,6 +17,11 @@ pub trait Place: Copy + Send + Sync {
 
     /// The rest of the partition key, after the owner.
     fn key(&self) -> String;
+
+    /// The whole partition key.
+    fn path(&self, owner: &str) -> String {
+        format!("{owner}/{}", self.key())
+    }
 
     /// Kinds that readers remember whole for as long as the place's stamp stays the same.
     fn kept(&self) -> &'static [&'static str] {
@@ -103,6 +108,8 @@ pub enum DeploymentPlace {
     Directory,
     /// Rejects, dead letters and other things that belong to no client.
     Operations,
+    /// Beside a client's key record, in its partition: what the installation says of its keys happens with it or not at all.
+    Keys(TenantId),
     /// What one connection keeps: see [`ConnectionPlace`].
     Connection(ConnectionId, ConnectionPlace),
     Log(AuditPart),
@@ -140,10 +147,16 @@ impl Place for DeploymentPlace {
         match self {
             Self::Directory => "directory".into(),
             Self::Operations => "operations".into(),
+            Self::Keys(tenant) => format!("keys/{tenant}"),
             Self::Connection(id, ConnectionPlace::Mapping) => format!("connection/{id}/mapping"),
             Self::Connection(id, ConnectionPlace::Deliveries(shard)) => format!("connection/{id}/{shard:02}"),
             Self::Log(part) => part.key(),
         }
+    }
+
+    fn path(&self, owner: &str) -> String {
+        // As it was before anything else lay there.
+        if let Self::Keys(_) = self { self.key() } else { format!("{owner}/{}", self.key()) }
     }
 
     fn kept(&self) -> &'static [&'static str] {

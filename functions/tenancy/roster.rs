@@ -4,14 +4,15 @@
 //! the store each time only whether the directory's stamp is still the one it was read under: access that was taken away
 //! is gone with the next request, wherever it was taken. It changes nothing; who changes the directory reads what is there.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use time::{Duration, OffsetDateTime};
 
 use super::{
     DeploymentPlace, Gathered, Held, PersonId, Record, Store, StoreError, TenantId, Wanted,
     batch::{STAMP, Stamp},
-    directory::{Grant, Person, Tenant},
+    directory::{Grant, Person, SwitchedOff, Tenant},
+    keys::Owner,
     policy_mark::PolicyMark,
 };
 use crate::{config::Config, platform::ports::Etag};
@@ -25,6 +26,7 @@ pub struct Roster {
     pub unreadable: Vec<StoreError>,
     pub people: Vec<Person>,
     grants: Vec<Grant>,
+    off: BTreeSet<TenantId>,
     pub tenants: Vec<Tenant>,
     policy_marks: Vec<PolicyMark>,
 }
@@ -33,7 +35,7 @@ type Directory<'a> = Store<'a, DeploymentPlace>;
 
 impl Roster {
     /// What it is made of; a batch that touches one of these renews the stamp.
-    pub(super) const KINDS: [&'static str; 4] = [Person::KIND, Grant::KIND, Tenant::KIND, PolicyMark::KIND];
+    pub(super) const KINDS: [&'static str; 5] = [Person::KIND, Grant::KIND, Tenant::KIND, PolicyMark::KIND, SwitchedOff::KIND];
 
     pub async fn read(store: &Directory<'_>) -> Result<Arc<Self>, StoreError> {
         let found = store.gather(DeploymentPlace::Directory, vec![Self::stamp()]).await?;
@@ -54,8 +56,14 @@ impl Roster {
             return Ok(roster);
         }
         let moment = app.memory.moment(&name);
-        let records = [Wanted::all::<Person>(""), Wanted::all::<Grant>(""), Wanted::all::<Tenant>(""), Wanted::all::<PolicyMark>("")];
-        let whole = [Self::stamp()].into_iter().chain(records).collect();
+        let whole = vec![
+            Self::stamp(),
+            Wanted::all::<Person>(""),
+            Wanted::all::<Grant>(""),
+            Wanted::all::<Tenant>(""),
+            Wanted::all::<PolicyMark>(""),
+            Wanted::all::<SwitchedOff>(""),
+        ];
         let found = store.gather(DeploymentPlace::Directory, whole).await?;
         let mut unreadable = Vec::new();
         let roster = Arc::new(Self {
@@ -63,6 +71,7 @@ impl Roster {
             grants: readable(found.all_of_each("").await?, &mut unreadable)?,
             tenants: readable(found.all_of_each("").await?, &mut unreadable)?,
             policy_marks: readable(found.all_of_each("").await?, &mut unreadable)?,
+            off: switched_off(found.all_of_each("").await?)?,
             unreadable,
             stamp,
         });
@@ -85,17 +94,32 @@ impl Roster {
         self.tenants.iter().find(|tenant| tenant.id == id)
     }
 
-    /// One person's grants for all clients, as far as they hold now.
+    /// Whether the client is switched off: then nobody's grant gives anything, and no scope is made for its records.
+    pub fn is_off(&self, tenant: TenantId) -> bool {
+        self.off.contains(&tenant)
+    }
+
+    /// [`StoreError::SwitchedOff`] for a client that is switched off.
+    pub fn must_be_on(&self, tenant: TenantId) -> Result<(), StoreError> {
+        if self.is_off(tenant) { Err(StoreError::SwitchedOff { owner: Owner::Tenant(tenant).to_string() }) } else { Ok(()) }
+    }
+
+    /// The clients that are not switched off.
+    pub fn tenants_on(&self) -> impl Iterator<Item = &Tenant> {
+        self.tenants.iter().filter(|tenant| !self.is_off(tenant.id))
+    }
+
+    /// One person's grants for all clients, as far as they hold now; none for a client that is switched off.
     pub fn grants_for(&self, person: PersonId, now: OffsetDateTime) -> impl Iterator<Item = &Grant> {
-        self.grants.iter().filter(move |grant| grant.person == person && grant.holds(now))
+        self.grants.iter().filter(move |grant| grant.person == person && grant.holds(now) && !self.is_off(grant.tenant))
     }
 
-    /// Everybody's grants for one client, as far as they hold now.
+    /// Everybody's grants for one client, as far as they hold now; none for one that is switched off.
     pub fn grants_of(&self, tenant: TenantId, now: OffsetDateTime) -> impl Iterator<Item = &Grant> {
-        self.grants.iter().filter(move |grant| grant.tenant == tenant && grant.holds(now))
+        self.grants.iter().filter(move |grant| grant.tenant == tenant && grant.holds(now) && !self.is_off(tenant))
     }
 
-    /// The same with those that have ended: for who looks over them.
+    /// The same with those that have ended or rest: for who looks over them.
     pub fn every_grant_of(&self, tenant: TenantId) -> impl Iterator<Item = &Grant> {
         self.every_grant().filter(move |grant| grant.tenant == tenant)
     }
@@ -139,6 +163,18 @@ impl Roster {
     pub fn person_name(&self, id: PersonId) -> String {
         self.person(id).map_or_else(|| "Somebody who has left".into(), |person| person.name.clone())
     }
+}
+
+/// A mark that cannot be read stands all the same: its key says whose it is, and what is switched off is never on by damage.
+fn switched_off(found: Vec<Result<Held<SwitchedOff>, StoreError>>) -> Result<BTreeSet<TenantId>, StoreError> {
+    let of = |record: Result<Held<SwitchedOff>, StoreError>| match record {
+        Ok(held) => Ok(held.value.tenant),
+        Err(error) => match error.unreadable::<SwitchedOff>().and_then(|key| key.parse().ok()) {
+            Some(tenant) => Ok(tenant),
+            None => Err(error),
+        },
+    };
+    found.into_iter().map(of).collect()
 }
 
 /// Without the records that cannot be read: who stands in one has less access, and everybody else is not kept out.

@@ -8,8 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientPlace, ConnectionId, DeploymentPlace, PersonId, Record, Store, StoreError, TenantId,
-    directory::{Grant, Session, Tenant},
+    ClientPlace, ConnectionId, DeploymentPlace, PersonId, Record, Roster, Store, StoreError, TenantId,
+    directory::{Grant, Session, SwitchedOff, Tenant},
     keys::Owner,
     message::Verified,
 };
@@ -127,9 +127,16 @@ impl Scope {
         Self { tenant: tenant.id, actor: Actor::Function(command.into()), correlation: command.into() }
     }
 
-    /// Intake, for the client that the connection's human-confirmed client map names.
-    pub fn of_client_map(entry: &super::directory::MappedCompany, correlation: &str) -> Self {
-        Self { tenant: entry.tenant(), actor: Actor::Connection(entry.connection()), correlation: correlation.into() }
+    /// The owner who ends a client that is switched off, for what its log is told of it. Whether the person is an owner, the
+    /// page has looked at.
+    pub fn of_ending(off: &SwitchedOff, session: &Session, correlation: &str) -> Self {
+        Self { tenant: off.tenant, actor: Actor::Person(session.person), correlation: correlation.into() }
+    }
+
+    /// Intake, for the client that the connection's human-confirmed client map names, unless it is switched off.
+    pub fn of_client_map(entry: &super::directory::MappedCompany, roster: &Roster, correlation: &str) -> Result<Self, StoreError> {
+        roster.must_be_on(entry.tenant())?;
+        Ok(Self { tenant: entry.tenant(), actor: Actor::Connection(entry.connection()), correlation: correlation.into() })
     }
 
     pub fn tenant(&self) -> TenantId {

@@ -267,7 +267,7 @@ impl<'a, P: Place> Store<'a, P> {
     }
 
     pub(super) fn partition(&self, place: P) -> Partition {
-        Partition::reserved_for_tenancy(place.container(), format!("{}/{}", self.owner_text, place.key()))
+        Partition::reserved_for_tenancy(place.container(), place.path(&self.owner_text))
     }
 
     /// The document of a record. The text of a large one is sealed all the same, but kept in a blob, which the document
@@ -297,20 +297,9 @@ impl<'a, P: Place> Store<'a, P> {
         if schema > u64::from(T::SCHEMA) {
             return Err(StoreError::NewerRelease { document: id.clone(), schema, known: T::SCHEMA });
         }
-        let revision = body["revision"].as_u64().unwrap_or_default();
-        let binding = self.binding(place, id, u32::try_from(schema).unwrap_or(u32::MAX), revision);
-        let plain = if let Some(name) = body["blob"].as_str() {
-            let Some(text) = self.app.blobs.read(BlobContainer::Raw, name).await? else {
-                return self.unseal_anew(key, place, id, etag).await;
-            };
-            self.large().insert(id.clone(), name.to_owned());
-            let text = Vec::from(text);
-            self.opened(key, |key| key.open_bytes(&binding, text.clone())).await?
-        } else {
-            let text = body["sealed"].as_str().unwrap_or_default();
-            self.opened(key, |key| key.open(&binding, text)).await?
+        let Some(plain) = self.plain(key, place, document).await? else {
+            return self.unseal_anew(key, place, id, etag).await;
         };
-        let plain = plain.map_err(|source| StoreError::Sealed { document: id.clone(), source })?;
         let value = match u32::try_from(schema) {
             Ok(schema) if schema < T::SCHEMA => {
                 serde_json::from_slice(&plain).and_then(|old| serde_json::from_value(T::upgrade(schema, old)))
@@ -321,11 +310,32 @@ impl<'a, P: Place> Store<'a, P> {
         Ok(Held { value, etag: etag.clone() })
     }
 
+    /// The text of a document; `None`: that of a large record is not there (any more).
+    pub(super) async fn plain(&self, key: &DataKey, place: P, document: &Document) -> Result<Option<Vec<u8>>, StoreError> {
+        let Document { id, body, .. } = document;
+        let schema = body["schema"].as_u64().and_then(|schema| u32::try_from(schema).ok()).unwrap_or(u32::MAX);
+        let binding = self.binding(place, id, schema, body["revision"].as_u64().unwrap_or_default());
+        let plain = if let Some(name) = body["blob"].as_str() {
+            let Some(text) = self.app.blobs.read(BlobContainer::Raw, name).await? else { return Ok(None) };
+            self.large().insert(id.clone(), name.to_owned());
+            let text = Vec::from(text);
+            self.opened(key, |key| key.open_bytes(&binding, text.clone())).await?
+        } else {
+            let text = body["sealed"].as_str().unwrap_or_default();
+            self.opened(key, |key| key.open(&binding, text)).await?
+        };
+        plain.map(Some).map_err(|source| StoreError::Sealed { document: id.clone(), source })
+    }
+
+    pub(super) fn gone(&self, id: &str) -> StoreError {
+        StoreError::Sealed { document: id.to_owned(), source: SealError::Form }
+    }
+
     /// The text of this version is gone: somebody wrote the record again a moment ago, or it is lost.
     async fn unseal_anew<T: Record>(&self, key: &DataKey, place: P, id: &str, etag: &Etag) -> Result<Held<T>, StoreError> {
         match self.app.documents.read(&self.partition(place), id).await? {
             Some(newer) if newer.etag != *etag => Box::pin(self.unseal(key, place, &newer)).await,
-            _ => Err(StoreError::Sealed { document: id.to_owned(), source: SealError::Form }),
+            _ => Err(self.gone(id)),
         }
     }
 

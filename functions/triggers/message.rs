@@ -8,9 +8,10 @@ use crate::{
     audit::{
         dead_letter,
         refusal::{self, Refused},
+        request,
     },
     tenancy::{
-        DeploymentScope, StoreError,
+        DeploymentScope, Roster, StoreError, TenantId,
         keys::{self, Owner},
         message::{self, Verified},
     },
@@ -21,15 +22,29 @@ use crate::{
 /// meets it again.
 const SEND_ON: Duration = Duration::from_mins(1);
 
+/// The same for one of a client that is switched off: so late it goes on when the client is on again.
+const LOOK_AGAIN: Duration = Duration::from_mins(15);
+
 /// The message, or `None` when it was written down as a dead letter: then the function has succeeded.
 pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> Result<Option<Verified>, Failure> {
     match message::open(app, function, &message.body).await {
         Ok(verified) => {
             tracing::info!(function, tenant = verified.tenant().map(tracing::field::display), correlation = %verified.id(), "message");
-            if must_go_elsewhere(app, &verified).await {
-                return send_on(app, function, message, &verified).await;
+            let Some(tenant) = verified.tenant() else { return Ok(Some(verified)) };
+            match keys::find(app, Owner::Tenant(tenant)).await {
+                // An instance of the right region, with all of the message's tries.
+                Err(StoreError::Elsewhere { .. }) => put_back(app, function, message, tenant, Refused::Region, SEND_ON).await,
+                Err(StoreError::Destroyed { .. }) => {
+                    tracing::info!(function, %tenant, "nothing is left to do for a client whose data keys were destroyed");
+                    Ok(None)
+                }
+                // Whatever else is wrong with the key is the function's to find.
+                _ if goes_on_when_off(function) => Ok(Some(verified)),
+                _ if is_off(app, function, message, tenant).await? => {
+                    put_back(app, function, message, tenant, Refused::SwitchedOff, LOOK_AGAIN).await
+                }
+                _ => Ok(Some(verified)),
             }
-            Ok(Some(verified))
         }
         Err(error) if error.is_transient() => Err(Failure::Other(chain(&error))),
         Err(error) => {
@@ -39,20 +54,29 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
     }
 }
 
-/// Whether the client's records may not be read in this instance's region. Nothing is unwrapped to know it, and a key that
-/// is, is one that the function needs next.
-async fn must_go_elsewhere(app: &App, message: &Verified) -> bool {
-    let Some(tenant) = message.tenant() else { return false };
-    matches!(keys::find(app, Owner::Tenant(tenant)).await, Err(StoreError::Elsewhere { .. }))
+/// A client that is switched off still has a log, which is to be verified: it is published all the same.
+fn goes_on_when_off(function: &str) -> bool {
+    function == request::FUNCTION
 }
 
-/// Puts the message back for an instance of the right region, with all of its tries, and says so in the log.
-async fn send_on(app: &App, function: &str, message: &QueueMessage, verified: &Verified) -> Result<Option<Verified>, Failure> {
+/// Asked of the store with every message: what another instance switched off is off here too.
+async fn is_off(app: &App, function: &str, message: &QueueMessage, tenant: TenantId) -> Result<bool, StoreError> {
     let scope = DeploymentScope::of_function(function, &message.invocation_id);
-    if let Some(tenant) = verified.tenant() {
-        refusal::count(app, &scope, Refused::Region, &format!("client:{tenant}")).await?;
-    }
-    app.queue.send(function, message.body.clone(), SEND_ON).await.map_err(StoreError::from)?;
+    Ok(Roster::read(&scope.store(app).await?).await?.is_off(tenant))
+}
+
+/// Puts the message back as it is, and says so in the log. Nothing of the client was read.
+async fn put_back(
+    app: &App,
+    function: &str,
+    message: &QueueMessage,
+    tenant: TenantId,
+    why: Refused,
+    delay: Duration,
+) -> Result<Option<Verified>, Failure> {
+    let scope = DeploymentScope::of_function(function, &message.invocation_id);
+    refusal::count(app, &scope, why, &format!("client:{tenant}")).await?;
+    app.queue.send(function, message.body.clone(), delay).await.map_err(StoreError::from)?;
     Ok(None)
 }
 

@@ -78,6 +78,14 @@ impl Problem {
         Self::new(503, "unavailable", "Not available just now", "Nothing was changed. Try again in a minute.")
     }
 
+    pub const SWITCHED_OFF: &str = "client-switched-off";
+
+    /// A client that an owner switched off: locked (RFC 4918 11.3) until it is switched on again.
+    pub fn switched_off() -> Self {
+        let detail = "An owner switched this client off. Its records are neither read nor changed until an owner switches it on again, and nothing was done now. Other clients are not affected.";
+        Self::new(423, Self::SWITCHED_OFF, "This client is switched off", detail)
+    }
+
     pub const KEY_UNAVAILABLE: &str = "key-unavailable";
 
     /// One client's key: locked (RFC 4918 11.3) until somebody mends it, or not available for a while.
@@ -130,7 +138,10 @@ impl From<StoreError> for Problem {
                 PortErrorKind::Throttled { retry_after: Some(wait) } => Self { retry_after: Some(wait), ..Self::unavailable() },
                 _ => Self::unavailable(),
             },
-            StoreError::Elsewhere { .. } | StoreError::Sealed { .. } | StoreError::Shape { .. } => Self::unavailable(),
+            StoreError::SwitchedOff { .. } => Self::switched_off(),
+            StoreError::Elsewhere { .. } | StoreError::Destroyed { .. } | StoreError::Sealed { .. } | StoreError::Shape { .. } => {
+                Self::unavailable()
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use assay::{
     },
     evidence::Evidence,
     platform::ports::HttpRequest,
-    tenancy::{DeploymentPlace, Scope},
+    tenancy::{DeploymentPlace, Roster, Scope},
 };
 use serde_json::Value;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -177,7 +177,9 @@ async fn lay_prior_state(world: &World, case: &Value) {
             delivery: uuid::Uuid::nil(),
             collected_at: moment(at),
         };
-        apply::apply(world.app(), &Scope::of_client_map(&entry, "case"), &world.connection, &arrival).await.unwrap();
+        let roster = Roster::read(&world.deployment().await).await.unwrap();
+        let scope = Scope::of_client_map(&entry, &roster, "case").unwrap();
+        apply::apply(world.app(), &scope, &world.connection, &arrival).await.unwrap();
         lay_owner(entity_of(entity), vendor_id).await;
     }
     let body: Value = serde_json::from_str(case["request"]["body_utf8"].as_str().unwrap()).unwrap_or_default();

@@ -37,6 +37,7 @@ async fn client(app: &App) -> Client<'_> {
         roles: Vec::new(),
         until: None,
         confirmed_at: None,
+        given: assay::tenancy::directory::Origin::default(),
     };
     Scope::of_person(&grant, "c-1").store(app).await.unwrap()
 }

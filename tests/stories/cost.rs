@@ -12,14 +12,15 @@ use crate::support::{
     flow::{Extent, Flow, HARBOR, deliveries_of, person},
 };
 
-/// Intake 7: connection, owner, company, what is known of the record, outbox, whether one waits, delivery.
-/// Analysis 7: lease (2), record, topic, standing, the objectives it touches with the topics beside it, outbox.
+/// Intake 8: connection, owner, company, whether its client is on, what is known of the record, outbox, whether one waits,
+/// delivery. Whether a client is on is asked each time: switched off anywhere, it is off with the next message.
+/// Analysis 8: whether the client is on, lease (2), record, topic, standing, the objectives it touches with the topics beside it, outbox.
 /// Log 4: head, the record's place and the assessment, the entry behind the head.
-const ONE_RECORD: usize = 7 + 7 + 4;
+const ONE_RECORD: usize = 8 + 8 + 4;
 
-/// Execution 6: proposal with receipt and outbox item, grant, the record it rests on, objective, standing, outbox.
+/// Execution 7: whether the client is on, proposal with receipt and outbox item, grant, the record it rests on, objective, standing, outbox.
 /// Log 3: head, the assessment, the entry behind the head.
-const EXECUTION: usize = 6 + 3;
+const EXECUTION: usize = 7 + 3;
 
 /// The reads of everything that waits in the queues.
 async fn reads_of_pump(flow: &mut Flow) -> usize {

@@ -4,12 +4,15 @@
 use assay::{
     audit::{Event, Item, record, replay::Outside},
     connectors::demo::{self, What},
-    gate::{Decision, Policy, Proposal, State, Verdict, policy},
+    gate::{
+        Decision, Policy, Proposal, State, Verdict,
+        policy::{self, SignedPolicy},
+    },
     host::verify_store,
     readiness::{Found, Objective, Standing},
     tenancy::{
         ClientPlace, DeploymentPlace, Held, PersonId, Place, Record, Store,
-        directory::{Grant, Role},
+        directory::{Grant, Origin, Role},
         place::AuditPart,
     },
 };
@@ -144,20 +147,29 @@ async fn sau_022_an_approval_or_a_finding_that_somebody_wrote_into_the_store_is_
     assert!(faults(&flow).await[0].contains("where the client stands says otherwise of objective 3.1.1[a]"));
     change::<Standing>(&store, place, "now", |standing| standing.set("3.1.1[a]", assay::readiness::score::Answer::Undecided)).await;
 
-    // A policy that nobody approved.
+    // A policy that nobody approved, signed (who can sign is somebody else) and changed afterwards.
+    let signed = SignedPolicy::sign(flow.app(), HARBOR, &Policy { version: 7, ..Policy::default() }, "").await.unwrap();
     let mut batch = store.batch(place);
-    batch.create(&Policy { version: 7, ..Policy::default() });
+    batch.create(&signed);
     batch.commit().await.unwrap();
     assert!(faults(&flow).await[0].contains("the policy in the store is version 7"));
-    let held = store.read::<Policy>(place, policy::KEY).await.unwrap().unwrap();
+    change::<SignedPolicy>(&store, place, policy::KEY, |policy| policy.version = 0).await;
+    assert!(faults(&flow).await[0].contains("Nothing is approved or carried out under it"));
+    let held = store.read::<SignedPolicy>(place, policy::KEY).await.unwrap().unwrap();
     let mut batch = store.batch(place);
     batch.delete(&held);
     batch.commit().await.unwrap();
 
     // A grant that nobody gave.
     let directory = flow.deployment().await;
-    let granted =
-        Grant { tenant: HARBOR, person: PersonId(uuid::Uuid::from_u128(7)), roles: vec![Role::Approver], until: None, confirmed_at: None };
+    let granted = Grant {
+        tenant: HARBOR,
+        person: PersonId(uuid::Uuid::from_u128(7)),
+        roles: vec![Role::Approver],
+        until: None,
+        confirmed_at: None,
+        given: Origin::default(),
+    };
     let mut batch = directory.batch(DeploymentPlace::Directory);
     batch.create(&granted);
     batch.commit().await.unwrap();

@@ -45,7 +45,11 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool) -> Result<Re
             }
             Err(error) if !of_one && error.concerns_one_owner() => {
                 tracing::warn!(%tenant, error = problem::chain(&error), "a client's figures cannot be read");
-                unreadable.push(UnreadableClient { name: reader.roster.client_name(tenant), why: clients::why_unreadable(&error).into() });
+                unreadable.push(UnreadableClient {
+                    name: reader.roster.client_name(tenant),
+                    why: clients::why_unreadable(&error).into(),
+                    link: None,
+                });
             }
             Err(error) => return Err(error.into()),
         }

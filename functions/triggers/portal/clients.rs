@@ -45,10 +45,15 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &serving, tenant), ..row }),
             Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(%tenant, error = problem::chain(&error), "a client cannot be read");
-                unreadable.push(UnreadableClient { name: reader.roster.client_name(tenant), why: why_unreadable(&error).into() });
+                let (name, why) = (reader.roster.client_name(tenant), why_unreadable(&error).into());
+                unreadable.push(UnreadableClient { name, why, link: None });
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    for grant in &reader.resting {
+        let name = reader.roster.client_name(grant.tenant);
+        unreadable.push(UnreadableClient { name, why: Problem::switched_off().detail, link: offboarding(reader, grant.tenant) });
     }
     unreadable.sort_by(|a, b| a.name.cmp(&b.name));
     clients.sort_by(|a, b| a.name.cmp(&b.name));
@@ -87,6 +92,11 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     ))
 }
 
+/// Where the owner goes on with it.
+fn offboarding(reader: &Reader<'_>, tenant: TenantId) -> Option<Link> {
+    reader.person.is_owner.then(|| Link::new(paths::offboarding(tenant), "Offboarding"))
+}
+
 fn owners(reader: &Reader<'_>) -> Vec<String> {
     let people = reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now());
     people.filter(|person| person.is_owner).map(|person| person.name.clone()).collect()
@@ -108,7 +118,7 @@ fn without_grant(reader: &Reader<'_>) -> Vec<Link> {
     if !reader.person.is_owner {
         return Vec::new();
     }
-    let is_without = |tenant: &&Tenant| reader.grants.iter().all(|grant| grant.tenant != tenant.id);
+    let is_without = |tenant: &&Tenant| reader.grants.iter().chain(&reader.resting).all(|grant| grant.tenant != tenant.id);
     let mut tenants: Vec<&Tenant> = reader.roster.tenants.iter().filter(is_without).collect();
     tenants.sort_by(|a, b| a.name.cmp(&b.name));
     tenants.into_iter().map(|tenant| Link::new(paths::people(tenant.id), tenant.name.clone())).collect()

@@ -16,6 +16,7 @@ mod link;
 mod lost_form;
 mod member;
 mod new_client;
+mod offboarding;
 mod people;
 mod policy;
 mod reader;
@@ -105,6 +106,9 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", "new"] => new_client::show(reader).await,
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
+        ["clients", tenant, "offboarding"] => Box::pin(offboarding::show(reader, tenant)).await,
+        ["clients", tenant, "offboarding", "certificate"] => offboarding::certificate(reader, tenant).await,
+        ["clients", tenant, "offboarding", _] => offboarding::back(reader, tenant),
         ["clients", tenant, "policy"] => Box::pin(policy::show(reader, tenant)).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
         ["access"] => access::show(reader).await,
@@ -146,6 +150,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
+        ["clients", tenant, "offboarding", step] => Box::pin(offboarding::act(reader, tenant, step)).await,
         ["clients", tenant, "policy"] => Box::pin(policy::ask(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
@@ -172,9 +177,10 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     }
 }
 
-/// Who may do what: whoever finds a browser open must not be able to let themselves in. Taking access away never waits.
+/// Who may do what, and the end of a client: whoever finds a browser open must not be able to let themselves in or put an
+/// end to anything. Taking access away never waits.
 fn is_of_great_effect(parts: &[&str]) -> bool {
-    matches!(parts, ["clients"] | ["clients", _, "people"] | ["people", _] | ["people", _, "let-in"])
+    matches!(parts, ["clients"] | ["clients", _, "people"] | ["clients", _, "offboarding", _] | ["people", _] | ["people", _, "let-in"])
 }
 
 /// What no request may say of itself.

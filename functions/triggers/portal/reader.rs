@@ -11,7 +11,7 @@ use crate::{
     gate::inbox,
     tenancy::{
         DeploymentPlace, DeploymentScope, Roster, Scope, Store, StoreError, TenantId,
-        directory::{Grant, Person, Proof, Role, Session, Tenant},
+        directory::{Grant, Person, Proof, Role, Session, SwitchedOff, Tenant},
         keys::{self, Owner},
         seal::DataKey,
     },
@@ -30,6 +30,8 @@ pub(super) struct Reader<'a> {
     pub(super) person: Person,
     /// For the clients whose record they may read.
     pub(super) grants: Vec<Grant>,
+    /// The same for clients that are switched off: they give nothing until then.
+    pub(super) resting: Vec<Grant>,
     pub(super) roster: Arc<Roster>,
     session: Session,
     key: DataKey,
@@ -41,10 +43,14 @@ impl<'a> Reader<'a> {
     pub(super) async fn of(app: &'a App, request: &'a Request) -> Result<Option<Self>, Problem> {
         let Some(current) = session::current(app, request).await? else { return Ok(None) };
         let grants = current.roster.grants_for(current.person.id, app.now()).filter(|grant| grant.reads_the_record()).cloned().collect();
+        let resting = current.roster.every_grant().filter(|grant| {
+            grant.person == current.person.id && current.roster.is_off(grant.tenant) && grant.holds(app.now()) && grant.reads_the_record()
+        });
+        let resting = resting.cloned().collect();
         let key = keys::data_key(app, Owner::Deployment).await?;
         let renewed = session::renewed(app, request, &current, &key);
         let Current { session, person, roster, .. } = current;
-        Ok(Some(Self { app, request, person, grants, roster, session, key, renewed }))
+        Ok(Some(Self { app, request, person, grants, resting, roster, session, key, renewed }))
     }
 
     /// The reply with the session's cookie, when it is due and the reply says nothing else about it.
@@ -73,9 +79,13 @@ impl<'a> Reader<'a> {
         DeploymentScope::of_session(&self.session, self.correlation())
     }
 
-    /// The client and this person's grant for it; a client without a grant looks like one that does not exist.
+    /// The client and this person's grant for it; a client without a grant looks like one that does not exist, and who has one
+    /// hears that it is switched off.
     pub(super) fn client(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
         let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
+        if self.resting.iter().any(|grant| grant.tenant == id) {
+            return Err(Problem::switched_off());
+        }
         let grant = self.grants.iter().find(|grant| grant.tenant == id).ok_or_else(Problem::not_found)?;
         let tenant = self.roster.tenant(id).cloned().ok_or_else(Problem::not_found)?;
         Ok((tenant, grant))
@@ -83,6 +93,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn scope(&self, grant: &Grant) -> Scope {
         Scope::of_person(grant, self.correlation())
+    }
+
+    /// For the last words in the log of a client that is switched off.
+    pub(super) fn ending_scope(&self, off: &SwitchedOff) -> Scope {
+        Scope::of_ending(off, &self.session, self.correlation())
     }
 
     /// The client as an engineer of it.

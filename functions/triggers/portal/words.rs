@@ -76,6 +76,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "geo.refused" => {
             "put back messages of a client whose records may be read in other regions only; repeats within the hour are counted".into()
         }
+        "client.held" => "put back messages of a client that is switched off; repeats within the hour are counted".into(),
         "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => format!("refused a webhook call: {}", last_part(&shown.object)),
@@ -107,6 +108,21 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "person.access_ended" => format!("took away the access of {}", text("name")),
         "person.added" => format!("added {}", text("name")),
         "demo.marked" => "made this a demo: all of it says DEMO from here on".into(),
+        "client.offboarding.begun" => format!("began to offboard the client {}: {}", text("name"), text("reason")),
+        "client.offboarding.exported" => format!("took a copy of everything of the client {}: {} files", text("name"), detail["files"]),
+        "client.offboarding.kept" => format!("said where the copy of the client {} is kept: {}", text("name"), text("kept_at")),
+        "client.offboarding.switched_off" => format!("switched the client {} off", text("name")),
+        "client.offboarding.taken_back" if detail["was_off"] == true => {
+            format!("took the offboarding of the client {} back, and switched it on again", text("name"))
+        }
+        "client.offboarding.taken_back" => format!("took the offboarding of the client {} back", text("name")),
+        "client.offboarding.destroying" => {
+            "ordered this client's data keys to be destroyed; nothing can be added to this log after it".into()
+        }
+        "client.offboarding.destroyed" => format!("destroyed the data keys of the client {}, {} of them", text("name"), detail["epochs"]),
+        "client.offboarding.raw_deleted" => format!("deleted the raw bytes behind the records of the client {}", text("name")),
+        "client.offboarding.vault_key_gone" => format!("found that the vault key of the client {} is deleted", text("name")),
+        "client.offboarding.certified" => format!("issued the certificate of destruction for the client {}", text("name")),
         "client.access_reviewed" => format!("looked over who may do what for the client: {}", reviewed(detail)),
         "client.grants_changed" => "changed who may do what for the client".into(),
         "client.added" => format!("added the client {}", text("name")),
@@ -245,9 +261,9 @@ mod tests {
         }
     }
 
-    /// Every text of our sources in the form of a kind: lower-case words around one dot, and no file's name.
+    /// Every text of our sources in the form of a kind: lower-case words around one dot or two, and no file's name.
     fn recorded_kinds() -> BTreeSet<String> {
-        const NAMES: [&str; 10] = ["html", "css", "json", "redb", "log", "lock", "pid", "tmp", "net", "example"];
+        const NAMES: [&str; 13] = ["html", "css", "json", "redb", "log", "lock", "pid", "tmp", "net", "example", "txt", "pem", "sig"];
         let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-'));
         let mut kinds = BTreeSet::new();
         for file in sources(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("functions")) {
@@ -255,7 +271,12 @@ mod tests {
             let product = source.split("#[cfg(test)]").next().unwrap_or_default();
             let texts =
                 product.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| line.split('"').skip(1).step_by(2));
-            let kind = |text: &&str| text.split_once('.').is_some_and(|(a, b)| word(a) && word(b) && !NAMES.contains(&b));
+            let kind = |text: &&str| {
+                let parts: Vec<&str> = text.split('.').collect();
+                matches!(parts.len(), 2 | 3)
+                    && parts.iter().all(|part| word(part))
+                    && parts.last().is_some_and(|last| !NAMES.contains(last))
+            };
             kinds.extend(texts.filter(kind).map(str::to_owned));
         }
         kinds
@@ -271,7 +292,7 @@ mod tests {
     #[test]
     fn every_kind_that_is_recorded_has_a_sentence() {
         let kinds = recorded_kinds();
-        for known in ["objective.marked", "pull.finished", "alert.raised", "client.added", "log.exported"] {
+        for known in ["objective.marked", "pull.finished", "alert.raised", "client.added", "log.exported", "client.offboarding.begun"] {
             assert!(kinds.contains(known), "the search misses {known}: {kinds:?}");
         }
         let raw = |kind: &&String| {

@@ -38,7 +38,7 @@ async fn client(app: &App, scope: &Scope, about: &PublishV1) -> Result<(), Publi
 
 async fn deployment(app: &App, correlation: &str, about: &PublishV1) -> Result<(), PublishError> {
     let scope = DeploymentScope::of_function(request::FUNCTION, correlation);
-    let mut places = sweep::deployment_places(app, &scope).await?;
+    let mut places = sweep::every_place(app, &scope).await?;
     places.retain(|place| about.covers(place));
     bring_up_to_date(&scope.store(app).await?, places).await
 }

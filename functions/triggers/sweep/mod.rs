@@ -11,7 +11,7 @@ use super::{Failure, Tick, publish};
 use crate::{
     analytics,
     app::App,
-    audit::{PublishError, anchor, dead_letter},
+    audit::{self, PublishError, anchor, dead_letter},
     connectors, custody, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
@@ -33,23 +33,39 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     sweep.step("access that ended", entra::access::finish(app, correlation)).await;
     sweep.step("people who asked", entra::let_in::drop_expired(app, correlation)).await;
     sweep.step("pulls", connectors::pull::run_due(app, correlation)).await;
+    sweep.step("what waits", connectors::mapping::release_forgotten(app, correlation)).await;
     // Before the clients: their number grows, and a run that its deadline cuts off among them must not starve this.
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
     let roster = Roster::read(&store).await?;
+    let on: Vec<Tenant> = roster.tenants_on().cloned().collect();
+    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &on, correlation))).await;
     let mut tenants = roster.tenants.clone();
-    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &tenants, correlation))).await;
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);
     tenants.rotate_left(first);
     for tenant in tenants {
-        Box::pin(sweep.client(app, &tenant, &roster, correlation)).await;
+        // What was said beside its keys: looked for here, since the installation has one such place for each client.
+        sweep.step("log of keys", audit::sequence(&store, [DeploymentPlace::Keys(tenant.id)])).await;
+        if roster.is_off(tenant.id) {
+            Box::pin(sweep.switched_off(app, &tenant, correlation)).await;
+        } else {
+            Box::pin(sweep.client(app, &tenant, &roster, correlation)).await;
+        }
     }
     if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
 }
 
-/// Every place of the deployment in which messages or audit items can wait.
+/// The same with those beside the keys of each client.
+pub async fn every_place(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
+    let roster = Roster::read(&scope.store(app).await?).await?;
+    let beside_keys = roster.tenants.iter().map(|tenant| DeploymentPlace::Keys(tenant.id));
+    Ok(deployment_places(app, scope).await?.into_iter().chain(beside_keys).collect())
+}
+
+/// Every place of the deployment in which messages or audit items can wait, but for those beside the keys of each client,
+/// whose number grows with the clients and which are nearly always empty.
 pub async fn deployment_places(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
     let connections = connectors::connection::all(&scope.store(app).await?).await?;
     let theirs = connections.iter().flat_map(|c| ConnectionPlace::all().map(|place| DeploymentPlace::Connection(c.id, place)));
@@ -69,7 +85,10 @@ impl Sweep {
         for place in &places {
             self.step("outbox", outbox::flush(store, *place)).await;
         }
-        self.step("keys", custody::care(store, DeploymentPlace::Directory, places.clone())).await;
+        match every_place(app, scope).await {
+            Ok(all) => self.step("keys", custody::care(store, DeploymentPlace::Directory, all)).await,
+            Err(error) => self.note("keys", &error),
+        }
         self.log(store, places).await;
     }
 
@@ -90,6 +109,15 @@ impl Sweep {
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         self.log(&store, ClientPlace::with_outbox().collect()).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
+    }
+
+    /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, nothing.
+    async fn switched_off(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
+        match Scope::of_sweep(tenant, correlation).store(app).await {
+            Ok(store) => self.log(&store, ClientPlace::with_outbox().collect()).await,
+            Err(StoreError::Destroyed { .. }) => {}
+            Err(error) => self.note("client", &error),
+        }
     }
 
     /// What was recorded gets its place, is published, and is copied where nobody can take it back.

@@ -67,4 +67,6 @@ pub struct UnreadableClient {
     pub name: String,
     /// Why, and what to do.
     pub why: String,
+    /// Where to do it.
+    pub link: Option<Link>,
 }

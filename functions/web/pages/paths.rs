@@ -25,6 +25,16 @@ pub fn people(tenant: TenantId) -> String {
     format!("{BASE}clients/{tenant}/people")
 }
 
+/// The end of a client; its forms post to [`offboarding_step`].
+pub fn offboarding(tenant: TenantId) -> String {
+    format!("{BASE}clients/{tenant}/offboarding")
+}
+
+/// POST. `step` is a segment of ours.
+pub fn offboarding_step(tenant: TenantId, step: &str) -> String {
+    format!("{BASE}clients/{tenant}/offboarding/{step}")
+}
+
 /// `requirement` is an id such as `AC.L2-3.1.1`.
 pub fn requirement(tenant: TenantId, requirement: &str) -> String {
     format!("{BASE}clients/{tenant}/requirements/{requirement}")

@@ -72,7 +72,7 @@ pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
         unreadable: if of_one {
             vec![]
         } else {
-            vec![UnreadableClient { name: "Pine Ridge Optics".into(), why: "The key vault does not answer just now.".into() }]
+            vec![UnreadableClient { name: "Pine Ridge Optics".into(), why: "The key vault does not answer just now.".into(), link: None }]
         },
         reasons: vec![("Something speaks against it that Assay cannot see".into(), 2), ("It may be right; we decide otherwise".into(), 1)],
         rules: vec![

@@ -46,7 +46,11 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         frame: Frame { asking: Some(usize::from(!empty)), ..frame(Section::Clients) },
         clients: if empty { vec![] } else { rows },
         without_grant: if empty { vec![] } else { vec![Link::new("#", "Larch Optics"), Link::new("#", "Tidewater Tooling")] },
-        unreadable: if empty { vec![] } else { vec![UnreadableClient { name: "Blue Fjord".into(), why: "Its key is revoked.".into() }] },
+        unreadable: if empty {
+            vec![]
+        } else {
+            vec![UnreadableClient { name: "Blue Fjord".into(), why: "Its key is revoked.".into(), link: None }]
+        },
         waiting: 4,
         unmapped: 1,
         dead_letters: 2,
@@ -305,6 +309,7 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
 pub(super) fn client_people(wrong: bool) -> PeoplePage {
     let NewClientPage { people, .. } = new_client(false);
     PeoplePage {
+        offboarding_href: "#".into(),
         frame: frame(Section::Clients),
         client: CLIENT.into(),
         clients_href: paths::clients(),

@@ -1,0 +1,214 @@
+//! The certificate of destruction: what was destroyed, when and by whom, what remains, and what is not claimed.
+//!
+//! Issued once, and only when neither a backup of the database nor the vault can bring the keys back any more: both
+//! windows are computed from what was recorded, and the vault is asked once more. It is plain text, signed ES256 under the
+//! installation's key for receipts; its first line keeps it from being taken for anything else that this key signs.
+
+use std::io::{Cursor, Write as _};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+use zip::{CompressionMethod, ZipWriter, result::ZipResult, write::SimpleFileOptions};
+
+use super::{
+    Directory, Known, Offboarding, OffboardingError,
+    destroy::{self, Destroyed},
+    export, person, refused, say,
+    steps::{self, Windows, day},
+};
+use crate::{
+    audit::tlog::note,
+    platform::ports::{PortError, PortErrorKind},
+    tenancy::{
+        PersonId, Record, Roster, StoreError, TenantId,
+        signing::{self, SigningUse},
+    },
+};
+
+/// As it was issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    pub tenant: TenantId,
+    pub by: PersonId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The exact text that was signed.
+    pub text: String,
+    pub kid: String,
+    /// The public point of the key that signed it (65 bytes), base64.
+    pub key: String,
+    /// r and s (64 bytes), base64.
+    pub signature: String,
+}
+
+impl Record for Certificate {
+    const KIND: &'static str = "certificate";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.tenant.to_string()
+    }
+}
+
+/// Issues it, if its time has come; once.
+pub async fn issue(store: &Directory<'_>, known: &Known) -> Result<(), OffboardingError> {
+    if known.certificate.is_some() {
+        return Ok(());
+    }
+    let (by, app) = (person(store)?, store.app());
+    let (offboarding, now) = (&known.under_way()?.value, app.now());
+    let Some(destroyed) = known.destroyed.as_ref().map(|held| &held.value) else {
+        return Err(refused("Its data keys are not destroyed. Nothing was issued."));
+    };
+    if !destroyed.raw_left.is_empty() {
+        return Err(refused("Raw bytes are still to be deleted: press \u{201c}Destroy\u{201d} once more. Nothing was issued."));
+    }
+    let Some(windows) = steps::windows(offboarding, destroyed, app.config.offboarding) else {
+        return Err(refused("The vault's key is not known to be deleted. Nothing was issued."));
+    };
+    if now < windows.end() {
+        return Err(refused(format!("{} Nothing was issued.", why_not_yet(windows))));
+    }
+    destroy::must_be_gone(store, destroyed).await?;
+    let roster = Roster::read(store).await?;
+    let name = |id: PersonId| format!("{} (person {id})", roster.person_name(id));
+    let address = app.config.public_url.as_str();
+    let text = text(destroyed, offboarding, windows, &Said { address, at: now, by: &name(by), destroyed_by: &name(destroyed.by) });
+    let signed = signing::sign(app, SigningUse::Receipts, text.as_bytes()).await?;
+    let key = signing::verifying_key(app, SigningUse::Receipts, &signed.kid).await?;
+    let key = key.ok_or_else(|| StoreError::from(PortError::new("receipts", PortErrorKind::Missing)))?;
+    let certificate = Certificate {
+        tenant: known.client.id,
+        by,
+        at: now,
+        text,
+        kid: signed.kid,
+        key: BASE64.encode(key.point()),
+        signature: BASE64.encode(signed.signature),
+    };
+    let mut batch = store.batch(export::beside_keys(known));
+    batch.create(&certificate);
+    let detail = json!({ "sha256": crate::tenancy::seal::sha256(certificate.text.as_bytes()), "kid": certificate.kid });
+    say(&mut batch, known, "client.offboarding.certified", detail);
+    match batch.commit().await {
+        // Sent twice at once: the first one stands.
+        Err(error) if error.exists::<Certificate>(&certificate.key()) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Why there is no certificate yet.
+pub fn why_not_yet(windows: Windows) -> String {
+    let Windows { backup, vault } = windows;
+    format!(
+        "Not before {}: a backup of the database may hold the wrapped data keys until {}, and the deleted key can be recovered in its vault until {}.",
+        day(windows.end()),
+        day(backup),
+        day(vault)
+    )
+}
+
+struct Said<'a> {
+    address: &'a str,
+    at: OffsetDateTime,
+    by: &'a str,
+    destroyed_by: &'a str,
+}
+
+/// Plain text, lines of their own for what a program may look for.
+fn text(destroyed: &Destroyed, offboarding: &Offboarding, windows: Windows, said: &Said<'_>) -> String {
+    let Destroyed { tenant, client, at, off_at, epochs, vault_key, vault_version, log, entries, root, export, raw, .. } = destroyed;
+    let gone = offboarding.vault_key_gone_at.map(day).unwrap_or_default();
+    let kept = export.kept_at.as_deref().unwrap_or("(not said)");
+    let Said { address, at: issued, by, destroyed_by } = *said;
+    format!(
+        "ASSAY CERTIFICATE OF DESTRUCTION 1
+
+Client: {client}
+Client id: {tenant}
+Installation: {address}
+Issued: {issued}, by {by}
+Reason for the offboarding: {reason}
+
+WHAT WAS DESTROYED
+All data keys of this client (AES-256, numbers 1 to {epochs}) were destroyed on {at} by {destroyed_by}.
+They were kept in one record only, wrapped by the vault key {vault_key}, version {vault_version}; that record was overwritten.
+Every record of the client and the content of its log was sealed under these keys, so nothing opens them any more.
+{raw} files of raw bytes that its evidence was read from were deleted.
+The client had been switched off since {off}.
+
+WHY THE KEYS CANNOT COME BACK
+A backup of the database may have held the wrapped keys until {backup}.
+The vault key was found deleted on {gone}, and could be recovered in its vault until {vault}.
+When this was issued, it was not in the vault.
+
+THE CLIENT'S LOG
+Name: {log}
+Entries: {entries}
+Root: {root}
+
+WHAT REMAINS
+- The log: its entries hold ids, pseudonyms and salted commitments, and it can still be verified.
+- The export of {exported} ({files} files; SHA-256 of its list of files: {manifest}), kept, as its owner said, at: {kept}
+  It is to be kept for six years (32 CFR 170.16(c)(4) and 170.17(c)(4)); this installation cannot open the client's records any more.
+- The sealed records themselves, as ciphertext.
+- What the installation keeps under its own key: the client's name, who had which role for it, which company of which tool it
+  was, what became of deliveries from those tools, and the installation's log.
+
+WHAT THIS DOES NOT CLAIM
+- That copies elsewhere are gone: exports, mails, the tools that the records came from, backups that somebody else made.
+- That the days for which backups and deleted keys last were as the settings say; whoever runs the installation answers for that.
+- That raw bytes of deliveries are gone that no longer stood behind a record when the keys were destroyed.
+- That any medium was sanitized in the sense of NIST SP 800-88.
+- That the {unreadable} records that could not be opened when the export was taken are in it.
+",
+        issued = day(issued),
+        reason = offboarding.reason,
+        at = day(*at),
+        off = day(*off_at),
+        backup = day(windows.backup),
+        vault = day(windows.vault),
+        exported = day(export.at),
+        files = export.files,
+        manifest = export.manifest,
+        unreadable = export.unreadable,
+    )
+}
+
+/// A P-256 public key as SubjectPublicKeyInfo (RFC 5480), before its point.
+const SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+
+impl Certificate {
+    /// The text, its signature and the key, in forms that `openssl` takes.
+    pub fn zipped(&self) -> Result<Vec<u8>, OffboardingError> {
+        let broken = || StoreError::from(PortError::new("certificate", PortErrorKind::Unreadable));
+        let signature = BASE64.decode(&self.signature).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok()).ok_or_else(broken)?;
+        let point = BASE64.decode(&self.key).map_err(|_| broken())?;
+        // 27 bytes with the point's first one come out whole in base64, so the rest can be put behind it.
+        let pem =
+            format!("-----BEGIN PUBLIC KEY-----\n{SPKI}{}\n-----END PUBLIC KEY-----\n", BASE64.encode(point.get(1..).unwrap_or_default()));
+        let guide = format!(
+            "openssl dgst -sha256 -verify key.pem -signature certificate.sig certificate.txt\n\nThe key in this folder proves nothing by itself: have the installation's key for receipts (kid {}) told to you another way.\n",
+            self.kid
+        );
+        let files: [(&str, Vec<u8>); 4] = [
+            ("certificate.txt", self.text.clone().into_bytes()),
+            ("certificate.sig", note::der(&signature)),
+            ("key.pem", pem.into_bytes()),
+            ("VERIFY.txt", guide.into_bytes()),
+        ];
+        Ok(packed(&files).map_err(|_| broken())?)
+    }
+}
+
+fn packed(files: &[(&str, Vec<u8>)]) -> ZipResult<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (name, bytes) in files {
+        zip.start_file(format!("certificate-of-destruction/{name}"), options)?;
+        zip.write_all(bytes)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}

@@ -1,0 +1,358 @@
+//! Offboarding a client: only the owner does, step by step, and signs in anew for each.
+
+use std::io;
+
+use super::Reader;
+use crate::{
+    audit::ExportError,
+    connectors::mapping,
+    custody::offboarding::{
+        self, Known, MOST_CHARS, OffboardingError,
+        certificate::why_not_yet,
+        destroy, export,
+        steps::{self, Stand, day},
+    },
+    platform::key_uri::KeyUri,
+    tenancy::{Actor, Scope, TenantId, directory::Grant},
+    web::{
+        Problem, Reply,
+        pages::{Field, FieldKind, Link, OffboardingPage, Section, StepForm, StepView, Tag, Tone, paths},
+        reply,
+    },
+};
+
+/// A copy that a page gives is built in memory; more than that is for the command.
+const MOST_BYTES: usize = 50_000_000;
+
+pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let known = known(reader, tenant).await?;
+    page(reader, &known, None).await
+}
+
+/// A form's own address, opened again, is the page.
+pub(super) fn back(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    must_own(reader)?;
+    Ok(reply::redirect(&paths::offboarding(tenant.parse().map_err(|_| Problem::not_found())?)))
+}
+
+pub(super) async fn certificate(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let known = known(reader, tenant).await?;
+    let certificate = known.certificate.as_ref().ok_or_else(Problem::not_found)?;
+    let zip = certificate.zipped().map_err(|_| Problem::unavailable())?;
+    Ok(download(zip, &format!("certificate-of-destruction-{}", known.client.id)))
+}
+
+pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result<Reply, Problem> {
+    let known = known(reader, tenant).await?;
+    reader.must_be_own_form(&["offboarding", &known.client.id.to_string(), step])?;
+    let store = reader.deployment().await?;
+    let outcome = match step {
+        "begin" => offboarding::begin(&store, &known, &reader.field("reason")).await,
+        "export" => return take(reader, &known).await,
+        "keep" => offboarding::keep(&store, &known, &reader.field("place"), &reader.field("sha256")).await,
+        "switch-off" => offboarding::switch_off(&store, &known).await,
+        "take-back" => offboarding::take_back(&store, &known).await,
+        "destroy" => Box::pin(end(reader, &known)).await,
+        "look" => destroy::look_for_vault_key(&store, &known).await,
+        "certify" => Box::pin(offboarding::certificate::issue(&store, &known)).await,
+        _ => return Err(Problem::not_found()),
+    };
+    match outcome {
+        Ok(()) => {
+            if step == "take-back" {
+                // What this does not get to, the sweep does.
+                mapping::release_forgotten(reader.app, reader.correlation()).await?;
+            }
+            Ok(reader.back_to(&paths::offboarding(known.client.id), "done", step))
+        }
+        Err(error) => not_done(reader, &known, error).await,
+    }
+}
+
+async fn end(reader: &Reader<'_>, known: &Known) -> Result<(), OffboardingError> {
+    let store = reader.deployment().await?;
+    let Some(off) = known.off.as_ref().filter(|_| known.destroyed.is_none()) else { return destroy::destroy(&store, None, known).await };
+    let client = reader.ending_scope(&off.value).store(reader.app).await?;
+    destroy::destroy(&store, Some(&client), known).await
+}
+
+async fn take(reader: &Reader<'_>, known: &Known) -> Result<Reply, Problem> {
+    let store = reader.deployment().await?;
+    let Some(grant) = grant(reader, known.client.id) else {
+        let why = "The export holds all of the client's record, and you have no role that reads it. Give yourself one under \u{201c}People of\u{201d} the client; that stands in the audit trail. Nothing was exported.";
+        return not_done(reader, known, OffboardingError::Refused(why.into())).await;
+    };
+    let client = Scope::of_person(grant, reader.correlation()).store(reader.app).await?;
+    match Box::pin(export::zipped(&store, &client, known, MOST_BYTES)).await {
+        Ok(zip) => Ok(download(zip, &format!("client-{}", known.client.id))),
+        Err(error) => not_done(reader, known, error).await,
+    }
+}
+
+/// The reader's own, also while the client is switched off.
+fn grant<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> Option<&'r Grant> {
+    reader.grants.iter().chain(&reader.resting).find(|grant| grant.tenant == tenant)
+}
+
+async fn not_done(reader: &Reader<'_>, known: &Known, error: OffboardingError) -> Result<Reply, Problem> {
+    let why = match error {
+        OffboardingError::Refused(why) => why,
+        OffboardingError::Store(error) if error.is_conflict() => {
+            "Somebody else changed this at the same moment. Look at what stands below, and go on from there.".into()
+        }
+        OffboardingError::Export(ExportError::Incomplete { .. }) => {
+            "Entries of the client's log are being given their place just now, so a copy would miss them. Nothing was done: try again in half a minute.".into()
+        }
+        OffboardingError::Export(ExportError::Write(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+            "Its records are more than a page can give at once (50 MB). Nothing was exported: whoever runs Assay takes the copy with the command assay export-client, and this page goes on from there.".into()
+        }
+        OffboardingError::Export(error) => {
+            tracing::warn!(error = %error, "a client is not exported");
+            return Err(match error {
+                ExportError::Store(error) => error.into(),
+                _ => Problem::unavailable(),
+            });
+        }
+        OffboardingError::Store(error) => return Err(error.into()),
+    };
+    // As it stands now, whoever changed it.
+    let now = self::known(reader, &known.client.id.to_string()).await?;
+    page(reader, &now, Some(why)).await
+}
+
+fn download(zip: Vec<u8>, name: &str) -> Reply {
+    reply::file("application/zip", zip).with("content-disposition", format!("attachment; filename=\"{name}.zip\""))
+}
+
+async fn known(reader: &Reader<'_>, tenant: &str) -> Result<Known, Problem> {
+    must_own(reader)?;
+    let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
+    offboarding::read(&reader.deployment().await?, id).await?.ok_or_else(Problem::not_found)
+}
+
+fn must_own(reader: &Reader<'_>) -> Result<(), Problem> {
+    if reader.person.is_owner {
+        return Ok(());
+    }
+    Err(Problem::forbidden("Only the owner offboards a client. Nothing was done; ask them."))
+}
+
+async fn page(reader: &Reader<'_>, known: &Known, error: Option<String>) -> Result<Reply, Problem> {
+    let id = known.client.id;
+    let days = reader.app.config.offboarding;
+    let record = known.held.as_ref().map(|held| &held.value);
+    let destroyed = known.destroyed.as_ref().map(|held| &held.value);
+    let stands = steps::stands(record, destroyed, known.certificate.as_ref(), days, reader.app.now());
+    let view = View { reader, known, later: later(reader, known).await };
+    let steps = [view.begin(), view.export(), view.off(), view.destroy(), view.vault_key(), view.certificate()];
+    let page = OffboardingPage {
+        frame: reader.frame(Section::Clients).await?,
+        client: known.client.name.clone(),
+        clients_href: paths::clients(),
+        people_href: paths::people(id),
+        steps: steps.into_iter().zip(stands).map(|(step, stand)| StepView { tag: tag(stand), ..step.at(stand) }).collect(),
+        take_back: (record.is_some() && destroyed.is_none()).then(|| view.form("take-back", "Take the offboarding back")),
+        notice: reader.done("done").filter(|_| error.is_none()).map(|_| "Done. What comes next is marked below."),
+        error,
+    };
+    Ok(reply::page(if page.error.is_some() { 409 } else { 200 }, &page))
+}
+
+/// What was recorded after the export, as far as it can be read now.
+async fn later(reader: &Reader<'_>, known: &Known) -> Option<usize> {
+    let (export, off) = (known.held.as_ref()?.value.export.as_ref()?, known.off.as_ref()?);
+    if known.destroyed.is_some() {
+        return None;
+    }
+    let client = reader.ending_scope(&off.value).store(reader.app).await.ok()?;
+    export::recorded_since(&client, export.entries).await.ok()
+}
+
+fn tag(stand: Stand) -> Tag {
+    match stand {
+        Stand::Done(_) => Tag::new(Tone::Met, "Done"),
+        Stand::Now => Tag::new(Tone::Wait, "Next"),
+        Stand::Waits(until) => Tag::new(Tone::Wait, format!("Not before {}", day(until))),
+        Stand::Later => Tag::new(Tone::Unknown, "Later"),
+    }
+}
+
+struct View<'v, 'r> {
+    reader: &'v Reader<'r>,
+    known: &'v Known,
+    later: Option<usize>,
+}
+
+/// A step before it is known where it stands: its forms are shown when it can be taken.
+struct Step {
+    view: StepView,
+    /// Also when it was taken.
+    again: bool,
+}
+
+impl Step {
+    fn of(title: &'static str, lines: Vec<String>) -> Self {
+        let (tag, forms) = (Tag::new(Tone::Unknown, ""), vec![]);
+        Self { view: StepView { title, tag, lines, command: None, forms, link: None, text: None }, again: false }
+    }
+
+    fn at(mut self, stand: Stand) -> StepView {
+        let open = matches!(stand, Stand::Now) || self.again && matches!(stand, Stand::Done(_));
+        if !open {
+            self.view.forms.clear();
+        }
+        if matches!(stand, Stand::Later | Stand::Done(_)) {
+            self.view.command = None;
+        }
+        self.view
+    }
+}
+
+impl View<'_, '_> {
+    fn form(&self, step: &str, label: &'static str) -> StepForm {
+        let id = self.known.client.id;
+        let token = self.reader.token(&["offboarding", &id.to_string(), step]);
+        StepForm { action: paths::offboarding_step(id, step), token, fields: vec![], label, is_final: false }
+    }
+
+    fn field(&self, name: &'static str, label: &'static str, hint: &str, kind: FieldKind) -> Field {
+        Field::new(name, label, hint, kind, self.reader.field(name)).required()
+    }
+
+    fn begin(&self) -> Step {
+        let lines = match &self.known.held {
+            Some(held) => {
+                let one = &held.value;
+                vec![format!("Begun {} by {}: {}", day(one.begun_at), self.reader.roster.person_name(one.begun_by), one.reason)]
+            }
+            None => vec!["Say why. Nothing changes for anybody yet.".into()],
+        };
+        let mut step = Step::of("Begin", lines);
+        let reason = self.field(
+            "reason",
+            "Reason",
+            "Such as the end of the contract. It stands in the audit trail and in the certificate.",
+            FieldKind::Prose(MOST_CHARS),
+        );
+        step.view.forms.push(StepForm { fields: vec![reason], ..self.form("begin", "Begin to offboard") });
+        step
+    }
+
+    fn export(&self) -> Step {
+        let mut lines = vec![
+            "One file with the client's log and its proofs, every record, the bytes that evidence was read from, and a list of all files with their hashes. The rule asks that artifacts be kept for six years (32 CFR 170.16(c)(4) and 170.17(c)(4)).".to_owned(),
+        ];
+        let export = self.known.held.as_ref().and_then(|held| held.value.export.as_ref());
+        if let Some(export) = export {
+            let by = match &export.by {
+                Actor::Person(id) => self.reader.roster.person_name(*id),
+                other => other.to_string(),
+            };
+            lines.push(format!(
+                "Taken {} by {by}: {} files, {} entries of the log. SHA-256 of its list of files: {}",
+                day(export.at),
+                export.files,
+                export.entries,
+                export.manifest
+            ));
+            if export.unreadable > 0 {
+                lines.push(format!("{} records did not open, so are not in it; NOT-EXPORTED.txt in it names them.", export.unreadable));
+            }
+            lines.push(match &export.kept_at {
+                Some(place) => format!("Kept at: {place}"),
+                None => "Nobody has said yet where it is kept.".into(),
+            });
+        }
+        if self.later.is_some_and(|later| later > 0) {
+            lines.push("Something was recorded after it was taken: take it again before the data keys are destroyed.".into());
+        }
+        let mut step = Step::of("Export, and keep the export", lines);
+        step.again = self.known.destroyed.is_none();
+        step.view.forms.push(self.form("export", "Download the export"));
+        if export.is_some() {
+            let place = self.field("place", "Where it is kept", "As your people will find it in six years.", FieldKind::Text);
+            let hash = self.field(
+                "sha256",
+                "SHA-256 of the file MANIFEST.sha256",
+                "Compute it from the copy that you keep: sha256sum MANIFEST.sha256",
+                FieldKind::Text,
+            );
+            step.view.forms.push(StepForm { fields: vec![place, hash], ..self.form("keep", "It is kept there") });
+        }
+        step
+    }
+
+    fn off(&self) -> Step {
+        let held = self.known.held.as_ref().map(|held| &held.value);
+        let mut lines = vec![
+            "From the next request on nobody reads, changes or decides anything of this client, its tools are not read, and messages about it wait. What its tools send waits, sealed, the newest of each record. Other clients are not affected.".to_owned(),
+        ];
+        match held.and_then(|one| one.off_at.zip(one.destroy_from)) {
+            Some((at, from)) => lines.push(format!("Off since {}. Its data keys can be destroyed from {} on.", day(at), day(from))),
+            None => lines.push(format!("Its data keys can be destroyed {} days after that.", self.reader.app.config.offboarding.wait)),
+        }
+        let mut step = Step::of("Switch the client off", lines);
+        step.view.forms.push(StepForm { is_final: true, ..self.form("switch-off", "Switch this client off") });
+        step
+    }
+
+    fn destroy(&self) -> Step {
+        let destroyed = self.known.destroyed.as_ref().map(|held| &held.value);
+        let lines = match destroyed {
+            Some(one) => vec![format!(
+                "Destroyed {} by {}: data keys 1 to {}. The client's log ends with {} entries, root {}.",
+                day(one.at),
+                self.reader.roster.person_name(one.by),
+                one.epochs,
+                one.entries,
+                one.root
+            )],
+            None => vec!["All data keys of the client, at once. After that nobody can read its records or add to its log, and nobody can take it back. Ask its tools before to send nothing more.".into()],
+        };
+        let mut step = Step::of("Destroy its data keys", lines);
+        step.again = destroyed.is_some_and(|one| !one.raw_left.is_empty());
+        step.view.forms.push(StepForm { is_final: true, ..self.form("destroy", "Destroy the data keys for good") });
+        step
+    }
+
+    fn vault_key(&self) -> Step {
+        let destroyed = self.known.destroyed.as_ref().map(|held| &held.value);
+        let gone = self.known.held.as_ref().and_then(|held| held.value.vault_key_gone_at);
+        let mut lines = vec!["Assay can make and use keys of a vault, and delete none: a person with Key Vault Crypto Officer on the vault does, or the client in its own vault. Then Assay looks whether the key is gone.".to_owned()];
+        if let Some(gone) = gone {
+            lines.push(format!("Found deleted {}.", day(gone)));
+        }
+        let mut step = Step::of("Delete its vault key", lines);
+        step.view.command = destroyed.map(|one| match KeyUri::parse(&one.vault_key) {
+            Some(key) => format!("az keyvault key delete --id {}", key.url()),
+            None => format!("rm vault/{}.json", one.vault_key),
+        });
+        step.view.forms.push(self.form("look", "It is deleted: look now"));
+        step
+    }
+
+    fn certificate(&self) -> Step {
+        let days = self.reader.app.config.offboarding;
+        let mut lines = vec![format!(
+            "Says what was destroyed, when and by whom, what remains and what it does not claim, signed by this installation. It waits until no backup of the database ({} days) and no recovery of the vault key ({} days) can bring the keys back.",
+            days.backup, days.vault
+        )];
+        let record = self.known.held.as_ref().map(|held| &held.value);
+        let destroyed = self.known.destroyed.as_ref().map(|held| &held.value);
+        let windows = record.zip(destroyed).and_then(|(one, destroyed)| steps::windows(one, destroyed, days));
+        if let Some(windows) = windows.filter(|windows| windows.end() > self.reader.app.now()) {
+            lines.push(why_not_yet(windows));
+        }
+        let mut step = Step::of("Certificate of destruction", lines);
+        match &self.known.certificate {
+            Some(one) => {
+                let address = paths::offboarding_step(self.known.client.id, "certificate");
+                step.view.lines.push(format!("Issued {} by {}.", day(one.at), self.reader.roster.person_name(one.by)));
+                step.view.link = Some(Link::new(address, "Download it with its signature"));
+                step.view.text = Some(one.text.clone());
+            }
+            None => step.view.forms.push(self.form("certify", "Issue the certificate")),
+        }
+        step
+    }
+}

@@ -1,0 +1,103 @@
+//! A client that is switched off: from the next request and message on nothing of it is read, changed or decided, on every
+//! instance, and other clients notice nothing. Switched on again, nothing is missing.
+
+use std::sync::Arc;
+
+use assay::{
+    app::App,
+    connectors::demo::{self, What},
+    custody::offboarding,
+    tenancy::{DeploymentScope, Roster},
+};
+use time::Duration;
+
+use super::offboarding::{known, step, switched_off, world};
+use crate::support::{
+    browser::{Browser, text},
+    clock::START,
+    end_state::EndState,
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+};
+
+#[tokio::test]
+async fn what_another_instance_switched_off_is_off_with_the_next_request() {
+    let flow = world(Extent::Both).await;
+    let approver = Browser::of(&flow, What::Approver).await;
+    let harbor = format!("portal/clients/{HARBOR}");
+    assert_eq!(approver.get(&harbor).await.status, 200);
+    switched_off(&flow).await;
+    // The instance that answered before knew the client as on, and has its key in memory.
+    assert!(assay::tenancy::keys::find(flow.app(), assay::tenancy::keys::Owner::Tenant(HARBOR)).await.unwrap().is_some());
+    assert_off(&flow, &approver, &harbor).await;
+
+    // And the other way round: another process takes it back.
+    let elsewhere = App { memory: Arc::default(), cache: Arc::default(), ..flow.app().clone() };
+    let store = DeploymentScope::of_function("story", "c").store(&elsewhere).await.unwrap();
+    let now = offboarding::read(&store, HARBOR).await.unwrap().unwrap();
+    offboarding::take_back(&store, &now).await.unwrap();
+    assert_eq!(approver.get(&harbor).await.status, 200);
+}
+
+async fn assert_off(flow: &Flow, approver: &Browser<'_>, harbor: &str) {
+    for address in ["", "/requirements/CM.L2-3.4.1", "/policy"] {
+        let told = approver.get(&format!("{harbor}{address}")).await;
+        assert!(told.status == 423 && text(&told).contains("switched this client off"), "{address}: {}", told.status);
+    }
+    assert_eq!(approver.get(&format!("portal/audit/{HARBOR}")).await.status, 423);
+    assert_eq!(approver.post(&format!("portal/audit/{HARBOR}/export"), &[]).await.status, 423);
+    let clients = text(&approver.get("portal/clients").await);
+    assert!(clients.contains("Harbor Precision") && clients.contains("Ridge Composites") && clients.contains("switched this client off"));
+    assert_eq!(approver.get(&format!("portal/clients/{RIDGE}")).await.status, 200, "others notice nothing");
+    let roster = Roster::read(&flow.deployment().await).await.unwrap();
+    assert_eq!(roster.grants_of(HARBOR, flow.app().now()).count(), 0, "nobody is told anything of it");
+    assert!(roster.every_grant_of(HARBOR).count() > 0, "what they may comes back with it");
+    let nobody = Browser::of(flow, What::Engineer).await;
+    let absent = nobody.get(&format!("portal/clients/{}", uuid::Uuid::from_u128(5).simple())).await;
+    assert_eq!(absent.status, 404);
+}
+
+/// The same day twice, once with Harbor switched off for a while in the middle of it.
+#[tokio::test]
+async fn what_came_while_it_was_off_waits_and_switched_on_again_it_ends_as_if_nothing_had_been() {
+    let mut ends = Vec::new();
+    for goes_off in [false, true] {
+        let mut flow = world(Extent::Both).await;
+        let deliveries = deliveries_of(demo::CONNECTWISE, START);
+        if goes_off {
+            switched_off(&flow).await;
+        }
+        for delivery in &deliveries[1..] {
+            flow.vendor_sends(delivery).await;
+        }
+        flow.pass(Duration::minutes(40)).await;
+        flow.swept.clone().unwrap();
+        if goes_off {
+            let seen = step(&flow, "take-back", &[]).await;
+            assert_eq!(seen.status, 303, "{}", text(&seen));
+            assert!(known(&flow).await.held.is_none());
+        }
+        flow.pass(Duration::minutes(40)).await;
+        flow.settle().await;
+        let EndState { evidence, suggestions, findings, left_over, dead_letters, .. } = EndState::of(&flow).await;
+        assert_eq!((left_over, dead_letters), (Vec::<String>::new(), Vec::<String>::new()));
+        ends.push((evidence, suggestions, findings));
+    }
+    assert_eq!(ends[0], ends[1]);
+}
+
+#[tokio::test]
+async fn what_was_approved_before_it_was_off_does_not_run_until_it_is_on_again() {
+    let mut flow = world(Extent::Small).await;
+    let deliveries = deliveries_of(demo::CONNECTWISE, START);
+    flow.vendor_sends(&deliveries[1]).await;
+    flow.pump().await;
+    switched_off(&flow).await;
+    let waiting = flow.test.filled_queues();
+    flow.pass(Duration::hours(2)).await;
+    flow.swept.clone().unwrap();
+    assert!(flow.test.filled_queues().iter().all(|queue| !queue.ends_with("-poison")), "{waiting:?}");
+    let refused = Browser::of(&flow, What::Approver).await.get("portal/inbox").await;
+    assert!(refused.status == 200 && !text(&refused).contains("Harbor Precision"));
+    let told = flow.reader(person(What::Approver), HARBOR).await.unwrap().1;
+    assert!(told.holds(flow.app().now()), "the grant stays; the roster gives none");
+}
