@@ -147,13 +147,14 @@ async fn sau_022_an_approval_or_a_finding_that_somebody_wrote_into_the_store_is_
     assert!(faults(&flow).await[0].contains("where the client stands says otherwise of objective 3.1.1[a]"));
     change::<Standing>(&store, place, "now", |standing| standing.set("3.1.1[a]", assay::readiness::score::Answer::Undecided)).await;
 
-    // A policy that nobody approved, signed (who can sign is somebody else) and changed afterwards.
+    // A policy that nobody approved, signed, and one that was signed for another client.
     let signed = SignedPolicy::sign(flow.app(), HARBOR, &Policy { version: 7, ..Policy::default() }, "").await.unwrap();
     let mut batch = store.batch(place);
     batch.create(&signed);
     batch.commit().await.unwrap();
     assert!(faults(&flow).await[0].contains("the policy in the store is version 7"));
-    change::<SignedPolicy>(&store, place, policy::KEY, |policy| policy.version = 0).await;
+    let another = SignedPolicy::sign(flow.app(), RIDGE, &Policy::default(), "").await.unwrap();
+    change::<SignedPolicy>(&store, place, policy::KEY, |policy| *policy = another).await;
     assert!(faults(&flow).await[0].contains("Nothing is approved or carried out under it"));
     let held = store.read::<SignedPolicy>(place, policy::KEY).await.unwrap().unwrap();
     let mut batch = store.batch(place);
