@@ -124,8 +124,7 @@ pub async fn perform(proposal: &Proposal, decision: Option<&Decision>, batch: &m
         return Err(NotPerformed::Refused(fault.0));
     }
     let signed = SignedPolicy::sign(app, tenant, &to, &proposal.hash).await?;
-    let changes: Vec<String> =
-        words::changes(&now, &to, &|person| roster.person_name(person)).iter().map(ToString::to_string).collect();
+    let changes: Vec<String> = words::changes(&now, &to, &|person| roster.person_name(person)).iter().map(ToString::to_string).collect();
     let detail = json!({ "version": to.version, "proposal": proposal.id, "changes": changes, "before": now, "after": to });
     audit::record(batch, audit::Event::new("policy.changed", "policy", detail));
     batch.put(signed, held.map(|held| held.etag));

@@ -93,8 +93,12 @@ where
     let mut lost = StoreError::Refused { refused: vec![] };
     for _ in 0..ATTEMPTS {
         let key = id.to_string();
-        let wanted =
-            vec![Wanted::one::<Proposal>(&key), Wanted::one::<Answers>(&key), Wanted::one::<SignedPolicy>(policy::KEY), outbox::waiting(message)];
+        let wanted = vec![
+            Wanted::one::<Proposal>(&key),
+            Wanted::one::<Answers>(&key),
+            Wanted::one::<SignedPolicy>(policy::KEY),
+            outbox::waiting(message),
+        ];
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
         let asked = outbox::of(message, &found).await?;

@@ -76,11 +76,10 @@ pub fn best(terms: &Terms, accounts: &BTreeSet<PersonId>) -> Progress {
         humans.entry(terms.human(*account)).or_default().push(*account);
     }
     let groups: Vec<&String> = terms.rule.one_from_each.iter().collect();
-    let belongs = |group: &String, own: &[PersonId]| terms.groups.get(group).is_some_and(|members| own.iter().any(|one| members.contains(one)));
-    let fits: Vec<Vec<usize>> = groups
-        .iter()
-        .map(|group| humans.values().enumerate().filter(|(_, own)| belongs(group, own)).map(|(n, _)| n).collect())
-        .collect();
+    let belongs =
+        |group: &String, own: &[PersonId]| terms.groups.get(group).is_some_and(|members| own.iter().any(|one| members.contains(one)));
+    let fits: Vec<Vec<usize>> =
+        groups.iter().map(|group| humans.values().enumerate().filter(|(_, own)| belongs(group, own)).map(|(n, _)| n).collect()).collect();
     let filled = matched(&fits, humans.len());
     let groups_wanted = groups.into_iter().zip(filled).filter(|(_, filled)| !filled).map(|(group, _)| group.clone()).collect();
     Progress { given: humans.len(), needed: usize::from(terms.rule.approvals), groups_wanted }

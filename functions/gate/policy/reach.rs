@@ -184,7 +184,9 @@ pub fn short_of_needs(needs: &[Need], people: &People) -> Vec<Shortfall> {
     let mut policy = Policy::default();
     for Need { kind, approvals, groups, .. } in needs {
         let one_from_each = groups.keys().cloned().collect();
-        policy.rules.insert(kind.clone(), super::Rule { level: Level::L2, approvals: *approvals, one_from_each, ..super::Rule::of_kind(kind) });
+        policy
+            .rules
+            .insert(kind.clone(), super::Rule { level: Level::L2, approvals: *approvals, one_from_each, ..super::Rule::of_kind(kind) });
         policy.groups.extend(groups.clone());
     }
     let changed = needs.iter().map(|need| need.kind.as_str()).filter(|kind| *kind != CHANGE_POLICY);
@@ -220,6 +222,8 @@ mod tests {
         People { approvers: set(approvers), engineers: set(engineers), ..People::default() }
     }
 
+    type Case = (Policy, People, Result<(), &'static str>);
+
     #[test]
     fn what_more_people_must_approve_than_there_are_is_refused_with_how_many_there_are() {
         let mark = "mark_objective";
@@ -228,7 +232,6 @@ mod tests {
             ..who
         };
         let linked = |who: People| People { linked: vec![set(&[1, 2])], ..who };
-        type Case = (Policy, People, Result<(), &'static str>);
         let cases: Vec<Case> = vec![
             // An engineer asks: both are left. Without one, one of the two asks.
             (policy(CHANGE_POLICY, 2, &[]), people(&[1, 2], &[9]), Ok(())),

@@ -76,7 +76,9 @@ impl Unsound {
     /// For people: what is found, what follows, and what to do.
     pub fn sentence(self) -> String {
         let found = match self {
-            Self::NotSigned => "This client\u{2019}s approval policy is not as it was signed: somebody changed it without a decision.".into(),
+            Self::NotSigned => {
+                "This client\u{2019}s approval policy is not as it was signed: somebody changed it without a decision.".into()
+            }
             Self::Older { found, highest } => {
                 format!("This client\u{2019}s approval policy was put back to version {found}, and version {highest} had been approved.")
             }

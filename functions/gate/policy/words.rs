@@ -39,7 +39,8 @@ pub fn changes(now: &Policy, to: &Policy, name: &dyn Fn(PersonId) -> String) -> 
         let of = |policy: &Policy| policy.groups.get(group).map_or_else(|| "no such group".into(), people);
         changes.push(Change { what: format!("Who is in \u{201c}{group}\u{201d}"), was: of(now), is: of(to) });
     }
-    let humans = |sets: &[BTreeSet<PersonId>]| listed(sets.iter().map(|set| listed(set.iter().map(|id| name(*id))).replace(", ", " with ")));
+    let humans =
+        |sets: &[BTreeSet<PersonId>]| listed(sets.iter().map(|set| listed(set.iter().map(|id| name(*id))).replace(", ", " with ")));
     changes.push(Change { what: "Accounts that are one person\u{2019}s".into(), was: humans(&now.same_human), is: humans(same_human) });
     let what = "Who may approve alone in an emergency".into();
     changes.push(Change { what, was: people(&now.break_glass), is: people(break_glass) });
@@ -128,7 +129,7 @@ mod tests {
             "outside_stand_ins" | "comment_needed" => json!(true),
             "sign_in_minutes" => json!(10),
             "decide_within" => json!(100),
-            "run_within" => json!(10),
+            "run_within" => json!(11),
             "undo_within" => json!(9),
             "remind_before" => json!([48, 4]),
             "escalate_before" => json!([12]),
@@ -138,16 +139,19 @@ mod tests {
 
     #[test]
     fn whichever_field_of_a_rule_changes_is_said_from_what_to_what() {
-        let rule = serde_json::to_value(Rule::of_kind("mark_objective")).expect("a rule");
-        let said: BTreeMap<String, String> = rule
+        let standard = Rule::of_kind("mark_objective");
+        // What is as it always was is left out of the stored form; here each field has something to say.
+        let full = Rule { outside_stand_ins: true, remind_before: vec![1], escalate_before: vec![1], ..standard.clone() };
+        let (rule, full) = (serde_json::to_value(standard).expect("a rule"), serde_json::to_value(full).expect("a rule"));
+        let said: BTreeMap<String, String> = full
             .as_object()
             .expect("fields")
             .keys()
             .map(|field| {
-                let mut changed = rule.clone();
-                changed[field] = other_rule(field).unwrap_or_else(|| panic!("{field} has no words and no case here"));
+                let mut other = rule.clone();
+                other[field] = other_rule(field).unwrap_or_else(|| panic!("{field} has no words and no case here"));
                 let to = Policy {
-                    rules: BTreeMap::from([("mark_objective".to_owned(), serde_json::from_value(changed).expect("a rule"))]),
+                    rules: BTreeMap::from([("mark_objective".to_owned(), serde_json::from_value(other).expect("a rule"))]),
                     ..Policy::default()
                 };
                 let changes = changes(&Policy::default(), &to, &name);
@@ -155,6 +159,7 @@ mod tests {
                 (field.clone(), one.to_string())
             })
             .collect();
+        assert_eq!(said.len(), of_rule(&Rule::of_kind("mark_objective")).len(), "each field that has words has a case");
         assert_eq!(said["approvals"], "Mark an objective: approvals needed: 1 \u{2192} 4");
         assert_eq!(said["decide_within"], "Mark an objective: decided within: 168 hours \u{2192} 100 hours");
         assert_eq!(said["one_from_each"], "Mark an objective: one of them from each of: none \u{2192} client");
@@ -176,7 +181,8 @@ mod tests {
                 // Has a test of its own, field by field.
                 "rules" => continue,
                 "groups" => {
-                    let groups = [("client".to_owned(), BTreeSet::from([person(1), person(2)])), ("lead".into(), BTreeSet::from([person(3)]))];
+                    let groups =
+                        [("client".to_owned(), BTreeSet::from([person(1), person(2)])), ("lead".into(), BTreeSet::from([person(3)]))];
                     Policy { groups: BTreeMap::from(groups), ..now.clone() }
                 }
                 "same_human" => Policy { same_human: vec![BTreeSet::from([person(1), person(2)])], ..now.clone() },

@@ -49,7 +49,7 @@ pub use delivery::{ChannelView, DeliveryPage};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
-pub use inbox::{DecidedItem, InboxItem, InboxPage};
+pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem};
 pub use lead_on::LeadOnPage;
 pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
 pub use member::{MemberPage, ToolsField};
@@ -57,9 +57,11 @@ pub use message::MessagePage;
 pub use new_client::{NewClientPage, PersonRow, RoleBox};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
-pub use policy::{DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
+pub use policy::{AloneForm, DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
 pub use problem::ProblemPage;
-pub use proposal::{DecisionForm, LevelMark, ProposalPage, ProposalState, Quorum, Run, Side, TakeBackForm, WithdrawForm};
+pub use proposal::{
+    DecisionForm, DoneForm, LevelMark, ProposalPage, ProposalState, Quorum, ReviewForm, Run, Side, TakeBackForm, WithdrawForm,
+};
 pub use propose_form::ProposeForm;
 pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
 pub use score::Readings;

@@ -1,5 +1,6 @@
 //! Stories of the gate, told in one house: a client, an engineer who asks, two approvers who decide.
 
+mod after;
 mod deciding;
 mod delivering;
 mod executing;
@@ -25,7 +26,8 @@ use assay::{
         proposal::{ApprovedMark, OpenMark},
     },
     tenancy::{
-        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError,
+        TenantId,
         directory::{Grant, Identity, Person, Role, Tenant},
         message::{self, Verified},
         policy_mark::PolicyMark,

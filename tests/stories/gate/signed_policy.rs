@@ -148,7 +148,8 @@ async fn what_was_changed_without_a_decision_is_put_back_from_its_approvals_and_
     let house = House::new().await;
     approved(&house, asks(2)).await;
     put_back(&house, None).await;
-    let sweep = || async { policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap() };
+    let sweep =
+        || async { policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap() };
     // The log does not know of it yet, so nobody can say what stood.
     assert_eq!(sweep().await, Err(Unsound::Gone { highest: 1 }));
     assert_eq!(sweep().await, Err(Unsound::Gone { highest: 1 }));
