@@ -26,6 +26,7 @@ mod security;
 
 mod stories {
     mod access;
+    mod after_the_fact;
     mod analysis;
     mod analysis_apart;
     mod analytics;

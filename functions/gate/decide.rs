@@ -14,7 +14,7 @@ use super::{
     link::Spent,
     machine::next,
     policy::{self, Policy, SignedPolicy, care, standing},
-    proposal::{Answers, ExecuteV1, OpenMark, Proposal, advance, linked, object},
+    proposal::{Answers, ExecuteV1, NotifyV1, Occasion, OpenMark, Proposal, advance, linked, object},
     receipt,
     refusal::Refusal,
     state::{Decision, State},
@@ -130,9 +130,9 @@ pub async fn decide_as(
         let spent = capacity.permit.as_ref().map(|permit| permit.spent(id, person.id, app.now()));
         let change = Change { held: &held, after: &after, decision: &decision, look: &capacity.look, mark, answers, spent: spent.as_ref() };
         match write(&store, change).await {
-            Ok(execute) => {
-                if let Some(execute) = execute {
-                    sent(outbox::deliver(&store, &execute).await);
+            Ok(messages) => {
+                for message in messages {
+                    sent(outbox::deliver(&store, &message).await);
                 }
                 return Ok(Decided { decision, proposal: after, repeated: false });
             }
@@ -220,8 +220,8 @@ struct Change<'a> {
     spent: Option<&'a Spent>,
 }
 
-/// The decision as it is written, and the message that it demands.
-async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Option<Pending>, StoreError> {
+/// The decision as it is written, and the messages that it demands.
+async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Vec<Pending>, StoreError> {
     let Change { held, after, decision, look, mark, answers, spent } = change;
     let Proposal { id, version, .. } = held.value;
     let mut batch = store.batch(ClientPlace::Assessment);
@@ -233,10 +233,16 @@ async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Opt
     batch.put(Answers { proposal: id, decisions: after.decisions.clone(), executed_at }, answers.map(|held| held.etag));
     record(&mut batch, after, decision, look);
     let runs = matches!(after.state, State::Approved { .. } | State::Undoing { .. });
-    let execute =
-        runs.then(|| outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO)).transpose()?;
+    let mut messages = Vec::new();
+    if runs {
+        messages.push(outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO)?);
+    }
+    if decision.broke_glass {
+        let told = NotifyV1 { proposal: id, version, occasion: Occasion::GlassBroken };
+        messages.push(outbox::send(&mut batch, "notify", &told, std::time::Duration::ZERO)?);
+    }
     batch.commit().await?;
-    Ok(execute)
+    Ok(messages)
 }
 
 /// The decision in the log, with its receipt and how it came about.

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     policy::{self, SignedPolicy, Unsound},
-    proposal::{OpenMark, Proposal},
+    proposal::{OpenMark, Proposal, ReviewMark},
     state::State,
 };
 use crate::{
@@ -77,6 +77,16 @@ pub struct Settled {
     pub at: OffsetDateTime,
 }
 
+/// What waits for another person's look.
+#[derive(Clone, Debug)]
+pub struct Review {
+    pub tenant: TenantId,
+    pub client: String,
+    pub mark: ReviewMark,
+    /// The reader approved it alone, or asked for the review.
+    pub own: bool,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
     /// What this person may decide before what they only see; in each, the oldest first, and so the nearest deadline.
@@ -89,6 +99,8 @@ pub struct Inbox {
     pub settled: Vec<Settled>,
     /// Clients whose records cannot be read just now, by name.
     pub unavailable: Vec<String>,
+    /// What somebody approved alone or escalated and nobody has reviewed yet; due first.
+    pub reviews: Vec<Review>,
     /// Clients under whose policy nothing is approved, by name, and why.
     pub unsound: Vec<(String, Unsound)>,
 }
@@ -101,7 +113,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
     let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
     for (grant, read) in grants.iter().zip(all) {
         let name = roster.client_name(grant.tenant);
-        let (marks, proposals, unsound) = match read {
+        let (marks, proposals, reviews, unsound) = match read {
             Ok(read) => read,
             Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(error = %error, "a client is left out of the inbox");
@@ -110,6 +122,10 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             }
             Err(error) => return Err(error),
         };
+        inbox.reviews.extend(reviews.into_iter().map(|mark| {
+            let own = roster.human(mark.by) == roster.human(person.id);
+            Review { tenant: grant.tenant, client: name.clone(), mark, own }
+        }));
         inbox.unsound.extend(unsound.map(|unsound| (name.clone(), unsound)));
         inbox.waiting.extend(marks.iter().filter(|mark| app.now() < mark.decide_by).map(|mark| Waiting {
             tenant: grant.tenant,
@@ -124,6 +140,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             }),
         );
     }
+    inbox.reviews.sort_by_key(|review| review.mark.due);
     inbox.settled.sort_by_key(|settled| std::cmp::Reverse(settled.at));
     inbox.settled.truncate(LATELY);
     inbox.waiting.sort_by_key(position);
@@ -205,17 +222,18 @@ fn name(scope: &Scope) -> String {
     scope.remembers::<OpenMark>(ClientPlace::Assessment)
 }
 
-/// What is open, what was settled lately, and why nothing can be approved, if so.
-type OfClient = (Arc<Vec<OpenMark>>, Vec<Proposal>, Option<Unsound>);
+/// What is open, what was settled lately, what is to be reviewed, and why nothing can be approved, if so.
+type OfClient = (Arc<Vec<OpenMark>>, Vec<Proposal>, Vec<ReviewMark>, Option<Unsound>);
 
 async fn client(app: &App, grant: &Grant, reader: Reader<'_>) -> Result<OfClient, StoreError> {
     let scope = Scope::of_person(grant, reader.correlation);
     let (moment, store) = (moment(app, &scope), scope.store(app).await?);
-    let wanted = vec![Wanted::all::<OpenMark>(""), Wanted::one::<SignedPolicy>(policy::KEY)];
+    let wanted = vec![Wanted::all::<OpenMark>(""), Wanted::all::<ReviewMark>(""), Wanted::one::<SignedPolicy>(policy::KEY)];
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
     let unsound = policy::shown(&store, reader.roster, found.one(policy::KEY).await?.as_ref()).await?.err();
     let marks = remember(app, &scope, found.all("").await?, moment);
-    Ok((marks, settled_lately(&store).await?, unsound))
+    let reviews = found.all::<ReviewMark>("").await?.into_iter().map(|held| held.value).collect();
+    Ok((marks, settled_lately(&store).await?, reviews, unsound))
 }
 
 /// Of what is settled, the newest staged: twice as many as are shown, because what was staged later may have been

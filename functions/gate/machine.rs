@@ -120,7 +120,7 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
                 return Err(Refusal::Expired { at: proposal.decide_by });
             }
         }
-        Verdict::Uphold | Verdict::Override | Verdict::Escalate => may_review(proposal, person)?,
+        Verdict::Uphold | Verdict::Override | Verdict::Escalate => may_review(proposal, person, answer.verdict)?,
     }
     let level = proposal.level();
     if answer.verdict == Verdict::Done {
@@ -191,15 +191,20 @@ fn may_decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) 
     excluded(proposal, seat.person, &[], now).map_or(Ok(()), |_| Err(Refusal::DelegateOfExcluded))
 }
 
-/// After the fact: of what ran by its level, or by somebody alone. Who decided it does not review it.
-fn may_review(proposal: &Proposal, person: PersonId) -> Result<(), Refusal> {
+/// After the fact: of what ran by its level, of what somebody approved alone, whatever became of it, and of what was
+/// escalated. Who approved it does not review it, nor who asked for the review.
+pub(super) fn may_review(proposal: &Proposal, person: PersonId, verdict: Verdict) -> Result<(), Refusal> {
     let ran = matches!(proposal.state, State::Executed { .. });
-    if !ran || (proposal.level() != Level::L1 && proposal.review_by.is_none()) {
-        return Err(settled(proposal).filter(|_| !ran).unwrap_or(Refusal::NotAsked));
+    let is_due = proposal.review_by.is_some() && proposal.state.is_final() && verdict != Verdict::Override;
+    let is_by_level = ran && proposal.level() == Level::L1;
+    if !is_due && !is_by_level {
+        let undo = ran && verdict == Verdict::Override;
+        return Err(settled(proposal).filter(|_| !ran).unwrap_or(if undo { Refusal::UndoOver } else { Refusal::NotAsked }));
     }
     let terms = proposal.terms.as_ref();
     let is_own = |decision: &&Decision| {
-        decision.verdict == Verdict::Approve && terms.is_some_and(|terms| terms.is_same_human(decision.person, person))
+        matches!(decision.verdict, Verdict::Approve | Verdict::Escalate)
+            && terms.is_some_and(|terms| terms.is_same_human(decision.person, person))
     };
     match proposal.decisions.iter().find(is_own) {
         Some(own) => Err(Refusal::SameVoice { name: own.names() }),

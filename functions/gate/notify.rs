@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
+pub use super::occasion::Occasion;
 use super::{
     delivery::{self, Channel, DeliverV1, EVERYBODY, FALLBACK_AFTER, Notice, Posted, Posting},
     inbox::asked_by,
     link::{self, link},
     mail::{self, Mail, Mailbox},
-    proposal::{Draft, NotifyV1, OpenMark, Proposal, object},
+    proposal::{Draft, NotifyV1, OpenMark, Proposal, ReviewMark, object},
     state::State,
 };
 use crate::{
@@ -23,15 +24,12 @@ use crate::{
     config::{Config, MailService},
     platform::ports::BlobContainer,
     tenancy::{
-        Actor, ClientPlace, DeploymentScope, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        Actor, ClientPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory::{self, Person, Role},
         message::{MessageError, Verified},
         outbox,
     },
 };
-
-/// How long before the deadline one more mail goes out.
-pub const REMINDER_BEFORE: Duration = Duration::hours(24);
 
 /// Who was mailed, for the page's history; also the mark that the audit item exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,13 +48,6 @@ pub struct Notified {
     /// What came of deliveries that were queued.
     #[serde(default)]
     pub posted: Vec<Posted>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Occasion {
-    Asked,
-    Reminded,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,12 +88,14 @@ impl NotifyError {
 
 /// Mails the proposal that the message names, unless it is settled or was mailed before.
 pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
-    let NotifyV1 { proposal: id, version } = message.body()?;
+    let NotifyV1 { proposal: id, version, occasion } = message.body()?;
     let scope = Scope::of_message(message).ok_or(NotifyError::NotFound)?;
     let store = scope.store(app).await?;
     let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(NotifyError::NotFound)?;
     // A quiet change since then made a later version; the mail is still owed, and says what stands now.
-    if held.value.state == State::Open && version <= held.value.version && app.now() < held.value.decide_by {
+    if occasion.is_loud() {
+        deliver(app, &store, scope.tenant(), &held.value, version, occasion).await?;
+    } else if held.value.state == State::Open && version <= held.value.version && app.now() < held.value.decide_by {
         deliver(app, &store, scope.tenant(), &held.value, version, Occasion::Asked).await?;
     } else {
         catch_up(app, &store, scope.tenant(), &held.value, version).await?;
@@ -111,29 +104,48 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     Ok(())
 }
 
-/// One more mail for what is still open a day before its deadline; returns how many proposals. Deliveries whose message was
-/// lost are sent on their way again. For the sweep.
+/// Tells once more of what is still open as the policy of its kind says, and loudly of what nobody decided near its
+/// deadline and of what nobody reviewed in time; returns of how many proposals. Deliveries whose message was lost are sent
+/// on their way again. For the sweep.
 pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
-    let mut reminded = 0;
-    for mark in store.all::<OpenMark>(ClientPlace::Assessment, "").await? {
-        let due = mark.value.decide_by - REMINDER_BEFORE <= now && now < mark.value.decide_by;
-        let Some(held) = (if due { store.read::<Proposal>(ClientPlace::Assessment, &mark.value.key()).await? } else { None }) else {
-            continue;
-        };
-        // Version 0: one reminder per proposal, whatever changed in between.
-        if held.value.state == State::Open && deliver(app, &store, scope.tenant(), &held.value, 0, Occasion::Reminded).await? {
-            reminded += 1;
+    let found = store.gather(ClientPlace::Assessment, vec![Wanted::all::<OpenMark>(""), Wanted::all::<ReviewMark>("")]).await?;
+    let marks = found.all::<OpenMark>("").await?.into_iter().map(|held| held.value);
+    let soon = marks.filter(|mark| mark.decide_by - Duration::hours(mark.notices_from.into()) <= now && now < mark.decide_by);
+    let overdue = found.all::<ReviewMark>("").await?.into_iter().map(|held| held.value).filter(|mark| mark.due <= now);
+    let due: Vec<(String, bool)> = soon.map(|mark| (mark.key(), false)).chain(overdue.map(|mark| (mark.key(), true))).collect();
+    let mut told = 0;
+    for (key, is_review) in due {
+        let Some(Held { value: proposal, .. }) = store.read::<Proposal>(ClientPlace::Assessment, &key).await? else { continue };
+        let mut was_told = false;
+        for (version, occasion) in owed(&proposal, is_review, now) {
+            was_told |= occasion.is_owed(&proposal, now) && deliver(app, &store, scope.tenant(), &proposal, version, occasion).await?;
         }
+        told += usize::from(was_told);
     }
-    if reminded > 0 {
+    if told > 0 {
         outbox::flush(&store, ClientPlace::Assessment).await?;
     }
     if app.config.delivery.is_queued() {
         delivery::wake(&store).await?;
     }
-    Ok(reminded)
+    Ok(told)
+}
+
+/// Which notices are due, with the number that stands where others have a version: one per notice and proposal, whatever
+/// changed in between. Of several that came due since the last sweep only the latest goes out.
+fn owed(proposal: &Proposal, is_review: bool, now: OffsetDateTime) -> Vec<(u32, Occasion)> {
+    if is_review {
+        return vec![(0, Occasion::ReviewOverdue)];
+    }
+    let latest = |hours: &mut dyn Iterator<Item = u32>| {
+        let is_due = |hours: u32| proposal.decide_by - Duration::hours(hours.into()) <= now;
+        (0..).zip(hours).filter(|(_, hours)| is_due(*hours)).last().map(|(n, _)| n)
+    };
+    let reminder = latest(&mut proposal.notices()).map(|n| (n, Occasion::Reminded));
+    let escalation = latest(&mut proposal.escalations()).map(|n| (n, Occasion::Escalated));
+    reminder.into_iter().chain(escalation).collect()
 }
 
 /// Those who may decide it now: approvers of the client who can sign in, without the one who asks.
@@ -189,7 +201,7 @@ async fn deliver(
         notified.links.push(link::make::row(tenant, proposal, EVERYBODY, &key, now));
         queued.push(posting(Channel::Teams, EVERYBODY, now));
     }
-    for person in approvers(&app.config, &roster, tenant, &proposal.requester, now).filter(|_| app.config.mails) {
+    for person in occasion.recipients(&app.config, &roster, tenant, &proposal.requester, now).into_iter().filter(|_| app.config.mails) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);
@@ -197,7 +209,7 @@ async fn deliver(
         }
         notified.links.push(link::make::row(tenant, proposal, person.id, &key, now));
         if cards || app.config.delivery.service.is_some() {
-            queued.push(posting(Channel::Mail, person.id, if cards { now + FALLBACK_AFTER } else { now }));
+            queued.push(posting(Channel::Mail, person.id, if cards && !occasion.is_loud() { now + FALLBACK_AFTER } else { now }));
             continue;
         }
         let mail = mail_to(app, &roster, tenant, proposal, person, &key, now).await?;
@@ -267,10 +279,7 @@ async fn write_down(store: &Store<'_, ClientPlace>, notified: &Notified, queued:
         outbox::send(&mut batch, "notify", &DeliverV1 { posting: posting.key() }, wait)?;
         batch.create(posting);
     }
-    let kind = match notified.occasion {
-        Occasion::Asked => "proposal.notified",
-        Occasion::Reminded => "proposal.reminded",
-    };
+    let kind = notified.occasion.event();
     let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
     let detail = json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable), "cards": queued.iter().filter(|posting| posting.channel == Channel::Teams).count() });
     audit::record(&mut batch, audit::Event::new(kind, object(notified.proposal), detail));
@@ -312,6 +321,12 @@ pub(super) fn notice(app: &App, asked_by: &str, proposal: &Proposal, link: Strin
     Notice::of_proposal(question, asked_by, reasons, by, link, app.config.is_demo())
 }
 
+/// What the notice of this occasion says.
+pub(super) fn notice_for(app: &App, roster: &Roster, proposal: &Proposal, occasion: Occasion, link: String) -> Notice {
+    let loud = occasion.notice(app, proposal, link.clone());
+    loud.unwrap_or_else(|| notice(app, &asked_by(roster, &proposal.requester), proposal, link))
+}
+
 /// The mail to one approver in the notice of this key, which began at `since`.
 pub(super) async fn mail_to(
     app: &App,
@@ -324,28 +339,22 @@ pub(super) async fn mail_to(
 ) -> Result<Mail, StoreError> {
     let row = link::make::row(tenant, proposal, to.id, key, since);
     let address = link(app, tenant, proposal, &row).await?;
-    let notice = notice(app, &asked_by(roster, &proposal.requester), proposal, address);
+    let notice = notice_for(app, roster, proposal, Occasion::of_key(key), address);
     Ok(compose(app, &roster.client_name(tenant), proposal, to, key, &notice))
 }
 
 pub(super) fn compose(app: &App, client: &str, proposal: &Proposal, to: &Person, key: &str, notice: &Notice) -> Mail {
-    let reminder = if key.ends_with(REMINDED) { "Reminder: " } else { "" };
     let (domain, day) = (domain(app), proposal.decide_by.format(DAY).unwrap_or_default());
     Mail {
         from: sender(app),
         to: Mailbox { name: to.name.clone(), address: to.email.clone() },
-        subject: format!("{reminder}{client}: approve {} by {day}", proposal.draft.label()),
+        subject: Occasion::of_key(key).subject(client, proposal, &day),
         at: app.now(),
         message_id: format!("{}.{}@{domain}", key.replace(':', "."), to.id),
         blocks: notice.blocks(),
     }
 }
 
-const REMINDED: &str = "reminded";
-
 pub(super) fn key(id: ProposalId, version: u32, occasion: Occasion) -> String {
-    match occasion {
-        Occasion::Asked => format!("{id}:v{version}:asked"),
-        Occasion::Reminded => format!("{id}:v{version}:{REMINDED}"),
-    }
+    format!("{id}:v{version}:{}", occasion.word())
 }

@@ -59,7 +59,7 @@ pub struct Rule {
     #[serde(default)]
     pub one_from_each: Vec<String>,
     /// Whether who stands in for a member of a group fills its place without being one of it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outside_stand_ins: bool,
     /// Whether an approval needs a comment too; a rejection always does.
     #[serde(default)]
@@ -76,16 +76,21 @@ pub struct Rule {
     pub undo_within: u32,
     /// How long before the deadline those who may decide are reminded, in hours; once for each that lies within the time to
     /// decide.
-    #[serde(default = "a_day_before")]
+    #[serde(default = "a_day_before", skip_serializing_if = "is_a_day_before")]
     pub remind_before: Vec<u32>,
     /// How long before the deadline all approvers and the owners are told that nobody decided, in hours; once for each, and
     /// three times at most.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escalate_before: Vec<u32>,
 }
 
 fn a_day_before() -> Vec<u32> {
     vec![24]
+}
+
+/// Then it is left out, so that an earlier release reads what is staged under a rule that says nothing new.
+fn is_a_day_before(hours: &[u32]) -> bool {
+    *hours == [24]
 }
 
 /// No more notices of one kind about one proposal.

@@ -6,16 +6,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-pub use super::state::{Cause, Decision, Seat, State};
 use super::{
     event::Verdict,
     hash::{FORM, hash_of},
     level::Level,
     machine::settled,
-    policy::{Policy, Terms},
+    policy::{MOST_NOTICES, Policy, Rule, Terms},
     quorum::{self, Progress},
     receipt::{self, SignedReceipt},
     refusal::Refusal,
+};
+pub use super::{
+    marks::{ApprovedMark, OpenMark, ReviewMark},
+    occasion::Occasion,
+    state::{Cause, Decision, Seat, State},
 };
 use crate::{
     audit,
@@ -167,7 +171,34 @@ impl Proposal {
             approved_by: self.approvals().flat_map(|one| [one.person, one.seat()]).collect(),
             progress: self.progress().words(),
             policy_version: self.terms.as_ref().map_or(0, |terms| terms.policy_version),
+            notices_from: self.notices().chain(self.escalations()).max().unwrap_or_default(),
         }
+    }
+
+    /// How long before the deadline those who may decide are reminded, in hours; the earliest first.
+    pub(super) fn notices(&self) -> impl Iterator<Item = u32> {
+        self.before_deadline(|rule| &rule.remind_before)
+    }
+
+    /// The same for telling everybody that nobody decided.
+    pub(super) fn escalations(&self) -> impl Iterator<Item = u32> {
+        self.before_deadline(|rule| &rule.escalate_before)
+    }
+
+    fn before_deadline(&self, of: impl Fn(&Rule) -> &Vec<u32>) -> impl Iterator<Item = u32> {
+        let rule = self.terms.as_ref().map_or_else(|| Rule::of_kind(&self.draft.kind), |terms| terms.rule.clone());
+        let mut hours: Vec<u32> = of(&rule).iter().copied().filter(|hours| *hours < rule.decide_within).collect();
+        hours.sort_unstable_by(|a, b| b.cmp(a));
+        hours.into_iter().take(MOST_NOTICES)
+    }
+
+    /// What waits for another person's look, if something does.
+    fn review_mark(&self) -> Option<ReviewMark> {
+        let due = self.review_by?;
+        let asks = |one: &&Decision| one.broke_glass || one.verdict == Verdict::Escalate;
+        let last = self.decisions.iter().rev().find(asks)?;
+        let question = self.draft.question.clone();
+        Some(ReviewMark { proposal: self.id, question, by: last.person, by_name: last.name.clone(), due })
     }
 }
 
@@ -254,78 +285,20 @@ impl Record for Ran {
     }
 }
 
-/// Stands beside every open proposal, made and deleted in the batch that opens and closes it: the inbox and the sweep
-/// read these, never all proposals ever staged. Ids are version 7, so they come oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenMark {
-    pub proposal: ProposalId,
-    pub kind: String,
-    pub subject: String,
-    pub question: String,
-    pub requester: Actor,
-    #[serde(with = "time::serde::rfc3339")]
-    pub staged_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    pub decide_by: OffsetDateTime,
-    /// Who does not decide it, whatever their grant says.
-    #[serde(default)]
-    pub not_for: BTreeSet<PersonId>,
-    #[serde(default = "one")]
-    pub needed: u8,
-    /// Those who approved it, and for whom they stood.
-    #[serde(default)]
-    pub approved_by: BTreeSet<PersonId>,
-    /// `1 of 2`, for people.
-    #[serde(default)]
-    pub progress: String,
-    /// The policy under which it was staged.
-    #[serde(default)]
-    pub policy_version: u32,
-}
-
-fn one() -> u8 {
-    1
-}
-
-impl OpenMark {
-    /// A person asks for it; the others are raised from evidence.
-    pub fn is_by_hand(&self) -> bool {
-        matches!(self.requester, Actor::Person(_))
-    }
-}
-
-impl Record for OpenMark {
-    const KIND: &'static str = "open";
-    const SCHEMA: u32 = 1;
-
-    fn key(&self) -> String {
-        self.proposal.to_string()
-    }
-}
-
-/// The same for what is approved and has not run yet.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ApprovedMark {
-    pub proposal: ProposalId,
-    #[serde(with = "time::serde::rfc3339")]
-    pub run_by: OffsetDateTime,
-}
-
-impl Record for ApprovedMark {
-    const KIND: &'static str = "approved";
-    const SCHEMA: u32 = 1;
-
-    fn key(&self) -> String {
-        self.proposal.to_string()
-    }
-}
-
 /// What `notify` is asked to do: mail one proposal version to its approvers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotifyV1 {
     pub proposal: ProposalId,
     pub version: u32,
+    /// Left out where it is asked, as earlier releases read it.
+    #[serde(default, skip_serializing_if = "is_asked")]
+    pub occasion: Occasion,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_asked(occasion: &Occasion) -> bool {
+    *occasion == Occasion::Asked
 }
 
 /// What `execute` is asked to do.
@@ -370,7 +343,12 @@ pub async fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Resu
         outbox::send(batch, "execute", &ExecuteV1 { proposal: proposal.id, version: 1 }, std::time::Duration::ZERO)?;
         batch.create(&ApprovedMark { proposal: proposal.id, run_by });
     } else {
-        outbox::send(batch, "notify", &NotifyV1 { proposal: proposal.id, version: 1 }, std::time::Duration::ZERO)?;
+        outbox::send(
+            batch,
+            "notify",
+            &NotifyV1 { proposal: proposal.id, version: 1, occasion: Occasion::Asked },
+            std::time::Duration::ZERO,
+        )?;
         batch.create(&proposal.mark());
     }
     batch.create(&proposal);
@@ -436,6 +414,15 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
         }
         (Some(_), None) => {
             batch.remove::<ApprovedMark>(&id);
+        }
+        _ => {}
+    }
+    match (held.value.review_mark(), next.review_mark()) {
+        (None, Some(mark)) => {
+            batch.create(&mark);
+        }
+        (Some(_), None) => {
+            batch.remove::<ReviewMark>(&id);
         }
         _ => {}
     }

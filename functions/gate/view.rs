@@ -13,8 +13,8 @@ use super::{
     inbox::{self, Inbox, Reader, Standing, asked_by},
     level::Level,
     machine,
-    notify::{self, Mailed, Notified, Occasion},
-    policy::{self, SignedPolicy, Unsound},
+    notify::{self, Mailed, Notified},
+    policy::{self, BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, SignedPolicy, Terms, Unsound},
     proposal::{OpenMark, Proposal},
     refusal::Refusal,
     state::{Cause, Decision, State},
@@ -27,8 +27,8 @@ use crate::{
         directory::{Grant, Role},
     },
     web::pages::{
-        DecidedItem, DecisionForm, EvidenceCard, Frame, InboxItem, InboxPage, LevelMark, Link, ProposalPage, ProposalState, Quorum, Run,
-        Side, Tag, TimelineEntry, Tone, paths,
+        DecidedItem, DecisionForm, DoneForm, EvidenceCard, Frame, InboxItem, InboxPage, LevelMark, Link, ProposalPage, ProposalState,
+        Quorum, ReviewForm, ReviewItem, Run, Side, Tag, TimelineEntry, Tone, paths,
     },
 };
 
@@ -110,7 +110,13 @@ pub async fn proposal_page(
     let draft = &proposal.draft;
     let level = proposal.level();
     let seats = seats(&proposal, reader, grant, &delegations, app.now());
+    let review = review(&proposal, grant, app.now(), &returned);
+    let is_to_do = proposal.state == State::Open && level == Level::L3 && grant.has(Role::Approver) && grant.person == reader.person.id;
+    let to_do = DoneForm { action: paths::decide(grant.tenant, proposal.id), token: String::new(), permit: String::new(), fields: vec![] };
     Ok(ProposalPage {
+        alone: may_alone(&proposal, grant).then_some((BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN.whole_minutes())),
+        review,
+        done: is_to_do.then_some(to_do),
         client: roster.client_name(grant.tenant),
         kind: kind_words(&draft.kind),
         question: draft.question.clone(),
@@ -157,7 +163,17 @@ pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPa
     let (total, next) = (inbox.total, inbox.next.map(|next| Link::new(format!("{}?after={next}", paths::inbox()), "Next page")));
     let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);
     let items = |list: Vec<inbox::Waiting>| list.into_iter().map(item).collect();
+    let reviews = inbox.reviews.into_iter().map(|review| ReviewItem {
+        href: format!("{}#review", paths::proposal(review.tenant, review.mark.proposal)),
+        overdue: review.mark.due <= frame.now,
+        note: review.own.then(|| "You asked for this review, so somebody else looks.".into()),
+        question: review.mark.question,
+        client: review.client,
+        by: review.mark.by_name,
+        due: review.mark.due,
+    });
     InboxPage {
+        reviews: reviews.collect(),
         frame,
         yours: items(yours),
         others: items(others),
@@ -249,7 +265,10 @@ fn state(
         State::Open if own => ProposalState::NotYours {
             why: format!("You approved this ({}). It is carried out when the others have approved it too.", proposal.progress().words()),
         },
-        State::Open if proposal.level() == Level::L3 => ProposalState::NotYours { why: Refusal::HumanOnly.sentence() },
+        State::Open if proposal.level() == Level::L3 => {
+            let way = if grant.has(Role::Approver) { " When it is done, record it below." } else { "" };
+            ProposalState::NotYours { why: format!("{}{way}", Refusal::HumanOnly.sentence()) }
+        }
         State::Open => match machine::excluded(proposal, grant.person, delegations, now) {
             Some(refusal) => ProposalState::NotYours { why: refusal.sentence() },
             None => ProposalState::Open(DecisionForm {
@@ -269,7 +288,11 @@ fn state(
         State::Approved { run_by } | State::Cleared { run_by } => decided(true, Run::Pending { run_by: *run_by }),
         State::Rejected { .. } => decided(false, Run::Never),
         State::Executing { since } => decided(true, Run::Begun { since: *since }),
-        State::Executed { at, .. } | State::Recorded { at } => decided(true, Run::Done { at: *at, done: String::new() }),
+        State::Executed { at, .. } => decided(true, Run::Done { at: *at, done: String::new() }),
+        State::Recorded { at } => {
+            let deed = proposal.decision().map(|deed| format!("{} did this and recorded it: {}", deed.name, deed.comment));
+            ProposalState::ByLevel { why: deed.unwrap_or_default(), run: Run::Done { at: *at, done: String::new() }, entry: entry() }
+        }
         State::Undoing { ran_at, .. } | State::RolledBack { ran_at, .. } => decided(true, Run::Done { at: *ran_at, done: String::new() }),
         State::Failed { at, why } => decided(true, Run::Failed { at: *at, why: why.clone() }),
         State::Refused { at, why } => decided(true, Run::Refused { at: *at, why: why.clone() }),
@@ -283,6 +306,43 @@ fn state(
             closed("Superseded", *at, cause.sentence(by.is_some()).into(), link)
         }
     }
+}
+
+/// Whether the policy names the reader among those who may approve alone in an emergency.
+fn may_alone(proposal: &Proposal, grant: &Grant) -> bool {
+    let named = |terms: &Terms| terms.level() == Level::L2 && terms.break_glass.contains(&grant.person);
+    proposal.terms.as_ref().is_some_and(named)
+}
+
+/// What the reader may say of it after the fact.
+fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Returned) -> Option<ReviewForm> {
+    let may = |verdict| grant.has(Role::Approver) && machine::may_review(proposal, grant.person, verdict).is_ok();
+    if !may(Verdict::Uphold) {
+        return None;
+    }
+    let undo_until = match &proposal.state {
+        State::Executed { undo_until, .. } => {
+            undo_until.filter(|until| now < *until && proposal.draft.undo.is_some() && may(Verdict::Override))
+        }
+        _ => None,
+    };
+    let asked = proposal.decisions.iter().rev().find(|one| one.broke_glass || one.verdict == Verdict::Escalate);
+    let why = match asked {
+        Some(one) if one.broke_glass => format!("{} approved this alone, in an emergency. Look at whether that was right.", one.name),
+        Some(one) => format!("{} asked others to look at this: \u{201c}{}\u{201d}", one.name, one.comment),
+        None => "It ran by its level, without anybody\u{2019}s approval. You can look at it afterwards.".into(),
+    };
+    Some(ReviewForm {
+        action: paths::decide(grant.tenant, proposal.id),
+        token: String::new(),
+        permit: String::new(),
+        why,
+        due: proposal.review_by,
+        overdue: proposal.review_by.is_some_and(|due| due <= now),
+        undo_until,
+        comment: returned.comment.clone(),
+        error: returned.error.clone(),
+    })
 }
 
 /// In whose place the reader may answer now: id and name.
@@ -313,7 +373,7 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
     };
     let mut history = vec![entry(proposal.staged_at, &asked_by(roster, &proposal.requester), "asked".into(), None)];
     for one in notified {
-        let verb = if one.occasion == Occasion::Asked { "mailed" } else { "reminded" };
+        let verb = one.occasion.verb();
         let cards = one.links.iter().any(|row| row.approver == EVERYBODY);
         for posted in &one.posted {
             history.push(entry(posted.at, "Assay", posted_words(posted, roster), None));

@@ -18,6 +18,7 @@ pub mod propose;
 pub mod raise;
 pub mod score;
 pub mod standing;
+pub mod submission;
 pub mod suggest;
 pub mod topic;
 pub mod view;

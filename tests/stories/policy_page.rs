@@ -116,3 +116,47 @@ async fn a_level_in_a_request_is_refused_and_nothing_is_done() {
     assert_eq!(approver.send(form.clone(), &format!("{decide}?level=L0"), &[("decision", "approve")]).await.status, 400);
     assert_eq!(approver.send(form, &decide, &[("decision", "approve")]).await.status, 303);
 }
+
+#[tokio::test]
+async fn more_people_than_there_are_is_refused_and_where_access_ends_later_the_policy_and_the_review_say_so() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let (engineer, approver, owner) = (
+        Browser::of(&flow, What::Engineer).await.session(),
+        Browser::of(&flow, What::Approver).await.session(),
+        Browser::of(&flow, What::Owner).await.session(),
+    );
+    let few = [
+        ("kind", "mark_objective"),
+        ("needed", "5"),
+        ("decide_within", "168"),
+        ("run_within", "48"),
+        ("why", "Many eyes."),
+        ("step", "ask"),
+    ];
+    let refused = Browser::with_cookie(&flow, &engineer).fill_in(&page, &page, &few).await;
+    let said = text(&refused);
+    assert!(refused.status == 422 && said.contains("takes 5 approvals") && said.contains("can give one now"), "{said}");
+
+    let asked = Browser::with_cookie(&flow, &engineer).fill_in(&page, &page, &[&TWO[..], &[("step", "ask")]].concat()).await;
+    let address = asked.header("location").unwrap_or_else(|| panic!("{}", text(&asked))).strip_prefix("/api/").unwrap().to_owned();
+    {
+        let approver = Browser::with_cookie(&flow, &approver);
+        let decide = format!("{address}/decide");
+        let form = hidden_of(&approver.get(&address).await, &format!("{decide}#decide"));
+        assert_eq!(approver.send(form, &decide, &[("decision", "approve")]).await.status, 303);
+    }
+    flow.pump().await;
+    let owner = Browser::with_cookie(&flow, &owner);
+    let access = "portal/access";
+    assert!(!text(&owner.get(access).await).contains("Too few people"));
+    let people = format!("portal/clients/{HARBOR}/people");
+    let (one, engineer) = (approves(What::Approver), format!("engineer-{}", person(What::Engineer).id));
+    assert_eq!(owner.fill_in(&people, &people, &[(one.as_str(), "yes"), (engineer.as_str(), "yes")]).await.status, 303);
+    let nobody = "Nobody could get \u{201c}Mark an objective\u{201d} approved any more: it takes 2 approvals by different people, and 1 person can give one now.";
+    for page in [access, page.as_str()] {
+        let reader = if page == access { &owner } else { &Browser::with_cookie(&flow, &approver) };
+        let shown = text(&reader.get(page).await);
+        assert!(shown.contains("Too few people") && shown.contains(nobody.split(':').next().unwrap()), "{page}: {shown}");
+    }
+}

@@ -525,6 +525,7 @@ async fn the_inbox_goes_on_where_its_page_ends() {
             approved_by: BTreeSet::new(),
             progress: String::new(),
             policy_version: 0,
+            notices_from: 24,
         });
     }
     batch.commit().await.unwrap();

@@ -14,12 +14,10 @@ use crate::{
     audit,
     config::MailService,
     gate::{
-        inbox::asked_by,
         link::{self, link},
         mail::Mail,
         notify::{self, Notified, NotifyError},
         proposal::{Proposal, object},
-        state::State,
     },
     platform::ports::BlobContainer,
     tenancy::{
@@ -154,7 +152,7 @@ async fn sort_out(
         let proposal = found.one::<Proposal>(&posting.value.proposal.to_string()).await?.map(|held| held.value);
         let notified = found.one::<Notified>(&posting.value.notice()).await?;
         match (proposal, notified) {
-            (Some(proposal), Some(notified)) if proposal.state == State::Open && app.now() < proposal.decide_by => {
+            (Some(proposal), Some(notified)) if posting.value.occasion.is_owed(&proposal, app.now()) => {
                 items.push(Item { posting, proposal, notified });
             }
             _ => over.push(posting),
@@ -247,7 +245,7 @@ async fn single(app: &App, roster: &Roster, tenant: TenantId, item: &Item) -> Re
     let Item { posting, proposal, notified } = item;
     let row = link::make::row(tenant, proposal, EVERYBODY, &posting.value.notice(), notified.value.at);
     let address = link(app, tenant, proposal, &row).await?;
-    Ok(notify::notice(app, &asked_by(roster, &proposal.requester), proposal, address))
+    Ok(notify::notice_for(app, roster, proposal, posting.value.occasion, address))
 }
 
 fn digest(app: &App, roster: &Roster, tenant: TenantId, items: &[Item]) -> Notice {

@@ -135,7 +135,9 @@ impl Posting {
 
     /// Whether one digest could stand for both.
     fn goes_with(&self, other: &Self) -> bool {
-        (self.channel, self.to) == (other.channel, other.to)
+        // What is loud stands alone.
+        let is_quiet = !self.occasion.is_loud() && !other.occasion.is_loud();
+        (self.channel, self.to) == (other.channel, other.to) && (is_quiet || self.key() == other.key())
     }
 }
 

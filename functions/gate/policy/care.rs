@@ -156,13 +156,13 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
             }
             Ok(Ok(policy))
         }
-        Err(unsound) => match Box::pin(restore(&store, tenant, found, highest)).await? {
-            Some(policy) => Ok(Ok(policy)),
-            None => {
-                say(&store, unsound).await?;
-                Ok(Err(unsound))
+        Err(unsound) => {
+            if let Some(policy) = Box::pin(restore(&store, tenant, found, highest)).await? {
+                return Ok(Ok(policy));
             }
-        },
+            say(&store, unsound).await?;
+            Ok(Err(unsound))
+        }
     }
 }
 

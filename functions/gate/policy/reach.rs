@@ -222,6 +222,8 @@ mod tests {
         People { approvers: set(approvers), engineers: set(engineers), ..People::default() }
     }
 
+    type Case = (Policy, People, Result<(), &'static str>);
+
     #[test]
     fn what_more_people_must_approve_than_there_are_is_refused_with_how_many_there_are() {
         let mark = "mark_objective";
@@ -230,7 +232,6 @@ mod tests {
             ..who
         };
         let linked = |who: People| People { linked: vec![set(&[1, 2])], ..who };
-        type Case = (Policy, People, Result<(), &'static str>);
         let cases: Vec<Case> = vec![
             // An engineer asks: both are left. Without one, one of the two asks.
             (policy(CHANGE_POLICY, 2, &[]), people(&[1, 2], &[9]), Ok(())),

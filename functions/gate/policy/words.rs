@@ -129,7 +129,7 @@ mod tests {
             "outside_stand_ins" | "comment_needed" => json!(true),
             "sign_in_minutes" => json!(10),
             "decide_within" => json!(100),
-            "run_within" => json!(10),
+            "run_within" => json!(11),
             "undo_within" => json!(9),
             "remind_before" => json!([48, 4]),
             "escalate_before" => json!([12]),
@@ -139,16 +139,19 @@ mod tests {
 
     #[test]
     fn whichever_field_of_a_rule_changes_is_said_from_what_to_what() {
-        let rule = serde_json::to_value(Rule::of_kind("mark_objective")).expect("a rule");
-        let said: BTreeMap<String, String> = rule
+        let standard = Rule::of_kind("mark_objective");
+        // What is as it always was is left out of the stored form; here each field has something to say.
+        let full = Rule { outside_stand_ins: true, remind_before: vec![1], escalate_before: vec![1], ..standard.clone() };
+        let (rule, full) = (serde_json::to_value(standard).expect("a rule"), serde_json::to_value(full).expect("a rule"));
+        let said: BTreeMap<String, String> = full
             .as_object()
             .expect("fields")
             .keys()
             .map(|field| {
-                let mut changed = rule.clone();
-                changed[field] = other_rule(field).unwrap_or_else(|| panic!("{field} has no words and no case here"));
+                let mut other = rule.clone();
+                other[field] = other_rule(field).unwrap_or_else(|| panic!("{field} has no words and no case here"));
                 let to = Policy {
-                    rules: BTreeMap::from([("mark_objective".to_owned(), serde_json::from_value(changed).expect("a rule"))]),
+                    rules: BTreeMap::from([("mark_objective".to_owned(), serde_json::from_value(other).expect("a rule"))]),
                     ..Policy::default()
                 };
                 let changes = changes(&Policy::default(), &to, &name);
@@ -156,6 +159,7 @@ mod tests {
                 (field.clone(), one.to_string())
             })
             .collect();
+        assert_eq!(said.len(), of_rule(&Rule::of_kind("mark_objective")).len(), "each field that has words has a case");
         assert_eq!(said["approvals"], "Mark an objective: approvals needed: 1 \u{2192} 4");
         assert_eq!(said["decide_within"], "Mark an objective: decided within: 168 hours \u{2192} 100 hours");
         assert_eq!(said["one_from_each"], "Mark an objective: one of them from each of: none \u{2192} client");

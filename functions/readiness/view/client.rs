@@ -66,6 +66,7 @@ pub async fn client_page(app: &App, grant: &Grant, name: &str, correlation: &str
         connections: Vec::new(),
         policy_href: paths::policy(grant.tenant),
         people_href: None,
+        sprs: None,
         families: families.collect(),
         fix_first: fix_first(&client, grant, &today).await?,
         inbox_href: paths::inbox(),

@@ -11,7 +11,7 @@ use crate::{
     tenancy::{PersonId, directory::Ownership},
     web::{
         Problem, Reply,
-        pages::{AccessPage, AccessRow, AnswerView, ReviewForm, ReviewView, Section, paths},
+        pages::{AccessPage, AccessReviewForm, AccessRow, AnswerView, ReviewView, Section, paths},
         reply,
     },
 };
@@ -109,7 +109,11 @@ fn view(reader: &Reader<'_>, review: &Review, typed: bool) -> ReviewView {
             About::Client(tenant) => policy::short_of(reader, tenant),
             About::Installation => vec![],
         },
-        form: ReviewForm { action: paths::confirm_access(&about), token: reader.token(&[CONFIRM, &about]), seen: review.fingerprint() },
+        form: AccessReviewForm {
+            action: paths::confirm_access(&about),
+            token: reader.token(&[CONFIRM, &about]),
+            seen: review.fingerprint(),
+        },
     }
 }
 

@@ -1,6 +1,6 @@
 //! The approval inbox and the decision page.
 
-use super::{Reader, link};
+use super::{Reader, after, link};
 use crate::{
     gate::{
         self, Answer, Capacity, DecideError, Refusal, Represented, Verdict,
@@ -61,11 +61,18 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     let jti = permit.as_ref().map(|permit| permit.jti.as_str()).unwrap_or_default();
     let shown_at = reader.must_be_own_timed_form(&words(id, &version, &hash, jti).each_ref().map(String::as_str))?;
     let permit = permit.map_err(|_| Problem::foreign_form(OLD_PAGE))?;
-    let verdict = match reader.field("decision").as_str() {
-        "approve" => Verdict::Approve,
+    let decision = reader.field("decision");
+    let verdict = match decision.as_str() {
+        "approve" | "alone" => Verdict::Approve,
         "reject" => Verdict::Reject,
-        _ => return Err(Problem::bad_request("The form says neither approve nor reject. Nothing was decided.")),
+        other => match after::verdict(other) {
+            Some(verdict) => verdict,
+            None => return Err(Problem::bad_request("The form says neither approve nor reject. Nothing was decided.")),
+        },
     };
+    if decision == "alone" {
+        reader.must_have_proved_it()?;
+    }
     let version = version.parse().map_err(|_| Problem::bad_request("The form has no version. Nothing was decided."))?;
     let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)).filter(|_| verdict == Verdict::Reject) };
     if verdict == Verdict::Reject && look.because.is_none() {
@@ -74,8 +81,15 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         let returned = view::Returned { comment: reader.field("comment"), ..view::Returned::default() };
         return page(reader, 422, tenant_id, id, returned, &[error]).await;
     }
-    let answer = Answer { verdict, version, hash, comment: reader.field("comment") };
     let scope = reader.scope(grant);
+    let (comment, evidence) = match verdict {
+        Verdict::Done => match Box::pin(after::deed(reader, &scope, id)).await? {
+            Ok((said, shown_by)) => (said, vec![shown_by]),
+            Err(errors) => return after::not_recorded(reader, tenant_id, id, &errors).await,
+        },
+        _ => (reader.field("comment"), vec![]),
+    };
+    let answer = Answer { verdict, version, hash, comment };
     let stands_for = match reader.field("in_place_of").as_str() {
         "" => None,
         seat => Some(represented(reader, tenant_id, seat)?),
@@ -88,8 +102,9 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
             acrs: (!contexts.is_empty()).then(|| contexts.join(" ")),
             look,
             permit: Some(permit),
+            break_glass: decision == "alone",
+            evidence,
             roster: Some(reader.roster.clone()),
-            ..Capacity::default()
         }
     };
     match gate::decide_as(reader.app, &scope, grant, &reader.person, id, &answer, &capacity).await {
@@ -133,6 +148,17 @@ pub(super) async fn withdraw(reader: &Reader<'_>, tenant: &str, id: &str) -> Res
     }
 }
 
+/// The page with the form that comes back.
+pub(super) async fn returned(
+    reader: &Reader<'_>,
+    status: u16,
+    tenant: TenantId,
+    id: ProposalId,
+    errors: &[FieldError],
+) -> Result<Reply, Problem> {
+    page(reader, status, tenant, id, view::Returned::default(), errors).await
+}
+
 /// `errors`: of the decision's form, or of the one that asks to take a finding back.
 async fn page(
     reader: &Reader<'_>,
@@ -157,6 +183,7 @@ async fn page(
     // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
     let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, |_| String::new()).await?;
+    page.done = page.done.map(|form| after::done_form(reader, form.action, errors));
     permit_form(reader, &mut page, tenant, id).await;
     if let ProposalState::Open(form) = &mut page.state {
         form.because = Some(because(reader.field(BECAUSE), errors));
@@ -195,21 +222,29 @@ fn because(chosen: String, errors: &[FieldError]) -> Field {
 /// What one decision uses up, into the form. A form that comes back with an error keeps the one it has, and with it the time
 /// since when it was looked at. Without one nobody could decide, so then there is no form: the page says so.
 async fn permit_form(reader: &Reader<'_>, page: &mut ProposalPage, tenant: TenantId, id: ProposalId) {
-    let ProposalState::Open(form) = &mut page.state else { return };
+    if !matches!(page.state, ProposalState::Open(_)) && page.review.is_none() && page.done.is_none() {
+        return;
+    }
     match permit(reader, tenant, id, &page.hash).await {
-        Ok((permit, token)) => {
+        Ok((permit, signed)) => {
             let words = words(id, &page.version.to_string(), &page.hash, &permit.jti);
             let words = words.each_ref().map(String::as_str);
-            form.token = reader.timed_token(&words, reader.shown_at(&words).unwrap_or_else(|| reader.app.now()));
-            form.permit = token;
+            let token = reader.timed_token(&words, reader.shown_at(&words).unwrap_or_else(|| reader.app.now()));
+            after::put_permit(page, Some((&token, &signed)));
+            if let ProposalState::Open(form) = &mut page.state {
+                (form.token, form.permit) = (token, signed);
+            }
         }
         Err(error) => {
             tracing::warn!(error = chain(&error), "no permit for a decision");
-            page.state = ProposalState::NotYours {
-                why:
-                    "It cannot be decided just now: Assay's key for it does not answer. Nothing is lost; open this page again in a minute."
-                        .into(),
-            };
+            after::put_permit(page, None);
+            if matches!(page.state, ProposalState::Open(_)) {
+                page.state = ProposalState::NotYours {
+                    why:
+                        "It cannot be decided just now: Assay's key for it does not answer. Nothing is lost; open this page again in a minute."
+                            .into(),
+                };
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
-use super::{Reader, approvals, connections, set_aside};
+use super::{Reader, after, approvals, connections, set_aside};
 use crate::{
     audit::dead_letter,
     connectors::{
@@ -14,14 +14,14 @@ use crate::{
     readiness::{self, ByHand, Found, ProposeError, view},
     tenancy::{
         Actor, KeyTrouble, ProposalId, Scope, StoreError, TenantId,
-        directory::{Grant, Tenant},
+        directory::{Grant, Role, Tenant},
         seal,
     },
     web::{
         Problem, Reply,
         pages::{
-            AccessReviewLink, ClientRow, ClientsPage, FieldError, Link, MessagePage, RequirementPage, Section, Tag, Tone, UnreadableClient,
-            paths,
+            AccessReviewLink, ClientRow, ClientsPage, FieldError, Link, MessagePage, PostForm, RequirementPage, Section, Tag, Tone,
+            UnreadableClient, paths,
         },
         problem, reply,
     },
@@ -139,6 +139,12 @@ pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Pro
     let healths = connections::healths(reader).await?;
     let serving = connections::serving(reader, &healths).await?;
     page.connections = connections::of_client(reader, &serving, tenant.id).into_iter().map(|(tag, _)| tag).collect();
+    page.sprs = (grant.has(Role::Engineer) && page.readings.ssp_accepted).then(|| PostForm {
+        action: paths::sprs(tenant.id),
+        token: reader.token(&[after::SPRS, &tenant.id.to_string()]),
+        fields: vec![],
+        label: "Ask for the score to be submitted in SPRS".into(),
+    });
     page.people_href = reader.person.is_owner.then(|| paths::people(tenant.id));
     Ok(reply::page(200, &page))
 }

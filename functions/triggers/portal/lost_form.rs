@@ -16,10 +16,12 @@ use crate::{
 };
 
 /// What people write into forms, by the field's name. No credential is among it: the forms of connections are left out.
-const TYPED: [(&str, &str); 11] = [
+const TYPED: [(&str, &str); 13] = [
     ("comment", "Comment"),
     ("why", "Why"),
     ("why-group", "Why"),
+    ("why-alone", "Why"),
+    ("reference", "Reference"),
     ("reason", "Reason"),
     ("title", "Document"),
     ("place", "Where it is kept"),
@@ -31,7 +33,7 @@ const TYPED: [(&str, &str); 11] = [
 ];
 
 /// Last parts of addresses that act, below the page that has the form.
-const ACTS: [&str; 5] = ["propose", "roll-back", "decide", "withdraw", "export"];
+const ACTS: [&str; 6] = ["propose", "roll-back", "decide", "withdraw", "export", "sprs"];
 
 /// The answer to a form of nobody who is signed in.
 pub(super) async fn of_nobody(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {

@@ -4,6 +4,7 @@
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
 mod access;
+mod after;
 mod analytics;
 mod approvals;
 mod clients;
@@ -104,7 +105,7 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     match parts {
         ["clients"] => clients::list(reader).await,
         ["clients", "new"] => new_client::show(reader).await,
-        ["clients", tenant] => clients::show(reader, tenant).await,
+        ["clients", tenant] | ["clients", tenant, "sprs"] => clients::show(reader, tenant).await,
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "offboarding"] => Box::pin(offboarding::show(reader, tenant)).await,
         ["clients", tenant, "offboarding", "certificate"] => offboarding::certificate(reader, tenant).await,
@@ -152,6 +153,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
         ["clients", tenant, "offboarding", step] => Box::pin(offboarding::act(reader, tenant, step)).await,
         ["clients", tenant, "policy"] => Box::pin(policy::ask(reader, tenant)).await,
+        ["clients", tenant, "sprs"] => Box::pin(after::ask_for_submission(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
         ["access", tenant, "confirm"] => Box::pin(access::confirm(reader, tenant)).await,

@@ -24,8 +24,8 @@ use crate::{
     web::{
         Problem, Reply,
         pages::{
-            Choice, DryRunRow, Field, FieldError, FieldKind, GroupForm, GroupRow, LevelMark, Link, PolicyPage, PolicyRow, RuleForm,
-            Section, StandInRow, paths,
+            AloneForm, Choice, DryRunRow, Field, FieldError, FieldKind, GroupForm, GroupRow, LevelMark, Link, PolicyPage, PolicyRow,
+            RuleForm, Section, StandInRow, paths,
         },
         reply,
     },
@@ -60,8 +60,12 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
         Ok(today) => today,
         Err(unsound) => return Err(Problem::conflict(unsound.sentence())),
     };
-    let is_group = reader.field("form") == "group";
-    let wanted = if is_group { with_group(reader, &today, grant) } else { with_rule(reader, &today) };
+    let form = reader.field("form");
+    let wanted = match form.as_str() {
+        "group" => with_group(reader, &today, grant),
+        "alone" => Ok(with_alone(reader, &today, grant)),
+        _ => with_rule(reader, &today),
+    };
     let wanted = match wanted {
         Ok(wanted) => wanted,
         Err(error) => return page(reader, &tenant, grant, Returned { errors: vec![error], dry_run: None }).await,
@@ -70,7 +74,12 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
         let rows = tried(reader, &scope, &today, &wanted).await?;
         return page(reader, &tenant, grant, Returned { errors: vec![], dry_run: Some(rows) }).await;
     }
-    let (field, reason) = if is_group { ("why-group", reader.field("why-group")) } else { ("why", reader.field("why")) };
+    let (field, subject) = match form.as_str() {
+        "group" => ("why-group", "group"),
+        "alone" => ("why-alone", "why-alone"),
+        _ => ("why", "kind"),
+    };
+    let reason = reader.field(field);
     if reason.is_empty() || reason.chars().count() > MAX_REASON {
         let message = format!("Say why, in at most {MAX_REASON} characters: the approver decides on your reason.");
         return page(reader, &tenant, grant, Returned { errors: vec![FieldError { field, message }], dry_run: None }).await;
@@ -78,7 +87,7 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
     match amend::propose(reader.app, &scope, &tenant.name, wanted, &reason).await {
         Ok(id) | Err(AmendError::Waits(id)) => Ok(reply::redirect(&paths::proposal(tenant.id, id))),
         Err(AmendError::Fault(fault)) => {
-            let errors = vec![FieldError { field: if is_group { "group" } else { "kind" }, message: fault.to_string() }];
+            let errors = vec![FieldError { field: subject, message: fault.to_string() }];
             page(reader, &tenant, grant, Returned { errors, dry_run: None }).await
         }
         Err(AmendError::Unsound(unsound)) => Err(Problem::conflict(unsound.sentence())),
@@ -155,12 +164,33 @@ fn with_rule(reader: &Reader<'_>, today: &Policy) -> Result<Policy, FieldError> 
         one_from_each: if group.is_empty() { vec![] } else { vec![group] },
         decide_within: number("decide_within", "Say in hours how long it may wait, such as 168.")?,
         run_within: number("run_within", "Say in hours how long an approval holds, such as 48.")?,
+        outside_stand_ins: reader.field("outside") == "yes",
+        remind_before: hours(reader, "remind_before", &today.rule(&kind).remind_before)?,
+        escalate_before: hours(reader, "escalate_before", &today.rule(&kind).escalate_before)?,
         ..today.rule(&kind)
     };
     let mut wanted = today.clone();
     wanted.rules.insert(kind, rule);
     wanted.check().map_err(|fault| wrong("kind", &fault.to_string()))?;
     Ok(wanted)
+}
+
+/// Hours as they are typed, `48, 4`; nothing is never. A form without the field leaves what stands.
+fn hours(reader: &Reader<'_>, field: &'static str, stands: &[u32]) -> Result<Vec<u32>, FieldError> {
+    if reader.request.form_value(field).is_none() {
+        return Ok(stands.to_vec());
+    }
+    let typed = reader.field(field);
+    let parts = typed.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let hours: Result<Vec<u32>, _> = parts.map(str::parse).collect();
+    hours.map_err(|_| FieldError { field, message: "Give hours with commas between them, such as 48, 4; nothing for never.".into() })
+}
+
+/// The policy with those who were ticked as the ones who may approve alone.
+fn with_alone(reader: &Reader<'_>, today: &Policy, grant: &Grant) -> Policy {
+    let ticked = |person: &&Person| !reader.field(&format!("alone-{}", person.id)).is_empty();
+    let break_glass = approvers(reader, grant.tenant).filter(ticked).map(|person| person.id).collect();
+    Policy { break_glass, ..today.clone() }
 }
 
 /// The policy with the group that was typed; without anybody in it, it is no group.
@@ -194,9 +224,10 @@ fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item
     reader.roster.people_who_may_sign_in(&reader.app.config, reader.app.now()).filter(is_one)
 }
 
-/// Kinds that this release carries out; of the others the policy has the floors, and nothing is asked yet.
+/// Kinds that this release carries out, or records as done; of the others the policy has the floors, and nothing is asked yet.
 fn performed() -> impl Iterator<Item = (&'static str, Level, &'static str)> {
-    KINDS.iter().copied().filter(|(kind, ..)| *kind == CHANGE_POLICY || readiness::mark::performs(kind))
+    let is_done = |kind: &str| kind == CHANGE_POLICY || kind == readiness::submission::KIND || readiness::mark::performs(kind);
+    KINDS.iter().copied().filter(move |(kind, ..)| is_done(kind))
 }
 
 /// Kinds whose terms people can choose: those that people approve.
@@ -247,6 +278,7 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
         break_glass: names(&policy.break_glass),
         rule: asks.then(|| rule_form(reader, tenant, &policy, &returned.errors)),
         group: asks.then(|| group_form(reader, tenant, &returned.errors)),
+        alone: asks.then(|| alone_form(reader, tenant, &policy, &returned.errors)),
         stand_in: grant.has(Role::Approver).then(|| stand_in_form(reader, tenant, grant, &returned.errors)),
         standing_in,
         notice: reader.done("stand-in").map(|days| match days.as_str() {
@@ -294,11 +326,30 @@ fn rule_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[Fi
         let hint = "Leave it open if anybody's approval counts";
         fields.push(Field::new("one_of", "One of them from", hint, FieldKind::OneOf(groups), reader.field("one_of")));
     }
+    if !policy.groups.is_empty() {
+        let choices = vec![choice("yes", "Also somebody from outside the group"), choice("no", "Only a member of the group")];
+        let hint = "Who stands in for a member and fills the group\u{2019}s place";
+        fields.push(Field::new("outside", "A stand-in may be", hint, FieldKind::OneOf(choices), or("outside", "no")));
+    }
     let decide = or("decide_within", &standard.decide_within.to_string());
     let run = or("run_within", &standard.run_within.to_string());
     fields.extend([
         Field::new("decide_within", "Hours to decide", "Then it expires", FieldKind::Text, decide).required(),
         Field::new("run_within", "Hours to carry it out", "From the last approval on", FieldKind::Text, run).required(),
+        Field::new(
+            "remind_before",
+            "Remind, hours before the deadline",
+            "Such as 48, 4; three times at most",
+            FieldKind::Text,
+            or("remind_before", "24"),
+        ),
+        Field::new(
+            "escalate_before",
+            "Tell all approvers and owners that nobody decided, hours before the deadline",
+            "Such as 12; three times at most, nothing for never",
+            FieldKind::Text,
+            reader.field("escalate_before"),
+        ),
         Field::new("why", "Why", "The approver reads this first. Not needed to try it.", FieldKind::Prose(MAX_REASON), reader.field("why")),
     ]);
     RuleForm {
@@ -319,6 +370,17 @@ fn group_form(reader: &Reader<'_>, tenant: &Tenant, errors: &[FieldError]) -> Gr
         people: approvers(reader, tenant.id)
             .map(|person| (person.id.to_string(), person.name.clone(), ticked(reader, person.id)))
             .collect(),
+    }
+}
+
+fn alone_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[FieldError]) -> AloneForm {
+    let reason = Field::new("why-alone", "Why", "The approver reads this first.", FieldKind::Prose(MAX_REASON), reader.field("why-alone"));
+    let is_in = |person: &Person| policy.break_glass.contains(&person.id);
+    AloneForm {
+        action: paths::policy(tenant.id),
+        token: token(reader, tenant),
+        reason: reason.required().with_errors(errors),
+        people: approvers(reader, tenant.id).map(|person| (person.id.to_string(), person.name.clone(), is_in(person))).collect(),
     }
 }
 

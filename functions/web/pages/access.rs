@@ -29,12 +29,12 @@ pub struct ReviewView {
     pub rows: Vec<AccessRow>,
     /// Kinds of action that nobody could get approved any more, a sentence each.
     pub short: Vec<String>,
-    pub form: ReviewForm,
+    pub form: AccessReviewForm,
 }
 
 /// Its fields are `seen`, and for each row `answer-{id}` (`keep`, `until`, `end`) and `until-{id}`.
 #[derive(Clone, Debug)]
-pub struct ReviewForm {
+pub struct AccessReviewForm {
     pub action: String,
     pub token: String,
     pub seen: String,

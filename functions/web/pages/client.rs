@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{Frame, Readings, Standing, Tag};
+use super::{Frame, PostForm, Readings, Standing, Tag};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "client.html", config = "functions/web/pages/askama.toml")]
@@ -32,6 +32,8 @@ pub struct ClientPage {
     pub policy_href: String,
     /// Only for the owner.
     pub people_href: Option<String>,
+    /// For an engineer, where there is a score: asks that it be submitted.
+    pub sprs: Option<PostForm>,
 }
 
 #[derive(Clone, Debug)]

@@ -13,6 +13,8 @@ pub struct InboxPage {
     pub yours: Vec<InboxItem>,
     /// Of clients this person sees, for others to decide.
     pub others: Vec<InboxItem>,
+    /// What somebody approved alone, or escalated, and nobody else has looked at yet.
+    pub reviews: Vec<ReviewItem>,
     /// All that waits for anybody, on this page or not.
     pub total: usize,
     /// Back to the first page, on any other.
@@ -41,6 +43,19 @@ pub struct InboxItem {
     pub note: Option<String>,
     /// `1 of 2`, where it takes more than one approval.
     pub progress: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ReviewItem {
+    pub href: String,
+    pub question: String,
+    pub client: String,
+    /// Who approved it alone, or asked for the review.
+    pub by: String,
+    pub due: OffsetDateTime,
+    pub overdue: bool,
+    /// Why the reader does not.
+    pub note: Option<String>,
 }
 
 #[derive(Clone, Debug)]

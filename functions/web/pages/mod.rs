@@ -38,7 +38,7 @@ mod set_aside;
 mod sign_in;
 mod team;
 
-pub use access::{AccessPage, AccessRow, AnswerView, ReviewForm, ReviewView};
+pub use access::{AccessPage, AccessReviewForm, AccessRow, AnswerView, ReviewView};
 pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
 pub use audit_trail::{AuditPage, LogKey, Reach};
 pub use client::{Cell, ClientPage, Family, Fix};
@@ -50,7 +50,7 @@ pub use delivery::{ChannelView, DeliveryPage};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
-pub use inbox::{DecidedItem, InboxItem, InboxPage};
+pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem};
 pub use lead_on::LeadOnPage;
 pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
 pub use member::{MemberPage, ToolsField};
@@ -59,9 +59,11 @@ pub use new_client::{NewClientPage, PersonRow, RoleBox};
 pub use offboarding::{OffboardingPage, StepForm, StepView};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
-pub use policy::{DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
+pub use policy::{AloneForm, DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
 pub use problem::ProblemPage;
-pub use proposal::{DecisionForm, LevelMark, ProposalPage, ProposalState, Quorum, Run, Side, TakeBackForm, WithdrawForm};
+pub use proposal::{
+    DecisionForm, DoneForm, LevelMark, ProposalPage, ProposalState, Quorum, ReviewForm, Run, Side, TakeBackForm, WithdrawForm,
+};
 pub use propose_form::ProposeForm;
 pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
 pub use score::Readings;

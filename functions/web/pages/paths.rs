@@ -68,6 +68,11 @@ pub fn policy(tenant: TenantId) -> String {
     format!("{BASE}clients/{tenant}/policy")
 }
 
+/// POST: asks that the client's score be submitted.
+pub fn sprs(tenant: TenantId) -> String {
+    format!("{}/sprs", client(tenant))
+}
+
 /// POST: who asked takes it back.
 pub fn withdraw(tenant: TenantId, proposal: ProposalId) -> String {
     format!("{BASE}proposals/{tenant}/{proposal}/withdraw")

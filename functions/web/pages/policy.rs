@@ -27,6 +27,8 @@ pub struct PolicyPage {
     /// `None`: who reads may not ask.
     pub rule: Option<RuleForm>,
     pub group: Option<GroupForm>,
+    /// Who may approve alone in an emergency.
+    pub alone: Option<AloneForm>,
     /// Only for an approver.
     pub stand_in: Option<RuleForm>,
     /// Delegations that hold now.
@@ -77,6 +79,16 @@ pub struct GroupForm {
     pub action: String,
     pub token: String,
     pub name: Field,
+    pub reason: Field,
+    /// Id, name, ticked.
+    pub people: Vec<(String, String, bool)>,
+}
+
+/// Fields `why-alone`, `alone-{person}`, `token`, `form` = `alone`.
+#[derive(Clone, Debug)]
+pub struct AloneForm {
+    pub action: String,
+    pub token: String,
     pub reason: Field,
     /// Id, name, ticked.
     pub people: Vec<(String, String, bool)>,

@@ -48,6 +48,13 @@ pub struct ProposalPage {
     pub state: ProposalState,
     /// Only for an engineer of this client, while what it made stands.
     pub take_back: Option<TakeBackForm>,
+    /// Whether the reader may approve alone, in an emergency (`decision` = `alone`): how many characters the reason has at
+    /// least, and how old the sign-in may be in minutes.
+    pub alone: Option<(usize, i64)>,
+    /// After the fact, for who may look at it.
+    pub review: Option<ReviewForm>,
+    /// For who may record that they did what only a person does (L3).
+    pub done: Option<DoneForm>,
     /// Only for who asked, until it has run.
     pub withdraw: Option<WithdrawForm>,
     /// The next item that waits for this person.
@@ -186,6 +193,33 @@ pub struct DecisionForm {
     pub because: Option<Field>,
     /// Why it came back: `Say why you reject it.`
     pub error: Option<String>,
+}
+
+/// A look at what ran already. Fields `decision` (`uphold`, `escalate` or `override`), `comment`, `version`, `hash`, `token`,
+/// `permit`.
+#[derive(Clone, Debug)]
+pub struct ReviewForm {
+    pub action: String,
+    pub token: String,
+    pub permit: String,
+    /// What there is to look at, as a sentence.
+    pub why: String,
+    /// Until when somebody has to.
+    pub due: Option<OffsetDateTime>,
+    pub overdue: bool,
+    /// Until when one person can have it undone.
+    pub undo_until: Option<OffsetDateTime>,
+    pub comment: String,
+    pub error: Option<String>,
+}
+
+/// Records what a person did outside. Fields of its own, `decision` = `done`, `version`, `hash`, `token`, `permit`.
+#[derive(Clone, Debug)]
+pub struct DoneForm {
+    pub action: String,
+    pub token: String,
+    pub permit: String,
+    pub fields: Vec<Field>,
 }
 
 /// Asks to take back the finding that this proposal made; that is a decision of its own. Fields `finding`, `reason`, `token`.

@@ -1,9 +1,9 @@
 //! What waits for an approver, and a proposal in every state.
 
 use assay::web::pages::{
-    Choice, DecidedItem, DecisionForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage, LevelMark, Link, PolicyPage,
-    PolicyRow, ProposalPage, ProposalState, Quorum, RuleForm, Run, Section, Side, StandInRow, Tag, TakeBackForm, TimelineEntry, Tone,
-    WithdrawForm, paths,
+    AloneForm, Choice, DecidedItem, DecisionForm, DoneForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage,
+    LevelMark, Link, PolicyPage, PolicyRow, ProposalPage, ProposalState, Quorum, ReviewForm, ReviewItem, RuleForm, Run, Section, Side,
+    StandInRow, Tag, TakeBackForm, TimelineEntry, Tone, WithdrawForm, paths,
 };
 use time::{Duration, macros::datetime};
 
@@ -50,7 +50,18 @@ pub(super) fn inbox(empty: bool) -> InboxPage {
             decided("Mark AC.L2-3.1.3[a] as MET for Harbor Precision Machining?", Tag::new(Tone::Unknown, "Expired"), None),
         ],
     );
+    let review = |overdue: bool, note: Option<&str>| ReviewItem {
+        href: "#".into(),
+        question: "Mark IR.L2-3.6.1[a] as MET for Harbor Precision Machining?".into(),
+        client: CLIENT.into(),
+        by: "Sam Okafor".into(),
+        due: if overdue { NOW - Duration::hours(3) } else { NOW + Duration::hours(20) },
+        overdue,
+        note: note.map(Into::into),
+    };
+    let reviews = vec![review(true, None), review(false, Some("You asked for this review, so somebody else looks."))];
     InboxPage {
+        reviews: if empty { vec![] } else { reviews },
         frame: frame(Section::Approvals),
         yours: if empty { vec![] } else { yours },
         others: if empty { vec![] } else { others },
@@ -101,6 +112,9 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         others: vec!["Sam Okafor".into(), "Dana Whitfield".into()],
         level: LevelMark { word: "L2".into(), meaning: "Nothing happens before the people whom the policy names have approved it.".into() },
         quorum: Quorum { needed: 1, given: vec![], groups_wanted: vec![] },
+        alone: None,
+        review: None,
+        done: None,
         withdraw: None,
         hash: HASH.into(),
         version: 2,
@@ -216,6 +230,47 @@ pub(super) fn by_level() -> ProposalPage {
     page
 }
 
+/// The reader may approve alone.
+pub(super) fn alone() -> ProposalPage {
+    ProposalPage { alone: Some((20, 10)), ..proposal(open(None)) }
+}
+
+/// Somebody approved it alone, and the reader is to look at that.
+pub(super) fn to_review(overdue: bool) -> ProposalPage {
+    let mut page = proposal(decided(true, false, false, done()));
+    page.take_back = None;
+    page.review = Some(ReviewForm {
+        action: "#".into(),
+        token: TOKEN.into(),
+        permit: TOKEN.into(),
+        why: "Sam Okafor approved this alone, in an emergency. Look at whether that was right.".into(),
+        due: Some(if overdue { NOW - Duration::hours(3) } else { NOW + Duration::hours(20) }),
+        overdue,
+        undo_until: None,
+        comment: String::new(),
+        error: overdue.then(|| "A comment is needed here, and kept in the audit trail.".into()),
+    });
+    page
+}
+
+/// Only a person does it, and the reader may record that they did.
+pub(super) fn to_do() -> ProposalPage {
+    let why = "A person does this outside Assay and records it here with evidence; Assay never does it. When it is done, record it below.";
+    let mut page = proposal(ProposalState::NotYours { why: why.into() });
+    let fields = vec![
+        Field::new("done_on", "Day on which you did it", "", FieldKind::Date, String::new()).required(),
+        Field::new("reference", "Reference", "What the other side gave you", FieldKind::Text, String::new()).required(),
+    ];
+    page.done = Some(DoneForm { action: "#".into(), token: TOKEN.into(), permit: TOKEN.into(), fields });
+    page
+}
+
+/// What is stored is not what was approved.
+pub(super) fn policy_unsound() -> PolicyPage {
+    let why = "This client\u{2019}s approval policy is gone, and version 2 had been approved. Nothing is approved or carried out under it.";
+    PolicyPage { unsound: Some(why.into()), rule: None, group: None, alone: None, ..policy(false) }
+}
+
 /// The approval policy: as nobody changed it, or with a change tried on what was.
 pub(super) fn policy(tried: bool) -> PolicyPage {
     let row = |kind: &str, level: &str, asks: &str| PolicyRow {
@@ -235,7 +290,17 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
         client: CLIENT.into(),
         client_href: "#".into(),
         unsound: None,
-        short: vec![],
+        short: if tried {
+            vec!["Nobody could get \u{201c}Mark an objective\u{201d} approved any more: it takes 2 approvals by different people, and 1 person can give one now.".into()]
+        } else {
+            vec![]
+        },
+        alone: Some(AloneForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            reason: Field::new("why-alone", "Why", "The approver reads this first.", FieldKind::Prose(2000), String::new()).required(),
+            people: vec![("a1".into(), "Sam Okafor".into(), true), ("a2".into(), "Dana Whitfield".into(), false)],
+        }),
         version: u32::from(tried),
         made_by: tried.then(|| Link::new("#", "as was decided")),
         waits: None,

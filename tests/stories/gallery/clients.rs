@@ -110,6 +110,7 @@ pub(super) fn client(ssp_accepted: bool) -> ClientPage {
         evidence,
     };
     ClientPage {
+        sprs: None,
         frame: frame(Section::Clients),
         name: CLIENT.into(),
         readings: readings(ssp_accepted),

@@ -29,7 +29,8 @@ pub(crate) use self::{
 };
 use analytics::analytics;
 use approvals::{
-    by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, refused, stale, standing_in, superseded, withdrawable,
+    alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_unsound, refused, stale, standing_in,
+    superseded, to_do, to_review, withdrawable,
 };
 use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{access, member, member_overtaken, sign_in_with_entra, team};
@@ -77,6 +78,11 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("proposal-yours-to-withdraw", Box::new(|| withdrawable().render().unwrap())),
         ("proposal-by-level", Box::new(|| by_level().render().unwrap())),
         ("proposal-superseded", Box::new(|| proposal(superseded()).render().unwrap())),
+        ("proposal-alone", Box::new(|| alone().render().unwrap())),
+        ("proposal-to-review", Box::new(|| to_review(false).render().unwrap())),
+        ("proposal-review-overdue", Box::new(|| to_review(true).render().unwrap())),
+        ("proposal-to-do", Box::new(|| to_do().render().unwrap())),
+        ("policy-unsound", Box::new(|| policy_unsound().render().unwrap())),
         ("policy", Box::new(|| policy(false).render().unwrap())),
         ("policy-tried", Box::new(|| policy(true).render().unwrap())),
         ("mapping", Box::new(|| mapping(false).render().unwrap())),

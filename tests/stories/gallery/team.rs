@@ -1,8 +1,8 @@
 //! Sign-in with an organization's account, and who can sign in.
 
 use assay::web::pages::{
-    AccessPage, AccessRow, AnswerView, AskingView, Choice, FieldError, FormerView, Frame, IdentityView, MemberPage, MemberView, PostForm,
-    ReviewForm, ReviewView, Section, SignInPage, Tag, TeamPage, Tone, ToolsField, paths,
+    AccessPage, AccessReviewForm, AccessRow, AnswerView, AskingView, Choice, FieldError, FormerView, Frame, IdentityView, MemberPage,
+    MemberView, PostForm, ReviewView, Section, SignInPage, Tag, TeamPage, Tone, ToolsField, paths,
 };
 use time::{Duration, macros::date};
 
@@ -151,7 +151,7 @@ pub(super) fn access(wrong: bool) -> AccessPage {
             until: if id == "0192f4" { "2027-03-31".into() } else { String::new() },
         }),
     };
-    let form = || ReviewForm { action: "#".into(), token: TOKEN.into(), seen: "seen".into() };
+    let form = || AccessReviewForm { action: "#".into(), token: TOKEN.into(), seen: "seen".into() };
     AccessPage {
         frame: people_frame(0),
         clients_href: paths::clients(),

@@ -336,6 +336,9 @@ impl World {
             (State::Executed { .. } | State::Recorded { .. }, State::RolledBack { .. })
                 | (State::Executed { .. }, State::Undoing { .. } | State::Executed { .. })
         );
+        // A look at what was approved alone, whatever became of it, moves nothing.
+        let looks = matches!(step, Step::Decide(says) if matches!(says.verdict, Verdict::Uphold | Verdict::Escalate));
+        let goes_on = goes_on || (looks && before.state == after.state && before.review_by.is_some());
         if before.state.is_final() && !goes_on {
             self.broken = broken("two ends");
         }

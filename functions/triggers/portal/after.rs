@@ -1,0 +1,135 @@
+//! What people do about a proposal beside approving and rejecting it: review it after the fact, or record that they did it.
+
+use time::{Date, macros::format_description};
+use uuid::Uuid;
+
+use super::{Reader, approvals};
+use crate::{
+    connectors::file::{self, FileError, LinkOut},
+    evidence::EvidenceRef,
+    gate::Verdict,
+    readiness::{
+        map::evidence_map,
+        submission::{self, SubmissionError},
+    },
+    tenancy::{ProposalId, Scope, TenantId, seal},
+    web::{
+        Problem, Reply,
+        pages::{DoneForm, Field, FieldError, FieldKind, ProposalPage, paths},
+        reply,
+    },
+};
+
+/// The verdict that a button of the forms after the fact says.
+pub(super) fn verdict(word: &str) -> Option<Verdict> {
+    match word {
+        "uphold" => Some(Verdict::Uphold),
+        "escalate" => Some(Verdict::Escalate),
+        "override" => Some(Verdict::Override),
+        "done" => Some(Verdict::Done),
+        _ => None,
+    }
+}
+
+const MAX_REFERENCE: usize = 200;
+
+/// The form by which somebody records that they did what only a person does.
+pub(super) fn done_form(reader: &Reader<'_>, action: String, errors: &[FieldError]) -> DoneForm {
+    let field = |name, label, hint: &str, kind| Field::new(name, label, hint, kind, reader.field(name)).required().with_errors(errors);
+    DoneForm {
+        action,
+        token: String::new(),
+        permit: String::new(),
+        fields: vec![
+            field("done_on", "Day on which you did it", "", FieldKind::Date),
+            field(
+                "reference",
+                "Reference",
+                "What the other side gave you: a confirmation number or an entry\u{2019}s name",
+                FieldKind::Text,
+            ),
+            field("title", "What shows it", "The document or screenshot by its name", FieldKind::Text),
+            field("place", "Where that is kept", "A place that the client can open", FieldKind::Text),
+            field("sha256", "SHA-256 of the file", "64 characters; it proves later which file was meant", FieldKind::Text),
+            Field::new("comment", "Comment", "May be left out", FieldKind::Prose(1000), reader.field("comment")).with_errors(errors),
+        ],
+    }
+}
+
+/// The comment and the record of what was typed, which is filed first; sent twice, it is filed once.
+pub(super) async fn deed(
+    reader: &Reader<'_>,
+    scope: &Scope,
+    id: ProposalId,
+) -> Result<Result<(String, EvidenceRef), Vec<FieldError>>, Problem> {
+    let [reference, title, place, hash, comment] = ["reference", "title", "place", "sha256", "comment"].map(|name| reader.field(name));
+    let day = Date::parse(&reader.field("done_on"), format_description!("[year]-[month]-[day]")).ok();
+    let mut errors = Vec::new();
+    if reference.is_empty() || reference.chars().count() > MAX_REFERENCE {
+        errors.push(FieldError { field: "reference", message: format!("Give the reference, in at most {MAX_REFERENCE} characters.") });
+    }
+    let Some(day) = day else {
+        errors.push(FieldError { field: "done_on", message: "Give the day on which you did it.".into() });
+        return Ok(Err(errors));
+    };
+    if day > reader.app.now().date() {
+        errors.push(FieldError { field: "done_on", message: "That day lies in the future. Record it when it is done.".into() });
+    }
+    if !errors.is_empty() {
+        return Ok(Err(errors));
+    }
+    let form = form_id(&[reader.person.id.to_string(), id.to_string(), title.clone(), place.clone(), hash.clone(), day.to_string()]);
+    let link = LinkOut { name: title, place, hash, approved_on: day, form };
+    match file::file(&scope.store(reader.app).await?, link).await {
+        Ok(record) => {
+            let shown_by = evidence_map().cite(&record);
+            let more = if comment.is_empty() { String::new() } else { format!(" {comment}") };
+            let said =
+                format!("Done on {day}. Reference: {reference}. Shown by \u{201c}{}\u{201d}, SHA-256 {}.{more}", record.title, record.hash);
+            Ok(Ok((said, shown_by)))
+        }
+        Err(FileError::Form(error)) => Ok(Err(vec![error])),
+        Err(FileError::NotSignedIn) => Err(Problem::forbidden("Only a signed-in person can record this.")),
+        Err(FileError::Store(error)) => Err(error.into()),
+    }
+}
+
+fn form_id(words: &[String]) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&seal::sha256(words.join("\u{1f}").as_bytes()).as_bytes()[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// An engineer asks that the client's score be submitted.
+pub(super) async fn ask_for_submission(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let (client, grant) = reader.engineer_of(tenant)?;
+    reader.must_be_own_form(&[SPRS, &client.id.to_string()])?;
+    match submission::propose(reader.app, &reader.scope(grant), &client.name).await {
+        Ok(id) => Ok(reply::redirect(&paths::proposal(client.id, id))),
+        Err(SubmissionError::NoScore) => Err(Problem::conflict(
+            "There is no score to submit while a human has not found 3.12.4, the system security plan, MET. Nothing was asked.",
+        )),
+        Err(SubmissionError::Store(error)) => Err(error.into()),
+    }
+}
+
+pub(super) const SPRS: &str = "sprs";
+
+/// Fills what one answer uses up into the forms that are on the page; without it there are none.
+pub(super) fn put_permit(page: &mut ProposalPage, filled: Option<(&str, &str)>) {
+    let Some((token, permit)) = filled else {
+        (page.review, page.done) = (None, None);
+        return;
+    };
+    if let Some(form) = &mut page.review {
+        (form.token, form.permit) = (token.into(), permit.into());
+    }
+    if let Some(form) = &mut page.done {
+        (form.token, form.permit) = (token.into(), permit.into());
+    }
+}
+
+/// The page of the proposal, with what is wrong with the form by which somebody records a deed.
+pub(super) async fn not_recorded(reader: &Reader<'_>, tenant: TenantId, id: ProposalId, errors: &[FieldError]) -> Result<Reply, Problem> {
+    approvals::returned(reader, 422, tenant, id, errors).await
+}

@@ -1,0 +1,154 @@
+//! In the browser: approving alone in an emergency and the review by another person; and recording what only a person does.
+
+use assay::{
+    connectors::demo::What,
+    gate::{Policy, Proposal, State, Verdict},
+    readiness::{Standing, catalogue, score::Answer},
+    tenancy::{ClientPlace, Held, ProposalId},
+};
+use time::Duration;
+
+use crate::support::{
+    browser::{Browser, approves, hidden_of, text},
+    flow::{Extent, Flow, HARBOR, person},
+};
+
+/// The owner becomes an approver of the client too.
+async fn two_approvers(flow: &Flow) {
+    let owner = Browser::of(flow, What::Owner).await;
+    let people = format!("portal/clients/{HARBOR}/people");
+    let (both, engineer) = ([approves(What::Approver), approves(What::Owner)], format!("engineer-{}", person(What::Engineer).id));
+    let ticked = [(both[0].as_str(), "yes"), (both[1].as_str(), "yes"), (engineer.as_str(), "yes")];
+    assert_eq!(owner.fill_in(&people, &people, &ticked).await.status, 303);
+}
+
+async fn proposal(flow: &Flow, id: &str) -> Proposal {
+    let held: Held<Proposal> = flow.client(HARBOR).await.read(ClientPlace::Assessment, id).await.unwrap().unwrap();
+    held.value
+}
+
+/// Sends one of the page's forms that go to its decision.
+async fn answer(browser: &Browser<'_>, page: &str, form: &str, typed: &[(&str, &str)]) -> assay::web::Reply {
+    let decide = format!("{page}/decide");
+    let hidden = hidden_of(&browser.get(page).await, &format!("{decide}#{form}"));
+    browser.send(hidden, &decide, typed).await
+}
+
+#[tokio::test]
+async fn one_of_those_whom_the_policy_names_approves_alone_and_another_reviews_it() {
+    let mut flow = Flow::new(Extent::Small).await;
+    two_approvers(&flow).await;
+    let policy = format!("portal/clients/{HARBOR}/policy");
+    let (approver, owner) = (Browser::of(&flow, What::Approver).await.session(), Browser::of(&flow, What::Owner).await.session());
+    let named = format!("alone-{}", person(What::Approver).id);
+    let asked = {
+        let owner = Browser::with_cookie(&flow, &owner);
+        let hidden = hidden_of(&owner.get(&policy).await, &format!("{policy}#alone"));
+        owner.send(hidden, &policy, &[(named.as_str(), "yes"), ("why-alone", "Somebody must be able to."), ("step", "ask")]).await
+    };
+    let change = asked.header("location").unwrap().strip_prefix("/api/").unwrap().to_owned();
+    let shown = text(&Browser::with_cookie(&flow, &approver).get(&change).await);
+    let said = format!("Who may approve alone in an emergency: none \u{2192} {}", person(What::Approver).name);
+    assert!(shown.contains(&said), "{shown}");
+    let taken = answer(&Browser::with_cookie(&flow, &approver), &change, "decide", &[("decision", "approve")]).await;
+    assert_eq!(taken.status, 303, "{}", text(&taken));
+    flow.pump().await;
+    let stands = Policy::read(&flow.client(HARBOR).await).await.unwrap().unwrap();
+    assert_eq!(stands.break_glass.len(), 1);
+
+    let id = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await.to_string();
+    let page = format!("portal/proposals/{HARBOR}/{id}");
+    assert!(!text(&Browser::with_cookie(&flow, &owner).get(&page).await).contains("Approve alone"), "the policy does not name them");
+    let alone = |comment: &'static str| [("decision", "alone"), ("comment", comment)];
+    let short = answer(&Browser::with_cookie(&flow, &approver), &page, "decide", &alone("It burns.")).await;
+    assert!(short.status == 422 && text(&short).contains("at least 20 characters"), "{}", text(&short));
+    flow.test.clock.advance(Duration::minutes(11));
+    let stale = answer(&Browser::with_cookie(&flow, &approver), &page, "decide", &alone("The assessor leaves in an hour.")).await;
+    assert_eq!(stale.status, 401, "a sign-in of eleven minutes ago");
+    let approver = Browser::of(&flow, What::Approver).await.session();
+    let taken = answer(&Browser::with_cookie(&flow, &approver), &page, "decide", &alone("The assessor leaves in an hour.")).await;
+    assert_eq!(taken.status, 303, "{}", text(&taken));
+    flow.pump().await;
+    assert!(matches!(proposal(&flow, &id).await.state, State::Executed { .. }));
+    assert!(flow.test.mails("").iter().any(|(_, mail)| mail.contains("EMERGENCY: ")), "loud");
+
+    let own = text(&Browser::with_cookie(&flow, &approver).get("portal/inbox").await);
+    assert!(own.contains("To be reviewed") && own.contains("somebody else looks"), "{own}");
+    assert!(!text(&Browser::with_cookie(&flow, &approver).get(&page).await).contains("I reviewed it"));
+    flow.test.clock.advance(Duration::hours(25));
+    let owner = Browser::of(&flow, What::Owner).await;
+    assert!(text(&owner.get("portal/inbox").await).contains("Review overdue"));
+    let looked = answer(&owner, &page, "review", &[("decision", "uphold"), ("comment", "I called the assessor.")]).await;
+    assert_eq!(looked.status, 303, "{}", text(&looked));
+    assert!(!text(&owner.get("portal/inbox").await).contains("To be reviewed"));
+    let done = proposal(&flow, &id).await;
+    assert_eq!((done.review_by, done.decisions.last().map(|one| one.verdict)), (None, Some(Verdict::Uphold)));
+}
+
+/// As if people had found every objective of the system security plan MET.
+async fn with_a_plan(flow: &Flow) {
+    let store = flow.client(HARBOR).await;
+    let held: Option<Held<Standing>> = store.read(ClientPlace::Assessment, "now").await.unwrap();
+    let (mut standing, etag) = held.map_or_else(Default::default, |held| (held.value, Some(held.etag)));
+    for objective in catalogue().objectives.iter().filter(|objective| objective.id.starts_with("3.12.4[")) {
+        standing.set(objective.id, Answer::Met);
+    }
+    let mut batch = store.batch(ClientPlace::Assessment);
+    batch.put(standing, etag);
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_score_is_submitted_by_a_named_person_who_records_it_with_what_shows_it_and_never_by_assay() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let client = format!("portal/clients/{HARBOR}");
+    let sprs = format!("{client}/sprs");
+    let engineer = Browser::of(&flow, What::Engineer).await.session();
+    assert!(!text(&Browser::with_cookie(&flow, &engineer).get(&client).await).contains(&sprs), "without a plan there is no score");
+    with_a_plan(&flow).await;
+    let asked = Browser::with_cookie(&flow, &engineer).press(&client, &sprs, &[]).await;
+    let page = asked.header("location").unwrap_or_else(|| panic!("{}", text(&asked))).strip_prefix("/api/").unwrap().to_owned();
+    let again = Browser::with_cookie(&flow, &engineer).press(&client, &sprs, &[]).await;
+    assert_eq!(again.header("location"), asked.header("location"), "asked once");
+    flow.pump().await;
+
+    let id: ProposalId = page.rsplit('/').next().unwrap().parse().unwrap();
+    let id = id.to_string();
+    assert!(!text(&Browser::with_cookie(&flow, &engineer).get(&page).await).contains("Record it as done"));
+    let approver = Browser::of(&flow, What::Approver).await;
+    let wrong = answer(&approver, &page, "done", &[("decision", "approve")]).await;
+    assert!(wrong.status == 409 && text(&wrong).contains("Assay never does it"), "{}", text(&wrong));
+    let hash = "a".repeat(64);
+    let deed = |day: &'static str, hash: &str| {
+        [
+            ("decision", "done"),
+            ("done_on", day),
+            ("reference", "SPRS entry 4711"),
+            ("title", "SPRS confirmation"),
+            ("place", "SharePoint: CMMC/SPRS"),
+            ("sha256", hash),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+    };
+    for (day, hash, said) in
+        [("2199-01-01", hash.as_str(), "lies in the future"), ("2026-01-02", "abc", "64 hex digits"), ("", &hash, "Give the day")]
+    {
+        let typed = deed(day, hash);
+        let typed: Vec<(&str, &str)> = typed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let refused = answer(&approver, &page, "done", &typed).await;
+        assert!(refused.status == 422 && text(&refused).contains(said), "{said}: {}", text(&refused));
+    }
+    assert_eq!(proposal(&flow, &id).await.state, State::Open);
+    let typed = deed("2026-01-02", &hash);
+    let typed: Vec<(&str, &str)> = typed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let recorded = answer(&approver, &page, "done", &typed).await;
+    assert_eq!(recorded.status, 303, "{}", text(&recorded));
+    let shown = text(&approver.get(&page).await);
+    assert!(shown.contains("did this and recorded it") && shown.contains("SPRS entry 4711") && !shown.contains("approved this"), "{shown}");
+    flow.pump().await;
+    let done = proposal(&flow, &id).await;
+    let State::Recorded { .. } = done.state else { panic!("{:?}", done.state) };
+    let decision = done.decision().unwrap();
+    assert_eq!((decision.verdict, decision.evidence.len(), decision.evidence[0].hash.as_str()), (Verdict::Done, 1, hash.as_str()));
+    assert!(decision.receipt.as_ref().is_some_and(|receipt| receipt.statement.contains(&hash)), "signed, with what shows it");
+}

@@ -1,0 +1,112 @@
+//! What follows when nobody decides in time, and when somebody decided alone: reminders and escalation as the policy of the
+//! kind says, and loud notices with a review by another person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay::gate::{self, Capacity, DecideError, Policy, Refusal, Rule, State, Verdict, proposal::ReviewMark};
+use assay::tenancy::{ClientPlace, Held};
+use time::Duration;
+
+use super::{House, draft};
+
+fn kind(rule: Rule, house: &House) -> Policy {
+    Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }
+}
+
+async fn sweep(house: &House) -> usize {
+    gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap()
+}
+
+/// How often each subject's beginning was mailed since, and to how many.
+async fn mailed(house: &House, subject: &str) -> usize {
+    house.mails().await.iter().filter(|(_, mail)| mail.contains(&format!("Subject: {subject}"))).count()
+}
+
+#[tokio::test]
+async fn reminders_and_escalation_come_as_the_policy_of_the_kind_says_once_each_and_no_more() {
+    let house = House::new().await;
+    let rule = Rule { remind_before: vec![4, 48], escalate_before: vec![12], ..Rule::of_kind("mark") };
+    house.set_policy(&kind(rule, &house)).await;
+    // Eve owns the installation and has no part in the client's decisions.
+    house.change(&house.eve, |eve| eve.is_owner = true).await;
+    let id = house.asked(draft()).await;
+    let hours = async |left: i64| {
+        let decide_by = house.held(id).await.value.decide_by;
+        house.test.clock.advance(decide_by - Duration::hours(left) - house.test.app().now());
+        (sweep(&house).await, sweep(&house).await)
+    };
+    assert_eq!(hours(49).await, (0, 0));
+    assert_eq!(hours(48).await, (1, 0));
+    assert_eq!((mailed(&house, "Reminder: ").await, mailed(&house, "Nobody has decided: ").await), (2, 0));
+    assert_eq!(hours(12).await, (1, 0));
+    assert_eq!(mailed(&house, "Nobody has decided: ").await, 3, "both approvers and the owner");
+    assert_eq!(hours(3).await, (1, 0));
+    assert_eq!((mailed(&house, "Reminder: ").await, mailed(&house, "Nobody has decided: ").await), (4, 3));
+    assert_eq!(hours(0).await, (0, 0));
+    assert_eq!(house.state(id).await, State::Open, "and silence approves nothing");
+    let told = ["proposal.staged", "proposal.reminded", "proposal.escalated_notice", "proposal.reminded"];
+    assert_eq!(house.audited(id).await, told);
+    let too_many = kind(Rule { escalate_before: vec![1, 2, 3, 4], ..Rule::of_kind("mark") }, &house);
+    assert!(Policy { rules: BTreeMap::from([("mark_objective".into(), too_many.rule("mark"))]), ..too_many }.check().is_err());
+}
+
+fn refusal(error: DecideError) -> Refusal {
+    match error {
+        DecideError::Refused(refusal) => refusal,
+        other => panic!("{other}"),
+    }
+}
+
+async fn marks(house: &House) -> Vec<ReviewMark> {
+    let held: Vec<Held<ReviewMark>> = house.store().await.all(ClientPlace::Assessment, "").await.unwrap();
+    held.into_iter().map(|held| held.value).collect()
+}
+
+#[tokio::test]
+async fn who_approves_alone_is_loud_at_once_and_an_overdue_review_is_too_until_another_person_looked() {
+    let house = House::new().await;
+    house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, &house)).await;
+    house.change(&house.eve, |eve| eve.is_owner = true).await;
+    let id = house.asked(draft()).await;
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
+    answer.comment = "It burns.".into();
+    assert_eq!(refusal(house.decide_as(&house.priya, id, &answer, &alone).await.unwrap_err()), Refusal::BreakGlassReason);
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    for _ in 0..2 {
+        gate::notify(house.test.app(), house.messages("notify").await.last().unwrap()).await.unwrap();
+    }
+    assert_eq!(mailed(&house, "EMERGENCY: ").await, 3, "both approvers and the owner");
+    let mail = house.mails().await.remove(0).1;
+    assert!(mail.contains("Priya Nair") && mail.contains("nobody else is reachable"), "{mail}");
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+
+    let due = house.test.app().now() + Duration::hours(24);
+    assert_eq!(marks(&house).await.iter().map(|mark| (mark.by, mark.due)).collect::<Vec<_>>(), [(house.priya.id, due)]);
+    house.test.clock.advance(Duration::hours(23));
+    assert_eq!(sweep(&house).await, 0);
+    house.test.clock.advance(Duration::hours(1));
+    assert_eq!((sweep(&house).await, sweep(&house).await), (1, 0));
+    assert_eq!(mailed(&house, "OVERDUE REVIEW: ").await, 3);
+    let looks = house.answer(id, Verdict::Uphold).await;
+    assert!(matches!(refusal(house.decide(&house.priya, id, &looks).await.unwrap_err()), Refusal::SameVoice { .. }));
+    house.decide(&house.sam, id, &looks).await.unwrap();
+    assert!(marks(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_approved_alone_and_never_ran_is_reviewed_all_the_same() {
+    let house = House::new().await;
+    house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, &house)).await;
+    let id = house.asked(draft()).await;
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.take_grant(&house.priya).await;
+    assert!(matches!(house.execute().await.unwrap().state, State::Refused { .. }));
+    let looks = house.answer(id, Verdict::Uphold).await;
+    house.decide(&house.sam, id, &looks).await.unwrap();
+    assert!(marks(&house).await.is_empty() && house.held(id).await.value.review_by.is_none());
+}
