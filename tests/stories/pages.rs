@@ -140,8 +140,13 @@ fn nothing_is_chosen_for_the_reader_on_the_decision_page() {
 fn a_decided_page_has_no_form_of_a_decision() {
     for (name, html) in gallery::pages().into_iter().filter(|(name, _)| name.starts_with("proposal-")) {
         let open =
-            matches!(name, "proposal-open" | "proposal-comment-needed" | "proposal-stale" | "proposal-one-of-two" | "proposal-standing-in");
-        assert_eq!(html.contains(r#"name="decision""#), open, "{name}");
+            ["proposal-open", "proposal-comment-needed", "proposal-stale", "proposal-one-of-two", "proposal-standing-in", "proposal-alone"]
+                .contains(&name);
+        // After the fact there are other answers, none of which approves or rejects.
+        let afterwards = ["proposal-to-review", "proposal-review-overdue", "proposal-to-do"].contains(&name);
+        assert_eq!(html.contains(r#"id="decide""#), open, "{name}");
+        assert_eq!(html.contains(r#"name="decision""#), open || afterwards, "{name}");
+        assert_eq!(html.contains(r#"name="decision" value="reject""#), open, "{name}");
         assert_eq!(html.contains("Next for you"), !open, "{name}");
     }
 }
