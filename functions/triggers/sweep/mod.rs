@@ -11,7 +11,7 @@ use super::{Failure, Tick, publish};
 use crate::{
     analytics,
     app::App,
-    audit::{PublishError, anchor, dead_letter},
+    audit::{PublishError, anchor, dead_letter, watch},
     connectors, custody, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
@@ -43,7 +43,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let first = turn % tenants.len().max(1);
     tenants.rotate_left(first);
     for tenant in tenants {
-        Box::pin(sweep.client(app, &tenant, correlation)).await;
+        Box::pin(sweep.client(app, &store, &tenant, correlation)).await;
     }
     if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
 }
@@ -69,10 +69,10 @@ impl Sweep {
             self.step("outbox", outbox::flush(store, *place)).await;
         }
         self.step("keys", custody::care(store, DeploymentPlace::Directory, places.clone())).await;
-        self.log(store, places).await;
+        self.log(store, store, places).await;
     }
 
-    async fn client(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
+    async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
         let scope = Scope::of_sweep(tenant, correlation);
         let store = match scope.store(app).await {
             Ok(store) => store,
@@ -87,19 +87,19 @@ impl Sweep {
         self.step("policy", gate::bring_under_policy(app, &scope)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
-        self.log(&store, ClientPlace::with_outbox().collect()).await;
+        self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 
     /// What was recorded gets its place, is published, and is copied where nobody can take it back.
-    async fn log<P: Place>(&mut self, store: &Store<'_, P>, places: Vec<P>) {
+    async fn log<P: Place>(&mut self, store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, places: Vec<P>) {
         match publish::bring_up_to_date(store, places).await {
-            Ok(()) => {}
-            Err(PublishError::Store(error)) => return self.note("log", &error),
+            Ok(()) => self.step("anchor", Box::pin(anchor::anchor(store))).await,
+            Err(PublishError::Store(error)) => self.note("log", &error),
             // Said by the publisher; the sweep fails until somebody has seen to it.
-            Err(PublishError::Alarm { .. }) => return self.fail("log"),
+            Err(PublishError::Alarm { .. }) => self.fail("log"),
         }
-        self.step("anchor", anchor::anchor(store)).await;
+        self.step("alarms", watch::tell(store, installation)).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {
