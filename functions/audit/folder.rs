@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `checkpoint`, `tile/..` | the log, as any client of tlog-tiles reads it |
 //! | `proofs/N/INDEX.tlog-proof` | where one entry stands, by itself (C2SP tlog-proof) |
+//! | `anchors/SIZE` | the newest copies of checkpoints that were put where nobody can take them back |
 //! | `disclosed/N.jsonl` | what the entries of bundle N commit to, a line each |
 //! | `export.json` | whose log, when, by which release; nothing in it is proof |
 //! | `log-policy`, `VERIFY.md` | which keys, and how to verify; not to be trusted from the folder itself |
@@ -93,6 +94,13 @@ pub fn disclosed(bundle: u64) -> String {
 pub fn proof(index: u64) -> String {
     format!("proofs/{}/{index}.tlog-proof", number(index / super::tlog::tile::WIDTH as u64))
 }
+
+/// A copy of the checkpoint of that many entries.
+pub fn anchor(size: u64) -> String {
+    format!("{ANCHORS}/{size:020}")
+}
+
+pub const ANCHORS: &str = "anchors";
 
 /// C2SP tlog-policy: the log's keys, no witness asked for.
 pub fn policy(keys: &LogKeys) -> String {

@@ -29,6 +29,7 @@ pub mod tlog;
 pub mod trail;
 pub mod verify;
 pub mod verify_log;
+pub mod watch;
 pub mod zipped;
 
 pub use export::{ExportError, Exported, Extent, export};

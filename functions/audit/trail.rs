@@ -11,9 +11,10 @@ use super::{
     Item,
     anchor::{self, Anchored},
     chain::Hash,
-    entry::{Entry, HEAD_KEY, Head, entry_key, part_of},
+    entry::{Alarm, Entry, HEAD_KEY, Head, entry_key, part_of},
     leaf,
     publisher::Published,
+    watch,
 };
 use crate::{
     platform::ports::{PortError, PortErrorKind},
@@ -41,6 +42,8 @@ pub struct Trail {
     /// How far outsiders can verify it.
     pub published: Option<Published>,
     pub anchored: Option<Anchored>,
+    /// What people must see to.
+    pub alarms: Vec<Alarm>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +75,8 @@ pub async fn page<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item
     let total = head.as_ref().map_or(0, |head| head.next);
     // Items first: one that gets its place meanwhile is then shown twice, never not at all, and the second is dropped.
     let waiting = if before.is_none() { waiting(store, &places).await? } else { Vec::new() };
-    let mut trail = Trail { total, head: head.map(|head| head.hash), published, anchored, ..Trail::default() };
+    let alarms = watch::alarms(head.as_ref(), published.as_ref(), anchored.as_ref(), store.app().now());
+    let mut trail = Trail { total, head: head.map(|head| head.hash), published, anchored, alarms, ..Trail::default() };
     let mut ids = Vec::new();
     let mut end = before.unwrap_or(total).min(total);
     while end > 0 && trail.entries.len() < AT_LEAST {

@@ -38,6 +38,8 @@ pub struct LogReport {
     /// Which entries are erased: the first and the last of each row of them.
     pub erased_rows: Vec<(u64, u64)>,
     pub proofs: u64,
+    /// Copies of checkpoints that the folder carries, each of which this log extends.
+    pub anchors: u64,
     /// The checkpoint that was kept, which this log extends.
     pub seen: Option<Checkpoint>,
     /// Files that no export has.
@@ -82,6 +84,10 @@ pub enum LogFault {
         "SPLIT VIEW: two checkpoints of {size} entries have other roots, so two histories were told. Both are signed; keep both as evidence.\n\nThis folder's:\n{ours}\nThe one that was kept:\n{seen}"
     )]
     SplitView { size: u64, ours: String, seen: String },
+    #[error("{0} is not a copy of a checkpoint that both keys signed: {1}")]
+    Anchor(String, CheckpointError),
+    #[error("NOT ITS ANCHOR: {0} was copied away and has {1} entries; this log is shorter, or its first {1} entries have another root")]
+    Apart(String, u64),
     #[error("REWRITTEN HISTORY: the first {seen} entries of this log have the root {found}, the checkpoint that was kept says {says}")]
     Rewritten { seen: u64, found: Hash, says: Hash },
 }
@@ -116,11 +122,13 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
             erased: 0,
             erased_rows: Vec::new(),
             proofs: 0,
+            anchors: 0,
             seen,
             others: Vec::new(),
         },
         tree: Tree::default(),
         items: HashSet::new(),
+        anchors: anchors(folder, known.keys)?,
     };
     check.run()?;
     check.report.others = others(folder, &check.report);
@@ -222,11 +230,16 @@ struct Check<'f> {
     report: LogReport,
     tree: Tree,
     items: HashSet<u128>,
+    anchors: BTreeMap<u64, Checkpoint>,
 }
 
 impl Check<'_> {
     fn run(&mut self) -> Result<(), LogFault> {
         let size = self.report.checkpoint.size;
+        let of_it = |anchor: &Checkpoint| anchor.origin == self.report.checkpoint.origin && anchor.size <= size;
+        if let Some((number, _)) = self.anchors.iter().find(|(number, anchor)| **number != anchor.size || !of_it(anchor)) {
+            return Err(LogFault::Apart(folder::anchor(*number), *number));
+        }
         for number in 0..size.div_ceil(WIDTH as u64) {
             self.bundle(number)?;
         }
@@ -267,6 +280,12 @@ impl Check<'_> {
                 if found != says {
                     return Err(LogFault::Rewritten { seen: seen.size, found, says });
                 }
+            }
+            if let Some(anchor) = self.anchors.get(&self.tree.size()) {
+                if anchor.root != self.tree.root() {
+                    return Err(LogFault::Apart(folder::anchor(anchor.size), anchor.size));
+                }
+                self.report.anchors += 1;
             }
             count += 1;
         }
@@ -345,6 +364,23 @@ impl Check<'_> {
     }
 }
 
+/// The copies of checkpoints in the folder, by the number in their names.
+fn anchors(folder: &Path, keys: &[VerifierKey]) -> Result<BTreeMap<u64, Checkpoint>, LogFault> {
+    let mut anchors = BTreeMap::new();
+    for entry in fs::read_dir(folder.join(folder::ANCHORS)).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(size) = name.parse::<u64>().ok().filter(|size| folder::anchor(*size).ends_with(&format!("/{name}"))) else { continue };
+        let path = entry.path();
+        let note = fs::read(&path).map_err(|source| LogFault::Read { path, source })?;
+        let anchor = open(&note, keys).map_err(|fault| match fault {
+            LogFault::Checkpoint(error) => LogFault::Anchor(folder::anchor(size), error),
+            other => other,
+        })?;
+        anchors.insert(size, anchor);
+    }
+    Ok(anchors)
+}
+
 /// Files that are none of the export's, at most a few: somebody put them there, and nothing here looked at them.
 fn others(folder: &Path, report: &LogReport) -> Vec<PathBuf> {
     const MOST: usize = 8;
@@ -358,6 +394,7 @@ fn others(folder: &Path, report: &LogReport) -> Vec<PathBuf> {
         };
         [folder::CHECKPOINT, folder::HEADER, folder::POLICY, folder::GUIDE].contains(&path)
             || tile
+            || path.strip_prefix("anchors/").and_then(|size| size.parse().ok()).is_some_and(|size: u64| folder::anchor(size) == path)
             || (header.proofs && index(path).is_some_and(|index| folder::proof(index) == path))
             || (header.disclosed && line(path).is_some_and(|number| folder::disclosed(number) == path))
     };
@@ -419,6 +456,9 @@ impl fmt::Display for LogReport {
             Some(seen) if seen.size == *size => writeln!(f, "It is the log of the checkpoint that was kept.")?,
             Some(seen) => writeln!(f, "It extends the checkpoint that was kept: its first {} entries are those.", seen.size)?,
             None => writeln!(f, "No earlier checkpoint was given: what was taken off or written anew before this one does not show.")?,
+        }
+        if self.anchors > 0 {
+            writeln!(f, "It extends the {} copies of its checkpoints that lie in the folder.", self.anchors)?;
         }
         if let Some((first, last)) = &self.times {
             writeln!(f, "From {} to {}.", time(first), time(last))?;

@@ -16,7 +16,7 @@ use crate::{
     config::{ConfigError, MailService, Part},
     gate::delivery,
     platform::{
-        ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received},
+        ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received, Retention},
         process::Module,
     },
     tenancy::{
@@ -118,6 +118,15 @@ impl Look<'_> {
         });
         let blobs = BlobContainer::ALL
             .map(|container| self.part(format!("blob container {}", container.name()), Part::Blobs, may_use_blobs(self.app, container)));
+        let blobs = blobs.map(|look| async {
+            let found = look.await;
+            if found.what != format!("blob container {}", BlobContainer::Anchors.name()) || found.outcome.is_err() {
+                return found;
+            }
+            let retention = self.app.blobs.retention(BlobContainer::Anchors, PROBE).await;
+            let untried = retention.ok().map(|retention| retention.words(self.app.now()));
+            Finding { untried, ..found }
+        });
         let key = self.part("the installation's own key".into(), Part::Keys, may_use_key(self.app));
         let key = async {
             // Making one is the only trial there is.
@@ -257,6 +266,13 @@ async fn may_use_queue(app: &App, queue: &str) -> Result<(), PortError> {
 
 /// A blob that is there for a moment; one that an interrupted look left is taken for it.
 async fn may_use_blobs(app: &App, container: BlobContainer) -> Result<(), PortError> {
+    let held = container == BlobContainer::Anchors
+        && !matches!(app.blobs.retention(container, PROBE).await?, Retention::NotApplicable | Retention::None);
+    if held {
+        // What is written there stays; the one of the first look does for all.
+        app.blobs.create(container, PROBE, Bytes::from_static(b"probe")).await?;
+        return app.blobs.read(container, PROBE).await.map(drop);
+    }
     app.blobs.create(container, PROBE, Bytes::from_static(b"probe")).await?;
     app.blobs.read(container, PROBE).await?;
     app.blobs.delete(container, PROBE).await

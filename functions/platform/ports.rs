@@ -259,6 +259,53 @@ pub trait Blobs: Send + Sync {
 
     /// Lets go at once; letting go of what is not held is not an error.
     async fn release(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<(), PortError>;
+
+    /// What keeps this blob, or all of its container, from being changed or deleted.
+    async fn retention(&self, container: BlobContainer, name: &str) -> Result<Retention, PortError> {
+        let _ = (container, name);
+        Ok(Retention::NotApplicable)
+    }
+}
+
+/// A store's own promise not to change or delete what was written (Azure Storage: immutability policies).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retention {
+    /// A folder, which knows no such thing.
+    NotApplicable,
+    /// Whoever may write can delete.
+    None,
+    /// A policy holds for the container. Whether it is locked, Azure tells only who manages the account.
+    Policy,
+    /// The blob is held until then, and whoever manages the account can still shorten that.
+    Unlocked {
+        #[serde(with = "time::serde::rfc3339::option")]
+        until: Option<OffsetDateTime>,
+    },
+    /// Held until then, by nobody to be shortened.
+    Locked {
+        #[serde(with = "time::serde::rfc3339::option")]
+        until: Option<OffsetDateTime>,
+    },
+}
+
+impl Retention {
+    /// For people; whole days from `now`.
+    pub fn words(self, now: OffsetDateTime) -> String {
+        let days = |until: Option<OffsetDateTime>| until.map(|until| format!(", {} days", (until - now).whole_days())).unwrap_or_default();
+        match self {
+            Self::NotApplicable => "a folder, which has no lock: copy it elsewhere".into(),
+            Self::None => "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into(),
+            Self::Policy => "a policy against changes holds; whether it is locked shows in the Azure portal only".into(),
+            Self::Unlocked { until } => format!("UNLOCKED: held{}, but the policy can still be taken away", days(until)),
+            Self::Locked { until } => format!("locked{}", days(until)),
+        }
+    }
+
+    /// Whether somebody has to see to it.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::None | Self::Unlocked { .. })
+    }
 }
 
 /// Bytes of one append, and appends that one blob takes (Azure Storage: blocks of an append blob).

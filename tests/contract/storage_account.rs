@@ -6,7 +6,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use assay::platform::{
     cloud::CloudProfile,
-    ports::{BlobContainer, Blobs as _, Continuation, Creation, PortError, PortErrorKind, Queue as _, Received},
+    ports::{BlobContainer, Blobs as _, Clock as _, Continuation, Creation, PortError, PortErrorKind, Queue as _, Received, Retention},
 };
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -42,6 +42,27 @@ pub fn words(error: &PortError) -> String {
 
 fn bodies(messages: &[Received]) -> Vec<&[u8]> {
     messages.iter().map(|message| &message.body[..]).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_the_copies_from_being_changed_is_told_as_far_as_the_service_tells_it() {
+    let (account, clock) = account();
+    let (_, blobs) = account.open();
+    let anchors = BlobContainer::Anchors;
+    let retention = async || blobs.retention(anchors, "of/1").await.unwrap();
+    assert_eq!(retention().await, Retention::None, "without a blob, too");
+    let _ = blobs.create(anchors, "of/1", "note".into()).await.unwrap();
+    assert!(retention().await.is_open() && retention().await.words(clock.now()).starts_with("UNLOCKED"));
+    // A policy of the whole container says that it is there, and nothing of its lock.
+    account.hold("anchors", true, vec![]);
+    assert_eq!(retention().await, Retention::Policy);
+    let held =
+        |mode| vec![("x-ms-immutability-policy-mode", mode), ("x-ms-immutability-policy-until-date", "Fri, 01 Mar 2030 08:00:00 GMT")];
+    account.hold("anchors", true, held("unlocked"));
+    assert!(matches!(retention().await, Retention::Unlocked { until: Some(_) }) && retention().await.is_open());
+    account.hold("anchors", true, held("locked"));
+    let locked = retention().await;
+    assert!(!locked.is_open() && locked.words(time::macros::datetime!(2030-02-19 08:00 UTC)) == "locked, 10 days", "{locked:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,7 @@ use crate::support::{
     clock::START,
     faults::Fault,
     flow::{Extent, Flow, HARBOR, deliveries_of},
+    log_copy,
 };
 
 type Client<'a> = Store<'a, ClientPlace>;
@@ -412,6 +413,7 @@ async fn the_newest_checkpoint_is_copied_every_quarter_of_an_hour_and_a_copy_is_
         let name = tiles::name(OWNER, format_args!("{:020}", checkpoint.size));
         if copied {
             expected.insert(name.clone());
+            expected.insert(tiles::name(OWNER, format_args!("newest/{:020}", u64::MAX - checkpoint.size)));
             let note = test.app().blobs.read(BlobContainer::Anchors, &name).await.unwrap().unwrap();
             let signer = Signer::of(test.app(), OWNER).await.unwrap();
             assert_eq!(Checkpoint::open(&note, &[signer.ed25519()]).unwrap(), checkpoint);
@@ -428,6 +430,54 @@ async fn the_newest_checkpoint_is_copied_every_quarter_of_an_hour_and_a_copy_is_
     test.app().blobs.create(BlobContainer::Anchors, &name, "assay/other\n7\n\n".into()).await.unwrap();
     anchor::anchor(&store).await.unwrap_err();
     assert_eq!(test.app().blobs.read(BlobContainer::Anchors, &name).await.unwrap().unwrap(), "assay/other\n7\n\n");
+}
+
+#[tokio::test]
+async fn a_log_that_is_shorter_than_its_anchor_or_another_one_is_an_alarm_once_until_it_agrees_again() {
+    let mut test = TestApp::new();
+    {
+        let store = client(test.app()).await;
+        happen(&store, 5).await;
+        audit::publish(&store).await.unwrap();
+        anchor::anchor(&store).await.unwrap();
+        let report = log_copy::verified(&store, log_copy::WHOLE).await.unwrap();
+        assert_eq!((report.anchors, report.others.len()), (1, 0), "the export carries it");
+    }
+    // The anchor of a state that the store knows nothing of any more: database and log were put back together.
+    let signer = Signer::of(test.app(), OWNER).await.unwrap();
+    let ahead = Checkpoint { origin: signer.origin().into(), size: 9, root: Hash::from_bytes([7; 32]) };
+    let note = signer.sign(test.app(), &ahead.text()).await.unwrap();
+    let names = [format!("{:020}", 9), format!("newest/{:020}", u64::MAX - 9)].map(|name| tiles::name(OWNER, name));
+    for name in &names {
+        let _ = test.app().blobs.create(BlobContainer::Anchors, name, note.clone().into()).await.unwrap();
+    }
+    for restarts in 0..2 {
+        test.restart();
+        test.clock.advance(Duration::minutes(61));
+        let store = client(test.app()).await;
+        let error = anchor::anchor(&store).await.unwrap_err();
+        let expected = "a checkpoint of 9 entries was copied away, and the log has";
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(sequence(&store, []).await.unwrap().complete);
+        let said = kinds(&store).await.iter().filter(|kind| *kind == "log.alarm").count();
+        assert_eq!(said, 1, "after {restarts} restarts");
+        let shown = audit::trail::page(&store, ClientPlace::with_outbox(), None).await.unwrap();
+        assert!(shown.alarms[0].what.starts_with(expected), "{:?}", shown.alarms);
+    }
+    // Longer than the anchor, and not its continuation.
+    let store = client(test.app()).await;
+    happen(&store, 10).await;
+    audit::publish(&store).await.unwrap();
+    let error = anchor::anchor(&store).await.unwrap_err();
+    assert!(error.to_string().contains("the log's first 9 entries are not those of the checkpoint that was copied away"), "{error}");
+    let fault = log_copy::verified(&store, log_copy::WHOLE).await.unwrap_err();
+    assert!(fault.to_string().starts_with("NOT ITS ANCHOR: anchors/00000000000000000009"), "{fault}");
+    for name in &names {
+        test.app().blobs.delete(BlobContainer::Anchors, name).await.unwrap();
+    }
+    anchor::anchor(&store).await.unwrap();
+    let anchored = store.read::<Anchored>(ClientPlace::audit(AuditPart::Head), anchor::KEY).await.unwrap().unwrap().value;
+    assert_eq!((anchored.alarm, anchored.size), (None, found(test.app(), OWNER).await.0.size));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use assay::{
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Continuation, Creation, Document, Documents,
         Etag, HeldBlob, Http, HttpRequest, HttpResponse, LeaseId, Leasing, Op, Page, Partition, PortError, PortErrorKind, PublicKey, Query,
-        Queue, Received, Replacing, Signature, Vault, Wrapped,
+        Queue, Received, Replacing, Retention, Signature, Vault, Wrapped,
     },
 };
 use async_trait::async_trait;
@@ -243,6 +243,10 @@ impl Blobs for Watched<dyn Blobs> {
 
     async fn release(&self, container: BlobContainer, name: &str, lease: LeaseId) -> Result<(), PortError> {
         self.faults.around("blobs.release", self.port.release(container, name, lease)).await
+    }
+
+    async fn retention(&self, container: BlobContainer, name: &str) -> Result<Retention, PortError> {
+        self.faults.around("blobs.retention", self.port.retention(container, name)).await
     }
 }
 

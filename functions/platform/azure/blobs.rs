@@ -13,8 +13,9 @@ use azure_core::http::Transport;
 use azure_storage_blob::{
     BlobServiceClient, BlobServiceClientOptions,
     models::{
-        BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions,
-        DeleteSnapshotsOptionType,
+        BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlobClientUploadOptions,
+        BlobContainerClientGetPropertiesResultHeaders as _, BlobContainerClientListBlobsOptions, DeleteSnapshotsOptionType,
+        ImmutabilityPolicyMode,
     },
 };
 use bytes::Bytes;
@@ -29,7 +30,7 @@ use crate::platform::{
     paging,
     ports::{
         Appending, BlobContainer, BlobPage, Blobs, Continuation, Creation, Etag, HeldBlob, LeaseId, Leasing, PortError, PortErrorKind,
-        Replacing,
+        Replacing, Retention,
     },
 };
 
@@ -108,6 +109,28 @@ impl Blobs for AzureBlobs {
             }
             Err(failure) => Err(refused(failure)),
         }
+    }
+
+    /// The blob's own headers where versions are kept; else the container's, which tell of a policy and not of its lock.
+    async fn retention(&self, container: BlobContainer, name: &str) -> Result<Retention, PortError> {
+        check_blob_name(name)?;
+        let resource = resource(container);
+        let blob = self.service.blob_client(container.name(), name);
+        let own = async {
+            let found = blob.get_properties(None).await?;
+            Ok((found.immutability_policy_mode()?, found.immutability_policy_expires_on()?))
+        };
+        match call::within(&resource, own).await {
+            Ok((Some(ImmutabilityPolicyMode::Locked), until)) => return Ok(Retention::Locked { until }),
+            Ok((Some(_), until)) => return Ok(Retention::Unlocked { until }),
+            Ok((None, _)) => {}
+            // An answer to HEAD has no words: the container is asked next.
+            Err(failure) if failure.status() == Some(404) => {}
+            Err(failure) => return Err(refused(failure)),
+        }
+        let whole = self.service.blob_container_client(container.name());
+        let held = call::within(&resource, async { whole.get_properties(None).await?.has_immutability_policy() });
+        Ok(if held.await.map_err(refused)? == Some(true) { Retention::Policy } else { Retention::None })
     }
 
     async fn list(&self, container: BlobContainer, prefix: &str, after: Option<&Continuation>) -> Result<BlobPage, PortError> {

@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use super::{Reader, after, approvals, connections, set_aside};
 use crate::{
-    audit::dead_letter,
+    audit::{dead_letter, watch::LogAlarm},
     connectors::{
         file::{self, FileError},
         mapping, review,
     },
     readiness::{self, ByHand, Found, ProposeError, view},
     tenancy::{
-        Actor, KeyTrouble, ProposalId, Scope, StoreError, TenantId,
+        Actor, DeploymentPlace, KeyTrouble, ProposalId, Scope, StoreError, TenantId,
         directory::{Grant, Role, Tenant},
         seal,
     },
@@ -57,9 +57,15 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     }
     unreadable.sort_by(|a, b| a.name.cmp(&b.name));
     clients.sort_by(|a, b| a.name.cmp(&b.name));
-    let (mut unmapped, mut letters) = (0, 0);
+    let (mut unmapped, mut letters, mut alarms) = (0, 0, Vec::new());
     if reader.operates() {
         let store = reader.deployment().await?;
+        for held in store.all::<LogAlarm>(DeploymentPlace::Operations, "").await? {
+            let LogAlarm { owner, what, .. } = held.value;
+            let of = owner.parse::<TenantId>().ok();
+            let name = of.map_or_else(|| "this installation".into(), |tenant| reader.roster.client_name(tenant));
+            alarms.push((Link::new(of.map_or_else(paths::audit, paths::client_audit), name), what));
+        }
         for health in &healths {
             unmapped += mapping::unmapped(&store, health.connection.id).await?.iter().filter(|u| u.can_be_mapped).count();
         }
@@ -76,6 +82,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             unreadable,
             unmapped,
             dead_letters: letters,
+            alarms,
             set_aside: open,
             seen_to: listed - open,
             set_aside_href: paths::set_aside(),

@@ -119,6 +119,7 @@ async fn page(
     let unplaced = trail.waiting.len();
     let owner = tenant.map_or(Owner::Deployment, Owner::Tenant);
     let reach = |entries, at| Reach { entries, at };
+    let retention = trail.anchored.as_ref().and_then(|anchored| anchored.retention);
     let refused = if tenant.is_none() { refusal::lately(&reader.deployment().await?).await? } else { 0 };
     Ok(reply::page(
         200,
@@ -131,7 +132,9 @@ async fn page(
             head: trail.head.map(|head| head.to_string()),
             published: trail.published.as_ref().map(|published| reach(published.tree.size(), published.at)),
             anchored: trail.anchored.as_ref().map(|anchored| reach(anchored.size, anchored.at)),
-            alarm: trail.published.and_then(|published| published.alarm).map(|alarm| alarm.what),
+            stopped: trail.published.as_ref().is_some_and(|published| published.alarm.is_some()),
+            alarms: trail.alarms.into_iter().map(|alarm| (alarm.what, alarm.since)).collect(),
+            retention: retention.map(|retention| (retention.is_open(), retention.words(reader.app.now()))),
             keys: keys(reader, owner).await,
             unplaced,
             refused,

@@ -11,7 +11,7 @@ use super::{Failure, Tick, publish};
 use crate::{
     analytics,
     app::App,
-    audit::{self, PublishError, anchor, dead_letter},
+    audit::{self, PublishError, anchor, dead_letter, watch},
     connectors, custody, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
@@ -49,9 +49,9 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
         // What was said beside its keys: looked for here, since the installation has one such place for each client.
         sweep.step("log of keys", audit::sequence(&store, [DeploymentPlace::Keys(tenant.id)])).await;
         if roster.is_off(tenant.id) {
-            Box::pin(sweep.switched_off(app, &tenant, correlation)).await;
+            Box::pin(sweep.switched_off(app, &store, &tenant, correlation)).await;
         } else {
-            Box::pin(sweep.client(app, &tenant, &roster, correlation)).await;
+            Box::pin(sweep.client(app, &store, &tenant, &roster, correlation)).await;
         }
     }
     if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
@@ -89,10 +89,10 @@ impl Sweep {
             Ok(all) => self.step("keys", custody::care(store, DeploymentPlace::Directory, all)).await,
             Err(error) => self.note("keys", &error),
         }
-        self.log(store, places).await;
+        self.log(store, store, places).await;
     }
 
-    async fn client(&mut self, app: &App, tenant: &Tenant, roster: &Roster, correlation: &str) {
+    async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, roster: &Roster, correlation: &str) {
         let scope = Scope::of_sweep(tenant, correlation);
         let store = match scope.store(app).await {
             Ok(store) => store,
@@ -107,28 +107,28 @@ impl Sweep {
         self.step("policy", gate::bring_under_policy(app, &scope, roster)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
-        self.log(&store, ClientPlace::with_outbox().collect()).await;
+        self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 
     /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, nothing.
-    async fn switched_off(&mut self, app: &App, tenant: &Tenant, correlation: &str) {
+    async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
         match Scope::of_sweep(tenant, correlation).store(app).await {
-            Ok(store) => self.log(&store, ClientPlace::with_outbox().collect()).await,
+            Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
             Err(StoreError::Destroyed { .. }) => {}
             Err(error) => self.note("client", &error),
         }
     }
 
     /// What was recorded gets its place, is published, and is copied where nobody can take it back.
-    async fn log<P: Place>(&mut self, store: &Store<'_, P>, places: Vec<P>) {
+    async fn log<P: Place>(&mut self, store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, places: Vec<P>) {
         match publish::bring_up_to_date(store, places).await {
-            Ok(()) => {}
-            Err(PublishError::Store(error)) => return self.note("log", &error),
+            Ok(()) => self.step("anchor", Box::pin(anchor::anchor(store))).await,
+            Err(PublishError::Store(error)) => self.note("log", &error),
             // Said by the publisher; the sweep fails until somebody has seen to it.
-            Err(PublishError::Alarm { .. }) => return self.fail("log"),
+            Err(PublishError::Alarm { .. }) => self.fail("log"),
         }
-        self.step("anchor", anchor::anchor(store)).await;
+        self.step("alarms", watch::tell(store, installation)).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {

@@ -21,8 +21,12 @@ pub struct AuditPage {
     /// How far the log is published, and up to where a checkpoint was copied away.
     pub published: Option<Reach>,
     pub anchored: Option<Reach>,
-    /// Why it is not published any further.
-    pub alarm: Option<String>,
+    /// What people must see to, and since when.
+    pub alarms: Vec<(String, OffsetDateTime)>,
+    /// One of them keeps it from being published any further.
+    pub stopped: bool,
+    /// What keeps the copies from being changed; `true`: nothing that holds.
+    pub retention: Option<(bool, String)>,
     /// What an auditor verifies a copy with.
     pub keys: Vec<LogKey>,
     /// Items that wait for their place.

@@ -21,6 +21,8 @@ pub struct ClientsPage {
     pub unmapped: usize,
     /// Messages that could not be processed; 0 hides the line.
     pub dead_letters: usize,
+    /// Logs with an alarm, each leading to its page: whose, and what.
+    pub alarms: Vec<(Link, String)>,
     /// Records of these clients that carry a CUI marking and nobody has seen to; 0 hides the line.
     pub set_aside: usize,
     /// Those that a person has seen to.

@@ -54,6 +54,7 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
         waiting: 4,
         unmapped: 1,
         dead_letters: 2,
+        alarms: if empty { vec![] } else { vec![(Link::new("#", "Blue Fjord"), super::GAP.into())] },
         set_aside: usize::from(!empty),
         seen_to: usize::from(empty),
         set_aside_href: paths::set_aside(),

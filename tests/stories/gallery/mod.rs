@@ -145,6 +145,8 @@ fn frame(section: Section) -> Frame {
     Frame::new(&config(), NOW, section, Some(person), 3)
 }
 
+const GAP: &str = "audit item 2 of the client's evidence (part 3 of 16) is gone: it was written with what it records, and taken out before it had its place";
+
 fn audit(empty: bool) -> AuditPage {
     let entry = |actor: &str, text: &str, href: Option<&str>, note: Option<&str>, minutes, proof: &str| TimelineEntry {
         at: NOW - Duration::minutes(minutes),
@@ -183,7 +185,9 @@ fn audit(empty: bool) -> AuditPage {
         head: (!empty).then(|| HASH.into()),
         published: (!empty).then(|| Reach { entries: 412, at: NOW - Duration::minutes(1) }),
         anchored: (!empty).then(|| Reach { entries: 398, at: NOW - Duration::minutes(12) }),
-        alarm: None,
+        alarms: if empty { vec![] } else { vec![(GAP.into(), NOW - Duration::minutes(8))] },
+        stopped: false,
+        retention: Some((true, "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into())),
         keys: if empty {
             vec![]
         } else {

@@ -28,6 +28,8 @@ struct Container {
     blobs: BTreeMap<String, Blob>,
     /// Blocks of blobs that are not put together yet, by blob and block id.
     blocks: HashMap<(String, String), Bytes>,
+    /// Headers that tell of a policy against changes: of the container, and of its blobs.
+    pub(super) policy: (Option<&'static str>, Vec<(&'static str, &'static str)>),
 }
 
 struct Blob {
@@ -49,6 +51,12 @@ impl Containers {
 
     pub(super) fn remove(&mut self, name: &str) {
         self.containers.remove(name);
+    }
+
+    /// A policy against changes: whether the container has one, and what each blob says of it.
+    pub(super) fn hold(&mut self, container: &str, whole: bool, blobs: Vec<(&'static str, &'static str)>) {
+        let policy = (Some(if whole { "true" } else { "false" }), blobs);
+        self.containers.get_mut(container).expect("a container").policy = policy;
     }
 
     pub(super) fn give_short_pages(&mut self) {
@@ -84,10 +92,14 @@ impl Containers {
         };
         match (call.method, name, call.query.get("comp").map(String::as_str)) {
             (Method::Get, None, Some("list")) => held.list(container, self.short_pages, call),
+            (Method::Get, None, None) if call.query.get("restype").is_some_and(|what| what == "container") => {
+                Ok(Answer::new(200, "").with("x-ms-has-immutability-policy", held.policy.0.unwrap_or("false")))
+            }
             (Method::Get, Some(name), None) => held.read(name, call),
             (Method::Head, Some(name), None) => {
                 let blob = held.blobs.get(name).ok_or_else(|| Answer { body: Bytes::new(), ..absent() })?;
-                Ok(blob.described(Answer::new(200, "")).with("content-length", blob.bytes.len().to_string()))
+                let answer = blob.described(Answer::new(200, "")).with("content-length", blob.bytes.len().to_string());
+                Ok(held.policy.1.iter().fold(answer, |answer, (name, value)| answer.with(name, *value)))
             }
             (Method::Delete, Some(name), None) => held.delete(name, call, now),
             (Method::Put, Some(name), Some("lease")) => leases::act(&mut held.blobs.get_mut(name).ok_or_else(absent)?.lease, call, now),

@@ -127,6 +127,11 @@ impl FakeStorage {
         self.state.lock().unwrap().containers.give_short_pages();
     }
 
+    /// A policy against changes: of the container, and as the headers of its blobs tell it.
+    pub fn hold(&self, container: &str, whole: bool, blobs: Vec<(&'static str, &'static str)>) {
+        self.state.lock().unwrap().containers.hold(container, whole, blobs);
+    }
+
     pub fn transport(self: &Arc<Self>) -> Transport {
         Transport::new(self.client())
     }
