@@ -21,8 +21,8 @@ use crate::{
     },
 };
 
-/// A copy that a page gives is built in memory; more than that is for the command.
-const MOST_BYTES: usize = 50_000_000;
+/// A copy that a page gives is built in memory.
+const MOST_BYTES: usize = 200_000_000;
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
     let known = known(reader, tenant).await?;
@@ -104,7 +104,7 @@ async fn not_done(reader: &Reader<'_>, known: &Known, error: OffboardingError) -
             "Entries of the client's log are being given their place just now, so a copy would miss them. Nothing was done: try again in half a minute.".into()
         }
         OffboardingError::Export(ExportError::Write(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            "Its records are more than a page can give at once (50 MB). Nothing was exported: whoever runs Assay takes the copy with the command assay export-client, and this page goes on from there.".into()
+            "Its records are more than a page can give at once (200 MB). Nothing was exported, and this release has no other way: keep the client as it is, and ask for a release that exports larger ones.".into()
         }
         OffboardingError::Export(error) => {
             tracing::warn!(error = %error, "a client is not exported");
