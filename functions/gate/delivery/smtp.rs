@@ -59,7 +59,9 @@ async fn sent(app: &App, settings: &SmtpSettings, outgoing: &Outgoing) -> Result
     let address = |text: &str| text.parse::<Address>().map_err(SmtpError::Address);
     let envelope = Envelope::new(Some(address(&settings.from)?), vec![address(&outgoing.to)?]);
     let envelope = envelope.map_err(|_| SmtpError::Address(lettre::address::AddressError::MissingParts))?;
-    transport(app, settings).await?.send_raw(&envelope, outgoing.body.as_bytes()).await.map(drop).map_err(SmtpError::of)
+    // The transport ends the last line itself.
+    let body = outgoing.body.strip_suffix("\r\n").unwrap_or(outgoing.body.as_str());
+    transport(app, settings).await?.send_raw(&envelope, body.as_bytes()).await.map(drop).map_err(SmtpError::of)
 }
 
 /// Connects and signs in, and sends nothing: for the doctor.
