@@ -128,7 +128,9 @@ pub async fn replay<P: Place>(
     }
     found.waiting = waiting.len();
     found.oldest = waiting.first().map(|item| item.at);
-    waiting.into_iter().map(Shown::of_item).for_each(|shown| tell(&shown));
+    for item in waiting {
+        tell(&Shown::of_item(item));
+    }
     Ok(found)
 }
 

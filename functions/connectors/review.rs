@@ -4,6 +4,9 @@
 //! ours). Whoever reviews answers line by line: keep, end, or another last day. Answers, their effect and the record of the
 //! review are one batch; where people pass what one batch holds, the record comes with the last.
 
+#![allow(clippy::option_option, reason = "nothing to look over is another thing than never looked over")]
+#![allow(clippy::implicit_hasher, reason = "the answers of one form")]
+
 use std::{collections::HashMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};

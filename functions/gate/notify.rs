@@ -195,8 +195,17 @@ async fn deliver(
         posted: Vec::new(),
     };
     let mut queued = Vec::new();
-    let posting =
-        |channel, to, due_at| Posting { channel, proposal: proposal.id, version, occasion, to, due_at, tries: 0, claimed_until: None };
+    let posting = |channel, to, due_at| Posting {
+        channel,
+        proposal: proposal.id,
+        version,
+        occasion,
+        to,
+        due_at,
+        tries: 0,
+        claimed_until: None,
+        outgoing: None,
+    };
     if cards {
         notified.links.push(link::make::row(tenant, proposal, EVERYBODY, &key, now));
         queued.push(posting(Channel::Teams, EVERYBODY, now));

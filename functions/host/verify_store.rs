@@ -53,12 +53,12 @@ pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<
             say(&format!("{name}: cannot be looked at: {error}"));
         }
     };
-    let first = deployment(app, &scope, outside).await;
-    tell("The installation", twice(first, async || deployment(app, &scope, outside).await).await);
+    let first = Box::pin(deployment(app, &scope, outside)).await;
+    tell("The installation", twice(first, async || Box::pin(deployment(app, &scope, outside)).await).await);
     let roster = Roster::read(&scope.store(app).await?).await?;
     for tenant in &roster.tenants {
-        let first = client(app, tenant, outside).await;
-        tell(&format!("Client {} ({})", tenant.name, tenant.id), twice(first, async || client(app, tenant, outside).await).await);
+        let first = Box::pin(client(app, tenant, outside)).await;
+        tell(&format!("Client {} ({})", tenant.name, tenant.id), twice(first, async || Box::pin(client(app, tenant, outside)).await).await);
     }
     say(NOT_COMPARED);
     if outside.keys.is_empty() {

@@ -260,14 +260,18 @@ impl<P: Place> Beside<'_, '_, P> {
             let outcome = match store.app().documents.batch(&store.partition(place), ops).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
-                    known.iter().for_each(|known| slot.doubt(known));
+                    if let Some(known) = &known {
+                        slot.doubt(known);
+                    }
                     return Err(error.into());
                 }
             };
             // They stand last, and only the first operation that fails says why: the others could have been written.
             let overtaken = match &outcome {
                 BatchOutcome::Committed(etags) => {
-                    tail.into_iter().for_each(|tail| slot.written(tail, etags.get(prepared.len()).cloned().flatten()));
+                    if let Some(tail) = tail {
+                        slot.written(tail, etags.get(prepared.len()).cloned().flatten());
+                    }
                     return Ok((outcome, ids));
                 }
                 BatchOutcome::Refused(statuses) => statuses.iter().position(|status| *status != OpStatus::FailedDependency),

@@ -5,6 +5,7 @@ mod cases;
 mod envelope;
 mod jws_vectors;
 mod path_names;
+mod roles;
 mod tenancy;
 mod text_tricks;
 mod wycheproof;

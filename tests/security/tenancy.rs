@@ -130,7 +130,7 @@ async fn replace<T: Record>(store: &assay::tenancy::Store<'_, ClientPlace>, plac
 }
 
 /// The addresses that the router's function of this name takes, as it names them.
-fn routes(function: &str) -> Vec<Vec<String>> {
+pub(super) fn routes(function: &str) -> Vec<Vec<String>> {
     let source = include_str!("../../functions/triggers/portal/mod.rs");
     let (_, body) = source.split_once(&format!("async fn {function}(reader")).unwrap();
     let body = body.split("\n}\n").next().unwrap();
@@ -156,12 +156,12 @@ fn routes(function: &str) -> Vec<Vec<String>> {
 
 /// Ids to put into an address: of whose client, and which of everything else.
 #[derive(Clone, Copy, Debug)]
-struct Ids {
-    tenant: TenantId,
-    proposal: ProposalId,
-    person: Uuid,
-    connection: Uuid,
-    other: Uuid,
+pub(super) struct Ids {
+    pub(super) tenant: TenantId,
+    pub(super) proposal: ProposalId,
+    pub(super) person: Uuid,
+    pub(super) connection: Uuid,
+    pub(super) other: Uuid,
 }
 
 impl Ids {
@@ -170,7 +170,7 @@ impl Ids {
         all.iter().flat_map(|id| [id.simple().to_string(), id.hyphenated().to_string()]).collect()
     }
 
-    fn address(self, route: &[String]) -> String {
+    pub(super) fn address(self, route: &[String]) -> String {
         let mut address = "portal".to_owned();
         let mut before = "";
         for segment in route {

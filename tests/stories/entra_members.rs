@@ -25,6 +25,7 @@ use crate::support::{
     faults::Fault,
     flow::mail_files,
     meeting,
+    smtp_server::{Behaviour, SmtpServer},
     visitor::Visitor,
 };
 
@@ -323,4 +324,75 @@ async fn what_another_organization_calls_its_people_stands_in_no_mail() {
     let (_, mail) = mails.first().unwrap();
     assert!(mail.contains("Somebody of another organization asks") && mail.contains(PARTNER), "{mail}");
     assert!(!mail.contains("Priya") && !mail.contains("priya"), "{mail}");
+}
+
+/// Everything that is new for `notify`, once.
+async fn deliver_new(test: &TestApp, from: usize) -> usize {
+    let waiting: Vec<Bytes> = test.queue.bodies("notify");
+    for body in &waiting[from..] {
+        notify::run(QueueMessage { body: body.clone(), invocation_id: "notify".into() }, test.app()).await.unwrap();
+    }
+    waiting.len()
+}
+
+#[tokio::test]
+async fn mails_about_newcomers_count_towards_the_limits_and_four_that_wait_are_one() {
+    let server = SmtpServer::start(Behaviour::default()).await;
+    let port = server.port.to_string();
+    let smtp = [
+        ("ASSAY_MAIL", "smtp"),
+        ("ASSAY_SMTP_HOST", "127.0.0.1"),
+        ("ASSAY_SMTP_PORT", port.as_str()),
+        ("ASSAY_SMTP_TLS", "none"),
+        ("ASSAY_MAIL_FROM", "assay@northgate.example"),
+        ("ASSAY_NOTICES_PER_MINUTE", "2"),
+    ];
+    let test = TestApp::with(&[SETTINGS, smtp.as_slice()].concat());
+    let authority = Authority::of(&test);
+    Visitor::signed_in(&test, &authority).await;
+    let ask = async |from: u32, to: u32| {
+        for n in from..to {
+            is(&authority, &format!("0c0c0c0c-0b0b-4c0c-8d0d-0000000000{n:02}"), &format!("Newcomer {n}"));
+            assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+        }
+    };
+    ask(10, 13).await;
+    let seen = deliver_new(&test, 0).await;
+    assert_eq!(server.taken().len(), 2, "two in a minute, and the third waits");
+    ask(13, 17).await;
+    let seen = deliver_new(&test, seen).await;
+    assert_eq!(server.taken().len(), 2);
+    test.clock.advance(Duration::minutes(1));
+    deliver_new(&test, seen).await;
+    let taken = server.taken();
+    assert_eq!(taken.len(), 3, "one for all that wait, however many messages there are");
+    let digest = String::from_utf8(taken[2].bytes.clone()).unwrap();
+    assert!(
+        digest.contains("Subject: Assay: 5 people ask to be let in") && digest.contains("Newcomer 12") && digest.contains("Newcomer 16")
+    );
+    assert!(!digest.contains("Newcomer 10"), "whom the owner was told of stands in no other mail: {digest}");
+    deliver(&test).await;
+    assert_eq!(server.taken().len(), 3, "never twice");
+}
+
+#[tokio::test]
+async fn a_mail_about_a_newcomer_waits_for_its_service_and_comes_once() {
+    let server = SmtpServer::start(Behaviour::default()).await;
+    let port = server.port.to_string();
+    let smtp = [
+        ("ASSAY_MAIL", "smtp"),
+        ("ASSAY_SMTP_HOST", "127.0.0.1"),
+        ("ASSAY_SMTP_PORT", port.as_str()),
+        ("ASSAY_SMTP_TLS", "none"),
+        ("ASSAY_MAIL_FROM", "assay@northgate.example"),
+    ];
+    let test = TestApp::with(&[SETTINGS, smtp.as_slice()].concat());
+    drop(asked(&test).await);
+    server.answers_instead("MAIL", "451 4.3.0 later");
+    let seen = deliver_new(&test, 0).await;
+    assert!(server.taken().is_empty());
+    let seen = deliver_new(&test, seen).await;
+    deliver_new(&test, seen).await;
+    deliver(&test).await;
+    assert_eq!(server.taken().len(), 1);
 }

@@ -288,6 +288,40 @@ async fn a_new_key_is_fetched_once_and_a_flood_of_unknown_ones_is_not_a_flood_of
 }
 
 #[tokio::test]
+async fn when_the_authoritys_keys_cannot_be_fetched_those_that_are_known_count_for_a_day_and_then_a_page_says_so() {
+    let down = || Some(Err(PortError::new("stub", PortErrorKind::Unavailable)));
+    let test = installation();
+    let authority = Authority::of(&test);
+    Visitor::signed_in(&test, &authority).await;
+    for endpoint in ["keys", "discovery"] {
+        authority.break_down(endpoint, down());
+    }
+    for _ in 0..23 {
+        test.clock.advance(Duration::hours(1));
+        Visitor::signed_in(&test, &authority).await;
+    }
+    assert_eq!((authority.asked("keys"), authority.asked("discovery")), (1, 1), "nothing was fetched meanwhile");
+    let inside = Visitor::signed_in(&test, &authority).await;
+    test.clock.advance(Duration::minutes(59));
+    inside.get("portal/clients").await;
+    test.clock.advance(Duration::minutes(2));
+    let reply = Visitor::of(&test).post("portal/sign-in", &[]).await;
+    assert_eq!(reply.status, 503);
+    assert!(browser::text(&reply).contains("cannot be reached") && browser::text(&reply).contains("try again in a minute"));
+    assert!(inside.is_signed_in().await, "who is signed in stays so");
+    assert_eq!(refusals(&test).await, [("authority-unavailable".to_owned(), 1)]);
+
+    // The keys alone are away: a token cannot be judged, so it counts for nothing.
+    authority.break_down("discovery", None);
+    let olivia = Visitor::of(&test);
+    let reply = olivia.sign_in(&authority).await;
+    assert!(reply.status == 503 && browser::text(&reply).contains("Sign in again"), "{}", browser::text(&reply));
+    assert!(!olivia.is_signed_in().await);
+    authority.break_down("keys", None);
+    assert!(Visitor::signed_in(&test, &authority).await.is_signed_in().await);
+}
+
+#[tokio::test]
 async fn a_state_counts_once_in_the_browser_that_began_and_for_ten_minutes() {
     let test = installation();
     let authority = Authority::of(&test);

@@ -1,25 +1,24 @@
 //! Delivers what is due: claims it, takes a place among what may be sent now, sends, and writes down what came of it.
 //!
-//! Whoever stops in between leaves a claim that ends; then it is sent again, so a card can come twice and never not at
-//! all. What was decided meanwhile is not sent any more.
+//! Whoever stops in between leaves a claim that ends; then it is sent again, so it comes at least once. A mail says the same
+//! then, by which its receiver can tell ([`super::outgoing`]). Teams takes no id of ours: a card can stand there twice, if a
+//! process stops between Teams' answer and the one batch that follows it. What was decided meanwhile is not sent any more.
 
 use std::time::Duration as Wait;
 
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::{Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Posted, Posting, acs, card, health, pace, smtp, teams};
+use super::{Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, health, pace, teams};
 use crate::{
     app::App,
     audit,
-    config::MailService,
     gate::{
         link::{self, link},
         mail::Mail,
         notify::{self, Notified, NotifyError},
         proposal::{Proposal, object},
     },
-    platform::ports::BlobContainer,
     tenancy::{
         ClientPlace, DeploymentPlace, DeploymentScope, Held, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory::{self, Session},
@@ -110,30 +109,31 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     let channel = items[0].posting.value.channel;
     let deployment = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
     if (channel == Channel::Teams || app.config.delivery.service.is_some())
-        && let Err(when) = pace::take(&deployment, channel, limits(app)).await?
+        && let Err(when) = pace::take(&deployment, channel, pace::Limits::of(app)).await?
     {
         return again(store, &items[0].posting.value, when).await;
     }
+    let Ready { items, what, together } = Box::pin(ready(app, &deployment, tenant, items)).await?;
     let Some(items) = claim(store, items, now).await? else { return Ok(()) };
-    let (answer, together) = Box::pin(send(app, &deployment, tenant, &items)).await?;
+    let answer = match what {
+        What::Card { secret, body } => teams::post(app, &secret, body).await,
+        What::Mail { outgoing, name } => Box::pin(outgoing.send(app, &name)).await?,
+        What::Nothing(answer) => answer,
+    };
     match answer {
         Answer::Accepted => settle(app, store, items, Outcome::Accepted, together).await,
         Answer::Later { why, .. } if items[0].posting.value.tries + 1 >= TRIES => {
             settle(app, store, items, Outcome::Refused { why: why.into() }, together).await
         }
-        Answer::Later { wait, why } => {
+        Answer::Later { wait, why, may_have_it } => {
             tracing::warn!(channel = channel.word(), why, "a notice waits for its channel");
             // The first time as the channel asks; then it is no short trouble.
             let tries = items[0].posting.value.tries;
             let patience = if tries == 0 { Wait::ZERO } else { Wait::from_mins(1 << tries.min(6)) };
-            later(store, items, wait.max(patience).min(LONGEST)).await
+            later(store, items, wait.max(patience).min(LONGEST), may_have_it).await
         }
         Answer::Refused { why } => settle(app, store, items, Outcome::Refused { why: why.into() }, together).await,
     }
-}
-
-fn limits(app: &App) -> pace::Limits {
-    pace::Limits { per_minute: app.config.delivery.per_minute, per_hour: app.config.delivery.per_hour }
 }
 
 /// What is still wanted with all that it is about, and what is not.
@@ -181,50 +181,83 @@ async fn claim(store: &Store<'_, ClientPlace>, mut items: Vec<Item>, now: Offset
     }
 }
 
-async fn send(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: TenantId, items: &[Item]) -> Result<(Answer, usize), StoreError> {
-    let roster = Roster::read(deployment).await?;
-    let Item { posting, notified, .. } = &items[0];
-    let together = if items.len() >= DIGEST_FROM { items.len() } else { 1 };
-    match posting.value.channel {
-        Channel::Teams => {
-            let Some(secret) = &app.config.delivery.teams else {
-                return Ok((Answer::Refused { why: "Cards are not configured any more." }, 1));
-            };
-            let notice = if together > 1 { digest(app, &roster, tenant, items) } else { single(app, &roster, tenant, &items[0]).await? };
-            Ok((teams::post(app, secret, card::message(&notice)).await, together))
-        }
-        Channel::Mail => {
-            let person = roster.person(posting.value.to).filter(|person| directory::is_plain_address(&person.email));
-            let Some(person) = person else { return Ok((Answer::Refused { why: "There is no address to mail." }, 1)) };
-            let sent = &items[..together];
-            let since = sent.iter().map(|item| item.notified.value.at).max().unwrap_or_else(|| app.now());
-            if sent.iter().all(|item| card_was_accepted(&item.notified.value)) && signed_in_since(deployment, person.id, since).await? {
-                return Ok((Answer::Accepted, 0));
-            }
-            let (key, proposal) = (posting.value.notice(), &items[0].proposal);
-            let mail = if together > 1 {
-                let notice = digest(app, &roster, tenant, items);
-                let mail = notify::compose(app, &roster.client_name(tenant), proposal, person, &key, &notice);
-                Mail { subject: notice.title, message_id: format!("digest.{}", mail.message_id), ..mail }
-            } else {
-                notify::mail_to(app, &roster, tenant, proposal, person, &key, notified.value.at).await?
-            };
-            let name = format!("{}{}.eml", notify::mails_about(tenant, &key), person.id);
-            Ok((mail_out(app, &mail, &name).await?, together))
-        }
+/// What goes out for these, made before they are claimed; the claim keeps it.
+struct Ready {
+    items: Vec<Item>,
+    what: What,
+    /// So many in one; 0 when they signed in meanwhile.
+    together: usize,
+}
+
+enum What {
+    Card { secret: String, body: Vec<u8> },
+    Mail { outgoing: Outgoing, name: String },
+    Nothing(Answer),
+}
+
+async fn ready(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: TenantId, items: Vec<Item>) -> Result<Ready, StoreError> {
+    match items[0].posting.value.channel {
+        Channel::Teams => card_of(app, deployment, tenant, items).await,
+        Channel::Mail => mail_of(app, deployment, tenant, items).await,
     }
 }
 
-/// One mail on its way; `name` is the same however often it is sent, so it is sent once.
-pub(in crate::gate) async fn mail_out(app: &App, mail: &Mail, name: &str) -> Result<Answer, StoreError> {
-    match &app.config.delivery.service {
-        Some(MailService::Acs(settings)) => Ok(acs::send(app, settings, mail, name).await),
-        Some(MailService::Smtp(settings)) => Ok(smtp::send(app, settings, mail).await),
-        None => {
-            app.blobs.create(BlobContainer::Mailbox, name, mail.bytes().into()).await?;
-            Ok(Answer::Accepted)
-        }
+fn in_one(items: &[Item]) -> usize {
+    if items.len() >= DIGEST_FROM { items.len() } else { 1 }
+}
+
+async fn card_of(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: TenantId, items: Vec<Item>) -> Result<Ready, StoreError> {
+    let Some(secret) = app.config.delivery.teams.clone() else {
+        let what = What::Nothing(Answer::Refused { why: "Cards are not configured any more." });
+        return Ok(Ready { items, what, together: 1 });
+    };
+    let (roster, together) = (Roster::read(deployment).await?, in_one(&items));
+    let notice = if together > 1 { digest(app, &roster, tenant, &items) } else { single(app, &roster, tenant, &items[0]).await? };
+    Ok(Ready { items, what: What::Card { secret, body: card::message(&notice) }, together })
+}
+
+async fn mail_of(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: TenantId, mut items: Vec<Item>) -> Result<Ready, StoreError> {
+    let roster = Roster::read(deployment).await?;
+    let (to, key) = (items[0].posting.value.to, items[0].posting.value.notice());
+    let Some(person) = roster.person(to).filter(|person| directory::is_plain_address(&person.email)) else {
+        let what = What::Nothing(Answer::Refused { why: "There is no address to mail." });
+        return Ok(Ready { items, what, together: 1 });
+    };
+    let name = format!("{}{}.eml", notify::mails_about(tenant, &key), person.id);
+    if let Some(outgoing) = again_the_same(app, &mut items, &person.email) {
+        let together = items.len();
+        return Ok(Ready { items, what: What::Mail { outgoing, name }, together });
     }
+    let together = in_one(&items);
+    let sent = &items[..together];
+    let since = sent.iter().map(|item| item.notified.value.at).max().unwrap_or_else(|| app.now());
+    if sent.iter().all(|item| card_was_accepted(&item.notified.value)) && signed_in_since(deployment, person.id, since).await? {
+        return Ok(Ready { items, what: What::Nothing(Answer::Accepted), together: 0 });
+    }
+    let proposal = &items[0].proposal;
+    let mail = if together > 1 {
+        let notice = digest(app, &roster, tenant, &items);
+        let mail = notify::compose(app, &roster.client_name(tenant), proposal, person, &key, &notice);
+        Mail { subject: notice.title, message_id: format!("digest.{}", mail.message_id), ..mail }
+    } else {
+        notify::mail_to(app, &roster, tenant, proposal, person, &key, items[0].notified.value.at).await?
+    };
+    let stands_for = items[..together].iter().map(|item| item.posting.value.key()).collect();
+    let outgoing = Outgoing { stands_for, ..Outgoing::new(app, &mail) };
+    items[0].posting.value.outgoing = Some(outgoing.clone());
+    Ok(Ready { items, what: What::Mail { outgoing, name }, together })
+}
+
+/// What a try of whose end nobody knows sent, if it stands for just what is still wanted and its receiver can tell; then
+/// the items are those alone.
+fn again_the_same(app: &App, items: &mut Vec<Item>, address: &str) -> Option<Outgoing> {
+    let earlier = items[0].posting.value.outgoing.clone()?;
+    let wanted = |key: &String| items.iter().any(|item| item.posting.value.key() == *key);
+    if !earlier.is_repeatable(app.now()) || earlier.to != address || !earlier.stands_for.iter().all(wanted) {
+        return None;
+    }
+    items.retain(|item| earlier.stands_for.contains(&item.posting.value.key()));
+    Some(earlier)
 }
 
 fn card_was_accepted(notified: &Notified) -> bool {
@@ -316,7 +349,7 @@ async fn write_down(
         audit::record(&mut batch, audit::Event::new(kind, object(proposal.id), detail));
     }
     for Item { posting, .. } in rest {
-        let free = Posting { claimed_until: None, ..posting.value.clone() };
+        let free = Posting { claimed_until: None, outgoing: None, ..posting.value.clone() };
         batch.replace(&Held { value: free, etag: posting.etag.clone() });
     }
     batch.commit().await
@@ -334,11 +367,12 @@ async fn mails_instead(store: &Store<'_, ClientPlace>, card: &Posting) -> Result
 }
 
 /// Every one of them once more, after a wait.
-async fn later(store: &Store<'_, ClientPlace>, items: Vec<Item>, wait: Wait) -> Result<(), StoreError> {
+async fn later(store: &Store<'_, ClientPlace>, items: Vec<Item>, wait: Wait, may_have_it: bool) -> Result<(), StoreError> {
     let when = store.app().now() + Duration::try_from(wait).unwrap_or(Duration::HOUR);
     let mut batch = store.batch(ClientPlace::Assessment);
     for Item { posting, .. } in items {
-        let waiting = Posting { tries: posting.value.tries + 1, claimed_until: None, due_at: when, ..posting.value };
+        let outgoing = posting.value.outgoing.filter(|_| may_have_it);
+        let waiting = Posting { tries: posting.value.tries + 1, claimed_until: None, due_at: when, outgoing, ..posting.value };
         outbox::send(&mut batch, "notify", &DeliverV1 { posting: waiting.key() }, wait)?;
         batch.replace(&Held { value: waiting, etag: posting.etag });
     }

@@ -46,7 +46,7 @@ pub async fn all(store: &Store<'_, DeploymentPlace>) -> Result<Vec<ChannelHealth
 }
 
 /// A figure, not a fact that others rest on: what a race or an outage keeps from being counted is only logged.
-pub(super) async fn count(app: &App, channel: Channel, outcome: &Outcome, correlation: &str) {
+pub(in crate::gate) async fn count(app: &App, channel: Channel, outcome: &Outcome, correlation: &str) {
     if let Err(error) = write(app, channel, outcome, correlation).await {
         tracing::warn!(error = %error, "a delivery was not counted");
     }

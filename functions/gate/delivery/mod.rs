@@ -9,6 +9,7 @@ pub mod card;
 pub mod deliver;
 pub mod health;
 pub mod notice;
+pub mod outgoing;
 pub mod pace;
 pub mod preview;
 mod smtp;
@@ -30,9 +31,9 @@ use crate::{
     tenancy::{PersonId, ProposalId, Record},
 };
 
-pub(in crate::gate) use deliver::mail_out;
 pub use deliver::{deliver, wake};
 pub use notice::Notice;
+pub use outgoing::Outgoing;
 pub use teams::is_workflow;
 
 /// After a card, so much time is given before who did not sign in is mailed.
@@ -65,8 +66,15 @@ impl Channel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gate) enum Answer {
     Accepted,
-    Later { wait: Wait, why: &'static str },
-    Refused { why: &'static str },
+    /// `may_have_it`: nobody knows whether it was taken.
+    Later {
+        wait: Wait,
+        why: &'static str,
+        may_have_it: bool,
+    },
+    Refused {
+        why: &'static str,
+    },
 }
 
 const TIMEOUT: Wait = Wait::from_secs(20);
@@ -88,7 +96,7 @@ async fn ask(
             of_status(answer.status, asked)
         }
         Err(error) if matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Invalid) => Answer::Refused { why: wrong },
-        Err(_) => Answer::Later { wait: A_MINUTE, why: silent },
+        Err(_) => Answer::Later { wait: A_MINUTE, why: silent, may_have_it: true },
     }
 }
 
@@ -114,6 +122,9 @@ pub struct Posting {
     /// A process is sending it until then; afterwards another may.
     #[serde(with = "time::serde::rfc3339::option")]
     pub claimed_until: Option<OffsetDateTime>,
+    /// What a try sent of whose end nobody knows.
+    #[serde(default)]
+    pub outgoing: Option<Outgoing>,
 }
 
 /// Stands where a link or delivery is for all who see a channel.

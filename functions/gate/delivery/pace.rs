@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::Channel;
+use crate::app::App;
 use crate::tenancy::{DeploymentPlace, Held, Record, Store, StoreError};
 
 /// Most notices of a channel; Azure Communication Services begins with 30 a minute and 100 an hour.
@@ -11,6 +12,12 @@ use crate::tenancy::{DeploymentPlace, Held, Record, Store, StoreError};
 pub struct Limits {
     pub per_minute: u32,
     pub per_hour: u32,
+}
+
+impl Limits {
+    pub fn of(app: &App) -> Self {
+        Self { per_minute: app.config.delivery.per_minute, per_hour: app.config.delivery.per_hour }
+    }
 }
 
 /// What a channel sent in the running minute and hour.
@@ -66,7 +73,7 @@ const ATTEMPTS: usize = 4;
 const A_MOMENT: Duration = Duration::seconds(5);
 
 /// A place among what may be sent now, or when there is one.
-pub(super) async fn take(
+pub(in crate::gate) async fn take(
     store: &Store<'_, DeploymentPlace>,
     channel: Channel,
     limits: Limits,

@@ -2,12 +2,12 @@
 
 use time::Duration;
 
-use super::{Notice, card};
+use super::{Notice, Outgoing, card};
 use crate::{
     app::App,
     gate::{
         inbox::{self, Reader, asked_by},
-        notify,
+        notify::{self, Occasion},
         proposal::{Draft, Proposal},
         state::State,
     },
@@ -23,8 +23,18 @@ pub struct Preview {
     pub notice: Notice,
     /// The body of the webhook's POST.
     pub card: Vec<u8>,
-    /// The whole message.
-    pub mail: Vec<u8>,
+    pub mail: MailPreview,
+}
+
+/// A mail to the reader, as they would get it.
+pub struct MailPreview {
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// What is sent, to the byte: the mail itself, or the JSON of Azure Communication Services.
+    pub body: String,
 }
 
 /// Of the oldest proposal that waits in a client of this reader, or of an example where none does.
@@ -35,7 +45,11 @@ pub async fn preview(app: &App, reader: Reader<'_>) -> Result<Preview, StoreErro
     let link = app.config.link(&format!("portal/link?token={TOKEN}"));
     let notice = notify::notice(app, &asked_by(reader.roster, &proposal.requester), &proposal, link);
     let named = client.clone().unwrap_or_else(|| "Example client".into());
-    let mail = notify::compose(app, &named, &proposal, reader.person, "preview", &notice).bytes();
+    let key = notify::key(proposal.id, proposal.version, Occasion::Asked);
+    let mail = notify::compose(app, &named, &proposal, reader.person, &key, &notice);
+    let (text, html) = mail.parts();
+    let Outgoing { to, body, .. } = Outgoing::new(app, &mail);
+    let mail = MailPreview { from: mail.from.address.clone(), to, subject: mail.plain_subject(), text, html, body };
     Ok(Preview { client, card: card::message(&notice), mail, notice })
 }
 

@@ -15,11 +15,10 @@ use lettre::{
 };
 use zeroize::Zeroizing;
 
-use super::{A_MINUTE, Answer, TIMEOUT};
+use super::{A_MINUTE, Answer, Outgoing, TIMEOUT};
 use crate::{
     app::App,
     config::{SmtpSettings, SmtpTls},
-    gate::mail::Mail,
     platform::ports::{PortError, PortErrorKind},
 };
 
@@ -46,8 +45,8 @@ enum SmtpError {
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
-pub(super) async fn send(app: &App, settings: &SmtpSettings, mail: &Mail) -> Answer {
-    match Box::pin(sent(app, settings, mail)).await {
+pub(super) async fn send(app: &App, settings: &SmtpSettings, outgoing: &Outgoing) -> Answer {
+    match Box::pin(sent(app, settings, outgoing)).await {
         Ok(()) => Answer::Accepted,
         Err(error) => {
             tracing::warn!(error = %error, "a mail is not taken");
@@ -56,11 +55,13 @@ pub(super) async fn send(app: &App, settings: &SmtpSettings, mail: &Mail) -> Ans
     }
 }
 
-async fn sent(app: &App, settings: &SmtpSettings, mail: &Mail) -> Result<(), SmtpError> {
+async fn sent(app: &App, settings: &SmtpSettings, outgoing: &Outgoing) -> Result<(), SmtpError> {
     let address = |text: &str| text.parse::<Address>().map_err(SmtpError::Address);
-    let envelope = Envelope::new(Some(address(&settings.from)?), vec![address(&mail.to.address)?]);
+    let envelope = Envelope::new(Some(address(&settings.from)?), vec![address(&outgoing.to)?]);
     let envelope = envelope.map_err(|_| SmtpError::Address(lettre::address::AddressError::MissingParts))?;
-    transport(app, settings).await?.send_raw(&envelope, &mail.bytes()).await.map(drop).map_err(SmtpError::of)
+    // The transport ends the last line itself.
+    let body = outgoing.body.strip_suffix("\r\n").unwrap_or(outgoing.body.as_str());
+    transport(app, settings).await?.send_raw(&envelope, body.as_bytes()).await.map(drop).map_err(SmtpError::of)
 }
 
 /// Connects and signs in, and sends nothing: for the doctor.
@@ -114,15 +115,16 @@ impl SmtpError {
     }
 
     fn answer(&self) -> Answer {
+        let later = |why| Answer::Later { wait: A_MINUTE, why, may_have_it: matches!(self, Self::Silent(_)) };
         match self {
             Self::NoPassword(_) => Answer::Refused { why: "The mail server's password is not in the vault, or Assay may not read it." },
-            Self::Vault(_) => Answer::Later { wait: A_MINUTE, why: "The vault does not answer." },
+            Self::Vault(_) => later("The vault does not answer."),
             Self::Address(_) => Answer::Refused { why: "There is no address to mail." },
             Self::Login(_) => Answer::Refused { why: "The mail server does not take the name or the password." },
             // Certificates are renewed; nothing is sent until then.
-            Self::Tls(_) => Answer::Later { wait: A_MINUTE, why: "The mail server offers no TLS, or a certificate that is not trusted." },
-            Self::Silent(_) => Answer::Later { wait: A_MINUTE, why: "The mail server does not answer." },
-            Self::Busy(_) => Answer::Later { wait: A_MINUTE, why: "The mail server could not take it just now." },
+            Self::Tls(_) => later("The mail server offers no TLS, or a certificate that is not trusted."),
+            Self::Silent(_) => later("The mail server does not answer."),
+            Self::Busy(_) => later("The mail server could not take it just now."),
             Self::Refused(_) => Answer::Refused { why: "The mail server refused the mail; see that it lets Assay use the sender address." },
         }
     }

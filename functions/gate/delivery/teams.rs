@@ -33,7 +33,7 @@ pub(super) async fn post(app: &App, secret: &str, body: Vec<u8>) -> Answer {
         Err(error) if matches!(error.kind, PortErrorKind::Missing | PortErrorKind::Denied | PortErrorKind::Invalid) => {
             return Answer::Refused { why: "The webhook's address is not in the vault, or Assay may not read it." };
         }
-        Err(_) => return Answer::Later { wait: A_MINUTE, why: "The vault does not answer." },
+        Err(_) => return Answer::Later { wait: A_MINUTE, why: "The vault does not answer.", may_have_it: false },
     };
     let Some(url) = Url::parse(&address).ok().filter(is_workflow) else {
         return Answer::Refused { why: "What the vault holds is not the address of a Teams workflow." };
@@ -53,8 +53,8 @@ fn of_status(status: u16, asked: Option<Duration>) -> Answer {
     match status {
         // 202 says that the workflow began, not that anybody saw a card.
         200..=299 => Answer::Accepted,
-        429 => Answer::Later { wait: asked.unwrap_or(A_MINUTE), why: "Teams asks to wait." },
-        408 | 500..=599 => Answer::Later { wait: asked.unwrap_or(A_MINUTE), why: "Teams could not take it just now." },
+        429 => Answer::Later { wait: asked.unwrap_or(A_MINUTE), why: "Teams asks to wait.", may_have_it: false },
+        408 | 500..=599 => Answer::Later { wait: asked.unwrap_or(A_MINUTE), why: "Teams could not take it just now.", may_have_it: true },
         401 | 403 => Answer::Refused {
             why: "Teams does not take the address any more. Make the workflow's webhook anew and put its address into the vault.",
         },

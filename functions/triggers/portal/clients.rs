@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
-use super::{Reader, after, approvals, connections, set_aside};
+use super::{Reader, after, approvals, connections, set_aside, trail};
 use crate::{
     audit::{dead_letter, watch::LogAlarm},
     connectors::{
@@ -20,8 +20,8 @@ use crate::{
     web::{
         Problem, Reply,
         pages::{
-            AccessReviewLink, ClientRow, ClientsPage, FieldError, Link, MessagePage, PostForm, RequirementPage, Section, Tag, Tone,
-            UnreadableClient, paths,
+            AccessReviewLink, ClientRow, ClientsPage, FieldError, LimitedRole, Link, MessagePage, PostForm, RequirementPage, Section, Tag,
+            Tone, UnreadableClient, paths,
         },
         problem, reply,
     },
@@ -88,6 +88,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             set_aside_href: paths::set_aside(),
             unmapped_href: reader.operates().then(paths::mapping),
             owners: owners(reader),
+            limited: limited(reader),
             without_grant: without_grant(reader),
             people_href: frame.asking.map(|_| paths::team()),
             access,
@@ -118,6 +119,34 @@ async fn access_review(reader: &Reader<'_>) -> Result<AccessReviewLink, StoreErr
     };
     let all: Vec<String> = clients.into_iter().chain(due.installation.then(|| "who can sign in".to_owned())).collect();
     Ok(AccessReviewLink { href: paths::access(), due_for: (!all.is_empty()).then(|| all.join(" and ")) })
+}
+
+const ASSESSOR: &str = "As assessor you read and change nothing. The assessment package is not in this release; until it is, take a copy of the client's audit log here: every entry with its proof, without content or notes, to verify on your own machine. That you took it is recorded.";
+const TRAINING_MANAGER: &str = "As training manager you will assign courses here and review what people attest. That is not in this release, so there is nothing to see yet.";
+const LEARNER: &str =
+    "As learner you will find your courses here and attest to them. That is not in this release, so there is nothing to see yet.";
+
+/// Of the clients whose pages they do not open.
+fn limited(reader: &Reader<'_>) -> Vec<LimitedRole> {
+    let mut all: Vec<LimitedRole> = reader.limited().map(|grant| limited_role(reader, grant)).collect();
+    all.sort_by(|a, b| a.client.cmp(&b.client));
+    all
+}
+
+fn limited_role(reader: &Reader<'_>, grant: &Grant) -> LimitedRole {
+    let words = grant.roles.iter().filter_map(|role| match role {
+        Role::Assessor => Some(ASSESSOR),
+        Role::TrainingManager => Some(TRAINING_MANAGER),
+        Role::Learner => Some(LEARNER),
+        Role::Engineer | Role::Approver | Role::Auditor => None,
+    });
+    LimitedRole {
+        client: reader.roster.client_name(grant.tenant),
+        roles: grant.roles.iter().map(|role| role.word()).collect::<Vec<_>>().join(", "),
+        last_day: grant.until.and_then(|until| until.date().previous_day()),
+        words: words.collect(),
+        copy: grant.has(Role::Assessor).then(|| trail::export_form(reader, grant.tenant)),
+    }
 }
 
 /// The owner can give a grant for these, also to themselves.

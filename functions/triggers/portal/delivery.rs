@@ -6,11 +6,11 @@ use crate::{
     gate::delivery::{
         Channel,
         health::{self, ChannelHealth},
-        preview::preview,
+        preview::{MailPreview, preview},
     },
     web::{
         Problem, Reply,
-        pages::{ChannelView, DeliveryPage, Section, Tag, Tone, paths},
+        pages::{ChannelView, DeliveryPage, MailView, Section, Tag, Tone, paths},
         reply,
     },
 };
@@ -29,7 +29,7 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
         connections_href: paths::connections(),
         channels: vec![teams(config.delivery.teams.is_some(), of(&known, Channel::Teams)), mails(config, of(&known, Channel::Mail))],
         limits: format!(
-            "At most {per_minute} cards go out in a minute and {per_hour} in an hour; more wait. Four that wait at once become one."
+            "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
         ),
         about,
         title: shown.notice.title.clone(),
@@ -37,10 +37,20 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
         foot: shown.notice.foot.clone(),
         button: shown.notice.link.0.into(),
         card: String::from_utf8_lossy(&shown.card).into_owned(),
-        mail: String::from_utf8_lossy(&shown.mail).into_owned(),
+        mail: mail(config, shown.mail),
         frame: reader.frame(Section::Connections).await?,
     };
     Ok(reply::page(200, &page))
+}
+
+fn mail(config: &Config, mail: MailPreview) -> MailView {
+    let MailPreview { from, to, subject, text, html, body } = mail;
+    let what = match &config.delivery.service {
+        Some(MailService::Acs(_)) => "Exactly what is sent: the JSON for Azure Communication Services",
+        Some(MailService::Smtp(_)) => "Exactly what is sent: the mail with its headers",
+        None => "Exactly what is put into the mailbox: the mail with its headers",
+    };
+    MailView { from, to, subject, text, html, what, body }
 }
 
 fn of(known: &[ChannelHealth], channel: Channel) -> Option<&ChannelHealth> {

@@ -106,6 +106,20 @@ impl<'a> Reader<'a> {
         if grant.has(Role::Engineer) { Ok((tenant, grant)) } else { Err(not_for_you("an engineer of this client")) }
     }
 
+    /// What they have for clients whose record they do not read: assessors and the roles of the training.
+    pub(super) fn limited(&self) -> impl Iterator<Item = &Grant> {
+        self.roster.grants_for(self.person.id, self.app.now()).filter(|grant| !grant.reads_the_record())
+    }
+
+    /// The client of which they take a copy of the log, and whether its content comes along: never to an assessor.
+    pub(super) fn takes_the_log_of(&self, tenant: &str) -> Result<(Tenant, &Grant, bool), Problem> {
+        let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
+        match self.limited().find(|grant| grant.tenant == id && grant.has(Role::Assessor)) {
+            Some(grant) => Ok((self.roster.tenant(id).cloned().ok_or_else(Problem::not_found)?, grant, false)),
+            None => self.client(tenant).map(|(tenant, grant)| (tenant, grant, true)),
+        }
+    }
+
     /// Tools, mapping, dead letters and the installation's log belong to the MSP, never to a client's own engineer.
     pub(super) fn operates(&self) -> bool {
         self.person.runs_the_tools()
@@ -127,6 +141,11 @@ impl<'a> Reader<'a> {
         }
         for role in [Role::Engineer, Role::Approver, Role::Auditor] {
             if self.grants.iter().any(|grant| grant.has(role)) {
+                roles.push(role.word());
+            }
+        }
+        for role in [Role::Assessor, Role::TrainingManager, Role::Learner] {
+            if self.limited().any(|grant| grant.has(role)) {
                 roles.push(role.word());
             }
         }

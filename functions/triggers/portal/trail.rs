@@ -24,13 +24,17 @@ pub(super) async fn client(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let (tenant, grant) = reader.client(tenant)?;
     let store = reader.scope(grant).store(reader.app).await?;
     let shown = trail::page(&store, ClientPlace::with_outbox(), before(reader)).await?;
-    let export = PostForm {
-        action: paths::export_audit(tenant.id),
-        token: reader.token(&["export", &tenant.id.to_string()]),
+    let export = export_form(reader, tenant.id);
+    page(reader, Some(tenant.id), tenant.name, shown, Some(export)).await
+}
+
+pub(super) fn export_form(reader: &Reader<'_>, tenant: TenantId) -> PostForm {
+    PostForm {
+        action: paths::export_audit(tenant),
+        token: reader.token(&["export", &tenant.to_string()]),
         fields: vec![],
         label: "Export for verification".into(),
-    };
-    page(reader, Some(tenant.id), tenant.name, shown, Some(export)).await
+    }
 }
 
 /// The installation's own log: sign-ins, connections, refused webhooks.
@@ -49,12 +53,12 @@ pub(super) async fn deployment(reader: &Reader<'_>) -> Result<Reply, Problem> {
 
 /// The log as a packed folder that anybody can verify. A POST, because taking a copy is itself recorded, and stands in the copy.
 pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
-    let (tenant, grant) = reader.client(tenant)?;
+    let (tenant, grant, disclose) = reader.takes_the_log_of(tenant)?;
     reader.must_be_own_form(&["export", &tenant.id.to_string()])?;
     let store = reader.scope(grant).store(reader.app).await?;
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
-    Box::pin(audit::export::prepare(&store, ClientPlace::Assessment, &places, true)).await.map_err(not_exported)?;
-    let (folder, extent) = (format!("audit-{}", tenant.id), Extent { disclose: true, proofs: true });
+    Box::pin(audit::export::prepare(&store, ClientPlace::Assessment, &places, disclose)).await.map_err(not_exported)?;
+    let (folder, extent) = (format!("audit-{}", tenant.id), Extent { disclose, proofs: true });
     let zip = Box::pin(zipped(&store, extent, &folder, MOST_BYTES)).await.map_err(not_exported)?;
     let name = format!("attachment; filename=\"{folder}.zip\"");
     Ok(reply::file("application/zip", zip).with("content-disposition", name))

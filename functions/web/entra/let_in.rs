@@ -45,6 +45,9 @@ pub struct Asking {
     pub expires_at: OffsetDateTime,
     /// An owner said no; until it expires they need not say it again.
     pub turned_away: bool,
+    /// Owners whose mail about it is over, sent or refused.
+    #[serde(default)]
+    pub told: Vec<PersonId>,
 }
 
 impl Record for Asking {
@@ -67,6 +70,9 @@ impl Asking {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AskedV1 {
     pub person: PersonId,
+    /// How often the mail service did not take it.
+    #[serde(default)]
+    pub tries: u32,
 }
 
 /// What became of asking.
@@ -123,13 +129,14 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
         return Ok(Asked::Full);
     }
     let Person { name, email, sign_in_name, .. } = person(identity, claims, None, now);
-    let asking = Asking { identity, name, email, sign_in_name, asked_at: now, expires_at: now + KEEP, turned_away: false };
+    let asking =
+        Asking { identity, name, email, sign_in_name, asked_at: now, expires_at: now + KEEP, turned_away: false, told: Vec::new() };
     let mut batch = store.batch(DeploymentPlace::Directory);
     let detail = identity.into_detail(json!({ "name": asking.name, "email": asking.email, "sign_in_name": asking.sign_in_name }));
     audit::record(&mut batch, audit::Event::new("person.asked", format!("person {}", identity.person()), detail));
     batch.put(asking, earlier.map(|held| held.etag.clone()));
     if app.config.mails {
-        outbox::send(&mut batch, "notify", &AskedV1 { person: identity.person() }, std::time::Duration::ZERO)?;
+        outbox::send(&mut batch, "notify", &AskedV1 { person: identity.person(), tries: 0 }, std::time::Duration::ZERO)?;
     }
     match batch.commit().await {
         // They asked twice at once.

@@ -1,9 +1,9 @@
 //! The clients page: where each client stands, what waits, whether its tools answer.
 
 use askama::Template;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
-use super::{Frame, Link, Readings, Tag};
+use super::{Frame, Link, PostForm, Readings, Tag};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "clients.html", config = "functions/web/pages/askama.toml")]
@@ -13,6 +13,8 @@ pub struct ClientsPage {
     pub clients: Vec<ClientRow>,
     /// Clients whose records cannot be read now; the others are shown all the same.
     pub unreadable: Vec<UnreadableClient>,
+    /// What this person has for clients whose pages they do not open.
+    pub limited: Vec<LimitedRole>,
     /// Clients of which the owner sees only who may do what; empty for everybody else.
     pub without_grant: Vec<Link>,
     /// Proposals of these clients that wait for anybody.
@@ -62,6 +64,19 @@ pub struct AccessReviewLink {
     pub href: String,
     /// What it is due for, such as `2 clients and who can sign in`.
     pub due_for: Option<String>,
+}
+
+/// An assessor, training manager or learner of a client: what there is for them, and until when.
+#[derive(Clone, Debug)]
+pub struct LimitedRole {
+    pub client: String,
+    /// `Assessor`, or several with commas between them.
+    pub roles: String,
+    pub last_day: Option<Date>,
+    /// What they find here, a sentence each.
+    pub words: Vec<&'static str>,
+    /// A copy of the client's log to verify, without its content; only for an assessor.
+    pub copy: Option<PostForm>,
 }
 
 #[derive(Clone, Debug)]

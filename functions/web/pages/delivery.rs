@@ -21,8 +21,22 @@ pub struct DeliveryPage {
     pub button: String,
     /// The body of the POST.
     pub card: String,
-    /// The whole message, headers included.
-    pub mail: String,
+    pub mail: MailView,
+}
+
+/// A mail to the reader.
+#[derive(Clone, Debug)]
+pub struct MailView {
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    /// As it is written, not as it is shown.
+    pub html: String,
+    /// What `body` is, as a title.
+    pub what: &'static str,
+    /// What is sent, to the byte.
+    pub body: String,
 }
 
 #[derive(Clone, Debug)]

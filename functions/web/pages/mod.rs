@@ -42,11 +42,11 @@ pub use access::{AccessPage, AccessReviewForm, AccessRow, AnswerView, ReviewView
 pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
 pub use audit_trail::{AuditPage, LogKey, Reach};
 pub use client::{Cell, ClientPage, Family, Fix};
-pub use clients::{AccessReviewLink, ClientRow, ClientsPage, UnreadableClient};
+pub use clients::{AccessReviewLink, ClientRow, ClientsPage, LimitedRole, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage};
 pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
 pub use dead_letters::{DeadLetterStand, DeadLetterView, DeadLettersPage, SameReason};
-pub use delivery::{ChannelView, DeliveryPage};
+pub use delivery::{ChannelView, DeliveryPage, MailView};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};

@@ -2,8 +2,8 @@
 
 use assay::web::pages::{
     AccessReviewLink, Cell, Choice, ClientPage, ClientRow, ClientsPage, EvidenceCard, Family, Field, FieldError, FieldKind, FindingView,
-    Fix, Frame, Link, NewClientPage, ObjectiveView, PeoplePage, PersonRow, ProposeForm, Readings, RejectionView, RequirementPage, RoleBox,
-    Section, Standing, SuggestionView, Tag, Tone, UnreadableClient, paths,
+    Fix, Frame, LimitedRole, Link, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProposeForm, Readings, RejectionView,
+    RequirementPage, RoleBox, Section, Standing, SuggestionView, Tag, Tone, UnreadableClient, paths,
 };
 use time::{Duration, macros::date};
 
@@ -45,6 +45,7 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
     ClientsPage {
         frame: Frame { asking: Some(usize::from(!empty)), ..frame(Section::Clients) },
         clients: if empty { vec![] } else { rows },
+        limited: vec![],
         without_grant: if empty { vec![] } else { vec![Link::new("#", "Larch Optics"), Link::new("#", "Tidewater Tooling")] },
         unreadable: if empty {
             vec![]
@@ -69,6 +70,22 @@ pub(super) fn clients(empty: bool) -> ClientsPage {
 }
 
 /// Let in, and nobody has given them a grant yet.
+pub(super) fn clients_of_assessor() -> ClientsPage {
+    let of = |client: &str, roles: &str, last_day, words, copy: bool| LimitedRole {
+        client: client.into(),
+        roles: roles.into(),
+        last_day,
+        words: vec![words],
+        copy: copy.then(|| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Export for verification".into() }),
+    };
+    let words = "As assessor you read and change nothing. Take a copy of the client's audit log here, to verify on your own machine.";
+    let limited = vec![
+        of(CLIENT, "Assessor", Some(date!(2027 - 03 - 31)), words, true),
+        of("Tidewater Composites", "Training manager, Learner", None, "There is nothing to see yet.", false),
+    ];
+    ClientsPage { limited, ..clients_of_newcomer() }
+}
+
 pub(super) fn clients_of_newcomer() -> ClientsPage {
     let frame = frame(Section::Clients);
     ClientsPage {

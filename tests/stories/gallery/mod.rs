@@ -32,7 +32,7 @@ use approvals::{
     alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_unsound, refused, stale, standing_in,
     superseded, to_do, to_review, withdrawable,
 };
-use clients::{client, client_people, clients, clients_of_newcomer, new_client, requirement, requirement_with_errors};
+use clients::{client, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, requirement, requirement_with_errors};
 use team::{access, member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, delivery, mapping, set_aside};
 
@@ -117,6 +117,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("person-owner", Box::new(|| member(true, false).render().unwrap())),
         ("person-errors", Box::new(|| member(false, true).render().unwrap())),
         ("person-overtaken", Box::new(|| member_overtaken().render().unwrap())),
+        ("clients-assessor", Box::new(|| clients_of_assessor().render().unwrap())),
         ("access", Box::new(|| access(false).render().unwrap())),
         ("access-errors", Box::new(|| access(true).render().unwrap())),
         ("delivery", Box::new(|| delivery().render().unwrap())),

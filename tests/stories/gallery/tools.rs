@@ -5,8 +5,9 @@ use assay::{
     readiness::map::evidence_map,
     web::pages::{
         AlarmView, ChannelView, Choice, ConnectionForm, ConnectionFormPage, ConnectionView, ConnectionsPage, DeadLetterStand,
-        DeadLetterView, DeadLettersPage, DeliveryPage, FieldError, LastPull, Link, MappedLine, MappingPage, NamelessLine, PostForm,
-        RejectCount, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType, WaitingCompany, paths,
+        DeadLetterView, DeadLettersPage, DeliveryPage, FieldError, LastPull, Link, MailView, MappedLine, MappingPage, NamelessLine,
+        PostForm, RejectCount, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType, WaitingCompany,
+        paths,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -258,8 +259,14 @@ pub(super) fn delivery() -> DeliveryPage {
         foot: vec!["The link only shows the way: nobody can decide without signing in.".into()],
         button: "Sign in, look and decide".into(),
         card: r#"{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive"}]}"#.into(),
-        mail: format!(
-            "Subject: {CLIENT}: approve AC.L2-3.1.1[a] by Tue 1 Dec\r\n\r\nhttps://assay.example.net/api/portal/link?token=TOKEN"
-        ),
+        mail: MailView {
+            from: "assay@northgate.example".into(),
+            to: "priya@northgate.example".into(),
+            subject: format!("{CLIENT}: approve AC.L2-3.1.1[a] by Tue 1 Dec"),
+            text: "Mark AC.L2-3.1.1[a] as MET?\n\nhttps://assay.example.net/api/portal/link?token=TOKEN\n".into(),
+            html: "<!doctype html>\n<h1>Mark AC.L2-3.1.1[a] as MET?</h1>\n".into(),
+            what: "Exactly what is sent: the mail with its headers",
+            body: format!("Subject: {CLIENT}: approve AC.L2-3.1.1[a]\r\n\r\nhttps://assay.example.net/api/portal/link?token=TOKEN"),
+        },
     }
 }

@@ -308,7 +308,7 @@ const MAIL: &[(&str, &str)] = &[
 ];
 const SEND: &str = "https://assay-mail.communication.azure.com/emails:send?api-version=2023-03-31";
 
-struct Token;
+pub(super) struct Token;
 
 #[async_trait::async_trait]
 impl Identity for Token {
@@ -380,4 +380,19 @@ async fn without_a_token_nothing_is_sent_and_the_page_says_what_to_do() {
     let store = DeploymentScope::of_function("test", "c").store(house.test.app()).await.unwrap();
     let mail = health::all(&store).await.unwrap().into_iter().find(|health| health.channel == Channel::Mail).unwrap();
     assert!(mail.is_failing() && mail.why.contains("its identity and role"), "{mail:?}");
+}
+
+#[tokio::test]
+async fn a_mail_that_the_service_may_not_have_taken_is_made_anew_once_it_could_not_tell() {
+    let house = house(MAIL).await;
+    let app = App { identity: Arc::new(Token), ..house.test.app().clone() };
+    house.test.http.lay_response(SEND, 500, &[("retry-after", "600")], "");
+    house.test.http.lay_response(SEND, 202, &[], "{}");
+    asked(&house).await;
+    deliver(&house, &app, Channel::Mail).await;
+    house.test.clock.advance(Duration::minutes(10));
+    deliver(&house, &app, Channel::Mail).await;
+    let calls = house.test.http.calls();
+    let requests: std::collections::BTreeSet<&str> = calls.iter().map(|call| header(call, "Repeatability-Request-Id")).collect();
+    assert_eq!((calls.len(), requests.len()), (3, 3), "an old request would be refused as too late");
 }
