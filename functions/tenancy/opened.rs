@@ -35,7 +35,7 @@ impl<P: Place> Store<'_, P> {
             let record = match self.plain(key, place, &document).await {
                 Ok(Some(plain)) => serde_json::from_slice(&plain)
                     .map_err(|source| StoreError::Shape { document: document.id.clone(), source: std::sync::Arc::new(source) }),
-                Ok(None) => Err(self.gone(&document.id)),
+                Ok(None) => Err(Self::gone(&document.id)),
                 Err(error) if error.concerns_one_record() => Err(error),
                 Err(error) => return Err(error),
             };

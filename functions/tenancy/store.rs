@@ -327,7 +327,7 @@ impl<'a, P: Place> Store<'a, P> {
         plain.map(Some).map_err(|source| StoreError::Sealed { document: id.clone(), source })
     }
 
-    pub(super) fn gone(&self, id: &str) -> StoreError {
+    pub(super) fn gone(id: &str) -> StoreError {
         StoreError::Sealed { document: id.to_owned(), source: SealError::Form }
     }
 
@@ -335,7 +335,7 @@ impl<'a, P: Place> Store<'a, P> {
     async fn unseal_anew<T: Record>(&self, key: &DataKey, place: P, id: &str, etag: &Etag) -> Result<Held<T>, StoreError> {
         match self.app.documents.read(&self.partition(place), id).await? {
             Some(newer) if newer.etag != *etag => Box::pin(self.unseal(key, place, &newer)).await,
-            _ => Err(self.gone(id)),
+            _ => Err(Self::gone(id)),
         }
     }
 

@@ -34,6 +34,7 @@ impl Link {
 
 /// A record that is appended ([`super::Batch::append`]). Its key begins with the number, so that the store lists in order.
 pub trait Appended: Record + Clone + 'static {
+    #[must_use]
     fn linked(&self, link: Link) -> Self;
 
     /// `None`: written by a release that did not number.

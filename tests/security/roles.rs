@@ -86,7 +86,7 @@ async fn at_every_address_each_role_gets_what_the_table_says_and_no_address_is_w
             }
             let segments: Vec<&str> = route.iter().map(|segment| segment.trim_matches('"')).collect();
             let word = if method == Method::Post { "POST" } else { "GET" };
-            found.push_str(&format!("{word} {}: {}\n", segments.join("/"), who.join(" ")));
+            found.extend([word, " ", &segments.join("/"), ": ", &who.join(" "), "\n"]);
         }
     }
     assert_eq!(found, TABLE, "the table of roles is another; what is found:\n{found}");

@@ -43,11 +43,11 @@ use crate::support::{
 async fn somebody_holds_the_log(flow: &Flow, store: &Store<'_, ClientPlace>) {
     let place = ClientPlace::audit(AuditPart::Head);
     let held = store.read::<Head>(place, HEAD_KEY).await.unwrap();
-    let head = held.as_ref().map(|held| held.value.clone());
-    let head = head.unwrap_or_else(|| Head::new(store.owner(), flow.app().ids.uuid(), flow.app().now()));
+    let found = held.as_ref().map(|held| held.value.clone());
+    let before = found.unwrap_or_else(|| Head::new(store.owner(), flow.app().ids.uuid(), flow.app().now()));
     let lease = Some(Lease::new(flow.app().ids.uuid(), flow.app().now()));
     let mut batch = store.batch(place);
-    batch.put(Head { lease, ..head }, held.map(|held| held.etag));
+    batch.put(Head { lease, ..before }, held.map(|held| held.etag));
     batch.commit().await.unwrap();
 }
 

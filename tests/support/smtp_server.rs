@@ -183,14 +183,13 @@ impl Connection {
 
     async fn signed_in(&self, rest: &str, wire: &mut BufReader<Box<dyn Wire>>) -> std::io::Result<String> {
         let expected = self.behaviour.lock().unwrap().login;
-        let given = match rest.split_once(' ') {
-            Some(("PLAIN", first)) => first.to_owned(),
-            _ => {
-                wire.write_all(b"334 \r\n").await?;
-                let mut line = String::new();
-                wire.read_line(&mut line).await?;
-                line.trim_end().to_owned()
-            }
+        let given = if let Some(("PLAIN", first)) = rest.split_once(' ') {
+            first.to_owned()
+        } else {
+            wire.write_all(b"334 \r\n").await?;
+            let mut line = String::new();
+            wire.read_line(&mut line).await?;
+            line.trim_end().to_owned()
         };
         let given = String::from_utf8(BASE64.decode(given).unwrap_or_default()).unwrap_or_default();
         let good = expected.is_some_and(|(user, password)| given == format!("\0{user}\0{password}"));

@@ -177,7 +177,7 @@ WHAT THIS DOES NOT CLAIM
     )
 }
 
-/// A P-256 public key as SubjectPublicKeyInfo (RFC 5480), before its point.
+/// A P-256 public key as `SubjectPublicKeyInfo` (RFC 5480), before its point.
 const SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
 
 impl Certificate {

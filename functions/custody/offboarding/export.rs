@@ -112,7 +112,7 @@ struct Files<'o, 's> {
 impl Files<'_, '_> {
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         (self.out)(path, bytes)?;
-        self.manifest.push_str(&format!("{}  {path}\n", sha256(bytes)));
+        self.manifest.extend([sha256(bytes).as_str(), "  ", path, "\n"]);
         self.count += 1;
         Ok(())
     }
