@@ -59,6 +59,7 @@ mod stories {
     mod key_rotation;
     mod keys_at_once;
     mod killed_handler;
+    mod large_review;
     mod learning;
     mod lost_form;
     mod main_job;

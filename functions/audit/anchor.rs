@@ -3,7 +3,8 @@
 //! Whoever holds the store and the keys can write another history, but not one that agrees with an anchor they cannot
 //! change. That is the business of the container (a policy against changes on Azure, a copy elsewhere on a folder); here
 //! each copy is written once, under the number of its entries, and once more under a name by which the newest is listed
-//! first. The newest is read back and compared: a log that is shorter than its anchor, or does not extend it, is an alarm.
+//! first. The newest is read back and compared: a log that is shorter than its anchor, or does not extend it, is an alarm, and
+//! so is an anchor that was there and is gone. An alarm ends when the log agrees again with an anchor that is not smaller.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ pub const EVERY: Duration = Duration::minutes(15);
 /// The newest anchor of a log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Anchored {
+    /// Of the largest that was ever seen: it never becomes smaller.
     pub size: u64,
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
@@ -85,20 +87,23 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), Stor
     if is_quiet && !app.cache.allow(&format!("anchors/{owner}"), 1, app.now(), REST) {
         return Ok(());
     }
-    let wrong = match compared(store, &signer, published.max(size)).await? {
-        None if is_quiet => return Ok(()),
-        None => write(store, size, note).await?,
+    let before = last.as_ref().map(|last| &last.value);
+    let seen = before.map_or(0, |before| before.size);
+    let (seen, wrong) = match compared(store, &signer, published.max(size), seen).await? {
+        (_, None) if is_quiet => return Ok(()),
+        (seen, None) => (seen, write(store, size, note).await?),
         wrong => wrong,
     };
     let retention = app.blobs.retention(BlobContainer::Anchors, &of_size(owner, size)).await?;
-    let before = last.as_ref().map(|last| &last.value);
-    let size = if wrong.is_some() { before.map_or(0, |before| before.size) } else { size };
+    let size = if wrong.is_some() { seen } else { seen.max(size) };
     let known = before.and_then(|before| before.alarm.as_ref());
     let alarm = wrong.as_ref().map(|what| match known {
         Some(known) if known.what == *what => known.clone(),
-        _ => Alarm { what: what.clone(), since: app.now() },
+        _ => Alarm { what: what.clone(), since: known.map_or_else(|| app.now(), |known| known.since) },
     });
-    let is_news = alarm.is_some() && alarm.as_ref() != known;
+    // Saying it makes the log longer, and the words of the next look with it.
+    let text = |alarm: &Alarm| alarm.what.replace(|c: char| c.is_ascii_digit(), "");
+    let is_news = alarm.as_ref().map(text) != known.map(text);
     let mut batch = store.batch(place);
     batch.put(Anchored { size, at: app.now(), alarm, retention: Some(retention) }, last.map(|Held { etag, .. }| etag));
     if let Some(what) = wrong.as_ref().filter(|_| is_news) {
@@ -118,18 +123,30 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), Stor
 /// Between two looks at the anchors of a log that does not grow.
 const REST: std::time::Duration = std::time::Duration::from_hours(1);
 
-/// Why the log of `length` entries does not agree with its newest anchor.
-async fn compared<P: Place>(store: &Store<'_, P>, signer: &Signer, length: u64) -> Result<Option<String>, StoreError> {
+/// The size of the largest anchor that was ever seen, and why the log of `length` entries does not agree with the newest.
+async fn compared<P: Place>(store: &Store<'_, P>, signer: &Signer, length: u64, seen: u64) -> Result<(u64, Option<String>), StoreError> {
     let (app, owner) = (store.app(), store.owner());
-    let Some(note) = newest(store).await? else { return Ok(None) };
-    let Ok(anchor) = Checkpoint::open(&note, &[signer.ed25519()]) else {
-        return Ok(Some("the newest copy in the container of the anchors is not a checkpoint of this log".into()));
+    let anchor = match newest(app, owner, seen).await? {
+        Newest::None => return Ok((seen, None)),
+        Newest::Gone(what) => return Ok((seen, Some(what))),
+        Newest::Is(note) => match Checkpoint::open(&note, &[signer.ed25519()]) {
+            Ok(anchor) => anchor,
+            Err(_) => return Ok((seen, Some(NOT_OURS.into()))),
+        },
     };
+    // What its name says counts for nothing.
+    if anchor.size < seen {
+        return Ok((seen, Some(gone(seen, Some(anchor.size)))));
+    }
+    let seen = anchor.size;
     if anchor.size > length {
-        return Ok(Some(format!(
-            "a checkpoint of {} entries was copied away, and the log has {length}: an earlier state of it was put back",
-            anchor.size
-        )));
+        return Ok((
+            seen,
+            Some(format!(
+                "a checkpoint of {} entries was copied away, and the log has {length}: an earlier state of it was put back",
+                anchor.size
+            )),
+        ));
     }
     let root = match anchor.size {
         0 => Some(merkle::empty()),
@@ -138,12 +155,28 @@ async fn compared<P: Place>(store: &Store<'_, P>, signer: &Signer, length: u64) 
             None => None,
         },
     };
-    Ok((root != Some(anchor.root)).then(|| {
+    let wrong = (root != Some(anchor.root)).then(|| {
         format!(
             "the log's first {} entries are not those of the checkpoint that was copied away: the history was written anew",
             anchor.size
         )
-    }))
+    });
+    Ok((seen, wrong))
+}
+
+/// Of a copy that no key of the log signed.
+pub const NOT_OURS: &str = "the newest copy in the container of the anchors is not a checkpoint of this log";
+
+/// In words, that the anchor of `seen` entries is not there any more; `left`: the newest that is.
+pub fn gone(seen: u64, left: Option<u64>) -> String {
+    let left = match left {
+        Some(left) if left < seen => format!("the newest copy that is left has {left}"),
+        Some(_) => "only its name is listed".into(),
+        None => "no copy is left".into(),
+    };
+    format!(
+        "the copy of the checkpoint of {seen} entries is gone from the container of the anchors, and {left}: put it back from elsewhere"
+    )
 }
 
 /// Where the copy of that many entries lies.
@@ -154,18 +187,28 @@ fn of_size(owner: Owner, size: u64) -> String {
 /// Copies by size, the largest first.
 const NEWEST: &str = "newest/";
 
-/// The note of the largest anchor. One of an earlier release is found by the record of it.
-async fn newest<P: Place>(store: &Store<'_, P>) -> Result<Option<Bytes>, StoreError> {
-    let (app, owner) = (store.app(), store.owner());
-    let page = app.blobs.list(BlobContainer::Anchors, &tiles::name(owner, NEWEST), None).await?;
-    let name = match page.names.into_iter().next() {
-        Some(name) => name,
-        None => match store.read::<Anchored>(P::audit(AuditPart::Head), KEY).await? {
-            Some(held) => of_size(owner, held.value.size),
-            None => return Ok(None),
-        },
+pub enum Newest {
+    /// Nothing was ever copied.
+    None,
+    Is(Bytes),
+    /// One that has to be there is not, in words.
+    Gone(String),
+}
+
+/// The note of the largest anchor, where one of `seen` entries was seen before. One of an earlier release has no second name.
+pub async fn newest(app: &App, owner: Owner, seen: u64) -> Result<Newest, StoreError> {
+    let prefix = tiles::name(owner, NEWEST);
+    let listed = app.blobs.list(BlobContainer::Anchors, &prefix, None).await?.names.into_iter().next();
+    let size_of = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok().map(|number| u64::MAX - number);
+    let size = listed.as_ref().and_then(size_of);
+    let name = match listed {
+        // A name that says no size is looked into.
+        Some(name) if size.is_none_or(|size| size >= seen) => name,
+        None if seen == 0 => return Ok(Newest::None),
+        _ => of_size(owner, seen),
     };
-    Ok(app.blobs.read(BlobContainer::Anchors, &name).await?)
+    let note = app.blobs.read(BlobContainer::Anchors, &name).await?;
+    Ok(note.map_or_else(|| Newest::Gone(gone(size.unwrap_or(seen).max(seen), size)), Newest::Is))
 }
 
 /// The notes of the newest anchors, at most `most`, the largest first.

@@ -76,11 +76,42 @@ impl Fault {
                 format!("audit item {number} of {place} does not continue the one before it: one of the two was exchanged")
             }
             Self::PutBack { counts, known } => {
-                format!("{place} counts {counts} audit items and the log knows {known}: an earlier state of that place was put back")
+                let items = if *counts == 1 { "item" } else { "items" };
+                format!("{place} counts {counts} audit {items} and the log knows {known}: an earlier state of that place was put back")
             }
+            Self::Unnumbered(1) => format!("1 audit item of {place} has no number, which only an earlier release writes"),
             Self::Unnumbered(count) => format!("{count} audit items of {place} have no number, which only an earlier release writes"),
         }
     }
+
+    /// Without the numbers, which move while a place is in use.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing(..) => "missing",
+            Self::Twice(_) => "twice",
+            Self::Other(_) => "other",
+            Self::PutBack { .. } => "put back",
+            Self::Unnumbered(_) => "unnumbered",
+        }
+    }
+}
+
+/// Longest text in which a round says what it found, in bytes: it stands in the head, which every run reads.
+const MAX_SAID_BYTES: usize = 2000;
+
+/// What a round found, in one text: the first sentences, and how many more there are.
+pub fn in_one(said: &[String]) -> String {
+    let mut text = String::new();
+    for (n, sentence) in said.iter().enumerate() {
+        if n > 0 && text.len() + sentence.len() > MAX_SAID_BYTES {
+            return format!("{text}; and {} more like these, which the program's own log names", said.len() - n);
+        }
+        if n > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(sentence);
+    }
+    text
 }
 
 /// `evidence/03` and the like, which nobody knows who reads it.
@@ -259,5 +290,24 @@ mod tests {
             let said = Fault::Missing(4, 4).words(place);
             assert!(said.starts_with(words), "{said}");
         }
+        for (fault, words) in [
+            (Fault::Unnumbered(1), "1 audit item of operations has no number"),
+            (Fault::Unnumbered(2), "2 audit items of operations have no number"),
+            (Fault::PutBack { counts: 1, known: 3 }, "operations counts 1 audit item and the log knows 3"),
+        ] {
+            let said = fault.words("operations");
+            assert!(said.starts_with(words), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_round_found_is_one_text_that_does_not_grow_with_the_places() {
+        let said: Vec<String> = (0..120).map(|n| Fault::Missing(1, 1).words(&format!("evidence/{n}"))).collect();
+        assert_eq!(in_one(&said[..1]), said[0]);
+        assert_eq!(in_one(&said[..2]), format!("{}; {}", said[0], said[1]));
+        let text = in_one(&said);
+        assert!(text.len() < MAX_SAID_BYTES + 100 && text.starts_with(&said[0]), "{text}");
+        let named = text.matches(" is gone: ").count();
+        assert!(named > 5 && text.contains(&format!("; and {} more like these", 120 - named)), "{text}");
     }
 }

@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     Item,
+    anchor::{self, Anchored, Newest},
     chain::{self, Hash},
     entry::{self, Entry, HEAD_KEY, Head},
     follow::{self, Followed},
@@ -44,6 +45,20 @@ pub struct Outside<'k> {
     pub seen: Option<&'k [u8]>,
 }
 
+/// Something that is wrong. The words carry numbers, which move while the store is in use; the key says of what kind it is
+/// and where, and is the same at the next look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    pub key: String,
+    pub words: String,
+}
+
+impl Wrong {
+    pub fn new(key: impl Into<String>, words: impl Into<String>) -> Self {
+        Self { key: key.into(), words: words.into() }
+    }
+}
+
 /// What was found. Without faults the log is whole.
 #[derive(Clone, Debug, Default)]
 pub struct Replayed {
@@ -56,8 +71,7 @@ pub struct Replayed {
     pub oldest: Option<OffsetDateTime>,
     /// The keys came from outside.
     pub judged: bool,
-    /// In words, each with where it is.
-    pub faults: Vec<String>,
+    pub faults: Vec<Wrong>,
 }
 
 /// Tells every event of the log and of what waits behind it. `places`: all in which this owner's items can lie.
@@ -69,27 +83,28 @@ pub async fn replay<P: Place>(
 ) -> Result<Replayed, StoreError> {
     let own = P::audit(AuditPart::Head);
     let mut found = Replayed::default();
-    let head = store.read::<Head>(own, HEAD_KEY).await?.map(|held| held.value);
+    // What is behind is read before what it is behind, because all of it may grow meanwhile: copies, then what is published,
+    // then items, then entries. An item that gets its place meanwhile is met twice, never not at all.
+    let marks = marks(store, &mut found, outside).await?;
     let published = store.read::<Published>(own, HEAD_KEY).await?.map(|held| held.value);
+    let head = store.read::<Head>(own, HEAD_KEY).await?.map(|held| held.value);
     let mut places: Vec<P> = places.into_iter().filter(|place| place.key() != own.key()).collect();
     places.push(own);
-    // Items before entries: one that gets its place meanwhile is met twice, never not at all.
     let mut waiting = Vec::new();
     for place in &places {
         found.faults.extend(follows(store, *place, head.as_ref()).await?);
         waiting.extend(store.all::<Item>(*place, "").await?.into_iter().map(|held| held.value));
     }
     waiting.sort_by_key(|item| (item.at, item.id));
-    let checkpoint = checkpoint(store, &mut found, outside).await?;
-    let seen = outside.seen.and_then(Checkpoint::parse_note).filter(|seen| seen.origin == found.origin);
     let mut log = Log { tree: Tree::default(), chain: chain::start(&store.owner().to_string()), ids: HashSet::new() };
-    let length = head.as_ref().map_or(0, |head| head.next);
-    let marks =
-        [checkpoint.map(|checkpoint| ("the published checkpoint", checkpoint)), seen.map(|seen| ("the checkpoint that was kept", seen))];
-    for (what, mark) in marks.iter().flatten().filter(|(_, mark)| mark.size > length) {
-        found.faults.push(format!(
-            "{what} has {} entries and the store knows {length}: entries were taken off, or an earlier state was put back",
-            mark.size
+    let length = store.read::<Head>(own, HEAD_KEY).await?.map_or(0, |held| held.value.next);
+    for mark in marks.iter().filter(|mark| mark.size > length) {
+        found.faults.push(Wrong::new(
+            format!("shorter than {}", mark.what),
+            format!(
+                "{} has {} entries and the store knows {length}: entries were taken off, or an earlier state was put back",
+                mark.what, mark.size
+            ),
         ));
     }
     'log: for from in (0..length).step_by(usize::try_from(STEP).unwrap_or(1)) {
@@ -99,31 +114,33 @@ pub async fn replay<P: Place>(
             match log.take(seq, entry) {
                 Ok(shown) => tell(&shown),
                 Err(fault) => {
-                    found.faults.push(fault);
+                    found.faults.push(Wrong::new(format!("entry {seq}"), fault));
                     break 'log;
                 }
             }
-            for (what, mark) in marks.iter().flatten().filter(|(_, mark)| mark.size == log.tree.size()) {
-                if mark.root != log.tree.root() {
-                    found
-                        .faults
-                        .push(format!("the first {} entries do not lead to the root of {what}: the history was written anew", mark.size));
-                }
+            for mark in marks.iter().filter(|mark| mark.size == log.tree.size() && mark.root != log.tree.root()) {
+                found.faults.push(Wrong::new(
+                    format!("root of {}", mark.what),
+                    format!("the first {} entries do not lead to the root of {}: the history was written anew", mark.size, mark.what),
+                ));
             }
         }
     }
     found.entries = log.tree.size();
     found.published = published.as_ref().map_or(0, |published| published.tree.size());
     if let Some(alarm) = published.as_ref().and_then(|published| published.alarm.as_ref()) {
-        found.faults.push(format!("the log is not published any further: {}", alarm.what));
+        found.faults.push(Wrong::new("not published", format!("the log is not published any further: {}", alarm.what)));
     }
     waiting.retain(|item| !log.ids.contains(&item.id.as_u128()));
     // While nothing ran nothing could get its place: what was passed over is older than what was published since.
     let passed = |item: &&Item| published.as_ref().is_some_and(|published| item.at + INTERVAL < published.at);
     for item in waiting.iter().filter(passed) {
-        found.faults.push(format!(
-            "the item {} ({}, of {}) waits since {} although the log was published since",
-            item.id, item.kind, item.object, item.at
+        found.faults.push(Wrong::new(
+            format!("passed over {}", item.id),
+            format!(
+                "the item {} ({}, of {}) waits since {} although the log was published since",
+                item.id, item.kind, item.object, item.at
+            ),
         ));
     }
     found.waiting = waiting.len();
@@ -159,49 +176,105 @@ impl Log {
 }
 
 /// What is wrong with the numbers of a place's items, now.
-async fn follows<P: Place>(store: &Store<'_, P>, place: P, head: Option<&Head>) -> Result<Vec<String>, StoreError> {
+async fn follows<P: Place>(store: &Store<'_, P>, place: P, head: Option<&Head>) -> Result<Vec<Wrong>, StoreError> {
+    /// Looks at a place from which items are just being taken.
+    const TRIES: usize = 5;
     let Some(follows) = head.and_then(|head| head.follows) else { return Ok(Vec::new()) };
-    let key = place.key();
-    let record = store.read::<Followed>(P::audit(AuditPart::Head), &follow::key_of(&key)).await?.map(|held| held.value);
-    let first = store.page::<Item>(place, "n", false, 1, None).await?.0;
-    let first = first.first().and_then(|held| follow::Numbered::of(&held.value).filter(|_| held.value.link().is_some()));
-    let tail = store.read::<Tail>(place, TAIL).await?.map(|held| held.value);
+    let (own, key) = (P::audit(AuditPart::Head), place.key());
+    let read = async || Ok::<_, StoreError>(store.read::<Followed>(own, &follow::key_of(&key)).await?.map(|held| held.value));
     let start = Tail::start(store.owner(), &place);
-    let known = follow::begin(record.as_ref(), follows, start, first.as_ref(), tail.as_ref(), store.app().now());
-    let compared = follow::look_again(store, place, &known).await?;
-    Ok(compared.faults.iter().map(|fault| fault.words(&key)).collect())
+    let mut record = read().await?;
+    let mut faults = Vec::new();
+    for _ in 0..TRIES {
+        let first = store.page::<Item>(place, "n", false, 1, None).await?.0;
+        let first = first.first().and_then(|held| follow::Numbered::of(&held.value).filter(|_| held.value.link().is_some()));
+        let tail = store.read::<Tail>(place, TAIL).await?.map(|held| held.value);
+        let known = follow::begin(record.as_ref(), follows, start.clone(), first.as_ref(), tail.as_ref(), store.app().now());
+        faults = follow::look_again(store, place, &known).await?.faults;
+        if faults.is_empty() {
+            break;
+        }
+        // Items go only after this moved.
+        let now = read().await?;
+        if now == record {
+            break;
+        }
+        record = now;
+    }
+    Ok(faults.iter().map(|fault| Wrong::new(format!("{} in {key}", fault.kind()), fault.words(&key))).collect())
 }
 
-/// The published checkpoint, if it counts.
-async fn checkpoint<P: Place>(store: &Store<'_, P>, found: &mut Replayed, outside: Outside<'_>) -> Result<Option<Checkpoint>, StoreError> {
-    let (app, owner) = (store.app(), store.owner());
-    let Some(note) = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await? else { return Ok(None) };
-    let ours = match Signer::find(app, owner).await? {
+/// With what the replayed log must agree: a state of it that was said or kept somewhere.
+struct Mark {
+    what: &'static str,
+    size: u64,
+    root: Hash,
+}
+
+/// The marks that count, and what is wrong with those that do not.
+async fn marks<P: Place>(store: &Store<'_, P>, found: &mut Replayed, outside: Outside<'_>) -> Result<Vec<Mark>, StoreError> {
+    let (app, owner, own) = (store.app(), store.owner(), P::audit(AuditPart::Head));
+    let seen = store.read::<Anchored>(own, anchor::KEY).await?.map_or(0, |held| held.value.size);
+    let newest = anchor::newest(app, owner, seen).await?;
+    let note = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await?;
+    let published = store.read::<Published>(own, HEAD_KEY).await?.map(|held| held.value.tree);
+    let (ours, name) = match Signer::find(app, owner).await? {
         Some(signer) => {
             let keys = signer.keys(app).await?;
-            [keys.ed25519].into_iter().chain(keys.p256).collect()
+            ([keys.ed25519].into_iter().chain(keys.p256).collect(), Some(signer.origin().to_owned()))
         }
-        None => Vec::new(),
+        None => (Vec::new(), None),
     };
-    let origin = Checkpoint::parse_note(&note).map(|checkpoint| checkpoint.origin).unwrap_or_default();
+    let origin = if let Some(note) = &note {
+        Checkpoint::parse_note(note).map(|checkpoint| checkpoint.origin)
+    } else {
+        let theirs = outside.keys.iter().map(VerifierKey::name).find(|name| name.ends_with(&format!("/{owner}")));
+        name.or_else(|| theirs.map(str::to_owned))
+    }
+    .unwrap_or_default();
     let given: Vec<VerifierKey> = outside.keys.iter().filter(|key| key.name() == origin).cloned().collect();
+    let size = published.as_ref().map_or(0, Tree::size);
+    if note.is_none() {
+        let length = store.read::<Head>(own, HEAD_KEY).await?.map_or(0, |held| held.value.next);
+        if size > 0 {
+            let words = format!("the checkpoint is gone, and {size} entries were published");
+            found.faults.push(Wrong::new("no checkpoint", words));
+        } else if !given.is_empty() || !outside.keys.is_empty() && length > 0 {
+            found.faults.push(Wrong::new("no checkpoint", "no checkpoint is there to which the keys that were given could be held"));
+        } else if !matches!(newest, Newest::None) {
+            found.faults.push(Wrong::new("no checkpoint", "the checkpoint is gone, and one was copied to the anchors"));
+        } else {
+            return Ok(Vec::new());
+        }
+    }
     found.judged = !given.is_empty();
     found.origin.clone_from(&origin);
-    if !outside.keys.is_empty() && given.is_empty() {
-        found.faults.push(format!("none of the keys that were given is of the log {origin}"));
+    if note.is_some() && !outside.keys.is_empty() && given.is_empty() {
+        found.faults.push(Wrong::new("no key", format!("none of the keys that were given is of the log {origin}")));
     }
     let keys = if found.judged { &given } else { &ours };
-    let mut opened = |note: &[u8], what: &str| match verify_log::open(note, keys) {
-        Ok(checkpoint) => Some(checkpoint),
+    let mut marks = Vec::new();
+    let mut open = |note: &[u8], what: &'static str, seen: u64| match verify_log::open(note, keys) {
+        Ok(checkpoint) if checkpoint.size < seen => {
+            found.faults.push(Wrong::new("anchor", anchor::gone(seen, Some(checkpoint.size))));
+        }
+        Ok(checkpoint) => marks.push(Mark { what, size: checkpoint.size, root: checkpoint.root }),
         Err(fault) => {
             let why = if let LogFault::Checkpoint(error) = fault { error.to_string() } else { fault.to_string() };
-            found.faults.push(format!("{what} does not count: {why}"));
-            None
+            found.faults.push(Wrong::new(what, format!("{what} does not count: {why}")));
         }
     };
-    let published = opened(&note, "the published checkpoint");
-    if let Some(seen) = outside.seen.filter(|seen| Checkpoint::parse_note(seen).is_some_and(|seen| seen.origin == origin)) {
-        opened(seen, "the checkpoint that was kept");
+    if let Some(note) = &note {
+        open(note, "the published checkpoint", 0);
     }
-    Ok(published)
+    if let Some(kept) = outside.seen.filter(|kept| Checkpoint::parse_note(kept).is_some_and(|kept| kept.origin == origin)) {
+        open(kept, "the checkpoint that was kept", 0);
+    }
+    match newest {
+        Newest::None => {}
+        Newest::Is(note) => open(&note, "the newest anchor", seen),
+        Newest::Gone(words) => found.faults.push(Wrong::new("anchor", words)),
+    }
+    marks.extend(published.map(|tree| Mark { what: "the record of what is published", size: tree.size(), root: tree.root() }));
+    Ok(marks)
 }

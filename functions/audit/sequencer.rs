@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::{
     Event, Item,
     chain::{self, Hash},
-    entry::{Alarm, Entry, Follows, HEAD_KEY, Head, Lease, Placed, entry_key, part_of, placed_key},
+    entry::{Entry, Follows, HEAD_KEY, Head, Lease, Placed, entry_key, part_of, placed_key},
     follow::{self, Fault, Followed, GRACE, Numbered},
-    leaf, record,
+    leaf, record, watch,
 };
 use crate::{
     platform::ports::{Etag, OpStatus, PortError, PortErrorKind},
@@ -42,6 +42,8 @@ const ITEMS_PER_PLACE: usize = 100;
 const PLACES_AT_ONCE: usize = 17;
 /// Records of what is followed that one look asks for by name; for more places it takes all.
 const NAMED: usize = 40;
+/// Records of what is followed in one write of the head, which takes a hundred operations.
+const MOVED_AT_ONCE: usize = 40;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,9 +294,10 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
         for what in &said {
             tracing::error!(owner, what, "ALARM: items of the audit log were taken away");
         }
-        let events = said.iter().map(|what| Event::new("log.gap", "log", json!({ "why": what }))).collect();
-        let gap = Some(Alarm { what: said.join("; "), since: self.store.app().now() });
-        self.write(Head { gap, ..self.head.value.clone() }, events).await?;
+        let what = follow::in_one(&said);
+        let event = Event::new("log.gap", "log", json!({ "why": what }));
+        let gap = Some(watch::also(self.head.value.gap.as_ref(), what, self.store.app().now()));
+        self.write(Head { gap, ..self.head.value.clone() }, Some(event)).await?;
         let own = P::audit(AuditPart::Head);
         looks.retain(|look| look.place.key() != own.key());
         looks.push(Look::at(self.store, own).await?);
@@ -412,34 +415,40 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
 
     /// Moves the head and what is followed, and renews the lease, in one write.
     async fn move_head(&mut self, next: u64, hash: Hash) -> Result<(), Stop> {
-        self.write(Head { next, hash, ..self.head.value.clone() }, Vec::new()).await
+        self.write(Head { next, hash, ..self.head.value.clone() }, None).await
     }
 
-    async fn write(&mut self, head: Head, events: Vec<Event>) -> Result<(), Stop> {
-        let head = Head { lease: Some(Lease::new(self.holder, self.store.app().now())), ..head };
-        let mut batch = self.store.batch(P::audit(AuditPart::Head));
-        batch.replace(&Held { value: head.clone(), etag: self.head.etag.clone() });
+    /// The event goes with the first of what moved: a run that dies behind it says again what did not move, and hides nothing.
+    async fn write(&mut self, head: Head, mut event: Option<Event>) -> Result<(), Stop> {
         let mark = self.follows.mark;
-        let moved: Vec<_> = self.moved.iter().map(|(place, at)| Followed { place: place.clone(), mark, at: at.clone() }).collect();
-        for followed in &moved {
-            batch.put(followed.clone(), self.followed.get(&followed.place).map(|held| held.etag.clone()));
+        loop {
+            let head = Head { lease: Some(Lease::new(self.holder, self.store.app().now())), ..head.clone() };
+            let mut batch = self.store.batch(P::audit(AuditPart::Head));
+            batch.replace(&Held { value: head.clone(), etag: self.head.etag.clone() });
+            let some = self.moved.iter().take(MOVED_AT_ONCE);
+            let moved: Vec<_> = some.map(|(place, at)| Followed { place: place.clone(), mark, at: at.clone() }).collect();
+            for followed in &moved {
+                batch.put(followed.clone(), self.followed.get(&followed.place).map(|held| held.etag.clone()));
+            }
+            if let Some(event) = event.take() {
+                record(&mut batch, event);
+            }
+            let mut etags = match batch.commit_with_etags().await {
+                Ok(etags) => etags.into_iter(),
+                Err(error) if error.is_conflict() => return Err(Stop::Overtaken),
+                Err(error) => return Err(error.into()),
+            };
+            let mut etag = || etags.next().flatten().ok_or(Stop::Overtaken);
+            self.head = Held { value: head, etag: etag()? };
+            for value in moved {
+                let etag = etag()?;
+                self.moved.remove(&value.place);
+                self.followed.insert(value.place.clone(), Held { value, etag });
+            }
+            if self.moved.is_empty() {
+                return Ok(());
+            }
         }
-        for event in events {
-            record(&mut batch, event);
-        }
-        let mut etags = match batch.commit_with_etags().await {
-            Ok(etags) => etags.into_iter(),
-            Err(error) if error.is_conflict() => return Err(Stop::Overtaken),
-            Err(error) => return Err(error.into()),
-        };
-        let mut etag = || etags.next().flatten().ok_or(Stop::Overtaken);
-        self.head = Held { value: head, etag: etag()? };
-        for value in moved {
-            let etag = etag()?;
-            self.followed.insert(value.place.clone(), Held { value, etag });
-        }
-        self.moved.clear();
-        Ok(())
     }
 
     /// Deletes items that have their place, in the places they came from.

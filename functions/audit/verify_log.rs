@@ -40,6 +40,8 @@ pub struct LogReport {
     pub proofs: u64,
     /// Copies of checkpoints that the folder carries, each of which this log extends.
     pub anchors: u64,
+    /// Copies that none of the keys given for the vault's signed: of before a rotation, if they are honest.
+    pub anchors_of_other_keys: u64,
     /// The checkpoint that was kept, which this log extends.
     pub seen: Option<Checkpoint>,
     /// Files that no export has.
@@ -110,6 +112,7 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
         compare(&checkpoint, &note, seen, known.seen.unwrap_or_default())?;
     }
     let header = header(&files, &checkpoint)?;
+    let (anchors, anchors_of_other_keys) = anchors(folder, known.keys)?;
     let mut check = Check {
         files,
         note,
@@ -123,12 +126,13 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
             erased_rows: Vec::new(),
             proofs: 0,
             anchors: 0,
+            anchors_of_other_keys,
             seen,
             others: Vec::new(),
         },
         tree: Tree::default(),
         items: HashSet::new(),
-        anchors: anchors(folder, known.keys)?,
+        anchors,
     };
     check.run()?;
     check.report.others = others(folder, &check.report);
@@ -364,21 +368,22 @@ impl Check<'_> {
     }
 }
 
-/// The copies of checkpoints in the folder, by the number in their names.
-fn anchors(folder: &Path, keys: &[VerifierKey]) -> Result<BTreeMap<u64, Checkpoint>, LogFault> {
-    let mut anchors = BTreeMap::new();
+/// The copies of checkpoints in the folder, by the number in their names, and how many are signed by none of these keys.
+fn anchors(folder: &Path, keys: &[VerifierKey]) -> Result<(BTreeMap<u64, Checkpoint>, u64), LogFault> {
+    let (mut anchors, mut of_other_keys) = (BTreeMap::new(), 0);
     for entry in fs::read_dir(folder.join(folder::ANCHORS)).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(size) = name.parse::<u64>().ok().filter(|size| folder::anchor(*size).ends_with(&format!("/{name}"))) else { continue };
         let path = entry.path();
         let note = fs::read(&path).map_err(|source| LogFault::Read { path, source })?;
-        let anchor = open(&note, keys).map_err(|fault| match fault {
-            LogFault::Checkpoint(error) => LogFault::Anchor(folder::anchor(size), error),
-            other => other,
-        })?;
-        anchors.insert(size, anchor);
+        match open(&note, keys) {
+            Ok(anchor) => drop(anchors.insert(size, anchor)),
+            Err(LogFault::Checkpoint(CheckpointError::Note(NoteError::Unsigned(_)))) => of_other_keys += 1,
+            Err(LogFault::Checkpoint(error)) => return Err(LogFault::Anchor(folder::anchor(size), error)),
+            Err(other) => return Err(other),
+        }
     }
-    Ok(anchors)
+    Ok((anchors, of_other_keys))
 }
 
 /// Files that are none of the export's, at most a few: somebody put them there, and nothing here looked at them.
@@ -459,6 +464,13 @@ impl fmt::Display for LogReport {
         }
         if self.anchors > 0 {
             writeln!(f, "It extends the {} copies of its checkpoints that lie in the folder.", self.anchors)?;
+        }
+        if self.anchors_of_other_keys > 0 {
+            let n = self.anchors_of_other_keys;
+            writeln!(
+                f,
+                "Not compared: {n} copies that were signed by keys which were not given, as before a rotation; give those keys too."
+            )?;
         }
         if let Some((first, last)) = &self.times {
             writeln!(f, "From {} to {}.", time(first), time(last))?;

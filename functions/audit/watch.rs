@@ -4,7 +4,7 @@
 //! stands in the log and beside its head; this is a copy of its words.
 
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     anchor::{self, Anchored},
@@ -13,8 +13,33 @@ use super::{
 };
 use crate::tenancy::{DeploymentPlace, Held, Place, Record, Store, StoreError, Wanted, place::AuditPart};
 
-/// For so long a gap is shown: it cannot be mended, and stands in the log for ever.
+/// For so long after the last one gaps are shown: they cannot be mended, and stand in the log for ever.
 pub const GAP_SHOWN: Duration = Duration::days(30);
+
+const AND_MORE: &str = "; since then ";
+const THE_LAST: &str = " more, the last at ";
+
+/// The gaps that are shown and one more: the first, how many came since, and the last. Each stands in the log by itself.
+pub fn also(gap: Option<&Alarm>, what: String, now: OffsetDateTime) -> Alarm {
+    let Some(gap) = gap.filter(|gap| is_shown(gap, now)) else { return Alarm { what, since: now } };
+    let (first, more, _) = told(gap);
+    let at = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
+    Alarm { what: format!("{first}{AND_MORE}{}{THE_LAST}{at}: {what}", more + 1), since: gap.since }
+}
+
+/// The first gap of the alarm, how many more it tells of, and when the last was.
+fn told(gap: &Alarm) -> (&str, u64, OffsetDateTime) {
+    let more = gap.what.split_once(AND_MORE).and_then(|(first, rest)| {
+        let (more, rest) = rest.split_once(THE_LAST)?;
+        let (at, _) = rest.split_once(": ")?;
+        Some((first, more.parse().ok()?, OffsetDateTime::parse(at, &Rfc3339).ok()?))
+    });
+    more.unwrap_or((&gap.what, 0, gap.since))
+}
+
+fn is_shown(gap: &Alarm, now: OffsetDateTime) -> bool {
+    now - told(gap).2 < GAP_SHOWN
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogAlarm {
@@ -36,7 +61,7 @@ impl Record for LogAlarm {
 
 /// What people must see to, of the records beside a log's head; newest words last.
 pub fn alarms(head: Option<&Head>, published: Option<&Published>, anchored: Option<&Anchored>, now: OffsetDateTime) -> Vec<Alarm> {
-    let gap = head.and_then(|head| head.gap.clone()).filter(|gap| now - gap.since < GAP_SHOWN);
+    let gap = head.and_then(|head| head.gap.clone()).filter(|gap| is_shown(gap, now));
     let stopped = published.and_then(|published| published.alarm.clone());
     let apart = anchored.and_then(|anchored| anchored.alarm.clone());
     gap.into_iter().chain(stopped).chain(apart).collect()
@@ -73,5 +98,26 @@ pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, Deplo
     match batch.commit().await {
         Err(error) if error.is_conflict() => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn the_first_gap_and_the_last_are_shown_with_how_many_came_between_and_for_a_month_after_the_last() {
+        let day = |n| datetime!(2026-03-01 09:00:00 UTC) + Duration::days(n);
+        let first = also(None, "a is gone: 1".into(), day(0));
+        assert_eq!(first, Alarm { what: "a is gone: 1".into(), since: day(0) });
+        let second = also(Some(&first), "b is gone: 2".into(), day(1));
+        assert_eq!(second.what, "a is gone: 1; since then 1 more, the last at 2026-03-02T09:00:00Z: b is gone: 2");
+        let third = also(Some(&second), "c is gone: 3".into(), day(29));
+        assert_eq!(third.what, "a is gone: 1; since then 2 more, the last at 2026-03-30T09:00:00Z: c is gone: 3");
+        assert_eq!(third.since, day(0));
+        assert!(is_shown(&third, day(58)) && !is_shown(&third, day(59)));
+        assert_eq!(also(Some(&third), "d".into(), day(59)), Alarm { what: "d".into(), since: day(59) });
     }
 }

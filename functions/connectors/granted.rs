@@ -28,6 +28,7 @@ impl Fold {
                 }
                 self.give(client, &event.detail["after"]);
             }
+            ("client.access_reviewed", Some(client)) => self.review(client, &event.detail),
             ("person.access_ended", _) => {
                 let Some(person) = event.object.strip_prefix("person ") else { return };
                 let clients = event.detail["clients"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -36,6 +37,18 @@ impl Fold {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn review(&mut self, client: &str, detail: &Value) {
+        for person in detail["ended"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            self.0.remove(&(client.to_owned(), plain(person)));
+        }
+        for change in detail["changed"].as_array().into_iter().flatten() {
+            let person = plain(change["person"].as_str().unwrap_or_default());
+            if let Some(grant) = self.0.get_mut(&(client.to_owned(), person)) {
+                grant["until"] = change["until"].clone();
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use crate::{
     app::App,
     platform::ports::BlobContainer,
     tenancy::{
-        ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, Roster, Scope, Store, StoreError,
+        ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, Record as _, Roster, Scope, Store, StoreError,
         directory::MappedCompany,
         keys::{self, Owner},
         message::Verified,
@@ -106,8 +106,14 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
         record.reason = Some("connection_removed".into());
         return Ok(record.save(store, delivery.connection).await?);
     };
-    let sealed = app.blobs.read(BlobContainer::Raw, &delivery.blob).await?;
-    let sealed = sealed.ok_or_else(|| ConnectorError::RawMissing(delivery.blob.clone()))?;
+    let Some(sealed) = app.blobs.read(BlobContainer::Raw, &delivery.blob).await? else {
+        let said = store.read::<Delivery>(Delivery::place(delivery.connection, delivery.delivery), &record.key()).await?;
+        return match said {
+            // The message came again after its end.
+            Some(said) if said.value.reason.as_deref() == Some(CLIENT_GONE) => Ok(()),
+            _ => Err(ConnectorError::RawMissing(delivery.blob.clone())),
+        };
+    };
     let raw = store.open_blob(BlobContainer::Raw.name(), &delivery.blob, sealed.to_vec()).await?;
 
     let hash = sha256(&raw);
@@ -148,7 +154,12 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     };
     record.outcome = outcome;
     record.reason = reason.map(str::to_owned);
-    Ok(record.save(store, connection.id).await?)
+    record.save(store, connection.id).await?;
+    if reason == Some(CLIENT_GONE) {
+        // Nobody will ever take it in: its bytes go too. After the record, or a second try would miss them.
+        app.blobs.delete(BlobContainer::Raw, &delivery.blob).await?;
+    }
+    Ok(())
 }
 
 fn judge(connection: &Connection, body: &Value, raw: &[u8], received_at: OffsetDateTime) -> Judged {
@@ -228,7 +239,7 @@ async fn place(
         return Box::pin(place(store, connection, event, delivery, hash)).await;
     }
     let placed = match open_to(store, connection.id, company).await? {
-        Company::Destroyed => return gone_for_good(store, delivery).await,
+        Company::Destroyed => return Ok((Outcome::Ignore, Some(CLIENT_GONE))),
         Company::Open(entry, roster) => {
             let change = Change {
                 version,
@@ -321,12 +332,6 @@ pub(super) async fn open_to(store: &Store<'_, DeploymentPlace>, connection: Conn
         Err(error) => Err(error),
         Ok(_) => Ok(Company::Waits),
     }
-}
-
-/// Nobody will ever take it in: its bytes go too.
-async fn gone_for_good(store: &Store<'_, DeploymentPlace>, delivery: &DeliveryV1) -> Result<Placed, ConnectorError> {
-    store.app().blobs.delete(BlobContainer::Raw, &delivery.blob).await.map_err(StoreError::from)?;
-    Ok((Outcome::Ignore, Some(CLIENT_GONE)))
 }
 
 /// The reason of a delivery for a client whose data keys were destroyed.

@@ -330,6 +330,7 @@ async fn of_client(
     }
     let last = chunks.len() - 1;
     for (n, some) in chunks.into_iter().enumerate() {
+        let part = said(review.about, owner, now, some.iter().map(|held| (held.value.person, answer(held.value.person))));
         let mut batch = store.batch(DeploymentPlace::Directory);
         if n == 0 {
             // Its content stays; its etag goes on, so that of two changes at once one is refused.
@@ -348,9 +349,10 @@ async fn of_client(
             }
             batch.replace(&kept);
         }
+        // Each batch says what it does; the review stands when all of it is done.
+        audit::record(&mut batch, part.event());
         if n == last {
             batch.create(&review);
-            audit::record(&mut batch, review.event());
         }
         commit(batch.commit().await)?;
     }
@@ -384,6 +386,7 @@ async fn of_installation(
     let chunks = held.chunks(TOGETHER).collect::<Vec<_>>();
     let last = chunks.len().saturating_sub(1);
     for (n, some) in chunks.into_iter().enumerate() {
+        let part = said(review.about, owner, now, some.iter().map(|held| (held.value.id, answer(held.value.id))));
         let mut batch = store.batch(DeploymentPlace::Directory);
         for one in some {
             let mut kept = one.clone();
@@ -399,9 +402,10 @@ async fn of_installation(
             }
             batch.replace(&kept);
         }
+        // Each batch says what it does; the review stands when all of it is done.
+        audit::record(&mut batch, part.event());
         if n == last {
             batch.create(&review);
-            audit::record(&mut batch, review.event());
         }
         commit(batch.commit().await)?;
     }

@@ -12,7 +12,8 @@ use super::{
     event::{Answer, Capacity, Deciding, Event, Verdict},
     learning::{self, Look},
     link::Spent,
-    machine::next,
+    machine::{self, next},
+    notify,
     policy::{self, Policy, SignedPolicy, care, standing},
     proposal::{Answers, ExecuteV1, NotifyV1, Occasion, OpenMark, Proposal, advance, linked, object},
     receipt,
@@ -23,7 +24,7 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        Actor, Batch, ClientPlace, DeploymentScope, Gathered, Held, ProposalId, Roster, Scope, Store, StoreError, Wanted,
+        Actor, Batch, ClientPlace, DeploymentScope, Gathered, Held, PersonId, ProposalId, Roster, Scope, Store, StoreError, Wanted,
         directory::{Grant, Person, Role},
         outbox::{self, Pending},
     },
@@ -48,9 +49,15 @@ pub enum DecideError {
     /// Nothing was recorded; [`Refusal::sentence`] says why.
     #[error("the decision was not taken")]
     Refused(#[source] Refusal),
+    /// Nothing was recorded: nobody else could end the review that this asks for.
+    #[error("{NOBODY_LEFT}")]
+    NobodyLeft,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Why a review is not handed on, for people.
+pub const NOBODY_LEFT: &str = "Nobody else can review this: every other approver of this client approved it, asked for its review, asked for the action itself or filed what it rests on. Nothing was recorded. Review it yourself, or let another person approve for this client first.";
 
 /// Decides one proposal as `person`, whose `grant` was read for this request, in their own name.
 pub async fn decide(
@@ -110,7 +117,14 @@ pub async fn decide_as(
         let today = policy.terms(&held.value.draft.kind);
         let seats = [Some(person.id), capacity.stands_for.as_ref().map(|seat| seat.person)];
         let more = seats.into_iter().flatten().chain(delegations.iter().flat_map(|one| [one.from, one.to]));
-        let linked = linked(&roster, &held.value, more);
+        let reviewers: Vec<_> = match answer.verdict {
+            Verdict::Escalate => {
+                let all = notify::approvers(&app.config, &roster, scope.tenant(), &held.value.requester, app.now());
+                all.map(|one| one.id).collect()
+            }
+            _ => Vec::new(),
+        };
+        let linked = linked(&roster, &held.value, more.chain(reviewers.iter().copied()));
         let deciding = Deciding {
             tenant: scope.tenant(),
             person: person.id,
@@ -123,6 +137,16 @@ pub async fn decide_as(
             linked: &linked,
         };
         let mut after = next(&held.value, Event::Decide(deciding), app.now()).map_err(DecideError::Refused)?;
+        if answer.verdict == Verdict::Escalate {
+            let then = after.among(&linked);
+            let can_review = |one: &PersonId| {
+                machine::may_review(&then, *one, Verdict::Uphold).is_ok()
+                    && machine::excluded(&then, *one, &delegations, app.now()).is_none()
+            };
+            if !reviewers.iter().any(can_review) {
+                return Err(DecideError::NobodyLeft);
+            }
+        }
         let Some(mut decision) = after.decisions.pop() else { return Err(DecideError::Refused(Refusal::NotAsked)) };
         // On the heap: the vault's part of it is large.
         decision.receipt = Some(Box::pin(receipt::sign(app, scope.tenant(), &held.value, &decision, person.identity)).await?);

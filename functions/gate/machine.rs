@@ -124,7 +124,8 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
     }
     let level = proposal.level();
     if answer.verdict == Verdict::Done {
-        if level != Level::L3 {
+        // A deed is its doer's own: the receipt would name whoever the form named, and nobody has asked for that.
+        if level != Level::L3 || capacity.stands_for.is_some() {
             return Err(Refusal::NotAsked);
         }
     } else {
@@ -165,7 +166,8 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
         Verdict::Done if decision.evidence.is_empty() => return Err(Refusal::EvidenceNeeded),
         Verdict::Done => after.state = State::Recorded { at: now },
         Verdict::Uphold => after.review_by = None,
-        Verdict::Escalate => after.review_by = Some(now + REVIEW_WITHIN),
+        // Asking others gives nobody more time.
+        Verdict::Escalate => after.review_by = after.review_by.or(Some(now + REVIEW_WITHIN)),
         Verdict::Override => {
             let State::Executed { at, undo_until: Some(until) } = proposal.state else { return Err(Refusal::UndoOver) };
             if now >= until || proposal.draft.undo.is_none() {

@@ -24,7 +24,7 @@ use crate::{
     config::{Config, MailService},
     platform::ports::BlobContainer,
     tenancy::{
-        Actor, ClientPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId, Wanted,
+        Actor, Batch, ClientPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory::{self, Person, Role},
         message::{MessageError, Verified},
         outbox,
@@ -48,6 +48,9 @@ pub struct Notified {
     /// What came of deliveries that were queued.
     #[serde(default)]
     pub posted: Vec<Posted>,
+    /// Deliveries that had no room in the notice's own batch, and are still to be queued.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Posting>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,10 +137,12 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
 }
 
 /// Which notices are due, with the number that stands where others have a version: one per notice and proposal, whatever
-/// changed in between. Of several that came due since the last sweep only the latest goes out.
+/// changed in between; of a review, the second at which it is due, since a proposal can be reviewed more than once. Of several
+/// that came due since the last sweep only the latest goes out.
 fn owed(proposal: &Proposal, is_review: bool, now: OffsetDateTime) -> Vec<(u32, Occasion)> {
     if is_review {
-        return vec![(0, Occasion::ReviewOverdue)];
+        let due = proposal.review_by.map(|due| u32::try_from(due.unix_timestamp()).unwrap_or(u32::MAX));
+        return due.map(|due| (due, Occasion::ReviewOverdue)).into_iter().collect();
     }
     let latest = |hours: &mut dyn Iterator<Item = u32>| {
         let is_due = |hours: u32| proposal.decide_by - Duration::hours(hours.into()) <= now;
@@ -173,12 +178,16 @@ async fn deliver(
     occasion: Occasion,
 ) -> Result<bool, StoreError> {
     let cards = app.config.delivery.teams.is_some();
-    if !app.config.mails && !cards {
+    let is_silent = !app.config.mails && !cards;
+    if is_silent && occasion != Occasion::GlassBroken {
         // Nobody is told, and nothing says that anybody was.
         return Ok(false);
     }
     let key = key(proposal.id, version, occasion);
-    if store.read::<Notified>(ClientPlace::Assessment, &key).await?.is_some() {
+    if let Some(held) = store.read::<Notified>(ClientPlace::Assessment, &key).await? {
+        if !held.value.left.is_empty() {
+            queue_rest(store, &key).await?;
+        }
         return Ok(false);
     }
     let directory = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
@@ -193,7 +202,13 @@ async fn deliver(
         unreachable: Vec::new(),
         links: Vec::new(),
         posted: Vec::new(),
+        left: Vec::new(),
     };
+    if is_silent {
+        // Who approves alone counts on others being told: that nobody was stands in the log.
+        write_down(store, notified, Vec::new()).await?;
+        return Ok(false);
+    }
     let mut queued = Vec::new();
     let posting = |channel, to, due_at| Posting {
         channel,
@@ -229,7 +244,7 @@ async fn deliver(
     if notified.mailed.is_empty() && queued.is_empty() {
         tracing::warn!(proposal = %proposal.id, "no approver can be mailed");
     }
-    write_down(store, &notified, &queued).await
+    write_down(store, notified, queued).await
 }
 
 /// The process stopped between a mail and the batch that says so, and meanwhile somebody decided: a mail that lies in the
@@ -275,27 +290,68 @@ async fn catch_up(
         unreachable: Vec::new(),
         links,
         posted: Vec::new(),
+        left: Vec::new(),
     };
-    write_down(store, &notified, &[]).await.map(|_| ())
+    write_down(store, notified, Vec::new()).await.map(|_| ())
 }
 
-/// Who was told, and what is queued for it, in one batch with its audit item; `false` when that was written before.
-async fn write_down(store: &Store<'_, ClientPlace>, notified: &Notified, queued: &[Posting]) -> Result<bool, StoreError> {
+/// Deliveries of one batch: each is two operations, beside the notice, its audit item and what a batch writes by itself.
+const TOGETHER: usize = 45;
+
+/// How often a lost race over a notice is tried again.
+const ATTEMPTS: usize = 4;
+
+/// Who was told, and what is queued for it, in one batch with its audit item; `false` when that was written before. What has
+/// no room in that batch is in the notice, and goes into further ones.
+async fn write_down(store: &Store<'_, ClientPlace>, notified: Notified, mut queued: Vec<Posting>) -> Result<bool, StoreError> {
+    let cards = queued.iter().filter(|posting| posting.channel == Channel::Teams).count();
+    let left = queued.split_off(queued.len().min(TOGETHER));
+    let notified = Notified { left, ..notified };
     let mut batch = store.batch(ClientPlace::Assessment);
-    batch.create(notified);
-    for posting in queued {
-        let wait = std::time::Duration::try_from(posting.due_at - notified.at).unwrap_or_default();
-        outbox::send(&mut batch, "notify", &DeliverV1 { posting: posting.key() }, wait)?;
+    batch.create(&notified);
+    queue(&mut batch, &queued, notified.at)?;
+    let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
+    let detail =
+        json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable), "cards": cards });
+    audit::record(&mut batch, audit::Event::new(notified.occasion.event(), object(notified.proposal), detail));
+    match batch.commit().await {
+        Err(error) if error.exists::<Notified>(&notified.key()) => return Ok(false),
+        other => other?,
+    }
+    if !notified.left.is_empty() {
+        queue_rest(store, &notified.key()).await?;
+    }
+    Ok(true)
+}
+
+/// Queues what had no room in the batch of its notice; whoever stops in between leaves the rest in the notice.
+async fn queue_rest(store: &Store<'_, ClientPlace>, key: &str) -> Result<(), StoreError> {
+    let mut lost = 0;
+    loop {
+        let Some(mut held) = store.read::<Notified>(ClientPlace::Assessment, key).await? else { return Ok(()) };
+        let rest = held.value.left.split_off(held.value.left.len().min(TOGETHER));
+        let next = std::mem::replace(&mut held.value.left, rest);
+        if next.is_empty() {
+            return Ok(());
+        }
+        let mut batch = store.batch(ClientPlace::Assessment);
+        batch.replace(&held);
+        queue(&mut batch, &next, held.value.at)?;
+        match batch.commit().await {
+            // What became of those that are queued is written into the notice too.
+            Err(error) if error.is_conflict() && lost < ATTEMPTS => lost += 1,
+            other => other?,
+        }
+    }
+}
+
+fn queue(batch: &mut Batch<'_, '_, ClientPlace>, postings: &[Posting], at: OffsetDateTime) -> Result<(), StoreError> {
+    for posting in postings {
+        let wait = std::time::Duration::try_from(posting.due_at - at).unwrap_or_default();
+        outbox::send(batch, "notify", &DeliverV1 { posting: posting.key() }, wait)?;
         batch.create(posting);
     }
-    let kind = notified.occasion.event();
-    let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
-    let detail = json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable), "cards": queued.iter().filter(|posting| posting.channel == Channel::Teams).count() });
-    audit::record(&mut batch, audit::Event::new(kind, object(notified.proposal), detail));
-    match batch.commit().await {
-        Err(error) if error.exists::<Notified>(&notified.key()) => Ok(false),
-        other => other.map(|()| true),
-    }
+    Ok(())
 }
 
 /// How the names of all mails about it start; the person's id and `.eml` follow.

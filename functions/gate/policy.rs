@@ -239,6 +239,12 @@ impl Policy {
             if level < floor {
                 return no(format!("\u{201c}{words}\u{201d} is never below {}: {}", floor.word(), floor.meaning()));
             }
+            if kind == CHANGE_POLICY && *level == Level::L3 {
+                return no(format!(
+                    "\u{201c}{words}\u{201d} is never {}: Assay carries a change out once it is approved, so after that nobody could change the policy again.",
+                    level.word()
+                ));
+            }
             match level {
                 Level::L2 if !(1..=5).contains(approvals) => return no(format!("\u{201c}{words}\u{201d} takes one to five approvals.")),
                 Level::L1 if !(1..=168).contains(undo_within) => {
@@ -308,6 +314,7 @@ mod tests {
             (with("mark_objective", Rule { one_from_each: vec!["a".into(), "b".into()], ..mark() }), "more groups"),
             (with("mark_objective", Rule { decide_within: 0, ..mark() }), "decided within"),
             (with("mark_objektive", mark()), "no kind of action"),
+            (with(CHANGE_POLICY, Rule { level: Level::L3, ..Rule::of_kind(CHANGE_POLICY) }), "nobody could change the policy again"),
         ];
         for (policy, why) in cases {
             let fault = policy.check().expect_err(why);

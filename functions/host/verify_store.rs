@@ -4,10 +4,12 @@
 //! Each log by itself, the installation's and each client's; what differs is looked at once more, because a store that is
 //! in use changes under the look, and only what differs both times is said. Words go through `say`; nothing here prints.
 
+use std::collections::HashSet;
+
 use crate::{
     app::App,
     audit::{
-        replay::{self, Outside, Replayed},
+        replay::{self, Outside, Replayed, Wrong},
         tlog::Checkpoint,
         trail::Shown,
     },
@@ -72,16 +74,29 @@ pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<
     if faults == 0 { Ok(()) } else { Err(VerifyStoreError::Faults { faults }) }
 }
 
-/// Only what is wrong both times.
+/// Only what is wrong both times, in the words of the second look: on a store in use the numbers in them are others.
 async fn twice(first: Result<Found, StoreError>, again: impl AsyncFnOnce() -> Result<Found, StoreError>) -> Result<Found, StoreError> {
     let first = first?;
     if first.differences.is_empty() && first.replayed.faults.is_empty() {
         return Ok(first);
     }
     let mut second = again().await?;
-    second.differences.retain(|difference| first.differences.contains(difference));
-    second.replayed.faults.retain(|fault| first.replayed.faults.contains(fault));
+    let keys: HashSet<&str> = first.differences.iter().map(|words| key_of(words)).collect();
+    second.differences.retain(|words| keys.contains(key_of(words)));
+    let keys: HashSet<&str> = first.replayed.faults.iter().map(|fault| fault.key.as_str()).collect();
+    second.replayed.faults.retain(|fault| keys.contains(fault.key.as_str()));
     Ok(second)
+}
+
+/// Of a difference, the record that it is of: how that stands on the two sides may be otherwise at the next look.
+fn key_of(difference: &str) -> &str {
+    /// One for each decision, and nothing in it moves.
+    const DECISION: &str = " has a decision by ";
+    if difference.contains(DECISION) {
+        return difference;
+    }
+    let ends = [" is ", " has ", " rests on ", " stands by the log"].into_iter().filter_map(|verb| difference.find(verb));
+    ends.min().map_or(difference, |end| &difference[..end])
 }
 
 async fn deployment(app: &App, scope: &DeploymentScope, outside: Outside<'_>) -> Result<Found, StoreError> {
@@ -117,13 +132,14 @@ async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Foun
 
 /// What the log says of itself: items that the sequencer missed.
 #[derive(Default)]
-struct Gaps(Vec<String>);
+struct Gaps(Vec<Wrong>);
 
 impl Gaps {
     fn take(&mut self, event: &Shown) {
         if event.kind == "log.gap" {
             let place = event.place.map_or_else(|| "an item that waits".into(), |place| format!("entry {}", place.seq));
-            self.0.push(format!("the log itself says at {} ({place}): {}", event.at, event.detail["why"].as_str().unwrap_or_default()));
+            let words = format!("the log itself says at {} ({place}): {}", event.at, event.detail["why"].as_str().unwrap_or_default());
+            self.0.push(Wrong::new(format!("gap {}", event.at), words));
         }
     }
 
@@ -147,7 +163,7 @@ fn describe(name: &str, found: &Found, say: &impl Fn(&str)) -> usize {
         say(&format!("  {waiting} wait for their place, the oldest since {oldest}: Assay gives it to them when it runs."));
     }
     for fault in faults {
-        say(&format!("{name}: LOG: {fault}"));
+        say(&format!("{name}: LOG: {}", fault.words));
     }
     if differences.is_empty() && faults.is_empty() {
         say(&format!("  {compared}."));
@@ -156,4 +172,62 @@ fn describe(name: &str, found: &Found, say: &impl Fn(&str)) -> usize {
         say(&format!("{name}: RECORDS: {difference}"));
     }
     faults.len() + differences.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_wrong_both_times_is_said_in_the_second_words_although_the_numbers_moved() {
+        let look = |faults: &[(&str, &str)], differences: &[&str]| Found {
+            replayed: Replayed { faults: faults.iter().map(|(key, words)| Wrong::new(*key, *words)).collect(), ..Replayed::default() },
+            compared: String::new(),
+            differences: differences.iter().map(|words| (*words).to_owned()).collect(),
+        };
+        let first = look(
+            &[("shorter than x", "x has 9 entries and the store knows 5"), ("missing in a", "gone from a")],
+            &[
+                "proposal 1 (A) is rejected in the store, and the last that the log says of it is created",
+                "proposal 2 (B) is open in the store",
+            ],
+        );
+        let second = look(
+            &[("shorter than x", "x has 9 entries and the store knows 6"), ("missing in b", "gone from b")],
+            &[
+                "proposal 1 (A) is rejected in the store, and the last that the log says of it is approved",
+                "proposal 3 (C) is open in the store",
+            ],
+        );
+        let found = twice(Ok(first), async || Ok(second)).await.expect("both were read");
+        assert_eq!(found.replayed.faults, [Wrong::new("shorter than x", "x has 9 entries and the store knows 6")]);
+        assert_eq!(found.differences, ["proposal 1 (A) is rejected in the store, and the last that the log says of it is approved"]);
+    }
+
+    #[test]
+    fn differences_of_two_records_or_of_two_decisions_are_not_one() {
+        for (one, other, same) in [
+            (
+                "objective 3.4.1[d] is MET in the store, and NOT MET by the log",
+                "objective 3.4.1[d] is MET in the store, and undecided by the log",
+                true,
+            ),
+            ("objective 3.4.1[d] is MET in the store", "objective 3.4.2[d] is MET in the store", false),
+            (
+                "proposal 1 (A) has 0 decisions in the store, and 1 in the log",
+                "proposal 1 (A) has 0 decisions in the store, and 2 in the log",
+                true,
+            ),
+            (
+                "proposal 1 (A) has a decision by Sam (approved) in the store that",
+                "proposal 1 (A) has a decision by Dana (approved) in the store that",
+                false,
+            ),
+            ("the policy in the store is version 7, and", "the policy in the store is version 8, and", true),
+        ] {
+            assert_eq!(key_of(one) == key_of(other), same, "{one}");
+        }
+        let whole = "where the client stands says otherwise of objective 3.1.1[a] than the objective's own record";
+        assert_eq!(key_of(whole), whole);
+    }
 }

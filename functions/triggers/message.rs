@@ -31,18 +31,18 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
         Ok(verified) => {
             tracing::info!(function, tenant = verified.tenant().map(tracing::field::display), correlation = %verified.id(), "message");
             let Some(tenant) = verified.tenant() else { return Ok(Some(verified)) };
+            // First, so that no key of a client that is switched off is unwrapped.
+            if !goes_on_when_off(function) && is_off(app, function, message, tenant).await? {
+                return match keys::vault_key(app, Owner::Tenant(tenant)).await {
+                    Err(StoreError::Destroyed { .. }) => Ok(nothing_left(function, tenant)),
+                    _ => put_back(app, function, message, tenant, Refused::SwitchedOff, LOOK_AGAIN).await,
+                };
+            }
             match keys::find(app, Owner::Tenant(tenant)).await {
                 // An instance of the right region, with all of the message's tries.
                 Err(StoreError::Elsewhere { .. }) => put_back(app, function, message, tenant, Refused::Region, SEND_ON).await,
-                Err(StoreError::Destroyed { .. }) => {
-                    tracing::info!(function, %tenant, "nothing is left to do for a client whose data keys were destroyed");
-                    Ok(None)
-                }
+                Err(StoreError::Destroyed { .. }) => Ok(nothing_left(function, tenant)),
                 // Whatever else is wrong with the key is the function's to find.
-                _ if goes_on_when_off(function) => Ok(Some(verified)),
-                _ if is_off(app, function, message, tenant).await? => {
-                    put_back(app, function, message, tenant, Refused::SwitchedOff, LOOK_AGAIN).await
-                }
                 _ => Ok(Some(verified)),
             }
         }
@@ -52,6 +52,11 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
             Ok(None)
         }
     }
+}
+
+fn nothing_left(function: &str, tenant: TenantId) -> Option<Verified> {
+    tracing::info!(function, %tenant, "nothing is left to do for a client whose data keys were destroyed");
+    None
 }
 
 /// A client that is switched off still has a log, which is to be verified: it is published all the same.

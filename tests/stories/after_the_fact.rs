@@ -2,6 +2,7 @@
 
 use assay::{
     connectors::demo::What,
+    evidence::{Evidence, Origin},
     gate::{Policy, Proposal, State, Verdict},
     readiness::{Standing, catalogue, score::Answer},
     tenancy::{ClientPlace, Held, ProposalId},
@@ -151,4 +152,66 @@ async fn a_score_is_submitted_by_a_named_person_who_records_it_with_what_shows_i
     let decision = done.decision().unwrap();
     assert_eq!((decision.verdict, decision.evidence.len(), decision.evidence[0].hash.as_str()), (Verdict::Done, 1, hash.as_str()));
     assert!(decision.receipt.as_ref().is_some_and(|receipt| receipt.statement.contains(&hash)), "signed, with what shows it");
+}
+
+const DEED: [(&str, &str); 6] = [
+    ("decision", "done"),
+    ("done_on", "2026-01-02"),
+    ("reference", "SPRS entry 4711"),
+    ("title", "SPRS confirmation"),
+    ("place", "SharePoint: CMMC/SPRS"),
+    ("sha256", "abababababababababababababababababababababababababababababababab"),
+];
+
+/// How often what shows the deed was filed.
+async fn filed(flow: &Flow) -> usize {
+    let (store, mut count) = (flow.client(HARBOR).await, 0);
+    for place in ClientPlace::with_outbox().filter(|place| matches!(place, ClientPlace::Evidence(_))) {
+        let held: Vec<Held<Evidence>> = store.all(place, "").await.unwrap();
+        let is_it = |one: &&Held<Evidence>| matches!(one.value.origin, Origin::Filed(_)) && one.value.title == "SPRS confirmation";
+        count += held.iter().filter(is_it).count();
+    }
+    count
+}
+
+#[tokio::test]
+async fn nothing_is_filed_for_a_deed_that_the_proposal_does_not_ask_for() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let id = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+    let page = format!("portal/proposals/{HARBOR}/{id}");
+    let approver = Browser::of(&flow, What::Approver).await;
+    let hidden = hidden_of(&approver.get(&page).await, &format!("{page}/decide#decide"));
+    let told = approver.send(hidden.clone(), &format!("{page}/decide"), &DEED).await;
+    assert!(told.status == 409 && text(&told).contains("does not ask for this answer"), "{}", text(&told));
+    assert_eq!(filed(&flow).await, 0);
+    let taken = answer(&approver, &page, "decide", &[("decision", "approve")]).await;
+    assert_eq!(taken.status, 303, "{}", text(&taken));
+    let late = approver.send(hidden, &format!("{page}/decide"), &DEED).await;
+    assert!((400..500).contains(&late.status), "{}", late.status);
+    assert_eq!(filed(&flow).await, 0);
+}
+
+#[tokio::test]
+async fn a_deed_is_recorded_by_who_has_just_signed_in_and_in_their_own_name() {
+    let mut flow = Flow::new(Extent::Small).await;
+    with_a_plan(&flow).await;
+    let client = format!("portal/clients/{HARBOR}");
+    let asked = Browser::of(&flow, What::Engineer).await.press(&client, &format!("{client}/sprs"), &[]).await;
+    let page = asked.header("location").unwrap_or_else(|| panic!("{}", text(&asked))).strip_prefix("/api/").unwrap().to_owned();
+    flow.pump().await;
+    let approver = Browser::of(&flow, What::Approver).await;
+    let seat = person(What::Owner).id.to_string();
+    let for_another = answer(&approver, &page, "done", &[&DEED[..], &[("in_place_of", seat.as_str())]].concat()).await;
+    assert!(for_another.status == 400 && text(&for_another).contains("in their own name"), "{}", text(&for_another));
+    flow.test.clock.advance(Duration::minutes(11));
+    let stale = answer(&approver, &page, "done", &DEED).await;
+    assert_eq!(stale.status, 401, "a sign-in of eleven minutes ago");
+    assert_eq!(filed(&flow).await, 0);
+    let approver = Browser::of(&flow, What::Approver).await;
+    let form = hidden_of(&approver.get(&page).await, &format!("{page}/decide#done"));
+    for _ in 0..2 {
+        let recorded = approver.send(form.clone(), &format!("{page}/decide"), &DEED).await;
+        assert_eq!(recorded.status, 303, "the same form twice: {}", text(&recorded));
+    }
+    assert_eq!(filed(&flow).await, 1);
 }

@@ -13,9 +13,9 @@ use assay::{
         leaf, sequence,
     },
     tenancy::{
-        ClientPlace, Held, PersonId, Place, Record, Scope, Store, TenantId,
+        ClientPlace, ConnectionId, DeploymentPlace, DeploymentScope, Held, PersonId, Place, Record, Scope, Store, TenantId,
         directory::Grant,
-        place::AuditPart,
+        place::{AuditPart, ConnectionPlace},
         tail::{TAIL, Tail},
     },
 };
@@ -135,6 +135,80 @@ async fn the_last_item_and_the_only_one_are_missed_too_although_nothing_waits() 
 }
 
 #[tokio::test]
+async fn a_second_gap_does_not_hide_the_first() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    for object in ["a", "b", "c"] {
+        happen(&store, object).await;
+    }
+    take_out(&store, &waiting(&store).await[1]).await;
+    run(&store).await;
+    let first = head(&store).await.gap.unwrap();
+    for day in 1..3 {
+        test.clock.advance(Duration::days(1));
+        happen(&store, "d").await;
+        take_out(&store, &waiting(&store).await[0]).await;
+        run(&store).await;
+        let gap = head(&store).await.gap.unwrap();
+        assert_eq!(gap.since, first.since);
+        assert!(gap.what.starts_with(&format!("{ONE_GONE}; since then {day} more, the last at 20")), "{}", gap.what);
+        assert!(gap.what.contains(&format!("Z: audit item {} of the client's evidence", day + 3)), "{}", gap.what);
+    }
+    assert_eq!(log(&store).await.0.len(), 3);
+}
+
+#[tokio::test]
+async fn more_places_than_one_write_takes_that_all_moved_or_all_lost_an_item_stop_no_run() {
+    let test = TestApp::new();
+    let store = DeploymentScope::of_function("story", "story").store(test.app()).await.unwrap();
+    let connections = (1..=8).map(|n| ConnectionId(Uuid::from_u128(n)));
+    let places: Vec<DeploymentPlace> =
+        connections.flat_map(|id| ConnectionPlace::all().map(move |place| DeploymentPlace::Connection(id, place))).collect();
+    let happen_everywhere = async || {
+        for place in &places {
+            let mut batch = store.batch(*place);
+            audit::record(&mut batch, Event::new("proposal.approved", "a", json!({})));
+            batch.commit().await.unwrap();
+        }
+    };
+    let own = DeploymentPlace::audit(AuditPart::Head);
+    let followed = async |number| {
+        let head = store.read::<Head>(own, HEAD_KEY).await.unwrap().unwrap().value;
+        let mark = head.follows.unwrap().mark;
+        let all = store.all::<Followed>(own, "").await.unwrap();
+        let there = all.iter().filter(|held| held.value.mark == mark && held.value.at.number == number);
+        assert_eq!(there.filter(|held| held.value.place != own.key()).count(), places.len());
+        head
+    };
+    happen_everywhere().await;
+    assert!(sequence(&store, places.clone()).await.unwrap().complete);
+    // The release before had the log in between: all are followed under a new mark.
+    let head = Head { follows: None, ..followed(1).await };
+    let etag = store.read::<Head>(own, HEAD_KEY).await.unwrap().unwrap().etag;
+    let mut batch = store.batch(own);
+    batch.replace(&Held { value: head, etag });
+    batch.commit().await.unwrap();
+    happen_everywhere().await;
+    assert!(sequence(&store, places.clone()).await.unwrap().complete);
+    followed(2).await;
+
+    happen_everywhere().await;
+    for place in &places {
+        let mut batch = store.batch(*place);
+        batch.delete(&store.all::<Item>(*place, "").await.unwrap()[0]);
+        batch.commit().await.unwrap();
+    }
+    for _ in 0..2 {
+        assert!(sequence(&store, places.clone()).await.unwrap().complete);
+        let gap = followed(3).await.gap.unwrap().what;
+        assert!(gap.starts_with("audit item 3 of ") && gap.contains(" more like these") && gap.len() < 2500, "{gap}");
+        let entries = store.all::<Entry>(DeploymentPlace::Log(AuditPart::Entries(0)), "").await.unwrap();
+        let said = entries.iter().filter(|held| leaf::read(&held.value.leaf).unwrap().kind == "log.gap").count();
+        assert_eq!(said, 1, "in one entry, and once");
+    }
+}
+
+#[tokio::test]
 async fn a_count_that_is_put_back_with_its_item_is_found_by_the_process_that_wrote_it_and_by_the_log() {
     let test = TestApp::new();
     let store = client(test.app()).await;
@@ -160,7 +234,7 @@ async fn a_count_that_is_put_back_with_its_item_is_found_by_the_process_that_wro
     let (gaps, _) = log(&store).await;
     assert_eq!(
         gaps[1],
-        "the client's evidence (part 3 of 16) counts 1 audit items and the log knows 3: an earlier state of that place was put back"
+        "the client's evidence (part 3 of 16) counts 1 audit item and the log knows 3: an earlier state of that place was put back"
     );
     let tail = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap();
     take_out(&store, &tail).await;
@@ -215,7 +289,7 @@ async fn items_without_numbers_are_taken_from_an_earlier_release_and_for_an_hour
     unnumbered(&store, "by nobody").await;
     run(&store).await;
     let (gaps, objects) = log(&store).await;
-    assert!(gaps.last().unwrap().starts_with("1 audit items of the client's evidence (part 3 of 16) have no number"), "{gaps:?}");
+    assert!(gaps.last().unwrap().contains("1 audit item of the client's evidence (part 3 of 16) has no number"), "{gaps:?}");
     assert_eq!(objects.last().unwrap(), "by nobody", "it is in the log all the same");
 }
 

@@ -472,12 +472,56 @@ async fn a_log_that_is_shorter_than_its_anchor_or_another_one_is_an_alarm_once_u
     assert!(error.to_string().contains("the log's first 9 entries are not those of the checkpoint that was copied away"), "{error}");
     let fault = log_copy::verified(&store, log_copy::WHOLE).await.unwrap_err();
     assert!(fault.to_string().starts_with("NOT ITS ANCHOR: anchors/00000000000000000009"), "{fault}");
+    // Who takes the copy away does not take the alarm back: that does a copy, no smaller, with which the log agrees.
     for name in &names {
         test.app().blobs.delete(BlobContainer::Anchors, name).await.unwrap();
     }
+    for _ in 0..2 {
+        let error = anchor::anchor(&store).await.unwrap_err().to_string();
+        let expected =
+            "the copy of the checkpoint of 9 entries is gone from the container of the anchors, and the newest copy that is left has 5";
+        assert!(error.contains(expected), "{error}");
+    }
+    let (published, entries) = found(test.app(), OWNER).await;
+    let leaves: Vec<Hash> = entries[..9].iter().map(|entry| merkle::leaf(entry)).collect();
+    let note = signer.sign(test.app(), &Checkpoint { root: merkle::root(&leaves), ..ahead }.text()).await.unwrap();
+    for name in &names {
+        let _ = test.app().blobs.create(BlobContainer::Anchors, name, note.clone().into()).await.unwrap();
+    }
     anchor::anchor(&store).await.unwrap();
     let anchored = store.read::<Anchored>(ClientPlace::audit(AuditPart::Head), anchor::KEY).await.unwrap().unwrap().value;
-    assert_eq!((anchored.alarm, anchored.size), (None, found(test.app(), OWNER).await.0.size));
+    assert_eq!((anchored.alarm, anchored.size), (None, published.size));
+}
+
+#[tokio::test]
+async fn an_anchor_that_is_gone_is_an_alarm_until_it_is_back() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, 5).await;
+    audit::publish(&store).await.unwrap();
+    anchor::anchor(&store).await.unwrap();
+    let name = tiles::name(OWNER, format_args!("{:020}", 5));
+    let note = test.app().blobs.read(BlobContainer::Anchors, &name).await.unwrap().unwrap();
+    for name in names(test.app(), BlobContainer::Anchors).await {
+        test.app().blobs.delete(BlobContainer::Anchors, &name).await.unwrap();
+    }
+    let anchored = async || store.read::<Anchored>(ClientPlace::audit(AuditPart::Head), anchor::KEY).await.unwrap().unwrap().value;
+    for more in [0, 3, 1] {
+        test.clock.advance(Duration::minutes(61));
+        if more > 0 {
+            happen(&store, more).await;
+            audit::publish(&store).await.unwrap();
+        }
+        let error = anchor::anchor(&store).await.unwrap_err().to_string();
+        assert!(error.contains("the copy of the checkpoint of 5 entries is gone") && error.contains("no copy is left"), "{error}");
+        assert_eq!(anchored().await.size, 5);
+        assert!(names(test.app(), BlobContainer::Anchors).await.is_empty(), "no new one takes its place");
+    }
+    assert!(sequence(&store, [ClientPlace::audit(AuditPart::Head)]).await.unwrap().complete);
+    assert_eq!(kinds(&store).await.iter().filter(|kind| *kind == "log.alarm").count(), 1, "it is said once");
+    let _ = test.app().blobs.create(BlobContainer::Anchors, &name, note).await.unwrap();
+    anchor::anchor(&store).await.unwrap();
+    assert_eq!(anchored().await.alarm, None);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::{io::Cursor, path::Path};
 
 use assay::{
-    audit::{self, Extent, Known as Keys, verify_folder},
+    audit::{self, Extent, Known as Keys, dead_letter, verify_folder},
     connectors::demo::{self, What},
     custody::offboarding::{self, Known, OffboardingError},
     gate::Verdict,
@@ -13,6 +13,7 @@ use assay::{
         DeploymentPlace, DeploymentScope, Scope, StoreError,
         directory::{Grant, Proof, Role, Session, Tenant},
         keys::{self, Owner},
+        message,
         seal::sha256,
         signing::{self, SigningUse},
     },
@@ -68,12 +69,15 @@ pub(super) async fn step(flow: &Flow, step: &str, typed: &[(&str, &str)]) -> Rep
     owner.press(&page(), &format!("{}/{step}", page()), typed).await
 }
 
+fn owners_session(flow: &Flow) -> Session {
+    let (now, person) = (flow.app().now(), person(What::Owner).id);
+    let proof = Proof { at: Some(now), ..Proof::default() };
+    Session { token_hash: String::new(), person, signed_in_at: now, expires_at: now, demo: true, proof }
+}
+
 /// Asked for past the page, which offers it only when its time has come.
 async fn issued(flow: &Flow) -> Result<(), OffboardingError> {
-    let (now, owner) = (flow.app().now(), person(What::Owner).id);
-    let proof = Proof { at: Some(now), ..Proof::default() };
-    let session = Session { token_hash: String::new(), person: owner, signed_in_at: now, expires_at: now, demo: true, proof };
-    let store = DeploymentScope::of_session(&session, "story").store(flow.app()).await.unwrap();
+    let store = DeploymentScope::of_session(&owners_session(flow), "story").store(flow.app()).await.unwrap();
     offboarding::certificate::issue(&store, &known(flow).await).await
 }
 
@@ -328,15 +332,18 @@ async fn wherever_a_step_stops_the_next_try_goes_on_and_nothing_is_destroyed_bef
         at_rest(&mut flow).await;
         let from = known(&flow).await.held.unwrap().value.destroy_from.unwrap();
         flow.clock_jumps(from - flow.app().now());
-        let ended =
-            stopped_everywhere(&mut flow, "destroy", fault, |known| known.destroyed.as_ref().is_some_and(|d| d.value.raw_left.is_empty()))
-                .await;
+        let ended = Box::pin(stopped_everywhere(&mut flow, "destroy", fault, |known| {
+            known.destroyed.as_ref().is_some_and(|d| d.value.raw_left.is_empty())
+        }))
+        .await;
         assert!(ended > 20, "{ended} calls");
         std::fs::remove_file(flow.test.folder().join(format!("vault/{HARBOR}.json"))).unwrap();
-        stopped_everywhere(&mut flow, "look", fault, |known| known.held.as_ref().is_some_and(|one| one.value.vault_key_gone_at.is_some()))
-            .await;
+        Box::pin(stopped_everywhere(&mut flow, "look", fault, |known| {
+            known.held.as_ref().is_some_and(|one| one.value.vault_key_gone_at.is_some())
+        }))
+        .await;
         flow.clock_jumps(Duration::days(91));
-        stopped_everywhere(&mut flow, "certify", fault, |known| known.certificate.is_some()).await;
+        Box::pin(stopped_everywhere(&mut flow, "certify", fault, |known| known.certificate.is_some())).await;
         at_rest(&mut flow).await;
         let log = crate::support::end_state::all::<audit::entry::Entry, _>(
             &flow.deployment().await,
@@ -375,6 +382,10 @@ async fn stopped_everywhere(flow: &mut Flow, what: &str, fault: Fault, is_done: 
             assert_eq!(destroyed.value.tenant, HARBOR);
         } else {
             assert!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().is_some(), "{what} {stop}");
+            if known.held.as_ref().is_some_and(|held| held.value.destroying_at.is_some()) {
+                let late = offboarding::take_back(&flow.deployment().await, &known).await.unwrap_err();
+                assert!(matches!(&late, OffboardingError::Refused(why) if why.contains("has begun")), "{late:?}");
+            }
         }
         if !struck {
             assert!(is_done(&known), "{what} {stop}: {} {}", reply.status, text(&reply));
@@ -382,4 +393,77 @@ async fn stopped_everywhere(flow: &mut Flow, what: &str, fault: Fault, is_done: 
         }
     }
     panic!("{what} never comes through");
+}
+
+/// Switched off, and its keys can be destroyed.
+async fn waited(flow: &mut Flow) {
+    switched_off(flow).await;
+    at_rest(flow).await;
+    let from = known(flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+}
+
+#[tokio::test]
+async fn who_takes_it_back_in_a_second_tab_while_it_is_being_destroyed_keeps_the_keys() {
+    let mut flow = world(World::Small).await;
+    waited(&mut flow).await;
+    let (seen, session) = (known(&flow).await, owners_session(&flow));
+    let store = DeploymentScope::of_session(&session, "story").store(flow.app()).await.unwrap();
+    let client = Scope::of_ending(&seen.off.as_ref().unwrap().value, &session, "story").store(flow.app()).await.unwrap();
+    done(&flow, "take-back", &[]).await;
+    let late = offboarding::destroy::destroy(&store, Some(&client), &seen).await.unwrap_err();
+    assert!(matches!(&late, OffboardingError::Store(error) if error.is_conflict()), "{late:?}");
+    assert!(known(&flow).await.destroyed.is_none());
+    assert!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn once_its_destruction_has_begun_nobody_takes_it_back_and_the_next_try_ends_it() {
+    let mut flow = world(World::Small).await;
+    waited(&mut flow).await;
+    let mut held = known(&flow).await.held.unwrap();
+    held.value.destroying_at = Some(flow.app().now());
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+    drop(store);
+    let told = step(&flow, "take-back", &[]).await;
+    assert!(told.status == 409 && text(&told).contains("has begun"), "{}", text(&told));
+    assert!(known(&flow).await.off.is_some());
+    done(&flow, "destroy", &[]).await;
+    assert!(known(&flow).await.destroyed.is_some());
+}
+
+#[tokio::test]
+async fn what_comes_for_a_destroyed_client_is_written_down_before_its_bytes_go_and_may_come_twice() {
+    let mut flow = world(World::Small).await;
+    waited(&mut flow).await;
+    done(&flow, "destroy", &[]).await;
+    at_rest(&mut flow).await;
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, flow.app().now())[1]).await;
+    let body = flow.test.queue.bodies("intake").pop().unwrap();
+    flow.test.faults.mend();
+    flow.run("intake", body.clone()).await.unwrap();
+    let calls = flow.test.faults.calls();
+    let last = |name| calls.iter().rposition(|call| *call == name);
+    assert!(last("blobs.delete").is_some() && last("documents.batch") < last("blobs.delete"), "{calls:?}");
+    flow.run("intake", body).await.unwrap();
+    let letters = dead_letter::all(flow.app(), &DeploymentScope::of_function("story", "story")).await.unwrap();
+    assert!(letters.is_empty(), "{letters:?}");
+}
+
+#[tokio::test]
+async fn no_key_of_a_client_that_is_off_is_unwrapped_for_a_message() {
+    let mut flow = world(World::Small).await;
+    switched_off(&flow).await;
+    at_rest(&mut flow).await;
+    flow.test.restart();
+    let id = uuid::Uuid::from_u128(9);
+    // With the installation's own key in memory.
+    let body = message::seal(flow.app(), "execute", Some(HARBOR), id, &serde_json::json!({})).await.unwrap();
+    flow.test.faults.mend();
+    flow.run("execute", body).await.unwrap();
+    let calls = flow.test.faults.calls();
+    assert!(calls.contains(&"queue.send") && !calls.contains(&"vault.unwrap"), "{calls:?}");
 }

@@ -2,13 +2,24 @@
 //! `assay verify --store` names the record.
 
 use assay::{
-    audit::{Event, Item, record, replay::Outside},
+    audit::{
+        Event, Item, anchor,
+        chain::Hash,
+        entry::HEAD_KEY,
+        log_key::Signer,
+        publisher::Published,
+        record,
+        replay::Outside,
+        tiles,
+        tlog::{Checkpoint, Tree, merkle},
+    },
     connectors::demo::{self, What},
     gate::{
         Decision, Policy, Proposal, State, Verdict,
         policy::{self, SignedPolicy},
     },
     host::verify_store,
+    platform::ports::BlobContainer,
     readiness::{Found, Objective, Standing},
     tenancy::{
         ClientPlace, DeploymentPlace, Held, PersonId, Place, Record, Store,
@@ -204,4 +215,56 @@ async fn an_audit_item_that_was_taken_out_or_left_behind_and_an_entry_that_was_c
     change::<assay::audit::entry::Entry>(&store, entries, &key, |entry| entry.content = entry.content.replace('{', "{ ")).await;
     let said = faults(&flow).await;
     assert!(said.iter().any(|line| line.contains("the content of entry 3 is not what the entry committed to")), "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_gone_a_record_of_another_tree_and_an_anchor_that_the_log_does_not_have_are_named() {
+    let flow = a_day().await;
+    let (store, app) = (flow.client(HARBOR).await, flow.app());
+    anchor::anchor_last(&store).await.unwrap();
+    assert_eq!(verified(&flow).await.1, Ok(()));
+
+    let checkpoint = tiles::name(store.owner(), tiles::CHECKPOINT);
+    let note = app.blobs.read(BlobContainer::Log, &checkpoint).await.unwrap().unwrap();
+    app.blobs.delete(BlobContainer::Log, &checkpoint).await.unwrap();
+    let said = faults(&flow).await;
+    assert!(said.len() == 1 && said[0].contains("LOG: the checkpoint is gone, and "), "{said:#?}");
+    // Also when the record of what is published went with it.
+    let head = ClientPlace::audit(AuditPart::Head);
+    let empty = |published: &mut Published| published.tree = Tree::default();
+    let honest = change::<Published>(&store, head, HEAD_KEY, empty).await.value;
+    let keys = log_copy::keys(&store).await;
+    let told = std::cell::RefCell::new(Vec::new());
+    let outside = Outside { keys: &keys, seen: None };
+    verify_store::run(app, outside, |words| told.borrow_mut().push(words.to_owned())).await.unwrap_err();
+    let told = told.into_inner();
+    assert!(
+        told.iter().any(|line| line.starts_with("Client Harbor") && line.contains("no checkpoint is there to which the keys")),
+        "{told:#?}"
+    );
+    let _ = app.blobs.replace(BlobContainer::Log, &checkpoint, note, None).await.unwrap();
+
+    // As many entries, and others.
+    let mut other = Tree::default();
+    for _ in 0..honest.tree.size() {
+        other.append(merkle::leaf(b"other"), &mut |_, _| {});
+    }
+    change::<Published>(&store, head, HEAD_KEY, |published| published.tree = other).await;
+    let said = faults(&flow).await;
+    assert!(said.len() == 1 && said[0].contains("do not lead to the root of the record of what is published"), "{said:#?}");
+    change::<Published>(&store, head, HEAD_KEY, |published| *published = honest).await;
+
+    let signer = Signer::of(app, store.owner()).await.unwrap();
+    let ahead = Checkpoint { origin: signer.origin().into(), size: 999, root: Hash::from_bytes([7; 32]) };
+    let note = signer.sign(app, &ahead.text()).await.unwrap();
+    let name = |size: u64| tiles::name(store.owner(), format!("newest/{:020}", u64::MAX - size));
+    let _ = app.blobs.create(BlobContainer::Anchors, &name(999), note.into()).await.unwrap();
+    let said = faults(&flow).await;
+    assert!(said.len() == 1 && said[0].contains("LOG: the newest anchor has 999 entries and the store knows "), "{said:#?}");
+    let prefix = tiles::name(store.owner(), "");
+    for name in app.blobs.list(BlobContainer::Anchors, &prefix, None).await.unwrap().names {
+        app.blobs.delete(BlobContainer::Anchors, &name).await.unwrap();
+    }
+    let said = faults(&flow).await;
+    assert!(said.len() == 1 && said[0].contains("is gone from the container of the anchors, and no copy is left"), "{said:#?}");
 }

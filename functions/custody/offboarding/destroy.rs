@@ -1,20 +1,21 @@
 //! The destruction of a client's data keys, all epochs at once, and of the raw bytes that its evidence was read from.
 //!
 //! The client's log hears of it first, since nothing can be sealed for it afterwards, and is published and copied away as it
-//! then stands: leaves hold commitments only, so it verifies for ever. Then ONE batch takes the wrapped keys away, writes
-//! down what was destroyed and puts the audit item beside it. Whatever step is the last of a process, the next try goes on:
-//! before that batch nothing is destroyed and all can be taken back, after it only the raw bytes are left to delete.
+//! then stands: leaves hold commitments only, so it verifies for ever. Then the offboarding is marked, so that nobody takes it
+//! back any more, and ONE batch takes the wrapped keys away, writes down what was destroyed and puts the audit item beside it.
+//! Whatever step is the last of a process, the next try goes on: before the mark all can be taken back, before that batch
+//! nothing is destroyed, after it only the raw bytes are left to delete.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Directory, Export, Known, OffboardingError, export, person, refused, say, steps};
+use super::{Directory, Export, Known, Offboarding, OffboardingError, export, person, refused, say, steps};
 use crate::{
     audit::{self, anchor, log_key::Signer, publisher::Published},
     platform::ports::{BlobContainer, PortErrorKind},
     tenancy::{
-        ClientPlace, Held, PersonId, Record, Store, StoreError, TenantId,
+        ClientPlace, DeploymentPlace, Held, PersonId, Record, Store, StoreError, TenantId,
         key_change::{self, Facts},
         place::AuditPart,
     },
@@ -119,6 +120,7 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         raw: raw.len(),
         raw_left: raw,
     };
+    mark(store, known, now).await?;
     let done = key_change::destroy(store, known.client.id, &facts, |batch| {
         batch.create(&record);
         let detail = json!({
@@ -135,6 +137,17 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         Some(held) => delete_raw(store, known, held).await,
         None => Ok(()),
     }
+}
+
+/// The keys lie beside the directory, in another batch: by this mark, whoever takes it back at the same moment finds it moved,
+/// or we do. No entry of the log goes with it: the client's own says already what begins.
+async fn mark(store: &Directory<'_>, known: &Known, now: OffsetDateTime) -> Result<(), OffboardingError> {
+    let held = known.under_way()?;
+    let destroying_at = held.value.destroying_at.or(Some(now));
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    // A try that goes on writes it too: what it saw must still stand.
+    batch.replace(&Held { value: Offboarding { destroying_at, ..held.value.clone() }, etag: held.etag.clone() });
+    Ok(batch.commit().await?)
 }
 
 /// Once, however often it is tried.
@@ -183,7 +196,7 @@ pub async fn look_for_vault_key(store: &Directory<'_>, known: &Known) -> Result<
         return Ok(());
     }
     must_be_gone(store, &destroyed.value).await?;
-    let next = super::Offboarding { vault_key_gone_at: Some(store.app().now()), ..held.value.clone() };
+    let next = Offboarding { vault_key_gone_at: Some(store.app().now()), ..held.value.clone() };
     let detail = json!({ "vault_key": destroyed.value.vault_key });
     super::put(store, known, next, "client.offboarding.vault_key_gone", detail).await
 }

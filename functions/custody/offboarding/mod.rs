@@ -41,6 +41,9 @@ pub struct Offboarding {
     /// Not before then its data keys can be destroyed; said when it was switched off.
     #[serde(with = "time::serde::rfc3339::option")]
     pub destroy_from: Option<OffsetDateTime>,
+    /// When the destruction came to its last batch; from then on nobody takes the offboarding back.
+    #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
+    pub destroying_at: Option<OffsetDateTime>,
     /// When the vault was found without the client's key, after the destruction.
     #[serde(with = "time::serde::rfc3339::option")]
     pub vault_key_gone_at: Option<OffsetDateTime>,
@@ -155,6 +158,7 @@ pub async fn begin(store: &Directory<'_>, known: &Known, reason: &str) -> Result
         export: None,
         off_at: None,
         destroy_from: None,
+        destroying_at: None,
         vault_key_gone_at: None,
     };
     let mut batch = store.batch(DeploymentPlace::Directory);
@@ -202,10 +206,16 @@ pub async fn switch_off(store: &Directory<'_>, known: &Known) -> Result<(), Offb
     Ok(batch.commit().await?)
 }
 
-/// Takes the offboarding back: the client is on again, if it was off.
+/// Takes the offboarding back: the client is on again, if it was off. Not when its data keys are being destroyed: then the
+/// batch that does it may be on its way.
 pub async fn take_back(store: &Directory<'_>, known: &Known) -> Result<(), OffboardingError> {
     known.not_destroyed()?;
     let Some(held) = &known.held else { return Ok(()) };
+    if held.value.destroying_at.is_some() {
+        return Err(refused(
+            "The destruction of its data keys has begun, and nobody can take that back. Press \u{201c}Destroy\u{201d} once more to bring it to its end. Nothing was done.",
+        ));
+    }
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(held);
     if let Some(off) = &known.off {

@@ -138,6 +138,7 @@ mod tests {
             export: exported.map(export),
             off_at: off.map(hours),
             destroy_from: off.map(|off| hours(off + 30 * 24)),
+            destroying_at: None,
             vault_key_gone_at: gone.map(hours),
         }
     }

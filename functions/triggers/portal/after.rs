@@ -7,12 +7,16 @@ use super::{Reader, approvals};
 use crate::{
     connectors::file::{self, FileError, LinkOut},
     evidence::EvidenceRef,
-    gate::Verdict,
+    gate::{Decision, Level, Proposal, Refusal, Verdict, machine::settled},
     readiness::{
         map::evidence_map,
         submission::{self, SubmissionError},
     },
-    tenancy::{ProposalId, Scope, TenantId, seal},
+    tenancy::{
+        ClientPlace, ProposalId, Scope, TenantId,
+        directory::{Grant, Role},
+        seal,
+    },
     web::{
         Problem, Reply,
         pages::{DoneForm, Field, FieldError, FieldKind, ProposalPage, paths},
@@ -54,6 +58,49 @@ pub(super) fn done_form(reader: &Reader<'_>, action: String, errors: &[FieldErro
             Field::new("comment", "Comment", "May be left out", FieldKind::Prose(1000), reader.field("comment")).with_errors(errors),
         ],
     }
+}
+
+/// What the form was about when it was opened.
+pub(super) struct Seen<'a> {
+    pub(super) version: u32,
+    pub(super) hash: &'a str,
+}
+
+/// Whether a deed can be recorded.
+pub(super) enum Recording {
+    Open,
+    /// By this person, of what they saw: the same form once more.
+    Recorded,
+    Refused(Refusal),
+}
+
+/// Looked at before anything is filed: what shows a deed stays, so it is filed for none that cannot be recorded. The gate
+/// looks again when it is.
+pub(super) async fn may_record(
+    reader: &Reader<'_>,
+    scope: &Scope,
+    grant: &Grant,
+    id: ProposalId,
+    seen: &Seen<'_>,
+) -> Result<Recording, Problem> {
+    if !grant.has(Role::Approver) {
+        return Ok(Recording::Refused(Refusal::NotApprover));
+    }
+    let store = scope.store(reader.app).await?;
+    let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or_else(Problem::not_found)?;
+    let proposal = held.value;
+    let is_same = |one: &Decision| {
+        let Decision { person, verdict, version, hash, .. } = one;
+        *person == reader.person.id && *verdict == Verdict::Done && *version == seen.version && *hash == *seen.hash
+    };
+    Ok(match settled(&proposal) {
+        _ if proposal.decisions.iter().any(is_same) => Recording::Recorded,
+        Some(refusal) => Recording::Refused(refusal),
+        None if proposal.level() != Level::L3 => Recording::Refused(Refusal::NotAsked),
+        None if proposal.version != seen.version => Recording::Refused(Refusal::WrongVersion { current: proposal.version }),
+        None if proposal.hash != *seen.hash => Recording::Refused(Refusal::WrongHash),
+        None => Recording::Open,
+    })
 }
 
 /// The comment and the record of what was typed, which is filed first; sent twice, it is filed once.

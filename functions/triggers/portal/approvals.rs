@@ -1,9 +1,14 @@
 //! The approval inbox and the decision page.
 
-use super::{Reader, after, link};
+use super::{
+    Reader,
+    after::{self, Recording, Seen},
+    link,
+};
 use crate::{
     gate::{
         self, Answer, Capacity, DecideError, Refusal, Represented, Verdict,
+        decide::NOBODY_LEFT,
         learning::{Because, Look},
         link::Permit,
         view,
@@ -70,8 +75,11 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
             None => return Err(Problem::bad_request("The form says neither approve nor reject. Nothing was decided.")),
         },
     };
-    if decision == "alone" {
+    if decision == "alone" || verdict == Verdict::Done {
         reader.must_have_proved_it()?;
+    }
+    if verdict == Verdict::Done && !reader.field("in_place_of").is_empty() {
+        return Err(Problem::bad_request("Who did it records it in their own name, in nobody's place. Nothing was recorded."));
     }
     let version = version.parse().map_err(|_| Problem::bad_request("The form has no version. Nothing was decided."))?;
     let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)).filter(|_| verdict == Verdict::Reject) };
@@ -83,10 +91,17 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     }
     let scope = reader.scope(grant);
     let (comment, evidence) = match verdict {
-        Verdict::Done => match Box::pin(after::deed(reader, &scope, id)).await? {
-            Ok((said, shown_by)) => (said, vec![shown_by]),
-            Err(errors) => return after::not_recorded(reader, tenant_id, id, &errors).await,
-        },
+        Verdict::Done => {
+            match after::may_record(reader, &scope, grant, id, &Seen { version, hash: &hash }).await? {
+                Recording::Open => {}
+                Recording::Recorded => return Ok(reply::redirect(&paths::proposal(tenant_id, id))),
+                Recording::Refused(refusal) => return refused(reader, tenant_id, id, reader.field("comment"), &refusal).await,
+            }
+            match Box::pin(after::deed(reader, &scope, id)).await? {
+                Ok((said, shown_by)) => (said, vec![shown_by]),
+                Err(errors) => return after::not_recorded(reader, tenant_id, id, &errors).await,
+            }
+        }
         _ => (reader.field("comment"), vec![]),
     };
     let answer = Answer { verdict, version, hash, comment };
@@ -113,18 +128,25 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         Err(DecideError::Store(error)) => Err(error.into()),
         // An ordinary sign-in would come back from an open one, as old as before.
         Err(DecideError::Refused(Refusal::SignInTooOld { .. })) => Err(reader.to_prove()),
-        Err(DecideError::Refused(refusal)) => {
-            let status = match refusal {
-                _ if refusal.is_about_the_form() => 422,
-                _ if refusal.is_about_the_person() => 403,
-                Refusal::Expired { .. } => 410,
-                _ => 409,
-            };
-            let too_late = matches!(refusal, Refusal::AlreadyDecided { .. });
-            let returned = view::Returned { comment: answer.comment, error: Some(refusal.sentence()), too_late };
-            page(reader, status, tenant_id, id, returned, &[]).await
+        Err(DecideError::Refused(refusal)) => refused(reader, tenant_id, id, answer.comment, &refusal).await,
+        Err(DecideError::NobodyLeft) => {
+            let returned = view::Returned { comment: answer.comment, error: Some(NOBODY_LEFT.into()), too_late: false };
+            page(reader, 409, tenant_id, id, returned, &[]).await
         }
     }
+}
+
+/// The page again, with why the answer was not taken.
+async fn refused(reader: &Reader<'_>, tenant: TenantId, id: ProposalId, comment: String, refusal: &Refusal) -> Result<Reply, Problem> {
+    let status = match refusal {
+        _ if refusal.is_about_the_form() => 422,
+        _ if refusal.is_about_the_person() => 403,
+        Refusal::Expired { .. } => 410,
+        _ => 409,
+    };
+    let too_late = matches!(refusal, Refusal::AlreadyDecided { .. });
+    let returned = view::Returned { comment, error: Some(refusal.sentence()), too_late };
+    page(reader, status, tenant, id, returned, &[]).await
 }
 
 /// In whose place somebody answers; whether they were asked to, the gate knows.
@@ -145,6 +167,7 @@ pub(super) async fn withdraw(reader: &Reader<'_>, tenant: &str, id: &str) -> Res
         Err(DecideError::Store(error)) => Err(error.into()),
         Err(DecideError::Refused(refusal)) if refusal.is_about_the_person() => Err(Problem::forbidden(refusal.sentence())),
         Err(DecideError::Refused(refusal)) => Err(Problem::conflict(refusal.sentence())),
+        Err(DecideError::NobodyLeft) => Err(Problem::conflict(NOBODY_LEFT)),
     }
 }
 

@@ -276,6 +276,11 @@ pub(super) fn back(tenant: &str, requirement_id: &str) -> Result<Reply, Problem>
     Ok(reply::redirect(&paths::requirement(tenant, requirement_id)))
 }
 
+/// The same for a form on the page of the client.
+pub(super) fn home(tenant: &str) -> Result<Reply, Problem> {
+    Ok(reply::redirect(&paths::client(tenant.parse().map_err(|_| Problem::not_found())?)))
+}
+
 async fn stage(
     reader: &Reader<'_>,
     tenant: &str,

@@ -105,7 +105,8 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     match parts {
         ["clients"] => clients::list(reader).await,
         ["clients", "new"] => new_client::show(reader).await,
-        ["clients", tenant] | ["clients", tenant, "sprs"] => clients::show(reader, tenant).await,
+        ["clients", tenant] => clients::show(reader, tenant).await,
+        ["clients", tenant, "sprs"] => clients::home(tenant),
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
         ["clients", tenant, "offboarding"] => Box::pin(offboarding::show(reader, tenant)).await,
         ["clients", tenant, "offboarding", "certificate"] => offboarding::certificate(reader, tenant).await,

@@ -3,11 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay::gate::{self, Capacity, DecideError, Policy, Refusal, Rule, State, Verdict, proposal::ReviewMark};
+use assay::gate::{
+    self, Capacity, DecideError, Policy, Refusal, Rule, State, Verdict,
+    proposal::{Occasion, ReviewMark},
+};
 use assay::tenancy::{ClientPlace, Held};
 use time::Duration;
 
 use super::{House, draft};
+use crate::support::TestApp;
 
 fn kind(rule: Rule, house: &House) -> Policy {
     Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }
@@ -89,6 +93,8 @@ async fn who_approves_alone_is_loud_at_once_and_an_overdue_review_is_too_until_a
     house.test.clock.advance(Duration::hours(1));
     assert_eq!((sweep(&house).await, sweep(&house).await), (1, 0));
     assert_eq!(mailed(&house, "OVERDUE REVIEW: ").await, 3);
+    let overdue = house.notified(id).await.into_iter().find(|one| one.occasion == Occasion::ReviewOverdue).unwrap();
+    assert_eq!(i64::from(overdue.version), due.unix_timestamp(), "told once for each time at which a review is due");
     let looks = house.answer(id, Verdict::Uphold).await;
     assert!(matches!(refusal(house.decide(&house.priya, id, &looks).await.unwrap_err()), Refusal::SameVoice { .. }));
     house.decide(&house.sam, id, &looks).await.unwrap();
@@ -109,4 +115,43 @@ async fn what_was_approved_alone_and_never_ran_is_reviewed_all_the_same() {
     let looks = house.answer(id, Verdict::Uphold).await;
     house.decide(&house.sam, id, &looks).await.unwrap();
     assert!(marks(&house).await.is_empty() && house.held(id).await.value.review_by.is_none());
+}
+
+/// Priya approves alone, and it runs.
+async fn approved_alone(house: &House) -> assay::tenancy::ProposalId {
+    house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, house)).await;
+    let id = house.asked(draft()).await;
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_review_that_only_one_person_is_left_to_give_is_not_handed_on() {
+    let house = House::new().await;
+    let id = approved_alone(&house).await;
+    house.execute().await.unwrap();
+    let due = house.held(id).await.value.review_by;
+    let others = house.answer(id, Verdict::Escalate).await;
+    let told = house.decide(&house.sam, id, &others).await.unwrap_err();
+    assert!(matches!(told, DecideError::NobodyLeft) && told.to_string().contains("Review it yourself"), "{told}");
+    assert_eq!(house.held(id).await.value.review_by, due);
+    let looks = house.answer(id, Verdict::Uphold).await;
+    house.decide(&house.sam, id, &looks).await.unwrap();
+    assert!(marks(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_told_that_somebody_approved_alone_the_log_says_so_once() {
+    let house = House::on(TestApp::with(&[("ASSAY_MAIL", "none")])).await;
+    let id = approved_alone(&house).await;
+    for _ in 0..2 {
+        gate::notify(house.test.app(), house.messages("notify").await.last().unwrap()).await.unwrap();
+    }
+    assert_eq!(house.audited(id).await.iter().filter(|kind| *kind == "proposal.glass_told").count(), 1);
+    let told = house.notified(id).await;
+    assert!(told.len() == 1 && told[0].mailed.is_empty() && told[0].links.is_empty(), "{told:?}");
+    assert!(house.mails().await.is_empty());
 }

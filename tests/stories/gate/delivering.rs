@@ -12,7 +12,10 @@ use assay::{
         ports::{HttpRequest, Identity, PortError, PortErrorKind},
         process::HttpClient,
     },
-    tenancy::{ClientPlace, DeploymentScope, Held, ProposalId},
+    tenancy::{
+        ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId,
+        directory::{Grant, Person},
+    },
 };
 use serde_json::Value;
 use time::Duration;
@@ -395,4 +398,53 @@ async fn a_mail_that_the_service_may_not_have_taken_is_made_anew_once_it_could_n
     let calls = house.test.http.calls();
     let requests: std::collections::BTreeSet<&str> = calls.iter().map(|call| header(call, "Repeatability-Request-Id")).collect();
     assert_eq!((calls.len(), requests.len()), (3, 3), "an old request would be refused as too late");
+}
+
+/// With so many approvers that one batch does not hold what is queued for them.
+async fn crowded() -> House {
+    let house = house(&[]).await;
+    let store = DeploymentScope::of_function("test", "setup").store(house.test.app()).await.unwrap();
+    for n in 0..CROWD {
+        let id = PersonId(uuid::Uuid::from_u128(1000 + n));
+        let person = Person { id, name: format!("Approver {n}"), email: format!("a{n}@harbor.example"), ..house.sam.clone() };
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        batch.create(&person);
+        batch.create(&Grant { person: id, ..house.grant(&house.sam) });
+        batch.commit().await.unwrap();
+    }
+    drop(store);
+    house
+}
+
+const CROWD: u128 = 110;
+/// Two who approve in every house, and the card.
+const QUEUED: usize = 110 + 2 + 1;
+
+#[tokio::test]
+async fn however_many_are_told_each_delivery_is_queued_once_wherever_it_stops() {
+    let house = crowded().await;
+    house.asked(draft()).await;
+    let message = house.messages("notify").await.pop().unwrap();
+    house.test.faults.mend();
+    gate::notify(house.test.app(), &message).await.unwrap();
+    let calls = house.test.faults.calls();
+    let batches: Vec<usize> = (0..calls.len()).filter(|n| calls[*n] == "documents.batch").collect();
+    assert_eq!(postings(&house).await.len(), QUEUED);
+
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        for stop in &batches[..3] {
+            let house = crowded().await;
+            let id = house.asked(draft()).await;
+            let message = house.messages("notify").await.pop().unwrap();
+            house.test.faults.stop_at(*stop, fault);
+            gate::notify(house.test.app(), &message).await.unwrap_err();
+            house.test.faults.mend();
+            gate::notify(house.test.app(), &message).await.unwrap();
+            assert_eq!(postings(&house).await.len(), QUEUED, "{stop}");
+            let told = house.notified(id).await;
+            assert!(told.len() == 1 && told[0].left.is_empty() && told[0].links.len() == QUEUED, "{stop}");
+            let sent = house.messages("notify").await.iter().filter(|sent| sent.body::<DeliverV1>().is_ok()).count();
+            assert_eq!(sent, QUEUED, "{stop}");
+        }
+    }
 }

@@ -272,6 +272,27 @@ fn what_only_a_person_does_is_recorded_with_evidence_and_never_run() {
 }
 
 #[test]
+fn a_deed_is_recorded_in_nobody_elses_name() {
+    let mut world = World::new("affirm", 0, None);
+    let done = |stands_for| Step::Decide(Says { verdict: Verdict::Done, stands_for, ..Says::approve(ZOE) });
+    for seat in [SAM, MARCO] {
+        assert_eq!(world.step(done(Some(seat))), Err(Refusal::NotAsked));
+    }
+    assert_eq!(world.step(done(None)), Ok(()));
+    assert!(world.proposal.decision().is_some_and(|one| one.on_behalf_of.is_none()));
+}
+
+#[test]
+fn who_asks_others_to_review_gives_nobody_more_time() {
+    let mut world = World::new(MARK, 2, None);
+    world.step(Step::Decide(Says { glass: true, ..Says::approve(PRIYA) })).unwrap();
+    world.step(RUN).unwrap();
+    days(&mut world, 1);
+    world.step(Step::Decide(Says { verdict: Verdict::Escalate, ..Says::approve(SAM) })).unwrap();
+    assert_eq!(world.proposal.review_by, Some(START + Duration::hours(24)));
+}
+
+#[test]
 fn only_who_asked_takes_it_back_and_only_before_it_ran() {
     let mut world = World::new(MARK, 1, None);
     assert_eq!(world.step(Step::Withdraw(PRIYA)), Err(Refusal::NotRequester));
