@@ -31,6 +31,8 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
         Ok(verified) => {
             tracing::info!(function, tenant = verified.tenant().map(tracing::field::display), correlation = %verified.id(), "message");
             let Some(tenant) = verified.tenant() else { return Ok(Some(verified)) };
+            // First: it also makes this process forget keys that were changed.
+            let is_off = is_off(app, function, message, tenant).await?;
             match keys::find(app, Owner::Tenant(tenant)).await {
                 // An instance of the right region, with all of the message's tries.
                 Err(StoreError::Elsewhere { .. }) => put_back(app, function, message, tenant, Refused::Region, SEND_ON).await,
@@ -38,11 +40,10 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
                     tracing::info!(function, %tenant, "nothing is left to do for a client whose data keys were destroyed");
                     Ok(None)
                 }
-                // Whatever else is wrong with the key is the function's to find.
-                _ if goes_on_when_off(function) => Ok(Some(verified)),
-                _ if is_off(app, function, message, tenant).await? => {
+                _ if is_off && !goes_on_when_off(function) => {
                     put_back(app, function, message, tenant, Refused::SwitchedOff, LOOK_AGAIN).await
                 }
+                // Whatever else is wrong with the key is the function's to find.
                 _ => Ok(Some(verified)),
             }
         }
