@@ -287,9 +287,41 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_something_without_a_space_a_control_character_or_a_plus() {
+        for name in ["", "a b", "a\u{a0}b", "a\tb", "a\u{7f}b", "a+b"] {
+            assert!(VerifierKey::ed25519(name, &[3; 32]).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_is_read_up_to_its_limits_and_not_beyond() {
+        let (key, pair) = ed25519();
+        let signed = |text: &str, lines: usize| {
+            let line = key.line(pair.sign(text.as_bytes()).as_ref());
+            format!("{text}\n{}", line.repeat(lines))
+        };
+        let rest = signed("\n", 1).len() - 1;
+        for (length, lines, read) in
+            [(MAX_NOTE_BYTES, 1, true), (MAX_NOTE_BYTES + 1, 1, false), (6000, MAX_LINES, true), (6000, MAX_LINES + 1, false)]
+        {
+            let note = signed(&format!("{}\n", "x".repeat(length - rest - 1)), lines);
+            assert_eq!(Note::parse(note.as_bytes()).is_ok(), read, "{length} bytes, {lines} lines");
+        }
+    }
+
+    #[test]
+    fn the_shortest_integers_of_a_signature_are_one_byte_and_none_is_negative() {
+        assert_eq!(der(&[0; 64]), [0x30, 6, 2, 1, 0, 2, 1, 0]);
+        let mut large = [0; 64];
+        (large[31], large[63]) = (0x7f, 0x80);
+        assert_eq!(der(&large), [0x30, 7, 2, 1, 0x7f, 2, 2, 0, 0x80]);
+    }
+
+    #[test]
     fn a_key_reads_as_it_is_written_and_a_slip_is_seen() {
         for key in [ed25519().0, p256().0] {
             let text = key.to_string();
+            assert_eq!(key.fingerprint(), hex(digest(&SHA256, text.as_bytes()).as_ref()));
             assert_eq!(text.parse(), Ok(key));
             for n in 0..text.len() {
                 let mut bytes = text.clone().into_bytes();

@@ -199,8 +199,9 @@ mod tests {
 
     fn made(plan: Option<Plan>, tiles: &HashMap<Tile, Vec<Hash>>) -> Vec<Hash> {
         let plan = plan.expect("there is one");
-        assert!(plan.tiles().iter().all(|tile| tiles.contains_key(tile)));
-        plan.hashes(|tile| tiles.get(tile).map(Vec::as_slice)).expect("the tiles are there")
+        let named = plan.tiles();
+        assert!(named.iter().all(|tile| tiles.contains_key(tile)));
+        plan.hashes(|tile| tiles.get(tile).filter(|_| named.contains(tile)).map(Vec::as_slice)).expect("it needs no other tile")
     }
 
     fn other(hash: &Hash) -> Hash {
@@ -266,6 +267,8 @@ mod tests {
         assert!(extends(0, &merkle::empty(), 1, &root, &[]) && extends(0, &merkle::empty(), 0, &merkle::empty(), &[]));
         assert!(!extends(0, &root, 1, &root, &[]) && !extends(1, &root, 0, &merkle::empty(), &[]));
         assert!(!extends(1, &root, 2, &merkle::node(&root, &root), &[]));
+        let nothing = |old, new| Plan::consistency(old, new).is_some_and(|plan| plan.tiles().is_empty());
+        assert!(nothing(0, 0) && nothing(0, 7) && nothing(7, 7));
         assert!(Plan::inclusion(0, 0).is_none() && Plan::consistency(2, 1).is_none() && Plan::root(2, 1).is_none());
         assert!(!includes(&root, 0, 0, &[], &root));
     }

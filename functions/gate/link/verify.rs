@@ -280,6 +280,10 @@ mod tests {
     fn a_token_says_what_was_signed_and_each_claim_counts() {
         let signer = Signer::new();
         assert_eq!(signer.verify(&signer.token(&claims())), Ok(claims()));
+        assert_eq!(Signed::parse(&signer.token(&claims())).ok().and_then(|signed| signed.kid()), Some("k1".into()));
+        let of = |bytes: usize| format!("{}.e.c", "a".repeat(bytes - 4));
+        assert!(matches!(Signed::parse(&of(MAX_TOKEN_BYTES + 1)), Err(Refused::TooLong)));
+        assert!(!matches!(Signed::parse(&of(MAX_TOKEN_BYTES)), Err(Refused::TooLong)));
         let cases: &[(Change, Refused)] = &[
             (|c| c.iss.push('x'), Refused::Issuer),
             (|c| c.aud = AUDIENCE_VIEW.into(), Refused::Audience),

@@ -82,6 +82,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "log.key-made" => "made the key that signs the logs".into(),
         "log.migrated" => "took the entries of an earlier release into this log".into(),
         "log.alarm" => "stopped publishing this log".into(),
+        "log.gap" => format!("found that audit items were taken away before they had their place: {}", text("why")),
         "session.signed-in" => "signed in".into(),
         "session.signed-out" => "signed out".into(),
         "session.ended" if detail["why"].is_string() => format!("closed a session: {}", text("why")),
