@@ -51,6 +51,7 @@ mod stories {
     mod entra_ownership;
     mod entra_people;
     mod entra_sign_in;
+    mod evidence_put_back;
     mod findings;
     mod freshness;
     mod gallery;

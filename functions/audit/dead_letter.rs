@@ -2,7 +2,8 @@
 //!
 //! They come from two sides: a consumer that refuses a message (its MAC does not hold, its form is unknown), and the
 //! host's `*-poison` queues, which the sweep drains. Replaying one, or saying that one has seen to it, is for people; a
-//! replay sends the same bytes again, so whatever was wrong with them is checked again. A forged message stays forged.
+//! replay sends the same message again, so whatever was wrong with it is checked again. A forged message stays forged; one
+//! that was authentic when it was written down may wait longer than its data key counts, and is then sent under the newest.
 
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ pub struct DeadLetter {
     /// Who has seen to it otherwise, and when.
     #[serde(default)]
     pub seen: Option<Handled>,
+    /// Whether its MAC held when it was written down.
+    #[serde(default)]
+    pub authentic: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,6 +113,7 @@ fn id_of(queue: &str, body: &[u8]) -> String {
 pub async fn keep(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], reason: &str) -> Result<(), StoreError> {
     let store = scope.store(app).await?;
     let id = id_of(queue, body);
+    let holds = Box::pin(message::open(app, queue, body)).await.is_ok();
     loop {
         let known: Option<Held<DeadLetter>> = store.read(DeploymentPlace::Operations, &id).await?;
         let times = match &known {
@@ -126,6 +131,7 @@ pub async fn keep(app: &App, scope: &DeploymentScope, queue: &str, body: &[u8], 
             state: DeadLetterState::Waiting,
             replayed: None,
             seen: None,
+            authentic: holds || known.as_ref().is_some_and(|held| held.value.authentic),
         };
         let mut batch = store.batch(DeploymentPlace::Operations);
         record(
@@ -222,14 +228,14 @@ pub async fn waiting(app: &App, scope: &DeploymentScope) -> Result<usize, StoreE
 pub async fn may_be_tried_again(app: &App, letter: &DeadLetter) -> bool {
     let body = BASE64.decode(&letter.body).unwrap_or_default();
     let opened = message::open(app, &letter.queue, &body).await;
-    !matches!(opened, Err(MessageError::Form | MessageError::Mac | MessageError::OtherFunction(_)))
+    letter.authentic || !matches!(opened, Err(MessageError::Form | MessageError::Mac | MessageError::OtherFunction(_)))
 }
 
 pub async fn is_known(app: &App, scope: &DeploymentScope, id: &str) -> Result<bool, StoreError> {
     Ok(scope.store(app).await?.read::<DeadLetter>(DeploymentPlace::Operations, id).await?.is_some())
 }
 
-/// Sends the same bytes again; `false` when there is nothing to replay. Sent before it is marked, so that a crash in
+/// Sends the same message again; `false` when there is nothing to replay. Sent before it is marked, so that a crash in
 /// between repeats the send and loses nothing.
 pub async fn replay(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> Result<bool, StoreError> {
     let store = scope.store(app).await?;
@@ -238,7 +244,10 @@ pub async fn replay(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> R
         return Ok(false);
     }
     let times = held.value.times;
-    let body = Bytes::from(BASE64.decode(&held.value.body).unwrap_or_default());
+    let mut body = Bytes::from(BASE64.decode(&held.value.body).unwrap_or_default());
+    if held.value.authentic && matches!(message::open(app, &held.value.queue, &body).await, Err(MessageError::Mac)) {
+        body = message::renew(app, &body).await?;
+    }
     app.queue.send(&held.value.queue, body, Duration::ZERO).await?;
     loop {
         // What has come back since waits again.

@@ -117,6 +117,7 @@ async fn once(
     let before = found.one::<Evidence>(source_key).await?;
     let collected_at = before.as_ref().map_or(arrival.collected_at, |held| held.value.collected_at.max(arrival.collected_at));
     let evidence = evidence_of(connection, arrival.entity, arrival.id, &known, collected_at);
+    let evidence = evidence.after(before.as_ref().map(|held| &held.value));
 
     let mut batch = store.batch(place);
     batch.create(&Seen {
@@ -134,7 +135,7 @@ async fn once(
     Ok(Applied::New)
 }
 
-/// The evidence record that stands for what is known.
+/// The evidence record that stands for what is known; its revision is the writer's to say.
 pub fn evidence_of(connection: &Connection, entity: Entity, id: &str, known: &Known, collected_at: OffsetDateTime) -> Evidence {
     let settings = &connection.settings;
     let record_type = match entity {
@@ -159,13 +160,14 @@ pub fn evidence_of(connection: &Connection, entity: Entity, id: &str, known: &Kn
         population: Population::Unknown,
         hash: known.newest.hash.clone(),
         deleted: known.deleted,
+        revision: 0,
     }
 }
 
 pub fn observed(evidence: &Evidence, delivery: Option<Uuid>) -> audit::Event {
     let detail = json!({
         "record_type": evidence.record_type, "hash": evidence.hash, "deleted": evidence.deleted,
-        "delivery": delivery.map(|id| id.simple().to_string()), "population": evidence.population.words(),
+        "delivery": delivery.map(|id| id.simple().to_string()), "population": evidence.population.words(), "revision": evidence.revision,
     });
     audit::Event::new("evidence.observed", evidence.source_key.clone(), detail)
 }

@@ -69,6 +69,7 @@ pub async fn file(store: &Store<'_, ClientPlace>, link: LinkOut) -> Result<Evide
         population: Population::Unknown,
         hash,
         deleted: false,
+        revision: 1,
     };
     let mut batch = store.batch(place);
     batch.create(&evidence);

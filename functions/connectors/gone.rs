@@ -77,6 +77,7 @@ pub(super) async fn mark(
             Missing::Gone => {
                 let before = client.read::<Evidence>(place, &held.value.source_key).await?;
                 let record = evidence_of(connection, Entity::Configuration, &id, &held.value, client.app().now());
+                let record = record.after(before.as_ref().map(|held| &held.value));
                 audit::record(&mut batch, observed(&record, None));
                 batch.put(record, before.map(|held| held.etag));
             }

@@ -177,8 +177,8 @@ async fn write_shard(
                 continue;
             }
             let id = key.strip_prefix(&prefix).unwrap_or(key);
-            let record = evidence_of(connection, Entity::Configuration, id, &after, now);
-            written.push(json!({ "record": record.source_key, "hash": record.hash }));
+            let record = evidence_of(connection, Entity::Configuration, id, &after, now).after(before.as_ref().map(|held| &held.value));
+            written.push(json!({ "record": record.source_key, "hash": record.hash, "revision": record.revision }));
             batch.put(record, before.map(|held| held.etag));
             if news {
                 batch.put(after, etag);
@@ -285,7 +285,9 @@ async fn state(
             population,
             hash,
             deleted: false,
+            revision: 0,
         };
+        let evidence = evidence.after(held.as_ref().map(|held| &held.value));
         let mut batch = client.batch(place);
         audit::record(&mut batch, observed(&evidence, None));
         let request = AnalyzeV1 { source_key };
@@ -319,6 +321,7 @@ pub async fn add_unread(client: &Client<'_>, connection: &Connection, entry: &Ma
             evidence.hash = sha256(format!("{} without company {}", evidence.hash, entry.company()).as_bytes());
             // Later than what it replaces, and earlier than any read that comes.
             evidence.occurred_at += time::Duration::milliseconds(1);
+            evidence.revision += 1;
             let mut batch = client.batch(place);
             audit::record(&mut batch, observed(evidence, None));
             let request = AnalyzeV1 { source_key: evidence.source_key.clone() };

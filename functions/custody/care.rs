@@ -5,6 +5,8 @@
 //! first, then a [`KeyState`] among the owner's records, in one batch with the audit item that says the difference. A
 //! stop in between is seen by the next look, and so is a change that somebody else made.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -33,6 +35,9 @@ pub struct KeyState {
     vault_key: String,
     vault_version: String,
     epoch: u32,
+    /// Where its records may be read; `None` until it was looked at.
+    #[serde(default)]
+    regions: Option<String>,
     /// `None` until the record has the form of a release that says so.
     #[serde(with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
@@ -48,12 +53,15 @@ struct Progress {
     place: usize,
     after: Option<String>,
     documents: usize,
+    /// How many do not open, by the reason.
+    #[serde(default)]
+    unreadable: BTreeMap<String, usize>,
 }
 
 impl KeyState {
     fn of(facts: &Facts, looked_at: OffsetDateTime, resealing: Option<Progress>) -> Self {
-        let Facts { vault_key, vault_version, epoch, since, .. } = facts.clone();
-        Self { vault_key, vault_version, epoch, since, looked_at, resealing }
+        let Facts { vault_key, vault_version, epoch, since, regions, .. } = facts.clone();
+        Self { vault_key, vault_version, epoch, since, looked_at, resealing, regions: Some(regions.text()) }
     }
 }
 
@@ -126,18 +134,19 @@ struct Known {
     vault_key: String,
     vault_version: String,
     epoch: u32,
+    regions: Option<String>,
     is_of_earlier_release: bool,
 }
 
 impl Known {
     fn of(facts: &Facts) -> Self {
-        let Facts { vault_key, vault_version, epoch, since, .. } = facts.clone();
-        Self { vault_key, vault_version, epoch, is_of_earlier_release: since.is_none() }
+        let Facts { vault_key, vault_version, epoch, since, regions, .. } = facts.clone();
+        Self { vault_key, vault_version, epoch, regions: Some(regions.text()), is_of_earlier_release: since.is_none() }
     }
 
     fn of_state(state: &KeyState) -> Self {
-        let KeyState { vault_key, vault_version, epoch, since, .. } = state.clone();
-        Self { vault_key, vault_version, epoch, is_of_earlier_release: since.is_none() }
+        let KeyState { vault_key, vault_version, epoch, since, regions, .. } = state.clone();
+        Self { vault_key, vault_version, epoch, regions, is_of_earlier_release: since.is_none() }
     }
 }
 
@@ -151,6 +160,10 @@ fn events(before: &Known, after: &Known) -> Vec<audit::Event> {
         let named = |known: &Known| json!({ "key": known.vault_key, "version": known.vault_version });
         let detail = json!({ "before": named(before), "after": named(after) });
         events.push(audit::Event::new("key.rewrapped", format!("data key {}", after.epoch), detail));
+    }
+    if before.regions.is_some() && before.regions != after.regions {
+        let detail = json!({ "before": before.regions, "after": after.regions });
+        events.push(audit::Event::new("key.regions_changed", "regions", detail));
     }
     if before.is_of_earlier_release && !after.is_of_earlier_release {
         events.push(audit::Event::new("key.lifted", format!("data key {}", after.epoch), json!({})));
@@ -186,6 +199,9 @@ async fn reseal<P: Place>(store: &Store<'_, P>, home: P, held: Held<KeyState>, p
         let page = store.reseal(*place, progress.after.take().map(Continuation), AT_ONCE - looked).await?;
         looked += page.looked;
         progress.documents += page.documents;
+        for why in page.unreadable {
+            *progress.unreadable.entry(why.to_owned()).or_default() += 1;
+        }
         match page.next {
             Some(Continuation(next)) => progress.after = Some(next),
             None => progress.place += 1,
@@ -195,7 +211,8 @@ async fn reseal<P: Place>(store: &Store<'_, P>, home: P, held: Held<KeyState>, p
     if progress.place < places.len() {
         state.resealing = Some(progress);
     } else {
-        let detail = json!({ "documents": progress.documents });
+        let unreadable: usize = progress.unreadable.values().sum();
+        let detail = json!({ "documents": progress.documents, "unreadable": unreadable, "why": progress.unreadable });
         events.push(audit::Event::new("key.resealed", format!("data key {}", state.epoch), detail));
     }
     // This record itself is among what was sealed again: it was written a moment ago, under the newest.

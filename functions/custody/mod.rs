@@ -6,6 +6,7 @@
 //! The means are tenancy's (`key_change`, `reseal`).
 
 pub mod care;
+pub mod change;
 pub mod offboarding;
 
 pub use care::care;

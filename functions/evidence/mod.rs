@@ -5,7 +5,9 @@
 
 pub mod card;
 pub mod cui;
+pub mod ledger;
 pub mod record;
 
 pub use card::Cards;
+pub use ledger::{PutBack, check};
 pub use record::{AnalyzeV1, Evidence, EvidenceRef, Filed, Observed, Origin, Population};

@@ -30,6 +30,10 @@ pub struct Evidence {
     pub hash: String,
     /// The source deleted it; kept, because that is a fact too.
     pub deleted: bool,
+    /// Rises with every write; sealed with it and said in the log, so that an older state that somebody puts back is found
+    /// (`ledger`). 0: by a release that did not count.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +109,15 @@ impl Evidence {
         ClientPlace::evidence_of(source_key)
     }
 
+    /// This state as the one that follows `before`. Not below the moment it was collected (milliseconds of Unix time): so
+    /// what is read anew is never behind the log, also when what was there is gone, was put back, or counted nothing.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        let moment = u64::try_from(self.collected_at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+        let next = before.map_or(0, |before| before.revision) + 1;
+        Self { revision: next.max(moment), ..self }
+    }
+
     pub fn reference(&self) -> EvidenceRef {
         EvidenceRef {
             source_key: self.source_key.clone(),
@@ -124,6 +137,10 @@ impl Record for Evidence {
 
     fn key(&self) -> String {
         self.source_key.clone()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     app::App,
     audit,
-    evidence::{Evidence, EvidenceRef},
+    evidence::{Evidence, EvidenceRef, ledger},
     tenancy::{
         Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory::{self, Grant, Person, Role},
@@ -306,9 +306,15 @@ async fn approvers(
     Ok((Roster::among(&directory, &found).await?, approvers))
 }
 
-/// Records referred to that are gone, deleted at their source, or not in the state that was approved.
+/// Records referred to that are gone, deleted at their source, not in the state that was approved, or put back as they were
+/// before the log says they were last written.
 async fn changed_evidence(store: &Store<'_, ClientPlace>, proposal: &Proposal) -> Result<Vec<String>, StoreError> {
-    let as_approved = |reference: &EvidenceRef, held: Held<Evidence>| held.value.hash == reference.hash && !held.value.deleted;
+    let keys = proposal.draft.evidence.iter().map(|reference| reference.source_key.as_str());
+    let known = ledger::expected(store, keys).await?;
+    let as_approved = |reference: &EvidenceRef, held: Held<Evidence>| {
+        let newest = known.get(&reference.source_key).copied().unwrap_or_default();
+        held.value.hash == reference.hash && !held.value.deleted && held.value.revision >= newest
+    };
     let reads = proposal.draft.evidence.iter().map(async |reference| {
         let held = store.read::<Evidence>(Evidence::place(&reference.source_key), &reference.source_key).await?;
         let changed = !held.is_some_and(|held| as_approved(reference, held));

@@ -387,6 +387,24 @@ impl Record for SwitchedOff {
     }
 }
 
+/// That a client's key record was changed so that nobody may go on with the keys they have in memory. Part of the roster:
+/// who reads that anew forgets them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeysChanged {
+    pub tenant: TenantId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+impl Record for KeysChanged {
+    const KIND: &'static str = "keys-changed";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.tenant.to_string()
+    }
+}
+
 type Directory<'a> = Store<'a, DeploymentPlace>;
 
 pub async fn tenant(store: &Directory<'_>, id: TenantId) -> Result<Option<Tenant>, StoreError> {

@@ -93,6 +93,15 @@ impl EpochKey {
         Ok(Lasting { mac: hmac(b"mac")?, pseudonym: hmac(b"pseudonym")? })
     }
 
+    /// Authenticates queue messages. Of the first data key it is the one that authenticates everything else too: earlier
+    /// releases know no other.
+    pub(super) fn of_messages(&self) -> Result<hmac::Key, SealError> {
+        if self.epoch == super::seal::FIRST_EPOCH {
+            return Ok(self.lasting()?.mac);
+        }
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &*self.for_use("mac", "queue messages")?))
+    }
+
     /// Authenticates the record that holds this key.
     pub(super) fn of_record(&self) -> Result<hmac::Key, SealError> {
         Ok(hmac::Key::new(hmac::HMAC_SHA256, &*self.for_use("mac", "data-key record")?))

@@ -321,6 +321,15 @@ mod tests {
         let sealed = before.seal(&binding, b"of the first").expect("sealed");
         assert_eq!(keys.open(&binding, &sealed).as_deref(), Ok(&b"of the first"[..]));
         assert_eq!((keys.pseudonym("p"), keys.mac(&[b"m"])), (before.pseudonym("p"), before.mac(&[b"m"])), "these last");
+        let ((first, mac), (second, newer)) = (before.message_mac(&[b"m"]).expect("a mac"), keys.message_mac(&[b"m"]).expect("a mac"));
+        assert_eq!((first, second), (1, 2));
+        assert_eq!(before.message_mac_holds(second, &[b"m"], &newer), Err(SealError::Epoch { epoch: 2 }));
+        assert_eq!(keys.message_mac_holds(second, &[b"m"], &newer), Ok(true));
+        assert_eq!(keys.message_mac_holds(first, &[b"m"], &mac), Ok(false), "who learned the first makes no message");
+        let keys = keys.taking_previous(true);
+        assert_eq!(keys.message_mac_holds(first, &[b"m"], &mac), Ok(true), "while some may wait");
+        assert_eq!(keys.message_mac_holds(first, &[b"n"], &mac), Ok(false));
+        assert!(DataKey::of_kept(&keys.kept()).is_ok_and(|kept| kept.message_mac_holds(first, &[b"m"], &mac) == Ok(true)));
         let newer = keys.seal(&binding, b"of the second").expect("sealed");
         assert_eq!(before.open(&binding, &newer), Err(SealError::Epoch { epoch: 2 }));
     }

@@ -32,6 +32,10 @@ const JITTER: Duration = Duration::from_mins(1);
 /// any.
 const LOOKS: u8 = 5;
 
+/// Longer than a message waits in a queue (7 days at most): so long after a rotation the data key before still
+/// authenticates messages.
+const MESSAGES_WAIT: time::Duration = time::Duration::days(8);
+
 /// Whose key, and whose records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -163,7 +167,9 @@ async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>
     must_be_admitted(app, owner, &record)?;
     let unwrap = async {
         let bytes = app.vault.unwrap(&record.wrapped).await?;
-        record.open(owner, &bytes).map(|key| key.kept()).map_err(|_| damaged())
+        let key = record.open(owner, &bytes).map_err(|_| damaged())?;
+        let is_new = record.keys().is_some_and(|keys| app.now() - keys.since < MESSAGES_WAIT);
+        Ok(key.taking_previous(is_new).kept())
     };
     let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), keep(app), unwrap).await;
     unwrapped.map(Some).map_err(|source| refused(owner, source))

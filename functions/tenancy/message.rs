@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     StoreError, TenantId,
     keys::{self, Owner},
-    seal::DataKey,
+    seal::{DataKey, FIRST_EPOCH, SealError},
 };
 use crate::app::App;
 
@@ -27,6 +27,18 @@ struct Wire {
     id: Uuid,
     body: String,
     mac: String,
+    /// Under which of the installation's data keys; said from the second on, which no earlier release knows.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    key: u32,
+}
+
+fn first() -> u32 {
+    FIRST_EPOCH
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_first(key: &u32) -> bool {
+    *key == FIRST_EPOCH
 }
 
 const VERSION: u32 = 1;
@@ -83,12 +95,25 @@ impl Verified {
 
 /// Builds the message for `function`.
 pub async fn seal(app: &App, function: &str, tenant: Option<TenantId>, id: Uuid, body: &impl Serialize) -> Result<Bytes, StoreError> {
+    made(app, function, tenant, id, serde_json::to_string(body).map_err(shape)?).await
+}
+
+/// The same message under the newest data key: only for one that was found authentic while its own still counted.
+pub async fn renew(app: &App, bytes: &[u8]) -> Result<Bytes, StoreError> {
+    let wire: Wire = serde_json::from_slice(bytes).map_err(shape)?;
+    made(app, &wire.function, wire.tenant, wire.id, wire.body).await
+}
+
+async fn made(app: &App, function: &str, tenant: Option<TenantId>, id: Uuid, body: String) -> Result<Bytes, StoreError> {
     let key = keys::data_key(app, Owner::Deployment).await?;
-    let body = serde_json::to_string(body).map_err(|source| StoreError::Shape { document: "message".into(), source: Arc::new(source) })?;
-    let mac = BASE64URL.encode(key.mac(&parts(VERSION, function, tenant, id, &body).each_ref().map(Vec::as_slice)));
-    let wire = Wire { v: VERSION, function: function.into(), tenant, id, body, mac };
-    let bytes = serde_json::to_vec(&wire).map_err(|source| StoreError::Shape { document: "message".into(), source: Arc::new(source) })?;
-    Ok(bytes.into())
+    let unreadable = |_| keys::unreadable(Owner::Deployment);
+    let (epoch, mac) = key.message_mac(&parts(VERSION, function, tenant, id, &body).each_ref().map(Vec::as_slice)).map_err(unreadable)?;
+    let wire = Wire { v: VERSION, function: function.into(), tenant, id, body, mac: BASE64URL.encode(mac), key: epoch };
+    Ok(serde_json::to_vec(&wire).map_err(shape)?.into())
+}
+
+fn shape(source: serde_json::Error) -> StoreError {
+    StoreError::Shape { document: "message".into(), source: Arc::new(source) }
 }
 
 /// Verifies a message that arrived for `function`.
@@ -98,7 +123,15 @@ pub async fn open(app: &App, function: &str, bytes: &[u8]) -> Result<Verified, M
         return Err(MessageError::Version(wire.v));
     }
     let key = keys::data_key(app, Owner::Deployment).await?;
-    if !holds(&key, &wire) {
+    let holds = match holds(&key, &wire) {
+        // Of a rotation that this process may not have heard of.
+        Err(SealError::Epoch { .. }) => match Box::pin(keys::find_again(app, Owner::Deployment)).await? {
+            Some(newer) => holds(&newer, &wire),
+            None => Ok(false),
+        },
+        other => other,
+    };
+    if !holds.is_ok_and(|holds| holds) {
         return Err(MessageError::Mac);
     }
     if wire.function != function {
@@ -107,9 +140,9 @@ pub async fn open(app: &App, function: &str, bytes: &[u8]) -> Result<Verified, M
     Ok(Verified { function: wire.function, tenant: wire.tenant, id: wire.id, body: wire.body })
 }
 
-fn holds(key: &DataKey, wire: &Wire) -> bool {
-    let Ok(mac) = BASE64URL.decode(&wire.mac) else { return false };
-    key.mac_holds(&parts(wire.v, &wire.function, wire.tenant, wire.id, &wire.body).each_ref().map(Vec::as_slice), &mac)
+fn holds(key: &DataKey, wire: &Wire) -> Result<bool, SealError> {
+    let Ok(mac) = BASE64URL.decode(&wire.mac) else { return Ok(false) };
+    key.message_mac_holds(wire.key, &parts(wire.v, &wire.function, wire.tenant, wire.id, &wire.body).each_ref().map(Vec::as_slice), &mac)
 }
 
 fn parts(version: u32, function: &str, tenant: Option<TenantId>, id: Uuid, body: &str) -> [Vec<u8>; 6] {

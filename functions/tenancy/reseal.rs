@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Place, Store, StoreError,
-    seal::{DataKey, Form, epoch_of},
+    seal::{DataKey, Form, SealError, epoch_of},
 };
 use crate::platform::ports::{BatchOutcome, Continuation, Document, MAX_BATCH_OPS, Op, Query};
 
@@ -20,8 +20,8 @@ pub struct Resealed {
     pub looked: usize,
     /// Documents that were written.
     pub documents: usize,
-    /// Documents that do not open; they stay as they are.
-    pub unreadable: usize,
+    /// Why each of those that do not open does not; they stay as they are.
+    pub unreadable: Vec<&'static str>,
     /// Where to go on; `None`: the place is done.
     pub next: Option<Continuation>,
 }
@@ -31,7 +31,7 @@ impl<P: Place> Store<'_, P> {
     pub async fn reseal(&self, place: P, after: Option<Continuation>, limit: usize) -> Result<Resealed, StoreError> {
         let query = Query { after, limit, ..Query::prefix("") };
         let page = self.app().documents.query(&self.partition(place), &query).await?;
-        let mut done = Resealed { looked: page.documents.len(), documents: 0, unreadable: 0, next: page.next };
+        let mut done = Resealed { looked: page.documents.len(), documents: 0, unreadable: Vec::new(), next: page.next };
         if page.documents.is_empty() {
             return Ok(done);
         }
@@ -50,7 +50,7 @@ impl<P: Place> Store<'_, P> {
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "a document is not sealed again");
-                    done.unreadable += 1;
+                    done.unreadable.push(why(&error));
                 }
             }
         }
@@ -89,6 +89,15 @@ impl<P: Place> Store<'_, P> {
             written += usize::from(matches!(self.app().documents.batch(&partition, vec![op]).await?, BatchOutcome::Committed(_)));
         }
         Ok(written)
+    }
+}
+
+/// In words for the log, without the record's id.
+fn why(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Sealed { source: SealError::Epoch { .. }, .. } => "its data key is not among the owner's",
+        StoreError::Sealed { source: SealError::Form, .. } => "it is in no form that this release knows",
+        _ => "it does not open in its place",
     }
 }
 

@@ -11,11 +11,11 @@ use time::{Duration, OffsetDateTime};
 use super::{
     DeploymentPlace, Gathered, Held, PersonId, Record, Store, StoreError, TenantId, Wanted,
     batch::{STAMP, Stamp},
-    directory::{Grant, Person, SwitchedOff, Tenant},
-    keys::Owner,
+    directory::{Grant, KeysChanged, Person, SwitchedOff, Tenant},
+    keys::{self, Owner},
     policy_mark::PolicyMark,
 };
-use crate::{config::Config, platform::ports::Etag};
+use crate::{app::App, config::Config, platform::ports::Etag};
 
 /// How long it is remembered at most, whatever the stamp says.
 const REMEMBERED: Duration = Duration::minutes(10);
@@ -35,7 +35,8 @@ type Directory<'a> = Store<'a, DeploymentPlace>;
 
 impl Roster {
     /// What it is made of; a batch that touches one of these renews the stamp.
-    pub(super) const KINDS: [&'static str; 5] = [Person::KIND, Grant::KIND, Tenant::KIND, PolicyMark::KIND, SwitchedOff::KIND];
+    pub(super) const KINDS: [&'static str; 6] =
+        [Person::KIND, Grant::KIND, Tenant::KIND, PolicyMark::KIND, SwitchedOff::KIND, KeysChanged::KIND];
 
     pub async fn read(store: &Directory<'_>) -> Result<Arc<Self>, StoreError> {
         let found = store.gather(DeploymentPlace::Directory, vec![Self::stamp()]).await?;
@@ -63,8 +64,10 @@ impl Roster {
             Wanted::all::<Tenant>(""),
             Wanted::all::<PolicyMark>(""),
             Wanted::all::<SwitchedOff>(""),
+            Wanted::all::<KeysChanged>(""),
         ];
         let found = store.gather(DeploymentPlace::Directory, whole).await?;
+        forget_keys(app, found.all_of_each("").await?);
         let mut unreadable = Vec::new();
         let roster = Arc::new(Self {
             people: readable(found.all_of_each("").await?, &mut unreadable)?,
@@ -162,6 +165,16 @@ impl Roster {
     /// The person's name, for people.
     pub fn person_name(&self, id: PersonId) -> String {
         self.person(id).map_or_else(|| "Somebody who has left".into(), |person| person.name.clone())
+    }
+}
+
+/// What is in memory may be of before the change. Those of long ago every process has heard of: it reads all of this anew
+/// after [`REMEMBERED`] at the latest.
+fn forget_keys(app: &App, changed: Vec<Result<Held<KeysChanged>, StoreError>>) {
+    for changed in changed.into_iter().filter_map(Result::ok).map(|held| held.value) {
+        if app.now() - changed.at < REMEMBERED * 2 {
+            app.cache.forget(&keys::cached(Owner::Tenant(changed.tenant)));
+        }
     }
 }
 

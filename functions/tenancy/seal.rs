@@ -86,6 +86,8 @@ pub struct DataKey {
     /// Oldest first, never empty, epochs rising.
     epochs: Vec<EpochKey>,
     lasting: Lasting,
+    /// Whether the newest is so new that messages of the one before it may still wait in a queue.
+    takes_previous: bool,
 }
 
 impl DataKey {
@@ -97,7 +99,7 @@ impl DataKey {
     pub(super) fn of(form: Form, epochs: Vec<EpochKey>) -> Result<Self, SealError> {
         let rises = epochs.windows(2).all(|pair| pair[0].epoch() < pair[1].epoch());
         let lasting = epochs.first().filter(|_| rises).ok_or(SealError::Form)?.lasting()?;
-        Ok(Self { form, epochs, lasting })
+        Ok(Self { form, epochs, lasting, takes_previous: false })
     }
 
     /// With one more data key, which seals from now on.
@@ -198,8 +200,31 @@ impl DataKey {
         Ok(sealed)
     }
 
-    /// HMAC-SHA256 over length-prefixed parts. Under the first data key whatever the epoch: a message that waits, a form
-    /// that is open and a cookie stay what they are when the key is rotated.
+    /// The same keys, of which the one before the newest still authenticates messages, or does not.
+    pub(super) fn taking_previous(self, takes_previous: bool) -> Self {
+        Self { takes_previous, ..self }
+    }
+
+    /// HMAC-SHA256 over the length-prefixed parts of a queue message, under the newest data key; which one that is.
+    pub fn message_mac(&self, parts: &[&[u8]]) -> Result<(u32, [u8; 32]), SealError> {
+        Ok((self.epoch(), tag(&self.newest().of_messages()?, parts)))
+    }
+
+    /// Whether this data key made it. Only the newest counts, and for a while the one before it: who learns an older one
+    /// makes no message. [`SealError::Epoch`]: a newer one than these.
+    pub fn message_mac_holds(&self, epoch: u32, parts: &[&[u8]], mac: &[u8]) -> Result<bool, SealError> {
+        if epoch > self.epoch() {
+            return Err(SealError::Epoch { epoch });
+        }
+        let newest_two = self.epochs.iter().rev().take(1 + usize::from(self.takes_previous));
+        match newest_two.into_iter().find(|key| key.epoch() == epoch) {
+            Some(key) => Ok(tag_holds(&key.of_messages()?, parts, mac)),
+            None => Ok(false),
+        }
+    }
+
+    /// HMAC-SHA256 over length-prefixed parts. Under the first data key whatever the epoch: a form that is open and a cookie
+    /// stay what they are when the key is rotated.
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         tag(&self.lasting.mac, parts)
     }
@@ -218,7 +243,11 @@ impl DataKey {
     /// For the process's memory: which form, then epoch and key of each.
     pub(super) fn kept(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + self.epochs.len() * (4 + KEY_BYTES)));
-        bytes.push(if self.form == Form::S1 { 1 } else { 2 });
+        bytes.push(match (self.form, self.takes_previous) {
+            (Form::S1, _) => 1,
+            (Form::S2, false) => 2,
+            (Form::S2, true) => 3,
+        });
         for key in &self.epochs {
             bytes.extend_from_slice(&key.epoch().to_be_bytes());
             bytes.extend_from_slice(key.bytes());
@@ -229,10 +258,10 @@ impl DataKey {
     pub(super) fn of_kept(bytes: &[u8]) -> Result<Self, SealError> {
         let (form, keys) = match bytes.split_first() {
             Some((1, keys)) => (Form::S1, keys),
-            Some((2, keys)) => (Form::S2, keys),
+            Some((2 | 3, keys)) => (Form::S2, keys),
             _ => return Err(SealError::Form),
         };
-        Self::of(form, EpochKey::all_of(keys)?)
+        Ok(Self::of(form, EpochKey::all_of(keys)?)?.taking_previous(bytes.first() == Some(&3)))
     }
 }
 

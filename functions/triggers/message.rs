@@ -31,8 +31,9 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
         Ok(verified) => {
             tracing::info!(function, tenant = verified.tenant().map(tracing::field::display), correlation = %verified.id(), "message");
             let Some(tenant) = verified.tenant() else { return Ok(Some(verified)) };
-            // First, so that no key of a client that is switched off is unwrapped.
-            if !goes_on_when_off(function) && is_off(app, function, message, tenant).await? {
+            // First: no key of a client that is switched off is unwrapped, and keys that were changed are forgotten here.
+            let is_off = is_off(app, function, message, tenant).await?;
+            if is_off && !goes_on_when_off(function) {
                 return match keys::vault_key(app, Owner::Tenant(tenant)).await {
                     Err(StoreError::Destroyed { .. }) => Ok(nothing_left(function, tenant)),
                     _ => put_back(app, function, message, tenant, Refused::SwitchedOff, LOOK_AGAIN).await,

@@ -172,6 +172,7 @@ impl Client {
             population: Population::Unknown,
             hash: format!("{number:064x}"),
             deleted: false,
+            revision: 0,
         }
     }
 }

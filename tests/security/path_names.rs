@@ -142,6 +142,7 @@ async fn record(flow: &Flow, name: &str) -> Option<String> {
         population: Population::Unknown,
         hash: "c".repeat(64),
         deleted: false,
+        revision: 0,
     };
     let store = flow.client(HARBOR).await;
     let place = Evidence::place(&evidence.source_key);

@@ -136,6 +136,7 @@ pub(super) fn routes(function: &str) -> Vec<Vec<String>> {
     let body = body.split("\n}\n").next().unwrap();
     let arms = body.lines().filter_map(|line| line.trim().strip_prefix('[')?.split_once("] =>").map(|(arm, _)| arm));
     let all: Vec<Vec<String>> = arms
+        .flat_map(|arm| arm.split("] | ["))
         .flat_map(|arm| {
             let mut alternatives = vec![Vec::new()];
             for segment in arm.split(", ") {

@@ -275,6 +275,7 @@ fn no_title_changes_a_suggestion(text: &str, now: OffsetDateTime) -> Result<(), 
             population: Population::Of { read: 41, total: 43 },
             hash: "c".repeat(64),
             deleted: false,
+            revision: 0,
         };
         let mut topic = Topic::new("rmm_device_inventory");
         topic.take_in(evidence_map().entry("rmm_device_inventory").unwrap(), &evidence);

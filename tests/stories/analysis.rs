@@ -180,6 +180,7 @@ impl Client {
             collected_at: self.now(),
             population: Population::Unknown,
             deleted: false,
+            revision: 0,
         }
     }
 

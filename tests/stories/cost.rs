@@ -18,9 +18,10 @@ use crate::support::{
 /// Log 4: head, the record's place and the assessment, the entry behind the head.
 const ONE_RECORD: usize = 8 + 8 + 4;
 
-/// Execution 7: whether the client is on, proposal with receipt and outbox item, grant, the record it rests on, objective, standing, outbox.
+/// Execution 8: whether the client is on, proposal with receipt and outbox item, grant, which revision the record it rests on
+/// must have, that record, objective, standing, outbox.
 /// Log 3: head, the assessment, the entry behind the head.
-const EXECUTION: usize = 7 + 3;
+const EXECUTION: usize = 8 + 3;
 
 /// The reads of everything that waits in the queues.
 async fn reads_of_pump(flow: &mut Flow) -> usize {

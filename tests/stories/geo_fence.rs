@@ -1,14 +1,23 @@
 //! A client whose records may be read in some regions only, and an instance that runs elsewhere: it unwraps nothing, puts
 //! the client's messages back for others, and says so in the log; the other client is served.
 
+use std::sync::Arc;
+
 use assay::{
-    audit::refusal::{Refusal, Refused},
+    app::App,
+    audit::{
+        Item,
+        entry::Entry,
+        refusal::{Refusal, Refused},
+    },
     connectors::demo::{self, What},
+    custody::change,
     gate::Verdict,
     tenancy::{
-        DeploymentPlace, StoreError,
+        ClientPlace, DeploymentPlace, DeploymentScope, Roster, StoreError,
         key_change::{self, Change},
         keys::{self, Owner},
+        place::AuditPart,
         regions::Regions,
     },
 };
@@ -18,6 +27,7 @@ use crate::support::{
     browser::{Browser, approves, text},
     clock::START,
     end_state::{EndState, all},
+    faults::Fault,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
 };
 
@@ -97,8 +107,82 @@ async fn the_owner_says_with_a_new_client_where_it_may_be_read() {
         assert_eq!(reply.status, status, "{regions}");
         assert!(text(&reply).contains(words), "{regions}: {}", text(&reply));
     }
-    let tenants = assay::tenancy::Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
+    let tenants = Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
     let kestrel = tenants.iter().find(|tenant| tenant.name == "Kestrel").unwrap();
     let facts = key_change::facts(flow.app(), Owner::Tenant(kestrel.id)).await.unwrap().unwrap();
     assert_eq!(facts.regions.text(), "usgovarizona, usgovvirginia");
+}
+
+#[tokio::test]
+async fn the_owner_changes_the_regions_later_and_no_instance_goes_on_with_a_key_in_memory() {
+    let mut flow = Flow::begun(TestApp::with(&region("usgovvirginia")), Extent::Both).await;
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
+    flow.settle().await;
+    let page = format!("portal/clients/{HARBOR}/keys");
+    // Another instance, which has Harbor's key in memory.
+    let mut config = (*flow.app().config).clone();
+    config.region = Some("usgovarizona".into());
+    let arizona = App { config: Arc::new(config), memory: Arc::default(), cache: Arc::default(), ..flow.app().clone() };
+    let roster = async || {
+        let store = DeploymentScope::of_function("story", "c").store(&arizona).await.unwrap();
+        Roster::read(&store).await.map(drop).unwrap();
+    };
+    roster().await;
+    assert!(keys::find(&arizona, Owner::Tenant(HARBOR)).await.unwrap().is_some());
+
+    let engineer = Browser::of(&flow, What::Engineer).await;
+    assert_eq!(engineer.get(&page).await.status, 403);
+    let olivia = Browser::of(&flow, What::Owner).await;
+    for (typed, words) in [("Virginia!", "names of regions, in lower case"), ("usgovarizona", "Assay itself runs in none of these regions")]
+    {
+        let reply = olivia.press(&page, &format!("{page}/regions"), &[("regions", typed)]).await;
+        assert!(reply.status == 422 && text(&reply).contains(words), "{typed}: {}", text(&reply));
+    }
+    let reply = olivia.press(&page, &format!("{page}/regions"), &[("regions", "usgovvirginia")]).await;
+    assert_eq!(reply.status, 303, "{}", text(&reply));
+    assert!(text(&olivia.follow(&reply).await).contains("Changed. This is what holds now."));
+    // As with every request and message: the roster first.
+    roster().await;
+    assert!(matches!(keys::find(&arizona, Owner::Tenant(HARBOR)).await, Err(StoreError::Elsewhere { .. })), "at once");
+    assert!(keys::find(&arizona, Owner::Tenant(RIDGE)).await.unwrap().is_some());
+
+    flow.pump().await;
+    flow.sweep().await;
+    let first = DeploymentPlace::Log(AuditPart::Entries(0));
+    let said: Vec<Entry> = all(&flow.deployment().await, first).await;
+    let said: Vec<_> = said.into_iter().filter(|entry| entry.leaf.contains("key.regions_changed")).collect();
+    assert!(said.len() == 1 && said[0].content.contains("usgovvirginia"), "{said:?}");
+    // And in the client's own log within a day.
+    flow.clock_jumps(time::Duration::days(1));
+    flow.sweep().await;
+    flow.settle().await;
+    let said: Vec<Entry> = all(&flow.client(HARBOR).await, ClientPlace::Log(AuditPart::Entries(0))).await;
+    assert_eq!(said.iter().filter(|entry| entry.leaf.contains("key.regions_changed")).count(), 1);
+}
+
+#[tokio::test]
+async fn wherever_a_change_of_regions_stops_there_are_both_change_and_audit_item_or_neither() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        for stop in 0..40 {
+            let mut flow = Flow::begun(TestApp::with(&region("usgovvirginia")), Extent::Small).await;
+            keys::data_key(flow.app(), Owner::Tenant(HARBOR)).await.unwrap();
+            flow.test.faults.stop_at(stop, fault);
+            let changed = async {
+                let store = DeploymentScope::of_function("story", "c").store(flow.app()).await?;
+                change::change_regions(&store, HARBOR, "usgovvirginia").await
+            };
+            let done = changed.await.is_ok();
+            let struck = flow.test.faults.struck();
+            flow.test.faults.mend();
+            flow.test.restart();
+            let facts = key_change::facts(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().unwrap();
+            let items = all::<Item, _>(&flow.deployment().await, DeploymentPlace::Keys(HARBOR)).await;
+            assert_eq!(facts.regions.is_anywhere(), items.is_empty(), "{fault:?} {stop}");
+            if !struck {
+                assert!(done && items.len() == 1);
+                break;
+            }
+            assert!(stop < 39, "it makes fewer calls");
+        }
+    }
 }

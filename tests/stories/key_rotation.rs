@@ -2,13 +2,13 @@
 //! sealed before is read as before, by every process, also where one of them stops half-way.
 
 use assay::{
-    audit::{Item, entry::Entry},
+    audit::{Item, dead_letter, entry::Entry},
     connectors::demo::{self, What},
     custody::care::{MOST_DAYS, MOST_SEALS},
     gate::{Proposal, Verdict},
     platform::ports::{Container, Document, Op, Partition, Query},
     tenancy::{
-        ClientPlace, Place as _, Record, Scope, StoreError,
+        ClientPlace, DeploymentScope, Place as _, Record, Scope, StoreError,
         directory::Tenant,
         key_change::{self, Change, Facts},
         keys::{self, Owner},
@@ -315,4 +315,78 @@ async fn a_store_of_an_earlier_release_is_read_and_stays_readable_there_until_it
     assert_eq!(forms(documents(&flow.test).await), [Form::S2], "all of it is sealed again");
     assert_eq!(logged(&flow, "key.lifted").await.len(), 1);
     assert_eq!(EndState::of(&flow).await.left_over, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_learned_an_old_data_key_makes_no_message_and_none_that_waits_is_lost() {
+    let flow = Flow::new(Extent::Small).await;
+    let app = flow.app();
+    let seal = async || assay::tenancy::message::seal(app, "analyze", Some(HARBOR), uuid::Uuid::from_u128(7), &json!({})).await.unwrap();
+    let open = async |bytes: &[u8]| assay::tenancy::message::open(app, "analyze", bytes).await;
+    let before = seal().await;
+    // What another instance makes of it that has not heard of the new key.
+    let stale = assay::app::App { cache: std::sync::Arc::default(), ..app.clone() };
+    keys::data_key(&stale, Owner::Deployment).await.unwrap();
+    let seen = key_change::facts(app, Owner::Deployment).await.unwrap().unwrap();
+    key_change::change(app, Owner::Deployment, &seen, Change::NextKey).await.unwrap();
+    let after = seal().await;
+    assert!(String::from_utf8_lossy(&after).contains("\"key\":2") && !String::from_utf8_lossy(&before).contains("\"key\""));
+    assay::tenancy::message::open(&stale, "analyze", &after).await.unwrap();
+    open(&before).await.unwrap();
+    open(&after).await.unwrap();
+    // Nobody's word for it: the number alone changes nothing.
+    let renamed = String::from_utf8_lossy(&before).replacen('{', "{\"key\":2,", 1);
+    assert!(open(renamed.as_bytes()).await.is_err());
+
+    flow.test.clock.advance(Duration::days(9));
+    let refused = open(&before).await.unwrap_err();
+    assert!(matches!(refused, assay::tenancy::message::MessageError::Mac), "{refused:?}");
+    open(&after).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_waited_longer_than_its_key_is_sent_under_the_newest_and_a_forged_one_never() {
+    let flow = Flow::new(Extent::Small).await;
+    let (app, scope) = (flow.app(), DeploymentScope::of_function("story", "c"));
+    let ours = assay::tenancy::message::seal(app, "analyze", Some(HARBOR), uuid::Uuid::from_u128(7), &json!({})).await.unwrap();
+    let forged = String::from_utf8_lossy(&ours).replace("{}", "[]");
+    for body in [&*ours, forged.as_bytes()] {
+        dead_letter::keep(app, &scope, "analyze", body, "story").await.unwrap();
+    }
+    let seen = key_change::facts(app, Owner::Deployment).await.unwrap().unwrap();
+    key_change::change(app, Owner::Deployment, &seen, Change::NextKey).await.unwrap();
+    flow.test.clock.advance(Duration::days(30));
+    for letter in dead_letter::all(app, &scope).await.unwrap() {
+        let is_ours = letter.authentic;
+        assert_eq!(dead_letter::may_be_tried_again(app, &letter).await, is_ours);
+        assert!(dead_letter::replay(app, &scope, &letter.id, "olivia").await.unwrap());
+        let sent = app.queue.receive("analyze", 16, std::time::Duration::from_mins(2)).await.unwrap();
+        assert_eq!(sent.len(), 1);
+        assert_eq!(assay::tenancy::message::open(app, "analyze", &sent[0].body).await.is_ok(), is_ours);
+    }
+    assert_eq!(dead_letter::all(app, &scope).await.unwrap().iter().filter(|letter| letter.authentic).count(), 1);
+}
+
+#[tokio::test]
+async fn what_does_not_open_when_all_is_sealed_again_is_counted_with_the_reason() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
+    flow.settle().await;
+    // A sealed value in another document's place, and one of no known form.
+    let one = documents(&flow.test).await.into_iter().find(|document| document.body["sealed"].is_string()).unwrap();
+    let mut broken = one.body.clone();
+    broken["sealed"] = json!("s9.what");
+    let ops = vec![Op::Create { id: "zz:moved".into(), body: one.body }, Op::Create { id: "zz:other".into(), body: broken }];
+    let _ = flow.app().documents.batch(&assessment(), ops).await.unwrap();
+    flow.clock_jumps(MOST_DAYS);
+    for _ in 0..5 {
+        flow.sweep().await;
+        flow.test.clock.advance(Duration::minutes(6));
+    }
+    flow.settle().await;
+    let said = logged(&flow, "key.resealed").await;
+    assert_eq!(said.len(), 1, "{said:?}");
+    let detail = if said[0]["detail"].is_object() { &said[0]["detail"] } else { &said[0] };
+    assert_eq!(detail["unreadable"], 2, "{said:?}");
+    assert_eq!(detail["why"].as_object().unwrap().len(), 2, "{said:?}");
 }

@@ -248,5 +248,6 @@ fn single(tool: &str, record_type: &str, name: &str, at: OffsetDateTime, facts: 
         collected_at: at,
         population: Population::Unknown,
         deleted: false,
+        revision: 0,
     }
 }

@@ -13,6 +13,7 @@ mod connection_view;
 mod connections;
 mod dead_letters;
 mod delivery;
+mod keys;
 mod link;
 mod lost_form;
 mod member;
@@ -108,6 +109,8 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant] => clients::show(reader, tenant).await,
         ["clients", tenant, "sprs"] => clients::home(tenant),
         ["clients", tenant, "people"] => people::show(reader, tenant).await,
+        ["clients", tenant, "keys"] => keys::show(reader, tenant).await,
+        ["clients", tenant, "keys", _] => keys::back(reader, tenant),
         ["clients", tenant, "offboarding"] => Box::pin(offboarding::show(reader, tenant)).await,
         ["clients", tenant, "offboarding", "certificate"] => offboarding::certificate(reader, tenant).await,
         ["clients", tenant, "offboarding", _] => offboarding::back(reader, tenant),
@@ -152,6 +155,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["sign-out"] => sign_in::sign_out(reader).await,
         ["clients"] => Box::pin(new_client::add(reader)).await,
         ["clients", tenant, "people"] => Box::pin(people::change(reader, tenant)).await,
+        ["clients", tenant, "keys", step] => Box::pin(keys::act(reader, tenant, step)).await,
         ["clients", tenant, "offboarding", step] => Box::pin(offboarding::act(reader, tenant, step)).await,
         ["clients", tenant, "policy"] => Box::pin(policy::ask(reader, tenant)).await,
         ["clients", tenant, "sprs"] => Box::pin(after::ask_for_submission(reader, tenant)).await,
@@ -180,10 +184,13 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     }
 }
 
-/// Who may do what, and the end of a client: whoever finds a browser open must not be able to let themselves in or put an
-/// end to anything. Taking access away never waits.
+/// Who may do what, a client's keys, and the end of a client: whoever finds a browser open must not be able to let
+/// themselves in or put an end to anything. Taking access away never waits.
 fn is_of_great_effect(parts: &[&str]) -> bool {
-    matches!(parts, ["clients"] | ["clients", _, "people"] | ["clients", _, "offboarding", _] | ["people", _] | ["people", _, "let-in"])
+    matches!(
+        parts,
+        ["clients"] | ["clients", _, "people"] | ["clients", _, "offboarding" | "keys", _] | ["people", _] | ["people", _, "let-in"]
+    )
 }
 
 /// What no request may say of itself.

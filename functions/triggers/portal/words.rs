@@ -16,6 +16,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
             None => format!("reported {}{}", thing(&shown.object), population(detail)),
         },
         "evidence.missed" => format!("did not list {}; the next read decides whether it is gone", thing(&shown.object)),
+        "evidence.put_back" => format!("found that an older state of {} was put back in the database", thing(&shown.object)),
         "evidence.filed" => "filed a document by its name, place and hash".into(),
         "evidence.quarantined" => format!("set {} aside: it carries a CUI marking", text("record").replace(':', " ")),
         "evidence.purge_ordered" => format!("ordered Assay's sealed copy of {} to be destroyed", text("record").replace(':', " ")),
@@ -63,7 +64,14 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
         "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
         "key.rewrapped" => "wrapped the data keys with another version of the vault key".into(),
-        "key.resealed" => format!("sealed {} records again under the newest data key", detail["documents"]),
+        "key.resealed" => match detail["unreadable"].as_u64() {
+            None | Some(0) => format!("sealed {} records again under the newest data key", detail["documents"]),
+            Some(left) => {
+                format!("sealed {} records again under the newest data key; {left} do not open and stay as they are", detail["documents"])
+            }
+        },
+        "key.regions_changed" => format!("changed the regions in which the client's records may be read to: {}", anywhere(&text("after"))),
+        "key.rotation_ordered" => format!("ordered a further data key for the client, number {}: {}", detail["after"], text("reason")),
         "key.lifted" => "gave the record of the data keys this release's form".into(),
         "sharing.changed" if detail["takes_part"] == true => {
             "let a client's counts of decisions be added to those of others, without telling whose they are".into()
@@ -142,6 +150,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "message.seen_to" => format!("saw to a message that could not be processed: {}", text("reason")),
         _ => shown.text(),
     }
+}
+
+fn anywhere(regions: &str) -> &str {
+    if regions.is_empty() { "any" } else { regions }
 }
 
 fn approvers(detail: &Value) -> String {

@@ -12,7 +12,7 @@ use crate::{
     analytics,
     app::App,
     audit::{self, PublishError, anchor, dead_letter, watch},
-    connectors, custody, gate, readiness,
+    connectors, custody, evidence, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
@@ -108,6 +108,7 @@ impl Sweep {
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
+        self.step("evidence", evidence::ledger::watch(&store)).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 

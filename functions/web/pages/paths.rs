@@ -25,6 +25,16 @@ pub fn people(tenant: TenantId) -> String {
     format!("{BASE}clients/{tenant}/people")
 }
 
+/// The client's keys; its forms post to [`keys_step`].
+pub fn keys(tenant: TenantId) -> String {
+    format!("{BASE}clients/{tenant}/keys")
+}
+
+/// POST. `step` is a segment of ours.
+pub fn keys_step(tenant: TenantId, step: &str) -> String {
+    format!("{BASE}clients/{tenant}/keys/{step}")
+}
+
 /// The end of a client; its forms post to [`offboarding_step`].
 pub fn offboarding(tenant: TenantId) -> String {
     format!("{BASE}clients/{tenant}/offboarding")

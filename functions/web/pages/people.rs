@@ -12,6 +12,7 @@ pub struct PeoplePage {
     pub clients_href: String,
     /// `None` for an owner who has no grant for the client.
     pub client_href: Option<String>,
+    pub keys_href: String,
     pub offboarding_href: String,
     pub action: String,
     pub token: String,

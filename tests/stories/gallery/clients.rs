@@ -2,8 +2,8 @@
 
 use assay::web::pages::{
     AccessReviewLink, Cell, Choice, ClientPage, ClientRow, ClientsPage, EvidenceCard, Family, Field, FieldError, FieldKind, FindingView,
-    Fix, Frame, LimitedRole, Link, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProposeForm, Readings, RejectionView,
-    RequirementPage, RoleBox, Section, Standing, SuggestionView, Tag, Tone, UnreadableClient, paths,
+    Fix, Frame, KeysPage, LimitedRole, Link, NewClientPage, ObjectiveView, PeoplePage, PersonRow, PostForm, ProposeForm, Readings,
+    RejectionView, RequirementPage, RoleBox, Section, Standing, StepForm, SuggestionView, Tag, Tone, UnreadableClient, paths,
 };
 use time::{Duration, macros::date};
 
@@ -325,9 +325,40 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
     }
 }
 
+pub(super) fn client_keys(wrong: bool) -> KeysPage {
+    let form = |label, field| StepForm { action: "#".into(), token: TOKEN.into(), fields: vec![field], label, is_final: false };
+    let regions = Field::new(
+        "regions",
+        "Regions",
+        "Names with commas between them, such as usgovvirginia, usgovarizona. Empty: any.",
+        FieldKind::Text,
+        if wrong { "usgovarizona" } else { "usgovvirginia" }.into(),
+    );
+    let reason = Field::new("reason", "Why", "It stands in the audit trail.", FieldKind::Prose(500), String::new()).required();
+    KeysPage {
+        frame: frame(Section::Clients),
+        client: CLIENT.into(),
+        clients_href: paths::clients(),
+        people_href: "#".into(),
+        facts: vec![
+            ("Key of the vault", "https://assay-harbor.vault.usgovcloudapi.net/keys/client-0190a6f2".into()),
+            ("Its version", "4387e9f3d6e14c459867679a90fd0f79".into()),
+            ("Data key that seals", "number 2, since 2026-10-01".into()),
+            ("Sealed with it, about", "48112".into()),
+            ("Regions", "usgovvirginia".into()),
+        ],
+        regions: Some(form("Change the regions", regions)),
+        rotate: Some(form("Make a further data key now", reason)),
+        epoch: "2".into(),
+        notice: (!wrong).then_some("Changed. This is what holds now."),
+        error: wrong.then(|| "Assay itself runs in none of these regions. Nothing was changed.".into()),
+    }
+}
+
 pub(super) fn client_people(wrong: bool) -> PeoplePage {
     let NewClientPage { people, .. } = new_client(false);
     PeoplePage {
+        keys_href: "#".into(),
         offboarding_href: "#".into(),
         frame: frame(Section::Clients),
         client: CLIENT.into(),

@@ -32,7 +32,9 @@ use approvals::{
     alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_unsound, refused, stale, standing_in,
     superseded, to_do, to_review, withdrawable,
 };
-use clients::{client, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, requirement, requirement_with_errors};
+use clients::{
+    client, client_keys, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, requirement, requirement_with_errors,
+};
 use team::{access, member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, delivery, mapping, set_aside};
 
@@ -96,6 +98,8 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("connection-change-errors", Box::new(|| connection_form(Some((Vendor::ConnectwiseManage, true)), WRONG).render().unwrap())),
         ("client-new", Box::new(|| new_client(false).render().unwrap())),
         ("client-people", Box::new(|| client_people(false).render().unwrap())),
+        ("client-keys", Box::new(|| client_keys(false).render().unwrap())),
+        ("client-keys-errors", Box::new(|| client_keys(true).render().unwrap())),
         ("client-people-errors", Box::new(|| client_people(true).render().unwrap())),
         ("client-new-errors", Box::new(|| new_client(true).render().unwrap())),
         ("dead-letters", Box::new(|| dead_letters(false).render().unwrap())),

@@ -319,6 +319,7 @@ fn evidence(house: &House) -> Evidence {
         population: Population::Unknown,
         hash: "a".repeat(64),
         deleted: false,
+        revision: 0,
     }
 }
 

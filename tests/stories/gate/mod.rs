@@ -333,6 +333,7 @@ async fn resting_on_a_reading(house: &House) -> Draft {
         population: Population::Of { read: 43, total: 43 },
         hash: "c".repeat(64),
         deleted: false,
+        revision: 0,
     };
     let store = house.store().await;
     let mut batch = store.batch(Evidence::place(&reading.source_key));

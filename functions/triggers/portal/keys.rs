@@ -1,0 +1,92 @@
+//! A client's keys and regions: only the owner sees and changes them, and signs in anew for a change.
+
+use super::Reader;
+use crate::{
+    custody::{
+        change::{self, ChangeError},
+        offboarding::{MOST_CHARS, steps::day},
+    },
+    tenancy::{TenantId, directory::Tenant},
+    web::{
+        Problem, Reply,
+        pages::{Field, FieldKind, KeysPage, Section, StepForm, paths},
+        reply,
+    },
+};
+
+pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    let client = client(reader, tenant)?;
+    page(reader, client, None).await
+}
+
+/// A form's own address, opened again, is the page.
+pub(super) fn back(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
+    Ok(reply::redirect(&paths::keys(client(reader, tenant)?.id)))
+}
+
+pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result<Reply, Problem> {
+    let client = client(reader, tenant)?;
+    reader.must_be_own_form(&["keys", &client.id.to_string(), step])?;
+    let store = reader.deployment().await?;
+    let outcome = match step {
+        "regions" => change::change_regions(&store, client.id, &reader.field("regions")).await,
+        "rotate" => change::rotate(&store, client.id, &reader.field("epoch"), &reader.field("reason")).await,
+        _ => return Err(Problem::not_found()),
+    };
+    match outcome {
+        Ok(()) => Ok(reader.back_to(&paths::keys(client.id), "done", step)),
+        Err(ChangeError::Refused(why)) => page(reader, client, Some(why.into())).await,
+        Err(ChangeError::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn page(reader: &Reader<'_>, client: &Tenant, error: Option<String>) -> Result<Reply, Problem> {
+    let (id, config) = (client.id, &reader.app.config);
+    let known = change::facts(&reader.deployment().await?, id).await?;
+    let regions = known.as_ref().map_or_else(String::new, |facts| facts.regions.text());
+    let facts = known.iter().flat_map(|facts| {
+        let since = facts.since.map_or_else(|| "written by an earlier release".into(), day);
+        [
+            ("Key of the vault", facts.vault_key.clone()),
+            ("Its version", facts.vault_version.clone()),
+            ("Data key that seals", format!("number {}, since {since}", facts.epoch)),
+            ("Sealed with it, about", facts.seals.to_string()),
+            ("Regions", if regions.is_empty() { "any".into() } else { regions.clone() }),
+        ]
+    });
+    let form = |step: &str, label, field: Field| {
+        let token = reader.token(&["keys", &id.to_string(), step]);
+        StepForm { action: paths::keys_step(id, step), token, fields: vec![field], label, is_final: false }
+    };
+    let typed = if error.is_some() { reader.field("regions") } else { regions.clone() };
+    let field = Field::new(
+        "regions",
+        "Regions",
+        "Names with commas between them, such as usgovvirginia, usgovarizona. Empty: any.",
+        FieldKind::Text,
+        typed,
+    );
+    let reason =
+        Field::new("reason", "Why", "It stands in the audit trail.", FieldKind::Prose(MOST_CHARS), reader.field("reason")).required();
+    let page = KeysPage {
+        frame: reader.frame(Section::Clients).await?,
+        client: client.name.clone(),
+        clients_href: paths::clients(),
+        people_href: paths::people(id),
+        regions: (known.is_some() && config.region.is_some()).then(|| form("regions", "Change the regions", field)),
+        rotate: known.is_some().then(|| form("rotate", "Make a further data key now", reason)),
+        epoch: known.as_ref().map_or_else(String::new, |facts| facts.epoch.to_string()),
+        facts: facts.collect(),
+        notice: reader.done("done").filter(|_| error.is_none()).map(|_| "Changed. This is what holds now."),
+        error,
+    };
+    Ok(reply::page(if page.error.is_some() { 422 } else { 200 }, &page))
+}
+
+fn client<'r>(reader: &'r Reader<'_>, tenant: &str) -> Result<&'r Tenant, Problem> {
+    if !reader.person.is_owner {
+        return Err(Problem::forbidden("Only the owner looks after a client's keys. Nothing was done; ask them."));
+    }
+    let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
+    reader.roster.tenant(id).ok_or_else(Problem::not_found)
+}

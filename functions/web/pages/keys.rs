@@ -1,0 +1,23 @@
+//! A client's keys: what wraps them, since when which one seals, and where they may be unwrapped.
+
+use askama::Template;
+
+use super::{FieldKind, Frame, StepForm};
+
+#[derive(Clone, Debug, Template)]
+#[template(path = "keys.html", config = "functions/web/pages/askama.toml")]
+pub struct KeysPage {
+    pub frame: Frame,
+    pub client: String,
+    pub clients_href: String,
+    pub people_href: String,
+    /// What is known, as label and text.
+    pub facts: Vec<(&'static str, String)>,
+    /// `None` where nobody said in which region this installation runs.
+    pub regions: Option<StepForm>,
+    pub rotate: Option<StepForm>,
+    /// Of the data key that seals.
+    pub epoch: String,
+    pub notice: Option<&'static str>,
+    pub error: Option<String>,
+}
