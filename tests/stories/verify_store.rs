@@ -119,7 +119,10 @@ async fn an_honest_store_is_whole_and_its_records_are_what_the_logs_make_of_them
     let of_installation = log_copy::keys(&flow.deployment().await).await;
     let of_other = log_copy::keys(&flow.client(RIDGE).await).await;
     let all: Vec<_> = [keys, of_installation, of_other].concat();
-    verify_store::run(flow.app(), Outside { keys: &all, seen: Some(&seen) }, |_| {}).await.unwrap();
+    let said = std::cell::RefCell::new(Vec::new());
+    let outside = Outside { keys: &all, seen: Some(&seen) };
+    let outcome = verify_store::run(flow.app(), outside, |words| said.borrow_mut().push(words.to_owned())).await;
+    assert!(outcome.is_ok(), "{:#?}", said.into_inner());
 }
 
 #[tokio::test]

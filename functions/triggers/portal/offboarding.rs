@@ -151,7 +151,9 @@ async fn page(reader: &Reader<'_>, known: &Known, error: Option<String>) -> Resu
         clients_href: paths::clients(),
         people_href: paths::people(id),
         steps: steps.into_iter().zip(stands).map(|(step, stand)| StepView { tag: tag(stand), ..step.at(stand) }).collect(),
-        take_back: (record.is_some() && destroyed.is_none()).then(|| view.form("take-back", "Take the offboarding back")),
+        take_back: record
+            .filter(|record| destroyed.is_none() && record.destroying_at.is_none())
+            .map(|_| view.form("take-back", "Take the offboarding back")),
         notice: reader.done("done").filter(|_| error.is_none()).map(|_| "Done. What comes next is marked below."),
         error,
     };
