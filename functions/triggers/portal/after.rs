@@ -1,9 +1,8 @@
 //! What people do about a proposal beside approving and rejecting it: review it after the fact, or record that they did it.
 
 use time::{Date, macros::format_description};
-use uuid::Uuid;
 
-use super::{Reader, approvals};
+use super::{Reader, approvals, clients};
 use crate::{
     connectors::file::{self, FileError, LinkOut},
     evidence::EvidenceRef,
@@ -15,7 +14,6 @@ use crate::{
     tenancy::{
         ClientPlace, ProposalId, Scope, TenantId,
         directory::{Grant, Role},
-        seal,
     },
     web::{
         Problem, Reply,
@@ -125,7 +123,8 @@ pub(super) async fn deed(
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
-    let form = form_id(&[reader.person.id.to_string(), id.to_string(), title.clone(), place.clone(), hash.clone(), day.to_string()]);
+    let form =
+        clients::form_id(&[reader.person.id.to_string(), id.to_string(), title.clone(), place.clone(), hash.clone(), day.to_string()]);
     let link = LinkOut { name: title, place, hash, approved_on: day, form };
     match file::file(&scope.store(reader.app).await?, link).await {
         Ok(record) => {
@@ -139,12 +138,6 @@ pub(super) async fn deed(
         Err(FileError::NotSignedIn) => Err(Problem::forbidden("Only a signed-in person can record this.")),
         Err(FileError::Store(error)) => Err(error.into()),
     }
-}
-
-fn form_id(words: &[String]) -> Uuid {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&seal::sha256(words.join("\u{1f}").as_bytes()).as_bytes()[..16]);
-    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 /// An engineer asks that the client's score be submitted.

@@ -352,7 +352,7 @@ pub(super) async fn roll_back(reader: &Reader<'_>, tenant: &str, requirement_id:
 }
 
 /// The same words of the same person are the same form.
-fn form_id(words: &[String]) -> Uuid {
+pub(super) fn form_id(words: &[String]) -> Uuid {
     let mut bytes = [0; 16];
     let digest = seal::sha256(words.join("\u{1f}").as_bytes());
     bytes.copy_from_slice(&digest.as_bytes()[..16]);
