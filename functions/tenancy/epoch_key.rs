@@ -66,14 +66,14 @@ impl EpochKey {
     pub(super) fn sealing<T>(&self, form: Form, container: &str, work: impl FnOnce(&RandomizedNonceKey) -> T) -> Result<T, SealError> {
         let place = match form {
             Form::S1 => Some(&self.sealing_1),
-            Form::S2 => KNOWN.iter().position(|known| *known == container).map(|index| &self.sealing_2[index]),
+            Form::S2 | Form::S3 => KNOWN.iter().position(|known| *known == container).map(|index| &self.sealing_2[index]),
         };
         if let Some(key) = place.and_then(OnceLock::get) {
             return Ok(work(key));
         }
         let bytes = match form {
             Form::S1 => derived(SALT_1, &*self.bytes, &[b"seal"])?,
-            Form::S2 => self.for_use("seal", container)?,
+            Form::S2 | Form::S3 => self.for_use("seal", container)?,
         };
         let key = RandomizedNonceKey::new(&AES_256_GCM, &*bytes).map_err(|_| SealError::Form)?;
         Ok(match place {

@@ -15,6 +15,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use zeroize::Zeroizing;
 
 use super::{
     StoreError,
@@ -82,8 +83,8 @@ impl Keys {
         let older = if older.is_empty() {
             String::new()
         } else {
-            let kept = DataKey::of(Form::S2, older.iter().map(EpochKey::again).collect::<Result<_, _>>()?)?.kept();
-            DataKey::of(Form::S2, vec![newest.again()?])?.seal(&ring(owner), &kept)?
+            let kept = DataKey::of(Form::S3, older.iter().map(EpochKey::again).collect::<Result<_, _>>()?)?.kept();
+            DataKey::of(Form::S3, vec![newest.again()?])?.seal(&ring(owner), &kept)?
         };
         Ok(Self { epoch: newest.epoch(), since, seals, regions, older })
     }
@@ -91,12 +92,12 @@ impl Keys {
     fn open(&self, owner: &str, newest: &[u8]) -> Result<DataKey, SealError> {
         let newest = EpochKey::new(self.epoch, newest)?;
         if self.older.is_empty() {
-            return DataKey::of(Form::S2, vec![newest]);
+            return DataKey::of(Form::S3, vec![newest]);
         }
-        let older = DataKey::of(Form::S2, vec![newest.again()?])?.open(&ring(owner), &self.older)?;
+        let older = Zeroizing::new(DataKey::of(Form::S3, vec![newest.again()?])?.open(&ring(owner), &self.older)?);
         let mut epochs = EpochKey::all_of(older.get(1..).unwrap_or_default())?;
         epochs.push(newest);
-        DataKey::of(Form::S2, epochs)
+        DataKey::of(Form::S3, epochs)
     }
 
     fn mac(&self, owner: &str, wrapped: &Wrapped, key: &DataKey) -> Result<[u8; 32], SealError> {
@@ -120,7 +121,7 @@ impl Keys {
 
 /// Where the older data keys of an owner lie.
 fn ring(owner: &str) -> Binding<'_> {
-    Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: SCHEMA, revision: 0 }
+    Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: SCHEMA, ..Binding::default() }
 }
 
 impl KeyRecord {
@@ -317,7 +318,7 @@ mod tests {
         let body = record(tenant(1), "a", "1");
         let (keys, before) = (opens_with(tenant(1), &body, &KEY).expect("keys"), DataKey::new(&[6; 32]).expect("a key"));
         assert_eq!((keys.epoch(), keys.epochs().len()), (2, 2));
-        let binding = Binding { owner: "o", container: "clients", document: "d", field: "f", schema: 1, revision: 0 };
+        let binding = Binding { owner: "o", container: "clients", place: "p", document: "d", field: "f", schema: 1, revision: 0 };
         let sealed = before.seal(&binding, b"of the first").expect("sealed");
         assert_eq!(keys.open(&binding, &sealed).as_deref(), Ok(&b"of the first"[..]));
         assert_eq!((keys.pseudonym("p"), keys.mac(&[b"m"])), (before.pseudonym("p"), before.mac(&[b"m"])), "these last");
@@ -350,7 +351,7 @@ mod tests {
         assert!(sealed.starts_with("s1."), "{sealed}");
         let lifted = key.in_present_form().expect("a key");
         let newer = lifted.seal(&Binding::default(), b"text").expect("sealed");
-        assert!(newer.starts_with("s2.1."), "{newer}");
+        assert!(newer.starts_with("s3.1."), "{newer}");
         for text in [sealed, newer] {
             assert_eq!(lifted.open(&Binding::default(), &text).as_deref(), Ok(&b"text"[..]));
         }

@@ -162,6 +162,7 @@ pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreE
 }
 
 async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>, StoreError> {
+    let moment = app.cache.moment();
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
     let record = KeyRecord::parse(owner, &document.body)?;
     must_be_admitted(app, owner, &record)?;
@@ -171,7 +172,7 @@ async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>
         let is_new = record.keys().is_some_and(|keys| app.now() - keys.since < MESSAGES_WAIT);
         Ok(key.taking_previous(is_new).kept())
     };
-    let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), keep(app), unwrap).await;
+    let unwrapped = app.cache.get_or_fetch(&cached(owner), moment, app.now(), keep(app), unwrap).await;
     unwrapped.map(Some).map_err(|source| refused(owner, source))
 }
 

@@ -14,6 +14,7 @@ const PLAIN: [u8; 4096] = [7; 4096];
 const AT: Binding<'_> = Binding {
     owner: "0192a3b4c5d67e8f9a0b1c2d3e4f5a6b",
     container: "clients",
+    place: "assessment",
     document: "evidence:0192a3b4c5d67e8f9a0b1c2d3e4f5a6b:ticket:918204",
     field: "record",
     schema: 1,

@@ -357,6 +357,46 @@ async fn wherever_a_step_stops_the_next_try_goes_on_and_nothing_is_destroyed_bef
     }
 }
 
+/// A client of many years has more raw bytes than one request has time to delete.
+#[tokio::test]
+async fn raw_bytes_that_a_request_had_no_time_to_delete_are_deleted_by_the_sweep() {
+    let mut flow = world(World::Small).await;
+    switched_off(&flow).await;
+    at_rest(&mut flow).await;
+    let from = known(&flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+    done(&flow, "destroy", &[]).await;
+    let mut held = known(&flow).await.destroyed.unwrap();
+    held.value.raw_left = (0..2_500).map(|n| format!("{}/of-long-ago/{n:06}", demo::CONNECTWISE)).collect();
+    let newest = held.value.raw_left.last().unwrap().clone();
+    for name in [&held.value.raw_left[0], &newest] {
+        let _ = flow.app().blobs.create(BlobContainer::Raw, name, "raw".into()).await.unwrap();
+    }
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Keys(HARBOR));
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+    drop(store);
+    says(&flow, "2500 are still to be deleted").await;
+
+    // The first thousand and some, then the process ends.
+    flow.test.faults.stop_at(1_100, Fault::BeforeEffect);
+    let store = flow.deployment().await;
+    offboarding::destroy::finish(&store, HARBOR).await.unwrap_err();
+    drop(store);
+    assert!(flow.test.faults.struck());
+    flow.test.faults.mend();
+    flow.test.restart();
+    let left = known(&flow).await.destroyed.unwrap().value.raw_left.len();
+    assert!((1..2_500).contains(&left), "{left} left: what was done is not done again");
+    at_rest(&mut flow).await;
+    assert!(known(&flow).await.destroyed.unwrap().value.raw_left.is_empty());
+    for name in ["000000", "002499"] {
+        let name = format!("{}/of-long-ago/{name}", demo::CONNECTWISE);
+        assert!(flow.app().blobs.read(BlobContainer::Raw, &name).await.unwrap().is_none());
+    }
+}
+
 /// Sends one form again and again, each try stopped one call later, until it comes through; how many calls that took.
 async fn stopped_everywhere(flow: &mut Flow, what: &str, fault: Fault, is_done: impl Fn(&Known) -> bool) -> usize {
     for stop in 0..400 {

@@ -313,6 +313,12 @@ impl View<'_, '_> {
         };
         let mut step = Step::of("Destroy its data keys", lines);
         step.again = destroyed.is_some_and(|one| !one.raw_left.is_empty());
+        if let Some(one) = destroyed.filter(|one| !one.raw_left.is_empty()) {
+            let left = one.raw_left.len();
+            step.view
+                .lines
+                .push(format!("Of {} files with raw bytes {left} are still to be deleted; Assay goes on every five minutes.", one.raw));
+        }
         step.view.forms.push(StepForm { is_final: true, ..self.form("destroy", "Destroy the data keys for good") });
         step
     }

@@ -12,7 +12,9 @@ use crate::{
     analytics,
     app::App,
     audit::{self, PublishError, anchor, dead_letter, watch},
-    connectors, custody, evidence, gate, readiness,
+    connectors,
+    custody::{self, offboarding},
+    evidence, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
@@ -112,11 +114,11 @@ impl Sweep {
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 
-    /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, nothing.
+    /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, what is left to delete.
     async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
         match Scope::of_sweep(tenant, correlation).store(app).await {
             Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
-            Err(StoreError::Destroyed { .. }) => {}
+            Err(StoreError::Destroyed { .. }) => self.step("raw bytes", offboarding::destroy::finish(installation, tenant.id)).await,
             Err(error) => self.note("client", &error),
         }
     }
