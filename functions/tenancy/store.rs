@@ -79,7 +79,7 @@ pub struct Store<'a, P> {
 impl<'a, P: Place> Store<'a, P> {
     /// Only scopes open stores.
     pub(super) async fn open(app: &'a App, owner: Owner, actor: Actor, correlation: &str) -> Result<Self, StoreError> {
-        let key = keys::find(app, owner).await?.map_or_else(OnceLock::new, OnceLock::from);
+        let key = keys::find_for(app, owner, &actor).await?.map_or_else(OnceLock::new, OnceLock::from);
         Ok(Self {
             app,
             owner,

@@ -357,6 +357,28 @@ async fn wherever_a_step_stops_the_next_try_goes_on_and_nothing_is_destroyed_bef
     }
 }
 
+/// A client whose records are more than a page can give.
+#[tokio::test]
+async fn the_export_of_a_large_client_is_taken_by_a_command_and_then_goes_on_as_from_the_page() {
+    let flow = world(World::Small).await;
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("harbor");
+    let early = offboarding::export::to_folder(flow.app(), HARBOR, &folder).await.unwrap_err();
+    assert!(early.to_string().contains("Nobody has begun") && !folder.exists(), "{early}");
+    done(&flow, "begin", &[("reason", "Contract ended")]).await;
+    let export = offboarding::export::to_folder(flow.app(), HARBOR, &folder).await.unwrap();
+    is_as_listed(&folder);
+    assert!(folder.join("audit/checkpoint").exists() && folder.join("records/assessment.jsonl").exists());
+    let again = offboarding::export::to_folder(flow.app(), HARBOR, &folder).await.unwrap_err();
+    assert!(again.to_string().contains("is there already"), "{again}");
+    says(&flow, "by the command assay export-client").await;
+    let manifest = sha256(&std::fs::read(folder.join("MANIFEST.sha256")).unwrap());
+    assert_eq!(manifest, export.manifest);
+    done(&flow, "keep", &[("place", "Archive, disk 3"), ("sha256", &manifest)]).await;
+    done(&flow, "switch-off", &[]).await;
+    assert!(known(&flow).await.off.is_some());
+}
+
 /// A client of many years has more raw bytes than one request has time to delete.
 #[tokio::test]
 async fn raw_bytes_that_a_request_had_no_time_to_delete_are_deleted_by_the_sweep() {

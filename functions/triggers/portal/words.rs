@@ -89,8 +89,13 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "session.ended" => "closed a session whose eight hours were over".into(),
         "session.refused" => "was refused at sign-in; repeats within the hour are counted, not listed".into(),
         "geo.refused" => {
-            "put back messages of a client whose records may be read in other regions only; repeats within the hour are counted".into()
+            "was refused the records of a client, which may be read in other regions only; repeats within the hour are counted".into()
         }
+        "key.unavailable" => format!(
+            "was refused the records of a client, whose key cannot be used ({}); repeats within the hour are counted",
+            text("why").rsplit(':').next().unwrap_or_default()
+        ),
+        "key.used" => "unwrapped the client's data keys; said once a day".into(),
         "client.held" => "put back messages of a client that is switched off; repeats within the hour are counted".into(),
         "form.refused" => "was refused a form; repeats within the hour are counted, not listed".into(),
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
