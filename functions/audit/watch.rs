@@ -77,10 +77,16 @@ const LATE: Duration = Duration::minutes(10);
 /// A checkpoint is copied away every quarter of an hour.
 const COPY_LATE: Duration = Duration::minutes(30);
 
-/// What of the log is not where it should be; asked after a sweep brought it up to date.
-fn behind(head: Option<&Head>, published: Option<&Published>, anchored: Option<&Anchored>, now: OffsetDateTime) -> Option<&'static str> {
+/// What of the log is not where it should be, after a sweep that could bring it up to date or not.
+fn behind(
+    came_through: bool,
+    head: Option<&Head>,
+    published: Option<&Published>,
+    anchored: Option<&Anchored>,
+    now: OffsetDateTime,
+) -> Option<&'static str> {
     let size = published.map_or(0, |published| published.tree.size());
-    if head.is_some_and(|head| head.next > size) {
+    if !came_through || head.is_some_and(|head| head.next > size) {
         return Some("its newest entries are not published");
     }
     let copied = anchored.map_or(0, |anchored| anchored.size);
@@ -124,8 +130,12 @@ pub async fn looks(installation: &Store<'_, DeploymentPlace>) -> Result<(), Stor
     }
 }
 
-/// Brings the copy of a log's alarms up to date.
-pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>) -> Result<(), StoreError> {
+/// Brings the copy of a log's alarms up to date. `came_through`: whether the log was brought up to date just now.
+pub async fn tell<P: Place>(
+    store: &Store<'_, P>,
+    installation: &Store<'_, DeploymentPlace>,
+    came_through: bool,
+) -> Result<(), StoreError> {
     let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<Anchored>(anchor::KEY)];
     let found = store.gather(P::audit(AuditPart::Head), wanted).await?;
     let (head, published) = (found.one::<Head>(HEAD_KEY).await?, found.one::<Published>(HEAD_KEY).await?);
@@ -137,7 +147,7 @@ pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, Deplo
     let place = DeploymentPlace::Operations;
     let was = installation.read::<LogAlarm>(place, &owner).await?;
     let mut alarms = alarms(head, published, anchored, now);
-    let behind = behind(head, published, anchored, now);
+    let behind = behind(came_through, head, published, anchored, now);
     let behind_since = behind.map(|_| was.as_ref().and_then(|was| was.value.behind_since).unwrap_or(now));
     alarms.extend(behind.zip(behind_since).filter(|(_, since)| now - *since >= LATE).map(|(what, since)| Alarm { what: what.into(), since }));
     let since = alarms.first().map(|first| first.since).or(behind_since);

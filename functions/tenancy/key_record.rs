@@ -336,6 +336,42 @@ mod tests {
     }
 
     #[test]
+    fn what_a_record_says_without_its_key_is_what_was_written() {
+        let body = record(tenant(1), "https://v1.vault.azure.net/keys/a", "1");
+        assert_eq!(KeyRecord::vault_key(&body), Some("https://v1.vault.azure.net/keys/a"));
+        let parsed = KeyRecord::parse(tenant(1), &body).expect("a record");
+        let keys = parsed.keys().expect("of this release");
+        assert_eq!((keys.epoch, keys.seals, keys.since, keys.regions.text()), (2, 3, NOW, "usgovvirginia".into()));
+        assert!(parsed.admits(Some("usgovvirginia")) && !parsed.admits(Some("eastus")) && !parsed.admits(None));
+        let before = KeyRecord::parse(tenant(1), &earlier(tenant(1), "a", "1")).expect("a record");
+        assert!(before.keys().is_none() && before.admits(None), "an earlier release named no regions");
+        // The older keys lie where they do and nowhere else.
+        let newest = DataKey::of(Form::S3, vec![EpochKey::new(2, &KEY).expect("a key")]).expect("keys");
+        let owner = tenant(1).to_string();
+        assert!(newest.open(&ring(&owner), &keys.older).is_ok() && newest.open(&Binding::default(), &keys.older).is_err());
+    }
+
+    #[test]
+    fn a_tombstone_is_no_record_and_says_that_the_keys_were_destroyed() {
+        let body = KeyRecord::tombstone(NOW);
+        assert_eq!((&body["schema"], &body["destroyed_at"]), (&json!(TOMBSTONE), &json!("2026-03-02T08:00:00Z")));
+        for refused in [KeyRecord::parse(tenant(1), &body).map(drop), KeyRecord::must_stand(tenant(1), &body)] {
+            assert!(matches!(refused, Err(StoreError::Destroyed { owner }) if owner == tenant(1).to_string()));
+        }
+        assert!(KeyRecord::must_stand(tenant(1), &record(tenant(1), "a", "1")).is_ok());
+    }
+
+    #[test]
+    fn data_keys_rise_one_by_one_or_are_none() {
+        let of = |epochs: &[u32]| {
+            let keys = epochs.iter().map(|epoch| EpochKey::new(*epoch, &KEY)).collect::<Result<_, _>>().expect("keys");
+            DataKey::of(Form::S3, keys).is_ok()
+        };
+        assert!(of(&[1]) && of(&[1, 2, 5]));
+        assert!(!of(&[]) && !of(&[2, 2]) && !of(&[2, 1]));
+    }
+
+    #[test]
     fn an_older_record_opens_where_the_vault_key_is_named_after_its_owner() {
         let older = |name: &str| json!({ "schema": 1, "kind": DOCUMENT, "wrapped": { "key": name, "version": "1", "bytes": "AAAA" } });
         assert!(opens(tenant(1), &older(&tenant(1).to_string())));

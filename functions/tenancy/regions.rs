@@ -68,6 +68,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_name_of_a_region_and_more_than_there_are_is_refused() {
+        let many = |count: usize| (0..count).map(|n| format!("region{n}")).collect::<Vec<_>>().join(",");
+        assert!(Regions::parse(&many(MOST)).is_some_and(|regions| !regions.is_anywhere()));
+        assert_eq!(Regions::parse(&many(MOST + 1)), None);
+        assert!(Regions::parse("").is_some_and(|regions| regions.is_anywhere()));
+        for bad in ["us-gov", "u", "us_gov", "region!", &"x".repeat(41)] {
+            assert!(Regions::parse(bad).is_none() && !is_region(bad), "{bad}");
+        }
+        assert!(is_region("us") && is_region("eastus2") && !is_region("EastUS") && is_region(&"x".repeat(40)));
+    }
+
     proptest! {
         #[test]
         fn what_is_taken_says_itself_again_and_admits_what_it_names(text in "[a-zA-Z0-9, _.-]{0,60}") {

@@ -126,13 +126,15 @@ impl Sweep {
 
     /// What was recorded gets its place, is published, and is copied where nobody can take it back.
     async fn log<P: Place>(&mut self, store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, places: Vec<P>) {
-        match publish::bring_up_to_date(store, places).await {
+        let published = publish::bring_up_to_date(store, places).await;
+        let came_through = published.is_ok();
+        match published {
             Ok(()) => self.step("anchor", Box::pin(anchor::anchor(store))).await,
             Err(PublishError::Store(error)) => self.note("log", &error),
             // Said by the publisher; the sweep fails until somebody has seen to it.
             Err(PublishError::Alarm { .. }) => self.fail("log"),
         }
-        self.step("alarms", watch::tell(store, installation)).await;
+        self.step("alarms", watch::tell(store, installation, came_through)).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {
