@@ -246,8 +246,14 @@ fn export_client(data: Option<&Path>, of: TenantId, out: &Path) -> Result<(), Bo
     if export.unreadable > 0 {
         say(&format!("{} did not open and are not in it: NOT-EXPORTED.txt names them", export.unreadable));
     }
-    say(&format!("Keep the folder, which nobody can write again once the keys are destroyed; check a copy of it with: cd {} && sha256sum --check MANIFEST.sha256", out.display()));
-    say(&format!("Then say on the client's offboarding page where it is kept. It asks for the SHA-256 of MANIFEST.sha256: {}", export.manifest));
+    say(&format!(
+        "Keep the folder, which nobody can write again once the keys are destroyed; check a copy of it with: cd {} && sha256sum --check MANIFEST.sha256",
+        out.display()
+    ));
+    say(&format!(
+        "Then say on the client's offboarding page where it is kept. It asks for the SHA-256 of MANIFEST.sha256: {}",
+        export.manifest
+    ));
     Ok(())
 }
 

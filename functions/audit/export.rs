@@ -135,10 +135,7 @@ fn is_without_key(error: &StoreError) -> bool {
 }
 
 /// Lets `work` write its files; they appear all together.
-pub async fn in_folder<T, E: From<ExportError>>(
-    out: &Path,
-    work: impl AsyncFnOnce(&mut Sink<'_>) -> Result<T, E>,
-) -> Result<T, E> {
+pub async fn in_folder<T, E: From<ExportError>>(out: &Path, work: impl AsyncFnOnce(&mut Sink<'_>) -> Result<T, E>) -> Result<T, E> {
     if out.exists() {
         return Err(ExportError::There(out.to_owned()).into());
     }

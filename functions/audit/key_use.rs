@@ -65,12 +65,17 @@ async fn tell_one(app: &App, note: &KeyNote) -> Result<(), StoreError> {
     match outcome {
         KeyOutcome::Used { vault_key, vault_version } => {
             let now = app.now();
-            counted::count(&store, &key(now, *tenant), |used: &mut KeyUsed| used.count += 1, || {
-                let (vault_key, vault_version) = (vault_key.clone(), vault_version.clone());
-                let detail = json!({ "vault_key": vault_key, "vault_version": vault_version });
-                let used = KeyUsed { tenant: *tenant, vault_key, vault_version, first_at: now, count: 1 };
-                (used, Event::new("key.used", format!("client {tenant}"), detail))
-            })
+            counted::count(
+                &store,
+                &key(now, *tenant),
+                |used: &mut KeyUsed| used.count += 1,
+                || {
+                    let (vault_key, vault_version) = (vault_key.clone(), vault_version.clone());
+                    let detail = json!({ "vault_key": vault_key, "vault_version": vault_version });
+                    let used = KeyUsed { tenant: *tenant, vault_key, vault_version, first_at: now, count: 1 };
+                    (used, Event::new("key.used", format!("client {tenant}"), detail))
+                },
+            )
             .await
         }
         KeyOutcome::Elsewhere => refusal::count_of(&store, by, Refused::Region, &format!("client:{tenant}")).await,

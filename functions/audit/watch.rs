@@ -131,11 +131,7 @@ pub async fn looks(installation: &Store<'_, DeploymentPlace>) -> Result<(), Stor
 }
 
 /// Brings the copy of a log's alarms up to date. `came_through`: whether the log was brought up to date just now.
-pub async fn tell<P: Place>(
-    store: &Store<'_, P>,
-    installation: &Store<'_, DeploymentPlace>,
-    came_through: bool,
-) -> Result<(), StoreError> {
+pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, came_through: bool) -> Result<(), StoreError> {
     let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<Anchored>(anchor::KEY)];
     let found = store.gather(P::audit(AuditPart::Head), wanted).await?;
     let (head, published) = (found.one::<Head>(HEAD_KEY).await?, found.one::<Published>(HEAD_KEY).await?);
@@ -149,7 +145,8 @@ pub async fn tell<P: Place>(
     let mut alarms = alarms(head, published, anchored, now);
     let behind = behind(came_through, head, published, anchored, now);
     let behind_since = behind.map(|_| was.as_ref().and_then(|was| was.value.behind_since).unwrap_or(now));
-    alarms.extend(behind.zip(behind_since).filter(|(_, since)| now - *since >= LATE).map(|(what, since)| Alarm { what: what.into(), since }));
+    alarms
+        .extend(behind.zip(behind_since).filter(|(_, since)| now - *since >= LATE).map(|(what, since)| Alarm { what: what.into(), since }));
     let since = alarms.first().map(|first| first.since).or(behind_since);
     let is = since.map(|since| LogAlarm {
         owner: owner.clone(),
