@@ -56,7 +56,8 @@ enum Command {
     Doctor,
     /// Check audit logs: copies offline, or with --store the store itself
     Verify {
-        /// Folders from `export-audit` or unpacked from a client's audit trail; files of an earlier release
+        /// Folders from `export-audit` or unpacked from a client's audit trail; `entry-N.tlog-proof` from an entry's page with
+        /// its `entry-N.json` beside it; files of an earlier release
         #[arg(required_unless_present = "store", value_name = "DIR")]
         paths: Vec<PathBuf>,
         /// The log's verifier keys, which you got another way than the folder: a key, or a file with one a line; repeat for more

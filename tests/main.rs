@@ -34,6 +34,7 @@ mod stories {
     mod audit_export;
     mod audit_log;
     mod audit_outbox;
+    mod audit_page;
     mod audit_publish;
     mod audit_store;
     mod audit_vectors;

@@ -22,7 +22,7 @@ use super::{
     folder::{self, Disclosure, Header},
     format::{DEMO_NOTICE, FORMAT},
     log_key::{LogKeys, Signer},
-    publish, record, sequence, sequencer, tiles,
+    publish, record, schema, sequence, sequencer, tiles,
     tlog::{Checkpoint, Tile, bundle, proof::Plan, record_proof::RecordProof, tile::WIDTH},
 };
 use crate::{
@@ -237,6 +237,7 @@ async fn copy<P: Place>(
     }
     out(folder::POLICY, folder::policy(&keys).as_bytes())?;
     out(folder::GUIDE, folder::guide(&header).as_bytes())?;
+    out(folder::EVENTS, schema::document().as_bytes())?;
     let mut copy = Copy { app, owner, store, size: checkpoint.size, hashes: HashMap::new() };
     for tile in Tile::all(checkpoint.size) {
         let bytes = copy.tile(tile, extent.proofs).await?;

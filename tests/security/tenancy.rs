@@ -189,6 +189,7 @@ impl Ids {
                 None => address.push_str(&match (before, segment.as_str()) {
                     (_, "tenant") => self.tenant.to_string(),
                     ("requirements", _) => REQUIREMENT.to_owned(),
+                    ("entry", _) => "0".to_owned(),
                     ("proposals", _) => self.proposal.to_string(),
                     ("people", _) => self.person.simple().to_string(),
                     ("connections" | "set-aside", _) => self.connection.simple().to_string(),

@@ -414,12 +414,12 @@ async fn a_sweep_that_is_cut_off_among_the_clients_has_done_the_installations_pa
     flow.settle().await;
     let deployment = flow.deployment().await;
     let mut batch = deployment.batch(DeploymentPlace::Operations);
-    audit::record(&mut batch, audit::Event::new("story.told", "story", json!({})));
+    audit::record(&mut batch, audit::Event::new("log.exported", "log", json!({ "disclosed": false })));
     batch.commit().await.unwrap();
     drop(deployment);
     let harbor = flow.client(HARBOR).await;
     let mut batch = harbor.batch(ClientPlace::Assessment);
-    audit::record(&mut batch, audit::Event::new("story.told", "story", json!({})));
+    audit::record(&mut batch, audit::Event::new("log.exported", "log", json!({ "disclosed": false })));
     batch.commit().await.unwrap();
     drop(harbor);
 
