@@ -63,6 +63,7 @@ mod stories {
     mod killed_handler;
     mod large_review;
     mod learning;
+    mod log_freshness;
     mod lost_form;
     mod main_job;
     mod offboarding;

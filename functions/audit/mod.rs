@@ -17,6 +17,7 @@ pub mod follow;
 pub mod format;
 mod handled;
 pub mod item;
+pub mod key_use;
 pub mod leaf;
 pub mod log_key;
 pub mod proven;

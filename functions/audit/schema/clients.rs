@@ -4,7 +4,7 @@ use super::{
     Area, Field,
     Form::{Flag, Map, Number, Text, Time},
     MAPS,
-    Outcome::{Alarm, Done},
+    Outcome::{Alarm, Done, Refused},
     always, kind, sometimes,
 };
 
@@ -131,6 +131,20 @@ pub(super) const KEYS: Area = Area {
     name: "keys",
     title: "Keys",
     kinds: &[
+        kind(
+            "key.used",
+            Done,
+            CLIENT,
+            "unwrapped the client's data keys; said once a day",
+            &[always("vault_key", Text, "the vault key that unwrapped them"), always("vault_version", Text, "and its version")],
+        ),
+        kind(
+            "key.unavailable",
+            Refused,
+            "who was refused",
+            "was refused the records of a client, whose key cannot be used; repeats within the hour are counted",
+            super::people::WHY,
+        ),
         kind(
             "key.rotation_ordered",
             Done,
