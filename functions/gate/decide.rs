@@ -11,6 +11,7 @@ use super::{
     delegation::Delegation,
     event::{Answer, Capacity, Deciding, Event, Verdict},
     learning::{self, Look},
+    level::Level,
     link::Spent,
     machine::{self, next},
     notify,
@@ -92,7 +93,7 @@ pub async fn decide_as(
         Some(roster) => roster.clone(),
         None => Roster::read(&DeploymentScope::of_function("decide", store.correlation()).store(app).await?).await?,
     };
-    let highest = care::highest(&store, &roster).await?;
+    let highest = care::highest(&store, &roster);
     let (mut lost, mut contradicted) = (None, false);
     for _ in 0..ATTEMPTS {
         let found = store.gather(ClientPlace::Assessment, wanted(id)).await?;
@@ -109,7 +110,11 @@ pub async fn decide_as(
             continue;
         }
         // Whoever says no, or looks at what was done, needs no policy for it.
-        let policy = match standing(app, scope.tenant(), policy.as_ref(), highest).await? {
+        let policy = match highest {
+            Ok(highest) => standing(app, scope.tenant(), policy.as_ref(), highest).await?,
+            Err(unmarked) => Err(unmarked),
+        };
+        let policy = match policy {
             Ok(policy) => policy,
             Err(unsound) if answer.verdict == Verdict::Approve => return Err(DecideError::Refused(Refusal::PolicyUnsound(unsound))),
             Err(_) => Policy::default(),
@@ -137,6 +142,9 @@ pub async fn decide_as(
             linked: &linked,
         };
         let mut after = next(&held.value, Event::Decide(deciding), app.now()).map_err(DecideError::Refused)?;
+        if !is_strong_enough(app, &held.value, answer, capacity) {
+            return Err(DecideError::Refused(Refusal::SignInTooWeak));
+        }
         if answer.verdict == Verdict::Escalate {
             let then = after.among(&linked);
             let can_review = |one: &PersonId| {
@@ -227,6 +235,17 @@ async fn read(found: &Gathered<'_, '_, ClientPlace>, id: ProposalId) -> Result<O
         policy: found.one(policy::KEY).await?,
         delegations: found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect(),
     }))
+}
+
+/// Whether the sign-in met the authentication context that the settings ask for, where they do and it matters.
+fn is_strong_enough(app: &App, proposal: &Proposal, answer: &Answer, capacity: &Capacity) -> bool {
+    let great = policy::has_great_effect(&proposal.draft.kind) || proposal.level() == Level::L3 || capacity.break_glass;
+    if !great || !matches!(answer.verdict, Verdict::Approve | Verdict::Done) {
+        return true;
+    }
+    let wanted = app.config.entra().and_then(|entra| entra.auth_context.as_deref());
+    let met = capacity.acrs.as_deref().unwrap_or_default();
+    wanted.is_none_or(|wanted| met.split(' ').any(|context| context == wanted))
 }
 
 /// Whether something was answered to this version that the proposal does not know of.

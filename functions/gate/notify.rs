@@ -96,7 +96,9 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     let store = scope.store(app).await?;
     let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(NotifyError::NotFound)?;
     // A quiet change since then made a later version; the mail is still owed, and says what stands now.
-    if occasion.is_loud() {
+    if occasion.stands_alone() && !occasion.is_owed(&held.value, app.now()) {
+        // Somebody settled it meanwhile.
+    } else if occasion.stands_alone() {
         deliver(app, &store, scope.tenant(), &held.value, version, occasion).await?;
     } else if held.value.state == State::Open && version <= held.value.version && app.now() < held.value.decide_by {
         deliver(app, &store, scope.tenant(), &held.value, version, Occasion::Asked).await?;

@@ -55,7 +55,10 @@ pub enum Refusal {
     #[error("the comment carries a CUI marking")]
     CommentMarked,
     #[error("the sign-in is too old for this")]
-    SignInTooOld { minutes: i64 },
+    SignInTooOld { minutes: u32 },
+    /// The settings ask for an authentication context where something has great effect.
+    #[error("the sign-in is not strong enough for this")]
+    SignInTooWeak,
     #[error("not one of those who may break the glass")]
     MayNotBreakGlass,
     #[error("the reason to break the glass says too little")]
@@ -140,8 +143,9 @@ impl Refusal {
             Self::CommentMarked => "The comment carries a CUI marking; nothing was kept. Say it without.".into(),
             Self::CommentTooLong => format!("The comment is longer than {MAX_COMMENT} characters. Nothing was recorded."),
             Self::SignInTooOld { minutes } => {
-                format!("This needs a sign-in of the last {minutes} minutes. Nothing was recorded: sign out, sign in again and decide then.")
+                format!("This needs a sign-in of the last {minutes} minutes. Nothing was recorded: confirm that it is you and decide then.")
             }
+            Self::SignInTooWeak => "This needs a stronger sign-in than the one you have. Nothing was recorded.".into(),
             Self::MayNotBreakGlass => "The policy does not name you among those who may approve alone in an emergency.".into(),
             Self::BreakGlassReason => {
                 format!("Say in at least {BREAK_GLASS_REASON} characters why this cannot wait: others review it within a day.")
@@ -191,6 +195,7 @@ impl Refusal {
                 | Self::MayNotBreakGlass
                 | Self::NotRequester
                 | Self::SignInTooOld { .. }
+                | Self::SignInTooWeak
         )
     }
 }

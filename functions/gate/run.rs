@@ -9,8 +9,8 @@ use super::{
     event::{Facts, Verdict, Voice},
     hash::{FORM, hash_of},
     level::Level,
-    machine::{blocked, excluded, settled},
-    policy::Terms,
+    machine::{blocked, excluded, is_fresh, settled},
+    policy::{BREAK_GLASS_SIGN_IN, Terms},
     proposal::Proposal,
     quorum,
     refusal::Refusal,
@@ -71,6 +71,11 @@ pub(super) fn begun(proposal: &Proposal) -> Result<(), Refusal> {
     }
 }
 
+/// Whether it waits for its run or has begun, and so can turn out not to work.
+pub(super) fn tried(proposal: &Proposal) -> Result<(), Refusal> {
+    begun(proposal).or_else(|_| waits(proposal).map(drop))
+}
+
 /// Until when what waits for its run may run.
 pub(super) fn waits(proposal: &Proposal) -> Result<OffsetDateTime, Refusal> {
     proposal.state.run_by().ok_or_else(|| settled(proposal).unwrap_or(Refusal::NotApproved))
@@ -95,12 +100,14 @@ fn has_quorum(proposal: &Proposal, terms: &Terms, facts: &Facts, run_by: OffsetD
     let mut fault = None;
     let none = Voice { is_signed: false, may_approve: false };
     for (n, decision) in proposal.decisions.iter().enumerate().filter(|(_, decision)| decision.verdict == Verdict::Approve) {
-        match worth(proposal, decision, facts.voices.get(n).copied().unwrap_or(none), now) {
+        match worth(proposal, terms, decision, facts.voices.get(n).copied().unwrap_or(none), now) {
             Ok(()) => valid.push(decision),
             Err(why) => fault = fault.or(Some(why)),
         }
     }
-    let broke_glass = valid.iter().any(|decision| decision.broke_glass && terms.break_glass.contains(&decision.person));
+    let broke_glass = valid
+        .iter()
+        .any(|decision| decision.broke_glass && terms.break_glass.contains(&decision.person) && is_fresh(decision, BREAK_GLASS_SIGN_IN));
     let progress = quorum::progress(terms, valid.iter().copied());
     if !broke_glass && !progress.is_reached() {
         return Err(fault.unwrap_or(Refusal::QuorumMissing { words: progress.words() }));
@@ -113,7 +120,7 @@ fn has_quorum(proposal: &Proposal, terms: &Terms, facts: &Facts, run_by: OffsetD
     Ok(())
 }
 
-fn worth(proposal: &Proposal, decision: &Decision, voice: Voice, now: OffsetDateTime) -> Result<(), Refusal> {
+fn worth(proposal: &Proposal, terms: &Terms, decision: &Decision, voice: Voice, now: OffsetDateTime) -> Result<(), Refusal> {
     if decision.version != proposal.version {
         return Err(Refusal::WrongVersion { current: proposal.version });
     }
@@ -125,6 +132,9 @@ fn worth(proposal: &Proposal, decision: &Decision, voice: Voice, now: OffsetDate
     }
     if decision.at >= proposal.decide_by {
         return Err(Refusal::Expired { at: proposal.decide_by });
+    }
+    if let Some(minutes) = terms.rule.sign_in_minutes.filter(|minutes| !is_fresh(decision, *minutes)) {
+        return Err(Refusal::SignInTooOld { minutes });
     }
     if !voice.is_signed {
         return Err(Refusal::NotSigned { name: decision.names() });

@@ -169,6 +169,7 @@ fn word(state: &State) -> &'static str {
         State::Undoing { .. } => "undoing",
         State::Recorded { .. } => "recorded",
         State::Failed { .. } => "failed",
+        State::NotUndone { .. } => "not undone",
         State::RolledBack { .. } => "rolled back",
     }
 }

@@ -1,5 +1,7 @@
 //! The approval inbox and the decision page.
 
+use time::Duration;
+
 use super::{
     Reader,
     after::{self, Recording, Seen},
@@ -24,7 +26,7 @@ use crate::{
             Choice, Field, FieldError, FieldKind, Link, ProposalPage, ProposalState, Run, Section, Side, TakeBackForm, WithdrawForm, paths,
         },
         problem::chain,
-        reply,
+        reply, step_up,
     },
 };
 
@@ -127,7 +129,8 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         Err(DecideError::NotFound) => Err(Problem::not_found()),
         Err(DecideError::Store(error)) => Err(error.into()),
         // An ordinary sign-in would come back from an open one, as old as before.
-        Err(DecideError::Refused(Refusal::SignInTooOld { .. })) => Err(reader.to_prove()),
+        Err(DecideError::Refused(Refusal::SignInTooOld { minutes })) => Err(reader.to_prove(Duration::minutes(minutes.into()))),
+        Err(DecideError::Refused(Refusal::SignInTooWeak)) => Err(reader.to_prove(step_up::FRESH)),
         Err(DecideError::Refused(refusal)) => refused(reader, tenant_id, id, answer.comment, &refusal).await,
         Err(DecideError::NobodyLeft) => {
             let returned = view::Returned { comment: answer.comment, error: Some(NOBODY_LEFT.into()), too_late: false };
@@ -207,6 +210,9 @@ async fn page(
     let frame = reader.frame(Section::Approvals).await?;
     let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, |_| String::new()).await?;
     page.done = page.done.map(|form| after::done_form(reader, form.action, errors));
+    if let Some(sign_in) = &mut page.sign_in {
+        sign_in.prove = reader.proves_at(Duration::minutes(sign_in.minutes.into()), &paths::proposal(tenant, id));
+    }
     permit_form(reader, &mut page, tenant, id).await;
     if let ProposalState::Open(form) = &mut page.state {
         form.because = Some(because(reader.field(BECAUSE), errors));

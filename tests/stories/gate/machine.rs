@@ -62,6 +62,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Wait),
         1 => any_finds().prop_map(Step::Begin),
         1 => any_finds().prop_map(Step::Undo),
+        1 => Just(Step::CannotUndo),
         1 => Just(Step::Complete),
         1 => Just(Step::Fail),
         1 => Just(Step::Expire),
@@ -82,7 +83,7 @@ proptest! {
     /// I4, G1, G2: see `World::judge`. Longer walks than the model's, with more people wrong in more ways at once.
     #[test]
     fn no_sequence_of_events_executes_what_its_quorum_did_not_approve_in_time(
-        (kind, approvals) in prop::sample::select(vec![(MARK, 1), (MARK, 2), (MARK, 3), ("assign_training", 0), ("affirm", 0)]),
+        (kind, approvals) in prop::sample::select(vec![(MARK, 1), (MARK, 2), (MARK, 3), ("publish_package", 1), ("assign_training", 0), ("affirm", 0)]),
         counts_until in prop::option::of(2..6_i64),
         steps in prop::collection::vec(any_step(), 0..40),
     ) {
