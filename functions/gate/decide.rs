@@ -98,7 +98,7 @@ pub async fn decide_as(
     for _ in 0..ATTEMPTS {
         let found = store.gather(ClientPlace::Assessment, wanted(id)).await?;
         let Read { held, mark, answers, policy, delegations } = read(&found, id).await?.ok_or(DecideError::NotFound)?;
-        if let Some(decision) = repeated(&held.value, person, answer).filter(|_| may_approve) {
+        if let Some(decision) = repeated(&held.value, person, answer, capacity.break_glass).filter(|_| may_approve) {
             sent(outbox::flush(&store, ClientPlace::Assessment).await.map(drop));
             return Ok(Decided { decision: decision.clone(), proposal: held.value, repeated: true });
         }
@@ -313,14 +313,19 @@ fn record(batch: &mut Batch<'_, '_, ClientPlace>, after: &Proposal, decision: &D
     audit::record(batch, audit::Event::new(kind, object(after.id), detail));
 }
 
-/// The decision that is recorded, if this is the same answer by the same person.
-fn repeated<'p>(proposal: &'p Proposal, person: &Person, answer: &Answer) -> Option<&'p Decision> {
-    proposal.decisions.iter().find(|decision| {
+/// The decision that is recorded, if this is the same answer by the same person once more: not where they approve alone
+/// what they approved as one of two, nor where somebody asked for another look after theirs.
+fn repeated<'p>(proposal: &'p Proposal, person: &Person, answer: &Answer, alone: bool) -> Option<&'p Decision> {
+    let is_same = |decision: &Decision| {
         decision.person == person.id
             && decision.version == answer.version
             && decision.hash == answer.hash
             && decision.verdict == answer.verdict
-    })
+            && decision.broke_glass == (alone && answer.verdict == Verdict::Approve)
+    };
+    let (n, decision) = proposal.decisions.iter().enumerate().rev().find(|(_, decision)| is_same(decision))?;
+    let asked_again = proposal.decisions[n + 1..].iter().any(|later| later.verdict == Verdict::Escalate);
+    (!asked_again).then_some(decision)
 }
 
 /// The decision is durable; what cannot be sent now is sent by the sweep.

@@ -15,7 +15,7 @@ use super::{
     machine::next,
     policy::{self, CHANGE_POLICY, Policy, SignedPolicy, Unsound, care, standing},
     proposal::{Answers, ExecuteV1, Occasion, Proposal, Ran, advance, linked, object, tell},
-    receipt,
+    ran, receipt,
     refusal::Refusal,
     state::{Decision, State},
 };
@@ -171,6 +171,10 @@ where
         return Err(ExecuteError::Tampered);
     }
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
+    // All records of it may have been put back together; the log has not.
+    if ran::has_run(store, &operation(proposal)).await? {
+        return Err(ExecuteError::Tampered);
+    }
     let (roster, approvers) = approvers(app, store, tenant, proposal).await?;
     let policy = match care::highest(store, &roster) {
         Ok(highest) => standing(app, tenant, policy.as_ref(), highest).await?,
@@ -187,6 +191,10 @@ where
     let after = match next(proposal, event, now) {
         Ok(after) => after,
         Err(Refusal::NotSigned { .. }) => return Err(ExecuteError::Tampered),
+        Err(Refusal::AuthorityGone { name }) if undoes => {
+            let why = format!("{name} wanted it undone and is no longer an approver of this client. Another approver can.");
+            return end(store, held, Event::CannotUndo { why }).await;
+        }
         Err(_) if undoes => return Err(ExecuteError::Tampered),
         Err(Refusal::Expired { .. }) => {
             return match next(proposal, Event::Expire, now) {

@@ -129,8 +129,10 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
     match answer.verdict {
         Verdict::Approve | Verdict::Reject | Verdict::Done => {
             settled(proposal).map_or(Ok(()), Err)?;
-            if now >= proposal.decide_by && answer.verdict != Verdict::Done {
-                may_decide(proposal, deciding, now)?;
+            if now >= proposal.decide_by {
+                if answer.verdict != Verdict::Done {
+                    may_decide(proposal, deciding, now)?;
+                }
                 return Err(Refusal::Expired { at: proposal.decide_by });
             }
         }
@@ -139,8 +141,11 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
     let level = proposal.level();
     if answer.verdict == Verdict::Done {
         // A deed is its doer's own: the receipt would name whoever the form named, and nobody has asked for that.
-        if level != Level::L3 || capacity.stands_for.is_some() {
+        if level != Level::L3 {
             return Err(Refusal::NotAsked);
+        }
+        if capacity.stands_for.is_some() {
+            return Err(Refusal::DeedForAnother);
         }
     } else {
         may_decide(proposal, deciding, now)?;
@@ -200,8 +205,13 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
 
 /// Whether this person may answer at all, for themselves or for whom they stand.
 fn may_decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> Result<(), Refusal> {
-    let Deciding { person, capacity, delegations, .. } = deciding;
-    excluded(proposal, person, delegations, now).map_or(Ok(()), Err)?;
+    let Deciding { person, capacity, delegations, answer, .. } = deciding;
+    match excluded(proposal, person, delegations, now) {
+        // Whoever was asked to stand in had no say in that: it takes their approval from them, and neither their no nor their look.
+        None | Some(Refusal::DelegateOfExcluded) if answer.verdict != Verdict::Approve => {}
+        None => {}
+        Some(refusal) => return Err(refusal),
+    }
     let Some(seat) = &capacity.stands_for else { return Ok(()) };
     // Depth 1: the seat's own grant counts, and only who was asked by them fills it.
     let is_asked = delegations.iter().any(|one| one.from == seat.person && one.to == person && one.holds(now));

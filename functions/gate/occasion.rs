@@ -3,6 +3,8 @@
 //! The loud ones go to every approver and every owner at once and never into a digest: somebody approved alone, a review
 //! is overdue, or a deadline comes near and nobody decided.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -16,7 +18,7 @@ use crate::{
     app::App,
     config::Config,
     tenancy::{
-        Actor, Roster, TenantId,
+        PersonId, Roster, TenantId,
         directory::{Person, Role},
     },
 };
@@ -127,12 +129,18 @@ impl Occasion {
         config: &'p Config,
         roster: &'p Roster,
         tenant: TenantId,
-        requester: &Actor,
+        proposal: &Proposal,
         now: OffsetDateTime,
     ) -> Vec<&'p Person> {
+        // Who asks, and whose evidence it rests on, decide it under none of their accounts.
+        let not_for: BTreeSet<PersonId> = proposal.not_for().into_iter().map(|id| roster.human(id)).collect();
         let approves = |person: &Person| roster.grants_of(tenant, now).any(|grant| grant.person == person.id && grant.has(Role::Approver));
         let is_told = |person: &&Person| {
-            if self.is_loud() { person.is_owner || approves(person) } else { approves(person) && *requester != Actor::Person(person.id) }
+            if self.is_loud() {
+                person.is_owner || approves(person)
+            } else {
+                approves(person) && !not_for.contains(&roster.human(person.id))
+            }
         };
         roster.people_who_may_sign_in(config, now).filter(is_told).collect()
     }

@@ -51,8 +51,12 @@ pub(super) fn undo(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> R
     let overrides = |(decision, voice): &(&Decision, &Voice)| {
         decision.verdict == Verdict::Override && decision.version == proposal.version && decision.hash == proposal.hash && voice.is_signed
     };
-    if terms.level() != Level::L1 || !proposal.decisions.iter().zip(&facts.voices).any(|one| overrides(&one)) {
+    let signed = proposal.decisions.iter().zip(&facts.voices).rev().find(|one| overrides(one));
+    let Some((said, voice)) = signed.filter(|_| terms.level() == Level::L1) else {
         return Err(Refusal::NotSigned { name: "the person who undid it".into() });
+    };
+    if !voice.may_approve {
+        return Err(Refusal::AuthorityGone { name: said.names() });
     }
     Ok(Proposal { state: State::RolledBack { at: now, by: None, ran_at }, ..proposal.clone() })
 }

@@ -280,13 +280,13 @@ fn state(
             ProposalState::NotYours { why: format!("{}{way}", Refusal::HumanOnly.sentence()) }
         }
         State::Open => match machine::excluded(proposal, grant.person, delegations, now) {
-            Some(refusal) => ProposalState::NotYours { why: refusal.sentence() },
-            None => ProposalState::Open(DecisionForm {
+            Some(refusal) if refusal != Refusal::DelegateOfExcluded => ProposalState::NotYours { why: refusal.sentence() },
+            bars => ProposalState::Open(DecisionForm {
                 action: paths::decide(grant.tenant, proposal.id),
                 token: token(proposal),
                 permit: String::new(),
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
-                blocked: machine::blocked(proposal, now).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
+                blocked: bars.or(machine::blocked(proposal, now)).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
                 seats,
                 reject_label: "Reject".into(),
@@ -354,6 +354,7 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
         due: proposal.review_by,
         overdue: proposal.review_by.is_some_and(|due| due <= now),
         undo_until,
+        because: None,
         comment: returned.comment.clone(),
         error: returned.error.clone(),
     })

@@ -267,7 +267,10 @@ async fn what_ran_without_asking_is_in_the_inbox_while_it_can_be_undone_and_says
         for said in ["It ran by its level", "I reviewed it: it stands", "Somebody else has to look", "Have it undone"] {
             assert!(shown.contains(said), "{said}: {shown}");
         }
-        let undone = answer(&approver, &page, "review", &[("decision", "override"), ("comment", "The wrong people.")]).await;
+        let bare = answer(&approver, &page, "review", &[("decision", "override"), ("comment", "The wrong people.")]).await;
+        assert!(bare.status == 422 && text(&bare).contains("Choose why you have it undone"), "{}", text(&bare));
+        let typed = [("decision", "override"), ("because", "business_choice"), ("comment", "The wrong people.")];
+        let undone = answer(&approver, &page, "review", &typed).await;
         assert_eq!(undone.status, 303, "{}", text(&undone));
         assert!(!text(&approver.get("portal/inbox").await).contains("you can still undo"));
     }

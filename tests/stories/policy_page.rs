@@ -203,7 +203,10 @@ async fn who_approves_another_policy_has_just_signed_in_and_who_says_no_need_not
     let stale = send(&old, &change, &[("decision", "approve"), ("comment", "I read each line.")]).await;
     assert_eq!(stale.status, 401);
     let told = text(&stale);
-    assert!(told.contains("I read each line.") && told.contains("more than 10 minutes ago") && told.contains("Confirm that it is you"), "{told}");
+    assert!(
+        told.contains("I read each line.") && told.contains("more than 10 minutes ago") && told.contains("Confirm that it is you"),
+        "{told}"
+    );
 
     let proposal = |id: &str| id.rsplit('/').next().unwrap().to_owned();
     let flow_ref = &flow;

@@ -81,13 +81,15 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         reader.must_have_proved_it()?;
     }
     if verdict == Verdict::Done && !reader.field("in_place_of").is_empty() {
-        return Err(Problem::bad_request("Who did it records it in their own name, in nobody's place. Nothing was recorded."));
+        return Err(Problem::bad_request(Refusal::DeedForAnother.sentence()));
     }
     let version = version.parse().map_err(|_| Problem::bad_request("The form has no version. Nothing was decided."))?;
-    let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)).filter(|_| verdict == Verdict::Reject) };
-    if verdict == Verdict::Reject && look.because.is_none() {
-        let error =
-            FieldError { field: BECAUSE, message: "Choose why you reject it: what Assay should learn of it depends on that.".into() };
+    let says_no = matches!(verdict, Verdict::Reject | Verdict::Override);
+    let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)).filter(|_| says_no) };
+    if says_no && look.because.is_none() {
+        let what = if verdict == Verdict::Reject { "reject it" } else { "have it undone" };
+        let message = format!("Choose why you {what}: what Assay should learn of it depends on that.");
+        let error = FieldError { field: BECAUSE, message };
         let returned = view::Returned { comment: reader.field("comment"), ..view::Returned::default() };
         return page(reader, 422, tenant_id, id, returned, &[error]).await;
     }
@@ -215,7 +217,10 @@ async fn page(
     }
     permit_form(reader, &mut page, tenant, id).await;
     if let ProposalState::Open(form) = &mut page.state {
-        form.because = Some(because(reader.field(BECAUSE), errors));
+        form.because = Some(because("If you reject: why", reader.field(BECAUSE), errors));
+    }
+    if let Some(form) = page.review.as_mut().filter(|form| form.undo_until.is_some()) {
+        form.because = Some(because("If you have it undone: why", reader.field(BECAUSE), errors));
     }
     let withdrawable = asked && page.may_be_withdrawn();
     page.withdraw = withdrawable.then(|| WithdrawForm {
@@ -242,10 +247,10 @@ async fn page(
 /// The field of the decision's form that says why somebody rejects.
 const BECAUSE: &str = "because";
 
-fn because(chosen: String, errors: &[FieldError]) -> Field {
+fn because(label: &'static str, chosen: String, errors: &[FieldError]) -> Field {
     let choices = Because::ALL.map(|because| Choice { value: because.key().into(), label: because.words().into() });
-    let hint = "Needed to reject. It tells what has to get better: the rule, what it can see, or nothing.";
-    Field::new(BECAUSE, "If you reject: why", hint, FieldKind::OneOf(choices.into()), chosen).with_errors(errors)
+    let hint = "Needed then. It tells what has to get better: the rule, what it can see, or nothing.";
+    Field::new(BECAUSE, label, hint, FieldKind::OneOf(choices.into()), chosen).with_errors(errors)
 }
 
 /// What one decision uses up, into the form. A form that comes back with an error keeps the one it has, and with it the time

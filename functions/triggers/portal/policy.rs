@@ -159,9 +159,8 @@ fn with_rule(reader: &Reader<'_>, today: &Policy) -> Result<Policy, FieldError> 
     }
     let stands = today.terms(&kind).rule;
     let given = |field: &str| reader.request.form_value(field).is_some();
-    let number = |field: &'static str, stands: u32, message: &str| match given(field) {
-        true => reader.field(field).parse::<u32>().map_err(|_| wrong(field, message)),
-        false => Ok(stands),
+    let number = |field: &'static str, stands: u32, message: &str| {
+        if given(field) { reader.field(field).parse::<u32>().map_err(|_| wrong(field, message)) } else { Ok(stands) }
     };
     let needed = number("needed", stands.approvals.into(), "Choose how many approvals it takes.")?;
     let is_from = |group: &&String| !reader.field(&format!("{FROM}{group}")).is_empty();
@@ -398,7 +397,7 @@ fn rule_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[Fi
         action: paths::policy(tenant.id),
         token: token(reader, tenant),
         kind: Some((kind.into(), words.into())),
-        groups: if is_approved { policy.groups.keys().map(|name| group(name)).collect() } else { vec![] },
+        groups: if is_approved { policy.groups.keys().map(group).collect() } else { vec![] },
         fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
     }
 }

@@ -207,7 +207,7 @@ pub struct DecisionForm {
     pub error: Option<String>,
 }
 
-/// A look at what ran already. Fields `decision` (`uphold`, `escalate` or `override`), `comment`, `version`, `hash`, `token`,
+/// A look at what ran already. Fields `decision` (`uphold`, `escalate` or `override`), `because`, `comment`, `version`, `hash`, `token`,
 /// `permit`.
 #[derive(Clone, Debug)]
 pub struct ReviewForm {
@@ -221,6 +221,8 @@ pub struct ReviewForm {
     pub overdue: bool,
     /// Until when one person can have it undone.
     pub undo_until: Option<OffsetDateTime>,
+    /// Why somebody has it undone; filled by who knows the reasons.
+    pub because: Option<Field>,
     pub comment: String,
     pub error: Option<String>,
 }

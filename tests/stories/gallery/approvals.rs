@@ -256,7 +256,8 @@ pub(super) fn to_review(overdue: bool) -> ProposalPage {
         why: "Sam Okafor approved this alone, in an emergency. Look at whether that was right.".into(),
         due: Some(if overdue { NOW - Duration::hours(3) } else { NOW + Duration::hours(20) }),
         overdue,
-        undo_until: None,
+        undo_until: (!overdue).then(|| NOW + Duration::hours(67)),
+        because: (!overdue).then(|| because(None)),
         comment: String::new(),
         error: overdue.then(|| "A comment is needed here, and kept in the audit trail.".into()),
     });

@@ -76,10 +76,29 @@ async fn what_only_a_person_does_is_recorded_with_evidence_and_carries_nothing_o
 async fn an_action_at_l0_runs_and_all_of_it_is_in_the_log() {
     let house = House::new().await;
     let id = house.asked(Draft { kind: "collect_evidence".into(), ..draft() }).await;
-    // The stories' action knows no such kind, and that is in the log as well.
+    assert_eq!(house.standing().await, (0, 1), "nobody is asked");
     let done = house.execute().await.unwrap();
-    assert!(matches!(done.state, State::Refused { .. }));
-    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.refused"]);
+    assert!(matches!(done.state, State::Executed { undo_until: None, .. }), "{:?}", done.state);
+    assert_eq!((house.marks().await.len(), undoable(&house).await, mailed(&house).await.len()), (1, 0, 0));
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.executed"]);
+    // Again, it does not apply: that is in the log as well, and nobody is told.
+    let again = house.asked(Draft { kind: "collect_evidence".into(), ..draft() }).await;
+    assert!(matches!(house.execute().await.unwrap().state, State::Refused { .. }));
+    assert_eq!(house.audited(again).await, ["proposal.staged", "proposal.refused"]);
+    assert!(mailed(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn who_wanted_it_undone_and_lost_the_right_undoes_nothing_and_people_hear_of_it() {
+    let house = House::new().await;
+    let id = house.asked(of("assign_training")).await;
+    house.execute().await.unwrap();
+    let undo = house.answer(id, Verdict::Override).await;
+    house.decide(&house.sam, id, &undo).await.unwrap();
+    house.take_grant(&house.sam).await;
+    let State::NotUndone { why, .. } = house.execute().await.unwrap().state else { panic!("{:?}", house.state(id).await) };
+    assert!(why.contains("no longer an approver"), "{why}");
+    assert_eq!(house.marks().await.len(), 1);
 }
 
 /// Hands on the mails that the gate asked for.

@@ -277,7 +277,7 @@ fn a_deed_is_recorded_in_nobody_elses_name() {
     let mut world = World::new("affirm", 0, None);
     let done = |stands_for| Step::Decide(Says { verdict: Verdict::Done, stands_for, ..Says::approve(ZOE) });
     for seat in [SAM, MARCO] {
-        assert_eq!(world.step(done(Some(seat))), Err(Refusal::NotAsked));
+        assert_eq!(world.step(done(Some(seat))), Err(Refusal::DeedForAnother));
     }
     assert_eq!(world.step(done(None)), Ok(()));
     assert!(world.proposal.decision().is_some_and(|one| one.on_behalf_of.is_none()));
@@ -403,4 +403,13 @@ fn a_proposal_that_is_put_into_another_clients_store_is_neither_decided_nor_carr
     assert!(next(&world.proposal, Event::Execute(facts.clone()), START).is_ok());
     facts.tenant = RIDGE;
     assert_eq!(next(&world.proposal, Event::Execute(facts), START), Err(Refusal::Tampered));
+}
+
+#[test]
+fn a_deed_is_recorded_until_the_deadline_and_not_until_the_sweep_comes() {
+    let mut world = World::new("affirm", 0, None);
+    days(&mut world, DAYS.decide);
+    let done = Step::Decide(Says { verdict: Verdict::Done, ..Says::approve(PRIYA) });
+    assert!(matches!(world.step(done), Err(Refusal::Expired { .. })));
+    assert_eq!(world.proposal.state, State::Open);
 }

@@ -11,6 +11,7 @@ mod machine;
 mod mailing;
 mod model;
 mod policy;
+mod preview;
 mod quorum;
 mod reading;
 mod receipts;
@@ -290,7 +291,7 @@ fn perform<'x>(proposal: &'x Proposal, decision: Option<&'x Decision>, batch: &'
             ("assign_training", Some(held)) if proposal.draft.action == UNDO => {
                 batch.delete(&held);
             }
-            ("mark" | "assign_training", None) if proposal.draft.action != UNDO => {
+            ("mark" | "assign_training" | "collect_evidence", None) if proposal.draft.action != UNDO => {
                 batch.create(&Mark { subject: proposal.draft.subject.clone(), action: proposal.draft.action.clone() });
             }
             ("roll_back", Some(held)) => {

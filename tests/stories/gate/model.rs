@@ -83,7 +83,7 @@ impl Model for Gate {
     type Action = Step;
 
     fn init_states(&self) -> Vec<Node> {
-        let kinds = [("mark_objective", 2), ("publish_package", 1), ("assign_training", 0), ("affirm", 0)];
+        let kinds = [("mark_objective", 2), ("publish_package", 1), ("assign_training", 0), ("hash_evidence", 0), ("affirm", 0)];
         kinds.into_iter().map(|(kind, approvals)| Node(World::of(kind, approvals, (approvals == 1).then_some(1), DAYS))).collect()
     }
 
