@@ -102,7 +102,7 @@ pub async fn perform(proposal: &Proposal, decision: Option<&Decision>, batch: &m
         return refused("Nobody approved it.");
     }
     let Some(to) = made_by(proposal) else {
-        return refused("The stored action is not in a form that this release knows.");
+        return Err(NotPerformed::Failed("The stored action is not in a form that this release knows.".into()));
     };
     if let Err(fault) = to.check() {
         return Err(NotPerformed::Refused(fault.0));

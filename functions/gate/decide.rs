@@ -11,6 +11,7 @@ use super::{
     delegation::Delegation,
     event::{Answer, Capacity, Deciding, Event, Verdict},
     learning::{self, Look},
+    level::Level,
     link::Spent,
     machine::{self, next},
     notify,
@@ -92,12 +93,12 @@ pub async fn decide_as(
         Some(roster) => roster.clone(),
         None => Roster::read(&DeploymentScope::of_function("decide", store.correlation()).store(app).await?).await?,
     };
-    let highest = care::highest(&store, &roster).await?;
+    let highest = care::highest(&store, &roster);
     let (mut lost, mut contradicted) = (None, false);
     for _ in 0..ATTEMPTS {
         let found = store.gather(ClientPlace::Assessment, wanted(id)).await?;
         let Read { held, mark, answers, policy, delegations } = read(&found, id).await?.ok_or(DecideError::NotFound)?;
-        if let Some(decision) = repeated(&held.value, person, answer).filter(|_| may_approve) {
+        if let Some(decision) = repeated(&held.value, person, answer, capacity.break_glass).filter(|_| may_approve) {
             sent(outbox::flush(&store, ClientPlace::Assessment).await.map(drop));
             return Ok(Decided { decision: decision.clone(), proposal: held.value, repeated: true });
         }
@@ -109,7 +110,11 @@ pub async fn decide_as(
             continue;
         }
         // Whoever says no, or looks at what was done, needs no policy for it.
-        let policy = match standing(app, scope.tenant(), policy.as_ref(), highest).await? {
+        let policy = match highest {
+            Ok(highest) => standing(app, scope.tenant(), policy.as_ref(), highest).await?,
+            Err(unmarked) => Err(unmarked),
+        };
+        let policy = match policy {
             Ok(policy) => policy,
             Err(unsound) if answer.verdict == Verdict::Approve => return Err(DecideError::Refused(Refusal::PolicyUnsound(unsound))),
             Err(_) => Policy::default(),
@@ -137,6 +142,9 @@ pub async fn decide_as(
             linked: &linked,
         };
         let mut after = next(&held.value, Event::Decide(deciding), app.now()).map_err(DecideError::Refused)?;
+        if !is_strong_enough(app, &held.value, answer, capacity) {
+            return Err(DecideError::Refused(Refusal::SignInTooWeak));
+        }
         if answer.verdict == Verdict::Escalate {
             let then = after.among(&linked);
             let can_review = |one: &PersonId| {
@@ -229,6 +237,17 @@ async fn read(found: &Gathered<'_, '_, ClientPlace>, id: ProposalId) -> Result<O
     }))
 }
 
+/// Whether the sign-in met the authentication context that the settings ask for, where they do and it matters.
+fn is_strong_enough(app: &App, proposal: &Proposal, answer: &Answer, capacity: &Capacity) -> bool {
+    let great = policy::has_great_effect(&proposal.draft.kind) || proposal.level() == Level::L3 || capacity.break_glass;
+    if !great || !matches!(answer.verdict, Verdict::Approve | Verdict::Done) {
+        return true;
+    }
+    let wanted = app.config.entra().and_then(|entra| entra.auth_context.as_deref());
+    let met = capacity.acrs.as_deref().unwrap_or_default();
+    wanted.is_none_or(|wanted| met.split(' ').any(|context| context == wanted))
+}
+
 /// Whether something was answered to this version that the proposal does not know of.
 fn contradicts(proposal: &Proposal, answers: &Answers) -> bool {
     answers.decisions.iter().any(|one| one.version >= proposal.version && !proposal.decisions.contains(one))
@@ -294,14 +313,19 @@ fn record(batch: &mut Batch<'_, '_, ClientPlace>, after: &Proposal, decision: &D
     audit::record(batch, audit::Event::new(kind, object(after.id), detail));
 }
 
-/// The decision that is recorded, if this is the same answer by the same person.
-fn repeated<'p>(proposal: &'p Proposal, person: &Person, answer: &Answer) -> Option<&'p Decision> {
-    proposal.decisions.iter().find(|decision| {
+/// The decision that is recorded, if this is the same answer by the same person once more: not where they approve alone
+/// what they approved as one of two, nor where somebody asked for another look after theirs.
+fn repeated<'p>(proposal: &'p Proposal, person: &Person, answer: &Answer, alone: bool) -> Option<&'p Decision> {
+    let is_same = |decision: &Decision| {
         decision.person == person.id
             && decision.version == answer.version
             && decision.hash == answer.hash
             && decision.verdict == answer.verdict
-    })
+            && decision.broke_glass == (alone && answer.verdict == Verdict::Approve)
+    };
+    let (n, decision) = proposal.decisions.iter().enumerate().rev().find(|(_, decision)| is_same(decision))?;
+    let asked_again = proposal.decisions[n + 1..].iter().any(|later| later.verdict == Verdict::Escalate);
+    (!asked_again).then_some(decision)
 }
 
 /// The decision is durable; what cannot be sent now is sent by the sweep.

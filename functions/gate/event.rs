@@ -84,7 +84,7 @@ pub enum Event<'a> {
     Begin(Facts),
     /// The call of an outward action worked.
     Complete,
-    /// The call of an outward action did not work, and will not.
+    /// It was tried, and does not work, now or later.
     Fail {
         why: String,
     },
@@ -94,6 +94,10 @@ pub enum Event<'a> {
     },
     /// The compensating action ran, in the batch that writes this.
     Undo(Facts),
+    /// The compensating action does not work.
+    CannotUndo {
+        why: String,
+    },
     /// Another proposal took back what this one did.
     RollBack {
         by: ProposalId,

@@ -11,10 +11,11 @@ use serde_json::json;
 
 use super::{
     event::{Event, Facts, Verdict, Voice},
+    level::Level,
     machine::next,
     policy::{self, CHANGE_POLICY, Policy, SignedPolicy, Unsound, care, standing},
-    proposal::{Answers, ExecuteV1, Proposal, Ran, advance, linked, object},
-    receipt,
+    proposal::{Answers, ExecuteV1, Occasion, Proposal, Ran, advance, linked, object, tell},
+    ran, receipt,
     refusal::Refusal,
     state::{Decision, State},
 };
@@ -43,6 +44,9 @@ pub enum NotPerformed {
     /// The action does not apply any more; a sentence for people.
     #[error("the action does not apply")]
     Refused(String),
+    /// It does not work, now or later; a sentence for people.
+    #[error("the action does not work")]
+    Failed(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -61,9 +65,6 @@ pub enum ExecuteError {
     /// Nothing runs under it. The sweep may put it right, so the message comes again.
     #[error("the client's policy is unsound: {0}")]
     Policy(Unsound),
-    /// What somebody overrode cannot be undone; a sentence for people.
-    #[error("it cannot be undone: {0}")]
-    CannotUndo(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -75,7 +76,7 @@ impl ExecuteError {
             Self::Message(error) => error.is_transient(),
             Self::Store(error) => error.is_transient(),
             Self::Policy(_) => true,
-            Self::NotFound | Self::NotApproved | Self::Tampered | Self::CannotUndo(_) => false,
+            Self::NotFound | Self::NotApproved | Self::Tampered => false,
         }
     }
 }
@@ -170,9 +171,16 @@ where
         return Err(ExecuteError::Tampered);
     }
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
+    // All records of it may have been put back together; the log has not.
+    if ran::has_run(store, &operation(proposal)).await? {
+        return Err(ExecuteError::Tampered);
+    }
     let (roster, approvers) = approvers(app, store, tenant, proposal).await?;
-    let highest = care::highest(store, &roster).await?;
-    let policy = match standing(app, tenant, policy.as_ref(), highest).await? {
+    let policy = match care::highest(store, &roster) {
+        Ok(highest) => standing(app, tenant, policy.as_ref(), highest).await?,
+        Err(unmarked) => Err(unmarked),
+    };
+    let policy = match policy {
         Ok(policy) => policy,
         // What was done is undone whatever the policy says today.
         Err(_) if undoes => Policy::default(),
@@ -183,6 +191,10 @@ where
     let after = match next(proposal, event, now) {
         Ok(after) => after,
         Err(Refusal::NotSigned { .. }) => return Err(ExecuteError::Tampered),
+        Err(Refusal::AuthorityGone { name }) if undoes => {
+            let why = format!("{name} wanted it undone and is no longer an approver of this client. Another approver can.");
+            return end(store, held, Event::CannotUndo { why }).await;
+        }
         Err(_) if undoes => return Err(ExecuteError::Tampered),
         Err(Refusal::Expired { .. }) => {
             return match next(proposal, Event::Expire, now) {
@@ -207,8 +219,15 @@ where
     };
     match performed {
         Ok(()) => {}
-        Err(NotPerformed::Refused(why)) if undoes => return Err(ExecuteError::CannotUndo(why)),
+        Err(NotPerformed::Refused(why) | NotPerformed::Failed(why)) if undoes => return end(store, held, Event::CannotUndo { why }).await,
         Err(NotPerformed::Refused(why)) => return refuse(store, held, why).await,
+        Err(NotPerformed::Failed(why)) => return end(store, held, Event::Fail { why }).await,
+        // Trying again makes no damaged record whole: people hear of it now, not when the time to run is over.
+        Err(NotPerformed::Store(error)) if !error.is_transient() && !error.is_conflict() => {
+            tracing::error!(proposal = %proposal.id, error = %error, "what it would change cannot be read");
+            let why = "What it would change cannot be read: its record is damaged, or of a newer release of Assay.".into();
+            return end(store, held, if undoes { Event::CannotUndo { why } } else { Event::Fail { why } }).await;
+        }
         Err(NotPerformed::Store(error)) => return Err(error.into()),
     }
     advance(&mut batch, held, after.clone(), None);
@@ -225,10 +244,13 @@ where
         "operation": operation(proposal),
     });
     audit::record(&mut batch, audit::Event::new(kind, object(proposal.id), detail));
+    if matches!(after.state, State::Executed { undo_until: Some(_), .. }) {
+        tell(&mut batch, proposal, Occasion::Ran)?;
+    }
     batch.commit().await?;
     if proposal.draft.kind == CHANGE_POLICY
         && let Some(policy) = super::amend::made_by(proposal)
-        && let Err(error) = care::raise(app, store.correlation(), tenant, &policy).await
+        && let Err(error) = care::raise(app, store.correlation(), tenant, &policy, &proposal.hash).await
     {
         tracing::warn!(error = %error, "the sweep writes down that this policy stands");
     }
@@ -268,12 +290,26 @@ async fn facts(
 }
 
 async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: String) -> Result<Proposal, ExecuteError> {
-    let event = Event::Refuse { why: why.clone() };
+    end(store, held, Event::Refuse { why }).await
+}
+
+/// Nothing more is tried: refused, failed, or not undone. What people approved, and what ran without being asked, they are
+/// told of.
+async fn end(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, event: Event<'_>) -> Result<Proposal, ExecuteError> {
     let after = next(&held.value, event, store.app().now()).map_err(|_| ExecuteError::NotApproved)?;
+    let (kind, why) = match &after.state {
+        State::Failed { why, .. } => ("proposal.failed", why),
+        State::NotUndone { why, .. } => ("proposal.not_undone", why),
+        State::Refused { why, .. } => ("proposal.refused", why),
+        _ => return Err(ExecuteError::NotApproved),
+    };
     let mut batch = store.batch(ClientPlace::Assessment);
-    advance(&mut batch, held, after.clone(), None);
     let detail = json!({ "version": held.value.version, "hash": held.value.hash, "why": why });
-    audit::record(&mut batch, audit::Event::new("proposal.refused", object(held.value.id), detail));
+    audit::record(&mut batch, audit::Event::new(kind, object(held.value.id), detail));
+    advance(&mut batch, held, after.clone(), None);
+    if after.level() > Level::L0 {
+        tell(&mut batch, &after, Occasion::NotDone)?;
+    }
     batch.commit().await?;
     Ok(after)
 }

@@ -4,7 +4,7 @@
 //! decision with its person, version, hash, verdict, comment and receipt, and the policy's version and terms. Not compared:
 //! a proposal's own words, of which the log has the hash, and its clocks. Reads only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -81,11 +81,11 @@ impl Fold {
         let place = ClientPlace::Assessment;
         let answers: BTreeMap<ProposalId, Answers> =
             store.all::<Answers>(place, "").await?.into_iter().map(|held| (held.value.proposal, held.value)).collect();
-        let mut stored = Vec::new();
+        let mut stored = BTreeSet::new();
         for held in store.all::<Proposal>(place, "").await? {
             let proposal = held.value;
             let what = format!("proposal {} ({})", proposal.id, proposal.draft.label());
-            stored.push(proposal.id);
+            stored.insert(proposal.id);
             found.count += 1;
             let Some(told) = self.proposals.get(&proposal.id) else {
                 found.differences.push(format!("{what} is in the store and the log never heard of it"));
@@ -189,7 +189,8 @@ fn states_after(word: &str) -> &'static [&'static str] {
         "expired" => &["expired"],
         "refused" => &["refused"],
         "begun" => &["executing"],
-        "executed" | "upheld" | "escalated" => &["executed"],
+        "executed" => &["executed"],
+        "not_undone" => &["not undone"],
         "failed" => &["failed"],
         "recorded" => &["open", "recorded"],
         "overridden" => &["undoing"],
@@ -211,6 +212,7 @@ fn word(state: &State) -> &'static str {
         State::Executed { .. } => "executed",
         State::Undoing { .. } => "undoing",
         State::Recorded { .. } => "recorded",
+        State::NotUndone { .. } => "not undone",
         State::Failed { .. } => "failed",
         State::Refused { .. } => "refused",
         State::RolledBack { .. } => "rolled back",

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     policy::{self, SignedPolicy, Unsound},
-    proposal::{OpenMark, Proposal, ReviewMark},
+    proposal::{OpenMark, Proposal, ReviewMark, UndoMark},
     state::State,
 };
 use crate::{
@@ -87,6 +87,14 @@ pub struct Review {
     pub own: bool,
 }
 
+/// What ran by its level and one person can undo.
+#[derive(Clone, Debug)]
+pub struct Undoable {
+    pub tenant: TenantId,
+    pub client: String,
+    pub mark: UndoMark,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
     /// What this person may decide before what they only see; in each, the oldest first, and so the nearest deadline.
@@ -101,6 +109,8 @@ pub struct Inbox {
     pub unavailable: Vec<String>,
     /// What somebody approved alone or escalated and nobody has reviewed yet; due first.
     pub reviews: Vec<Review>,
+    /// Of clients for which the reader approves; what can be undone the shortest first.
+    pub undoable: Vec<Undoable>,
     /// Clients under whose policy nothing is approved, by name, and why.
     pub unsound: Vec<(String, Unsound)>,
 }
@@ -113,7 +123,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
     let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
     for (grant, read) in grants.iter().zip(all) {
         let name = roster.client_name(grant.tenant);
-        let (marks, proposals, reviews, unsound) = match read {
+        let OfClient { marks, lately: proposals, reviews, undoable, unsound } = match read {
             Ok(read) => read,
             Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(error = %error, "a client is left out of the inbox");
@@ -123,9 +133,12 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             Err(error) => return Err(error),
         };
         inbox.reviews.extend(reviews.into_iter().map(|mark| {
-            let own = roster.human(mark.by) == roster.human(person.id);
+            let own = !mark.own_too && roster.human(mark.by) == roster.human(person.id);
             Review { tenant: grant.tenant, client: name.clone(), mark, own }
         }));
+        let may = grant.has(Role::Approver) && grant.person == person.id;
+        let undoable = undoable.into_iter().filter(|mark| may && app.now() < mark.undo_until);
+        inbox.undoable.extend(undoable.map(|mark| Undoable { tenant: grant.tenant, client: name.clone(), mark }));
         inbox.unsound.extend(unsound.map(|unsound| (name.clone(), unsound)));
         inbox.waiting.extend(marks.iter().filter(|mark| app.now() < mark.decide_by).map(|mark| Waiting {
             tenant: grant.tenant,
@@ -141,6 +154,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
         );
     }
     inbox.reviews.sort_by_key(|review| review.mark.due);
+    inbox.undoable.sort_by_key(|one| one.mark.undo_until);
     inbox.settled.sort_by_key(|settled| std::cmp::Reverse(settled.at));
     inbox.settled.truncate(LATELY);
     inbox.waiting.sort_by_key(position);
@@ -222,18 +236,31 @@ fn name(scope: &Scope) -> String {
     scope.remembers::<OpenMark>(ClientPlace::Assessment)
 }
 
-/// What is open, what was settled lately, what is to be reviewed, and why nothing can be approved, if so.
-type OfClient = (Arc<Vec<OpenMark>>, Vec<Proposal>, Vec<ReviewMark>, Option<Unsound>);
+/// One client's part.
+struct OfClient {
+    marks: Arc<Vec<OpenMark>>,
+    lately: Vec<Proposal>,
+    reviews: Vec<ReviewMark>,
+    undoable: Vec<UndoMark>,
+    /// Why nothing can be approved, if so.
+    unsound: Option<Unsound>,
+}
 
 async fn client(app: &App, grant: &Grant, reader: Reader<'_>) -> Result<OfClient, StoreError> {
     let scope = Scope::of_person(grant, reader.correlation);
     let (moment, store) = (moment(app, &scope), scope.store(app).await?);
-    let wanted = vec![Wanted::all::<OpenMark>(""), Wanted::all::<ReviewMark>(""), Wanted::one::<SignedPolicy>(policy::KEY)];
+    let wanted = vec![
+        Wanted::all::<OpenMark>(""),
+        Wanted::all::<ReviewMark>(""),
+        Wanted::all::<UndoMark>(""),
+        Wanted::one::<SignedPolicy>(policy::KEY),
+    ];
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
     let unsound = policy::shown(&store, reader.roster, found.one(policy::KEY).await?.as_ref()).await?.err();
     let marks = remember(app, &scope, found.all("").await?, moment);
     let reviews = found.all::<ReviewMark>("").await?.into_iter().map(|held| held.value).collect();
-    Ok((marks, settled_lately(&store).await?, reviews, unsound))
+    let undoable = found.all::<UndoMark>("").await?.into_iter().map(|held| held.value).collect();
+    Ok(OfClient { marks, lately: settled_lately(&store).await?, reviews, undoable, unsound })
 }
 
 /// Of what is settled, the newest staged: twice as many as are shown, because what was staged later may have been
@@ -291,6 +318,7 @@ fn settled_at(proposal: &Proposal) -> Option<OffsetDateTime> {
         | State::Superseded { at, .. }
         | State::Withdrawn { at }
         | State::Executed { at, .. }
+        | State::NotUndone { at, .. }
         | State::Recorded { at }
         | State::Failed { at, .. }
         | State::Refused { at, .. }

@@ -6,16 +6,17 @@ use serde_json::json;
 
 use super::{
     event::Event,
+    level::Level,
     machine::next,
-    policy::care,
-    proposal::{ApprovedMark, OpenMark, Proposal, advance, object, revise_under},
+    policy::{care, has_great_effect},
+    proposal::{ApprovedMark, Occasion, OpenMark, Proposal, UndoMark, advance, object, revise_under, tell},
     refusal::Refusal,
     state::{Cause, State},
 };
 use crate::{
     app::App,
     audit,
-    tenancy::{Batch, ClientPlace, Held, ProposalId, Roster, Scope, Store, StoreError},
+    tenancy::{Batch, ClientPlace, Held, ProposalId, Roster, Scope, Store, StoreError, Wanted, outbox},
 };
 
 /// Adds to the caller's batch that what this proposal did was taken back by another (two operations). `None`: there is
@@ -47,8 +48,10 @@ pub fn supersede(
 pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
-    let open = store.all::<OpenMark>(ClientPlace::Assessment, "").await?;
-    let approved = store.all::<ApprovedMark>(ClientPlace::Assessment, "").await?;
+    let wanted = vec![Wanted::all::<OpenMark>(""), Wanted::all::<ApprovedMark>(""), Wanted::all::<UndoMark>("")];
+    let found = store.gather(ClientPlace::Assessment, wanted).await?;
+    let (open, approved) = (found.all::<OpenMark>("").await?, found.all::<ApprovedMark>("").await?);
+    forget(&store, found.all::<UndoMark>("").await?.into_iter().filter(|held| held.value.undo_until <= now).collect()).await?;
     let due = (open.iter().filter(|held| held.value.decide_by <= now).map(|held| held.value.proposal))
         .chain(approved.iter().filter(|held| held.value.run_by <= now).map(|held| held.value.proposal));
     let mut expired = 0;
@@ -62,7 +65,26 @@ pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
             Err(error) => return Err(error),
         }
     }
+    if expired > 0 {
+        outbox::flush(&store, ClientPlace::Assessment).await?;
+    }
     Ok(expired)
+}
+
+/// The marks of what one person cannot undo any more. Bookkeeping: the proposal says so itself.
+async fn forget(store: &Store<'_, ClientPlace>, over: Vec<Held<UndoMark>>) -> Result<(), StoreError> {
+    for some in over.chunks(50) {
+        let mut batch = store.batch(ClientPlace::Assessment);
+        for mark in some {
+            batch.delete(mark);
+        }
+        match batch.commit().await {
+            // Somebody answered one just now; the next sweep looks again.
+            Err(error) if error.is_conflict() => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// Puts open proposals under the client's policy of today, where it asks something else than when they were staged: a new
@@ -73,7 +95,8 @@ pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Re
     let store = scope.store(app).await?;
     let mut brought = 0;
     for mark in store.all::<OpenMark>(ClientPlace::Assessment, "").await? {
-        if mark.value.policy_version >= policy.version {
+        // A release may ask more of what has great effect than the one under which it was staged; the version says nothing of that.
+        if mark.value.policy_version >= policy.version && !has_great_effect(&mark.value.kind) {
             continue;
         }
         let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await? else { continue };
@@ -98,6 +121,9 @@ pub(super) async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>,
     let mut batch = store.batch(ClientPlace::Assessment);
     let was_approved = matches!(after.state, State::Expired { approved: true, .. });
     let detail = json!({ "version": held.value.version, "hash": held.value.hash, "was_approved": was_approved });
+    if was_approved && after.level() > Level::L0 {
+        tell(&mut batch, &after, Occasion::NotDone)?;
+    }
     advance(&mut batch, held, after, None);
     audit::record(&mut batch, audit::Event::new("proposal.expired", object(held.value.id), detail));
     batch.commit().await

@@ -12,7 +12,7 @@ use super::{
     event::{Deciding, Event, Verdict},
     hash::{FORM, hash_of},
     level::Level,
-    policy::{BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, REVIEW_WITHIN, Terms},
+    policy::{BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, REVIEW_WITHIN, SIGN_IN_AT_MOST, Terms},
     proposal::Proposal,
     quorum,
     refusal::Refusal,
@@ -26,6 +26,9 @@ use crate::{
 
 /// The longest comment a decision keeps, in characters.
 pub const MAX_COMMENT: usize = 2000;
+
+/// How far the authority's clock may be ahead of ours, as the sign-in takes it.
+const CLOCK_SKEW: Duration = Duration::seconds(60);
 
 /// The proposal after the event, or why it stays as it is.
 pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {
@@ -44,11 +47,19 @@ pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Resul
         Event::Execute(facts) => run::execute(&proposal.among(&facts.linked), &facts, now).map(|after| after.among(&[])),
         Event::Begin(facts) => run::execute(&proposal.among(&facts.linked), &facts, now).map(|_| to(State::Executing { since: now })),
         Event::Complete => run::begun(proposal).map(|()| to(run::executed(proposal, now))),
-        Event::Fail { why } => run::begun(proposal).map(|()| to(State::Failed { at: now, why })),
+        Event::Fail { why } => run::tried(proposal).map(|()| to(State::Failed { at: now, why })),
         Event::Refuse { why } => run::waits(proposal).map(|_| to(State::Refused { at: now, why })),
         Event::Undo(facts) => run::undo(proposal, &facts, now),
+        Event::CannotUndo { why } => match proposal.state {
+            State::Undoing { ran_at, .. } => {
+                Ok(Proposal { review_by: Some(now + REVIEW_WITHIN), ..to(State::NotUndone { at: now, ran_at, why }) })
+            }
+            _ => Err(settled(proposal).unwrap_or(Refusal::NotApproved)),
+        },
         Event::RollBack { by } => match &proposal.state {
-            State::Executed { at, .. } | State::Recorded { at } => Ok(to(State::RolledBack { at: now, by: Some(by), ran_at: *at })),
+            State::Executed { at, .. } | State::NotUndone { ran_at: at, .. } | State::Recorded { at } => {
+                Ok(to(State::RolledBack { at: now, by: Some(by), ran_at: *at }))
+            }
             _ => Err(settled(proposal).unwrap_or(Refusal::NotApproved)),
         },
     }
@@ -70,9 +81,12 @@ pub fn settled(proposal: &Proposal) -> Option<Refusal> {
         State::Cleared { .. } => Some(Refusal::NotAsked),
         State::Executing { .. } | State::Undoing { .. } => Some(Refusal::Begun),
         State::Recorded { .. } => Some(Refusal::HasRun),
-        State::Approved { .. } | State::Executed { .. } | State::Failed { .. } | State::Refused { .. } | State::RolledBack { .. } => {
-            Some(decided(true))
-        }
+        State::Approved { .. }
+        | State::Executed { .. }
+        | State::NotUndone { .. }
+        | State::Failed { .. }
+        | State::Refused { .. }
+        | State::RolledBack { .. } => Some(decided(true)),
     }
 }
 
@@ -115,8 +129,10 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
     match answer.verdict {
         Verdict::Approve | Verdict::Reject | Verdict::Done => {
             settled(proposal).map_or(Ok(()), Err)?;
-            if now >= proposal.decide_by && answer.verdict != Verdict::Done {
-                may_decide(proposal, deciding, now)?;
+            if now >= proposal.decide_by {
+                if answer.verdict != Verdict::Done {
+                    may_decide(proposal, deciding, now)?;
+                }
                 return Err(Refusal::Expired { at: proposal.decide_by });
             }
         }
@@ -125,8 +141,11 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
     let level = proposal.level();
     if answer.verdict == Verdict::Done {
         // A deed is its doer's own: the receipt would name whoever the form named, and nobody has asked for that.
-        if level != Level::L3 || capacity.stands_for.is_some() {
+        if level != Level::L3 {
             return Err(Refusal::NotAsked);
+        }
+        if capacity.stands_for.is_some() {
+            return Err(Refusal::DeedForAnother);
         }
     } else {
         may_decide(proposal, deciding, now)?;
@@ -164,6 +183,10 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
         Verdict::Approve => approve(&mut after, &decision, today, delegations, now)?,
         Verdict::Reject => after.state = State::Rejected { at: now },
         Verdict::Done if decision.evidence.is_empty() => return Err(Refusal::EvidenceNeeded),
+        // What was asked under an earlier release's terms is no exception.
+        Verdict::Done if !is_fresh(&decision, sign_in_of(proposal, today)) => {
+            return Err(too_old(sign_in_of(proposal, today)));
+        }
         Verdict::Done => after.state = State::Recorded { at: now },
         Verdict::Uphold => after.review_by = None,
         // Asking others gives nobody more time.
@@ -182,8 +205,13 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
 
 /// Whether this person may answer at all, for themselves or for whom they stand.
 fn may_decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> Result<(), Refusal> {
-    let Deciding { person, capacity, delegations, .. } = deciding;
-    excluded(proposal, person, delegations, now).map_or(Ok(()), Err)?;
+    let Deciding { person, capacity, delegations, answer, .. } = deciding;
+    match excluded(proposal, person, delegations, now) {
+        // Whoever was asked to stand in had no say in that: it takes their approval from them, and neither their no nor their look.
+        None | Some(Refusal::DelegateOfExcluded) if answer.verdict != Verdict::Approve => {}
+        None => {}
+        Some(refusal) => return Err(refusal),
+    }
     let Some(seat) = &capacity.stands_for else { return Ok(()) };
     // Depth 1: the seat's own grant counts, and only who was asked by them fills it.
     let is_asked = delegations.iter().any(|one| one.from == seat.person && one.to == person && one.holds(now));
@@ -230,8 +258,8 @@ fn approve(
     if !terms.is_as(today) {
         return Err(Refusal::PolicyChanged);
     }
-    if let Some(minutes) = terms.rule.sign_in_minutes {
-        is_fresh(decision, Duration::minutes(minutes.into()), now)?;
+    if let Some(minutes) = terms.rule.sign_in_minutes.filter(|minutes| !is_fresh(decision, *minutes)) {
+        return Err(too_old(minutes));
     }
     if decision.broke_glass {
         if !terms.break_glass.contains(&decision.person) || decision.on_behalf_of.is_some() {
@@ -240,7 +268,9 @@ fn approve(
         if decision.comment.chars().count() < BREAK_GLASS_REASON {
             return Err(Refusal::BreakGlassReason);
         }
-        is_fresh(decision, BREAK_GLASS_SIGN_IN, now)?;
+        if !is_fresh(decision, BREAK_GLASS_SIGN_IN) {
+            return Err(too_old(BREAK_GLASS_SIGN_IN));
+        }
     } else if let Some(other) = after.approvals().find(|other| quorum::is_same_voice(&terms, decision, other)) {
         return Err(Refusal::SameVoice { name: other.names() });
     } else if let Some(seat) = &decision.on_behalf_of
@@ -259,11 +289,20 @@ fn approve(
     Ok(())
 }
 
-fn is_fresh(decision: &Decision, most: Duration, now: OffsetDateTime) -> Result<(), Refusal> {
-    match decision.signed_in_at {
-        Some(at) if at <= now && now - at <= most => Ok(()),
-        _ => Err(Refusal::SignInTooOld { minutes: most.whole_minutes() }),
-    }
+/// Whether who decided had signed in at most so many minutes before.
+pub(super) fn is_fresh(decision: &Decision, minutes: u32) -> bool {
+    let is = |at: OffsetDateTime| at <= decision.at + CLOCK_SKEW && decision.at - at <= Duration::minutes(minutes.into());
+    decision.signed_in_at.is_some_and(is)
+}
+
+fn too_old(minutes: u32) -> Refusal {
+    Refusal::SignInTooOld { minutes }
+}
+
+/// How old a sign-in may be for a deed, in minutes.
+fn sign_in_of(proposal: &Proposal, today: &Terms) -> u32 {
+    let asked = [proposal.terms.as_ref().and_then(|terms| terms.rule.sign_in_minutes), today.rule.sign_in_minutes];
+    asked.into_iter().flatten().min().unwrap_or(SIGN_IN_AT_MOST)
 }
 
 /// The comment as it is kept. It would stand in the log for good, so what must not be kept is refused (design I12).

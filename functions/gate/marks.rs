@@ -82,14 +82,37 @@ impl Record for ApprovedMark {
     }
 }
 
-/// The same for what somebody approved alone, or escalated, until another person has reviewed it.
+/// The same for what ran by its level, while one person can undo it and nobody has looked at it yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoMark {
+    pub proposal: ProposalId,
+    pub question: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub ran_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub undo_until: OffsetDateTime,
+}
+
+impl Record for UndoMark {
+    const KIND: &'static str = "undoable";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.proposal.to_string()
+    }
+}
+
+/// The same for what cannot be undone although somebody asked, and for what somebody approved alone, or escalated, until another person has reviewed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewMark {
     pub proposal: ProposalId,
     pub question: String,
-    /// Who approved it alone, or asked for the review; they do not review it.
+    /// Who approved it alone, wanted it undone, or asked for the review.
     pub by: PersonId,
     pub by_name: String,
+    /// Whether they may look at it too: it cannot be undone, and whoever wanted that puts it right.
+    #[serde(default)]
+    pub own_too: bool,
     #[serde(with = "time::serde::rfc3339")]
     pub due: OffsetDateTime,
 }

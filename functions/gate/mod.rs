@@ -26,6 +26,7 @@ pub mod occasion;
 pub mod policy;
 pub mod proposal;
 pub mod quorum;
+pub mod ran;
 pub mod receipt;
 pub mod refusal;
 mod run;

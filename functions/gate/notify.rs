@@ -96,7 +96,9 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     let store = scope.store(app).await?;
     let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(NotifyError::NotFound)?;
     // A quiet change since then made a later version; the mail is still owed, and says what stands now.
-    if occasion.is_loud() {
+    if occasion.stands_alone() && !occasion.is_owed(&held.value, app.now()) {
+        // Somebody settled it meanwhile.
+    } else if occasion.stands_alone() {
         deliver(app, &store, scope.tenant(), &held.value, version, occasion).await?;
     } else if held.value.state == State::Open && version <= held.value.version && app.now() < held.value.decide_by {
         deliver(app, &store, scope.tenant(), &held.value, version, Occasion::Asked).await?;
@@ -225,7 +227,7 @@ async fn deliver(
         notified.links.push(link::make::row(tenant, proposal, EVERYBODY, &key, now));
         queued.push(posting(Channel::Teams, EVERYBODY, now));
     }
-    for person in occasion.recipients(&app.config, &roster, tenant, &proposal.requester, now).into_iter().filter(|_| app.config.mails) {
+    for person in occasion.recipients(&app.config, &roster, tenant, proposal, now).into_iter().filter(|_| app.config.mails) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);
@@ -305,14 +307,14 @@ const ATTEMPTS: usize = 4;
 /// no room in that batch is in the notice, and goes into further ones.
 async fn write_down(store: &Store<'_, ClientPlace>, notified: Notified, mut queued: Vec<Posting>) -> Result<bool, StoreError> {
     let cards = queued.iter().filter(|posting| posting.channel == Channel::Teams).count();
+    let all = queued.len();
     let left = queued.split_off(queued.len().min(TOGETHER));
     let notified = Notified { left, ..notified };
     let mut batch = store.batch(ClientPlace::Assessment);
     batch.create(&notified);
     queue(&mut batch, &queued, notified.at)?;
     let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
-    let detail =
-        json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable), "cards": cards });
+    let detail = json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable), "cards": cards, "queued": all });
     audit::record(&mut batch, audit::Event::new(notified.occasion.event(), object(notified.proposal), detail));
     match batch.commit().await {
         Err(error) if error.exists::<Notified>(&notified.key()) => return Ok(false),

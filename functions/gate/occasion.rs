@@ -3,6 +3,8 @@
 //! The loud ones go to every approver and every owner at once and never into a digest: somebody approved alone, a review
 //! is overdue, or a deadline comes near and nobody decided.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -16,7 +18,7 @@ use crate::{
     app::App,
     config::Config,
     tenancy::{
-        Actor, Roster, TenantId,
+        PersonId, Roster, TenantId,
         directory::{Person, Role},
     },
 };
@@ -33,10 +35,14 @@ pub enum Occasion {
     GlassBroken,
     /// What was approved alone was not reviewed in time.
     ReviewOverdue,
+    /// It ran by its level, and one person can undo it.
+    Ran,
+    /// It was approved, or its undoing was, and it is not done.
+    NotDone,
 }
 
 impl Occasion {
-    const ALL: [Self; 5] = [Self::Asked, Self::Reminded, Self::Escalated, Self::GlassBroken, Self::ReviewOverdue];
+    const ALL: [Self; 7] = [Self::Asked, Self::Reminded, Self::Escalated, Self::GlassBroken, Self::ReviewOverdue, Self::Ran, Self::NotDone];
 
     /// As it stands in the keys of notices.
     pub fn word(self) -> &'static str {
@@ -46,6 +52,8 @@ impl Occasion {
             Self::Escalated => "escalated",
             Self::GlassBroken => "glass",
             Self::ReviewOverdue => "review",
+            Self::Ran => "ran",
+            Self::NotDone => "failed",
         }
     }
 
@@ -61,6 +69,8 @@ impl Occasion {
             Self::Escalated => "proposal.escalated_notice",
             Self::GlassBroken => "proposal.glass_told",
             Self::ReviewOverdue => "proposal.review_overdue",
+            Self::Ran => "proposal.ran_told",
+            Self::NotDone => "proposal.failure_told",
         }
     }
 
@@ -72,11 +82,19 @@ impl Occasion {
             Self::Escalated => "told, because nobody had decided,",
             Self::GlassBroken => "told, because somebody approved alone,",
             Self::ReviewOverdue => "told, because the review was overdue,",
+            Self::Ran => "told, because it ran by its level,",
+            Self::NotDone => "told, because it was not done,",
         }
     }
 
     pub fn is_loud(self) -> bool {
-        matches!(self, Self::Escalated | Self::GlassBroken | Self::ReviewOverdue)
+        matches!(self, Self::Escalated | Self::GlassBroken | Self::ReviewOverdue | Self::NotDone)
+    }
+
+    /// Whether it has a mail and card of its own, however many there are: what does not ask for an approval is in no list of
+    /// those that wait for one.
+    pub(super) fn stands_alone(self) -> bool {
+        self.is_loud() || self == Self::Ran
     }
 
     /// Whether a notice that was made for this is still to be sent.
@@ -85,6 +103,8 @@ impl Occasion {
             Self::Asked | Self::Reminded | Self::Escalated => proposal.state == State::Open && now < proposal.decide_by,
             Self::GlassBroken => true,
             Self::ReviewOverdue => proposal.review_by.is_some(),
+            Self::Ran => matches!(proposal.state, State::Executed { undo_until: Some(until), .. } if now < until),
+            Self::NotDone => not_done(proposal).is_some(),
         }
     }
 
@@ -96,7 +116,10 @@ impl Occasion {
             Self::Reminded => format!("Reminder: {client}: approve {label} by {day}"),
             Self::Escalated => format!("Nobody has decided: {client}: {label} closes {day}"),
             Self::GlassBroken => format!("EMERGENCY: {client}: {label} was approved by one person alone"),
-            Self::ReviewOverdue => format!("OVERDUE REVIEW: {client}: {label} was approved by one person alone"),
+            Self::ReviewOverdue => format!("OVERDUE REVIEW: {client}: {label}"),
+            Self::Ran => format!("Done, and can be undone: {client}: {label}"),
+            Self::NotDone if matches!(proposal.state, State::NotUndone { .. }) => format!("NOT UNDONE: {client}: {label}"),
+            Self::NotDone => format!("NOT DONE: {client}: {label} was approved and is not carried out"),
         }
     }
 
@@ -106,12 +129,18 @@ impl Occasion {
         config: &'p Config,
         roster: &'p Roster,
         tenant: TenantId,
-        requester: &Actor,
+        proposal: &Proposal,
         now: OffsetDateTime,
     ) -> Vec<&'p Person> {
+        // Who asks, and whose evidence it rests on, decide it under none of their accounts.
+        let not_for: BTreeSet<PersonId> = proposal.not_for().into_iter().map(|id| roster.human(id)).collect();
         let approves = |person: &Person| roster.grants_of(tenant, now).any(|grant| grant.person == person.id && grant.has(Role::Approver));
         let is_told = |person: &&Person| {
-            if self.is_loud() { person.is_owner || approves(person) } else { approves(person) && *requester != Actor::Person(person.id) }
+            if self.is_loud() {
+                person.is_owner || approves(person)
+            } else {
+                approves(person) && !not_for.contains(&roster.human(person.id))
+            }
         };
         roster.people_who_may_sign_in(config, now).filter(is_told).collect()
     }
@@ -129,13 +158,37 @@ impl Occasion {
             }
             Self::GlassBroken => (format!("Approved by one person alone: {question}"), by_whom(alone, proposal, exact)),
             Self::ReviewOverdue => (format!("The review is overdue: {question}"), by_whom(alone, proposal, exact)),
+            Self::Ran => {
+                let State::Executed { at, undo_until } = proposal.state else { return None };
+                let mut facts = vec![("It ran", exact(at)), ("Why", proposal.draft.reasons.join(" "))];
+                facts.extend(undo_until.map(|until| ("One person can undo it until", exact(until))));
+                (format!("Done without asking: {question}"), facts)
+            }
+            Self::NotDone => {
+                let (why, stands) = not_done(proposal)?;
+                let title = if matches!(proposal.state, State::NotUndone { .. }) { "Could not be undone" } else { "Not carried out" };
+                (format!("{title}: {question}"), vec![("Why", why.to_owned()), ("What stands", stands.to_owned())])
+            }
         };
-        Some(Notice {
-            title,
-            facts,
-            link: ("Sign in and look at it", link),
-            ..Notice::of_proposal("", "", &[], String::new(), String::new(), app.config.is_demo())
-        })
+        let notice = Notice::of_proposal("", "", &[], String::new(), String::new(), app.config.is_demo());
+        let mut foot = notice.foot.clone();
+        if self == Self::Ran {
+            foot[0] = "The link only shows the way: nobody can undo it without signing in. If nobody does, it stands.".into();
+        }
+        Some(Notice { title, facts, link: ("Sign in and look at it", link), foot, ..notice })
+    }
+}
+
+/// Why it is not done, and what stands for that.
+fn not_done(proposal: &Proposal) -> Option<(&str, &'static str)> {
+    match &proposal.state {
+        State::NotUndone { why, .. } => {
+            Some((why, "What it did stands. Somebody has to put it right by hand, or ask for it to be taken back."))
+        }
+        State::Failed { why, .. } => Some((why, "It does not work as it was asked. Ask again when the cause is gone.")),
+        State::Refused { why, .. } => Some((why, "Nothing was changed.")),
+        State::Expired { approved: true, .. } => Some(("It was not carried out in time.", "Nothing was changed. It can be asked again.")),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use time::Duration;
 pub mod care;
 pub mod reach;
 pub mod record;
+pub mod search;
 pub mod words;
 
 pub use self::record::{SignedPolicy, Unsound, shown, standing};
@@ -41,10 +42,24 @@ pub fn floor(kind: &str) -> Level {
     KINDS.iter().find(|(known, ..)| *known == kind).map_or(Level::L2, |(_, floor, _)| *floor)
 }
 
+/// How fresh a sign-in has to be for what has great effect, in minutes, whatever a policy says: it can ask for less (RFC 9470).
+pub const SIGN_IN_AT_MOST: u32 = 10;
+/// A policy asks for no fresher one: nobody could sign in, read and decide in less.
+const SIGN_IN_AT_LEAST: u32 = 5;
+/// As old as a session gets, in minutes.
+const SIGN_IN_OF_A_DAY: u32 = 8 * 60;
+
+/// Whether deciding it has great effect: how everything else is gated, what leaves the house, and the deeds that only a
+/// person does. The other things of great effect are no kinds of action: an emergency has [`BREAK_GLASS_SIGN_IN`], and what
+/// destroys a client's keys, adds people or gives access is asked on pages that want the same of whoever asks.
+pub fn has_great_effect(kind: &str) -> bool {
+    [CHANGE_POLICY, "publish_package"].contains(&kind) || floor(kind) == Level::L3
+}
+
 /// A reason for breaking the glass says something.
 pub const BREAK_GLASS_REASON: usize = 20;
-/// How fresh a sign-in has to be to break the glass.
-pub const BREAK_GLASS_SIGN_IN: Duration = Duration::minutes(10);
+/// How fresh a sign-in has to be to break the glass, in minutes.
+pub const BREAK_GLASS_SIGN_IN: u32 = SIGN_IN_AT_MOST;
 /// When what was done so has to be reviewed.
 pub const REVIEW_WITHIN: Duration = Duration::hours(24);
 
@@ -64,7 +79,8 @@ pub struct Rule {
     /// Whether an approval needs a comment too; a rejection always does.
     #[serde(default)]
     pub comment_needed: bool,
-    /// How old a sign-in may be at the decision, in minutes; `None`: as long as the session lasts.
+    /// How old a sign-in may be when somebody approves, or records a deed, in minutes; `None`: as long as the session lasts,
+    /// and where it [has great effect](has_great_effect), [`SIGN_IN_AT_MOST`].
     #[serde(default)]
     pub sign_in_minutes: Option<u32>,
     /// From staging on, until when it may be decided, in hours.
@@ -106,7 +122,7 @@ impl Rule {
             one_from_each: vec![],
             outside_stand_ins: false,
             comment_needed: false,
-            sign_in_minutes: None,
+            sign_in_minutes: has_great_effect(kind).then_some(SIGN_IN_AT_MOST),
             decide_within: 7 * 24,
             run_within: 2 * 24,
             undo_within: if level == Level::L1 { 72 } else { 0 },
@@ -121,12 +137,14 @@ impl Rule {
             [] => String::new(),
             groups => format!(", one of them from {}", groups.join(", one from ")),
         };
+        let comment = if self.comment_needed { ", with a comment" } else { "" };
+        let sign_in = self.sign_in_minutes.map_or_else(String::new, |minutes| format!(", after a sign-in of the last {minutes} minutes"));
         match (self.level, self.approvals) {
             (Level::L0, _) => "runs by rule".into(),
             (Level::L1, _) => format!("runs, and can be undone for {} hours", self.undo_within),
-            (Level::L2, 1) => format!("needs 1 approval{groups}"),
-            (Level::L2, n) => format!("needs {n} approvals{groups}"),
-            (Level::L3, _) => "is done by a person and recorded".into(),
+            (Level::L2, 1) => format!("needs 1 approval{groups}{comment}{sign_in}"),
+            (Level::L2, n) => format!("needs {n} approvals{groups}{comment}{sign_in}"),
+            (Level::L3, _) => format!("is done by a person and recorded{sign_in}"),
         }
     }
 }
@@ -223,6 +241,9 @@ impl Policy {
         if rule.level == Level::L2 {
             rule.approvals = rule.approvals.max(1);
         }
+        if has_great_effect(kind) || rule.level == Level::L3 {
+            rule.sign_in_minutes = Some(rule.sign_in_minutes.map_or(SIGN_IN_AT_MOST, |minutes| minutes.min(SIGN_IN_AT_MOST)));
+        }
         let groups = rule.one_from_each.iter().map(|name| (name.clone(), self.groups.get(name).cloned().unwrap_or_default())).collect();
         let (same_human, break_glass) = (self.same_human.clone(), self.break_glass.clone());
         Terms { policy_version: self.version, floor, rule, groups, same_human, break_glass, linked: vec![] }
@@ -236,6 +257,10 @@ impl Policy {
                 return no(format!("There is no kind of action called \u{201c}{kind}\u{201d}."));
             };
             let Rule { level, approvals, one_from_each, decide_within, run_within, undo_within, remind_before, escalate_before, .. } = rule;
+            let oldest = if has_great_effect(kind) || *level == Level::L3 { SIGN_IN_AT_MOST } else { SIGN_IN_OF_A_DAY };
+            if rule.sign_in_minutes.is_some_and(|minutes| !(SIGN_IN_AT_LEAST..=oldest).contains(&minutes)) {
+                return no(format!("For \u{201c}{words}\u{201d} a sign-in may be {SIGN_IN_AT_LEAST} to {oldest} minutes old."));
+            }
             if level < floor {
                 return no(format!("\u{201c}{words}\u{201d} is never below {}: {}", floor.word(), floor.meaning()));
             }
@@ -314,6 +339,9 @@ mod tests {
             (with("mark_objective", Rule { one_from_each: vec!["a".into(), "b".into()], ..mark() }), "more groups"),
             (with("mark_objective", Rule { decide_within: 0, ..mark() }), "decided within"),
             (with("mark_objektive", mark()), "no kind of action"),
+            (with("mark_objective", Rule { sign_in_minutes: Some(4), ..mark() }), "5 to 480 minutes old"),
+            (with("mark_objective", Rule { sign_in_minutes: Some(481), ..mark() }), "5 to 480 minutes old"),
+            (with(CHANGE_POLICY, Rule { sign_in_minutes: Some(11), ..Rule::of_kind(CHANGE_POLICY) }), "5 to 10 minutes old"),
             (with(CHANGE_POLICY, Rule { level: Level::L3, ..Rule::of_kind(CHANGE_POLICY) }), "nobody could change the policy again"),
         ];
         for (policy, why) in cases {
@@ -330,14 +358,19 @@ mod tests {
             kind in prop::sample::select(KINDS.iter().map(|(kind, ..)| *kind).chain(["unknown"]).collect::<Vec<_>>()),
             level in prop::sample::select(Level::ALL.to_vec()),
             approvals in 0..9_u8,
+            sign_in_minutes in prop::option::of(0..700_u32),
         ) {
-            let rule = Rule { level, approvals, ..Rule::of_kind(kind) };
+            let rule = Rule { level, approvals, sign_in_minutes, ..Rule::of_kind(kind) };
             let policy = Policy { rules: BTreeMap::from([(kind.to_owned(), rule)]), ..Policy::default() };
             let terms = policy.terms(kind);
             prop_assert!(terms.level() >= floor(kind) && terms.rule.level == terms.level());
             prop_assert!(terms.level() != Level::L2 || terms.rule.approvals >= 1);
             if level < floor(kind) {
                 prop_assert!(policy.check().is_err());
+            }
+            if has_great_effect(kind) || terms.level() == Level::L3 {
+                prop_assert!(terms.rule.sign_in_minutes.is_some_and(|minutes| minutes <= SIGN_IN_AT_MOST));
+                prop_assert!(sign_in_minutes.is_none_or(|minutes| minutes <= SIGN_IN_AT_MOST) || policy.check().is_err());
             }
         }
     }

@@ -17,7 +17,7 @@ use super::{
     refusal::Refusal,
 };
 pub use super::{
-    marks::{ApprovedMark, OpenMark, ReviewMark},
+    marks::{ApprovedMark, OpenMark, ReviewMark, UndoMark},
     occasion::Occasion,
     state::{Cause, Decision, Seat, State},
 };
@@ -192,13 +192,21 @@ impl Proposal {
         hours.into_iter().take(MOST_NOTICES)
     }
 
+    /// What one person can still undo and nobody has looked at, if it is so.
+    fn undo_mark(&self) -> Option<UndoMark> {
+        let State::Executed { at: ran_at, undo_until: Some(undo_until) } = self.state else { return None };
+        let seen = self.decisions.iter().any(|one| one.verdict == Verdict::Uphold);
+        (!seen).then(|| UndoMark { proposal: self.id, question: self.draft.question.clone(), ran_at, undo_until })
+    }
+
     /// What waits for another person's look, if something does.
     fn review_mark(&self) -> Option<ReviewMark> {
         let due = self.review_by?;
-        let asks = |one: &&Decision| one.broke_glass || one.verdict == Verdict::Escalate;
+        let is_stuck = matches!(self.state, State::NotUndone { .. });
+        let asks = |one: &&Decision| one.broke_glass || one.verdict == Verdict::Escalate || (is_stuck && one.verdict == Verdict::Override);
         let last = self.decisions.iter().rev().find(asks)?;
         let question = self.draft.question.clone();
-        Some(ReviewMark { proposal: self.id, question, by: last.person, by_name: last.name.clone(), due })
+        Some(ReviewMark { proposal: self.id, question, by: last.person, by_name: last.name.clone(), own_too: is_stuck, due })
     }
 }
 
@@ -417,6 +425,15 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
         }
         _ => {}
     }
+    match (held.value.undo_mark(), next.undo_mark()) {
+        (None, Some(mark)) => {
+            batch.create(&mark);
+        }
+        (Some(_), None) => {
+            batch.remove::<UndoMark>(&id);
+        }
+        _ => {}
+    }
     match (held.value.review_mark(), next.review_mark()) {
         (None, Some(mark)) => {
             batch.create(&mark);
@@ -427,6 +444,12 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
         _ => {}
     }
     batch.replace(&Held { value: next, etag: held.etag.clone() });
+}
+
+/// Adds to the batch that people are told of it.
+pub(super) fn tell(batch: &mut Batch<'_, '_, ClientPlace>, proposal: &Proposal, occasion: Occasion) -> Result<(), StoreError> {
+    let told = NotifyV1 { proposal: proposal.id, version: proposal.version, occasion };
+    outbox::send(batch, "notify", &told, std::time::Duration::ZERO).map(drop)
 }
 
 /// The accounts that are one human's, of all who have to do with a proposal: who asks, whose evidence it is, who answered,

@@ -55,7 +55,10 @@ pub enum Refusal {
     #[error("the comment carries a CUI marking")]
     CommentMarked,
     #[error("the sign-in is too old for this")]
-    SignInTooOld { minutes: i64 },
+    SignInTooOld { minutes: u32 },
+    /// The settings ask for an authentication context where something has great effect.
+    #[error("the sign-in is not strong enough for this")]
+    SignInTooWeak,
     #[error("not one of those who may break the glass")]
     MayNotBreakGlass,
     #[error("the reason to break the glass says too little")]
@@ -66,6 +69,9 @@ pub enum Refusal {
     /// Below L2 there is nothing to approve, and below L3 nothing to record as done.
     #[error("its level does not ask for this answer")]
     NotAsked,
+    /// A deed (L3) is its doer's own.
+    #[error("a deed is recorded in one's own name")]
+    DeedForAnother,
     #[error("what was done is recorded with evidence")]
     EvidenceNeeded,
     #[error("the time to undo is over")]
@@ -123,7 +129,7 @@ impl Refusal {
             Self::EvidenceYours { title } => {
                 format!("You filed \u{201c}{title}\u{201d}, on which this rests, so somebody else decides it.")
             }
-            Self::DelegateOfExcluded => "You stand for somebody who may not decide this, so somebody else decides it.".into(),
+            Self::DelegateOfExcluded => "You stand in for somebody who may not decide this, so somebody else approves it. You can reject it.".into(),
             Self::NotApprover => "Only an approver of this client can decide this.".into(),
             Self::SameVoice { name } => format!("{name} has approved this already; another person's approval is still wanted."),
             Self::NoDelegation { name } => format!("{name} has not asked you to stand in at this time. Nothing was recorded."),
@@ -140,14 +146,16 @@ impl Refusal {
             Self::CommentMarked => "The comment carries a CUI marking; nothing was kept. Say it without.".into(),
             Self::CommentTooLong => format!("The comment is longer than {MAX_COMMENT} characters. Nothing was recorded."),
             Self::SignInTooOld { minutes } => {
-                format!("This needs a sign-in of the last {minutes} minutes. Nothing was recorded: sign out, sign in again and decide then.")
+                format!("This needs a sign-in of the last {minutes} minutes. Nothing was recorded: confirm that it is you and decide then.")
             }
+            Self::SignInTooWeak => "This needs a stronger sign-in than the one you have. Nothing was recorded.".into(),
             Self::MayNotBreakGlass => "The policy does not name you among those who may approve alone in an emergency.".into(),
             Self::BreakGlassReason => {
                 format!("Say in at least {BREAK_GLASS_REASON} characters why this cannot wait: others review it within a day.")
             }
             Self::HumanOnly => "A person does this outside Assay and records it here with evidence; Assay never does it.".into(),
             Self::NotAsked => "The policy does not ask for this answer here.".into(),
+            Self::DeedForAnother => "Who did it records it in their own name, in nobody\u{2019}s place. Nothing was recorded.".into(),
             Self::EvidenceNeeded => "Name at least one record that shows it was done.".into(),
             Self::UndoOver => "The time to undo this by one person is over; propose to take it back instead.".into(),
             Self::NotRequester => "Only the person who asked can take it back.".into(),
@@ -174,7 +182,12 @@ impl Refusal {
     pub fn is_about_the_form(&self) -> bool {
         matches!(
             self,
-            Self::CommentNeeded { .. } | Self::CommentTooLong | Self::CommentMarked | Self::BreakGlassReason | Self::EvidenceNeeded
+            Self::CommentNeeded { .. }
+                | Self::CommentTooLong
+                | Self::CommentMarked
+                | Self::BreakGlassReason
+                | Self::DeedForAnother
+                | Self::EvidenceNeeded
         )
     }
 
@@ -191,6 +204,7 @@ impl Refusal {
                 | Self::MayNotBreakGlass
                 | Self::NotRequester
                 | Self::SignInTooOld { .. }
+                | Self::SignInTooWeak
         )
     }
 }

@@ -9,8 +9,8 @@ use super::{
     event::{Facts, Verdict, Voice},
     hash::{FORM, hash_of},
     level::Level,
-    machine::{blocked, excluded, settled},
-    policy::Terms,
+    machine::{blocked, excluded, is_fresh, settled},
+    policy::{BREAK_GLASS_SIGN_IN, Terms},
     proposal::Proposal,
     quorum,
     refusal::Refusal,
@@ -51,8 +51,12 @@ pub(super) fn undo(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> R
     let overrides = |(decision, voice): &(&Decision, &Voice)| {
         decision.verdict == Verdict::Override && decision.version == proposal.version && decision.hash == proposal.hash && voice.is_signed
     };
-    if terms.level() != Level::L1 || !proposal.decisions.iter().zip(&facts.voices).any(|one| overrides(&one)) {
+    let signed = proposal.decisions.iter().zip(&facts.voices).rev().find(|one| overrides(one));
+    let Some((said, voice)) = signed.filter(|_| terms.level() == Level::L1) else {
         return Err(Refusal::NotSigned { name: "the person who undid it".into() });
+    };
+    if !voice.may_approve {
+        return Err(Refusal::AuthorityGone { name: said.names() });
     }
     Ok(Proposal { state: State::RolledBack { at: now, by: None, ran_at }, ..proposal.clone() })
 }
@@ -69,6 +73,11 @@ pub(super) fn begun(proposal: &Proposal) -> Result<(), Refusal> {
         State::Executing { .. } => Ok(()),
         _ => Err(settled(proposal).unwrap_or(Refusal::NotApproved)),
     }
+}
+
+/// Whether it waits for its run or has begun, and so can turn out not to work.
+pub(super) fn tried(proposal: &Proposal) -> Result<(), Refusal> {
+    begun(proposal).or_else(|_| waits(proposal).map(drop))
 }
 
 /// Until when what waits for its run may run.
@@ -95,12 +104,14 @@ fn has_quorum(proposal: &Proposal, terms: &Terms, facts: &Facts, run_by: OffsetD
     let mut fault = None;
     let none = Voice { is_signed: false, may_approve: false };
     for (n, decision) in proposal.decisions.iter().enumerate().filter(|(_, decision)| decision.verdict == Verdict::Approve) {
-        match worth(proposal, decision, facts.voices.get(n).copied().unwrap_or(none), now) {
+        match worth(proposal, terms, decision, facts.voices.get(n).copied().unwrap_or(none), now) {
             Ok(()) => valid.push(decision),
             Err(why) => fault = fault.or(Some(why)),
         }
     }
-    let broke_glass = valid.iter().any(|decision| decision.broke_glass && terms.break_glass.contains(&decision.person));
+    let broke_glass = valid
+        .iter()
+        .any(|decision| decision.broke_glass && terms.break_glass.contains(&decision.person) && is_fresh(decision, BREAK_GLASS_SIGN_IN));
     let progress = quorum::progress(terms, valid.iter().copied());
     if !broke_glass && !progress.is_reached() {
         return Err(fault.unwrap_or(Refusal::QuorumMissing { words: progress.words() }));
@@ -113,7 +124,7 @@ fn has_quorum(proposal: &Proposal, terms: &Terms, facts: &Facts, run_by: OffsetD
     Ok(())
 }
 
-fn worth(proposal: &Proposal, decision: &Decision, voice: Voice, now: OffsetDateTime) -> Result<(), Refusal> {
+fn worth(proposal: &Proposal, terms: &Terms, decision: &Decision, voice: Voice, now: OffsetDateTime) -> Result<(), Refusal> {
     if decision.version != proposal.version {
         return Err(Refusal::WrongVersion { current: proposal.version });
     }
@@ -125,6 +136,9 @@ fn worth(proposal: &Proposal, decision: &Decision, voice: Voice, now: OffsetDate
     }
     if decision.at >= proposal.decide_by {
         return Err(Refusal::Expired { at: proposal.decide_by });
+    }
+    if let Some(minutes) = terms.rule.sign_in_minutes.filter(|minutes| !is_fresh(decision, *minutes)) {
+        return Err(Refusal::SignInTooOld { minutes });
     }
     if !voice.is_signed {
         return Err(Refusal::NotSigned { name: decision.names() });

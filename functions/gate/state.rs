@@ -69,12 +69,22 @@ pub enum State {
         #[serde(with = "time::serde::rfc3339")]
         ran_at: OffsetDateTime,
     },
+    /// A person overrode it in time, and its compensating action does not work: what it did stands, and people see to it.
+    NotUndone {
+        #[serde(with = "time::serde::rfc3339")]
+        at: OffsetDateTime,
+        /// When it ran.
+        #[serde(with = "time::serde::rfc3339")]
+        ran_at: OffsetDateTime,
+        why: String,
+    },
     /// L3: a person did it and said so, with evidence.
     Recorded {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
     },
-    /// An outward action began and did not work.
+    /// It was tried and does not work, now or later. Of an action on our own data nothing was done; of an outward one that had
+    /// begun, nobody knows.
     Failed {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,

@@ -27,8 +27,8 @@ use crate::{
         directory::{Grant, Role},
     },
     web::pages::{
-        DecidedItem, DecisionForm, DoneForm, EvidenceCard, Frame, InboxItem, InboxPage, LevelMark, Link, ProposalPage, ProposalState,
-        Quorum, ReviewForm, ReviewItem, Run, Side, Tag, TimelineEntry, Tone, paths,
+        DecidedItem, DecisionForm, DoneForm, EvidenceCard, Frame, FreshSignIn, InboxItem, InboxPage, LevelMark, Link, ProposalPage,
+        ProposalState, Quorum, ReviewForm, ReviewItem, Run, Side, Tag, TimelineEntry, Tone, UndoItem, paths,
     },
 };
 
@@ -114,7 +114,8 @@ pub async fn proposal_page(
     let is_to_do = proposal.state == State::Open && level == Level::L3 && grant.has(Role::Approver) && grant.person == reader.person.id;
     let to_do = DoneForm { action: paths::decide(grant.tenant, proposal.id), token: String::new(), permit: String::new(), fields: vec![] };
     Ok(ProposalPage {
-        alone: may_alone(&proposal, grant).then_some((BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN.whole_minutes())),
+        alone: may_alone(&proposal, grant).then_some((BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN)),
+        sign_in: proposal.terms.as_ref().and_then(|terms| terms.rule.sign_in_minutes).map(|minutes| FreshSignIn { minutes, prove: None }),
         review,
         done: is_to_do.then_some(to_do),
         client: roster.client_name(grant.tenant),
@@ -172,8 +173,16 @@ pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPa
         by: review.mark.by_name,
         due: review.mark.due,
     });
+    let undoable = inbox.undoable.into_iter().map(|one| UndoItem {
+        href: format!("{}#review", paths::proposal(one.tenant, one.mark.proposal)),
+        question: one.mark.question,
+        client: one.client,
+        ran_at: one.mark.ran_at,
+        undo_until: one.mark.undo_until,
+    });
     InboxPage {
         reviews: reviews.collect(),
+        undoable: undoable.collect(),
         frame,
         yours: items(yours),
         others: items(others),
@@ -213,6 +222,7 @@ fn decided_item(settled: &inbox::Settled) -> DecidedItem {
         State::Approved { .. } => Tag::new(Tone::Wait, "Approved"),
         State::Executing { .. } => Tag::new(Tone::Wait, "Being carried out"),
         State::Undoing { .. } => Tag::new(Tone::Wait, "Being undone"),
+        State::NotUndone { .. } => Tag::new(Tone::Not, "Could not be undone"),
         State::Rejected { .. } => Tag::new(Tone::Not, "Rejected"),
         State::Expired { .. } => Tag::new(Tone::Unknown, "Expired"),
         State::Superseded { .. } => Tag::new(Tone::Unknown, "Superseded"),
@@ -270,13 +280,13 @@ fn state(
             ProposalState::NotYours { why: format!("{}{way}", Refusal::HumanOnly.sentence()) }
         }
         State::Open => match machine::excluded(proposal, grant.person, delegations, now) {
-            Some(refusal) => ProposalState::NotYours { why: refusal.sentence() },
-            None => ProposalState::Open(DecisionForm {
+            Some(refusal) if refusal != Refusal::DelegateOfExcluded => ProposalState::NotYours { why: refusal.sentence() },
+            bars => ProposalState::Open(DecisionForm {
                 action: paths::decide(grant.tenant, proposal.id),
                 token: token(proposal),
                 permit: String::new(),
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
-                blocked: machine::blocked(proposal, now).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
+                blocked: bars.or(machine::blocked(proposal, now)).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
                 seats,
                 reject_label: "Reject".into(),
@@ -294,6 +304,7 @@ fn state(
             ProposalState::ByLevel { why: deed.unwrap_or_default(), run: Run::Done { at: *at, done: String::new() }, entry: entry() }
         }
         State::Undoing { ran_at, .. } | State::RolledBack { ran_at, .. } => decided(true, Run::Done { at: *ran_at, done: String::new() }),
+        State::NotUndone { at, ran_at, why } => decided(true, Run::NotUndone { ran_at: *ran_at, at: *at, why: why.clone() }),
         State::Failed { at, why } => decided(true, Run::Failed { at: *at, why: why.clone() }),
         State::Refused { at, why } => decided(true, Run::Refused { at: *at, why: why.clone() }),
         State::Expired { approved: true, at } => {
@@ -330,6 +341,9 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
     let why = match asked {
         Some(one) if one.broke_glass => format!("{} approved this alone, in an emergency. Look at whether that was right.", one.name),
         Some(one) => format!("{} asked others to look at this: \u{201c}{}\u{201d}", one.name, one.comment),
+        None if matches!(proposal.state, State::NotUndone { .. }) => {
+            "It was to be undone, and that does not work: what it did stands. Put it right by hand or have it taken back, then say here what you did.".into()
+        }
         None => "It ran by its level, without anybody\u{2019}s approval. You can look at it afterwards.".into(),
     };
     Some(ReviewForm {
@@ -340,6 +354,7 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
         due: proposal.review_by,
         overdue: proposal.review_by.is_some_and(|due| due <= now),
         undo_until,
+        because: None,
         comment: returned.comment.clone(),
         error: returned.error.clone(),
     })
@@ -417,6 +432,10 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
         State::RolledBack { at, ran_at, .. } => {
             history.push(entry(*ran_at, "Assay", "carried it out".into(), None));
             history.push(entry(*at, "Assay", "took it back, as was decided".into(), None));
+        }
+        State::NotUndone { at, ran_at, why } => {
+            history.push(entry(*ran_at, "Assay", "carried it out".into(), None));
+            history.push(entry(*at, "Assay", "could not undo it".into(), Some(why.clone())));
         }
         State::Failed { at, why } => history.push(entry(*at, "Assay", "could not carry it out".into(), Some(why.clone()))),
         State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),

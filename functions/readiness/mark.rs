@@ -106,13 +106,13 @@ pub async fn perform(proposal: &Proposal, decision: Option<&Decision>, batch: &m
     let action = match proposal.draft.kind.as_str() {
         MARK => Action::Mark(parse(&proposal.draft.action)?),
         ROLL_BACK => Action::RollBack(parse(&proposal.draft.action)?),
-        other => return Err(NotPerformed::Refused(format!("This release does not know how to run \"{other}\"."))),
+        other => return Err(NotPerformed::Failed(format!("This release does not know how to run \"{other}\"."))),
     };
     known(action.objective())?;
     let (event, finding) = match &action {
         Action::Mark(mark) => {
             if mark.found == Found::NotApplicable && !score::may_be_not_applicable(&mark.objective) {
-                return Err(NotPerformed::Refused("3.12.4, the system security plan, is never N/A.".into()));
+                return Err(NotPerformed::Failed("3.12.4, the system security plan, is never N/A.".into()));
             }
             let finding = Finding {
                 found: mark.found,
@@ -180,9 +180,9 @@ async fn write(
 fn known(objective: &str) -> Result<&'static Determination, NotPerformed> {
     catalogue()
         .objective(objective)
-        .ok_or_else(|| NotPerformed::Refused(format!("There is no objective {objective} in this release's catalogue.")))
+        .ok_or_else(|| NotPerformed::Failed(format!("There is no objective {objective} in this release's catalogue.")))
 }
 
 fn parse<'a, T: Deserialize<'a>>(action: &'a str) -> Result<T, NotPerformed> {
-    serde_json::from_str(action).map_err(|_| NotPerformed::Refused("The stored action is not in a form that this release knows.".into()))
+    serde_json::from_str(action).map_err(|_| NotPerformed::Failed("The stored action is not in a form that this release knows.".into()))
 }

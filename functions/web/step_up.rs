@@ -19,22 +19,23 @@ pub fn is_proved(app: &App, session: &Session) -> bool {
     fresh && context.is_none_or(|context| session.proof.contexts.contains(context))
 }
 
-/// What whoever asked is told (RFC 9470 3), for a session that is not [`is_proved`].
-pub fn problem(app: &App, session: &Session) -> Problem {
+/// What whoever asked is told (RFC 9470 3), for a session whose proof is older than `within` or not strong enough.
+pub fn problem(app: &App, session: &Session, within: Duration) -> Problem {
     let context = app.config.entra().and_then(|entra| entra.auth_context.as_deref());
-    let detail = match (session.proof.at, context) {
+    let detail: String = match (session.proof.at, context) {
         (None, _) => {
-            "This change needs a fresh proof of who you are, and the sign-in service does not say when you gave it. Nobody can make such a change until whoever runs Assay adds the optional claim \u{201c}auth_time\u{201d} to the ID token of the app registration."
+            "This needs a fresh proof of who you are, and the sign-in service does not say when you gave it. Nobody can do this until whoever runs Assay adds the optional claim \u{201c}auth_time\u{201d} to the ID token of the app registration.".into()
         }
-        (Some(at), Some(_)) if app.now() - at <= FRESH => {
-            "This change needs a stronger sign-in than the one you have. Nothing was changed: confirm that it is you, and send it from the page that opens then."
+        (Some(at), Some(_)) if app.now() - at <= within => {
+            "This needs a stronger sign-in than the one you have. Nothing was changed: confirm that it is you, and send it from the page that opens then.".into()
         }
-        _ => {
-            "This change needs a fresh proof of who you are: you gave it more than ten minutes ago. Nothing was changed: confirm that it is you, and send it from the page that opens then."
-        }
+        _ => format!(
+            "This needs a fresh proof of who you are: you gave it more than {} minutes ago. Nothing was changed: confirm that it is you, and send it from the page that opens then.",
+            within.whole_minutes()
+        ),
     };
     let values = context.map_or_else(String::new, |context| format!(", acr_values=\"{context}\""));
-    let challenge = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{}\"{values}", FRESH.whole_seconds());
+    let challenge = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{}\"{values}", within.whole_seconds());
     let problem = Problem::new(401, Problem::STEP_UP, "Confirm that it is you", detail);
     Problem { challenge: Some(challenge), ..problem }
 }

@@ -1,12 +1,14 @@
 //! In the browser: approving alone in an emergency and the review by another person; and recording what only a person does.
 
 use assay::{
+    audit,
     connectors::demo::What,
     evidence::{Evidence, Origin},
-    gate::{Policy, Proposal, State, Verdict},
+    gate::{self, Draft, NotPerformed, Policy, Proposal, State, Verdict},
     readiness::{Standing, catalogue, score::Answer},
-    tenancy::{ClientPlace, Held, ProposalId},
+    tenancy::{ClientPlace, Held, ProposalId, message, outbox},
 };
+use serde_json::json;
 use time::Duration;
 
 use crate::support::{
@@ -214,4 +216,74 @@ async fn a_deed_is_recorded_by_who_has_just_signed_in_and_in_their_own_name() {
         assert_eq!(recorded.status, 303, "the same form twice: {}", text(&recorded));
     }
     assert_eq!(filed(&flow).await, 1);
+}
+
+/// Runs what waits with an action of the story's own: this release has no kind whose floor lets it run by its level.
+async fn run_by_level(flow: &Flow, works: bool) -> Proposal {
+    let body = flow.test.queue.bodies("execute").pop().unwrap();
+    let message = message::open(flow.app(), "execute", &body).await.unwrap();
+    let outcome = gate::execute(flow.app(), &message, |_, _, batch| {
+        Box::pin(async move {
+            if !works {
+                return Err(NotPerformed::Refused("Two of them have begun the course.".into()));
+            }
+            audit::record(batch, audit::Event::new("export.made", "a course", json!({})));
+            Ok(())
+        })
+    });
+    outcome.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_ran_without_asking_is_in_the_inbox_while_it_can_be_undone_and_says_so_when_it_cannot() {
+    let mut flow = Flow::new(Extent::Small).await;
+    two_approvers(&flow).await;
+    let model = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await.to_string();
+    let draft = Draft {
+        kind: "assign_training".into(),
+        question: "Assign \u{201c}Phishing basics\u{201d} to 14 people?".into(),
+        undo: Some("{}".into()),
+        evidence: vec![],
+        ..proposal(&flow, &model).await.draft
+    };
+    let id = {
+        let store = flow.client(HARBOR).await;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        let id = gate::stage(&mut batch, draft).await.unwrap();
+        batch.commit().await.unwrap();
+        outbox::flush(&store, ClientPlace::Assessment).await.unwrap();
+        id.to_string()
+    };
+    assert!(matches!(run_by_level(&flow, true).await.state, State::Executed { undo_until: Some(_), .. }));
+    let page = format!("portal/proposals/{HARBOR}/{id}");
+    let approver = Browser::of(&flow, What::Approver).await.session();
+    {
+        let approver = Browser::with_cookie(&flow, &approver);
+        let inbox = text(&approver.get("portal/inbox").await);
+        assert!(inbox.contains("Done without asking: you can still undo") && inbox.contains("Phishing basics"), "{inbox}");
+        let engineer = text(&Browser::of(&flow, What::Engineer).await.get("portal/inbox").await);
+        assert!(!engineer.contains("you can still undo"), "who does not approve cannot undo: {engineer}");
+        let shown = text(&approver.get(&page).await);
+        for said in ["It ran by its level", "I reviewed it: it stands", "Somebody else has to look", "Have it undone"] {
+            assert!(shown.contains(said), "{said}: {shown}");
+        }
+        let bare = answer(&approver, &page, "review", &[("decision", "override"), ("comment", "The wrong people.")]).await;
+        assert!(bare.status == 422 && text(&bare).contains("Choose why you have it undone"), "{}", text(&bare));
+        let typed = [("decision", "override"), ("because", "business_choice"), ("comment", "The wrong people.")];
+        let undone = answer(&approver, &page, "review", &typed).await;
+        assert_eq!(undone.status, 303, "{}", text(&undone));
+        assert!(!text(&approver.get("portal/inbox").await).contains("you can still undo"));
+    }
+    assert!(matches!(run_by_level(&flow, false).await.state, State::NotUndone { .. }));
+    flow.pump().await;
+    assert!(flow.test.mails("").iter().any(|(_, mail)| mail.contains("NOT UNDONE: ")), "told");
+    let approver = Browser::with_cookie(&flow, &approver);
+    let shown = text(&approver.get(&page).await);
+    for said in ["Could not be undone", "Two of them have begun the course.", "what it did stands"] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    assert!(text(&approver.get("portal/inbox").await).contains("To be reviewed"));
+    let seen = answer(&approver, &page, "review", &[("decision", "uphold"), ("comment", "I took the others out by hand.")]).await;
+    assert_eq!(seen.status, 303, "{}", text(&seen));
+    assert!(!text(&approver.get("portal/inbox").await).contains("To be reviewed"));
 }

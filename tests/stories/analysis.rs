@@ -17,6 +17,7 @@ use assay::{
         ClientPlace, ConnectionId, DeploymentPlace, DeploymentScope, PersonId, ProposalId, Record, Scope, TenantId,
         directory::{Grant, Person, Role, Tenant},
         message::{self, Verified},
+        policy_mark::PolicyMark,
     },
 };
 use time::{Duration, OffsetDateTime, macros::date};
@@ -63,6 +64,7 @@ impl Client {
             let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
             let mut batch = store.batch(DeploymentPlace::Directory);
             batch.create(&Tenant { id: tenant, name: "Harbor Precision".into(), created_at: test.app().now() });
+            batch.create(&PolicyMark::first(tenant));
             batch.create(&marco).create(&priya).create(&engineer).create(&approving);
             batch.commit().await.unwrap();
         }

@@ -6,6 +6,8 @@ use assay::{
     tenancy::ClientPlace,
 };
 
+use time::Duration;
+
 use crate::support::{
     browser::{Browser, approves, hidden_of, text},
     flow::{Extent, Flow, HARBOR, person},
@@ -93,10 +95,20 @@ async fn what_cannot_stand_comes_back_with_what_is_wrong() {
     let engineer = Browser::of(&flow, What::Engineer).await;
     for (typed, said) in [
         (vec![("kind", "affirm"), ("needed", "1"), ("step", "ask")], "Choose which kind"),
+        (
+            vec![("kind", "change_policy"), ("needed", "1"), ("sign_in_minutes", "11"), ("decide_within", "1"), ("run_within", "1")],
+            "5 to 10 minutes old",
+        ),
+        (
+            vec![("kind", "mark_objective"), ("needed", "1"), ("sign_in_minutes", "soon"), ("decide_within", "1"), ("run_within", "1")],
+            "Say in minutes",
+        ),
         (vec![("kind", "mark_objective"), ("needed", "9"), ("decide_within", "1"), ("run_within", "1"), ("step", "ask")], "one to five"),
         (vec![("kind", "mark_objective"), ("needed", "2"), ("decide_within", "x"), ("run_within", "1"), ("step", "ask")], "Say in hours"),
     ] {
-        let reply = engineer.fill_in(&page, &page, &typed).await;
+        let mut form = engineer.open(&page).await;
+        form.retain(|(name, _)| name != "kind");
+        let reply = engineer.send(form, &page, &typed).await;
         assert!(reply.status == 422 && text(&reply).contains(said), "{said}: {}", text(&reply));
     }
 }
@@ -159,4 +171,150 @@ async fn more_people_than_there_are_is_refused_and_where_access_ends_later_the_p
         let shown = text(&reader.get(page).await);
         assert!(shown.contains("Too few people") && shown.contains(nobody.split(':').next().unwrap()), "{page}: {shown}");
     }
+}
+
+/// Asks for a change, and hands on the page of the proposal.
+async fn asked(flow: &Flow, kind: &str, typed: &[(&str, &str)]) -> String {
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let engineer = Browser::of(flow, What::Engineer).await;
+    let form = hidden_of(&engineer.get(&format!("{page}?kind={kind}")).await, &format!("{page}#change"));
+    let standing = [("needed", "1"), ("decide_within", "168"), ("run_within", "48"), ("why", "So that nobody is hurried.")];
+    let reply = engineer.send(form, &page, &[typed, &standing[..], &[("step", "ask")]].concat()).await;
+    reply.header("location").unwrap_or_else(|| panic!("{}", text(&reply))).strip_prefix("/api/").unwrap().to_owned()
+}
+
+async fn send(browser: &Browser<'_>, page: &str, typed: &[(&str, &str)]) -> assay::web::Reply {
+    let decide = format!("{page}/decide");
+    let form = hidden_of(&browser.get(page).await, &format!("{decide}#decide"));
+    browser.send(form, &decide, typed).await
+}
+
+#[tokio::test]
+async fn who_approves_another_policy_has_just_signed_in_and_who_says_no_need_not() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let change = asked(&flow, "mark_objective", &[("decide_within", "100")]).await;
+    let approver = Browser::of(&flow, What::Approver).await.session();
+    let fresh = text(&Browser::with_cookie(&flow, &approver).get(&change).await);
+    assert!(fresh.contains("sign-in of the last 10 minutes") && !fresh.contains("Yours is older"), "{fresh}");
+    flow.test.clock.advance(Duration::minutes(11));
+    let old = Browser::with_cookie(&flow, &approver);
+    let shown = text(&old.get(&change).await);
+    assert!(shown.contains("Yours is older") && shown.contains("sign-in?again=1"), "said before anything is typed: {shown}");
+    let stale = send(&old, &change, &[("decision", "approve"), ("comment", "I read each line.")]).await;
+    assert_eq!(stale.status, 401);
+    let told = text(&stale);
+    assert!(
+        told.contains("I read each line.") && told.contains("more than 10 minutes ago") && told.contains("Confirm that it is you"),
+        "{told}"
+    );
+
+    let proposal = |id: &str| id.rsplit('/').next().unwrap().to_owned();
+    let flow_ref = &flow;
+    let stands = |id: String| async move {
+        flow_ref.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, &id).await.unwrap().unwrap().value
+    };
+    assert_eq!(stands(proposal(&change)).await.state, State::Open);
+    let no = send(&old, &change, &[("decision", "reject"), ("because", "business_choice"), ("comment", "Not now.")]).await;
+    assert_eq!(no.status, 303, "{}", text(&no));
+    assert!(matches!(stands(proposal(&change)).await.state, State::Rejected { .. }));
+
+    let again = asked(&flow, "mark_objective", &[("decide_within", "100")]).await;
+    let confirmed = Browser::of(&flow, What::Approver).await;
+    let taken = send(&confirmed, &again, &[("decision", "approve")]).await;
+    assert_eq!(taken.status, 303, "{}", text(&taken));
+    flow.pump().await;
+    assert_eq!(Policy::read(&flow.client(HARBOR).await).await.unwrap().unwrap().rule("mark_objective").decide_within, 100);
+}
+
+#[tokio::test]
+async fn a_policy_says_whether_an_approval_needs_a_comment_and_how_fresh_a_sign_in() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let change = asked(&flow, "mark_objective", &[("comment_needed", "yes"), ("sign_in_minutes", "30")]).await;
+    let approver = Browser::of(&flow, What::Approver).await.session();
+    {
+        let approver = Browser::with_cookie(&flow, &approver);
+        let shown = text(&approver.get(&change).await);
+        for said in ["an approval needs a comment: no \u{2192} yes", "a sign-in may be: as old as the session \u{2192} 30 minutes old"] {
+            assert!(shown.contains(said), "{said}: {shown}");
+        }
+        assert_eq!(send(&approver, &change, &[("decision", "approve")]).await.status, 303);
+    }
+    flow.pump().await;
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let engineer = text(&Browser::of(&flow, What::Engineer).await.get(&page).await);
+    assert!(engineer.contains("needs 1 approval, with a comment, after a sign-in of the last 30 minutes"), "{engineer}");
+    assert!(engineer.contains("name=\"sign_in_minutes\" type=\"text\" value=\"30\""), "what stands is in the form: {engineer}");
+
+    let id = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+    let asked = format!("portal/proposals/{HARBOR}/{id}");
+    let approver = Browser::of(&flow, What::Approver).await.session();
+    flow.test.clock.advance(Duration::minutes(29));
+    let bare = send(&Browser::with_cookie(&flow, &approver), &asked, &[("decision", "approve")]).await;
+    assert!(bare.status == 422 && text(&bare).contains("A comment is needed here"), "{}", text(&bare));
+    flow.test.clock.advance(Duration::minutes(2));
+    let said = [("decision", "approve"), ("comment", "All of them are there.")];
+    let stale = send(&Browser::with_cookie(&flow, &approver), &asked, &said).await;
+    assert!(stale.status == 401 && text(&stale).contains("more than 30 minutes ago"), "{}", text(&stale));
+    let taken = send(&Browser::of(&flow, What::Approver).await, &asked, &said).await;
+    assert_eq!(taken.status, 303, "{}", text(&taken));
+}
+
+#[tokio::test]
+async fn who_changes_one_thing_of_a_kind_leaves_the_rest_as_it_stands() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let owner = Browser::of(&flow, What::Owner).await;
+    let people = format!("portal/clients/{HARBOR}/people");
+    let (both, engineer) = ([approves(What::Approver), approves(What::Owner)], format!("engineer-{}", person(What::Engineer).id));
+    let ticked = [(both[0].as_str(), "yes"), (both[1].as_str(), "yes"), (engineer.as_str(), "yes")];
+    assert_eq!(owner.fill_in(&people, &people, &ticked).await.status, 303);
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let (approver, engineer) = (Browser::of(&flow, What::Approver).await.session(), Browser::of(&flow, What::Engineer).await.session());
+    let member = format!("member-{}", person(What::Approver).id);
+    let group = [("group", "the client"), (member.as_str(), "yes"), ("why-group", "Theirs to say."), ("step", "ask")];
+    for change in ["group", "rule", "reminder"] {
+        let engineer = Browser::with_cookie(&flow, &engineer);
+        let asked = match change {
+            "group" => {
+                let form = hidden_of(&engineer.get(&page).await, &format!("{page}#people"));
+                engineer.send(form, &page, &group).await
+            }
+            "rule" => {
+                let form = hidden_of(&engineer.get(&page).await, &format!("{page}#change"));
+                let typed = [("needed", "2"), ("from-the client", "yes"), ("why", "Four eyes."), ("step", "ask")];
+                engineer.send(form, &page, &typed).await
+            }
+            _ => {
+                let shown = engineer.get(&page).await;
+                let html = text(&shown);
+                for stands in ["name=\"from-the client\" value=\"yes\" checked", "<option value=\"2\" selected>"] {
+                    assert!(html.contains(stands), "{stands}: {html}");
+                }
+                let form = hidden_of(&shown, &format!("{page}#change"));
+                let typed = [("from-the client", "yes"), ("remind_before", "12"), ("why", "Later."), ("step", "ask")];
+                engineer.send(form, &page, &typed).await
+            }
+        };
+        let address = asked.header("location").unwrap_or_else(|| panic!("{change}: {}", text(&asked))).strip_prefix("/api/").unwrap();
+        let approver = Browser::with_cookie(&flow, &approver);
+        if change == "reminder" {
+            let shown = text(&approver.get(address).await);
+            let said = shown.split("If approved").nth(1).unwrap_or(&shown).matches('\u{2192}').count();
+            assert!(shown.contains("Mark an objective: reminds: 24 hours") && said == 1, "one line changes: {shown}");
+        }
+        assert_eq!(send(&approver, address, &[("decision", "approve")]).await.status, 303, "{change}");
+        flow.pump().await;
+    }
+    let stands = Policy::read(&flow.client(HARBOR).await).await.unwrap().unwrap().rule("mark_objective");
+    assert_eq!((stands.approvals, stands.one_from_each, stands.remind_before), (2, vec!["the client".to_owned()], vec![12]));
+}
+
+#[tokio::test]
+async fn what_only_people_do_has_a_form_without_approvals() {
+    let flow = Flow::new(Extent::Small).await;
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let engineer = text(&Browser::of(&flow, What::Engineer).await.get(&format!("{page}?kind=submit_sprs_score")).await);
+    assert!(
+        engineer.contains("name=\"sign_in_minutes\" type=\"text\" value=\"10\"") && !engineer.contains("name=\"needed\""),
+        "{engineer}"
+    );
 }

@@ -170,6 +170,7 @@ fn word(state: &State) -> &'static str {
         State::Undoing { .. } => "undoing",
         State::Recorded { .. } => "recorded",
         State::Failed { .. } => "failed",
+        State::NotUndone { .. } => "not undone",
         State::RolledBack { .. } => "rolled back",
     }
 }

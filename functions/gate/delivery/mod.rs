@@ -147,7 +147,7 @@ impl Posting {
     /// Whether one digest could stand for both.
     fn goes_with(&self, other: &Self) -> bool {
         // What is loud stands alone.
-        let is_quiet = !self.occasion.is_loud() && !other.occasion.is_loud();
+        let is_quiet = !self.occasion.stands_alone() && !other.occasion.stands_alone();
         (self.channel, self.to) == (other.channel, other.to) && (is_quiet || self.key() == other.key())
     }
 }

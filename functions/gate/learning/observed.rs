@@ -116,7 +116,7 @@ fn of_proposal(deed: &str, item: ProposalId, actor: &Actor, detail: &Value) -> O
         "executed" => Fact::Executed { item },
         "undone" | "rolled_back" => Fact::Undone { item },
         "expired" => Fact::Expired { item },
-        "superseded" | "withdrawn" | "refused" => Fact::Ended { item },
+        "superseded" | "withdrawn" | "refused" | "failed" => Fact::Ended { item },
         _ => return None,
     })
 }

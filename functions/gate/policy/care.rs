@@ -3,7 +3,8 @@
 //!
 //! A version follows from the proposal that approved it: its bytes are the action, and its approvals are signed receipts.
 //! So what an earlier release left unsigned is signed once, if it is what its approvers signed, and what was lost or put
-//! back is made again from the proposal that the log names. Nothing here takes a policy from the store on its word.
+//! back is made again from the one proposal whose hash stands in the directory, under another key than the client's. Where
+//! no hash is known, nothing is put back. Nothing here takes a policy from the store on its word.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,84 +16,65 @@ use super::{
         quorum, receipt,
         state::{Decision, State},
     },
-    CHANGE_POLICY, KEY, Policy, SignedPolicy, Unsound, reach, standing,
+    CHANGE_POLICY, KEY, Policy, SignedPolicy, Unsound, reach, search, standing,
 };
 use crate::{
     app::App,
-    audit::{
-        self,
-        entry::{HEAD_KEY, Head},
-        trail,
-    },
+    audit,
     tenancy::{
-        ClientPlace, DeploymentScope, Held, Place as _, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        ClientPlace, DeploymentScope, Held, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
         keys::Owner,
-        place::AuditPart,
         policy_mark::{self, PolicyMark},
     },
 };
 
-/// The highest version that stood, as the directory says it. A client of an earlier release, or one whose mark somebody
-/// deleted, gets it here: from the log, and from a policy that is proved.
-pub async fn highest(store: &Store<'_, ClientPlace>, roster: &Roster) -> Result<u32, StoreError> {
+/// The highest version that stood, as the directory says it. Where it says nothing, nobody can tell whether an older policy
+/// was put back: the sweep finds out ([`look_after`]), and until then nothing is approved or carried out.
+pub fn highest(store: &Store<'_, ClientPlace>, roster: &Roster) -> Result<u32, Unsound> {
     let Owner::Tenant(tenant) = store.owner() else { return Ok(0) };
-    match roster.policy_mark(tenant) {
-        Some(mark) => Ok(mark.version),
-        // Boxed: once for a client, and part of every future that decides.
-        None => Box::pin(establish(store, tenant)).await,
-    }
+    roster.policy_mark(tenant).map(|mark| mark.version).ok_or(Unsound::Unmarked)
 }
 
-/// Once for a client: signs what an earlier release stored, if it is what was approved, and writes the mark.
-async fn establish(store: &Store<'_, ClientPlace>, tenant: TenantId) -> Result<u32, StoreError> {
+/// For a client of an earlier release, or one whose mark somebody deleted: signs what an earlier release stored, if it is
+/// what was approved, and writes the mark. `None`: the log is long, and the next run goes on.
+async fn establish(store: &Store<'_, ClientPlace>, tenant: TenantId) -> Result<Option<PolicyMark>, StoreError> {
     let app = store.app();
-    let logged = last_in_log(store).await?.map_or(0, |(version, _)| version);
-    let mut stands = None;
+    let Some(logged) = search::highest_in_log(store).await? else { return Ok(None) };
+    let (mut stands, mut approved) = (None, String::new());
     if let Some(held) = store.read::<SignedPolicy>(ClientPlace::Assessment, KEY).await? {
         if let Some(policy) = held.value.proved(app, tenant).await? {
-            stands = Some(policy);
+            (stands, approved) = (Some(policy), held.value.approved().to_owned());
         } else if let Some(policy) = held.value.unproved().filter(|policy| held.value.is_of_earlier_release() && policy.version >= logged)
             && let Some(made) = made_by(store, tenant, policy.made_by).await?.filter(|made| made.policy == policy)
         {
-            stands = Some(policy);
+            (stands, approved) = (Some(policy), made.approved.clone());
             write(store, tenant, made, Some(held), "policy.signed").await?;
         }
     }
     let policy = stands.unwrap_or_default();
-    // What stood and is not there any more: its number, and nothing of what it asked.
-    let highest = logged.max(policy.version);
-    let needs = if highest == policy.version { reach::needs(&policy) } else { vec![] };
-    mark(app, store.correlation(), PolicyMark { tenant, version: highest, needs }).await?;
-    Ok(highest)
+    let found = if logged > policy.version {
+        // What stood and is not there any more: its number, and nothing of what it asked.
+        PolicyMark { version: logged, ..PolicyMark::first(tenant) }
+    } else {
+        of(tenant, &policy, &approved)
+    };
+    mark(app, store.correlation(), found.clone()).await?;
+    Ok(Some(found))
 }
 
-/// Says in the directory that this policy stands.
-pub async fn raise(app: &App, correlation: &str, tenant: TenantId, policy: &Policy) -> Result<(), StoreError> {
-    mark(app, correlation, PolicyMark { tenant, version: policy.version, needs: reach::needs(policy) }).await
+fn of(tenant: TenantId, policy: &Policy, approved: &str) -> PolicyMark {
+    let (version, made_by, needs) = (policy.version, policy.made_by, reach::needs(policy));
+    PolicyMark { tenant, version, made_by, approved: approved.into(), needs }
+}
+
+/// Says in the directory that this policy stands, and the hash of the proposal that approved it.
+pub async fn raise(app: &App, correlation: &str, tenant: TenantId, policy: &Policy, approved: &str) -> Result<(), StoreError> {
+    mark(app, correlation, of(tenant, policy, approved)).await
 }
 
 async fn mark(app: &App, correlation: &str, mark: PolicyMark) -> Result<(), StoreError> {
     let directory = DeploymentScope::of_function("policy", correlation).store(app).await?;
     policy_mark::raise(&directory, mark).await
-}
-
-/// The version of which the client's log says last that it came to stand, and the proposal that made it.
-async fn last_in_log(store: &Store<'_, ClientPlace>) -> Result<Option<(u32, Option<ProposalId>)>, StoreError> {
-    let head = store.read::<Head>(ClientPlace::audit(AuditPart::Head), HEAD_KEY).await?;
-    let mut before = head.map(|head| head.value.next).filter(|next| *next > 0);
-    while let Some(end) = before {
-        let page = trail::page(store, std::iter::empty(), Some(end)).await?;
-        let says = |shown: &trail::Shown| {
-            let is_one = ["policy.changed", "policy.signed", "policy.restored"].contains(&shown.kind.as_str());
-            let version = u32::try_from(shown.detail["version"].as_u64().filter(|_| is_one)?).ok()?;
-            Some((version, shown.detail["proposal"].as_str().and_then(|id| id.parse().ok())))
-        };
-        if let Some(said) = page.entries.iter().find_map(says) {
-            return Ok(Some(said));
-        }
-        before = page.older;
-    }
-    Ok(None)
 }
 
 /// A version with the hash of the proposal that approved it.
@@ -147,17 +129,25 @@ impl Record for Alarm {
 /// back from the approvals that made it, and said in the log once. For the sweep. `roster` was read before.
 pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Result<Policy, Unsound>, StoreError> {
     let (store, tenant) = (scope.store(app).await?, scope.tenant());
-    let highest = highest(&store, roster).await?;
+    let mark = match roster.policy_mark(tenant) {
+        Some(mark) => mark.clone(),
+        // Boxed: once for a client.
+        None => match Box::pin(establish(&store, tenant)).await? {
+            Some(mark) => mark,
+            None => return Ok(Err(Unsound::Unmarked)),
+        },
+    };
     let found = store.read::<SignedPolicy>(ClientPlace::Assessment, KEY).await?;
-    match standing(app, tenant, found.as_ref(), highest).await? {
+    match standing(app, tenant, found.as_ref(), mark.version).await? {
         Ok(policy) => {
-            if policy.version > highest {
-                raise(app, store.correlation(), tenant, &policy).await?;
+            let approved = found.as_ref().map(|held| held.value.approved()).unwrap_or_default();
+            if policy.version > mark.version || mark.approved != approved {
+                raise(app, store.correlation(), tenant, &policy, approved).await?;
             }
             Ok(Ok(policy))
         }
         Err(unsound) => {
-            if let Some(policy) = Box::pin(restore(&store, tenant, found, highest)).await? {
+            if let Some(policy) = Box::pin(restore(&store, &mark, found)).await? {
                 return Ok(Ok(policy));
             }
             say(&store, unsound).await?;
@@ -166,18 +156,19 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
     }
 }
 
-/// Writes the version that stood last again, from the proposal of which the log says that it made it.
+/// Writes the version that stood last again, from the proposal of which the directory says that it made it. Neither the
+/// client's log nor what the proposal says of its own fate is asked: both lie under the client's key, and whoever holds
+/// that could name another proposal that was approved once and never came to stand.
 async fn restore(
     store: &Store<'_, ClientPlace>,
-    tenant: TenantId,
+    mark: &PolicyMark,
     found: Option<Held<SignedPolicy>>,
-    highest: u32,
 ) -> Result<Option<Policy>, StoreError> {
-    let Some((_, id)) = last_in_log(store).await?.filter(|(version, _)| *version == highest) else { return Ok(None) };
-    let Some(made) = made_by(store, tenant, id).await?.filter(|made| made.policy.version == highest) else { return Ok(None) };
+    let is_it = |made: &Made| made.policy.version == mark.version && made.approved == mark.approved;
+    let Some(made) = made_by(store, mark.tenant, mark.made_by).await?.filter(is_it) else { return Ok(None) };
     let policy = made.policy.clone();
-    write(store, tenant, made, found, "policy.restored").await?;
-    tracing::error!(%tenant, version = highest, "a policy was not as it was approved, and is put back");
+    write(store, mark.tenant, made, found, "policy.restored").await?;
+    tracing::error!(tenant = %mark.tenant, version = mark.version, "a policy was not as it was approved, and is put back");
     Ok(Some(policy))
 }
 

@@ -4,9 +4,10 @@
 //!
 //! Found: a policy that somebody wrote who cannot sign, also with the client's data key; one of another client; an older
 //! version put back, or the record deleted, alone or with all else that lies under the client's key, because the highest
-//! version stands in the directory ([`policy_mark`]) under the deployment's key. If that mark is deleted too, what
-//! the client's log says of changes is taken for it. Not found here: a policy, the mark and the log all put back to
-//! one earlier moment, which only a checkpoint that somebody kept shows; and the moment between a change and its mark.
+//! version and the hash of what approved it stand in the directory ([`crate::tenancy::policy_mark`]) under the deployment's
+//! key. If that mark is deleted too, what the client's log says of changes is taken for the version ([`super::search`]).
+//! Not found here: a policy, the mark and the log all put back to one earlier moment, which only a checkpoint that somebody
+//! kept shows; and the moment between a change and its mark.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::{Deserialize, Serialize};
@@ -70,12 +71,18 @@ pub enum Unsound {
     Older { found: u32, highest: u32 },
     #[error("it is gone; version {highest} stood")]
     Gone { highest: u32 },
+    /// Nobody knows yet which version stood last.
+    #[error("the directory does not say which version stood")]
+    Unmarked,
 }
 
 impl Unsound {
     /// For people: what is found, what follows, and what to do.
     pub fn sentence(self) -> String {
         let found = match self {
+            Self::Unmarked => {
+                return "Assay does not know which approval policy of this client stood last, and is reading its log to find out. Nothing is approved or carried out until it knows; rejecting is possible. It takes minutes, or some hours where the log is very long.".into();
+            }
             Self::NotSigned => {
                 "This client\u{2019}s approval policy is not as it was signed: somebody changed it without a decision.".into()
             }
@@ -101,6 +108,11 @@ impl SignedPolicy {
         let unsigned = Self { version: policy.version, text, approved: approved.into(), at: app.now(), kid, signature };
         let made = signing::sign(app, SigningUse::Receipts, &unsigned.bytes(tenant)).await?;
         Ok(Self { kid: made.kid, signature: BASE64URL.encode(made.signature), ..unsigned })
+    }
+
+    /// The hash of the proposal that approved it; empty where none is known.
+    pub fn approved(&self) -> &str {
+        &self.approved
     }
 
     /// Whether a release wrote it that did not sign.
@@ -151,17 +163,16 @@ pub async fn standing(
     })
 }
 
-/// The same for a page, which writes nothing: what an earlier release left is shown until the sweep has signed it.
+/// The same for a page, which writes nothing.
 pub async fn shown(
     store: &Store<'_, ClientPlace>,
     roster: &Roster,
     found: Option<&Held<SignedPolicy>>,
 ) -> Result<Result<Policy, Unsound>, StoreError> {
     let Owner::Tenant(tenant) = store.owner() else { return Ok(Err(Unsound::NotSigned)) };
-    let mark = roster.policy_mark(tenant).map(|mark| mark.version);
-    match found.map(|held| &held.value).filter(|found| mark.is_none() && found.is_of_earlier_release()) {
-        Some(earlier) => Ok(earlier.unproved().ok_or(Unsound::NotSigned)),
-        None => standing(store.app(), tenant, found, mark.unwrap_or_default()).await,
+    match roster.policy_mark(tenant) {
+        None => Ok(Err(Unsound::Unmarked)),
+        Some(mark) => standing(store.app(), tenant, found, mark.version).await,
     }
 }
 

@@ -18,7 +18,7 @@ pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
             } else if proposal.draft.kind == CHANGE_POLICY {
                 gate::amend::perform(proposal, decision, batch).await
             } else {
-                Err(NotPerformed::Refused(format!("This release does not know the action {}.", proposal.draft.kind)))
+                Err(NotPerformed::Failed(format!("This release does not know the action {}.", proposal.draft.kind)))
             }
         })
     })

@@ -94,6 +94,7 @@ pub(super) async fn may_record(
     Ok(match settled(&proposal) {
         _ if proposal.decisions.iter().any(is_same) => Recording::Recorded,
         Some(refusal) => Recording::Refused(refusal),
+        None if reader.app.now() >= proposal.decide_by => Recording::Refused(Refusal::Expired { at: proposal.decide_by }),
         None if proposal.level() != Level::L3 => Recording::Refused(Refusal::NotAsked),
         None if proposal.version != seen.version => Recording::Refused(Refusal::WrongVersion { current: proposal.version }),
         None if proposal.hash != *seen.hash => Recording::Refused(Refusal::WrongHash),

@@ -1,5 +1,7 @@
 //! The approval inbox and the decision page.
 
+use time::Duration;
+
 use super::{
     Reader,
     after::{self, Recording, Seen},
@@ -24,7 +26,7 @@ use crate::{
             Choice, Field, FieldError, FieldKind, Link, ProposalPage, ProposalState, Run, Section, Side, TakeBackForm, WithdrawForm, paths,
         },
         problem::chain,
-        reply,
+        reply, step_up,
     },
 };
 
@@ -79,13 +81,15 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         reader.must_have_proved_it()?;
     }
     if verdict == Verdict::Done && !reader.field("in_place_of").is_empty() {
-        return Err(Problem::bad_request("Who did it records it in their own name, in nobody's place. Nothing was recorded."));
+        return Err(Problem::bad_request(Refusal::DeedForAnother.sentence()));
     }
     let version = version.parse().map_err(|_| Problem::bad_request("The form has no version. Nothing was decided."))?;
-    let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)).filter(|_| verdict == Verdict::Reject) };
-    if verdict == Verdict::Reject && look.because.is_none() {
-        let error =
-            FieldError { field: BECAUSE, message: "Choose why you reject it: what Assay should learn of it depends on that.".into() };
+    let says_no = matches!(verdict, Verdict::Reject | Verdict::Override);
+    let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)).filter(|_| says_no) };
+    if says_no && look.because.is_none() {
+        let what = if verdict == Verdict::Reject { "reject it" } else { "have it undone" };
+        let message = format!("Choose why you {what}: what Assay should learn of it depends on that.");
+        let error = FieldError { field: BECAUSE, message };
         let returned = view::Returned { comment: reader.field("comment"), ..view::Returned::default() };
         return page(reader, 422, tenant_id, id, returned, &[error]).await;
     }
@@ -127,7 +131,8 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
         Err(DecideError::NotFound) => Err(Problem::not_found()),
         Err(DecideError::Store(error)) => Err(error.into()),
         // An ordinary sign-in would come back from an open one, as old as before.
-        Err(DecideError::Refused(Refusal::SignInTooOld { .. })) => Err(reader.to_prove()),
+        Err(DecideError::Refused(Refusal::SignInTooOld { minutes })) => Err(reader.to_prove(Duration::minutes(minutes.into()))),
+        Err(DecideError::Refused(Refusal::SignInTooWeak)) => Err(reader.to_prove(step_up::FRESH)),
         Err(DecideError::Refused(refusal)) => refused(reader, tenant_id, id, answer.comment, &refusal).await,
         Err(DecideError::NobodyLeft) => {
             let returned = view::Returned { comment: answer.comment, error: Some(NOBODY_LEFT.into()), too_late: false };
@@ -207,9 +212,15 @@ async fn page(
     let frame = reader.frame(Section::Approvals).await?;
     let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, |_| String::new()).await?;
     page.done = page.done.map(|form| after::done_form(reader, form.action, errors));
+    if let Some(sign_in) = &mut page.sign_in {
+        sign_in.prove = reader.proves_at(Duration::minutes(sign_in.minutes.into()), &paths::proposal(tenant, id));
+    }
     permit_form(reader, &mut page, tenant, id).await;
     if let ProposalState::Open(form) = &mut page.state {
-        form.because = Some(because(reader.field(BECAUSE), errors));
+        form.because = Some(because("If you reject: why", reader.field(BECAUSE), errors));
+    }
+    if let Some(form) = page.review.as_mut().filter(|form| form.undo_until.is_some()) {
+        form.because = Some(because("If you have it undone: why", reader.field(BECAUSE), errors));
     }
     let withdrawable = asked && page.may_be_withdrawn();
     page.withdraw = withdrawable.then(|| WithdrawForm {
@@ -236,10 +247,10 @@ async fn page(
 /// The field of the decision's form that says why somebody rejects.
 const BECAUSE: &str = "because";
 
-fn because(chosen: String, errors: &[FieldError]) -> Field {
+fn because(label: &'static str, chosen: String, errors: &[FieldError]) -> Field {
     let choices = Because::ALL.map(|because| Choice { value: because.key().into(), label: because.words().into() });
-    let hint = "Needed to reject. It tells what has to get better: the rule, what it can see, or nothing.";
-    Field::new(BECAUSE, "If you reject: why", hint, FieldKind::OneOf(choices.into()), chosen).with_errors(errors)
+    let hint = "Needed then. It tells what has to get better: the rule, what it can see, or nothing.";
+    Field::new(BECAUSE, label, hint, FieldKind::OneOf(choices.into()), chosen).with_errors(errors)
 }
 
 /// What one decision uses up, into the form. A form that comes back with an error keeps the one it has, and with it the time

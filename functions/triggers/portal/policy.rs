@@ -12,7 +12,7 @@ use crate::{
         delegation::{self, Delegation},
         dry_run,
         policy::{
-            self, CHANGE_POLICY, KINDS, SignedPolicy, Unsound, floor,
+            self, CHANGE_POLICY, KINDS, SIGN_IN_AT_MOST, SignedPolicy, Unsound,
             reach::{self, People},
         },
     },
@@ -77,7 +77,7 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
     let (field, subject) = match form.as_str() {
         "group" => ("why-group", "group"),
         "alone" => ("why-alone", "why-alone"),
-        _ => ("why", "kind"),
+        _ => ("why", "rule"),
     };
     let reason = reader.field(field);
     if reason.is_empty() || reason.chars().count() > MAX_REASON {
@@ -131,6 +131,8 @@ fn stand_in_form(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, errors: &[
     RuleForm {
         action: paths::policy(tenant.id),
         token: token(reader, tenant),
+        kind: None,
+        groups: vec![],
         fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
     }
 }
@@ -148,32 +150,47 @@ async fn tried(reader: &Reader<'_>, scope: &Scope, today: &Policy, wanted: &Poli
         .collect())
 }
 
-/// The policy with the rule that was typed.
+/// The policy with the rule that was typed. What the form does not have stays as it stands; the level does.
 fn with_rule(reader: &Reader<'_>, today: &Policy) -> Result<Policy, FieldError> {
     let wrong = |field, message: &str| FieldError { field, message: message.into() };
     let kind = reader.field("kind");
     if !changeable().any(|(known, _)| known == kind) {
         return Err(wrong("kind", "Choose which kind of action it is about."));
     }
-    let number = |field: &'static str, message: &str| reader.field(field).parse::<u32>().map_err(|_| wrong(field, message));
-    let needed = number("needed", "Choose how many approvals it takes.")?;
-    let group = reader.field("one_of");
+    let stands = today.terms(&kind).rule;
+    let given = |field: &str| reader.request.form_value(field).is_some();
+    let number = |field: &'static str, stands: u32, message: &str| {
+        if given(field) { reader.field(field).parse::<u32>().map_err(|_| wrong(field, message)) } else { Ok(stands) }
+    };
+    let needed = number("needed", stands.approvals.into(), "Choose how many approvals it takes.")?;
+    let is_from = |group: &&String| !reader.field(&format!("{FROM}{group}")).is_empty();
     let rule = Rule {
-        level: Level::L2,
         approvals: u8::try_from(needed).unwrap_or(u8::MAX),
-        one_from_each: if group.is_empty() { vec![] } else { vec![group] },
-        decide_within: number("decide_within", "Say in hours how long it may wait, such as 168.")?,
-        run_within: number("run_within", "Say in hours how long an approval holds, such as 48.")?,
-        outside_stand_ins: reader.field("outside") == "yes",
-        remind_before: hours(reader, "remind_before", &today.rule(&kind).remind_before)?,
-        escalate_before: hours(reader, "escalate_before", &today.rule(&kind).escalate_before)?,
-        ..today.rule(&kind)
+        one_from_each: if stands.level == Level::L2 { today.groups.keys().filter(is_from).cloned().collect() } else { vec![] },
+        decide_within: number("decide_within", stands.decide_within, "Say in hours how long it may wait, such as 168.")?,
+        run_within: number("run_within", stands.run_within, "Say in hours how long an approval holds, such as 48.")?,
+        outside_stand_ins: if given("outside") { reader.field("outside") == "yes" } else { stands.outside_stand_ins },
+        comment_needed: if given("comment_needed") { reader.field("comment_needed") == "yes" } else { stands.comment_needed },
+        sign_in_minutes: match reader.field("sign_in_minutes").as_str() {
+            "" if given("sign_in_minutes") => Rule::of_kind(&kind).sign_in_minutes,
+            "" => stands.sign_in_minutes,
+            _ => {
+                let message = "Say in minutes how old a sign-in may be, such as 10; nothing for as long as it lasts.";
+                Some(number("sign_in_minutes", 0, message)?)
+            }
+        },
+        remind_before: hours(reader, "remind_before", &stands.remind_before)?,
+        escalate_before: hours(reader, "escalate_before", &stands.escalate_before)?,
+        ..stands
     };
     let mut wanted = today.clone();
     wanted.rules.insert(kind, rule);
-    wanted.check().map_err(|fault| wrong("kind", &fault.to_string()))?;
+    wanted.check().map_err(|fault| wrong("rule", &fault.to_string()))?;
     Ok(wanted)
 }
+
+/// How the names of the fields begin that say which groups give an approval of their own.
+const FROM: &str = "from-";
 
 /// Hours as they are typed, `48, 4`; nothing is never. A form without the field leaves what stands.
 fn hours(reader: &Reader<'_>, field: &'static str, stands: &[u32]) -> Result<Vec<u32>, FieldError> {
@@ -230,9 +247,9 @@ fn performed() -> impl Iterator<Item = (&'static str, Level, &'static str)> {
     KINDS.iter().copied().filter(move |(kind, ..)| is_done(kind))
 }
 
-/// Kinds whose terms people can choose: those that people approve.
+/// Kinds whose terms people can choose: those that people approve, or do and record.
 fn changeable() -> impl Iterator<Item = (&'static str, &'static str)> {
-    performed().filter(|(_, floor, _)| *floor == Level::L2).map(|(kind, _, words)| (kind, words))
+    performed().filter(|(_, floor, _)| *floor >= Level::L2).map(|(kind, _, words)| (kind, words))
 }
 
 /// What nobody could get approved with the access there is. Who stands in for whom is the client's, and not looked at here.
@@ -273,7 +290,9 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
         version: policy.version,
         made_by: policy.made_by.map(|id| Link::new(paths::proposal(tenant.id, id), "as was decided")),
         waits: waits.map(|mark| Link::new(paths::proposal(tenant.id, mark.proposal), mark.question.clone())),
-        rows: performed().map(|(kind, _, words)| row(&policy, kind, words)).collect(),
+        rows: performed()
+            .map(|(kind, floor, words)| row(&policy, (kind, words), (asks && floor >= Level::L2).then_some(tenant.id)))
+            .collect(),
         groups: policy.groups.iter().map(|(name, people)| GroupRow { name: name.clone(), people: names(people) }).collect(),
         break_glass: names(&policy.break_glass),
         rule: asks.then(|| rule_form(reader, tenant, &policy, &returned.errors)),
@@ -291,7 +310,8 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
     Ok(reply::page(status, &page))
 }
 
-fn row(policy: &Policy, kind: &str, words: &str) -> PolicyRow {
+/// `asks`: the client, where the reader may ask for other terms of this kind.
+fn row(policy: &Policy, (kind, words): (&str, &str), asks: Option<TenantId>) -> PolicyRow {
     let terms = policy.terms(kind);
     let level = terms.level();
     let span = |hours: u32| if hours.is_multiple_of(24) { days(hours / 24) } else { format!("{hours} hours") };
@@ -303,6 +323,7 @@ fn row(policy: &Policy, kind: &str, words: &str) -> PolicyRow {
         asks: terms.rule.words(),
         decide_within: clock(level >= Level::L2, terms.rule.decide_within),
         run_within: clock(level <= Level::L2, terms.rule.run_within),
+        change: asks.map(|tenant| format!("{}?kind={kind}#change", paths::policy(tenant))),
     }
 }
 
@@ -310,51 +331,73 @@ fn days(n: u32) -> String {
     if n == 1 { "1 day".into() } else { format!("{n} days") }
 }
 
+const SIGN_IN_APPROVES: &str = "How old the sign-in of who approves may be, in minutes";
+const SIGN_IN_RECORDS: &str = "How old the sign-in of who records it may be, in minutes";
+
+/// Of one kind of action, filled with what stands for it, so that what nobody touches stays.
 fn rule_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[FieldError]) -> RuleForm {
+    let chosen = Some(reader.field("kind")).filter(|kind| !kind.is_empty()).or_else(|| reader.request.query_value("kind"));
+    let (kind, words) = changeable().find(|(kind, _)| Some(*kind) == chosen.as_deref()).unwrap_or(("mark_objective", "Mark an objective"));
+    let rule = policy.terms(kind).rule;
     let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into() };
-    let kinds = changeable().map(|(kind, words)| choice(kind, words)).collect();
-    let counts = (1..=5_u8).map(|n| choice(&n.to_string(), &n.to_string())).collect();
-    let groups = policy.groups.keys().map(|name| choice(name, name)).collect();
-    let or = |name: &str, default: &str| Some(reader.field(name)).filter(|typed| !typed.is_empty()).unwrap_or_else(|| default.into());
-    let standard = Rule::of_kind("mark_objective");
-    debug_assert_eq!(floor("mark_objective"), Level::L2);
-    let mut fields = vec![
-        Field::new("kind", "Kind of action", "", FieldKind::OneOf(kinds), reader.field("kind")).required(),
-        Field::new("needed", "How many approvals it takes", "By different people", FieldKind::OneOf(counts), or("needed", "1")).required(),
-    ];
-    if !policy.groups.is_empty() {
-        let hint = "Leave it open if anybody's approval counts";
-        fields.push(Field::new("one_of", "One of them from", hint, FieldKind::OneOf(groups), reader.field("one_of")));
+    let yes_or_no = |yes: &str, no: &str| FieldKind::OneOf(vec![choice("yes", yes), choice("no", no)]);
+    let or = |name: &str, stands: String| reader.request.form_value(name).map_or(stands, |typed| typed.trim().to_owned());
+    let word = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let hours = |hours: &[u32]| hours.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (is_approved, came_back) = (rule.level == Level::L2, reader.field("form") == "rule");
+    let mut fields = Vec::new();
+    if is_approved {
+        let counts = (1..=5_u8).map(|n| choice(&n.to_string(), &n.to_string())).collect();
+        let needed = or("needed", rule.approvals.to_string());
+        fields
+            .push(Field::new("needed", "How many approvals it takes", "By different people", FieldKind::OneOf(counts), needed).required());
     }
-    if !policy.groups.is_empty() {
-        let choices = vec![choice("yes", "Also somebody from outside the group"), choice("no", "Only a member of the group")];
+    if is_approved && !policy.groups.is_empty() {
         let hint = "Who stands in for a member and fills the group\u{2019}s place";
-        fields.push(Field::new("outside", "A stand-in may be", hint, FieldKind::OneOf(choices), or("outside", "no")));
+        let choices = yes_or_no("Also somebody from outside the group", "Only a member of the group");
+        fields.push(Field::new("outside", "A stand-in may be", hint, choices, or("outside", word(rule.outside_stand_ins))));
     }
-    let decide = or("decide_within", &standard.decide_within.to_string());
-    let run = or("run_within", &standard.run_within.to_string());
+    let (great, fresh) = (policy::has_great_effect(kind) || rule.level == Level::L3, SIGN_IN_AT_MOST);
+    let hint = if great { format!("5 to {fresh}: it has great effect") } else { "5 to 480; nothing for as long as it lasts".into() };
+    let sign_in = or("sign_in_minutes", rule.sign_in_minutes.map_or_else(String::new, |minutes| minutes.to_string()));
+    if is_approved {
+        let (hint, choices) = ("A rejection always needs a comment", yes_or_no("A comment is needed", "A comment may be left out"));
+        let comment = or("comment_needed", word(rule.comment_needed));
+        fields.push(Field::new("comment_needed", "To approve it", hint, choices, comment));
+    }
+    let label = if is_approved { SIGN_IN_APPROVES } else { SIGN_IN_RECORDS };
+    fields.push(Field::new("sign_in_minutes", label, hint, FieldKind::Text, sign_in));
+    let (decide, run) = (or("decide_within", rule.decide_within.to_string()), or("run_within", rule.run_within.to_string()));
+    fields.push(Field::new("decide_within", "Hours to decide", "Then it expires", FieldKind::Text, decide).required());
+    if is_approved {
+        fields.push(Field::new("run_within", "Hours to carry it out", "From the last approval on", FieldKind::Text, run).required());
+    }
     fields.extend([
-        Field::new("decide_within", "Hours to decide", "Then it expires", FieldKind::Text, decide).required(),
-        Field::new("run_within", "Hours to carry it out", "From the last approval on", FieldKind::Text, run).required(),
         Field::new(
             "remind_before",
             "Remind, hours before the deadline",
             "Such as 48, 4; three times at most",
             FieldKind::Text,
-            or("remind_before", "24"),
+            or("remind_before", hours(&rule.remind_before)),
         ),
         Field::new(
             "escalate_before",
             "Tell all approvers and owners that nobody decided, hours before the deadline",
             "Such as 12; three times at most, nothing for never",
             FieldKind::Text,
-            reader.field("escalate_before"),
+            or("escalate_before", hours(&rule.escalate_before)),
         ),
         Field::new("why", "Why", "The approver reads this first. Not needed to try it.", FieldKind::Prose(MAX_REASON), reader.field("why")),
     ]);
+    let group = |name: &String| {
+        let typed = !reader.field(&format!("{FROM}{name}")).is_empty();
+        (format!("{FROM}{name}"), name.clone(), if came_back { typed } else { rule.one_from_each.contains(name) })
+    };
     RuleForm {
         action: paths::policy(tenant.id),
         token: token(reader, tenant),
+        kind: Some((kind.into(), words.into())),
+        groups: if is_approved { policy.groups.keys().map(group).collect() } else { vec![] },
         fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use url::form_urlencoded;
 
 use super::team;
@@ -17,7 +17,7 @@ use crate::{
     },
     web::{
         Problem, Reply, Request,
-        pages::{Frame, Section, SignedIn},
+        pages::{Frame, Section, SignedIn, paths},
         reply, security,
         session::{self, Current, SetCookie},
         step_up,
@@ -197,12 +197,18 @@ impl<'a> Reader<'a> {
 
     /// Before a change of great effect: they proved who they are a short while ago.
     pub(super) fn must_have_proved_it(&self) -> Result<(), Problem> {
-        if step_up::is_proved(self.app, &self.session) { Ok(()) } else { Err(self.to_prove()) }
+        if step_up::is_proved(self.app, &self.session) { Ok(()) } else { Err(self.to_prove(step_up::FRESH)) }
     }
 
-    /// What they are told who must prove it first.
-    pub(super) fn to_prove(&self) -> Problem {
-        step_up::problem(self.app, &self.session)
+    /// What they are told who must have proved it within that time first.
+    pub(super) fn to_prove(&self, within: Duration) -> Problem {
+        step_up::problem(self.app, &self.session, within)
+    }
+
+    /// Where they prove it, if they did not within that time, and then come back to this page.
+    pub(super) fn proves_at(&self, within: Duration, page: &str) -> Option<String> {
+        let is_fresh = self.session.proof.at.is_some_and(|at| self.app.now() - at <= within);
+        (!is_fresh).then(|| paths::confirm_then(page))
     }
 
     /// The way back after a deed.

@@ -28,11 +28,15 @@ pub(super) fn sentence(shown: &Shown) -> String {
             n => format!("looked at new {}: {n} suggestions changed", type_words(&text("record_type"))),
         },
         "proposal.staged" => format!("asked: {} objective {}", kind_words(&text("kind")), text("subject")),
-        "proposal.notified" => format!("mailed {} about a proposal", approvers(detail)),
-        "proposal.reminded" => format!("reminded {} of a proposal", approvers(detail)),
-        "proposal.escalated_notice" => format!("told {} that nobody had decided a proposal", approvers(detail)),
-        "proposal.glass_told" => format!("told {} that one person approved a proposal alone", approvers(detail)),
-        "proposal.review_overdue" => format!("told {} that a review is overdue", approvers(detail)),
+        "proposal.notified" => told(detail, "mailed", "about a proposal"),
+        "proposal.reminded" => told(detail, "reminded", "of a proposal"),
+        "proposal.escalated_notice" => told(detail, "told", "that nobody had decided a proposal"),
+        "proposal.glass_told" => told(detail, "told", "that one person approved a proposal alone"),
+        "proposal.ran_told" => told(detail, "told", "of what was done without asking"),
+        "proposal.failure_told" => told(detail, "told", "that something was not carried out, or not undone"),
+        "proposal.failed" => "could not carry out what was approved, and tries no more".into(),
+        "proposal.not_undone" => "could not undo what was carried out: it stands".into(),
+        "proposal.review_overdue" => told(detail, "told", "that a review is overdue"),
         "notice.accepted" => format!("told {} about a proposal", channel_words(&text("channel"))),
         "notice.refused" => format!("could not tell {} about a proposal: {}", channel_words(&text("channel")), text("why")),
         "proposal.undone" => format!("undid what was carried out: {} an objective", kind_words(&text("kind"))),
@@ -120,11 +124,17 @@ fn anywhere(regions: &str) -> &str {
     if regions.is_empty() { "any" } else { regions }
 }
 
-fn approvers(detail: &Value) -> String {
-    match detail["mailed"].as_array().map_or(0, Vec::len) {
-        0 => "nobody: no approver has an address, so nobody was told".into(),
-        1 => "1 approver".into(),
-        n => format!("{n} approvers"),
+/// Who was told of something: mailed at once, or by notices that were put in the queue; or nobody, and why.
+fn told(detail: &Value, verb: &str, what: &str) -> String {
+    let people = |name: &str| detail[name].as_array().map_or(0, Vec::len);
+    let queued = detail["queued"].as_u64().or_else(|| detail["cards"].as_u64()).unwrap_or_default();
+    match (people("mailed"), queued) {
+        (0, 0) if people("unreachable") > 0 => format!("told nobody {what}: none of them has an address that can be mailed"),
+        (0, 0) => format!("told nobody {what}: there is nobody to tell, or neither mails nor cards are set up"),
+        (0, 1) => format!("put a notice {what} in the queue"),
+        (0, n) => format!("put {n} notices {what} in the queue"),
+        (1, _) => format!("{verb} 1 approver {what}"),
+        (n, _) => format!("{verb} {n} approvers {what}"),
     }
 }
 

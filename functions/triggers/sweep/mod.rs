@@ -112,6 +112,7 @@ impl Sweep {
         self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
         self.step("evidence", evidence::ledger::watch(&store)).await;
+        self.step("runs", gate::ran::follow(&store)).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 

@@ -15,6 +15,8 @@ pub struct InboxPage {
     pub others: Vec<InboxItem>,
     /// What somebody approved alone, or escalated, and nobody else has looked at yet.
     pub reviews: Vec<ReviewItem>,
+    /// What ran by its level, and the reader can undo or look at.
+    pub undoable: Vec<UndoItem>,
     /// All that waits for anybody, on this page or not.
     pub total: usize,
     /// Back to the first page, on any other.
@@ -56,6 +58,15 @@ pub struct ReviewItem {
     pub overdue: bool,
     /// Why the reader does not.
     pub note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct UndoItem {
+    pub href: String,
+    pub question: String,
+    pub client: String,
+    pub ran_at: OffsetDateTime,
+    pub undo_until: OffsetDateTime,
 }
 
 #[derive(Clone, Debug)]

@@ -55,7 +55,7 @@ pub use delivery::{ChannelView, DeliveryPage, MailView};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
-pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem};
+pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem, UndoItem};
 pub use keys::KeysPage;
 pub use lead_on::LeadOnPage;
 pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
@@ -68,7 +68,7 @@ pub use people::PeoplePage;
 pub use policy::{AloneForm, DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
 pub use problem::ProblemPage;
 pub use proposal::{
-    DecisionForm, DoneForm, LevelMark, ProposalPage, ProposalState, Quorum, ReviewForm, Run, Side, TakeBackForm, WithdrawForm,
+    DecisionForm, DoneForm, FreshSignIn, LevelMark, ProposalPage, ProposalState, Quorum, ReviewForm, Run, Side, TakeBackForm, WithdrawForm,
 };
 pub use propose_form::ProposeForm;
 pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};

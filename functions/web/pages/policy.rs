@@ -49,6 +49,8 @@ pub struct PolicyRow {
     /// `7 days`
     pub decide_within: String,
     pub run_within: String,
+    /// Where the reader asks for other terms, if they may.
+    pub change: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,11 +67,15 @@ pub struct StandInRow {
     pub until: OffsetDateTime,
 }
 
-/// Fields of its own, `token`, `form` = `rule`, and `step`: `try` or `ask`.
+/// Fields of its own, `token`, `form` = `rule`, `kind`, and `step`: `try` or `ask`.
 #[derive(Clone, Debug)]
 pub struct RuleForm {
     pub action: String,
     pub token: String,
+    /// The kind of action that it is about, by its name and in words.
+    pub kind: Option<(String, String)>,
+    /// Groups of which each may have to give an approval of its own: the field, its name, ticked.
+    pub groups: Vec<(String, String, bool)>,
     pub fields: Vec<Field>,
 }
 

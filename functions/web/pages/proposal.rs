@@ -50,7 +50,9 @@ pub struct ProposalPage {
     pub take_back: Option<TakeBackForm>,
     /// Whether the reader may approve alone, in an emergency (`decision` = `alone`): how many characters the reason has at
     /// least, and how old the sign-in may be in minutes.
-    pub alone: Option<(usize, i64)>,
+    pub alone: Option<(usize, u32)>,
+    /// Where it takes a fresh sign-in to approve it or to record it.
+    pub sign_in: Option<FreshSignIn>,
     /// After the fact, for who may look at it.
     pub review: Option<ReviewForm>,
     /// For who may record that they did what only a person does (L3).
@@ -60,6 +62,14 @@ pub struct ProposalPage {
     /// The next item that waits for this person.
     pub next: Option<Link>,
     pub inbox_href: String,
+}
+
+/// How old the sign-in may be.
+#[derive(Clone, Debug)]
+pub struct FreshSignIn {
+    pub minutes: u32,
+    /// Where the reader proves again who they are, if theirs is older; filled by who knows the session.
+    pub prove: Option<String>,
 }
 
 /// The gate level, with what it means.
@@ -167,7 +177,9 @@ pub enum Run {
     Begun { since: OffsetDateTime },
     /// Something no longer held; nothing ran.
     Refused { at: OffsetDateTime, why: String },
-    /// An outward action began and did not work.
+    /// It ran, was to be undone, and that does not work.
+    NotUndone { ran_at: OffsetDateTime, at: OffsetDateTime, why: String },
+    /// It was tried and does not work.
     Failed { at: OffsetDateTime, why: String },
 }
 
@@ -195,7 +207,7 @@ pub struct DecisionForm {
     pub error: Option<String>,
 }
 
-/// A look at what ran already. Fields `decision` (`uphold`, `escalate` or `override`), `comment`, `version`, `hash`, `token`,
+/// A look at what ran already. Fields `decision` (`uphold`, `escalate` or `override`), `because`, `comment`, `version`, `hash`, `token`,
 /// `permit`.
 #[derive(Clone, Debug)]
 pub struct ReviewForm {
@@ -209,6 +221,8 @@ pub struct ReviewForm {
     pub overdue: bool,
     /// Until when one person can have it undone.
     pub undo_until: Option<OffsetDateTime>,
+    /// Why somebody has it undone; filled by who knows the reasons.
+    pub because: Option<Field>,
     pub comment: String,
     pub error: Option<String>,
 }
@@ -265,7 +279,8 @@ impl ProposalPage {
     /// Green only for what was approved and did not fail afterwards.
     fn outcome_class(&self) -> &'static str {
         match self.state {
-            ProposalState::Decided { run: Run::Refused { .. } | Run::Failed { .. }, .. }
+            ProposalState::Decided { run: Run::Refused { .. } | Run::Failed { .. } | Run::NotUndone { .. }, .. }
+            | ProposalState::ByLevel { run: Run::Failed { .. } | Run::NotUndone { .. }, .. }
             | ProposalState::Decided { approved: false, .. } => "not",
             ProposalState::Decided { .. } => "met",
             _ => "unk",

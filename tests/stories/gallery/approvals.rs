@@ -1,9 +1,9 @@
 //! What waits for an approver, and a proposal in every state.
 
 use assay::web::pages::{
-    AloneForm, Choice, DecidedItem, DecisionForm, DoneForm, DryRunRow, Field, FieldKind, GroupForm, GroupRow, InboxItem, InboxPage,
-    LevelMark, Link, PolicyPage, PolicyRow, ProposalPage, ProposalState, Quorum, ReviewForm, ReviewItem, RuleForm, Run, Section, Side,
-    StandInRow, Tag, TakeBackForm, TimelineEntry, Tone, WithdrawForm, paths,
+    AloneForm, Choice, DecidedItem, DecisionForm, DoneForm, DryRunRow, Field, FieldKind, FreshSignIn, GroupForm, GroupRow, InboxItem,
+    InboxPage, LevelMark, Link, PolicyPage, PolicyRow, ProposalPage, ProposalState, Quorum, ReviewForm, ReviewItem, RuleForm, Run, Section,
+    Side, StandInRow, Tag, TakeBackForm, TimelineEntry, Tone, UndoItem, WithdrawForm, paths,
 };
 use time::{Duration, macros::datetime};
 
@@ -59,9 +59,17 @@ pub(super) fn inbox(empty: bool) -> InboxPage {
         overdue,
         note: note.map(Into::into),
     };
+    let undoable = UndoItem {
+        href: "#".into(),
+        question: "Assign \u{201c}Phishing basics\u{201d} to 14 people of Harbor Precision Components?".into(),
+        client: CLIENT.into(),
+        ran_at: NOW - Duration::hours(5),
+        undo_until: NOW + Duration::hours(67),
+    };
     let reviews = vec![review(true, None), review(false, Some("You asked for this review, so somebody else looks."))];
     InboxPage {
         reviews: if empty { vec![] } else { reviews },
+        undoable: if empty { vec![] } else { vec![undoable] },
         frame: frame(Section::Approvals),
         yours: if empty { vec![] } else { yours },
         others: if empty { vec![] } else { others },
@@ -114,6 +122,7 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         level: LevelMark { word: "L2".into(), meaning: "Nothing happens before the people whom the policy names have approved it.".into() },
         quorum: Quorum { needed: 1, given: vec![], groups_wanted: vec![] },
         alone: None,
+        sign_in: None,
         review: None,
         done: None,
         withdraw: None,
@@ -233,7 +242,8 @@ pub(super) fn by_level() -> ProposalPage {
 
 /// The reader may approve alone.
 pub(super) fn alone() -> ProposalPage {
-    ProposalPage { alone: Some((20, 10)), ..proposal(open(None)) }
+    let sign_in = Some(FreshSignIn { minutes: 10, prove: Some("#".into()) });
+    ProposalPage { alone: Some((20, 10)), sign_in, ..proposal(open(None)) }
 }
 
 /// Somebody approved it alone, and the reader is to look at that.
@@ -247,7 +257,8 @@ pub(super) fn to_review(overdue: bool) -> ProposalPage {
         why: "Sam Okafor approved this alone, in an emergency. Look at whether that was right.".into(),
         due: Some(if overdue { NOW - Duration::hours(3) } else { NOW + Duration::hours(20) }),
         overdue,
-        undo_until: None,
+        undo_until: (!overdue).then(|| NOW + Duration::hours(67)),
+        because: (!overdue).then(|| because(None)),
         comment: String::new(),
         error: overdue.then(|| "A comment is needed here, and kept in the audit trail.".into()),
     });
@@ -283,9 +294,9 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
         asks: asks.into(),
         decide_within: "7 days".into(),
         run_within: "2 days".into(),
+        change: (level == "L2").then(|| "#".into()),
     };
     let why = || Field::new("why", "Why", "The approver reads this first. Not needed to try it.", FieldKind::Prose(2000), String::new());
-    let kinds = vec![Choice { value: "mark_objective".into(), label: "Mark an objective".into() }];
     PolicyPage {
         frame: frame(Section::Clients),
         client: CLIENT.into(),
@@ -314,7 +325,18 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
         rule: Some(RuleForm {
             action: "#".into(),
             token: TOKEN.into(),
-            fields: vec![Field::new("kind", "Kind of action", "", FieldKind::OneOf(kinds), "mark_objective".into()).required(), why()],
+            kind: Some(("mark_objective".into(), "Mark an objective".into())),
+            groups: if tried { vec![("from-the client".into(), "the client".into(), true)] } else { vec![] },
+            fields: vec![
+                Field::new(
+                    "sign_in_minutes",
+                    "How old the sign-in of who approves may be, in minutes",
+                    "5 to 480",
+                    FieldKind::Text,
+                    "30".into(),
+                ),
+                why(),
+            ],
         }),
         group: Some(GroupForm {
             action: "#".into(),
@@ -326,6 +348,8 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
         stand_in: Some(RuleForm {
             action: "#".into(),
             token: TOKEN.into(),
+            kind: None,
+            groups: vec![],
             fields: vec![Field::new("for_days", "For how many days", "30 at most; 0 ends it now", FieldKind::Text, "7".into()).required()],
         }),
         standing_in: if tried {
@@ -334,7 +358,7 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
             vec![]
         },
         notice: tried.then(|| "Recorded for 7 days from now.".into()),
-        errors: if tried { vec![("kind", "\u{201c}Mark an objective\u{201d} takes one to five approvals.".into())] } else { vec![] },
+        errors: if tried { vec![("rule", "\u{201c}Mark an objective\u{201d} takes one to five approvals.".into())] } else { vec![] },
         dry_run: tried.then(|| vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, approved: 11, would_wait: 11 }]),
     }
 }

@@ -62,6 +62,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Wait),
         1 => any_finds().prop_map(Step::Begin),
         1 => any_finds().prop_map(Step::Undo),
+        1 => Just(Step::CannotUndo),
         1 => Just(Step::Complete),
         1 => Just(Step::Fail),
         1 => Just(Step::Expire),
@@ -82,7 +83,7 @@ proptest! {
     /// I4, G1, G2: see `World::judge`. Longer walks than the model's, with more people wrong in more ways at once.
     #[test]
     fn no_sequence_of_events_executes_what_its_quorum_did_not_approve_in_time(
-        (kind, approvals) in prop::sample::select(vec![(MARK, 1), (MARK, 2), (MARK, 3), ("assign_training", 0), ("affirm", 0)]),
+        (kind, approvals) in prop::sample::select(vec![(MARK, 1), (MARK, 2), (MARK, 3), ("publish_package", 1), ("assign_training", 0), ("affirm", 0)]),
         counts_until in prop::option::of(2..6_i64),
         steps in prop::collection::vec(any_step(), 0..40),
     ) {
@@ -276,7 +277,7 @@ fn a_deed_is_recorded_in_nobody_elses_name() {
     let mut world = World::new("affirm", 0, None);
     let done = |stands_for| Step::Decide(Says { verdict: Verdict::Done, stands_for, ..Says::approve(ZOE) });
     for seat in [SAM, MARCO] {
-        assert_eq!(world.step(done(Some(seat))), Err(Refusal::NotAsked));
+        assert_eq!(world.step(done(Some(seat))), Err(Refusal::DeedForAnother));
     }
     assert_eq!(world.step(done(None)), Ok(()));
     assert!(world.proposal.decision().is_some_and(|one| one.on_behalf_of.is_none()));
@@ -402,4 +403,13 @@ fn a_proposal_that_is_put_into_another_clients_store_is_neither_decided_nor_carr
     assert!(next(&world.proposal, Event::Execute(facts.clone()), START).is_ok());
     facts.tenant = RIDGE;
     assert_eq!(next(&world.proposal, Event::Execute(facts), START), Err(Refusal::Tampered));
+}
+
+#[test]
+fn a_deed_is_recorded_until_the_deadline_and_not_until_the_sweep_comes() {
+    let mut world = World::new("affirm", 0, None);
+    days(&mut world, DAYS.decide);
+    let done = Step::Decide(Says { verdict: Verdict::Done, ..Says::approve(PRIYA) });
+    assert!(matches!(world.step(done), Err(Refusal::Expired { .. })));
+    assert_eq!(world.proposal.state, State::Open);
 }

@@ -176,3 +176,14 @@ async fn wherever_notify_stops_redelivery_ends_in_one_mail_each_and_one_audit_it
         assert!(at > 5, "only {at} calls were tried");
     }
 }
+
+#[tokio::test]
+async fn whose_evidence_it_rests_on_is_not_asked_to_approve_it() {
+    let house = House::new().await;
+    let mut draft = super::resting_on_a_reading(&house).await;
+    draft.evidence[0].filed_by = Some(house.sam.id);
+    house.asked(draft).await;
+    gate::notify(house.test.app(), house.messages("notify").await.last().unwrap()).await.unwrap();
+    let mails = house.mails().await;
+    assert!(mails.len() == 1 && mails[0].0.ends_with(&format!("{}.eml", house.priya.id)), "{mails:?}");
+}

@@ -11,6 +11,7 @@ mod machine;
 mod mailing;
 mod model;
 mod policy;
+mod preview;
 mod quorum;
 mod reading;
 mod receipts;
@@ -171,7 +172,8 @@ impl House {
     }
 
     async fn decide(&self, person: &Person, id: ProposalId, answer: &Answer) -> Result<Decided, DecideError> {
-        gate::decide(self.test.app(), &self.scope(person), &self.grant(person), person, id, answer).await
+        let capacity = Capacity { signed_in_at: Some(self.test.app().now()), ..Capacity::default() };
+        self.decide_as(person, id, answer, &capacity).await
     }
 
     async fn decide_as(&self, person: &Person, id: ProposalId, answer: &Answer, capacity: &Capacity) -> Result<Decided, DecideError> {
@@ -188,7 +190,7 @@ impl House {
         let mut batch = store.batch(ClientPlace::Assessment);
         batch.put(signed, held.map(|held| held.etag));
         batch.commit().await.unwrap();
-        gate::policy::care::raise(app, "story", self.tenant, &policy).await.unwrap();
+        gate::policy::care::raise(app, "story", self.tenant, &policy, "").await.unwrap();
     }
 
     async fn roster(&self) -> Arc<Roster> {
@@ -281,12 +283,15 @@ fn perform<'x>(proposal: &'x Proposal, decision: Option<&'x Decision>, batch: &'
         if proposal.draft.kind == gate::policy::CHANGE_POLICY {
             return gate::amend::perform(proposal, decision, batch).await;
         }
+        if proposal.draft.action == BROKEN {
+            return Err(NotPerformed::Failed("There is no such objective.".into()));
+        }
         let held: Option<Held<Mark>> = batch.store().read(batch.place(), "one").await?;
         match (proposal.draft.kind.as_str(), held) {
             ("assign_training", Some(held)) if proposal.draft.action == UNDO => {
                 batch.delete(&held);
             }
-            ("mark" | "assign_training", None) => {
+            ("mark" | "assign_training" | "collect_evidence", None) if proposal.draft.action != UNDO => {
                 batch.create(&Mark { subject: proposal.draft.subject.clone(), action: proposal.draft.action.clone() });
             }
             ("roll_back", Some(held)) => {
@@ -297,6 +302,9 @@ fn perform<'x>(proposal: &'x Proposal, decision: Option<&'x Decision>, batch: &'
         Ok(())
     })
 }
+
+/// Bytes that no release can carry out.
+const BROKEN: &str = "{}";
 
 /// The bytes that undo what `assign_training` did.
 const UNDO: &str = r#"{"undo":true}"#;

@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use assay::gate::{State, Verdict};
+use assay::gate::{State, Verdict, policy::has_great_effect};
 use stateright::{Checker as _, Model, Property};
 
 use super::world::{Days, EVE, Finds, MARCO, PRIYA, SAM, SAM_AGAIN, Says, Step, World, ZOE, person};
@@ -83,7 +83,7 @@ impl Model for Gate {
     type Action = Step;
 
     fn init_states(&self) -> Vec<Node> {
-        let kinds = [("mark_objective", 2), ("publish_package", 1), ("assign_training", 0), ("affirm", 0)];
+        let kinds = [("mark_objective", 2), ("publish_package", 1), ("assign_training", 0), ("hash_evidence", 0), ("affirm", 0)];
         kinds.into_iter().map(|(kind, approvals)| Node(World::of(kind, approvals, (approvals == 1).then_some(1), DAYS))).collect()
     }
 
@@ -112,6 +112,10 @@ impl Model for Gate {
                 Says { verdict: Verdict::Uphold, ..approve(SAM) },
             ];
             actions.extend(other.map(Step::Decide));
+            if has_great_effect(&world.proposal.draft.kind) {
+                let stale = [approve(SAM), Says { verdict: Verdict::Done, ..approve(MARCO) }].map(|says| Says { fresh: false, ..says });
+                actions.extend(stale.map(Step::Decide));
+            }
         }
         let finds = [
             Finds::ALL_WELL,
@@ -121,7 +125,7 @@ impl Model for Gate {
             Finds { lost: Some(PRIYA), ..Finds::ALL_WELL },
         ];
         actions.extend(finds.map(Step::Execute));
-        actions.extend([Step::Begin(Finds::ALL_WELL), Step::Undo(Finds::ALL_WELL), Step::Complete, Step::Fail]);
+        actions.extend([Step::Begin(Finds::ALL_WELL), Step::Undo(Finds::ALL_WELL), Step::CannotUndo, Step::Complete, Step::Fail]);
         actions.extend([Step::Withdraw(MARCO), Step::Withdraw(PRIYA), Step::Expire, Step::Supersede, Step::Refuse, Step::RollBack]);
         if world.proposal.version < LAST_VERSION {
             actions.push(Step::Revise);
@@ -176,6 +180,7 @@ impl Model for Gate {
             Property::sometimes("withdrawn", |_, node: &Node| is(node, |s| matches!(s, State::Withdrawn { .. }))),
             Property::sometimes("refused", |_, node: &Node| is(node, |s| matches!(s, State::Refused { .. }))),
             Property::sometimes("failed", |_, node: &Node| is(node, |s| matches!(s, State::Failed { .. }))),
+            Property::sometimes("not undone", |_, node: &Node| is(node, |s| matches!(s, State::NotUndone { .. }))),
             Property::sometimes("undone", |_, node: &Node| is(node, |s| matches!(s, State::RolledBack { by: None, .. }))),
             Property::sometimes("rolled back", |_, node: &Node| is(node, |s| matches!(s, State::RolledBack { by: Some(_), .. }))),
             Property::sometimes("recorded", |_, node: &Node| is(node, |s| matches!(s, State::Recorded { .. }))),

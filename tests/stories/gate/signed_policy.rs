@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use assay::{
     gate::{
-        self, DecideError, Draft, ExecuteError, Policy, Refusal, Rule, State, Verdict,
+        self, DecideError, Draft, ExecuteError, Policy, Proposal, Refusal, Rule, State, Verdict,
         policy::{self, SignedPolicy, Unsound},
     },
     platform::ports::{BatchOutcome, Container, Op, Partition},
@@ -12,6 +12,7 @@ use assay::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use time::Duration;
 
 use super::{House, draft, perform};
 
@@ -146,14 +147,18 @@ async fn an_insider_who_cannot_sign_can_neither_lower_a_quorum_nor_put_a_policy_
 #[tokio::test]
 async fn what_was_changed_without_a_decision_is_put_back_from_its_approvals_and_said_once() {
     let house = House::new().await;
-    approved(&house, asks(2)).await;
+    let id = approved(&house, asks(2)).await;
     put_back(&house, None).await;
     let sweep =
         || async { policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap() };
-    // The log does not know of it yet, so nobody can say what stood.
+    // Somebody took the approvals along too: nobody can say what stood.
+    let held = house.held(id).await;
+    let bare = Held { value: Proposal { decisions: vec![], ..held.value.clone() }, etag: held.etag };
+    house.overwrite(bare).await;
     assert_eq!(sweep().await, Err(Unsound::Gone { highest: 1 }));
     assert_eq!(sweep().await, Err(Unsound::Gone { highest: 1 }));
-    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    let etag = house.held(id).await.etag;
+    house.overwrite(Held { value: held.value, etag }).await;
     let restored = sweep().await.unwrap();
     assert_eq!((restored.version, restored.terms("mark_objective").rule.approvals), (1, 2));
     assert_eq!(sweep().await.unwrap(), restored);
@@ -161,6 +166,10 @@ async fn what_was_changed_without_a_decision_is_put_back_from_its_approvals_and_
     let trail = assay::audit::trail::page(&house.store().await, std::iter::empty(), None).await.unwrap();
     let said = |kind: &str| trail.entries.iter().filter(|shown| shown.kind == kind).count();
     assert_eq!((said("policy.unsound"), said("policy.restored")), (1, 1));
+}
+
+async fn look_after(house: &House) -> Result<Policy, Unsound> {
+    policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap()
 }
 
 async fn marked(house: &House) -> Option<u32> {
@@ -188,13 +197,16 @@ async fn a_policy_of_an_earlier_release_is_signed_once_and_only_if_it_is_what_wa
         batch.replace(&Held { value: Unsigned(stored), etag: held.etag });
         batch.commit().await.unwrap();
         let open = house.asked(mark()).await;
+        let early = house.approve(&house.priya, open).await.unwrap_err();
+        assert!(matches!(early, DecideError::Refused(Refusal::PolicyUnsound(Unsound::Unmarked))), "{early}");
+        let swept = look_after(&house).await;
         let outcome = house.approve(&house.priya, open).await;
         let now = Policy::read(&store).await.unwrap();
         if lowered {
             assert!(matches!(outcome, Err(DecideError::Refused(Refusal::PolicyUnsound(_)))), "{outcome:?}");
-            assert_eq!(now, Err(Unsound::NotSigned));
+            assert_eq!((now, swept), (Err(Unsound::NotSigned), Err(Unsound::NotSigned)));
         } else {
-            assert_eq!(now.map(|policy| policy.version), Ok(1));
+            assert_eq!((now.map(|policy| policy.version), swept.is_ok()), (Ok(1), true));
             assert_eq!(marked(&house).await, Some(1));
         }
     }
@@ -208,6 +220,7 @@ async fn a_mark_that_is_deleted_with_the_policy_is_made_again_from_the_log() {
     let waiting = house.asked(mark()).await;
     put_back(&house, None).await;
     take_mark(&house).await;
+    assert_eq!(look_after(&house).await, Err(Unsound::Gone { highest: 1 }), "the mark knows its number, and not what approved it");
     let refused = house.approve(&house.priya, waiting).await.unwrap_err();
     assert!(matches!(refused, DecideError::Refused(Refusal::PolicyUnsound(Unsound::Gone { highest: 1 }))), "{refused}");
     assert_eq!(marked(&house).await, Some(1));
@@ -220,4 +233,70 @@ async fn where_a_stop_left_the_mark_behind_the_sweep_raises_it() {
     take_mark(&house).await;
     let found = policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap();
     assert_eq!((found.unwrap().version, marked(&house).await), (1, Some(1)));
+}
+
+/// The whole of what such an insider can do short of signing: the records, the log, and all that a proposal says of itself.
+#[tokio::test]
+async fn an_insider_gets_no_policy_restored_that_was_approved_once_and_never_came_to_stand() {
+    let house = House::new().await;
+    // Approved by people, with their receipts, and superseded before it ran.
+    let lenient =
+        gate::amend::propose(house.test.app(), &house.scope(&house.priya), "Harbor Precision", slower(), "In haste.").await.unwrap();
+    house.approve(&house.sam, lenient).await.unwrap();
+    house.test.clock.advance(Duration::hours(49));
+    assert!(matches!(house.execute().await.unwrap().state, State::Expired { approved: true, .. }));
+    let strict = approved(&house, asks(2)).await;
+    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+
+    // The insider makes of the first one what came to stand, and says so in the log.
+    put_back(&house, None).await;
+    let held = house.held(lenient).await;
+    let at = house.test.app().now();
+    house.overwrite(Held { value: Proposal { state: State::Executed { at, undo_until: None }, ..held.value }, etag: held.etag }).await;
+    let store = house.store().await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    let detail = json!({ "version": 1, "proposal": lenient });
+    assay::audit::record(&mut batch, assay::audit::Event::new("policy.changed", "policy", detail));
+    let held = house.held(strict).await;
+    batch.delete(&held);
+    batch.commit().await.unwrap();
+    assay::audit::sequence(&store, [ClientPlace::Assessment]).await.unwrap();
+    assert_eq!(look_after(&house).await, Err(Unsound::Gone { highest: 1 }));
+
+    // The record of what was approved is put back, and with it the policy.
+    let mut batch = store.batch(ClientPlace::Assessment);
+    batch.create(&held.value);
+    batch.commit().await.unwrap();
+    assert_eq!(look_after(&house).await.map(|policy| policy.terms("mark_objective").rule.approvals), Ok(2));
+}
+
+#[tokio::test]
+async fn a_log_that_is_too_long_for_one_run_is_read_on_by_the_next_and_nothing_is_approved_before() {
+    let house = House::new().await;
+    approved(&house, asks(2)).await;
+    let waiting = house.asked(mark()).await;
+    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    put_back(&house, None).await;
+    take_mark(&house).await;
+    let head = grown(&house, policy::search::AT_ONCE + 1).await;
+    assert_eq!(look_after(&house).await, Err(Unsound::Unmarked));
+    let refused = house.approve(&house.priya, waiting).await.unwrap_err();
+    assert!(matches!(refused, DecideError::Refused(Refusal::PolicyUnsound(Unsound::Unmarked))), "{refused}");
+    assert_eq!(marked(&house).await, None, "of {head} entries");
+    assert_eq!(look_after(&house).await, Err(Unsound::Gone { highest: 1 }));
+    assert_eq!(marked(&house).await, Some(1));
+}
+
+/// As if the log had that many entries: those between are not there, as after a restore that is under way.
+async fn grown(house: &House, next: u64) -> u64 {
+    use assay::{
+        audit::entry::{HEAD_KEY, Head},
+        tenancy::place::AuditPart,
+    };
+    let (store, place) = (house.store().await, ClientPlace::Log(AuditPart::Head));
+    let held: Held<Head> = store.read(place, HEAD_KEY).await.unwrap().unwrap();
+    let mut batch = store.batch(place);
+    batch.replace(&Held { value: Head { next, ..held.value }, etag: held.etag });
+    batch.commit().await.unwrap();
+    next
 }

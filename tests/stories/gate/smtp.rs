@@ -1,6 +1,6 @@
 //! Mails by a mail server of one's own, over a real connection to one on this machine.
 
-use std::{path::PathBuf, process::Command};
+use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
 use assay::{
     gate::{
@@ -16,6 +16,7 @@ use time::Duration;
 use super::{House, draft};
 use crate::support::{
     TestApp,
+    faults::Fault,
     flow::{link_in, pointed_to},
     smtp_server::{Behaviour, SmtpServer, Taken, certificate},
 };
@@ -155,6 +156,52 @@ async fn a_mail_whose_last_answer_is_lost_comes_again_under_the_same_message_id(
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_dies_between_a_mail_and_its_record_sends_the_same_mail_once_more_and_no_other() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        let (mut at, mut twice) = (0, 0);
+        loop {
+            let server = SmtpServer::start(Behaviour::default()).await;
+            let mut house = house(&server, &[]).await;
+            let id = asked(&house).await;
+            let mut messages = house.messages("notify").await;
+            messages.retain(|message| message.body::<DeliverV1>().is_ok());
+            house.test.restart();
+            house.test.faults.stop_at(at, fault);
+            for message in &messages {
+                let _ = delivery::deliver(house.test.app(), message).await;
+            }
+            let struck = house.test.faults.struck();
+            house.test.faults.mend();
+            house.test.restart();
+            // The claim of the dead process has ended, and the receiver still knows what it got.
+            house.test.clock.advance(Duration::minutes(3));
+            for message in &messages {
+                delivery::deliver(house.test.app(), message).await.unwrap();
+            }
+            let case = format!("stopped at call {at}, {fault:?}");
+            let mut copies: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+            for mail in server.taken() {
+                copies.entry(message_id(&mail)).or_default().push(mail.bytes);
+            }
+            let sent: usize = copies.values().map(Vec::len).sum();
+            assert!(copies.len() == 2 && sent <= 3, "{case}: {sent} mails under {} names", copies.len());
+            assert!(copies.values().all(|same| same.iter().all(|one| *one == same[0])), "{case}: the same to the byte");
+            assert!(waiting(&house).await.is_empty(), "{case}");
+            let posted = &house.notified(id).await[0].posted;
+            assert!(posted.len() == 2 && posted.iter().all(|one| one.outcome == Outcome::Accepted), "{case}: {posted:?}");
+            twice += usize::from(sent == 3);
+            if !struck {
+                assert_eq!(sent, 2, "{case}");
+                break;
+            }
+            at += 1;
+        }
+        // A stop after the effect of a call lies before the mail or after its record.
+        assert!(at > 5 && (twice > 0 || matches!(fault, Fault::AnswerLost)), "{fault:?}: of {at} stops {twice} lay between a mail and its record");
+    }
 }
 
 #[tokio::test]

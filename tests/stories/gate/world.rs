@@ -11,7 +11,7 @@ use assay::{
         event::{Deciding, Event, Facts, Voice},
         hash::{FORM, hash_of},
         machine::next,
-        policy::Terms,
+        policy::{Terms, has_great_effect},
         proposal::Cause,
     },
     tenancy::{Actor, PersonId, ProposalId, TenantId},
@@ -58,6 +58,8 @@ pub(super) enum Step {
     Complete,
     Fail,
     Undo(Finds),
+    /// The compensating action does not work.
+    CannotUndo,
     Refuse,
     RollBack,
     /// Somebody with access to the store changes the action.
@@ -277,6 +279,7 @@ impl World {
             Step::Undo(finds) => Event::Undo(self.facts(finds)),
             Step::Complete => Event::Complete,
             Step::Fail => Event::Fail { why: "refused by the other side".into() },
+            Step::CannotUndo => Event::CannotUndo { why: "what it made is in use".into() },
             Step::Refuse => Event::Refuse { why: "it no longer held".into() },
             Step::RollBack => Event::RollBack { by: ProposalId(Uuid::from_u128(8)) },
             Step::Revise | Step::Tamper | Step::Forge(_) | Step::Stricter | Step::Wait => unreachable!("done by the world itself"),
@@ -333,7 +336,7 @@ impl World {
         // G2: one end, except that what ran can be taken back, or undone, or reviewed.
         let goes_on = matches!(
             (&before.state, &after.state),
-            (State::Executed { .. } | State::Recorded { .. }, State::RolledBack { .. })
+            (State::Executed { .. } | State::NotUndone { .. } | State::Recorded { .. }, State::RolledBack { .. })
                 | (State::Executed { .. }, State::Undoing { .. } | State::Executed { .. })
         );
         // A look at what was approved alone, whatever became of it, moves nothing.
@@ -370,7 +373,9 @@ impl World {
             (State::Approved { .. } | State::Recorded { .. }, step) if !matches!(step, Step::Decide(_)) && before.state == State::Open => {
                 self.broken = broken("approved by silence");
             }
-            (State::RolledBack { by: None, .. }, _) if !self.said.iter().any(|said| said.says.verdict == Verdict::Override) => {
+            (State::RolledBack { by: None, .. } | State::NotUndone { .. }, _)
+                if !self.said.iter().any(|said| said.says.verdict == Verdict::Override) =>
+            {
                 self.broken = broken("undone and nobody said so");
             }
             _ => {}
@@ -388,6 +393,7 @@ impl World {
             .said
             .iter()
             .filter(|said| said.says.verdict == Verdict::Approve && said.version == before.version && said.day < self.days.decide)
+            .filter(|said| said.says.fresh || !has_great_effect(&before.draft.kind))
             .filter(|said| !lost(said.says.who) && !said.says.stands_for.is_some_and(lost))
             .collect();
         let Some(newest) = given.iter().map(|said| said.day).max() else { return Err("nobody approved it") };
