@@ -3,6 +3,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
 };
@@ -323,6 +324,14 @@ async fn a_witness_that_is_not_ours_cosigns_our_log_and_refuses_another_one() {
     }
     let (folder, keys) = copy(&store, WHOLE).await;
     verify_folder(folder.path(), Known { keys: &[keys.as_slice(), &[key]].concat(), seen: None }).unwrap();
+    // Verifiers that are not ours pass over the line of a key that they were not given.
+    let (tiles, log_key) = (folder.path().to_str().unwrap(), signer.ed25519().to_string());
+    let beside = Path::new(&program).with_file_name("aics-tlog");
+    let arguments = ["verify-checkpoint", "--tiles", tiles, "--log-key", &log_key, "--origin", signer.origin()];
+    assert!(Command::new(beside).args(arguments).output().unwrap().status.success());
+    if let Ok(judge) = std::env::var("GO_JUDGE") {
+        assert!(Command::new(judge).args([tiles, &log_key]).output().unwrap().status.success());
+    }
 
     // A log of the same name and keys whose history is another: begun anew, it is shorter and has other entries.
     let other = TestApp::with(&[("ASSAY_WITNESS_URL", URL), ("ASSAY_WITNESS_KEY", known_key(&app))]);
