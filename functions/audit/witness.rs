@@ -232,14 +232,14 @@ impl<P: Place> Asked<'_, '_, P> {
 
     /// Puts the line of our witness under the checkpoint, behind our own two; lines of others are left out.
     async fn publish(&self, answer: &HttpResponse) -> Result<Result<(), Lack>, StoreError> {
-        let none = || Ok(Err(Lack::Away("what the witness answered is no cosignature by the key of ASSAY_WITNESS_KEY".into())));
-        let Ok(lines) = str::from_utf8(&answer.body) else { return none() };
-        let Ok(note) = str::from_utf8(&self.blob.bytes) else { return none() };
+        let no_line = || Ok(Err(Lack::Away("what the witness answered is no cosignature by the key of ASSAY_WITNESS_KEY".into())));
+        let Ok(lines) = str::from_utf8(&answer.body) else { return no_line() };
+        let Ok(note) = str::from_utf8(&self.blob.bytes) else { return no_line() };
         let ours = lines.split_inclusive('\n').find_map(|line| {
             let with = format!("{note}{line}");
             Note::parse(with.as_bytes()).is_ok_and(|note| note.verify(self.key).is_ok()).then_some(with)
         });
-        let Some(with) = ours else { return none() };
+        let Some(with) = ours else { return no_line() };
         let name = tiles::name(self.store.owner(), tiles::CHECKPOINT);
         let etag = Some(self.blob.etag.clone());
         Ok(match self.store.app().blobs.replace(BlobContainer::Log, &name, with.into(), etag).await? {

@@ -286,7 +286,7 @@ impl Drop for Running {
     }
 }
 
-/// PyPI's aics-witness, which `.ci/judges` installs and names, on a port of this machine.
+/// The program `aics-witness` of others, which `.ci/judges` installs and names, on a port of this machine.
 #[expect(clippy::disallowed_methods, reason = "tests take programs from the environment")]
 #[tokio::test]
 async fn a_witness_that_is_not_ours_cosigns_our_log_and_refuses_another_one() {

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use assay::audit::{chain::Hash, tlog::proof};
+use assay::{
+    audit::{chain::Hash, tlog::proof},
+    tenancy::seal::hex,
+};
 use aws_lc_rs::{
     digest::{SHA256, digest},
     signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
@@ -70,8 +73,7 @@ impl Witness {
     }
 
     pub fn key(&self) -> String {
-        let id: String = self.id().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{NAME}+{id}+{}", BASE64.encode(self.material()))
+        format!("{NAME}+{}+{}", hex(&self.id()), BASE64.encode(self.material()))
     }
 
     /// Served on this machine, for as long as the runtime lives; the address behind which each host's name is a folder.
@@ -135,12 +137,11 @@ impl Witness {
         if old == size && root != log.root {
             return plain(409, "another root");
         }
-        let holds = match old {
-            0 => hashes.is_empty(),
-            _ => {
-                let hashes: Vec<Hash> = hashes.into_iter().map(Hash::from_bytes).collect();
-                proof::extends(old, &Hash::from_bytes(log.root), size, &Hash::from_bytes(root), &hashes)
-            }
+        let holds = if old == 0 {
+            hashes.is_empty()
+        } else {
+            let hashes: Vec<Hash> = hashes.into_iter().map(Hash::from_bytes).collect();
+            proof::extends(old, &Hash::from_bytes(log.root), size, &Hash::from_bytes(root), &hashes)
         };
         if !holds {
             return plain(422, "the proof does not hold");
@@ -167,7 +168,7 @@ fn signed(text: &str, lines: &str, key: &str) -> bool {
     let (name, id, key) = (parts.next().unwrap(), parts.next().unwrap(), BASE64.decode(parts.next().unwrap()).unwrap());
     lines.lines().filter_map(|line| line.strip_prefix(&format!("\u{2014} {name} "))).filter_map(|line| BASE64.decode(line).ok()).any(
         |line| {
-            let is_of_key = line[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>() == id;
+            let is_of_key = hex(&line[..4]) == id;
             is_of_key && UnparsedPublicKey::new(&ED25519, &key[1..]).verify(text.as_bytes(), &line[4..]).is_ok()
         },
     )
