@@ -74,7 +74,9 @@ pub fn is_there(config: &Config) -> bool {
 pub fn app(config: Config) -> Result<App, AssembleError> {
     let clock = Arc::new(SystemClock);
     let ids = Arc::new(ProcessIds::new(clock.clone()));
-    let http = Arc::new(HttpClient::new(config.demo_vendor.clone()).trusting(config.entra().map(|entra| entra.authority.clone())));
+    let chosen =
+        config.entra().map(|entra| entra.authority.clone()).into_iter().chain(config.witness.as_ref().map(|witness| witness.url.clone()));
+    let http = Arc::new(HttpClient::new(config.demo_vendor.clone()).trusting(chosen));
     let (cache, memory) = Default::default();
     Ok(match &config.store {
         StoreKind::Local { data, queue_url, queue_token } => {

@@ -7,6 +7,7 @@ mod azure;
 mod entra;
 mod mail;
 mod settings;
+mod witness;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -16,6 +17,7 @@ pub use self::{
     entra::{EntraCredential, EntraSettings},
     mail::{AcsSettings, MailService, SmtpSettings, SmtpTls},
     settings::{SETTINGS, Setting},
+    witness::WitnessSettings,
 };
 use crate::platform::azure::AzureSettings;
 
@@ -38,6 +40,8 @@ pub struct Config {
     /// Where this instance runs, by Azure's name of the region; clients may allow some only.
     pub region: Option<String>,
     pub offboarding: OffboardingDays,
+    /// Who cosigns the checkpoints of the logs.
+    pub witness: Option<WitnessSettings>,
     pub deadline: Duration,
     pub max_concurrent: usize,
 }
@@ -204,6 +208,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
         backup: days("ASSAY_BACKUP_DAYS", 0, 3650),
         vault: days("ASSAY_VAULT_DAYS", 0, 3650),
     };
+    let witness = witness::read(&mut reader);
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.
@@ -229,6 +234,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             demo_vendor,
             region,
             offboarding,
+            witness,
             deadline: Duration::from_secs(deadline),
             max_concurrent: usize::try_from(max_concurrent).unwrap_or(usize::MAX),
         }),

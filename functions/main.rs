@@ -63,6 +63,9 @@ enum Command {
         /// The log's verifier keys, which you got another way than the folder: a key, or a file with one a line; repeat for more
         #[arg(long = "key", value_name = "KEY")]
         keys: Vec<String>,
+        /// The verifier key of a witness that must have cosigned the checkpoint, or a file with one; repeat for more
+        #[arg(long = "witness", value_name = "VKEY", conflicts_with = "store")]
+        witnesses: Vec<String>,
         /// A checkpoint that was kept: says also what was taken off or written anew since
         #[arg(long, value_name = "CHECKPOINT")]
         seen: Option<PathBuf>,
@@ -137,7 +140,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::Doctor => doctor(),
         Command::Verify { keys, seen, store: true, data, .. } => verify_store(data.as_deref(), &keys, seen.as_deref()),
-        Command::Verify { paths, keys, seen, .. } => verify(&paths, &keys, seen.as_deref()),
+        Command::Verify { paths, keys, witnesses, seen, .. } => verify(&paths, &keys, &witnesses, seen.as_deref()),
         Command::ExportClient { data, of, out } => export_client(data.as_deref(), of, &out),
         Command::ExportAudit { data, of, out, disclose, no_proofs } => {
             export_audit(data.as_deref(), &of, &out, Extent { disclose, proofs: !no_proofs })
@@ -189,8 +192,8 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-fn verify(paths: &[PathBuf], keys: &[String], seen: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    Ok(host::verify::run(&Verification { paths, keys, seen }, say)?)
+fn verify(paths: &[PathBuf], keys: &[String], witnesses: &[String], seen: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(host::verify::run(&Verification { paths, keys, witnesses, seen }, say)?)
 }
 
 fn verify_store(data: Option<&Path>, keys: &[String], seen: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {

@@ -82,4 +82,5 @@ mod stories {
     mod stop_at_every_call;
     mod suggestions;
     mod verify_store;
+    mod witness;
 }

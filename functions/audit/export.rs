@@ -23,7 +23,8 @@ use super::{
     format::{DEMO_NOTICE, FORMAT},
     log_key::{LogKeys, Signer},
     publish, record, schema, sequence, sequencer, tiles,
-    tlog::{Checkpoint, Tile, bundle, proof::Plan, record_proof::RecordProof, tile::WIDTH},
+    tlog::{Checkpoint, Note, Tile, bundle, proof::Plan, record_proof::RecordProof, tile::WIDTH},
+    witness,
 };
 use crate::{
     app::App,
@@ -175,6 +176,10 @@ pub async fn up_to_date<P: Place>(store: &Store<'_, P>, places: &[P]) -> Result<
         // Another run may be about to publish the same: then this one looks again.
         published = Box::pin(publish(store)).await?.map_or(published, |checkpoint| checkpoint.size);
         if published >= recorded {
+            // A copy without the witness's line is as good as before there was one.
+            if let Err(error) = Box::pin(witness::cosign(store)).await {
+                tracing::warn!(error = %error, "the checkpoint was not cosigned before it was copied");
+            }
             return Ok(published);
         }
     }
@@ -213,6 +218,7 @@ async fn copy<P: Place>(
     let note = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await.map_err(StoreError::from)?;
     let note = note.ok_or_else(|| ExportError::Missing(tiles::CHECKPOINT.into()))?;
     let checkpoint = Checkpoint::open(&note, &[signer.ed25519()]).map_err(|_| ExportError::Missing("a checkpoint of ours".into()))?;
+    let witness = witness::key(app).filter(|key| Note::parse(&note).is_ok_and(|note| note.verify(key).is_ok()));
     let (demo, keys) = (demo_mark::is_demo(app).await?, signer.keys(app).await?);
     let header = Header {
         format: FORMAT.into(),
@@ -235,7 +241,7 @@ async fn copy<P: Place>(
             out(&folder::anchor(of.size), &copy)?;
         }
     }
-    out(folder::POLICY, folder::policy(&keys).as_bytes())?;
+    out(folder::POLICY, folder::policy(&keys, witness.as_ref()).as_bytes())?;
     out(folder::GUIDE, folder::guide(&header).as_bytes())?;
     out(folder::EVENTS, schema::document().as_bytes())?;
     let mut copy = Copy { app, owner, store, size: checkpoint.size, hashes: HashMap::new() };

@@ -15,7 +15,12 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{chain::Hash, format, log_key::LogKeys, tlog::Tile};
+use super::{
+    chain::Hash,
+    format,
+    log_key::LogKeys,
+    tlog::{Tile, VerifierKey},
+};
 
 pub const CHECKPOINT: &str = super::tiles::CHECKPOINT;
 pub const HEADER: &str = "export.json";
@@ -105,12 +110,13 @@ pub fn anchor(size: u64) -> String {
 
 pub const ANCHORS: &str = "anchors";
 
-/// C2SP tlog-policy: the log's keys, no witness asked for.
-pub fn policy(keys: &LogKeys) -> String {
+/// C2SP tlog-policy: the log's keys, and the witness that cosigned this copy, if one did.
+pub fn policy(keys: &LogKeys, witness: Option<&VerifierKey>) -> String {
     let vaults = keys.p256.iter().fold(String::new(), |text, key| text + "#log " + &key.to_string() + "\n");
     format!(
-        "# Keys that lie beside what they verify prove nothing: compare them with those you got another way.\nlog {}\n# The same log's second signature (ECDSA on P-256), for programs that know it:\n{vaults}quorum none\n",
-        keys.ed25519
+        "# Keys that lie beside what they verify prove nothing: compare them with those you got another way.\nlog {}\n# The same log's second signature (ECDSA on P-256), for programs that know it:\n{vaults}{}",
+        keys.ed25519,
+        witness.map_or_else(|| "quorum none\n".into(), |key| format!("witness w1 {key}\nquorum w1\n")),
     )
 }
 
@@ -123,7 +129,7 @@ pub fn guide(header: &Header) -> String {
 This folder holds the audit log of {owner}: {entries} entries, under the name `{origin}`.\n\n\
 You need the log's verifier keys from another place than this folder: ask the company that runs Assay to read you the keys' \
 fingerprints by telephone, or take them from the audit page after you signed in. Put them into a file outside of this folder, \
-one a line.\n\n\
+one a line. If a witness cosigns the log (`log-policy` says so), get its key from whoever runs the witness, and add `--witness KEY`.\n\n\
 ## With Assay\n\n    assay verify FOLDER --key KEYS.txt\n\n\
 If you kept the `checkpoint` of an earlier export, add `--seen OLD-CHECKPOINT`: then it also says whether entries were taken off \
 or written anew since. Keep the `checkpoint` of this one.\n\n\

@@ -35,6 +35,7 @@ pub mod verify;
 pub mod verify_log;
 pub mod verify_record;
 pub mod watch;
+pub mod witness;
 pub mod zipped;
 
 pub use export::{ExportError, Exported, Extent, export};

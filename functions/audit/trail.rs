@@ -15,7 +15,8 @@ use super::{
     leaf,
     publisher::Published,
     search::Filter,
-    watch,
+    watch::{self, Beside},
+    witness::{self, Witnessed},
 };
 use crate::{
     platform::ports::{PortError, PortErrorKind},
@@ -47,6 +48,7 @@ pub struct Trail {
     /// How far outsiders can verify it.
     pub published: Option<Published>,
     pub anchored: Option<Anchored>,
+    pub witnessed: Option<Witnessed>,
     /// What people must see to.
     pub alarms: Vec<Alarm>,
 }
@@ -83,16 +85,24 @@ pub async fn find<P: Place>(
     filter: &Filter,
 ) -> Result<Trail, StoreError> {
     let places: Vec<P> = places.into_iter().collect();
-    let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<Anchored>(anchor::KEY)];
+    let wanted = vec![
+        Wanted::one::<Head>(HEAD_KEY),
+        Wanted::one::<Published>(HEAD_KEY),
+        Wanted::one::<Anchored>(anchor::KEY),
+        Wanted::one::<Witnessed>(witness::KEY),
+    ];
     let found = store.gather(P::audit(AuditPart::Head), wanted).await?;
     let head = found.one::<Head>(HEAD_KEY).await?.map(|held| held.value);
     let published = found.one::<Published>(HEAD_KEY).await?.map(|held| held.value);
     let anchored = found.one::<Anchored>(anchor::KEY).await?.map(|held| held.value);
+    let is_asked = store.app().config.witness.is_some();
+    let witnessed = found.one::<Witnessed>(witness::KEY).await?.map(|held| held.value).filter(|_| is_asked);
     let total = head.as_ref().map_or(0, |head| head.next);
     // Items first: one that gets its place meanwhile is then shown twice, never not at all, and the second is dropped.
     let waiting = if before.is_none() { waiting(store, &places).await? } else { Vec::new() };
-    let alarms = watch::alarms(head.as_ref(), published.as_ref(), anchored.as_ref(), store.app().now());
-    let mut trail = Trail { total, head: head.map(|head| head.hash), published, anchored, alarms, ..Trail::default() };
+    let beside = Beside { head: head.as_ref(), published: published.as_ref(), anchored: anchored.as_ref(), witnessed: witnessed.as_ref() };
+    let alarms = watch::alarms(beside, store.app().now());
+    let mut trail = Trail { total, head: head.map(|head| head.hash), published, anchored, witnessed, alarms, ..Trail::default() };
     let mut ids = Vec::new();
     let mut end = match before {
         Some(before) => before.min(total),

@@ -42,6 +42,8 @@ pub struct LogReport {
     pub anchors: u64,
     /// Copies that none of the keys given for the vault's signed: of before a rotation, if they are honest.
     pub anchors_of_other_keys: u64,
+    /// Witnesses that cosigned the checkpoint, and when.
+    pub cosigned: Vec<(String, OffsetDateTime)>,
     /// The checkpoint that was kept, which this log extends.
     pub seen: Option<Checkpoint>,
     /// Files that no export has.
@@ -58,6 +60,8 @@ pub enum LogFault {
     KeyMissing(&'static str),
     #[error("the checkpoint does not count: {0}")]
     Checkpoint(CheckpointError),
+    #[error("the checkpoint does not count: {0}. The witness that you name did not cosign it, or somebody changed it")]
+    Unwitnessed(NoteError),
     #[error("{0} says something else than the checkpoint: {1}")]
     Header(&'static str, &'static str),
     #[error("{0} is missing: the checkpoint has {1} entries")]
@@ -96,7 +100,7 @@ pub enum LogFault {
     Rewritten { seen: u64, found: Hash, says: Hash },
 }
 
-/// The keys, from outside, and a checkpoint that was kept.
+/// The keys, from outside, and a checkpoint that was kept. Each witness whose key is among them must have cosigned.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'k> {
     pub keys: &'k [VerifierKey],
@@ -108,6 +112,7 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
     let files = Files { folder, size: 0 };
     let note = files.read(folder::CHECKPOINT)?.ok_or(LogFault::NotALog("there is no checkpoint in it"))?;
     let checkpoint = open(&note, known.keys)?;
+    let cosigned = cosigned(&note, known.keys)?;
     let files = Files { size: checkpoint.size, ..files };
     let seen = known.seen.map(|kept| open(kept, known.keys).map_err(as_seen)).transpose()?;
     if let Some(seen) = &seen {
@@ -129,6 +134,7 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
             proofs: 0,
             anchors: 0,
             anchors_of_other_keys,
+            cosigned,
             seen,
             others: Vec::new(),
         },
@@ -141,9 +147,20 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
     Ok(check.report)
 }
 
+/// When each of the witnesses cosigned.
+pub(super) fn cosigned(note: &[u8], keys: &[VerifierKey]) -> Result<Vec<(String, OffsetDateTime)>, LogFault> {
+    let note = Note::parse(note).map_err(|error| LogFault::Checkpoint(error.into()))?;
+    let of = |key: &VerifierKey| {
+        let at = note.cosigned_at(key).map_err(LogFault::Unwitnessed)?;
+        let at = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        Ok((key.name().to_owned(), at.unwrap_or(OffsetDateTime::UNIX_EPOCH)))
+    };
+    keys.iter().filter(|key| key.is_witness()).map(of).collect()
+}
+
 /// The checkpoint of a note that a key of each kind signed.
 pub(super) fn open(note: &[u8], keys: &[VerifierKey]) -> Result<Checkpoint, LogFault> {
-    let (vaults, ours): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.is_p256());
+    let (vaults, ours): (Vec<_>, Vec<_>) = keys.iter().filter(|key| !key.is_witness()).partition(|key| key.is_p256());
     if ours.is_empty() || vaults.is_empty() {
         return Err(LogFault::KeyMissing(if ours.is_empty() { "Ed25519" } else { "ECDSA" }));
     }
@@ -459,6 +476,9 @@ impl fmt::Display for LogReport {
         }
         writeln!(f, "The log of {owner} holds: {size} entries, none changed, moved, dropped or repeated.")?;
         writeln!(f, "Both keys signed its checkpoint as {origin}.")?;
+        for (witness, at) in &self.cosigned {
+            writeln!(f, "The witness {witness} cosigned it at {}.", time(at))?;
+        }
         match &self.seen {
             Some(seen) if seen.size == *size => writeln!(f, "It is the log of the checkpoint that was kept.")?,
             Some(seen) => writeln!(f, "It extends the checkpoint that was kept: its first {} entries are those.", seen.size)?,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     leaf::{self, Leaf},
@@ -16,6 +16,8 @@ pub struct RecordReport {
     pub index: u64,
     pub leaf: Leaf,
     pub checkpoint: Checkpoint,
+    /// Witnesses that cosigned the checkpoint, and when.
+    pub cosigned: Vec<(String, OffsetDateTime)>,
     pub content: String,
 }
 
@@ -28,6 +30,7 @@ pub fn verify_record(proof: &str, opened: &str, keys: &[VerifierKey]) -> Result<
         return Err(LogFault::OtherEntry { proof: index, file: opened.index });
     }
     let checkpoint = verify_log::open(proof.checkpoint.as_bytes(), keys)?;
+    let cosigned = verify_log::cosigned(proof.checkpoint.as_bytes(), keys)?;
     if !proof::includes(&merkle::leaf(opened.leaf.as_bytes()), index, checkpoint.size, &proof.hashes, &checkpoint.root) {
         return Err(LogFault::Proof(index));
     }
@@ -35,14 +38,17 @@ pub fn verify_record(proof: &str, opened: &str, keys: &[VerifierKey]) -> Result<
     if leaf::commitment(&opened.salt, &opened.content) != leaf.commitment {
         return Err(LogFault::Disclosed(index));
     }
-    Ok(RecordReport { index, leaf, checkpoint, content: opened.content })
+    Ok(RecordReport { index, leaf, checkpoint, cosigned, content: opened.content })
 }
 
 impl fmt::Display for RecordReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, leaf, checkpoint, content } = self;
+        let Self { index, leaf, checkpoint, cosigned, content } = self;
         writeln!(f, "Good: entry {index} is included among the {} entries of {}.", checkpoint.size, checkpoint.origin)?;
         writeln!(f, "Both of the log's keys signed that checkpoint, and the content is what the entry committed to.")?;
+        for (witness, at) in cosigned {
+            writeln!(f, "The witness {witness} cosigned it at {}.", at.format(&Rfc3339).map_err(|_| fmt::Error)?)?;
+        }
         writeln!(f, "{} of {}, at {}, by {}", leaf.kind, leaf.object, leaf.at.format(&Rfc3339).map_err(|_| fmt::Error)?, leaf.actor)?;
         write!(f, "{content}")
     }

@@ -11,6 +11,7 @@ use super::{
     anchor::{self, Anchored},
     entry::{Alarm, HEAD_KEY, Head},
     publisher::Published,
+    witness::{self, Witnessed},
 };
 use crate::tenancy::{DeploymentPlace, Held, Place, Record, Store, StoreError, Wanted, place::AuditPart};
 
@@ -64,12 +65,23 @@ impl Record for LogAlarm {
     }
 }
 
-/// What people must see to, of the records beside a log's head; newest words last.
-pub fn alarms(head: Option<&Head>, published: Option<&Published>, anchored: Option<&Anchored>, now: OffsetDateTime) -> Vec<Alarm> {
+/// The records beside a log's head that may hold an alarm.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'r> {
+    pub head: Option<&'r Head>,
+    pub published: Option<&'r Published>,
+    pub anchored: Option<&'r Anchored>,
+    pub witnessed: Option<&'r Witnessed>,
+}
+
+/// What people must see to; newest words last. That a witness is away is none: nothing waits for it.
+pub fn alarms(beside: Beside<'_>, now: OffsetDateTime) -> Vec<Alarm> {
+    let Beside { head, published, anchored, witnessed } = beside;
     let gap = head.and_then(|head| head.gap.clone()).filter(|gap| is_shown(gap, now));
     let stopped = published.and_then(|published| published.alarm.clone());
     let apart = anchored.and_then(|anchored| anchored.alarm.clone());
-    gap.into_iter().chain(stopped).chain(apart).collect()
+    let other = witnessed.and_then(|witnessed| witnessed.apart.clone());
+    gap.into_iter().chain(stopped).chain(apart).chain(other).collect()
 }
 
 /// How long a log may be behind before that is an alarm: two sweeps.
@@ -132,17 +144,24 @@ pub async fn looks(installation: &Store<'_, DeploymentPlace>) -> Result<(), Stor
 
 /// Brings the copy of a log's alarms up to date. `came_through`: whether the log was brought up to date just now.
 pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, came_through: bool) -> Result<(), StoreError> {
-    let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<Anchored>(anchor::KEY)];
+    let wanted = vec![
+        Wanted::one::<Head>(HEAD_KEY),
+        Wanted::one::<Published>(HEAD_KEY),
+        Wanted::one::<Anchored>(anchor::KEY),
+        Wanted::one::<Witnessed>(witness::KEY),
+    ];
     let found = store.gather(P::audit(AuditPart::Head), wanted).await?;
     let (head, published) = (found.one::<Head>(HEAD_KEY).await?, found.one::<Published>(HEAD_KEY).await?);
-    let anchored = found.one::<Anchored>(anchor::KEY).await?;
+    let (anchored, witnessed) = (found.one::<Anchored>(anchor::KEY).await?, found.one::<Witnessed>(witness::KEY).await?);
     let now = store.app().now();
     let head = head.as_ref().map(|held| &held.value);
     let (published, anchored) = (published.as_ref().map(|held| &held.value), anchored.as_ref().map(|held| &held.value));
     let owner = store.owner().to_string();
     let place = DeploymentPlace::Operations;
     let was = installation.read::<LogAlarm>(place, &owner).await?;
-    let mut alarms = alarms(head, published, anchored, now);
+    // Of one that is not asked any more nothing is told.
+    let witnessed = witnessed.as_ref().map(|held| &held.value).filter(|_| store.app().config.witness.is_some());
+    let mut alarms = alarms(Beside { head, published, anchored, witnessed }, now);
     let behind = behind(came_through, head, published, anchored, now);
     let behind_since = behind.map(|_| was.as_ref().and_then(|was| was.value.behind_since).unwrap_or(now));
     alarms

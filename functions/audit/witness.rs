@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::{
     Event,
@@ -20,9 +20,10 @@ use super::{
     log_key::Signer,
     publisher::Published,
     record, tiles,
-    tlog::{Checkpoint, Note, VerifierKey, merkle, proof::Plan},
+    tlog::{Checkpoint, Note, VerifierKey, proof::Plan},
 };
 use crate::{
+    app::App,
     config::WitnessSettings,
     platform::ports::{BlobContainer, HeldBlob, HttpMethod, HttpRequest, HttpResponse, Replacing},
     tenancy::{Held, Place, Record, Store, StoreError, Wanted, place::AuditPart},
@@ -68,6 +69,11 @@ enum Lack {
     Overtaken,
 }
 
+/// The witness's key, if one is configured and its key is one.
+pub fn key(app: &App) -> Option<VerifierKey> {
+    app.config.witness.as_ref()?.key.parse().ok().filter(VerifierKey::is_witness)
+}
+
 /// Has the newest checkpoint cosigned and publishes the line, if a witness is configured and it was not done.
 pub async fn cosign<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
     let (app, owner) = (store.app(), store.owner());
@@ -77,7 +83,7 @@ pub async fn cosign<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
     let known = held.as_ref().map(|held| held.value.clone()).unwrap_or_default();
     let name = tiles::name(owner, tiles::CHECKPOINT);
     let Some(blob) = app.blobs.read_held(BlobContainer::Log, &name).await? else { return Ok(()) };
-    let (Some(signer), Ok(key)) = (Signer::find(app, owner).await?, settings.key.parse::<VerifierKey>()) else { return Ok(()) };
+    let (Some(signer), Some(key)) = (Signer::find(app, owner).await?, key(app)) else { return Ok(()) };
     // What is wrong with a checkpoint the publisher says.
     let Ok(checkpoint) = Checkpoint::open(&blob.bytes, &[signer.ed25519()]) else { return Ok(()) };
     let is_cosigned = Note::parse(&blob.bytes).is_ok_and(|note| note.verify(&key).is_ok());
@@ -94,7 +100,11 @@ pub async fn cosign<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
     let next = match outcome {
         Ok(()) => Witnessed { size: checkpoint.size, at: Some(now), away: None, apart: None },
         Err(Lack::Overtaken) => return Ok(()),
-        Err(Lack::Away(what)) => Witnessed { away: Some(since(known.away.as_ref(), what, now)), ..known.clone() },
+        Err(Lack::Away(what)) => {
+            // The minute begins with the answer that did not come.
+            let _ = app.cache.allow(&format!("witness/{owner}"), 1, now, AGAIN);
+            Witnessed { away: Some(since(known.away.as_ref(), what, now)), ..known.clone() }
+        }
         Err(Lack::Apart(what)) => Witnessed { away: None, apart: Some(since(known.apart.as_ref(), what, now)), ..known.clone() },
     };
     write(store, held, &known, next).await
@@ -105,7 +115,12 @@ fn since(known: Option<&Alarm>, what: String, now: OffsetDateTime) -> Alarm {
     Alarm { what, since: known.map_or(now, |known| known.since) }
 }
 
-async fn write<P: Place>(store: &Store<'_, P>, held: Option<Held<Witnessed>>, known: &Witnessed, next: Witnessed) -> Result<(), StoreError> {
+async fn write<P: Place>(
+    store: &Store<'_, P>,
+    held: Option<Held<Witnessed>>,
+    known: &Witnessed,
+    next: Witnessed,
+) -> Result<(), StoreError> {
     if next == *known {
         return Ok(());
     }
@@ -217,14 +232,14 @@ impl<P: Place> Asked<'_, '_, P> {
 
     /// Puts the line of our witness under the checkpoint, behind our own two; lines of others are left out.
     async fn publish(&self, answer: &HttpResponse) -> Result<Result<(), Lack>, StoreError> {
-        let none = || Ok(Err(Lack::Away("what the witness answered is no cosignature by the key of ASSAY_WITNESS_KEY".into())));
-        let Ok(lines) = str::from_utf8(&answer.body) else { return none() };
-        let Ok(note) = str::from_utf8(&self.blob.bytes) else { return none() };
+        let no_line = || Ok(Err(Lack::Away("what the witness answered is no cosignature by the key of ASSAY_WITNESS_KEY".into())));
+        let Ok(lines) = str::from_utf8(&answer.body) else { return no_line() };
+        let Ok(note) = str::from_utf8(&self.blob.bytes) else { return no_line() };
         let ours = lines.split_inclusive('\n').find_map(|line| {
             let with = format!("{note}{line}");
             Note::parse(with.as_bytes()).is_ok_and(|note| note.verify(self.key).is_ok()).then_some(with)
         });
-        let Some(with) = ours else { return none() };
+        let Some(with) = ours else { return no_line() };
         let name = tiles::name(self.store.owner(), tiles::CHECKPOINT);
         let etag = Some(self.blob.etag.clone());
         Ok(match self.store.app().blobs.replace(BlobContainer::Log, &name, with.into(), etag).await? {
@@ -236,7 +251,8 @@ impl<P: Place> Asked<'_, '_, P> {
 
 /// The length that a witness says it cosigned last (`text/x.tlog.size`).
 fn cosigned_size(answer: &HttpResponse) -> Option<u64> {
-    let is_size = answer.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("content-type") && value.starts_with("text/x.tlog.size"));
+    let is_size =
+        answer.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("content-type") && value.starts_with("text/x.tlog.size"));
     let text = str::from_utf8(&answer.body).ok()?.strip_suffix('\n')?;
     text.parse::<u64>().ok().filter(|size| is_size && size.to_string() == text)
 }

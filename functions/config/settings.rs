@@ -144,6 +144,16 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("90"),
     },
     Setting {
+        name: "ASSAY_WITNESS_URL",
+        meaning: "the https address of a witness of the audit logs (its submission prefix, C2SP tlog-witness), which others run; empty is none",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_WITNESS_KEY",
+        meaning: "the witness's verifier key as NAME+ID+KEY (cosignature/v1, Ed25519), as its operator publishes it",
+        default: Some(""),
+    },
+    Setting {
         name: "ASSAY_DEADLINE_SECONDS",
         meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
         default: Some("240"),

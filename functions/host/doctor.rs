@@ -8,11 +8,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::join_all, stream};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::App,
+    audit::witness::{self, Witnessed},
     config::{ConfigError, MailService, Part},
     gate::delivery,
     platform::{
@@ -20,7 +21,8 @@ use crate::{
         process::Module,
     },
     tenancy::{
-        DeploymentScope, Roster, StoreError, TenantId, keys, place,
+        DeploymentPlace, DeploymentScope, Place as _, Roster, StoreError, TenantId, keys,
+        place::{self, AuditPart},
         signing::{self, SigningUse},
     },
     triggers::{Kind, TABLE},
@@ -35,6 +37,7 @@ const KEYS_AT_ONCE: usize = 8;
 
 const NOT_REACHED: &str =
     "it was not looked at to the end, because everything together took 60 seconds: mend what else is listed, and look again";
+const AWAY: &str = "nothing waits for it, and checkpoints are published without its line: ask whoever runs it";
 const NOT_IN_MODE: &str = "this build is for the AWS-LC FIPS module, which is not in FIPS mode here: build it anew on this system";
 const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
 const NO_DATA_KEY: &str = "it has no data key yet, so none of its records can be written or read: put back its key record from a backup";
@@ -134,9 +137,18 @@ impl Look<'_> {
             Finding { untried, ..key.await }
         };
         let signing = SigningUse::ALL.map(|usage| self.part(format!("signing key {}", usage.key()), Part::Keys, may_sign(self.app, usage)));
-        let (documents, queues, blobs, key, signing, sign_in, mail) =
-            tokio::join!(join_all(documents), join_all(queues), join_all(blobs), key, join_all(signing), self.sign_in(), self.mail());
-        findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(signing).chain(sign_in).chain(mail));
+        let (documents, queues, blobs, key, signing, sign_in, mail, witness) = tokio::join!(
+            join_all(documents),
+            join_all(queues),
+            join_all(blobs),
+            key,
+            join_all(signing),
+            self.sign_in(),
+            self.mail(),
+            self.witness()
+        );
+        findings
+            .extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(signing).chain(sign_in).chain(mail).chain(witness));
         findings
     }
 
@@ -165,6 +177,36 @@ impl Look<'_> {
             self.at("the app registration's credential".into(), Some("ASSAY_ENTRA_CREDENTIAL"), credential),
         );
         vec![Finding { untried: Some(entra::check::redirect_is_untried(self.app)), ..authority }, credential]
+    }
+
+    /// What the installation's own log knows of the witness: it is asked whenever that log is published, so not here too.
+    async fn witness(&self) -> Option<Finding> {
+        self.app.config.witness.as_ref()?;
+        let setting = Some("ASSAY_WITNESS_URL, ASSAY_WITNESS_KEY");
+        let mut what = "the witness of the logs".to_owned();
+        if witness::key(self.app).is_none() {
+            let wrong = async { Err(PortError::new("the witness's key", PortErrorKind::Invalid)) };
+            return Some(self.at(what, setting, wrong).await);
+        }
+        let away = match self.witnessed().await {
+            Ok(known) => known.and_then(|known| known.away),
+            // The store has a finding of its own.
+            Err(_) => None,
+        };
+        let outcome = match away {
+            None => Ok(()),
+            Some(away) => {
+                what = format!("{what}, since {}: {}", away.since.format(&Rfc3339).unwrap_or_default(), away.what);
+                Err(PortError::new("the witness", PortErrorKind::Unavailable).advising(AWAY))
+            }
+        };
+        Some(self.at(what, setting, async { outcome }).await)
+    }
+
+    async fn witnessed(&self) -> Result<Option<Witnessed>, StoreError> {
+        let store = DeploymentScope::of_function("doctor", PROBE).store(self.app).await?;
+        let held = store.read::<Witnessed>(DeploymentPlace::audit(AuditPart::Head), witness::KEY).await?;
+        Ok(held.map(|held| held.value))
     }
 
     /// The mail server, where one is named.

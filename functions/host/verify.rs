@@ -19,6 +19,8 @@ pub struct Verification<'a> {
     pub paths: &'a [PathBuf],
     /// Verifier keys as text, or files with one a line.
     pub keys: &'a [String],
+    /// The same of witnesses that must have cosigned.
+    pub witnesses: &'a [String],
     /// A file with a checkpoint that was kept.
     pub seen: Option<&'a Path>,
 }
@@ -31,6 +33,8 @@ pub enum VerificationError {
     NoKey { given: String, source: io::Error },
     #[error("{given} holds something else than verifier keys, one a line")]
     Key { given: String, source: KeyError },
+    #[error("one of the keys is {0}")]
+    Kind(&'static str),
     #[error("{0} lies in what it shall verify: whoever can change the log can change it too. Take the {1} from another place")]
     Inside(String, &'static str),
     #[error(transparent)]
@@ -43,10 +47,20 @@ pub enum VerificationError {
 
 /// Each by itself: one that does not hold hides none of the others.
 pub fn run(verification: &Verification<'_>, say: impl Fn(&str)) -> Result<(), VerificationError> {
-    let Verification { paths, keys, seen } = verification;
+    let Verification { paths, keys, witnesses, seen } = verification;
     let mut known = Vec::new();
     for key in *keys {
         known.extend(verifier_keys(key, paths)?);
+    }
+    if known.iter().any(VerifierKey::is_witness) {
+        return Err(VerificationError::Kind("a witness's key: give it by --witness"));
+    }
+    for key in *witnesses {
+        let of_witnesses = verifier_keys(key, paths)?;
+        if !of_witnesses.iter().all(VerifierKey::is_witness) {
+            return Err(VerificationError::Kind("no witness's key: give the log's own by --key"));
+        }
+        known.extend(of_witnesses);
     }
     let seen = seen.map(|path| kept_checkpoint(path, paths)).transpose()?;
     let mut broken = 0;

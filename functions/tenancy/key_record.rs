@@ -348,8 +348,7 @@ mod tests {
         // The older keys lie where they do and nowhere else.
         let newest = DataKey::of(Form::S3, vec![EpochKey::new(2, &KEY).expect("a key")]).expect("keys");
         let owner = tenant(1).to_string();
-        let exactly =
-            Binding { owner: &owner, container: "keys", place: "", document: "data-key", field: "older", schema: 3, revision: 0 };
+        let exactly = Binding { owner: &owner, container: "keys", place: "", document: "data-key", field: "older", schema: 3, revision: 0 };
         assert!(newest.open(&exactly, &keys.older).is_ok() && newest.open(&Binding::default(), &keys.older).is_err());
     }
 

@@ -384,8 +384,9 @@ async fn what_shall_judge_a_copy_is_not_taken_out_of_it() {
     let run = |keys: &Path, seen: &Path| {
         let (mut said, keys) = (String::new(), [keys.display().to_string()]);
         let said_by = std::cell::RefCell::new(&mut said);
-        let outcome =
-            verify::run(&Verification { paths: &paths, keys: &keys, seen: Some(seen) }, |words| said_by.borrow_mut().push_str(words));
+        let outcome = verify::run(&Verification { paths: &paths, keys: &keys, witnesses: &[], seen: Some(seen) }, |words| {
+            said_by.borrow_mut().push_str(words);
+        });
         outcome.map(|()| said).map_err(|error| error.to_string())
     };
     let keys = elsewhere.path().join("keys");

@@ -29,5 +29,6 @@ pub mod smtp_server;
 pub mod stops;
 pub mod storage_account;
 pub mod visitor;
+pub mod witness;
 
 pub use app::TestApp;

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use assay::audit::{chain::Hash, tlog::proof};
+use assay::{
+    audit::{chain::Hash, tlog::proof},
+    tenancy::seal::hex,
+};
 use aws_lc_rs::{
     digest::{SHA256, digest},
     signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
@@ -70,21 +73,21 @@ impl Witness {
     }
 
     pub fn key(&self) -> String {
-        let id: String = self.id().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{NAME}+{id}+{}", BASE64.encode(self.material()))
+        format!("{NAME}+{}+{}", hex(&self.id()), BASE64.encode(self.material()))
     }
 
     /// Served on this machine, for as long as the runtime lives; the address behind which each host's name is a folder.
     pub fn serve(self: &Arc<Self>) -> Url {
         use warp::Filter as _;
         let witness = self.clone();
-        let routes = warp::post().and(warp::path::full()).and(warp::body::bytes()).map(move |path: warp::path::FullPath, body: bytes::Bytes| {
-            let (status, kind, body) = match path.as_str() {
-                "/witness.example/w1/add-checkpoint" => witness.answer(str::from_utf8(&body).unwrap()),
-                _ => (404, "text/plain", "no such path\n".to_owned()),
-            };
-            warp::http::Response::builder().status(status).header("content-type", kind).body(body)
-        });
+        let routes =
+            warp::post().and(warp::path::full()).and(warp::body::bytes()).map(move |path: warp::path::FullPath, body: bytes::Bytes| {
+                let (status, kind, body) = match path.as_str() {
+                    "/witness.example/w1/add-checkpoint" => witness.answer(str::from_utf8(&body).unwrap()),
+                    _ => (404, "text/plain", "no such path\n".to_owned()),
+                };
+                warp::http::Response::builder().status(status).header("content-type", kind).body(body)
+            });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -106,14 +109,17 @@ impl Witness {
         let plain = |status, why: &str| (status, "text/plain", format!("{why}\n"));
         let Some((head, note)) = request.split_once("\n\n") else { return plain(400, "no checkpoint") };
         let mut head = head.split('\n');
-        let Some(old) = head.next().and_then(|line| line.strip_prefix("old ")?.parse::<u64>().ok()) else { return plain(400, "no old size") };
+        let Some(old) = head.next().and_then(|line| line.strip_prefix("old ")?.parse::<u64>().ok()) else {
+            return plain(400, "no old size");
+        };
         let Some(hashes) = head.map(hash).collect::<Option<Vec<_>>>().filter(|hashes| hashes.len() <= 63) else {
             return plain(400, "no proof");
         };
         let Some((text, lines)) = note.split_once("\n\n") else { return plain(400, "no note") };
         let text = format!("{text}\n");
         let mut parts = text.split('\n');
-        let (Some(origin), Some(size), Some(root)) = (parts.next(), parts.next().and_then(|size| size.parse::<u64>().ok()), parts.next().and_then(hash))
+        let (Some(origin), Some(size), Some(root)) =
+            (parts.next(), parts.next().and_then(|size| size.parse::<u64>().ok()), parts.next().and_then(hash))
         else {
             return plain(400, "no checkpoint");
         };
@@ -131,12 +137,11 @@ impl Witness {
         if old == size && root != log.root {
             return plain(409, "another root");
         }
-        let holds = match old {
-            0 => hashes.is_empty(),
-            _ => {
-                let hashes: Vec<Hash> = hashes.into_iter().map(Hash::from_bytes).collect();
-                proof::extends(old, &Hash::from_bytes(log.root), size, &Hash::from_bytes(root), &hashes)
-            }
+        let holds = if old == 0 {
+            hashes.is_empty()
+        } else {
+            let hashes: Vec<Hash> = hashes.into_iter().map(Hash::from_bytes).collect();
+            proof::extends(old, &Hash::from_bytes(log.root), size, &Hash::from_bytes(root), &hashes)
         };
         if !holds {
             return plain(422, "the proof does not hold");
@@ -161,8 +166,10 @@ fn hash(line: &str) -> Option<[u8; 32]> {
 fn signed(text: &str, lines: &str, key: &str) -> bool {
     let mut parts = key.splitn(3, '+');
     let (name, id, key) = (parts.next().unwrap(), parts.next().unwrap(), BASE64.decode(parts.next().unwrap()).unwrap());
-    lines.lines().filter_map(|line| line.strip_prefix(&format!("\u{2014} {name} "))).filter_map(|line| BASE64.decode(line).ok()).any(|line| {
-        let is_of_key = line[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>() == id;
-        is_of_key && UnparsedPublicKey::new(&ED25519, &key[1..]).verify(text.as_bytes(), &line[4..]).is_ok()
-    })
+    lines.lines().filter_map(|line| line.strip_prefix(&format!("\u{2014} {name} "))).filter_map(|line| BASE64.decode(line).ok()).any(
+        |line| {
+            let is_of_key = hex(&line[..4]) == id;
+            is_of_key && UnparsedPublicKey::new(&ED25519, &key[1..]).verify(text.as_bytes(), &line[4..]).is_ok()
+        },
+    )
 }

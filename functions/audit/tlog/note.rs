@@ -41,6 +41,8 @@ enum PublicKey {
     Ed25519([u8; 32]),
     /// Type 0x02: ECDSA over SHA-256, the signature as DER; the uncompressed point.
     P256([u8; 65]),
+    /// Type 0x04: a witness's, Ed25519 over the text with a time (C2SP tlog-cosignature).
+    Witness([u8; 32]),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +51,7 @@ pub enum KeyError {
     Form,
     #[error("the verifier key's number does not belong to its name and key: it was cut off or mistyped")]
     Id,
-    #[error("the verifier key is of a type that this release does not know; it knows Ed25519 and ECDSA on P-256")]
+    #[error("the verifier key is of a type that this release does not know; it knows Ed25519, ECDSA on P-256 and cosignature/v1")]
     Type,
 }
 
@@ -69,7 +71,7 @@ impl VerifierKey {
             return Err(KeyError::Form);
         }
         let hashed = match &key {
-            PublicKey::Ed25519(_) => digest(&SHA256, &[name.as_bytes(), b"\n", &key.material()].concat()),
+            PublicKey::Ed25519(_) | PublicKey::Witness(_) => digest(&SHA256, &[name.as_bytes(), b"\n", &key.material()].concat()),
             // As the implementation that the specification refers to does it: over the key alone.
             PublicKey::P256(_) => digest(&SHA256, &key.material()[1..]),
         };
@@ -82,7 +84,12 @@ impl VerifierKey {
         &self.name
     }
 
-    /// Whether it is the one of the vault; the other kind is Ed25519.
+    /// Whether it is a witness's, which signs logs of others.
+    pub fn is_witness(&self) -> bool {
+        matches!(self.key, PublicKey::Witness(_))
+    }
+
+    /// Whether it is the one of the vault; the log's other kind is Ed25519.
     pub fn is_p256(&self) -> bool {
         matches!(self.key, PublicKey::P256(_))
     }
@@ -101,6 +108,10 @@ impl VerifierKey {
         match &self.key {
             PublicKey::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), signature).is_ok(),
             PublicKey::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(text.as_bytes(), signature).is_ok(),
+            PublicKey::Witness(key) => time_of(signature).is_some_and(|(time, signature)| {
+                let text = format!("cosignature/v1\ntime {time}\n{text}");
+                UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), signature).is_ok()
+            }),
         }
     }
 }
@@ -111,6 +122,7 @@ impl PublicKey {
         match self {
             Self::Ed25519(key) => [&[1], &key[..]].concat(),
             Self::P256(point) => [&[2], &P256_INFO[..], point].concat(),
+            Self::Witness(key) => [&[4], &key[..]].concat(),
         }
     }
 }
@@ -131,6 +143,7 @@ impl FromStr for VerifierKey {
         let key = match material.split_first().ok_or(KeyError::Form)? {
             (1, key) => Self::ed25519(name, key.try_into().map_err(|_| KeyError::Form)?),
             (2, key) => Self::p256(name, key.strip_prefix(&P256_INFO).ok_or(KeyError::Type)?),
+            (4, key) => Self::new(name, PublicKey::Witness(key.try_into().map_err(|_| KeyError::Form)?)),
             _ => return Err(KeyError::Type),
         }?;
         if hex(&key.id) == id { Ok(key) } else { Err(KeyError::Id) }
@@ -205,6 +218,21 @@ impl Note {
         }
         if signed { Ok(()) } else { Err(NoteError::Unsigned(key.name.clone())) }
     }
+
+    /// When this witness last cosigned it, in seconds since 1970; every line of its key must hold.
+    pub fn cosigned_at(&self, key: &VerifierKey) -> Result<u64, NoteError> {
+        self.verify(key)?;
+        let of_key = self.lines.iter().filter(|line| line.name == key.name && line.id == key.id);
+        let latest = of_key.filter_map(|line| time_of(&line.signature)).map(|(time, _)| time).max();
+        latest.filter(|_| key.is_witness()).ok_or_else(|| NoteError::Unsigned(key.name.clone()))
+    }
+}
+
+/// A cosignature's time in seconds since 1970, and what follows it; later than 2^63 - 1 there is none.
+fn time_of(signature: &[u8]) -> Option<(u64, &[u8])> {
+    let (time, signature) = signature.split_first_chunk()?;
+    let time = u64::from_be_bytes(*time);
+    i64::try_from(time).is_ok().then_some((time, signature))
 }
 
 fn line(text: &str) -> Option<Line> {
@@ -284,6 +312,38 @@ mod tests {
             assert_eq!(changed.verify(&one), Err(NoteError::Signature(NAME.into())));
             assert_eq!(changed.verify(&two), Err(NoteError::Signature(NAME.into())));
         }
+    }
+
+    #[test]
+    fn a_witness_signs_the_text_with_its_time_and_stands_for_no_key_of_the_log() {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).expect("a key");
+        let point: [u8; 32] = pair.public_key().as_ref().try_into().expect("32 bytes");
+        let witness = VerifierKey::new("witness.example/w1", PublicKey::Witness(point)).expect("a name");
+        assert_eq!(witness.to_string().parse(), Ok(witness.clone()));
+        assert!(witness.is_witness() && !witness.is_p256() && !ed25519().0.is_witness());
+        let text = "log\n3\nroot\n";
+        let line = |time: u64, said: &str| {
+            let signature = pair.sign(format!("cosignature/v1\ntime {said}\n{text}").as_bytes());
+            witness.line(&[&time.to_be_bytes()[..], signature.as_ref()].concat())
+        };
+        let note = |lines: &str| Note::parse(format!("{text}\n{lines}").as_bytes()).expect("a note");
+        assert_eq!(note(&line(7, "7")).cosigned_at(&witness), Ok(7));
+        assert_eq!(note(&(line(7, "7") + &line(9, "9"))).cosigned_at(&witness), Ok(9));
+        let bad = Err(NoteError::Signature("witness.example/w1".into()));
+        let too_late = 1 << 63;
+        let plain = witness.line(pair.sign(text.as_bytes()).as_ref());
+        for lines in
+            [line(7, "8"), line(7, "07"), line(too_late, &too_late.to_string()), plain, line(7, "7") + &line(7, "8"), witness.line(&[0; 7])]
+        {
+            assert_eq!(note(&lines).cosigned_at(&witness), bad, "{lines}");
+        }
+        // The same key as a log's signs something else, and its line is another's.
+        let log = VerifierKey::ed25519("witness.example/w1", &point).expect("a name");
+        assert_eq!(note(&line(7, "7")).verify(&log), Err(NoteError::Unsigned("witness.example/w1".into())));
+        assert_eq!(
+            note(&log.line(pair.sign(text.as_bytes()).as_ref())).cosigned_at(&log),
+            Err(NoteError::Unsigned("witness.example/w1".into()))
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Outgoing HTTP with reqwest: https only, to names with public addresses only, no redirects, no proxy from the
 //! environment, answers counted while they come and never unpacked.
 //!
-//! One origin that configuration chose, where people sign in, is called whatever its address is: a custom cloud may be on
-//! this machine. In the demo nothing leaves the machine: every call goes to the demo vendor's loopback address, with the vendor's
+//! Origins that configuration chose (where people sign in, the witness of the logs) are called whatever their address is: a
+//! custom cloud may be on this machine. In the demo nothing leaves the machine: every call goes to the demo vendor's loopback address, with the vendor's
 //! host as the first path segment.
 
 use std::{error::Error as _, sync::OnceLock};
@@ -18,9 +18,10 @@ use crate::platform::ports::{Http, HttpMethod, HttpRequest, HttpResponse, PortEr
 pub struct HttpClient {
     // Made on first use: reading the trust store is not the start's business.
     client: OnceLock<reqwest::Client>,
-    to_authority: OnceLock<reqwest::Client>,
+    to_trusted: OnceLock<reqwest::Client>,
     demo_vendor: Option<Url>,
-    authority: Option<Url>,
+    /// Called wherever they are.
+    trusted: Vec<Url>,
 }
 
 impl HttpClient {
@@ -29,20 +30,21 @@ impl HttpClient {
         Self { demo_vendor, ..Self::default() }
     }
 
-    /// Calls to exactly this origin go there, wherever that is.
+    /// Calls to exactly these origins go there, wherever that is.
     #[must_use]
-    pub fn trusting(self, authority: Option<Url>) -> Self {
-        Self { authority, ..self }
+    pub fn trusting(mut self, origins: impl IntoIterator<Item = Url>) -> Self {
+        self.trusted.extend(origins);
+        self
     }
 
-    fn is_authority(&self, url: &Url) -> bool {
-        self.authority.as_ref().is_some_and(|authority| authority.origin() == url.origin())
+    fn is_trusted(&self, url: &Url) -> bool {
+        self.trusted.iter().any(|trusted| trusted.origin() == url.origin())
     }
 
     fn address(&self, url: &Url) -> Result<Url, PortError> {
         let invalid = || PortError::new("outgoing request", PortErrorKind::Invalid);
         let host = url.host_str().filter(|_| url.scheme() == "https").ok_or_else(invalid)?;
-        if self.is_authority(url) {
+        if self.is_trusted(url) {
             return Ok(url.clone());
         }
         // An address in place of a name is never resolved, so nobody would judge it.
@@ -67,8 +69,8 @@ impl Http for HttpClient {
             HttpMethod::Post => reqwest::Method::POST,
             HttpMethod::Patch => reqwest::Method::PATCH,
         };
-        let client = if self.is_authority(&request.url) {
-            client(&self.to_authority)?
+        let client = if self.is_trusted(&request.url) {
+            client(&self.to_trusted)?
         } else if self.demo_vendor.is_some() {
             client(&self.client)?
         } else {
@@ -172,7 +174,7 @@ mod tests {
             assert_eq!(kind(other), Err(PortErrorKind::Denied), "{other}");
         }
         assert_eq!(kind("http://127.0.0.1:9443/x"), Err(PortErrorKind::Invalid));
-        assert!(!client.is_authority(&"https://localhost:9443/x".parse().expect("a URL")), "by another name it is another");
+        assert!(!client.is_trusted(&"https://localhost:9443/x".parse().expect("a URL")), "by another name it is another");
     }
 
     #[test]

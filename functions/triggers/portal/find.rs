@@ -101,6 +101,18 @@ pub(super) fn form(reader: &Reader<'_>, tenant: Option<TenantId>, address: &str,
         who.push(choice(&chosen, found.unwrap_or("The person of this link")));
     }
     let day = |day: Option<Date>| day.map(|day| day.to_string()).unwrap_or_default();
+    let label = |choices: &[Choice], value: &str| choices.iter().find(|choice| choice.value == value).map(|choice| choice.label.clone());
+    let words: Vec<String> = [
+        filter.kind.as_deref().map(kind_words),
+        label(&who, &chosen),
+        filter.outcome.map(|outcome| outcome.meaning().to_owned()),
+        filter.from.map(|from| format!("from {from}")),
+        filter.to.map(|to| format!("to {to}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let words = words.join("; ");
     FindForm {
         action: address.to_owned(),
         kinds: schema::AREAS.iter().map(group).collect(),
@@ -112,6 +124,15 @@ pub(super) fn form(reader: &Reader<'_>, tenant: Option<TenantId>, address: &str,
         from: day(filter.from),
         to: day(filter.to),
         clear: (!filter.is_empty()).then(|| Link::new(address, "Show everything")),
+        words,
+    }
+}
+
+fn kind_words(kind: &str) -> String {
+    match (schema::find(kind), schema::AREAS.iter().find(|area| area.name == kind)) {
+        (Some(kind), _) => kind.says.to_owned(),
+        (None, Some(area)) => format!("anything about: {}", area.title.to_lowercase()),
+        (None, None) => kind.to_owned(),
     }
 }
 

@@ -14,13 +14,15 @@ use crate::{
         refusal,
         search::{Filter, Who},
         trail::{self, Shown},
+        witness::Witnessed,
         zipped::zipped,
     },
+    config::WitnessSettings,
     tenancy::{Actor, ClientPlace, PersonId, Place, Store, StoreError, TenantId, keys::Owner},
     triggers::sweep,
     web::{
         Problem, Reply,
-        pages::{AuditPage, Link, LogKey, PostForm, Reach, Section, TimelineEntry, paths},
+        pages::{AuditPage, Link, LogKey, PostForm, Reach, Section, TimelineEntry, WitnessView, paths},
         reply,
     },
 };
@@ -143,6 +145,7 @@ async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, ex
             head: trail.head.map(|head| head.to_string()),
             published: trail.published.as_ref().map(|published| reach(published.tree.size(), published.at)),
             anchored: trail.anchored.as_ref().map(|anchored| reach(anchored.size, anchored.at)),
+            witness: reader.app.config.witness.as_ref().map(|settings| witness(settings, trail.witnessed.as_ref())),
             stopped: trail.published.as_ref().is_some_and(|published| published.alarm.is_some()),
             alarms: trail.alarms.into_iter().map(|alarm| (alarm.what, alarm.since)).collect(),
             retention: retention.map(|retention| (retention.is_open(), retention.words(reader.app.now()))),
@@ -156,6 +159,12 @@ async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, ex
             looked: trail.looked,
         },
     ))
+}
+
+fn witness(settings: &WitnessSettings, known: Option<&Witnessed>) -> WitnessView {
+    let reach = known.and_then(|known| Some(Reach { entries: known.size, at: known.at? }));
+    let away = known.and_then(|known| known.away.as_ref()).map(|away| (away.what.clone(), away.since));
+    WitnessView { name: settings.key.split('+').next().unwrap_or_default().to_owned(), reach, away }
 }
 
 /// The name of the person who is looked for, when something of theirs was found.

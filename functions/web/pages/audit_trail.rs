@@ -21,6 +21,8 @@ pub struct AuditPage {
     /// How far the log is published, and up to where a checkpoint was copied away.
     pub published: Option<Reach>,
     pub anchored: Option<Reach>,
+    /// Of the witness, when there is one.
+    pub witness: Option<WitnessView>,
     /// What people must see to, and since when.
     pub alarms: Vec<(String, OffsetDateTime)>,
     /// One of them keeps it from being published any further.
@@ -58,6 +60,8 @@ pub struct FindForm {
     pub to: String,
     /// There while something is looked for.
     pub clear: Option<Link>,
+    /// What is looked for, in words.
+    pub words: String,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +69,16 @@ pub struct KindGroup {
     pub name: &'static str,
     pub title: &'static str,
     pub kinds: Vec<Choice>,
+}
+
+/// How far an outside witness has cosigned the log.
+#[derive(Clone, Debug)]
+pub struct WitnessView {
+    pub name: String,
+    /// `None`: nothing yet.
+    pub reach: Option<Reach>,
+    /// Why it does not cosign, and since when.
+    pub away: Option<(String, OffsetDateTime)>,
 }
 
 /// So many entries, and since when.

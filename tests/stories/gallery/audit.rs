@@ -4,7 +4,7 @@ use assay::web::{
     assets,
     pages::{
         AuditEventsPage, AuditPage, AuditRecordPage, Choice, EventArea, EventKind, FindForm, KindGroup, Link, LogKey, ProofView, Reach,
-        RecordField, RecordStands, Section, Tag, TimelineEntry, Tone,
+        RecordField, RecordStands, Section, Tag, TimelineEntry, Tone, WitnessView,
     },
 };
 use time::Duration;
@@ -50,6 +50,11 @@ pub(super) fn audit(empty: bool) -> AuditPage {
         head: (!empty).then(|| HASH.into()),
         published: (!empty).then(|| Reach { entries: 412, at: NOW - Duration::minutes(1) }),
         anchored: (!empty).then(|| Reach { entries: 398, at: NOW - Duration::minutes(12) }),
+        witness: (!empty).then(|| WitnessView {
+            name: "witness.example/w1".into(),
+            reach: Some(Reach { entries: 398, at: NOW - Duration::hours(3) }),
+            away: Some(("the witness is not reached: unavailable".into(), NOW - Duration::hours(2))),
+        }),
         alarms: if empty { vec![] } else { vec![(GAP.into(), NOW - Duration::minutes(8))] },
         stopped: false,
         retention: Some((true, "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into())),
@@ -97,6 +102,7 @@ fn find(looking: bool) -> FindForm {
         from: if looking { "2026-11-01".into() } else { String::new() },
         to: String::new(),
         clear: looking.then(|| Link::new("#", "Show everything")),
+        words: "approved a proposal; Sam Okafor; from 2026-11-01".into(),
     }
 }
 
