@@ -51,6 +51,9 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "policy.signed" => format!("signed version {} of the approval policy, which an earlier release had stored", detail["version"]),
         "policy.unsound" => format!("found that the approval policy is not as it was approved: {}", text("why")),
         "policy.restored" => format!("put back version {} of the approval policy, as it was approved", detail["version"]),
+        "proposal.executed" if detail["level"] == "L0" || detail["level"] == "L1" => {
+            format!("carried out by rule: {} {}", kind_words(&text("kind")), shown.object)
+        }
         "proposal.executed" => format!("carried out what was approved: {} an objective", kind_words(&text("kind"))),
         "proposal.refused" => "did not carry out what was approved: something no longer held".into(),
         "proposal.expired" => "closed a proposal whose time was over".into(),
@@ -59,6 +62,9 @@ pub(super) fn sentence(shown: &Shown) -> String {
         }
         "proposal.superseded" if detail["cause"] == "asked_by_hand" => "set a proposal aside: a person asked about the same".into(),
         "proposal.superseded" => "withdrew a proposal: new evidence changed it".into(),
+        "proposal.revised" if detail["level_before"].is_string() => {
+            "brought to people what would have run by itself: overrides, or the policy, ask for that now".into()
+        }
         "proposal.revised" => "brought a proposal up to date; its question is the same".into(),
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
@@ -78,6 +84,23 @@ pub(super) fn sentence(shown: &Shown) -> String {
         }
         "sharing.changed" => "stopped adding a client's counts of decisions to those of others".into(),
         "rule.gate_changed" => gate_changed(detail, &shown.object),
+        "rule.accepted" => format!("let {} run at {}, as was proposed and approved", text("rule").replace('_', " "), text("level")),
+        "rule.gates_replayed" => format!(
+            "counted the log anew, and gates {} rule{} otherwise for it",
+            detail["rules"].as_array().map_or(0, Vec::len),
+            if detail["rules"].as_array().is_some_and(|rules| rules.len() == 1) { "" } else { "s" }
+        ),
+        "sample.reviewed" if detail["test_item"] == true => {
+            format!("{} a test item with a known error", if detail["agrees"] == true { "did not notice" } else { "noticed" })
+        }
+        "sample.reviewed" if detail["agrees"] == true => {
+            format!("looked at what ran without an approval ({}): it holds", text("rule"))
+        }
+        "sample.reviewed" => format!("looked at what ran without an approval ({}): it does not hold", text("rule")),
+        "sample.lapsed" => format!(
+            "took {} from the list of what ran without an approval: nobody had looked in 30 days",
+            detail["items"].as_array().map_or(0, Vec::len)
+        ),
         "log.exported" => "asked for a copy of this log to verify".into(),
         "log.key-made" => "made the key that signs the logs".into(),
         "log.migrated" => "took the entries of an earlier release into this log".into(),

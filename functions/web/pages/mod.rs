@@ -9,6 +9,7 @@ mod fingerprint;
 mod frame;
 mod parts;
 pub mod paths;
+mod sampled;
 mod score;
 mod when;
 
@@ -40,7 +41,7 @@ mod sign_in;
 mod team;
 
 pub use access::{AccessPage, AccessReviewForm, AccessRow, AnswerView, ReviewView};
-pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
+pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, LevelShare, RuleRow, SharingView};
 pub use audit_trail::{AuditPage, LogKey, Reach};
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{AccessReviewLink, ClientRow, ClientsPage, LimitedRole, UnreadableClient};
@@ -68,6 +69,7 @@ pub use proposal::{
 };
 pub use propose_form::ProposeForm;
 pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
+pub use sampled::{SampledItemPage, SampledPage, SampledRow};
 pub use score::Readings;
 pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};
