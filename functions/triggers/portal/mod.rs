@@ -14,6 +14,9 @@ mod connection_view;
 mod connections;
 mod dead_letters;
 mod delivery;
+mod entry;
+mod events;
+mod find;
 mod keys;
 mod left_out;
 mod link;
@@ -31,7 +34,7 @@ mod team;
 mod trail;
 mod words;
 
-use self::reader::Reader;
+use self::{entry::Part, reader::Reader};
 use crate::{
     app::App,
     audit::refusal::{self, Refused},
@@ -140,6 +143,14 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["analytics", tenant, "sampled", id] => Box::pin(sampled::show(reader, tenant, id)).await,
         ["analytics", tenant, "leave-out" | "accept"] => left_out::back(reader, tenant),
         ["audit"] => trail::deployment(reader).await,
+        ["audit", "events"] => events::show(reader).await,
+        ["audit", "events", "file"] => events::file(reader),
+        ["audit", "entry", index] => entry::of_installation(reader, index, Part::Page).await,
+        ["audit", "entry", index, "proof"] => entry::of_installation(reader, index, Part::Proof).await,
+        ["audit", "entry", index, "content"] => entry::of_installation(reader, index, Part::Content).await,
+        ["audit", tenant, "entry", index] => entry::of_client(reader, tenant, index, Part::Page).await,
+        ["audit", tenant, "entry", index, "proof"] => entry::of_client(reader, tenant, index, Part::Proof).await,
+        ["audit", tenant, "entry", index, "content"] => entry::of_client(reader, tenant, index, Part::Content).await,
         ["audit", tenant] => trail::client(reader, tenant).await,
         _ => Err(Problem::not_found()),
     }
