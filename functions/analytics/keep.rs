@@ -166,7 +166,7 @@ fn replayed(was: &BTreeMap<Rule, Level>, is: &BTreeMap<Rule, Level>, changes: &[
     let rules: BTreeSet<&Rule> = was.keys().chain(is.keys()).filter(|rule| was.get(rule) != is.get(rule)).collect();
     let untold = rules.into_iter().filter(|rule| !changes.iter().any(|change| change.rule == **rule));
     let told: Vec<_> = untold.map(|rule| json!({ "rule": rule, "before": was.get(rule), "after": is.get(rule) })).collect();
-    let detail = json!({ "rules": told, "left_out": known.left_out.len() });
+    let detail = json!({ "rules": told, "without": known.left_out.len() });
     (!told.is_empty()).then(|| audit::Event::new("rule.gates_replayed", "rules", detail))
 }
 

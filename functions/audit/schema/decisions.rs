@@ -216,7 +216,7 @@ pub(super) const POLICY: Area = Area {
             "counted the log anew, and gates rules otherwise for it",
             &[
                 always("rules", MAPS, "rule, level before and level after of each; no level is the one at which its kind begins"),
-                always("left_out", Number, "people whose decisions teach nothing"),
+                always("without", Number, "how many people's decisions teach nothing"),
             ],
         ),
         kind(
