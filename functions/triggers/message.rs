@@ -34,14 +34,12 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
             // First: no key of a client that is switched off is unwrapped, and keys that were changed are forgotten here.
             let is_off = is_off(app, function, message, tenant).await?;
             if is_off && !goes_on_when_off(function) {
-                return match keys::vault_key(app, Owner::Tenant(tenant)).await {
-                    Err(StoreError::Destroyed { .. }) => Ok(nothing_left(function, tenant)),
-                    _ => {
-                        let scope = DeploymentScope::of_function(function, &message.invocation_id);
-                        refusal::count(app, &scope, Refused::SwitchedOff, &format!("client:{tenant}")).await?;
-                        put_back(app, function, message, LOOK_AGAIN).await
-                    }
-                };
+                if let Err(StoreError::Destroyed { .. }) = keys::vault_key(app, Owner::Tenant(tenant)).await {
+                    return Ok(nothing_left(function, tenant));
+                }
+                let scope = DeploymentScope::of_function(function, &message.invocation_id);
+                refusal::count(app, &scope, Refused::SwitchedOff, &format!("client:{tenant}")).await?;
+                return put_back(app, function, message, LOOK_AGAIN).await;
             }
             match keys::find_for(app, Owner::Tenant(tenant), &Actor::Function(function.into())).await {
                 // To an instance of the right region, with all of the message's tries. What was noted says so in the log.

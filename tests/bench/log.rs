@@ -81,7 +81,9 @@ fn sequencing(effort: Effort) -> Outcome<()> {
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);
-    parts.iter().for_each(|part| hash.update(part));
+    for part in parts {
+        hash.update(part);
+    }
     hash.finish().as_ref().try_into().expect("32 bytes")
 }
 

@@ -265,9 +265,12 @@ async fn stn_000_at_every_address_anothers_ids_are_answered_as_those_that_nobody
     assert_eq!(ann.get(&format!("portal/proposals/{A}/{of_a}")).await.status, 200);
 }
 
+/// Address segments, and fields with their values.
+type Typed = (Vec<String>, Vec<(&'static str, String)>);
+
 /// What the token of a form at this address covers, and what the form sends beside it; `None`: forms of the whole
 /// installation, which are not of one client.
-fn form_at(route: &[String], ids: Ids) -> Option<(Vec<String>, Vec<(&'static str, String)>)> {
+fn form_at(route: &[String], ids: Ids) -> Option<Typed> {
     let (tenant, proposal, other) = (ids.tenant.to_string(), ids.proposal.to_string(), ids.other.simple().to_string());
     let route: Vec<&str> = route.iter().map(|segment| segment.trim_matches('"')).collect();
     let own = |words: &[&str]| Some((words.iter().map(|word| (*word).to_owned()).collect(), vec![]));

@@ -136,7 +136,7 @@ async fn the_files_of_an_entry_are_refused_when_one_of_them_was_changed_or_is_of
     let run = || {
         let said = std::cell::RefCell::new(String::new());
         let outcome = verify::run(&Verification { paths: std::slice::from_ref(&path), keys: &keys, seen: None }, |words| {
-            said.borrow_mut().push_str(words)
+            said.borrow_mut().push_str(words);
         });
         outcome.map(|()| said.into_inner())
     };

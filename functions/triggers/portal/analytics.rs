@@ -126,17 +126,13 @@ pub(super) async fn take_part(reader: &Reader<'_>, tenant: &str) -> Result<Reply
 
 /// What a rule is about, as the catalogue calls it.
 fn about(tenant: TenantId, rule: &Rule) -> Link {
-    match catalogue().objective(rule.subject()) {
-        Some(objective) => {
-            let requirement = catalogue().requirement(objective.requirement()).map_or("", |requirement| requirement.cmmc_id);
-            Link::new(paths::requirement(tenant, requirement), objective.cmmc_id())
-        }
-        None => {
-            let words = KINDS.iter().find(|(kind, ..)| *kind == rule.kind()).map_or("An action", |(.., words)| *words);
-            let to = if rule.kind() == COLLECTED { paths::sampled(tenant) } else { paths::client(tenant) };
-            Link::new(to, format!("{words}: {}", rule.subject()))
-        }
+    if let Some(objective) = catalogue().objective(rule.subject()) {
+        let requirement = catalogue().requirement(objective.requirement()).map_or("", |requirement| requirement.cmmc_id);
+        return Link::new(paths::requirement(tenant, requirement), objective.cmmc_id());
     }
+    let words = KINDS.iter().find(|(kind, ..)| *kind == rule.kind()).map_or("An action", |(.., words)| *words);
+    let to = if rule.kind() == COLLECTED { paths::sampled(tenant) } else { paths::client(tenant) };
+    Link::new(to, format!("{words}: {}", rule.subject()))
 }
 
 /// Where else there are figures; of one client alone there is nothing else.
