@@ -82,11 +82,11 @@ export async function found(person) {
   const { page } = person;
   await page.goto('/api/portal/audit');
   await page.getByText('Find entries').click();
-  await page.getByLabel('What happened').selectOption('proposal.approved');
+  await page.getByLabel('What happened').selectOption('analysis.recorded');
   await person.follow(() => page.getByRole('button', { name: 'Find' }).click());
   const said = await page.getByRole('status').innerText();
   person.check('audit', 'found', /Found [1-9]\d* among the \d+ entries/.test(said), `the page says "${said}"`);
-  const others = await page.locator('.line li', { hasNotText: 'approved a proposal' }).count();
+  const others = await page.locator('.line li', { hasNotText: 'looked at new' }).count();
   person.check('audit', 'nothing else is found', others === 0, `${others} others`);
   await person.lookHere('audit-found');
   await person.follow(() => page.getByRole('link', { name: /^in the log, entry/ }).first().click());

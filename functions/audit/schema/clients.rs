@@ -132,6 +132,20 @@ pub(super) const KEYS: Area = Area {
     title: "Keys",
     kinds: &[
         kind(
+            "key.used",
+            Done,
+            CLIENT,
+            "unwrapped the client's data keys; said once a day",
+            &[always("vault_key", Text, "the vault key that unwrapped them"), always("vault_version", Text, "and its version")],
+        ),
+        kind(
+            "key.unavailable",
+            Refused,
+            "who was refused",
+            "was refused the records of a client, whose key cannot be used; repeats within the hour are counted",
+            super::people::WHY,
+        ),
+        kind(
             "key.rotation_ordered",
             Done,
             "data key NUMBER",
@@ -166,20 +180,6 @@ pub(super) const KEYS: Area = Area {
             "regions",
             "changed the regions in which the records may be read",
             &[sometimes("before", Text, "regions until then; empty: any"), sometimes("after", Text, "regions from then on; empty: any")],
-        ),
-        kind(
-            "key.used",
-            Done,
-            "client ID",
-            "unwrapped a client's data keys; said once a day",
-            &[always("vault_key", Text, "the vault key that wraps them"), always("vault_version", Text, "and its version")],
-        ),
-        kind(
-            "key.unavailable",
-            Refused,
-            "who was refused",
-            "was refused a client's records, whose key cannot be used; repeats within the hour are counted",
-            &[always("why", Text, "the client, and what is wrong with its key")],
         ),
         kind("key.lifted", Done, "data key NUMBER", "gave the record of the data keys this release's form", &[]),
     ],

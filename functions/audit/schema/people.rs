@@ -126,7 +126,7 @@ pub(super) const PEOPLE: Area = Area {
             "geo.refused",
             Refused,
             "who was refused",
-            "was refused a client's records, which may be read in other regions only; repeats within the hour are counted",
+            "was refused the records of a client, which may be read in other regions only; repeats within the hour are counted",
             WHY,
         ),
         kind("demo.marked", Alarm, "store", "made this a demo: all of it says DEMO from here on", &[]),

@@ -86,9 +86,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
         ),
         "log.gap" => format!("found that audit items were taken away before they had their place: {}", text("why")),
         "session.ended" if detail["why"].is_string() => format!("closed a session: {}", text("why")),
-        "key.unavailable" => {
-            format!("was refused a client's records, whose key cannot be used: {}", text("why").rsplit(':').next().unwrap_or_default())
-        }
+        "key.unavailable" => format!(
+            "was refused the records of a client, whose key cannot be used ({}); repeats within the hour are counted",
+            text("why").rsplit(':').next().unwrap_or_default()
+        ),
         "webhook.delivery" => format!("delivered an event: {}", text("outcome").replace('_', " ")),
         "webhook.rejected" => format!("refused a webhook call: {}", last_part(&shown.object)),
         "alert.raised" => format!("raised an alarm: {}", last_part(&shown.object)),
