@@ -74,6 +74,7 @@ mod stories {
     mod put_away;
     mod readiness_catalogue;
     mod round_trips;
+    mod sampled;
     mod scanner_to_rollback;
     mod scoring;
     mod sign_in;

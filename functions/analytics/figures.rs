@@ -5,6 +5,8 @@
 //! another answer. A changed world counts as well as a mistake; the page says so.
 //! **Override frequency**: of the proposals that a rule raised, and a person decided in the window after a look of at
 //! least five seconds, those that somebody rejected. One proposal counts once.
+//! **Error rate of what ran by itself**: of what ran without anybody's approval, was drawn at random, and a person looked
+//! at in the window for at least five seconds, that of which they said that it does not hold.
 //! **Time to decision**: from the signed-in view of the page from which it was decided, to the decision; percentiles by
 //! nearest rank. Earlier looks at the same page write nothing (design I10), so they are not known.
 //! **Expiry rate**: of the proposals that were decided, or whose time was over undecided, in the window, the latter.
@@ -18,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
 
-use super::tally::{Given, Item};
+use super::tally::{Given, Item, Looked};
 use crate::gate::{
     learning::{Label, MIN_VIEW, bounds, label},
     level::Level,
@@ -59,6 +61,7 @@ pub struct Figures {
     pub decided: u64,
     pub executed: u64,
     pub errors: Share,
+    pub sampled: Share,
     pub overrides: Share,
     pub overrides_by_level: BTreeMap<Level, Share>,
     /// Overrides by reason; the last without one.
@@ -70,12 +73,15 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Of these items, which may be of several clients.
-    pub fn of<'i>(items: impl IntoIterator<Item = &'i Item>, now: OffsetDateTime) -> Self {
+    /// Of these items and answers, which may be of several clients.
+    pub fn of<'i>(items: impl IntoIterator<Item = &'i Item>, looked: impl IntoIterator<Item = &'i Looked>, now: OffsetDateTime) -> Self {
         let mut figures = Self::default();
         let mut times = Vec::new();
         for item in items {
             figures.count(item, now, &mut times);
+        }
+        for looked in looked.into_iter().filter(|looked| looked.at <= now && now - looked.at < WINDOW) {
+            figures.sampled.add(!looked.agrees);
         }
         figures.time_to_decision = Times::of(times);
         figures
@@ -116,7 +122,7 @@ impl Figures {
 /// What a rule's item teaches: of several people who truly saw it, the one who overrides counts.
 fn label_of(item: &Item, decisions: &[&Given]) -> Option<Label> {
     let viewed = |given: &Given| given.viewed_ms.and_then(|ms| i64::try_from(ms).ok()).map(Duration::milliseconds);
-    let of_rule = decisions.iter().filter(|_| item.by_rule);
+    let of_rule = decisions.iter().filter(|given| item.by_rule && !given.left_out);
     of_rule.filter_map(|given| label(given.approved, given.because, viewed(given))).max_by_key(|label| label.overridden)
 }
 
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn without_data_every_figure_is_unknown_and_none_is_zero_percent() {
-        let figures = Figures::of([], START);
+        let figures = Figures::of([], [], START);
         assert_eq!(figures, Figures::default());
         assert_eq!((figures.overrides.interval(), figures.time_to_decision), (None, None));
     }
@@ -167,7 +173,7 @@ mod tests {
         let back = log.staged("a", false);
         log.decided(back, 2, true, Some(30_000)).carried_out(back, "a", true, true);
 
-        let figures = Figures::of(log.tally().items(), START + log.now);
+        let figures = Figures::of(log.tally().items(), [], START + log.now);
         assert_eq!((figures.staged, figures.decided, figures.executed), (8, 8, 3));
         assert_eq!(figures.errors, share(1, 3), "the finding about a was taken back");
         assert_eq!(figures.overrides, share(2, 3), "a, c and g: seen, and raised by a rule");
@@ -178,7 +184,7 @@ mod tests {
         assert_eq!(figures.expired, share(1, 8), "of what ended");
         assert_eq!(figures.agreed, share(0, 1));
 
-        let later = Figures::of(log.tally().items(), START + Duration::days(95));
+        let later = Figures::of(log.tally().items(), [], START + Duration::days(95));
         assert_eq!((later.staged, later.decided, later.executed), (1, 1, 1), "only the last week is in the window then");
     }
 

@@ -1,13 +1,20 @@
 //! Keeping up with a client's log: what was folded so far is kept, sealed, beside the client's records.
 //!
-//! Only the sweep writes it ([`follow`]), in one batch with an audit item for every rule that is gated otherwise from
-//! here on. Whoever shows figures folds what came since in memory ([`known`]) and writes nothing. If the record were
-//! lost, the log is folded again, and what the log says already of a gate is not said twice.
+//! Only the sweep writes it ([`follow`]), in one batch with how rules are gated from here on ([`Demoted`]) and an audit item
+//! for every rule that is gated otherwise. Whoever shows figures folds what came since in memory ([`known`]) and writes
+//! nothing. If the record were lost, or the policy leaves a reviewer out, the log is folded again from its beginning, and
+//! what the log says already of a gate is not said twice. One record holds four months of proposals: above 256 KB its text
+//! lies, sealed, in a blob, so no number of them reaches what a document may hold.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Tally;
+use super::{
+    Tally,
+    sampled::{self, Sampled},
+};
 use crate::{
     app::App,
     audit::{
@@ -16,10 +23,12 @@ use crate::{
         trail,
     },
     gate::{
-        learning::{Change, Config, Ledger, Observed, Terms, fact},
-        policy,
+        demotion::{self, Demoted},
+        learning::{Change, Config, Ledger, Observed, Rule, Terms, fact},
+        level::Level,
+        policy::{self, Policy},
     },
-    tenancy::{ClientPlace, Held, Place as _, Record, Scope, Store, StoreError, place::AuditPart},
+    tenancy::{ClientPlace, Held, PersonId, Place as _, Record, Scope, Store, StoreError, place::AuditPart},
 };
 
 /// Entries that the log gives at once; see [`trail::page`].
@@ -32,10 +41,16 @@ const MAY_LAG: u64 = 500;
 /// Changes in one batch.
 const CHANGES: usize = 40;
 
-/// Between which levels learning may move each kind of action of this release: each begins at its floor, so for marking
-/// and taking back people are needed whatever the numbers.
+/// What intake does by itself, without a proposal.
+const BY_INTAKE: [&str; 2] = [sampled::COLLECTED, "hash_evidence"];
+
+/// Where each kind of action of this release begins: at its floor, so for marking and taking back people are needed
+/// whatever the numbers. What begins below L2 goes there when people override it too often; what
+/// intake takes in is taken in all the same, because nothing rests on it without an approval, and people are told to look.
 pub fn config() -> Config {
-    let kinds = policy::KINDS.iter().map(|(kind, floor, _)| ((*kind).to_owned(), Terms { start: *floor, floor: *floor }));
+    let safest = |kind: &str, floor: Level| if BY_INTAKE.contains(&kind) { floor } else { floor.max(Level::L2) };
+    let terms = |kind: &str, floor: Level| Terms { start: floor, floor, safest: safest(kind, floor) };
+    let kinds = policy::KINDS.iter().map(|(kind, floor, _)| ((*kind).to_owned(), terms(kind, *floor)));
     Config { kinds: kinds.collect(), ..Config::default() }
 }
 
@@ -50,6 +65,15 @@ pub struct Known {
     pending: Vec<Change>,
     pub ledger: Ledger,
     pub tally: Tally,
+    /// [`Config::hash`] of what it was folded under; of an earlier release, empty.
+    #[serde(default)]
+    config: String,
+    /// Whose decisions teach nothing.
+    #[serde(default)]
+    pub left_out: BTreeSet<PersonId>,
+    /// Drawn for a look, and not in the list yet.
+    #[serde(default)]
+    pub(super) drawn: Vec<Sampled>,
 }
 
 const GATE_CHANGED: &str = "rule.gate_changed";
@@ -66,6 +90,16 @@ impl Record for Known {
 const KEY: &str = "log";
 
 impl Known {
+    /// Nothing folded yet, under this configuration.
+    fn begin(config: &Config) -> Self {
+        Self { config: config.hash(), left_out: config.excluded.clone(), ..Self::default() }
+    }
+
+    /// Under which it is folded on.
+    fn config(&self) -> Config {
+        Config { excluded: self.left_out.clone(), ..config() }
+    }
+
     /// The next changes that the log does not tell of.
     fn take_untold(&mut self) -> Vec<Change> {
         let told = self.told;
@@ -79,20 +113,41 @@ impl Known {
 /// Folds what the log got since the last run; returns how many rules are gated otherwise. For the sweep.
 pub async fn follow(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
+    // Under a policy that is not as it was approved nobody is left out and nobody taken in: the figures wait.
+    let Ok(policy) = Policy::read(&store).await? else { return Ok(0) };
+    let config = Config { excluded: policy.left_out, ..config() };
     let (held, end) = begin(&store).await?;
     let etag = held.as_ref().map(|held| held.etag.clone());
-    let mut known = held.map(|held| held.value).unwrap_or_default();
-    let (before, mut counted) = (known.next, false);
+    let kept = held.map(|held| held.value).filter(|known| known.config == config.hash());
+    let mut counted = kept.is_none() && etag.is_some();
+    let mut known = kept.unwrap_or_else(|| Known::begin(&config));
+    let before = known.next;
     for _ in 0..GROUPS_OF_A_RUN {
         if known.next < end {
             counted |= fold_group(&store, &mut known).await?;
         }
     }
     let changes = if known.next < end { Vec::new() } else { known.take_untold() };
-    if changes.is_empty() && !counted && known.next - before < MAY_LAG {
+    let (kept, demoted) = (store.read::<Demoted>(ClientPlace::Assessment, demotion::KEY).await?, known.ledger.demoted(&config));
+    // Also where somebody deleted or changed it: the log says what holds.
+    let gates =
+        known.next >= end && known.pending.is_empty() && kept.as_ref().map_or(!demoted.is_empty(), |kept| kept.value.rules != demoted);
+    sampled::let_go(&store).await?;
+    if changes.is_empty() && !counted && !gates && known.drawn.is_empty() && known.next - before < MAY_LAG {
         return Ok(0);
     }
     let mut batch = store.batch(ClientPlace::Assessment);
+    if gates {
+        let was = kept.as_ref().map(|kept| kept.value.rules.clone()).unwrap_or_default();
+        if let Some(event) = replayed(&was, &demoted, &changes, &known) {
+            audit::record(&mut batch, event);
+        }
+        batch.put(Demoted { rules: demoted }, kept.map(|kept| kept.etag));
+    }
+    // Not before the end: what stands further on in the log may have been said of what was drawn.
+    if known.next >= end {
+        sampled::list_drawn(&store, &mut known, &mut batch).await?;
+    }
     for change in &changes {
         let detail = serde_json::to_value(change).unwrap_or_else(|_| json!({}));
         audit::record(&mut batch, audit::Event::new(GATE_CHANGED, format!("rule {}", change.rule.name()), detail));
@@ -105,10 +160,21 @@ pub async fn follow(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     }
 }
 
+/// That rules are gated otherwise although no new decision moved them: the log was folded again without somebody, or the
+/// record of what was learned was not what the log says.
+fn replayed(was: &BTreeMap<Rule, Level>, is: &BTreeMap<Rule, Level>, changes: &[Change], known: &Known) -> Option<audit::Event> {
+    let rules: BTreeSet<&Rule> = was.keys().chain(is.keys()).filter(|rule| was.get(rule) != is.get(rule)).collect();
+    let untold = rules.into_iter().filter(|rule| !changes.iter().any(|change| change.rule == **rule));
+    let told: Vec<_> = untold.map(|rule| json!({ "rule": rule, "before": was.get(rule), "after": is.get(rule) })).collect();
+    let detail = json!({ "rules": told, "without": known.left_out.len() });
+    (!told.is_empty()).then(|| audit::Event::new("rule.gates_replayed", "rules", detail))
+}
+
 /// What is known now, with how many entries of the log are not in it yet. Writes nothing.
 pub async fn known(store: &Store<'_, ClientPlace>) -> Result<(Known, u64), StoreError> {
     let (held, end) = begin(store).await?;
-    let mut known = held.map(|held| held.value).unwrap_or_default();
+    // As it was kept, also where the policy leaves out others since: the sweep folds anew, a page says whom it left out.
+    let mut known = held.map_or_else(|| Known::begin(&config()), |held| held.value);
     for _ in 0..GROUPS_OF_A_PAGE {
         if known.next < end {
             fold_group(store, &mut known).await?;
@@ -127,20 +193,33 @@ async fn begin(store: &Store<'_, ClientPlace>) -> Result<(Option<Held<Known>>, u
 
 /// Folds on to the end of the group of entries in which the fold stands; whether anything in it counted.
 async fn fold_group(store: &Store<'_, ClientPlace>, known: &mut Known) -> Result<bool, StoreError> {
-    let (config, end) = (config(), (known.next / GROUP + 1) * GROUP);
+    let (config, end) = (known.config(), (known.next / GROUP + 1) * GROUP);
     let group = trail::page(store, std::iter::empty(), Some(end)).await?;
     let mut counted = false;
     for shown in group.entries.iter().rev() {
         let Some(seq) = shown.place.map(|place| place.seq).filter(|seq| *seq >= known.next) else { continue };
+        let drawn = sampled::drawn(seq, shown.at, (&shown.kind, &shown.object), &shown.detail, |item| known.tally.subject(item));
+        known.drawn.extend(drawn);
+        // Somebody looked, or nobody did in time: it does not come into the list again.
+        if let Some(id) = shown.object.strip_prefix("sample ") {
+            known.drawn.retain(|sampled| sampled.id != id);
+        }
+        if shown.kind == "sample.lapsed" {
+            known.drawn.retain(|sampled| shown.at - sampled.at < sampled::LISTED);
+        }
         if let Some(fact) = fact(&shown.kind, &shown.object, &shown.actor, &shown.detail) {
             let observed = Observed { seq, at: shown.at, fact };
             known.pending.extend(known.ledger.take_in(&observed, &config));
-            known.tally.take_in(&observed);
+            known.tally.take_in(&observed, &config);
             counted = true;
         } else if shown.kind == GATE_CHANGED {
             known.told = known.told.max(shown.detail["seq"].as_u64().map_or(0, |seq| seq + 1));
             counted = true;
         }
+    }
+    // Of a long log that is followed from its beginning, what nobody would be asked about any more is let go.
+    if let Some(newest) = known.drawn.last().map(|sampled| sampled.at) {
+        known.drawn.retain(|sampled| newest - sampled.at < sampled::LISTED);
     }
     known.next = end.min(group.total).max(known.next);
     Ok(counted)

@@ -5,8 +5,10 @@
 //! once, in [`figures`], and shown on the page beside it. Each client's figures stand in its own partition under its own
 //! key; the owner's page adds up what it may read, and no query crosses partitions.
 
+pub mod accept;
 pub mod figures;
 pub mod keep;
+pub mod sampled;
 pub mod sharing;
 mod tally;
 pub mod view;
@@ -14,5 +16,5 @@ mod weeks;
 
 pub use figures::{Figures, Share};
 pub use keep::{Known, follow, known};
-pub use tally::{Item, Tally};
+pub use tally::{Item, Looked, Tally};
 pub use weeks::{Week, weeks};

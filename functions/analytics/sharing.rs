@@ -30,7 +30,7 @@ pub struct Sharing {
     pub opted_out: Option<Date>,
     /// The first day of the quarter for which it was counted.
     pub counted: Option<Date>,
-    /// Labels and overrides by rule, as that quarter began.
+    /// Labels and overrides by rule, by the entries before that quarter's first instant, whenever it was counted.
     pub counts: BTreeMap<Rule, (u64, u64)>,
 }
 
@@ -95,7 +95,7 @@ async fn lend(
     if behind > 0 {
         return Ok(());
     }
-    let counts = known.ledger.rules().iter().map(|(rule, learned)| (rule.clone(), learned.total)).collect();
+    let counts = known.ledger.as_quarter_began(quarter);
     let mut batch = deployment.batch(PLACE);
     batch.replace(&Held { value: Sharing { counted: Some(quarter), counts, ..held.value }, etag: held.etag });
     batch.commit().await

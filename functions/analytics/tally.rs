@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use super::figures::WINDOW;
 use crate::{
     gate::{
-        learning::{Because, Fact, Observed},
+        learning::{Because, Config, Fact, Observed, label},
         level::Level,
     },
     tenancy::{PersonId, ProposalId},
@@ -28,6 +28,17 @@ pub struct Tally {
     items: BTreeMap<ProposalId, Item>,
     /// Whose finding stands, by subject.
     standing: BTreeMap<String, ProposalId>,
+    /// What people said of what ran by itself and was drawn.
+    #[serde(default)]
+    sampled: Vec<Looked>,
+}
+
+/// One answer about what ran without anybody's approval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Looked {
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    pub agrees: bool,
 }
 
 /// One proposal, as far as the log tells of it.
@@ -58,22 +69,29 @@ pub struct Given {
     pub because: Option<Because>,
     /// From the signed-in view to the decision, in milliseconds.
     pub viewed_ms: Option<u64>,
+    /// They are left out: what they say teaches nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
 }
 
 impl Tally {
     /// Goes on with one entry; entries come in the order of the log.
-    pub fn take_in(&mut self, observed: &Observed) {
+    pub fn take_in(&mut self, observed: &Observed, config: &Config) {
         if observed.seq < self.next {
             return;
         }
         self.next = observed.seq + 1;
         let now = self.newest.map_or(observed.at, |newest| newest.max(observed.at));
+        // Once for each day of the log: every entry would go through all items.
+        if self.newest.is_none_or(|newest| newest.date() != now.date()) {
+            self.items.retain(|_, item| now - item.staged_at < KEPT);
+            self.sampled.retain(|looked| now - looked.at < KEPT);
+        }
         self.newest = Some(now);
-        self.items.retain(|_, item| now - item.staged_at < KEPT);
         let at = observed.at;
         match &observed.fact {
-            // Wrong on purpose, to see whether people look: no work, and nobody's time.
-            Fact::Staged { seeded: true, .. } | Fact::Ended { .. } | Fact::Accepted { .. } => {}
+            // What was wrong on purpose, to see whether people look, says nothing of what ran.
+            Fact::Sampled { seeded: true, .. } | Fact::Ended { .. } | Fact::Accepted { .. } => {}
             Fact::Staged { item, kind, subject, level, by_rule, .. } => {
                 let (kind, subject, level, by_rule) = (kind.clone(), subject.clone(), *level, *by_rule);
                 let item_of_it = Item {
@@ -92,9 +110,16 @@ impl Tally {
             Fact::Decided { item, reviewer, approved, because, viewed } => {
                 if let Some(item) = self.items.get_mut(item) {
                     let viewed_ms = viewed.and_then(|viewed| u64::try_from(viewed.whole_milliseconds()).ok());
-                    item.decisions.push(Given { by: *reviewer, at, approved: *approved, because: *because, viewed_ms });
+                    let left_out = config.excluded.contains(reviewer);
+                    item.decisions.push(Given { by: *reviewer, at, approved: *approved, because: *because, viewed_ms, left_out });
                 }
             }
+            Fact::Sampled { reviewer, agrees, because, viewed, .. } => {
+                if label(*agrees, *because, *viewed).is_some() && !config.excluded.contains(reviewer) {
+                    self.sampled.push(Looked { at, agrees: *agrees });
+                }
+            }
+            Fact::Recalled { item, level } => self.with(*item, |item| item.level = *level),
             Fact::Executed { item } => self.with(*item, |item| item.executed_at = Some(at)),
             Fact::Undone { item } => self.with(*item, |item| item.undone = true),
             Fact::Expired { item } => self.with(*item, |item| item.expired_at = Some(at)),
@@ -111,6 +136,16 @@ impl Tally {
         if let Some(item) = self.items.get_mut(&item) {
             change(item);
         }
+    }
+
+    /// What people said of what was drawn.
+    pub fn looked(&self) -> impl Iterator<Item = &Looked> {
+        self.sampled.iter()
+    }
+
+    /// What a proposal is about, while it is remembered.
+    pub(super) fn subject(&self, item: ProposalId) -> String {
+        self.items.get(&item).map(|item| item.subject.clone()).unwrap_or_default()
     }
 
     pub fn items(&self) -> impl Iterator<Item = &Item> {
@@ -150,7 +185,7 @@ pub(super) mod tests {
             self.items += 1;
             let item = ProposalId(Uuid::from_u128(self.items));
             let (kind, subject) = ("mark_objective".into(), subject.into());
-            self.add(Fact::Staged { item, kind, subject, level: Level::L2, by_rule, seeded: false });
+            self.add(Fact::Staged { item, kind, subject, level: Level::L2, by_rule });
             item
         }
 
@@ -166,7 +201,7 @@ pub(super) mod tests {
 
         pub(in crate::analytics) fn tally(&self) -> Tally {
             let mut tally = Tally::default();
-            self.entries.iter().for_each(|observed| tally.take_in(observed));
+            self.entries.iter().for_each(|observed| tally.take_in(observed, &Config::default()));
             tally
         }
     }
@@ -194,7 +229,7 @@ pub(super) mod tests {
         log.decided(item, 1, true, Some(9_000));
         let mut tally = log.tally();
         for observed in &log.entries {
-            tally.take_in(observed);
+            tally.take_in(observed, &Config::default());
         }
         assert_eq!((&tally, tally.items[&item].decisions.len()), (&log.tally(), 1));
         log.passes(KEPT).staged("b", true);

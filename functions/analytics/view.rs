@@ -7,7 +7,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::{
-    Figures, Item, Known, Share,
+    Figures, Item, Known, Looked, Share,
     figures::{Times, WINDOW},
     keep, weeks,
 };
@@ -17,7 +17,7 @@ use crate::{
         learning::{Because, Learned, Missing, Rule, pool::Pooled},
         level::Level,
     },
-    web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Frame, Link, RuleRow, Tag, Tone},
+    web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Frame, LevelMark, LevelShare, Link, PostForm, RuleRow, Tag, Tone},
 };
 
 /// What is known of one client.
@@ -40,6 +40,8 @@ pub struct About {
     pub link: Link,
     /// What other clients say together, where this client is shown that.
     pub together: Option<Pooled>,
+    /// Proposes that it runs with less approval, where nothing is missing for that.
+    pub accept: Option<PostForm>,
 }
 
 /// Rules on a page.
@@ -50,7 +52,8 @@ const RULES: usize = 30;
 pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize, &Rule) -> About) -> AnalyticsPage {
     let now = frame.now;
     let items = || clients.iter().flat_map(|client| client.known.tally.items());
-    let figures = Figures::of(items(), now);
+    let looked: Vec<&Looked> = clients.iter().flat_map(|client| client.known.tally.looked()).collect();
+    let figures = Figures::of(items(), looked, now);
     let (met, waiting) = clients.iter().fold((0, 0), |(met, waiting), client| (met + client.met, waiting + client.waiting));
     let mut rules: Vec<(usize, &Rule, &Learned)> =
         clients.iter().enumerate().flat_map(|(n, client)| client.known.ledger.rules().iter().map(move |(rule, l)| (n, rule, l))).collect();
@@ -59,9 +62,9 @@ pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize
     rules.truncate(RULES);
     let row = |(n, rule, learned): (usize, &Rule, &Learned)| {
         let client = &clients[n];
-        let About { link, together } = about(n, rule);
+        let About { link, together, accept } = about(n, rule);
         let elsewhere = together.map(|pooled| format!("{}, {} of {} about", pooled.often.words(), pooled.k, pooled.n));
-        RuleRow { client: (!of_one).then(|| client.link.text.clone()), elsewhere, ..rule_row(link, rule, learned, client) }
+        RuleRow { client: (!of_one).then(|| client.link.text.clone()), elsewhere, accept, ..rule_row(link, rule, learned, client) }
     };
     AnalyticsPage {
         client: clients.first().filter(|_| of_one).map(|client| client.link.text.clone()),
@@ -75,6 +78,11 @@ pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize
         clients: clients.iter().filter(|_| !of_one).map(|client| client_row(client, now)).collect(),
         unreadable: Vec::new(),
         reasons: reasons(&figures),
+        levels: levels(&figures),
+        left_out: Vec::new(),
+        leave_out: None,
+        sampled: None,
+        errors: Vec::new(),
         rules: rules.into_iter().map(row).collect(),
         more_rules,
         sharing: None,
@@ -84,7 +92,7 @@ pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize
 }
 
 /// Each figure's name and definition, in the order of the page; see [`super::figures`].
-const DEFINITIONS: [(&str, &str); 8] = [
+const DEFINITIONS: [(&str, &str); 9] = [
     (
         "Progress",
         "Requirements of which every objective is decided MET or not applicable, of 110 for each client; and proposals that wait for an approver now.",
@@ -98,8 +106,12 @@ const DEFINITIONS: [(&str, &str); 8] = [
         "Of the actions that were carried out: those that were taken back since, or whose finding gave way to another answer. The world may have changed; it need not have been a mistake.",
     ),
     (
+        "Error rate of what ran by itself",
+        "Of what ran without anybody\u{2019}s approval, was drawn at random, and a person then looked at for at least five seconds: that of which they said that it does not hold.",
+    ),
+    (
         "Override frequency",
-        "Of the proposals that Assay raised by rule, and that somebody decided after at least five seconds on the page: those that somebody rejected. What ran by itself is not counted as approved.",
+        "Of the proposals that Assay raised by rule, and that somebody decided after at least five seconds on the page: those that somebody rejected. What ran by itself is not counted as approved, and reviewers who are left out do not count.",
     ),
     (
         "Time to decision",
@@ -148,6 +160,7 @@ fn cards<'i>(
             },
         ),
         share("Error rate", figures.errors, "nothing was carried out yet"),
+        share("Error rate of what ran by itself", figures.sampled, "nobody looked at any of it yet"),
         share("Override frequency", figures.overrides, "nobody decided anything by rule after a look yet"),
         figure(
             "Time to decision",
@@ -171,7 +184,7 @@ fn cards<'i>(
 }
 
 fn client_row(client: &Client, now: OffsetDateTime) -> ClientFigures {
-    let figures = Figures::of(client.known.tally.items(), now);
+    let figures = Figures::of(client.known.tally.items(), client.known.tally.looked(), now);
     let share = |share: Share| if share.n == 0 { "none yet".into() } else { share_words(share) };
     ClientFigures {
         link: client.link.clone(),
@@ -200,9 +213,10 @@ fn rule_row(rule_link: Link, rule: &Rule, learned: &Learned, client: &Client) ->
         overrides: if share.n == 0 { "none yet".into() } else { share_words(share) },
         interval: interval_words(share).unwrap_or_else(|| "unknown".into()),
         elsewhere: None,
+        accept: None,
         missing: match promotion {
             Some(Err(missing)) => missing.into_iter().map(Missing::words).collect(),
-            Some(Ok(level)) => vec![format!("a named person accepts {}", level.word())],
+            Some(Ok(level)) => vec![format!("one person proposes {}, another approves it", level.word())],
             None => Vec::new(),
         },
     }
@@ -210,6 +224,17 @@ fn rule_row(rule_link: Link, rule: &Rule, learned: &Learned, client: &Client) ->
 
 fn tone(level: Level) -> Tone {
     if level >= Level::L2 { Tone::Wait } else { Tone::Unknown }
+}
+
+/// For each level at which anything was decided, or can be.
+fn levels(figures: &Figures) -> Vec<LevelShare> {
+    let share = |level: Level| figures.overrides_by_level.get(&level).copied().unwrap_or_default();
+    let row = |level: Level| LevelShare {
+        level: LevelMark { word: level.word().into(), meaning: level.meaning().into() },
+        overrides: if share(level).n == 0 { "none yet".into() } else { share_words(share(level)) },
+        interval: interval_words(share(level)).unwrap_or_else(|| "unknown".into()),
+    };
+    [Level::L0, Level::L1, Level::L2].map(row).into()
 }
 
 fn reasons(figures: &Figures) -> Vec<(String, u64)> {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{
     delegation::Delegation,
+    demotion,
     event::{Answer, Capacity, Deciding, Event, Verdict},
     learning::{self, Look},
     level::Level,
@@ -119,7 +120,7 @@ pub async fn decide_as(
             Err(unsound) if answer.verdict == Verdict::Approve => return Err(DecideError::Refused(Refusal::PolicyUnsound(unsound))),
             Err(_) => Policy::default(),
         };
-        let today = policy.terms(&held.value.draft.kind);
+        let today = demotion::today(&store, &policy, &held.value).await?;
         let seats = [Some(person.id), capacity.stands_for.as_ref().map(|seat| seat.person)];
         let more = seats.into_iter().flatten().chain(delegations.iter().flat_map(|one| [one.from, one.to]));
         let reviewers: Vec<_> = match answer.verdict {

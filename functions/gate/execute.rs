@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{
+    demotion,
     event::{Event, Facts, Verdict, Voice},
     level::Level,
     machine::next,
@@ -187,7 +188,9 @@ where
         Err(unsound) => return Err(ExecuteError::Policy(unsound)),
     };
     let facts = facts(app, store, (tenant, proposal, version), &policy, (&roster, &approvers)).await?;
-    let (now, event) = (app.now(), if undoes { Event::Undo(facts) } else { Event::Execute(facts) });
+    let now = app.now();
+    let recalled = demotion::recalled(tenant, proposal, &facts.today, now);
+    let event = if undoes { Event::Undo(facts) } else { Event::Execute(facts) };
     let after = match next(proposal, event, now) {
         Ok(after) => after,
         Err(Refusal::NotSigned { .. }) => return Err(ExecuteError::Tampered),
@@ -196,6 +199,11 @@ where
             return end(store, held, Event::CannotUndo { why }).await;
         }
         Err(_) if undoes => return Err(ExecuteError::Tampered),
+        // Its rule, or the policy, asks people now. Its bytes and its version are the ones that were staged.
+        Err(Refusal::PolicyChanged) if recalled.is_some() => {
+            let Some(open) = recalled else { return Err(ExecuteError::NotApproved) };
+            return Ok(demotion::recall(store, held, open).await?);
+        }
         Err(Refusal::Expired { .. }) => {
             return match next(proposal, Event::Expire, now) {
                 Ok(after) => {
@@ -281,7 +289,7 @@ async fn facts(
     Ok(Facts {
         tenant,
         version,
-        today: policy.terms(&proposal.draft.kind),
+        today: demotion::today(store, policy, proposal).await?,
         voices,
         linked: linked(roster, proposal, []),
         is_clearance_signed: Box::pin(receipt::is_cleared(app, tenant, proposal)).await?,

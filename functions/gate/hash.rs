@@ -5,6 +5,7 @@
 //! is in nanoseconds since 1970, what is absent is empty. Client, proposal, version and kind come first, so the same
 //! bytes asked of another client, or asked again, never have the same hash; then what the policy asked when it was staged.
 //! Where a rule says what the first releases of form 3 could not, the tag is `assay proposal 3+`, and it is hashed too.
+//! Where people's overrides made it stricter, the tag is `assay proposal 3 demoted`, and the policy's own level is hashed too.
 //! Form 1 named neither, form 2 not the policy: what is stored in them can be rejected, not approved and not carried out.
 //! The sweep has what Assay raised itself brought into this form; what a person asked is asked again or expires.
 
@@ -39,8 +40,12 @@ pub fn hash_of(tenant: TenantId, proposal: &Proposal) -> String {
         on_reject,
         undo,
     } = draft;
-    let more = terms.as_ref().is_some_and(|terms| says_more(&terms.rule));
-    let mut parts = Parts(if more { b"assay proposal 3+" } else { b"assay proposal 3".as_slice() }.to_vec());
+    let tag: &[u8] = match terms {
+        Some(terms) if terms.demoted_from.is_some() => b"assay proposal 3 demoted",
+        Some(terms) if says_more(&terms.rule) => b"assay proposal 3+",
+        _ => b"assay proposal 3",
+    };
+    let mut parts = Parts(tag.to_vec());
     parts.add(&tenant.to_string()).add(&id.to_string()).add(&version.to_string()).add(kind);
     parts.add(&requester.to_string()).add(&nanoseconds(*staged_at)).add(&nanoseconds(*decide_by));
     if let Some(terms) = terms {
@@ -68,7 +73,7 @@ pub fn hash_of(tenant: TenantId, proposal: &Proposal) -> String {
 
 /// All of it, so that nobody can put a proposal under easier terms than those that were shown.
 fn add_terms(parts: &mut Parts, terms: &Terms) {
-    let Terms { policy_version, floor, rule, groups, same_human, break_glass, linked: _ } = terms;
+    let Terms { policy_version, floor, rule, groups, same_human, break_glass, demoted_from, linked: _ } = terms;
     let Rule {
         level,
         approvals,
@@ -96,7 +101,10 @@ fn add_terms(parts: &mut Parts, terms: &Terms) {
     for people in same_human.iter().chain([break_glass]) {
         parts.list(people.iter().map(ToString::to_string));
     }
-    if says_more(rule) {
+    if let Some(level) = demoted_from {
+        parts.add(level.word());
+    }
+    if says_more(rule) || demoted_from.is_some() {
         parts.add(&outside_stand_ins.to_string());
         for hours in [remind_before, escalate_before] {
             parts.list(hours.iter().map(ToString::to_string));

@@ -5,6 +5,7 @@
 use serde_json::json;
 
 use super::{
+    demotion,
     event::Event,
     level::Level,
     machine::next,
@@ -100,7 +101,7 @@ pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Re
             continue;
         }
         let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await? else { continue };
-        let today = policy.terms(&held.value.draft.kind);
+        let today = demotion::today(&store, &policy, &held.value).await?;
         if held.value.terms.as_ref().is_none_or(|terms| terms.is_as(&today)) {
             continue;
         }

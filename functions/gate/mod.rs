@@ -7,6 +7,7 @@ pub mod amend;
 pub mod decide;
 pub mod delegation;
 pub mod delivery;
+pub mod demotion;
 pub mod dry_run;
 pub mod event;
 pub mod execute;

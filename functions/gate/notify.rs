@@ -383,7 +383,7 @@ pub(super) fn sender(app: &App) -> Mailbox {
 
 /// What a proposal's mail and card say.
 pub(super) fn notice(app: &App, asked_by: &str, proposal: &Proposal, link: String) -> Notice {
-    let Draft { question, reasons, .. } = &proposal.draft;
+    let (Draft { question, .. }, reasons) = (&proposal.draft, &proposal.reasons());
     let by = proposal.decide_by.format(EXACT).unwrap_or_default();
     Notice::of_proposal(question, asked_by, reasons, by, link, app.config.is_demo())
 }

@@ -23,6 +23,9 @@ use crate::tenancy::{PersonId, ProposalId};
 /// The action that changes the policy.
 pub const CHANGE_POLICY: &str = "change_policy";
 
+/// The action that lets a demoted rule run by itself again.
+pub const ACCEPT_RULE: &str = "accept_rule";
+
 /// The kinds this release knows, with the level that nobody can go under, and what each is in words. A kind that is not
 /// listed needs people.
 pub const KINDS: &[(&str, Level, &str)] = &[
@@ -32,6 +35,7 @@ pub const KINDS: &[(&str, Level, &str)] = &[
     ("mark_objective", Level::L2, "Mark an objective"),
     ("roll_back_objective", Level::L2, "Take back a finding"),
     (CHANGE_POLICY, Level::L2, "Change this policy"),
+    (ACCEPT_RULE, Level::L2, "Let a rule run with less approval"),
     ("publish_package", Level::L2, "Publish the package"),
     ("submit_sprs_score", Level::L3, "Submit the score to SPRS"),
     ("affirm", Level::L3, "Affirm"),
@@ -164,6 +168,9 @@ pub struct Terms {
     pub same_human: Vec<BTreeSet<PersonId>>,
     #[serde(default)]
     pub break_glass: BTreeSet<PersonId>,
+    /// What the policy alone would ask, where people's overrides made it stricter ([`super::demotion`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demoted_from: Option<Level>,
     /// What the directory says of accounts that are one human's, at this moment. Neither kept nor hashed.
     #[serde(skip)]
     pub linked: Vec<BTreeSet<PersonId>>,
@@ -176,8 +183,19 @@ impl Terms {
 
     /// Whether the policy asks the same today. Another version that changed other kinds does not matter.
     pub fn is_as(&self, today: &Self) -> bool {
-        let Self { policy_version: _, floor, rule, groups, same_human, break_glass, linked: _ } = self;
+        let Self { policy_version: _, floor, rule, groups, same_human, break_glass, demoted_from: _, linked: _ } = self;
         (floor, rule, groups, same_human, break_glass) == (&today.floor, &today.rule, &today.groups, &today.same_human, &today.break_glass)
+    }
+
+    /// The same, and at least this level: for a rule that people overrode too often.
+    #[must_use]
+    pub fn demoted(self, level: Level) -> Self {
+        let from = self.level();
+        if level <= from {
+            return self;
+        }
+        let approvals = if level == Level::L2 { self.rule.approvals.max(1) } else { self.rule.approvals };
+        Self { demoted_from: Some(from), rule: Rule { level, approvals, ..self.rule }, ..self }
     }
 
     /// The one account that stands for all of a human's.
@@ -215,6 +233,10 @@ pub struct Policy {
     /// Who may break the glass.
     #[serde(default)]
     pub break_glass: BTreeSet<PersonId>,
+    /// Whose decisions teach Assay nothing: the log is folded again without them ([`super::learning`]). For approvals they
+    /// count as anybody's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<PersonId>,
     /// The proposal that made this version.
     #[serde(default)]
     pub made_by: Option<ProposalId>,
@@ -246,7 +268,7 @@ impl Policy {
         }
         let groups = rule.one_from_each.iter().map(|name| (name.clone(), self.groups.get(name).cloned().unwrap_or_default())).collect();
         let (same_human, break_glass) = (self.same_human.clone(), self.break_glass.clone());
-        Terms { policy_version: self.version, floor, rule, groups, same_human, break_glass, linked: vec![] }
+        Terms { policy_version: self.version, floor, rule, groups, same_human, break_glass, demoted_from: None, linked: vec![] }
     }
 
     /// Whether it can stand as it is written.

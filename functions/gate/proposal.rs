@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::{
+    demotion,
     event::Verdict,
     hash::{FORM, hash_of},
     level::Level,
@@ -61,6 +62,9 @@ impl Draft {
         self.question.split_whitespace().find(|word| word.ends_with(&self.subject)).unwrap_or(&self.subject)
     }
 }
+
+/// For people, beside the other reasons.
+const DEMOTED: &str = "Assay did this by itself before. People overrode it too often, so now it waits until somebody has approved it.";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
@@ -118,6 +122,12 @@ impl Proposal {
         Self { terms, ..self.clone() }
     }
 
+    /// Why it is asked now; also that it was not asked before, where overrides made it so.
+    pub fn reasons(&self) -> Vec<String> {
+        let demoted = self.terms.as_ref().and_then(|terms| terms.demoted_from).map(|_| DEMOTED.to_owned());
+        self.draft.reasons.iter().cloned().chain(demoted).collect()
+    }
+
     /// The approvals of the version that stands.
     pub fn approvals(&self) -> impl Iterator<Item = &Decision> {
         self.decisions.iter().filter(|decision| decision.verdict == Verdict::Approve && decision.version == self.version)
@@ -157,7 +167,7 @@ impl Proposal {
         self.draft.evidence.iter().filter_map(|record| record.filed_by).chain(requester).collect()
     }
 
-    fn mark(&self) -> OpenMark {
+    pub(super) fn mark(&self) -> OpenMark {
         OpenMark {
             proposal: self.id,
             kind: self.draft.kind.clone(),
@@ -324,7 +334,7 @@ pub async fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Resu
     let app = store.app();
     let now = app.now();
     let Owner::Tenant(tenant) = store.owner() else { return Err(StoreError::Refused { refused: vec![] }) };
-    let terms = Policy::lately(store).await?.terms(&draft.kind);
+    let terms = demotion::terms(store, &*Policy::lately(store).await?, &draft.kind, &draft.subject).await?;
     let level = terms.level();
     let (decide_by, run_by) = (now + Duration::hours(terms.rule.decide_within.into()), now + Duration::hours(terms.rule.run_within.into()));
     let mut proposal = Proposal {
@@ -387,7 +397,7 @@ pub(super) async fn revise_under(
     }
     let (old, store) = (&held.value, batch.store());
     let Owner::Tenant(tenant) = store.owner() else { return Ok(Err(Refusal::Tampered)) };
-    let terms = policy.terms(&draft.kind);
+    let terms = demotion::today(store, policy, old).await?;
     let proposal = old.clone().revised(tenant, draft, terms);
     let detail = json!({ "version": proposal.version, "hash": proposal.hash, "before": old.hash, "approvals_void": old.decisions.len() });
     audit::record(batch, audit::Event::new("proposal.revised", object(proposal.id), detail));

@@ -128,7 +128,7 @@ pub async fn proposal_page(
         today: None,
         before: Side::of(draft.before.clone()),
         after: Side::of(draft.after.clone()),
-        reasons: draft.reasons.clone(),
+        reasons: proposal.reasons(),
         evidence,
         limits: draft.limits.clone(),
         on_approve: draft.on_approve.clone(),

@@ -15,6 +15,7 @@ pub mod key_change;
 mod key_record;
 pub mod keys;
 pub mod message;
+mod onward;
 mod opened;
 pub mod outbox;
 pub mod place;

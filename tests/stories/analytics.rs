@@ -4,6 +4,7 @@ use assay::{
     analytics::sharing::Sharing,
     audit::trail,
     connectors::demo::What,
+    gate::{Verdict, policy::SignedPolicy},
     tenancy::{
         ClientPlace, DeploymentPlace, ProposalId,
         directory::{Grant, Role},
@@ -13,7 +14,7 @@ use serde_json::Value;
 use time::Duration;
 
 use crate::support::{
-    browser::{Browser, hidden_of_form, text},
+    browser::{Browser, hidden_of, hidden_of_form, text},
     flow::{Extent, Flow, HARBOR, RIDGE, person},
 };
 
@@ -153,13 +154,15 @@ async fn the_owner_lets_a_client_take_part_and_its_counts_are_lent_once_a_quarte
     assert_eq!((shared.opted_in, shared.opted_out), (Some(flow.app().now().date()), Some(flow.app().now().date())));
     let counted = shared.counted.unwrap();
     let counts: Vec<_> = shared.counts.values().copied().collect();
-    assert!(!counts.is_empty() && counts.iter().all(|count| *count == (0, 0)), "asked, and nobody decided yet: {counts:?}");
+    assert_eq!(counts, [] as [(u64, u64); 0], "what was asked since the quarter began is not of it");
     flow.sweep().await;
     assert_eq!(sharing(&flow).await, shared, "once a quarter");
     // Into the next quarter.
     flow.test.clock.advance(Duration::days(60));
     flow.sweep().await;
-    assert!(sharing(&flow).await.counted.unwrap() > counted);
+    let next = sharing(&flow).await;
+    assert!(next.counted.unwrap() > counted);
+    assert!(!next.counts.is_empty() && next.counts.values().all(|count| *count == (0, 0)), "asked, and nobody decided: {:?}", next.counts);
     let owner = Browser::of(&flow, What::Owner).await;
     assert_eq!(owner.press(&page, &action, &[]).await.status, 303);
     let stopped = sharing(&flow).await;
@@ -170,4 +173,44 @@ async fn sharing(flow: &Flow) -> Sharing {
     let all = flow.deployment().await.all::<Sharing>(DeploymentPlace::Operations, "").await.unwrap();
     let [held] = &all[..] else { panic!("{all:?}") };
     held.value.clone()
+}
+
+#[tokio::test]
+async fn a_reviewer_is_left_out_by_a_change_of_the_policy_that_another_person_approves_and_the_page_says_so() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let (_, page) = asked(&mut flow).await;
+    let browser = Browser::of(&flow, What::Approver).await;
+    let form = hidden_of_form(&browser.get(&page).await);
+    flow.test.clock.advance(Duration::seconds(95));
+    assert_eq!(browser.send(form, &format!("{page}/decide"), &[("decision", "approve")]).await.status, 303);
+    flow.pump().await;
+    flow.sweep().await;
+    flow.sweep().await;
+    let (analytics, action) = (format!("portal/analytics/{HARBOR}"), format!("portal/analytics/{HARBOR}/leave-out"));
+    let engineer = Browser::of(&flow, What::Engineer).await;
+    let opened = engineer.get(&analytics).await;
+    let html = text(&opened);
+    assert!(html.contains("Leave a reviewer out") && words(&html).contains("L2 0 of 1 0.0 to 97.5 %"), "{html}");
+    let approver = person(What::Approver);
+    let id = approver.id.to_string();
+    let form = || hidden_of(&opened, &format!("{action}#leave-out"));
+    let bare = engineer.send(form(), &action, &[("reviewer", &id), ("count", "out")]).await;
+    assert_eq!(bare.status, 422, "without a reason");
+    let typed = [("reviewer", id.as_str()), ("count", "out"), ("why", "Everything was approved within a minute.")];
+    let asked = engineer.send(form(), &action, &typed).await;
+    assert_eq!(asked.status, 303, "{}", text(&asked));
+    assert_eq!(flow.client(HARBOR).await.all::<SignedPolicy>(ClientPlace::Assessment, "").await.unwrap().len(), 0);
+    let proposal = asked.header("location").unwrap().rsplit('/').next().unwrap().parse().unwrap();
+    flow.answer_once(approver, HARBOR, proposal, Verdict::Approve).await.unwrap();
+    flow.pump().await;
+    flow.sweep().await;
+    flow.sweep().await;
+    // A page may remember the policy for half a minute.
+    flow.test.clock.advance(Duration::minutes(1));
+    let browser = Browser::of(&flow, What::Approver).await;
+    let said = words(&text(&browser.get(&analytics).await));
+    assert!(said.contains(&format!("Left out What {} decided teaches Assay nothing", approver.name)), "{said}");
+    assert!(said.contains("Override frequency Unknown"), "{said}");
+    assert!(said.contains("left out now"), "{said}");
+    assert!(detail_of(&flow, "policy.changed").await["changes"][0].as_str().unwrap().starts_with("Whose decisions teach Assay nothing"));
 }

@@ -6,8 +6,11 @@ use assay::{
     analytics,
     audit::{self, Event},
     connectors::demo::What,
-    gate::learning::bounds,
-    tenancy::{ClientPlace, Scope, Store},
+    gate::{
+        Level,
+        learning::{Fact, Observed, bounds},
+    },
+    tenancy::{ClientPlace, ProposalId, Scope, Store},
 };
 use serde_json::{Value, json};
 use time::Duration;
@@ -136,4 +139,32 @@ async fn figures_that_are_lost_are_folded_again_to_the_same_and_a_gate_is_told_o
         flow.sweep().await;
     }
     assert_eq!(told(&flow).await.len(), 1, "what the log tells already is not told twice");
+}
+
+#[tokio::test]
+async fn four_months_of_a_busy_client_are_one_record_however_many_proposals_they_hold() {
+    let flow = Flow::new(Extent::Small).await;
+    let (mut known, start) = (analytics::Known::default(), flow.app().now());
+    let config = analytics::keep::config();
+    for n in 0..12_000_u64 {
+        let fact = Fact::Staged {
+            item: ProposalId(Uuid::from_u128(u128::from(n))),
+            kind: "mark_objective".into(),
+            subject: format!("3.4.{}[d]", n % 320),
+            level: Level::L2,
+            by_rule: true,
+        };
+        let at = start + Duration::minutes(10 * i64::try_from(n).unwrap());
+        let observed = Observed { seq: n, at, fact };
+        known.ledger.take_in(&observed, &config);
+        known.tally.take_in(&observed, &config);
+    }
+    let bytes = serde_json::to_vec(&known).unwrap().len();
+    assert!(bytes > 2 * 1024 * 1024, "{bytes} bytes are more than a document of Cosmos DB holds");
+    let store = flow.client(HARBOR).await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    batch.put(known.clone(), None);
+    batch.commit().await.unwrap();
+    let read = store.all::<analytics::Known>(ClientPlace::Assessment, "").await.unwrap().remove(0);
+    assert_eq!(read.value, known);
 }

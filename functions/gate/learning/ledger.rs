@@ -7,20 +7,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use serde_json::json;
+use time::{Date, Duration, OffsetDateTime};
 
-use super::{Fact, Learned, Missing, Observed, Rule, Sign, label};
+use super::{Fact, Learned, Missing, Observed, Rule, Sign, label, pool::start_of_quarter};
 use crate::{
     gate::level::Level,
-    tenancy::{PersonId, ProposalId},
+    tenancy::{PersonId, ProposalId, seal::sha256},
 };
 
-/// Where learning moves a kind of action: it begins at `start` and never goes under `floor`.
+/// Where learning moves a kind of action: it begins at `start`, never goes under `floor`, and a bad sign puts a rule at
+/// `safest`, or where it is there already, has people told to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub start: Level,
     pub floor: Level,
+    pub safest: Level,
 }
+
+/// The form of the fold: another number, and every log is folded anew.
+const FORM: u32 = 2;
 
 /// What the fold needs besides the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +39,14 @@ pub struct Config {
 
 impl Config {
     pub fn terms(&self, kind: &str) -> Terms {
-        self.kinds.get(kind).copied().unwrap_or(Terms { start: Level::L2, floor: Level::L2 })
+        self.kinds.get(kind).copied().unwrap_or(Terms { start: Level::L2, floor: Level::L2, safest: Level::L2 })
+    }
+
+    /// Another configuration has another one: what was folded under it is folded anew.
+    pub fn hash(&self) -> String {
+        let kinds = self.kinds.iter().map(|(kind, Terms { start, floor, safest })| (kind, [start.word(), floor.word(), safest.word()]));
+        let kinds: BTreeMap<_, _> = kinds.collect();
+        sha256(json!({ "form": FORM, "kinds": kinds, "excluded": self.excluded }).to_string().as_bytes())
     }
 }
 
@@ -48,9 +61,19 @@ pub struct Ledger {
     rules: BTreeMap<Rule, Learned>,
     items: BTreeMap<ProposalId, Item>,
     seeded: Seeded,
+    /// `None` before the first entry.
+    #[serde(default)]
+    began: Option<Began>,
 }
 
-/// Items that were wrong on purpose: how many people decided, and at how many they noticed.
+/// Labels and overrides of each rule as a quarter began: what a client that takes part lends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Began {
+    quarter: Date,
+    totals: BTreeMap<Rule, (u64, u64)>,
+}
+
+/// Drawn items that were wrong on purpose: how many people answered, and at how many they noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seeded {
     pub shown: u64,
@@ -61,7 +84,6 @@ pub struct Seeded {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Item {
     rule: Rule,
-    seeded: bool,
     /// Whether its label was an override; `None` without a label.
     overridden: Option<bool>,
     #[serde(with = "time::serde::rfc3339")]
@@ -137,14 +159,21 @@ impl Ledger {
         }
         self.next = observed.seq + 1;
         let now = self.newest.map_or(observed.at, |newest| newest.max(observed.at));
+        // Once for each day of the log: every entry would go through all items.
+        if self.newest.is_none_or(|newest| newest.date() != now.date()) {
+            self.items.retain(|_, item| now - item.staged_at < FOLLOWED);
+        }
         self.newest = Some(now);
-        self.items.retain(|_, item| now - item.staged_at < FOLLOWED);
+        let quarter = start_of_quarter(now.date());
+        if self.began.as_ref().is_none_or(|began| began.quarter < quarter) {
+            self.began = Some(Began { quarter, totals: self.totals() });
+        }
         let Some((rule, sign, level)) = self.learn(observed, config, now) else { return Vec::new() };
         let Some(learned) = self.rules.get_mut(&rule) else { return Vec::new() };
         let (before, evidence) = (Gating { level: learned.level, watched: learned.watched }, learned.clone());
         match sign {
             Sign::Accepted => learned.gate(level, false, now),
-            // Where it begins already, there is nothing safer to go to by itself: people are told to look.
+            // Where people approve it already, there is nothing safer to go to by itself: they are told to look.
             Sign::Drift | Sign::Posterior => learned.gate(before.level.max(level), before.level >= level, now),
             Sign::Recovered => learned.watched = false,
         }
@@ -169,23 +198,32 @@ impl Ledger {
     /// Counts what an entry says; returns the rule whose gate moves for it, the sign, and the level.
     fn learn(&mut self, observed: &Observed, config: &Config, now: OffsetDateTime) -> Option<(Rule, Sign, Level)> {
         match &observed.fact {
-            Fact::Staged { item, kind, subject, by_rule: true, seeded, .. } => {
+            Fact::Staged { item, kind, subject, by_rule: true, .. } => {
                 let rule = Rule::of(kind, subject);
                 let start = config.terms(kind).start;
                 self.rules.entry(rule.clone()).or_insert_with(|| Learned::new(start, now));
-                self.items.entry(*item).or_insert(Item { rule, seeded: *seeded, overridden: None, staged_at: now });
+                self.items.entry(*item).or_insert(Item { rule, overridden: None, staged_at: now });
                 None
             }
-            Fact::Decided { item, reviewer, approved, because, viewed } if !config.excluded.contains(reviewer) => {
+            Fact::Decided { reviewer, .. } | Fact::Sampled { reviewer, .. } if config.excluded.contains(reviewer) => None,
+            // Also at a glance: who says that it holds did not notice. It says nothing about the rule.
+            Fact::Sampled { seeded: true, agrees, .. } => {
+                self.seeded.shown += 1;
+                self.seeded.caught += u64::from(!agrees);
+                None
+            }
+            // What ran by itself and was drawn: of an action, the same item as any other look at it.
+            Fact::Sampled { rule, item: None, reviewer, agrees, because, viewed, .. } => {
+                let label = label(*agrees, *because, *viewed)?;
+                let terms = config.terms(rule.kind());
+                let learned = self.rules.entry(rule.clone()).or_insert_with(|| Learned::new(terms.start, now));
+                learned.note(label, *reviewer, false);
+                let recovered = learned.has_recovered().then_some(Sign::Recovered);
+                learned.bad_sign().or(recovered).map(|sign| (rule.clone(), sign, terms.safest))
+            }
+            Fact::Decided { item, reviewer, approved, because, viewed }
+            | Fact::Sampled { item: Some(item), reviewer, agrees: approved, because, viewed, .. } => {
                 let item = self.items.get_mut(item)?;
-                if item.seeded {
-                    // Also at a glance: whoever approved it did not notice. It says nothing about the rule.
-                    if item.overridden.replace(!approved).is_none() {
-                        self.seeded.shown += 1;
-                        self.seeded.caught += u64::from(!approved);
-                    }
-                    return None;
-                }
                 let label = label(*approved, *because, *viewed)?;
                 let learned = self.rules.get_mut(&item.rule)?;
                 match (item.overridden, label.overridden) {
@@ -196,9 +234,9 @@ impl Ledger {
                         item.overridden = Some(overridden);
                     }
                 }
-                let start = config.terms(item.rule.kind()).start;
                 let recovered = learned.has_recovered().then_some(Sign::Recovered);
-                learned.bad_sign().or(recovered).map(|sign| (item.rule.clone(), sign, start))
+                let safest = config.terms(item.rule.kind()).safest;
+                learned.bad_sign().or(recovered).map(|sign| (item.rule.clone(), sign, safest))
             }
             Fact::Accepted { rule, level, .. } => {
                 let learned = self.rules.get(rule)?;
@@ -220,6 +258,25 @@ impl Ledger {
             open_to: learned.promotion(config.terms(rule.kind()), self.seeded, now).ok(),
         };
         Thresholds(self.rules.iter().map(|(rule, learned)| (rule.clone(), threshold(rule, learned))).collect())
+    }
+
+    /// Labels and overrides of each rule, ever, by the entries before the first instant of this quarter (UTC).
+    pub fn as_quarter_began(&self, quarter: Date) -> BTreeMap<Rule, (u64, u64)> {
+        match &self.began {
+            Some(began) if began.quarter >= quarter => began.totals.clone(),
+            // Nothing was said in it yet.
+            _ => self.totals(),
+        }
+    }
+
+    fn totals(&self) -> BTreeMap<Rule, (u64, u64)> {
+        self.rules.iter().map(|(rule, learned)| (rule.clone(), learned.total)).collect()
+    }
+
+    /// The rules that are gated more strictly than their kind begins.
+    pub fn demoted(&self, config: &Config) -> BTreeMap<Rule, Level> {
+        let stricter = self.rules.iter().filter(|(rule, learned)| learned.level > config.terms(rule.kind()).start);
+        stricter.map(|(rule, learned)| (rule.clone(), learned.level)).collect()
     }
 
     /// What keeps a rule from being gated less strictly, or the level that a named human may accept.

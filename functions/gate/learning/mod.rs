@@ -2,8 +2,9 @@
 //!
 //! Pure, and a function of the log alone (design I11): facts of the log in ([`Observed`]), what was learned out
 //! ([`Ledger`]), as the same bytes on every machine. It never approves anything, and learning moves a rule only between
-//! the level where its kind begins and the floor of the policy. Small numbers stay small: without data a rule is where
-//! its kind begins and its rate is unknown, and a client may well stay at L2 for months. Across clients see [`pool`].
+//! L2, where people approve, and the level where its kind begins, never under the floor of the policy. Small numbers
+//! stay small: without data a rule is where its kind begins and its rate is unknown, and a client may well stay at L2 for
+//! months. Across clients see [`pool`].
 
 pub mod bounds;
 mod cusum;

@@ -30,8 +30,6 @@ pub enum Fact {
         level: Level,
         /// By rule, not because a person asked.
         by_rule: bool,
-        /// Wrong on purpose, to see whether people look.
-        seeded: bool,
     },
     Decided {
         item: ProposalId,
@@ -63,6 +61,23 @@ pub enum Fact {
         taken_back: bool,
         changed: bool,
     },
+    /// A person looked at what ran without anybody's approval and was drawn ([`super::sample`]).
+    Sampled {
+        rule: Rule,
+        /// The proposal, where it was one.
+        item: Option<ProposalId>,
+        /// It was wrong on purpose, to see whether people look.
+        seeded: bool,
+        reviewer: PersonId,
+        agrees: bool,
+        because: Option<Because>,
+        viewed: Option<Duration>,
+    },
+    /// It was cleared to run by itself, and came to people before it ran.
+    Recalled {
+        item: ProposalId,
+        level: Level,
+    },
     /// A named human lets a rule be gated less strictly.
     Accepted {
         rule: Rule,
@@ -77,6 +92,22 @@ pub fn fact(kind: &str, object: &str, actor: &Actor, detail: &Value) -> Option<F
         return of_proposal(deed, object.strip_prefix("proposal ")?.parse().ok()?, actor, detail);
     }
     let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
+    if kind == "sample.reviewed" {
+        let Actor::Person(reviewer) = *actor else { return None };
+        return Some(Fact::Sampled {
+            rule: Rule::of_name(text("rule")),
+            item: text("proposal").parse().ok(),
+            seeded: detail["test_item"] == true,
+            reviewer,
+            agrees: detail["agrees"] == true,
+            because: Because::of_key(&text("because")),
+            viewed: viewed(detail),
+        });
+    }
+    if kind == "rule.accepted" {
+        let (level, by) = (Level::of_word(&text("level"))?, text("by").parse().ok()?);
+        return Some(Fact::Accepted { rule: Rule::of_name(text("rule")), level, by });
+    }
     let taken_back = match kind {
         "objective.marked" => false,
         "objective.rolled_back" => true,
@@ -84,6 +115,10 @@ pub fn fact(kind: &str, object: &str, actor: &Actor, detail: &Value) -> Option<F
     };
     let changed = detail["before"] != detail["after"];
     Some(Fact::Found { item: text("proposal").parse().ok()?, subject: text("objective"), taken_back, changed })
+}
+
+fn viewed(detail: &Value) -> Option<Duration> {
+    detail["viewed_ms"].as_i64().map(Duration::milliseconds)
 }
 
 /// By the second word of the kind.
@@ -101,7 +136,6 @@ fn of_proposal(deed: &str, item: ProposalId, actor: &Actor, detail: &Value) -> O
             // Entries of before levels were written down.
             level: Level::of_word(&text("level")).unwrap_or(Level::L2),
             by_rule: person.is_none(),
-            seeded: detail["seeded"] == true,
         },
         // Before it ran, or of what had run by itself.
         "approved" | "upheld" | "rejected" | "overridden" => Fact::Decided {
@@ -109,10 +143,11 @@ fn of_proposal(deed: &str, item: ProposalId, actor: &Actor, detail: &Value) -> O
             reviewer: person?,
             approved: matches!(deed, "approved" | "upheld"),
             because: Because::of_key(&text("because")),
-            viewed: detail["viewed_ms"].as_i64().map(Duration::milliseconds),
+            viewed: viewed(detail),
         },
         // In an emergency, or done outside Assay: somebody decided, and nothing is learned from how.
         "glass_broken" | "recorded" => Fact::Decided { item, reviewer: person?, approved: true, because: None, viewed: None },
+        "revised" if detail["level_before"].is_string() => Fact::Recalled { item, level: Level::of_word(&text("level"))? },
         "executed" => Fact::Executed { item },
         "undone" | "rolled_back" => Fact::Undone { item },
         "expired" => Fact::Expired { item },
@@ -151,14 +186,7 @@ mod tests {
         let (item, priya) = (ProposalId(Uuid::from_u128(5)), PersonId(Uuid::from_u128(9)));
         let object = format!("proposal {item}");
         let staged = json!({ "kind": "mark_objective", "subject": "3.4.1[d]", "hash": "h", "version": 1 });
-        let mark = |by_rule| Fact::Staged {
-            item,
-            kind: "mark_objective".into(),
-            subject: "3.4.1[d]".into(),
-            level: Level::L2,
-            by_rule,
-            seeded: false,
-        };
+        let mark = |by_rule| Fact::Staged { item, kind: "mark_objective".into(), subject: "3.4.1[d]".into(), level: Level::L2, by_rule };
         assert_eq!(fact("proposal.staged", &object, &by_rule(), &staged), Some(mark(true)));
         assert_eq!(fact("proposal.staged", &object, &Actor::Person(priya), &staged), Some(mark(false)));
         let no = json!({ "version": 1, "because": "context_missing", "viewed_ms": 42_000 });

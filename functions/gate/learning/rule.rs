@@ -1,6 +1,6 @@
 //! One rule of one client: what people said of its items, where it is gated for that, and what a promotion would take.
 //!
-//! Demotion is automatic and fast: all the way to the level where the kind of action begins, at one bad sign. Promotion
+//! Demotion is automatic and fast: all the way to L2, where a person approves first, at one bad sign. Promotion
 //! is slow: one level at a time, with the labels that the table demands, at least two reviewers who notice seeded errors,
 //! a dwell time, never under the floor of the policy, and only when a named human accepts it. A tie goes to the safer gate.
 
@@ -20,6 +20,11 @@ pub struct Rule(String);
 impl Rule {
     pub fn of(kind: &str, subject: &str) -> Self {
         Self(format!("{kind} {subject}"))
+    }
+
+    /// As an entry of the log, or a form, names it.
+    pub fn of_name(name: String) -> Self {
+        Self(name)
     }
 
     pub fn kind(&self) -> &str {

@@ -4,7 +4,6 @@
 //! choice is a hash of the item's id: nobody can steer it, and a replay chooses the same.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use uuid::Uuid;
 
 use crate::gate::level::Level;
 
@@ -25,14 +24,14 @@ impl Default for Rate {
     }
 }
 
-/// Whether a person looks at this action afterwards. Where people decide anyway there is nothing to sample.
-pub fn is_sampled(item: Uuid, level: Level, rate: Rate) -> bool {
+/// Whether a person looks at this action afterwards, by the bytes of its id. Where people decide anyway there is nothing to sample.
+pub fn is_sampled(item: &[u8], level: Level, rate: Rate) -> bool {
     if level > Level::L1 {
         return false;
     }
     let mut context = Context::new(&SHA256);
     context.update(b"assay audit sample 1");
-    context.update(item.as_bytes());
+    context.update(item);
     let digest = context.finish();
     let number = digest.as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     number % 1000 < rate.0
@@ -40,6 +39,8 @@ pub fn is_sampled(item: Uuid, level: Level, rate: Rate) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
@@ -47,13 +48,16 @@ mod tests {
         let ids: Vec<Uuid> = (0..50_000).map(Uuid::from_u128).collect();
         for (asked, share) in [(0, 20), (20, 20), (30, 30), (50, 50), (900, 50)] {
             let rate = Rate::per_mille(asked);
-            let sampled = ids.iter().filter(|id| is_sampled(**id, Level::L1, rate)).count();
+            let sampled = ids.iter().filter(|id| is_sampled(id.as_bytes(), Level::L1, rate)).count();
             assert!(sampled.abs_diff(50 * share) < 150, "{asked} per mille: {sampled} of 50,000");
         }
-        let chosen = |rate| ids.iter().filter(|id| is_sampled(**id, Level::L0, rate)).collect::<Vec<_>>();
+        let chosen = |rate| ids.iter().filter(|id| is_sampled(id.as_bytes(), Level::L0, rate)).collect::<Vec<_>>();
         let (few, many) = (chosen(Rate::per_mille(20)), chosen(Rate::per_mille(50)));
         assert!(few.iter().all(|id| many.contains(id)), "a higher rate adds, and takes nothing out");
         assert_eq!(few, chosen(Rate::per_mille(20)));
-        assert!(!ids.iter().any(|id| is_sampled(*id, Level::L2, Rate::default()) || is_sampled(*id, Level::L3, Rate::default())));
+        assert!(
+            !ids.iter()
+                .any(|id| is_sampled(id.as_bytes(), Level::L2, Rate::default()) || is_sampled(id.as_bytes(), Level::L3, Rate::default()))
+        );
     }
 }

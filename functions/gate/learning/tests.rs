@@ -17,7 +17,10 @@ const SUBJECT: &str = "3.2.1[a]";
 /// A kind that may become automatic, and the one that never does.
 fn config() -> Config {
     let kinds = [(KIND, Level::L0), ("mark_objective", Level::L2)];
-    Config { kinds: kinds.map(|(kind, floor)| (kind.into(), Terms { start: Level::L2, floor })).into(), ..Config::default() }
+    Config {
+        kinds: kinds.map(|(kind, floor)| (kind.into(), Terms { start: Level::L2, floor, safest: Level::L2 })).into(),
+        ..Config::default()
+    }
 }
 
 fn rule() -> Rule {
@@ -40,9 +43,9 @@ impl Log {
         self
     }
 
-    fn staged(&mut self, kind: &str, seeded: bool) -> ProposalId {
+    fn staged(&mut self, kind: &str) -> ProposalId {
         let item = ProposalId(Uuid::from_u128(self.0.len() as u128));
-        self.add(Fact::Staged { item, kind: kind.into(), subject: SUBJECT.into(), level: Level::L2, by_rule: true, seeded });
+        self.add(Fact::Staged { item, kind: kind.into(), subject: SUBJECT.into(), level: Level::L2, by_rule: true });
         item
     }
 
@@ -54,17 +57,20 @@ impl Log {
     /// So many items of the rule, decided after a look, by two people in turn.
     fn labels(&mut self, agreed: usize, overridden: usize) -> &mut Self {
         for n in 0..agreed + overridden {
-            let item = self.staged(KIND, false);
+            let item = self.staged(KIND);
             self.decided(item, n as u64 % 2, n < agreed, 40);
         }
         self
     }
 
-    /// Errors that were put in on purpose, and how many of them people noticed.
+    /// Test items with a known error in the sample, and how many of them people noticed.
     fn seeded(&mut self, caught: usize, missed: usize) -> &mut Self {
+        // The rule is there from then on.
+        self.staged(KIND);
         for n in 0..caught + missed {
-            let item = self.staged(KIND, true);
-            self.decided(item, 0, n >= caught, 3);
+            let rule = Rule::of("collect_evidence", "ticket");
+            let viewed = Some(Duration::seconds(3));
+            self.add(Fact::Sampled { rule, item: None, seeded: true, reviewer: reviewer(0), agrees: n >= caught, because: None, viewed });
         }
         self
     }
@@ -102,7 +108,7 @@ fn sle_000_without_data_the_rate_is_unknown_and_the_gate_is_where_its_kind_begin
     assert_eq!(thresholds.level(&Rule::of("unheard_of", "x"), config().terms("unheard_of")), Level::L2, "never automatic by default");
     assert_eq!((bounds::interval(0, 0), nothing.promotion(&rule(), &config())), (None, None), "shown as unknown");
     let mut asked = Log::default();
-    asked.staged(KIND, false);
+    asked.staged(KIND);
     let missing = asked.missing();
     assert!(missing.contains(&Missing::Labels { have: 0, need: 59 }), "{missing:?}");
 }
@@ -123,19 +129,19 @@ fn sle_001_three_approvals_of_three_promote_nothing() {
 fn sle_007_what_ran_by_itself_or_was_not_looked_at_is_no_label() {
     let mut log = Log::default();
     for _ in 0..100 {
-        let item = log.staged(KIND, false);
+        let item = log.staged(KIND);
         log.add(Fact::Executed { item });
     }
     assert_eq!(log.learned().rules()[&rule()].total, (0, 0), "ran by itself");
-    let item = log.staged(KIND, false);
+    let item = log.staged(KIND);
     log.decided(item, 0, true, 4);
     log.add(Fact::Decided { item, reviewer: reviewer(1), approved: true, because: None, viewed: None });
     assert_eq!(log.learned().rules()[&rule()].total, (0, 0), "at a glance, and by nobody knows what view");
     // Of what runs by itself, the sample goes to a person, and that is a label.
     let executed: Vec<ProposalId> = (0..1_000).map(|n| ProposalId(Uuid::from_u128(n))).collect();
-    let sampled = executed.iter().filter(|item| sample::is_sampled(item.0, Level::L1, sample::Rate::default())).count();
+    let sampled = executed.iter().filter(|item| sample::is_sampled(item.0.as_bytes(), Level::L1, sample::Rate::default())).count();
     assert!((15..=50).contains(&sampled), "{sampled} of 1,000 come to a person");
-    let item = log.staged(KIND, false);
+    let item = log.staged(KIND);
     log.add(Fact::Executed { item }).decided(item, 0, false, 30);
     assert_eq!(log.learned().rules()[&rule()].total, (1, 1));
 }
@@ -150,7 +156,7 @@ fn sle_023_a_tie_goes_to_the_safer_gate() {
     assert_eq!(log.missing(), [Missing::Labels { have: 58, need: 59 }]);
     // Of two people who say the opposite of one item, the one who overrides counts.
     let mut log = Log::default();
-    let item = log.staged(KIND, false);
+    let item = log.staged(KIND);
     log.decided(item, 0, true, 40).decided(item, 1, false, 40).decided(item, 2, true, 40);
     assert_eq!(log.learned().rules()[&rule()].total, (1, 1), "one item, one label");
 }
@@ -182,7 +188,7 @@ fn one_reviewer_is_not_enough_and_can_be_left_out_by_replay() {
     let mut log = Log::default();
     log.seeded(5, 0).waited(31);
     for _ in 0..59 {
-        let item = log.staged(KIND, false);
+        let item = log.staged(KIND);
         log.decided(item, 7, true, 40);
     }
     assert_eq!(log.missing(), [Missing::Reviewers { have: 1 }]);
@@ -203,7 +209,7 @@ fn nobody_gets_under_the_floor_of_the_policy() {
     log.seeded(5, 0).waited(31);
     let mark = Rule::of("mark_objective", SUBJECT);
     for n in 0..400 {
-        let item = log.staged("mark_objective", false);
+        let item = log.staged("mark_objective");
         log.decided(item, n % 2, true, 40);
     }
     log.add(Fact::Accepted { rule: mark.clone(), level: Level::L1, by: reviewer(0) });
@@ -255,6 +261,78 @@ fn a_rule_that_is_overridden_too_often_where_it_begins_is_watched_until_it_shows
     assert_eq!(told, 3, "watched again, and while it is, the next alarm says nothing new");
 }
 
+/// As the kinds that run by themselves begin: at L1, and what intake does at L0.
+fn by_itself() -> Config {
+    let training = Terms { start: Level::L1, floor: Level::L1, safest: Level::L2 };
+    let intake = Terms { start: Level::L0, floor: Level::L0, safest: Level::L0 };
+    Config { kinds: [(KIND.into(), training), ("collect_evidence".into(), intake)].into(), ..Config::default() }
+}
+
+#[test]
+fn a_rule_that_begins_at_l1_is_demoted_to_l2_and_without_the_reviewer_it_rests_on_it_is_not() {
+    let mut log = Log::default();
+    log.labels(20, 2);
+    assert!(Ledger::fold(&log.0, &by_itself()).demoted(&by_itself()).is_empty());
+    for _ in 0..3 {
+        let item = log.staged(KIND);
+        log.decided(item, 7, false, 40);
+    }
+    let ledger = Ledger::fold(&log.0, &by_itself());
+    assert_eq!(ledger.demoted(&by_itself()), [(rule(), Level::L2)].into());
+    let without = Config { excluded: [reviewer(7)].into(), ..by_itself() };
+    assert!(Ledger::fold(&log.0, &without).demoted(&without).is_empty());
+    assert_ne!(without.hash(), by_itself().hash());
+    assert_ne!(Config { kinds: [].into(), ..by_itself() }.hash(), by_itself().hash());
+}
+
+/// sle-007
+#[test]
+fn sle_007_answers_about_the_sample_are_labels_of_what_ran_by_itself() {
+    let mut log = Log::default();
+    let ticket = Rule::of("collect_evidence", "ticket");
+    let looked = |agrees, seconds| Fact::Sampled {
+        rule: ticket.clone(),
+        item: None,
+        seeded: false,
+        reviewer: reviewer(1),
+        agrees,
+        because: None,
+        viewed: Some(Duration::seconds(seconds)),
+    };
+    log.add(looked(false, 4)).add(looked(true, 40)).add(looked(false, 40)).add(looked(false, 40)).add(looked(false, 40));
+    let ledger = Ledger::fold(&log.0, &by_itself());
+    let learned = &ledger.rules()[&ticket];
+    assert_eq!((learned.total, learned.level, learned.watched), ((4, 3), Level::L0, true), "taken in all the same, and to be looked at");
+    assert!(ledger.demoted(&by_itself()).is_empty());
+    // Of a proposal that ran, the look in the sample and the look on its page are looks at one item.
+    let item = log.staged(KIND);
+    log.decided(item, 0, true, 40);
+    let drawn = Fact::Sampled {
+        rule: rule(),
+        item: Some(item),
+        seeded: false,
+        reviewer: reviewer(1),
+        agrees: false,
+        because: None,
+        viewed: Some(Duration::seconds(9)),
+    };
+    log.add(drawn);
+    assert_eq!(Ledger::fold(&log.0, &by_itself()).rules()[&rule()].total, (1, 1));
+}
+
+#[test]
+fn what_a_quarter_began_with_is_what_was_said_before_it_whenever_it_is_asked() {
+    let mut log = Log::default();
+    log.labels(3, 1);
+    let april = time::macros::date!(2026 - 04 - 01);
+    assert_eq!(log.learned().as_quarter_began(april), [(rule(), (4, 1))].into(), "nothing was said in it yet");
+    assert_eq!(log.learned().as_quarter_began(time::macros::date!(2026 - 01 - 01)), [].into(), "the log is younger");
+    log.waited(30).labels(0, 2);
+    assert!(log.0.last().is_some_and(|last| last.at.date() >= april));
+    assert_eq!(log.learned().as_quarter_began(april), [(rule(), (4, 1))].into());
+    assert_eq!(log.learned().rules()[&rule()].total, (6, 3));
+}
+
 #[test]
 fn every_change_says_before_and_after_and_what_it_rests_on() {
     let mut log = Log::default();
@@ -280,7 +358,6 @@ fn facts() -> impl Strategy<Value = Vec<Fact>> {
             subject: if yes { "a".into() } else { SUBJECT.into() },
             level: Level::L2,
             by_rule: sort > 0,
-            seeded: sort == 1 && yes,
         },
         4..=7 => Fact::Decided {
             item,
@@ -289,7 +366,16 @@ fn facts() -> impl Strategy<Value = Vec<Fact>> {
             because: (!yes).then_some(Because::BusinessChoice),
             viewed: (seconds > 0).then(|| Duration::seconds(seconds)),
         },
-        8 => Fact::Executed { item },
+        8 if yes => Fact::Executed { item },
+        8 => Fact::Sampled {
+            rule: rule(),
+            item: (seconds > 9).then_some(item),
+            seeded: seconds % 3 == 0,
+            reviewer: reviewer(by),
+            agrees: seconds % 2 == 0,
+            because: None,
+            viewed: (seconds > 0).then(|| Duration::seconds(seconds)),
+        },
         _ => Fact::Accepted { rule: rule(), level: Level::L1, by: reviewer(by) },
     });
     prop::collection::vec(one, 0..120)

@@ -32,7 +32,7 @@ pub fn changes(now: &Policy, to: &Policy, name: &dyn Fn(PersonId) -> String) -> 
         let (was, is) = (of_rule(&now.terms(kind).rule), of_rule(&to.terms(kind).rule));
         changes.extend(differing(was, is).map(|(field, was, is)| Change { what: format!("{words}: {field}"), was, is }));
     }
-    let Policy { version: _, rules: _, groups, same_human, break_glass, made_by: _ } = to;
+    let Policy { version: _, rules: _, groups, same_human, break_glass, left_out, made_by: _ } = to;
     let people = |all: &BTreeSet<PersonId>| listed(all.iter().map(|id| name(*id)));
     let groups_of: BTreeSet<&String> = now.groups.keys().chain(groups.keys()).collect();
     for group in groups_of {
@@ -44,6 +44,8 @@ pub fn changes(now: &Policy, to: &Policy, name: &dyn Fn(PersonId) -> String) -> 
     changes.push(Change { what: "Accounts that are one person\u{2019}s".into(), was: humans(&now.same_human), is: humans(same_human) });
     let what = "Who may approve alone in an emergency".into();
     changes.push(Change { what, was: people(&now.break_glass), is: people(break_glass) });
+    let what = "Whose decisions teach Assay nothing".into();
+    changes.push(Change { what, was: people(&now.left_out), is: people(left_out) });
     changes.retain(|change| change.was != change.is);
     changes
 }
@@ -171,7 +173,8 @@ mod tests {
 
     #[test]
     fn whichever_field_of_the_policy_changes_is_said_from_what_to_what() {
-        let now = Policy { groups: BTreeMap::from([("client".to_owned(), BTreeSet::from([person(1)]))]), ..Policy::default() };
+        let left_out = BTreeSet::from([person(1)]);
+        let now = Policy { groups: BTreeMap::from([("client".to_owned(), BTreeSet::from([person(1)]))]), left_out, ..Policy::default() };
         let fields = serde_json::to_value(&now).expect("a policy");
         for field in fields.as_object().expect("fields").keys() {
             let to = match field.as_str() {
@@ -186,6 +189,7 @@ mod tests {
                     Policy { groups: BTreeMap::from(groups), ..now.clone() }
                 }
                 "same_human" => Policy { same_human: vec![BTreeSet::from([person(1), person(2)])], ..now.clone() },
+                "left_out" => Policy { left_out: BTreeSet::from([person(2)]), ..now.clone() },
                 "break_glass" => Policy { break_glass: BTreeSet::from([person(4)]), ..now.clone() },
                 other => panic!("{other} has no words and no case here"),
             };
@@ -196,6 +200,7 @@ mod tests {
                     "Who is in \u{201c}lead\u{201d}: no such group \u{2192} Person 3",
                 ],
                 "same_human" => &["Accounts that are one person\u{2019}s: none \u{2192} Person 1 with Person 2"],
+                "left_out" => &["Whose decisions teach Assay nothing: Person 1 \u{2192} Person 2"],
                 "break_glass" => &["Who may approve alone in an emergency: none \u{2192} Person 4"],
                 _ => &[],
             };

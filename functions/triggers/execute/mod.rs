@@ -2,9 +2,13 @@
 
 use super::{Failure, QueueMessage, message};
 use crate::{
+    analytics,
     app::App,
     audit,
-    gate::{self, ExecuteError, NotPerformed, policy::CHANGE_POLICY},
+    gate::{
+        self, ExecuteError, NotPerformed,
+        policy::{ACCEPT_RULE, CHANGE_POLICY},
+    },
     readiness,
     tenancy::{ClientPlace, Scope},
 };
@@ -17,6 +21,8 @@ pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
                 readiness::perform(proposal, decision, batch).await
             } else if proposal.draft.kind == CHANGE_POLICY {
                 gate::amend::perform(proposal, decision, batch).await
+            } else if proposal.draft.kind == ACCEPT_RULE {
+                analytics::accept::perform(proposal, decision, batch).await
             } else {
                 Err(NotPerformed::Failed(format!("This release does not know the action {}.", proposal.draft.kind)))
             }

@@ -1,20 +1,23 @@
 //! The analytics pages: of one client, and of all that this person has a grant for.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt as _, stream};
 
-use super::{Reader, clients};
+use super::{Reader, accept, clients, left_out};
 use crate::{
     analytics::{
         self,
+        sampled::COLLECTED,
         sharing::{self, Together},
         view,
     },
-    gate::{Policy, learning::Rule},
+    gate::{Policy, learning::Rule, policy::KINDS},
     readiness::{self, catalogue::catalogue},
     tenancy::{StoreError, TenantId, directory::Grant},
     web::{
         Problem, Reply,
-        pages::{Link, PostForm, Section, SharingView, UnreadableClient, paths},
+        pages::{FieldError, Link, PostForm, Section, SharingView, UnreadableClient, paths},
         problem, reply,
     },
 };
@@ -24,15 +27,20 @@ const CLIENTS_AT_ONCE: usize = 8;
 
 pub(super) async fn all(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let grants: Vec<&Grant> = reader.grants.iter().collect();
-    page(reader, &grants, false).await
+    page(reader, &grants, false, &[]).await
 }
 
 pub(super) async fn client(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
-    let (_, grant) = reader.client(tenant)?;
-    page(reader, &[grant], true).await
+    of_one(reader, tenant, &[]).await
 }
 
-async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool) -> Result<Reply, Problem> {
+/// One client's page, with what is wrong with a form that came back.
+pub(super) async fn of_one(reader: &Reader<'_>, tenant: &str, errors: &[FieldError]) -> Result<Reply, Problem> {
+    let (_, grant) = reader.client(tenant)?;
+    page(reader, &[grant], true, errors).await
+}
+
+async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool, errors: &[FieldError]) -> Result<Reply, Problem> {
     let frame = reader.frame(Section::Analytics).await?;
     let reads: Vec<_> = grants.iter().map(|grant| Box::pin(read(reader, grant))).collect();
     let reads: Vec<_> = stream::iter(reads).buffered(CLIENTS_AT_ONCE).collect().await;
@@ -59,11 +67,19 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool) -> Result<Re
     let mut page = view::page(frame, &clients, of_one, |client, rule| view::About {
         link: about(tenants[client], rule),
         together: together.of(rule, tenants[client], now),
+        accept: grants.get(client).filter(|_| of_one).and_then(|grant| accept::form(reader, grant, &clients[client].known, rule)),
     });
     page.sharing = tenants.first().filter(|_| of_one).map(|tenant| sharing_view(reader, *tenant, together.takes_part(*tenant)));
+    if let (true, Some(grant)) = (of_one, grants.first()) {
+        page.leave_out = left_out::form(reader, grant, errors, clients.first().map(|client| &client.policy.left_out));
+        page.sampled = Some(Link::new(paths::sampled(grant.tenant), "Sampled for review: what ran without an approval"));
+        page.errors = errors.iter().map(|error| (error.field, error.message.clone())).collect();
+    }
+    let left_out: BTreeSet<_> = clients.iter().flat_map(|client| client.known.left_out.iter().copied()).collect();
+    page.left_out = left_out.into_iter().map(|person| reader.roster.person_name(person)).collect();
     page.unreadable = unreadable;
     page.pages = pages(reader, grants.first().filter(|_| of_one).map(|grant| grant.tenant));
-    Ok(reply::page(200, &page))
+    Ok(reply::page(if errors.is_empty() { 200 } else { 422 }, &page))
 }
 
 async fn read(reader: &Reader<'_>, grant: &Grant) -> Result<view::Client, StoreError> {
@@ -110,13 +126,13 @@ pub(super) async fn take_part(reader: &Reader<'_>, tenant: &str) -> Result<Reply
 
 /// What a rule is about, as the catalogue calls it.
 fn about(tenant: TenantId, rule: &Rule) -> Link {
-    match catalogue().objective(rule.subject()) {
-        Some(objective) => {
-            let requirement = catalogue().requirement(objective.requirement()).map_or("", |requirement| requirement.cmmc_id);
-            Link::new(paths::requirement(tenant, requirement), objective.cmmc_id())
-        }
-        None => Link::new(paths::client(tenant), rule.name()),
+    if let Some(objective) = catalogue().objective(rule.subject()) {
+        let requirement = catalogue().requirement(objective.requirement()).map_or("", |requirement| requirement.cmmc_id);
+        return Link::new(paths::requirement(tenant, requirement), objective.cmmc_id());
     }
+    let words = KINDS.iter().find(|(kind, ..)| *kind == rule.kind()).map_or("An action", |(.., words)| *words);
+    let to = if rule.kind() == COLLECTED { paths::sampled(tenant) } else { paths::client(tenant) };
+    Link::new(to, format!("{words}: {}", rule.subject()))
 }
 
 /// Where else there are figures; of one client alone there is nothing else.

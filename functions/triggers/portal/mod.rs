@@ -3,6 +3,7 @@
 //! Routes a path to one use case and picks the template for the view struct it returns. GET and HEAD change nothing.
 //! A POST needs a session, our own origin and the form's token before anything is read for it ([`reader`]).
 
+mod accept;
 mod access;
 mod after;
 mod analytics;
@@ -17,6 +18,7 @@ mod entry;
 mod events;
 mod find;
 mod keys;
+mod left_out;
 mod link;
 mod lost_form;
 mod member;
@@ -25,6 +27,7 @@ mod offboarding;
 mod people;
 mod policy;
 mod reader;
+mod sampled;
 mod set_aside;
 mod sign_in;
 mod team;
@@ -136,6 +139,9 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["delivery"] => delivery::show(reader).await,
         ["analytics"] => Box::pin(analytics::all(reader)).await,
         ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
+        ["analytics", tenant, "sampled"] => sampled::list(reader, tenant).await,
+        ["analytics", tenant, "sampled", id] => Box::pin(sampled::show(reader, tenant, id)).await,
+        ["analytics", tenant, "leave-out" | "accept"] => left_out::back(reader, tenant),
         ["audit"] => trail::deployment(reader).await,
         ["audit", "events"] => events::show(reader).await,
         ["audit", "events", "file"] => events::file(reader),
@@ -184,6 +190,9 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections", id, "pull"] => connections::pull(reader, id).await,
         ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
+        ["analytics", tenant, "sampled", id] => Box::pin(sampled::answer(reader, tenant, id)).await,
+        ["analytics", tenant, "leave-out"] => Box::pin(left_out::ask(reader, tenant)).await,
+        ["analytics", tenant, "accept"] => Box::pin(accept::ask(reader, tenant)).await,
         ["analytics", tenant, "take-part"] => Box::pin(analytics::take_part(reader, tenant)).await,
         ["audit", tenant, "export"] => trail::export(reader, tenant).await,
         ["set-aside", connection, "destroy"] => set_aside::destroy(reader, connection).await,

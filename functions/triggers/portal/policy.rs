@@ -12,7 +12,7 @@ use crate::{
         delegation::{self, Delegation},
         dry_run,
         policy::{
-            self, CHANGE_POLICY, KINDS, SIGN_IN_AT_MOST, SignedPolicy, Unsound,
+            self, ACCEPT_RULE, CHANGE_POLICY, KINDS, SIGN_IN_AT_MOST, SignedPolicy, Unsound,
             reach::{self, People},
         },
     },
@@ -243,7 +243,8 @@ fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item
 
 /// Kinds that this release carries out, or records as done; of the others the policy has the floors, and nothing is asked yet.
 fn performed() -> impl Iterator<Item = (&'static str, Level, &'static str)> {
-    let is_done = |kind: &str| kind == CHANGE_POLICY || kind == readiness::submission::KIND || readiness::mark::performs(kind);
+    let is_done =
+        |kind: &str| kind == CHANGE_POLICY || kind == ACCEPT_RULE || kind == readiness::submission::KIND || readiness::mark::performs(kind);
     KINDS.iter().copied().filter(move |(kind, ..)| is_done(kind))
 }
 

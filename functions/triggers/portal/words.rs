@@ -44,11 +44,17 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "policy.signed" => format!("signed version {} of the approval policy, which an earlier release had stored", detail["version"]),
         "policy.unsound" => format!("found that the approval policy is not as it was approved: {}", text("why")),
         "policy.restored" => format!("put back version {} of the approval policy, as it was approved", detail["version"]),
+        "proposal.executed" if detail["level"] == "L0" || detail["level"] == "L1" => {
+            format!("carried out by rule: {} {}", kind_words(&text("kind")), shown.object)
+        }
         "proposal.executed" => format!("carried out what was approved: {} an objective", kind_words(&text("kind"))),
         "proposal.superseded" if detail["cause"] == "evidence_too_old" => {
             "withdrew a proposal: its evidence became too old to count".into()
         }
         "proposal.superseded" if detail["cause"] == "asked_by_hand" => "set a proposal aside: a person asked about the same".into(),
+        "proposal.revised" if detail["level_before"].is_string() => {
+            "brought to people what would have run by itself: overrides, or the policy, ask for that now".into()
+        }
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
         "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
@@ -65,6 +71,23 @@ pub(super) fn sentence(shown: &Shown) -> String {
         }
         "sharing.changed" => "stopped adding a client's counts of decisions to those of others".into(),
         "rule.gate_changed" => gate_changed(detail, &shown.object),
+        "rule.accepted" => format!("let {} run at {}, as was proposed and approved", text("rule").replace('_', " "), text("level")),
+        "rule.gates_replayed" => format!(
+            "counted the log anew, and gates {} rule{} otherwise for it",
+            detail["rules"].as_array().map_or(0, Vec::len),
+            if detail["rules"].as_array().is_some_and(|rules| rules.len() == 1) { "" } else { "s" }
+        ),
+        "sample.reviewed" if detail["test_item"] == true => {
+            format!("{} a test item with a known error", if detail["agrees"] == true { "did not notice" } else { "noticed" })
+        }
+        "sample.reviewed" if detail["agrees"] == true => {
+            format!("looked at what ran without an approval ({}): it holds", text("rule"))
+        }
+        "sample.reviewed" => format!("looked at what ran without an approval ({}): it does not hold", text("rule")),
+        "sample.lapsed" => format!(
+            "took {} from the list of what ran without an approval: nobody had looked in 30 days",
+            detail["items"].as_array().map_or(0, Vec::len)
+        ),
         "log.gap" => format!("found that audit items were taken away before they had their place: {}", text("why")),
         "session.ended" if detail["why"].is_string() => format!("closed a session: {}", text("why")),
         "key.unavailable" => {

@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use super::{Frame, Link, PostForm, Tag, UnreadableClient, day};
+use super::{FieldKind, Frame, LevelMark, Link, PostForm, RuleForm, Tag, UnreadableClient, day};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "analytics.html", config = "functions/web/pages/askama.toml")]
@@ -25,6 +25,16 @@ pub struct AnalyticsPage {
     pub unreadable: Vec<UnreadableClient>,
     /// Why people said no, and how often.
     pub reasons: Vec<(String, u64)>,
+    /// How often people said no, by level.
+    pub levels: Vec<LevelShare>,
+    /// Whose decisions are left out.
+    pub left_out: Vec<String>,
+    /// Asks to leave somebody out, or to take them in again; only on the page of one client, for who may ask.
+    pub leave_out: Option<RuleForm>,
+    /// Where what ran by itself waits for a look; only on the page of one client.
+    pub sampled: Option<Link>,
+    /// What is wrong with a form that came back: its field, and a sentence.
+    pub errors: Vec<(&'static str, String)>,
     pub rules: Vec<RuleRow>,
     /// Rules that are not listed.
     pub more_rules: usize,
@@ -63,6 +73,16 @@ pub struct ClientFigures {
     pub expired: String,
 }
 
+/// Overrides at one level.
+#[derive(Clone, Debug)]
+pub struct LevelShare {
+    pub level: LevelMark,
+    /// `2 of 41`, or `none yet`
+    pub overrides: String,
+    /// `0.6 to 16.5 %`, or `unknown`
+    pub interval: String,
+}
+
 /// How one rule does, and where it is gated.
 #[derive(Clone, Debug)]
 pub struct RuleRow {
@@ -76,6 +96,8 @@ pub struct RuleRow {
     pub interval: String,
     /// What clients that take part say of it together; `None` when that would tell too much.
     pub elsewhere: Option<String>,
+    /// Proposes a less strict gate, where nothing is missing for it.
+    pub accept: Option<PostForm>,
     /// What a less strict gate would take, one phrase each.
     pub missing: Vec<String>,
 }

@@ -9,6 +9,7 @@ mod fingerprint;
 mod frame;
 mod parts;
 pub mod paths;
+mod sampled;
 mod score;
 mod when;
 
@@ -42,7 +43,7 @@ mod sign_in;
 mod team;
 
 pub use access::{AccessPage, AccessReviewForm, AccessRow, AnswerView, ReviewView};
-pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
+pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, LevelShare, RuleRow, SharingView};
 pub use audit_events::{AuditEventsPage, EventArea, EventKind};
 pub use audit_record::{AuditRecordPage, ProofView, RecordField, RecordStands};
 pub use audit_trail::{AuditPage, FindForm, KindGroup, LogKey, Reach, WitnessView};
@@ -72,6 +73,7 @@ pub use proposal::{
 };
 pub use propose_form::ProposeForm;
 pub use requirement::{FindingView, ObjectiveView, RejectionView, RequirementPage, SuggestionView};
+pub use sampled::{SampledItemPage, SampledPage, SampledRow};
 pub use score::Readings;
 pub use set_aside::{SetAsideGroup, SetAsidePage, SetAsideRecord};
 pub use sign_in::{DemoPerson, SignInPage};

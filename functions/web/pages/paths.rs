@@ -200,6 +200,25 @@ pub fn take_part(tenant: TenantId) -> String {
     format!("{BASE}analytics/{tenant}/take-part")
 }
 
+/// What ran without an approval and was drawn for a look.
+pub fn sampled(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}/sampled")
+}
+
+pub fn sampled_item(tenant: TenantId, id: &str) -> String {
+    format!("{BASE}analytics/{tenant}/sampled/{id}")
+}
+
+/// POST: asks that somebody's decisions teach nothing, or do again.
+pub fn leave_out(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}/leave-out")
+}
+
+/// POST: proposes that a rule runs with less approval.
+pub fn accept(tenant: TenantId) -> String {
+    format!("{BASE}analytics/{tenant}/accept")
+}
+
 pub fn client_analytics(tenant: TenantId) -> String {
     format!("{BASE}analytics/{tenant}")
 }

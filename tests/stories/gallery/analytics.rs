@@ -3,14 +3,17 @@
 use assay::{
     analytics::view::{self, About},
     gate::learning::Rule,
-    web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Link, PostForm, RuleRow, Section, SharingView, Tag, Tone, UnreadableClient},
+    web::pages::{
+        AnalyticsPage, Chart, Choice, ClientFigures, Field, FieldError, FieldKind, Figure, LevelMark, Link, PostForm, RuleForm, RuleRow,
+        SampledItemPage, SampledPage, SampledRow, Section, SharingView, Tag, Tone, UnreadableClient,
+    },
 };
 use time::Duration;
 
-use super::{CLIENT, NOW, TOKEN, frame};
+use super::{CLIENT, NOW, TOKEN, frame, observed};
 
 fn nothing_known(_: usize, rule: &Rule) -> About {
-    About { link: Link::new("#", rule.name()), together: None }
+    About { link: Link::new("#", rule.name()), together: None, accept: None }
 }
 
 pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
@@ -39,6 +42,12 @@ pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
         interval: interval.into(),
         elsewhere: (of_one && overrides != "none yet").then(|| "sometimes overridden, 5 of 300 about".into()),
         missing: missing.iter().map(|one| (*one).into()).collect(),
+        accept: (of_one && missing.is_empty()).then(|| PostForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            fields: vec![],
+            label: "Propose L1".into(),
+        }),
     };
     let week = |n: i64| (NOW.date() - Duration::days(6 + 7 * n), [4 + n.unsigned_abs() % 3, 3, n.unsigned_abs() % 4]);
     let client = |name: &str, errors: &str, times: &str| ClientFigures {
@@ -85,12 +94,79 @@ pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
                 "0.0 to 11.3 %",
                 &["59 decisions with a look at the page; 31 so far", "test items with a known error; none yet"],
             ),
+            rule("AT.L2-3.2.2[a]", Tag::new(Tone::Wait, "L2"), "0 of 61", "0.0 to 5.9 %", &[]),
         ],
         more_rules: 4,
+        left_out: vec!["Sam Okafor".into()],
+        sampled: of_one.then(|| Link::new("#", "Sampled for review: what ran without an approval")),
+        leave_out: of_one.then(|| RuleForm {
+            kind: None,
+            groups: vec![],
+            action: "#".into(),
+            token: TOKEN.into(),
+            fields: vec![
+                Field::new(
+                    "reviewer",
+                    "Whose decisions",
+                    "",
+                    FieldKind::OneOf(choices(&["Priya Nair", "Sam Okafor, left out now"])),
+                    String::new(),
+                ),
+                Field::new("count", "What is asked", "", FieldKind::OneOf(choices(&["Leave out what they decided"])), String::new()),
+                Field::new("why", "Why", "The approver reads this first, and it is recorded.", FieldKind::Prose(2000), String::new()),
+            ],
+        }),
         sharing: of_one.then(|| SharingView {
             takes_part: true,
             form: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Stop taking part".into() }),
         }),
         ..view::page(frame(Section::Analytics), &[], of_one, nothing_known)
+    }
+}
+
+fn choices(labels: &[&str]) -> Vec<Choice> {
+    labels.iter().map(|label| Choice { value: (*label).into(), label: (*label).into() }).collect()
+}
+
+fn mark(word: &str) -> LevelMark {
+    let meaning = if word == "L0" { "Assay does this by itself." } else { "Assay does this and tells people." };
+    LevelMark { word: word.into(), meaning: meaning.into() }
+}
+
+pub(super) fn sampled(empty: bool) -> SampledPage {
+    let row = |what: &str, level, hours| SampledRow { what: Link::new("#", what), level: mark(level), at: NOW - Duration::hours(hours) };
+    let items = vec![
+        row("Evidence taken in: configuration HPM-CNC-07", "L0", 50),
+        row("Evidence taken in: ticket 918204", "L0", 20),
+        row("Assign training: phishing course for the people of AT.L2-3.2.1[a]", "L1", 2),
+    ];
+    SampledPage {
+        frame: frame(Section::Analytics),
+        client: CLIENT.into(),
+        analytics_href: "#".into(),
+        items: if empty { vec![] } else { items },
+        next: (!empty).then(|| "#".into()),
+        days: 30,
+        answers: empty,
+        notice: empty.then_some("Recorded: it does not hold. Nothing was undone by that."),
+    }
+}
+
+pub(super) fn sampled_item(of_evidence: bool, fine: bool) -> SampledItemPage {
+    let error = (!fine).then(|| FieldError { field: "because", message: "Say why it does not hold.".into() });
+    let errors: Vec<FieldError> = error.into_iter().collect();
+    let reasons = FieldKind::OneOf(choices(&["It is wrong: the evidence does not show this", "It may be right; we decide otherwise"]));
+    let because = Field::new("because", "Why it does not hold", "Only where it does not hold", reasons, String::new());
+    SampledItemPage {
+        frame: frame(Section::Analytics),
+        client: CLIENT.into(),
+        list_href: "#".into(),
+        what: if of_evidence { "Evidence taken in: ticket 918204" } else { "Assign training: AT.L2-3.2.1[a]" }.into(),
+        level: mark(if of_evidence { "L0" } else { "L1" }),
+        at: NOW - Duration::hours(20),
+        card: of_evidence.then(observed),
+        proposal: (!of_evidence).then(|| Link::new("#", "Assign the phishing course to the people of AT.L2-3.2.1[a]?")),
+        form: Some(RuleForm { action: "#".into(), token: TOKEN.into(), kind: None, groups: vec![], fields: vec![because.with_errors(&errors)] }),
+        error: errors.first().map(|error| (error.field, error.message.clone())),
     }
 }

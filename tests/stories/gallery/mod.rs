@@ -28,7 +28,7 @@ pub(crate) use self::{
     approvals::{open, proposal},
     clients::observed,
 };
-use analytics::analytics;
+use analytics::{analytics, sampled, sampled_item};
 use approvals::{
     alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_unsound, refused, stale, standing_in,
     superseded, to_do, to_review, withdrawable,
@@ -110,6 +110,11 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("set-aside-empty", Box::new(|| set_aside(true).render().unwrap())),
         ("analytics", Box::new(|| analytics(false, false).render().unwrap())),
         ("analytics-of-one", Box::new(|| analytics(true, false).render().unwrap())),
+        ("sampled", Box::new(|| sampled(false).render().unwrap())),
+        ("sampled-empty", Box::new(|| sampled(true).render().unwrap())),
+        ("sampled-evidence", Box::new(|| sampled_item(true, true).render().unwrap())),
+        ("sampled-error", Box::new(|| sampled_item(true, false).render().unwrap())),
+        ("sampled-action", Box::new(|| sampled_item(false, true).render().unwrap())),
         ("analytics-empty", Box::new(|| analytics(false, true).render().unwrap())),
         ("audit", Box::new(|| audit(false).render().unwrap())),
         ("audit-empty", Box::new(|| audit(true).render().unwrap())),

@@ -3,6 +3,7 @@
 mod after;
 mod deciding;
 mod delivering;
+mod demoting;
 mod executing;
 mod lapsing;
 mod levels;
@@ -280,6 +281,9 @@ impl Record for Mark {
 
 fn perform<'x>(proposal: &'x Proposal, decision: Option<&'x Decision>, batch: &'x mut Batch<'_, '_, ClientPlace>) -> Performing<'x> {
     Box::pin(async move {
+        if proposal.draft.kind == gate::policy::ACCEPT_RULE {
+            return assay::analytics::accept::perform(proposal, decision, batch).await;
+        }
         if proposal.draft.kind == gate::policy::CHANGE_POLICY {
             return gate::amend::perform(proposal, decision, batch).await;
         }

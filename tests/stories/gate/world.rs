@@ -165,7 +165,7 @@ fn policy_of(kind: &str, approvals: u8, days: Days) -> Policy {
         groups: BTreeMap::from([("client".to_owned(), BTreeSet::from([SAM, SAM_AGAIN].map(person)))]),
         same_human: vec![BTreeSet::from([SAM, SAM_AGAIN].map(person))],
         break_glass: BTreeSet::from([person(PRIYA)]),
-        made_by: None,
+        ..Policy::default()
     }
 }
 
