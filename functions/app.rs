@@ -8,7 +8,10 @@ pub use memory::{Memory, Moment};
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,8 @@ impl App {
 pub struct SecretCache {
     // Std mutexes: held for a map lookup, never across an await.
     entries: Mutex<HashMap<String, Entry>>,
+    /// How often something was forgotten.
+    forgotten: AtomicU64,
     /// How often something was done since somebody last asked.
     counts: Mutex<HashMap<String, u64>>,
     /// What is being fetched just now; whoever waits for it keeps it there.
@@ -83,11 +88,18 @@ impl SecretCache {
         secret
     }
 
+    /// When it is now, in what was forgotten: taken before the look at what says what to fetch.
+    pub fn moment(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
     /// What is kept, or what `fetch` gives: fetched once for all who ask at the same time, who also share its failure. When the
-    /// one who fetches goes away, another of them fetches.
+    /// one who fetches goes away, another of them fetches. It is not kept when anything was forgotten since `moment`: what was
+    /// looked at then may no longer be so.
     pub async fn get_or_fetch(
         &self,
         name: &str,
+        moment: u64,
         now: OffsetDateTime,
         keep: Duration,
         fetch: impl Future<Output = Result<Zeroizing<Vec<u8>>, PortError>>,
@@ -97,10 +109,21 @@ impl SecretCache {
         if let Some(kept) = self.get(name, now) {
             return Ok(kept);
         }
-        let fetched = shared.get_or_init(|| async { fetch.await.map(|secret| self.put(name, secret, now, keep)) }).await.clone();
+        let keep = |secret| self.put_unless_forgotten(name, moment, secret, now, keep);
+        let fetched = shared.get_or_init(|| async { fetch.await.map(keep) }).await.clone();
         // Over: who asks from now on does not get an old failure.
         lock(&self.fetches).retain(|_, other| other.as_ptr() != Arc::as_ptr(&shared));
         fetched
+    }
+
+    fn put_unless_forgotten(&self, name: &str, moment: u64, secret: Zeroizing<Vec<u8>>, now: OffsetDateTime, keep: Duration) -> Secret {
+        let secret = Arc::new(secret);
+        let mut entries = lock(&self.entries);
+        // Under the lock, as `forget` counts.
+        if self.moment() == moment {
+            insert(&mut entries, name, Entry { secret: secret.clone(), until: now + keep }, now);
+        }
+        secret
     }
 
     fn join(&self, name: &str) -> Arc<Fetch> {
@@ -141,8 +164,12 @@ impl SecretCache {
         lock(&self.entries).retain(|_, kept| kept.until > now);
     }
 
+    /// Who fetches it just now gets it and does not keep it; who asks from now on fetches anew.
     pub fn forget(&self, name: &str) {
-        lock(&self.entries).remove(name);
+        let mut entries = lock(&self.entries);
+        entries.remove(name);
+        self.forgotten.fetch_add(1, Ordering::Release);
+        lock(&self.fetches).remove(name);
     }
 }
 

@@ -16,8 +16,9 @@ use assay::{
     assemble,
     audit::{self, Exported, Extent, replay::Outside},
     config::{self, Config, ConfigError, Part, RawConfig},
+    custody::offboarding,
     host::{self, Limits, StartError, command::LocalCommand, log::json_lines, verify::Verification},
-    tenancy::{DeploymentScope, keys::Owner},
+    tenancy::{DeploymentScope, TenantId, keys::Owner},
     triggers::sweep,
 };
 use clap::{Parser, Subcommand};
@@ -55,7 +56,8 @@ enum Command {
     Doctor,
     /// Check audit logs: copies offline, or with --store the store itself
     Verify {
-        /// Folders from `export-audit` or unpacked from a client's audit trail; files of an earlier release
+        /// Folders from `export-audit` or unpacked from a client's audit trail; `entry-N.tlog-proof` from an entry's page with
+        /// its `entry-N.json` beside it; files of an earlier release
         #[arg(required_unless_present = "store", value_name = "DIR")]
         paths: Vec<PathBuf>,
         /// The log's verifier keys, which you got another way than the folder: a key, or a file with one a line; repeat for more
@@ -90,6 +92,19 @@ enum Command {
         #[arg(long)]
         no_proofs: bool,
     },
+    /// Write everything of a client that is being offboarded to a folder: its log with proofs, its records opened, and the
+    /// bytes they were read from. The offboarding page asks afterwards where it is kept
+    ExportClient {
+        /// The data folder, of a store that is one (then Assay must not be running); else the store of the settings
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The client's id
+        #[arg(long)]
+        of: TenantId,
+        /// The folder to write, which is not there yet
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Lay out the app folder that the Functions host reads
     Package {
         /// The folder: new, empty, or one that this command laid out before
@@ -123,6 +138,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Doctor => doctor(),
         Command::Verify { keys, seen, store: true, data, .. } => verify_store(data.as_deref(), &keys, seen.as_deref()),
         Command::Verify { paths, keys, seen, .. } => verify(&paths, &keys, seen.as_deref()),
+        Command::ExportClient { data, of, out } => export_client(data.as_deref(), of, &out),
         Command::ExportAudit { data, of, out, disclose, no_proofs } => {
             export_audit(data.as_deref(), &of, &out, Extent { disclose, proofs: !no_proofs })
         }
@@ -221,6 +237,24 @@ fn export_audit(data: Option<&Path>, of: &str, out: &Path, extent: Extent) -> Re
         say(&format!("{key}\n  fingerprint {}", key.fingerprint()));
     }
     say(&format!("They check it with: assay verify {} --key FILE-WITH-THE-KEYS", out.display()));
+    Ok(())
+}
+
+fn export_client(data: Option<&Path>, of: TenantId, out: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let (app, runtime) = app_of(data)?;
+    let export = runtime.block_on(async { Box::pin(offboarding::export::to_folder(&app, of, out)).await })?;
+    say(&format!("{} files, {} entries of the log, root {}", export.files, export.entries, export.root));
+    if export.unreadable > 0 {
+        say(&format!("{} did not open and are not in it: NOT-EXPORTED.txt names them", export.unreadable));
+    }
+    say(&format!(
+        "Keep the folder, which nobody can write again once the keys are destroyed; check a copy of it with: cd {} && sha256sum --check MANIFEST.sha256",
+        out.display()
+    ));
+    say(&format!(
+        "Then say on the client's offboarding page where it is kept. It asks for the SHA-256 of MANIFEST.sha256: {}",
+        export.manifest
+    ));
     Ok(())
 }
 

@@ -34,6 +34,7 @@ mod stories {
     mod audit_export;
     mod audit_log;
     mod audit_outbox;
+    mod audit_page;
     mod audit_publish;
     mod audit_store;
     mod audit_vectors;
@@ -62,6 +63,7 @@ mod stories {
     mod killed_handler;
     mod large_review;
     mod learning;
+    mod log_freshness;
     mod lost_form;
     mod main_job;
     mod offboarding;

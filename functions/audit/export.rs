@@ -22,7 +22,7 @@ use super::{
     folder::{self, Disclosure, Header},
     format::{DEMO_NOTICE, FORMAT},
     log_key::{LogKeys, Signer},
-    publish, record, sequence, sequencer, tiles,
+    publish, record, schema, sequence, sequencer, tiles,
     tlog::{Checkpoint, Tile, bundle, proof::Plan, record_proof::RecordProof, tile::WIDTH},
 };
 use crate::{
@@ -135,12 +135,15 @@ fn is_without_key(error: &StoreError) -> bool {
 }
 
 /// Lets `work` write its files; they appear all together.
-async fn in_folder(out: &Path, work: impl AsyncFnOnce(&mut Sink<'_>) -> Result<Exported, ExportError>) -> Result<Exported, ExportError> {
+pub async fn in_folder<T, E: From<ExportError>>(out: &Path, work: impl AsyncFnOnce(&mut Sink<'_>) -> Result<T, E>) -> Result<T, E> {
+    if out.exists() {
+        return Err(ExportError::There(out.to_owned()).into());
+    }
     let mut unfinished = out.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
     if unfinished.exists() {
-        fs::remove_dir_all(&unfinished)?;
+        fs::remove_dir_all(&unfinished).map_err(ExportError::from)?;
     }
     let mut sink = |path: &str, bytes: &[u8]| {
         let file = unfinished.join(path);
@@ -148,7 +151,7 @@ async fn in_folder(out: &Path, work: impl AsyncFnOnce(&mut Sink<'_>) -> Result<E
         fs::write(file, bytes)
     };
     let exported = work(&mut sink).await?;
-    fs::rename(&unfinished, out)?;
+    fs::rename(&unfinished, out).map_err(ExportError::from)?;
     Ok(exported)
 }
 
@@ -234,6 +237,7 @@ async fn copy<P: Place>(
     }
     out(folder::POLICY, folder::policy(&keys).as_bytes())?;
     out(folder::GUIDE, folder::guide(&header).as_bytes())?;
+    out(folder::EVENTS, schema::document().as_bytes())?;
     let mut copy = Copy { app, owner, store, size: checkpoint.size, hashes: HashMap::new() };
     for tile in Tile::all(checkpoint.size) {
         let bytes = copy.tile(tile, extent.proofs).await?;

@@ -7,6 +7,7 @@
 //! | `anchors/SIZE` | the newest copies of checkpoints that were put where nobody can take them back |
 //! | `disclosed/N.jsonl` | what the entries of bundle N commit to, a line each |
 //! | `export.json` | whose log, when, by which release; nothing in it is proof |
+//! | `EVENTS.md` | what each kind of entry means, and its fields |
 //! | `log-policy`, `VERIFY.md` | which keys, and how to verify; not to be trusted from the folder itself |
 //!
 //! N is the bundle's number as in its tile's path.
@@ -20,6 +21,8 @@ pub const CHECKPOINT: &str = super::tiles::CHECKPOINT;
 pub const HEADER: &str = "export.json";
 pub const POLICY: &str = "log-policy";
 pub const GUIDE: &str = "VERIFY.md";
+/// What each kind of entry means, and its fields (see `schema`).
+pub const EVENTS: &str = "EVENTS.md";
 
 /// The one before is a single file (see `format`).
 pub const VERSION: u32 = 2;
@@ -133,7 +136,8 @@ own tests do it with a program of a page (`tests/judges/go`).\n\n\
 ## What it proves\n\n\
 No entry was changed, moved, dropped or added since the checkpoint was signed. Each entry names ids and a commitment: SHA-256 over \
 32 salt bytes and the content. Where content is disclosed (`disclosed/`), its line has both. An entry marked as erased still proves \
-that, when and by which kind of actor something happened, and no more.\n"
+that, when and by which kind of actor something happened, and no more. What each kind of entry means, and which fields its content \
+has, is said in `EVENTS.md`.\n"
     )
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{chain::Hash, request};
+use super::{chain::Hash, request, schema};
 use crate::tenancy::{
     Actor, Batch, Place, Record,
     seal::sha256,
@@ -80,6 +80,7 @@ const MAX_DETAIL_BYTES: usize = 64 * 1024;
 
 /// Adds the item to the batch: if the batch fails, nothing happened and nothing is logged (I5).
 pub fn record<P: Place>(batch: &mut Batch<'_, '_, P>, event: Event) {
+    debug_assert_eq!(schema::fault(event.kind, &event.detail), None, "an event that `audit/schema` does not describe");
     let store = batch.store();
     let app = store.app();
     let mut salt = [0; 32];

@@ -18,8 +18,10 @@ use crate::{
 pub enum Refused {
     SignIn,
     Form,
-    /// A client's message that an instance in a foreign region met.
+    /// A client's records, in a region that the client does not name.
     Region,
+    /// A client's records, whose key could not be used.
+    Key,
     /// A message of a client that is switched off.
     SwitchedOff,
 }
@@ -30,6 +32,7 @@ impl Refused {
             Self::SignIn => "session.refused",
             Self::Form => "form.refused",
             Self::Region => "geo.refused",
+            Self::Key => "key.unavailable",
             Self::SwitchedOff => "client.held",
         }
     }
@@ -65,14 +68,17 @@ fn key(at: OffsetDateTime, what: Refused, actor: &Actor, reason: &str) -> String
 
 /// Counts a refusal in the name of the scope's actor; the first of an hour is audited.
 pub async fn count(app: &App, scope: &DeploymentScope, what: Refused, reason: &str) -> Result<(), StoreError> {
-    let store = scope.store(app).await?;
-    let now = app.now();
-    let actor = scope.actor();
+    count_of(&scope.store(app).await?, scope.actor(), what, reason).await
+}
+
+/// The same of somebody else than who says so.
+pub(super) async fn count_of(store: &Store<'_, DeploymentPlace>, actor: &Actor, what: Refused, reason: &str) -> Result<(), StoreError> {
+    let now = store.app().now();
     let again = |refusal: &mut Refusal| {
         refusal.count += 1;
         refusal.last_at = now;
     };
-    counted::count(&store, &key(now, what, actor, reason), again, || {
+    counted::count(store, &key(now, what, actor, reason), again, || {
         let first = Refusal { what, reason: reason.into(), actor: actor.clone(), first_at: now, last_at: now, count: 1 };
         (first, Event::new(what.event(), actor.to_string(), json!({ "why": reason.replace(['-', '_'], " ") })))
     })

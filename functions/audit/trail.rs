@@ -14,6 +14,7 @@ use super::{
     entry::{Alarm, Entry, HEAD_KEY, Head, entry_key, part_of},
     leaf,
     publisher::Published,
+    search::Filter,
     watch,
 };
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
 const AT_LEAST: usize = 50;
 /// Entries share all but their last two digits in groups of this size; it divides a part's size.
 const GROUP: u64 = 100;
+/// Most entries that a search opens for one page, in groups.
+const GROUPS_OF_A_SEARCH: usize = 10;
 /// Most waiting items shown per place: more than that is a backlog, and its number says enough.
 const WAITING_PER_PLACE: usize = 20;
 
@@ -35,6 +38,8 @@ pub struct Trail {
     pub entries: Vec<Shown>,
     /// `before` of the next older page.
     pub older: Option<u64>,
+    /// Entries that were opened for this page.
+    pub looked: usize,
     /// Entries in the whole log.
     pub total: u64,
     /// The hash of the newest entry.
@@ -66,6 +71,17 @@ pub struct Placement {
 
 /// The page of entries before `before` (or the newest); `places` are those where this owner's items can lie.
 pub async fn page<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item = P>, before: Option<u64>) -> Result<Trail, StoreError> {
+    find(store, places, before, &Filter::default()).await
+}
+
+/// The same of those that a filter takes: as many as a page has, or fewer when so many were opened that a person should be
+/// asked before there are more.
+pub async fn find<P: Place>(
+    store: &Store<'_, P>,
+    places: impl IntoIterator<Item = P>,
+    before: Option<u64>,
+    filter: &Filter,
+) -> Result<Trail, StoreError> {
     let places: Vec<P> = places.into_iter().collect();
     let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<Anchored>(anchor::KEY)];
     let found = store.gather(P::audit(AuditPart::Head), wanted).await?;
@@ -78,19 +94,30 @@ pub async fn page<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<Item
     let alarms = watch::alarms(head.as_ref(), published.as_ref(), anchored.as_ref(), store.app().now());
     let mut trail = Trail { total, head: head.map(|head| head.hash), published, anchored, alarms, ..Trail::default() };
     let mut ids = Vec::new();
-    let mut end = before.unwrap_or(total).min(total);
-    while end > 0 && trail.entries.len() < AT_LEAST {
+    let mut end = match before {
+        Some(before) => before.min(total),
+        None => filter.end(store, total).await?,
+    };
+    let (mut groups, mut over) = (0, false);
+    while end > 0 && trail.entries.len() < AT_LEAST && groups < GROUPS_OF_A_SEARCH {
         let group = (end - 1) / GROUP * GROUP;
         let prefix = &entry_key(group)[..14];
         let (group_entries, _) = store.page::<Entry>(part_of(group), prefix, true, 100, None).await?;
         for entry in group_entries.into_iter().map(|held| held.value).filter(|entry| entry.seq < end) {
             ids.push(entry.item);
-            trail.entries.push(Shown::of_entry(entry)?);
+            let shown = Shown::of_entry(entry)?;
+            trail.looked += 1;
+            over |= filter.ends_before(&shown);
+            if filter.takes(&shown) {
+                trail.entries.push(shown);
+            }
         }
-        end = group;
+        end = if over { 0 } else { group };
+        groups += 1;
     }
     trail.older = (end > 0).then_some(end);
-    trail.waiting = waiting.into_iter().filter(|item| !ids.contains(&item.id)).map(Shown::of_item).collect();
+    let waiting = waiting.into_iter().filter(|item| !ids.contains(&item.id)).map(Shown::of_item);
+    trail.waiting = waiting.filter(|shown| filter.takes(shown)).collect();
     Ok(trail)
 }
 

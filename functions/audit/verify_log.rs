@@ -76,8 +76,10 @@ pub enum LogFault {
     Twice(u64),
     #[error("entry {0} is disclosed as something else than it committed to")]
     Disclosed(u64),
-    #[error("the proof of entry {0} does not lead to the checkpoint of this folder")]
+    #[error("the proof of entry {0} does not lead from the entry to the checkpoint")]
     Proof(u64),
+    #[error("the proof is of entry {proof}, and the file beside it of entry {file}")]
+    OtherEntry { proof: u64, file: u64 },
     #[error("the checkpoint that was kept does not count: {0}")]
     Seen(CheckpointError),
     #[error("ROLLBACK: the checkpoint that was kept has {seen} entries, this log has {size}: entries were taken off its end")]
@@ -397,7 +399,7 @@ fn others(folder: &Path, report: &LogReport) -> Vec<PathBuf> {
             let number = path.strip_prefix("disclosed/")?.strip_suffix(".jsonl")?;
             Tile::parse(&format!("tile/0/{number}")).map(|tile| tile.index()).filter(|number| *number < size.div_ceil(WIDTH as u64))
         };
-        [folder::CHECKPOINT, folder::HEADER, folder::POLICY, folder::GUIDE].contains(&path)
+        [folder::CHECKPOINT, folder::HEADER, folder::POLICY, folder::GUIDE, folder::EVENTS].contains(&path)
             || tile
             || path.strip_prefix("anchors/").and_then(|size| size.parse().ok()).is_some_and(|size: u64| folder::anchor(size) == path)
             || (header.proofs && index(path).is_some_and(|index| folder::proof(index) == path))

@@ -1,7 +1,8 @@
 //! What is wrong with any log, in one place: for the page that people open first, which reads no client's log for it.
 //!
-//! One small record among the installation's for each log that has an alarm, kept in step by the sweep. The alarm itself
-//! stands in the log and beside its head; this is a copy of its words.
+//! One small record among the installation's for each log that has an alarm or is late, kept in step by the sweep. The alarm
+//! itself stands in the log and beside its head; this is a copy of its words. A sweep that does not run tells nothing: so it
+//! also writes down when it last did, and whoever reads that sees how old it is.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -45,9 +46,13 @@ fn is_shown(gap: &Alarm, now: OffsetDateTime) -> bool {
 pub struct LogAlarm {
     /// A client's id, or `deployment`.
     pub owner: String,
+    /// Empty: it is behind, and not for long.
     pub what: String,
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
+    /// Since when what was recorded is not published, or what was published is not copied away.
+    #[serde(with = "time::serde::rfc3339::option", default)]
+    pub behind_since: Option<OffsetDateTime>,
 }
 
 impl Record for LogAlarm {
@@ -67,27 +72,88 @@ pub fn alarms(head: Option<&Head>, published: Option<&Published>, anchored: Opti
     gap.into_iter().chain(stopped).chain(apart).collect()
 }
 
-/// Brings the copy of a log's alarms up to date.
-pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>) -> Result<(), StoreError> {
+/// How long a log may be behind before that is an alarm: two sweeps.
+const LATE: Duration = Duration::minutes(10);
+/// A checkpoint is copied away every quarter of an hour.
+const COPY_LATE: Duration = Duration::minutes(30);
+
+/// What of the log is not where it should be, after a sweep that could bring it up to date or not.
+fn behind(
+    came_through: bool,
+    head: Option<&Head>,
+    published: Option<&Published>,
+    anchored: Option<&Anchored>,
+    now: OffsetDateTime,
+) -> Option<&'static str> {
+    let size = published.map_or(0, |published| published.tree.size());
+    if !came_through || head.is_some_and(|head| head.next > size) {
+        return Some("its newest entries are not published");
+    }
+    let copied = anchored.map_or(0, |anchored| anchored.size);
+    let is_due = anchored.is_none_or(|anchored| now - anchored.at > COPY_LATE);
+    (size > copied && is_due).then_some("its newest checkpoint is not copied to where it cannot be changed")
+}
+
+/// When a sweep last looked after the logs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Looked {
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+impl Looked {
+    pub const KEY: &str = "sweep";
+
+    /// Whether the sweep, which comes every five minutes, is not to be expected any more.
+    pub fn is_late(&self, now: OffsetDateTime) -> bool {
+        now - self.at > 3 * Duration::minutes(5)
+    }
+}
+
+impl Record for Looked {
+    const KIND: &'static str = "logs-looked";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        Self::KEY.into()
+    }
+}
+
+/// Writes down that a sweep looks after the logs now.
+pub async fn looks(installation: &Store<'_, DeploymentPlace>) -> Result<(), StoreError> {
+    let was = installation.read::<Looked>(DeploymentPlace::Operations, Looked::KEY).await?;
+    let mut batch = installation.batch(DeploymentPlace::Operations);
+    batch.put(Looked { at: installation.app().now() }, was.map(|Held { etag, .. }| etag));
+    match batch.commit().await {
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
+}
+
+/// Brings the copy of a log's alarms up to date. `came_through`: whether the log was brought up to date just now.
+pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, came_through: bool) -> Result<(), StoreError> {
     let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<Anchored>(anchor::KEY)];
     let found = store.gather(P::audit(AuditPart::Head), wanted).await?;
     let (head, published) = (found.one::<Head>(HEAD_KEY).await?, found.one::<Published>(HEAD_KEY).await?);
     let anchored = found.one::<Anchored>(anchor::KEY).await?;
     let now = store.app().now();
-    let alarms = alarms(
-        head.as_ref().map(|held| &held.value),
-        published.as_ref().map(|held| &held.value),
-        anchored.as_ref().map(|held| &held.value),
-        now,
-    );
+    let head = head.as_ref().map(|held| &held.value);
+    let (published, anchored) = (published.as_ref().map(|held| &held.value), anchored.as_ref().map(|held| &held.value));
     let owner = store.owner().to_string();
-    let is = alarms.first().map(|first| LogAlarm {
-        owner: owner.clone(),
-        what: alarms.iter().map(|alarm| alarm.what.as_str()).collect::<Vec<_>>().join("; "),
-        since: first.since,
-    });
     let place = DeploymentPlace::Operations;
     let was = installation.read::<LogAlarm>(place, &owner).await?;
+    let mut alarms = alarms(head, published, anchored, now);
+    let behind = behind(came_through, head, published, anchored, now);
+    let behind_since = behind.map(|_| was.as_ref().and_then(|was| was.value.behind_since).unwrap_or(now));
+    alarms
+        .extend(behind.zip(behind_since).filter(|(_, since)| now - *since >= LATE).map(|(what, since)| Alarm { what: what.into(), since }));
+    let since = alarms.first().map(|first| first.since).or(behind_since);
+    let is = since.map(|since| LogAlarm {
+        owner: owner.clone(),
+        what: alarms.iter().map(|alarm| alarm.what.as_str()).collect::<Vec<_>>().join("; "),
+        since,
+        behind_since,
+    });
     let mut batch = installation.batch(place);
     match (was, is) {
         (Some(was), Some(is)) if was.value == is => return Ok(()),

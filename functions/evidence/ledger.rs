@@ -77,6 +77,21 @@ pub struct PutBack {
     pub found: Option<u64>,
 }
 
+impl PutBack {
+    /// For who checks the store.
+    pub fn words(&self) -> String {
+        let Self { source_key, expected, found } = self;
+        match found {
+            Some(found) => format!(
+                "evidence {source_key} is revision {found} in the store, and the log says that revision {expected} was written: an older state was put back"
+            ),
+            None => format!(
+                "evidence {source_key} is not in the store, or does not open, and the log says that revision {expected} was written"
+            ),
+        }
+    }
+}
+
 /// What one entry says of records, added up.
 fn fold(revisions: &mut BTreeMap<String, u64>, entry: &Entry) {
     #[derive(Deserialize)]

@@ -385,6 +385,7 @@ fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<T
         href: None,
         note: note.filter(|note| !note.is_empty()),
         proof: None,
+        proof_href: None,
     };
     let mut history = vec![entry(proposal.staged_at, &asked_by(roster, &proposal.requester), "asked".into(), None)];
     for one in notified {

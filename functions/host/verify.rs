@@ -15,7 +15,7 @@ use crate::audit::{
 };
 
 pub struct Verification<'a> {
-    /// Folders of an export, or files of an earlier release.
+    /// Folders of an export, a record's `.tlog-proof` with its file beside it, or files of an earlier release.
     pub paths: &'a [PathBuf],
     /// Verifier keys as text, or files with one a line.
     pub keys: &'a [String],
@@ -67,7 +67,15 @@ pub fn run(verification: &Verification<'_>, say: impl Fn(&str)) -> Result<(), Ve
 }
 
 fn one(path: &Path, known: Known<'_>) -> Result<String, VerificationError> {
-    if path.is_dir() { Ok(audit::verify_folder(path, known)?.to_string()) } else { Ok(audit::verify_file(path)?.to_string()) }
+    if path.is_dir() {
+        return Ok(audit::verify_folder(path, known)?.to_string());
+    }
+    if path.extension().is_some_and(|extension| extension == "tlog-proof") {
+        let read = |path: PathBuf| fs::read_to_string(&path).map_err(|source| VerificationError::Read { path, source });
+        let (proof, opened) = (read(path.to_owned())?, read(path.with_extension("json"))?);
+        return Ok(audit::verify_record(&proof, &opened, known.keys)?.to_string());
+    }
+    Ok(audit::verify_file(path)?.to_string())
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -13,7 +13,7 @@ use crate::{
         tlog::Checkpoint,
         trail::Shown,
     },
-    connectors, gate, readiness,
+    connectors, evidence, gate, readiness,
     tenancy::{ClientPlace, DeploymentScope, Roster, Scope, StoreError, directory::Tenant},
     triggers::sweep,
 };
@@ -37,8 +37,8 @@ struct Found {
 
 const NAME: &str = "verify";
 
-const NOT_COMPARED: &str = "Not compared: evidence records, suggestions and scores (made anew from evidence), what people wrote in proposals \
-beyond its hash, people's names, connections and their settings: the log holds hashes of them or nothing.";
+const NOT_COMPARED: &str = "Not compared: what stands in evidence records (only which revision is there), suggestions and scores (made anew from evidence), \
+what people wrote in proposals beyond its hash, people's names, connections and their settings: the log holds hashes of them or nothing.";
 
 /// Looks at every log.
 pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<(), VerifyStoreError> {
@@ -124,9 +124,12 @@ async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Foun
     .await?;
     let of_gate = gate.compare(&store).await?;
     let (objectives, differences) = readiness.compare(&store).await?;
-    let compared =
-        format!("{} proposals with their decisions, the policy and {objectives} objectives are what the log makes of them", of_gate.count);
-    let differences = of_gate.differences.into_iter().chain(differences).collect();
+    let put_back = evidence::check(&store).await?;
+    let compared = format!(
+        "{} proposals with their decisions, the policy and {objectives} objectives are what the log makes of them, and no evidence record is older than it says",
+        of_gate.count
+    );
+    let differences = of_gate.differences.into_iter().chain(differences).chain(put_back.iter().map(evidence::PutBack::words)).collect();
     Ok(Found { replayed: gaps.added_to(replayed), compared, differences })
 }
 

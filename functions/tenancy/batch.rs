@@ -162,7 +162,7 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         let stamped = kinds.iter().any(|kind| place.kept().contains(&kind.as_str()));
         let appends = changes.iter().any(|change| matches!(change, Change::Append(..)));
         let (key, changed) = (store.key_to_write().await?, changes.len());
-        let seals = store.count_seals(changed + usize::from(stamped) + usize::from(appends));
+        store.note_seals(changed + usize::from(stamped) + usize::from(appends));
         let mut prepared = Vec::with_capacity(changed);
         for change in changes {
             prepared.push(match change {
@@ -188,7 +188,7 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         match outcome {
             BatchOutcome::Committed(mut etags) => {
                 store.drop_former_texts(&ids).await;
-                if let Some(seals) = seals {
+                if let Some(seals) = store.take_seals() {
                     Box::pin(store.tell_seals(seals)).await;
                 }
                 etags.truncate(changed);

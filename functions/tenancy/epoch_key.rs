@@ -66,14 +66,14 @@ impl EpochKey {
     pub(super) fn sealing<T>(&self, form: Form, container: &str, work: impl FnOnce(&RandomizedNonceKey) -> T) -> Result<T, SealError> {
         let place = match form {
             Form::S1 => Some(&self.sealing_1),
-            Form::S2 => KNOWN.iter().position(|known| *known == container).map(|index| &self.sealing_2[index]),
+            Form::S2 | Form::S3 => KNOWN.iter().position(|known| *known == container).map(|index| &self.sealing_2[index]),
         };
         if let Some(key) = place.and_then(OnceLock::get) {
             return Ok(work(key));
         }
         let bytes = match form {
             Form::S1 => derived(SALT_1, &*self.bytes, &[b"seal"])?,
-            Form::S2 => self.for_use("seal", container)?,
+            Form::S2 | Form::S3 => self.for_use("seal", container)?,
         };
         let key = RandomizedNonceKey::new(&AES_256_GCM, &*bytes).map_err(|_| SealError::Form)?;
         Ok(match place {
@@ -113,4 +113,56 @@ fn derived(salt: &[u8], key: &[u8], info: &[&[u8]]) -> Result<Zeroizing<[u8; KEY
     let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(key);
     prk.expand(info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *bytes)).map_err(|_| SealError::Form)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::aead::Aad;
+
+    use super::*;
+
+    fn key(epoch: u32) -> EpochKey {
+        EpochKey::new(epoch, &[7; KEY_BYTES]).expect("a key")
+    }
+
+    fn seals(by: &EpochKey, form: Form, container: &str) -> Vec<u8> {
+        let mut text = b"text".to_vec();
+        let seal = |key: &RandomizedNonceKey| key.seal_in_place_append_tag(Aad::empty(), &mut text).expect("sealed");
+        let nonce = by.sealing(form, container, seal).expect("a key");
+        [nonce.as_ref().as_slice(), &text].concat()
+    }
+
+    fn opens(by: &EpochKey, form: Form, container: &str, sealed: &[u8]) -> bool {
+        let (nonce, text) = sealed.split_at(12);
+        let mut text = text.to_vec();
+        let nonce = aws_lc_rs::aead::Nonce::try_assume_unique_for_key(nonce).expect("a nonce");
+        by.sealing(form, container, |key| key.open_in_place(nonce, Aad::empty(), &mut text).is_ok()).expect("a key")
+    }
+
+    #[test]
+    fn each_container_has_a_key_of_its_own_whichever_was_used_first_and_whether_it_is_kept() {
+        let containers: Vec<&str> = KNOWN.into_iter().chain(["another"]).collect();
+        let used = key(1);
+        let sealed: Vec<_> = containers.iter().map(|container| seals(&used, Form::S3, container)).collect();
+        for (n, container) in containers.iter().enumerate() {
+            let fresh = key(1);
+            for (other, sealed) in sealed.iter().enumerate() {
+                assert_eq!(opens(&fresh, Form::S3, container, sealed), n == other, "{container} {}", containers[other]);
+                assert_eq!(opens(&used, Form::S2, container, sealed), n == other);
+                assert!(!opens(&used, Form::S1, container, sealed));
+            }
+        }
+    }
+
+    #[test]
+    fn messages_have_a_key_of_their_own_but_in_the_first_epoch() {
+        let tags = |key: &EpochKey| {
+            [key.lasting().expect("keys").mac, key.of_messages().expect("a key"), key.of_record().expect("a key")]
+                .map(|key| hmac::sign(&key, b"m").as_ref().to_vec())
+        };
+        let [lasting, messages, record] = tags(&key(1));
+        assert!(messages == lasting && record != lasting);
+        let [lasting, messages, record] = tags(&key(2));
+        assert!(messages != lasting && record != lasting && record != messages);
+    }
 }

@@ -62,14 +62,12 @@ pub async fn facts(app: &App, owner: Owner) -> Result<Option<Facts>, StoreError>
 /// One change of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Into this release's form: from now on values are sealed as `s2`, and an earlier release says that it is too old.
+    /// Into this release's form: from now on values are sealed as `s3`, and an earlier release says that it is too old.
     Lift,
     /// A further data key, which seals from now on.
     NextKey,
     /// The same data keys under the newest version of the vault key.
     Rewrap,
-    /// So many seals more.
-    Count(u64),
     /// Other regions. Who has the keys in memory already forgets them within five minutes.
     Regions(Regions),
 }
@@ -90,7 +88,22 @@ pub async fn change(app: &App, owner: Owner, seen: &Facts, change: Change) -> Re
     }
 }
 
-/// The same for a client, in one batch with what the installation says of it (`add`: in [`DeploymentPlace::Keys`]).
+/// So many seals more, of which the record has only what the processes tell. The vault is not asked: the data key in memory
+/// makes the record's MAC as well. `false`: somebody else wrote the record just now, or it is of an earlier release.
+pub async fn count(app: &App, owner: Owner, more: u64) -> Result<bool, StoreError> {
+    let Some(key) = keys::find(app, owner).await? else { return Ok(false) };
+    let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(false) };
+    let record = KeyRecord::parse(owner, &document.body)?;
+    let Some(counted) = record.keys().filter(|counted| counted.epoch == key.epoch()) else { return Ok(false) };
+    let broken = keys::broken(owner);
+    let all = record.open(owner, key.newest().bytes()).map_err(&broken)?;
+    let about = About { since: counted.since, seals: counted.seals.saturating_add(more), regions: counted.regions.clone() };
+    let body = KeyRecord::new(owner, record.wrapped.clone(), &all, about).map_err(&broken)?.body();
+    let replace = Op::Replace { id: DOCUMENT.into(), body, if_match: document.etag };
+    Ok(matches!(app.documents.batch(&keys::partition(owner), vec![replace]).await?, BatchOutcome::Committed(_)))
+}
+
+/// [`change`] for a client, in one batch with what the installation says of it (`add`: in [`DeploymentPlace::Keys`]).
 /// `false`: somebody else was faster, and nothing was written.
 pub async fn change_with(
     store: &Store<'_, DeploymentPlace>,
@@ -178,7 +191,6 @@ impl Next<'_> {
         let mut about = About { since: facts.since.unwrap_or(app.now()), seals: facts.seals, regions: facts.regions.clone() };
         match change {
             Change::Lift => {}
-            Change::Count(more) => about.seals = about.seals.saturating_add(more),
             Change::Regions(regions) => about.regions = regions,
             Change::Rewrap => wrapped = keys::wrap(app, owner, &facts.vault_key, key.newest().bytes()).await?,
             Change::NextKey => {

@@ -15,6 +15,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use zeroize::Zeroizing;
 
 use super::{
     StoreError,
@@ -82,8 +83,8 @@ impl Keys {
         let older = if older.is_empty() {
             String::new()
         } else {
-            let kept = DataKey::of(Form::S2, older.iter().map(EpochKey::again).collect::<Result<_, _>>()?)?.kept();
-            DataKey::of(Form::S2, vec![newest.again()?])?.seal(&ring(owner), &kept)?
+            let kept = DataKey::of(Form::S3, older.iter().map(EpochKey::again).collect::<Result<_, _>>()?)?.kept();
+            DataKey::of(Form::S3, vec![newest.again()?])?.seal(&ring(owner), &kept)?
         };
         Ok(Self { epoch: newest.epoch(), since, seals, regions, older })
     }
@@ -91,12 +92,12 @@ impl Keys {
     fn open(&self, owner: &str, newest: &[u8]) -> Result<DataKey, SealError> {
         let newest = EpochKey::new(self.epoch, newest)?;
         if self.older.is_empty() {
-            return DataKey::of(Form::S2, vec![newest]);
+            return DataKey::of(Form::S3, vec![newest]);
         }
-        let older = DataKey::of(Form::S2, vec![newest.again()?])?.open(&ring(owner), &self.older)?;
+        let older = Zeroizing::new(DataKey::of(Form::S3, vec![newest.again()?])?.open(&ring(owner), &self.older)?);
         let mut epochs = EpochKey::all_of(older.get(1..).unwrap_or_default())?;
         epochs.push(newest);
-        DataKey::of(Form::S2, epochs)
+        DataKey::of(Form::S3, epochs)
     }
 
     fn mac(&self, owner: &str, wrapped: &Wrapped, key: &DataKey) -> Result<[u8; 32], SealError> {
@@ -120,7 +121,7 @@ impl Keys {
 
 /// Where the older data keys of an owner lie.
 fn ring(owner: &str) -> Binding<'_> {
-    Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: SCHEMA, revision: 0 }
+    Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: SCHEMA, ..Binding::default() }
 }
 
 impl KeyRecord {
@@ -317,7 +318,7 @@ mod tests {
         let body = record(tenant(1), "a", "1");
         let (keys, before) = (opens_with(tenant(1), &body, &KEY).expect("keys"), DataKey::new(&[6; 32]).expect("a key"));
         assert_eq!((keys.epoch(), keys.epochs().len()), (2, 2));
-        let binding = Binding { owner: "o", container: "clients", document: "d", field: "f", schema: 1, revision: 0 };
+        let binding = Binding { owner: "o", container: "clients", place: "p", document: "d", field: "f", schema: 1, revision: 0 };
         let sealed = before.seal(&binding, b"of the first").expect("sealed");
         assert_eq!(keys.open(&binding, &sealed).as_deref(), Ok(&b"of the first"[..]));
         assert_eq!((keys.pseudonym("p"), keys.mac(&[b"m"])), (before.pseudonym("p"), before.mac(&[b"m"])), "these last");
@@ -332,6 +333,43 @@ mod tests {
         assert!(DataKey::of_kept(&keys.kept()).is_ok_and(|kept| kept.message_mac_holds(first, &[b"m"], &mac) == Ok(true)));
         let newer = keys.seal(&binding, b"of the second").expect("sealed");
         assert_eq!(before.open(&binding, &newer), Err(SealError::Epoch { epoch: 2 }));
+    }
+
+    #[test]
+    fn what_a_record_says_without_its_key_is_what_was_written() {
+        let body = record(tenant(1), "https://v1.vault.azure.net/keys/a", "1");
+        assert_eq!(KeyRecord::vault_key(&body), Some("https://v1.vault.azure.net/keys/a"));
+        let parsed = KeyRecord::parse(tenant(1), &body).expect("a record");
+        let keys = parsed.keys().expect("of this release");
+        assert_eq!((keys.epoch, keys.seals, keys.since, keys.regions.text()), (2, 3, NOW, "usgovvirginia".into()));
+        assert!(parsed.admits(Some("usgovvirginia")) && !parsed.admits(Some("eastus")) && !parsed.admits(None));
+        let before = KeyRecord::parse(tenant(1), &earlier(tenant(1), "a", "1")).expect("a record");
+        assert!(before.keys().is_none() && before.admits(None), "an earlier release named no regions");
+        // The older keys lie where they do and nowhere else.
+        let newest = DataKey::of(Form::S3, vec![EpochKey::new(2, &KEY).expect("a key")]).expect("keys");
+        let owner = tenant(1).to_string();
+        let exactly = Binding { owner: &owner, container: "keys", place: "", document: "data-key", field: "older", schema: 3, revision: 0 };
+        assert!(newest.open(&exactly, &keys.older).is_ok() && newest.open(&Binding::default(), &keys.older).is_err());
+    }
+
+    #[test]
+    fn a_tombstone_is_no_record_and_says_that_the_keys_were_destroyed() {
+        let body = KeyRecord::tombstone(NOW);
+        assert_eq!((&body["schema"], &body["destroyed_at"]), (&json!(TOMBSTONE), &json!("2026-03-02T08:00:00Z")));
+        for refused in [KeyRecord::parse(tenant(1), &body).map(drop), KeyRecord::must_stand(tenant(1), &body)] {
+            assert!(matches!(refused, Err(StoreError::Destroyed { owner }) if owner == tenant(1).to_string()));
+        }
+        assert!(KeyRecord::must_stand(tenant(1), &record(tenant(1), "a", "1")).is_ok());
+    }
+
+    #[test]
+    fn data_keys_rise_one_by_one_or_are_none() {
+        let of = |epochs: &[u32]| {
+            let keys = epochs.iter().map(|epoch| EpochKey::new(*epoch, &KEY)).collect::<Result<_, _>>().expect("keys");
+            DataKey::of(Form::S3, keys).is_ok()
+        };
+        assert!(of(&[1]) && of(&[1, 2, 5]));
+        assert!(!of(&[]) && !of(&[2, 2]) && !of(&[2, 1]));
     }
 
     #[test]
@@ -350,7 +388,7 @@ mod tests {
         assert!(sealed.starts_with("s1."), "{sealed}");
         let lifted = key.in_present_form().expect("a key");
         let newer = lifted.seal(&Binding::default(), b"text").expect("sealed");
-        assert!(newer.starts_with("s2.1."), "{newer}");
+        assert!(newer.starts_with("s3.1."), "{newer}");
         for text in [sealed, newer] {
             assert_eq!(lifted.open(&Binding::default(), &text).as_deref(), Ok(&b"text"[..]));
         }

@@ -9,10 +9,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    ClientPlace, DeploymentPlace, Place, StoreError, TenantId,
+    Actor, ClientPlace, DeploymentPlace, Place, StoreError, TenantId,
+    error::KeyTrouble,
     key_record::{About, DOCUMENT, KeyRecord},
     place::AuditPart,
     regions::Regions,
@@ -67,6 +69,61 @@ pub async fn find(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError
         None => Box::pin(load(app, owner)).await?,
     };
     bytes.map(|bytes| DataKey::of_kept(&bytes).map_err(|_| unreadable(owner))).transpose()
+}
+
+/// The same for who wants to read or write the owner's records: what becomes of a client's key is noted.
+pub async fn find_for(app: &App, owner: Owner, by: &Actor) -> Result<Option<DataKey>, StoreError> {
+    let found = find(app, owner).await;
+    if let (Owner::Tenant(tenant), Err(error)) = (owner, &found)
+        && let Some(trouble) = error.key_trouble()
+    {
+        let why = trouble.word().to_owned();
+        let outcome = if trouble == KeyTrouble::Elsewhere { KeyOutcome::Elsewhere } else { KeyOutcome::Refused { why } };
+        KeyNote { tenant, by: by.clone(), outcome }.again(app);
+    }
+    found
+}
+
+/// What became of a client's key, until it is in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyNote {
+    pub tenant: TenantId,
+    /// Who wanted its records.
+    pub by: Actor,
+    pub outcome: KeyOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyOutcome {
+    /// The vault unwrapped the data key.
+    Used { vault_key: String, vault_version: String },
+    /// The client names other regions.
+    Elsewhere,
+    /// A word of [`KeyTrouble`].
+    Refused { why: String },
+}
+
+const NOTES: &str = "keys";
+
+impl KeyNote {
+    pub fn again(&self, app: &App) {
+        app.memory.note(NOTES, &serde_json::to_string(self).unwrap_or_default());
+    }
+}
+
+/// What was noted since they were taken last.
+pub fn take_notes(app: &App) -> Vec<KeyNote> {
+    app.memory.take_notes(NOTES).iter().filter_map(|note| serde_json::from_str(note).ok()).collect()
+}
+
+/// Once a day for each client and process.
+fn note_use(app: &App, owner: Owner, wrapped: &Wrapped) {
+    if let Owner::Tenant(tenant) = owner
+        && app.cache.allow(&format!("{}/used", cached(owner)), 1, app.now(), Duration::from_hours(24))
+    {
+        let outcome = KeyOutcome::Used { vault_key: wrapped.key.clone(), vault_version: wrapped.version.clone() };
+        KeyNote { tenant, by: Actor::Function("keys".into()), outcome }.again(app);
+    }
 }
 
 /// The same, asked of the store again: another process may have made a newer one a moment ago.
@@ -162,16 +219,18 @@ pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreE
 }
 
 async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>, StoreError> {
+    let moment = app.cache.moment();
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
     let record = KeyRecord::parse(owner, &document.body)?;
     must_be_admitted(app, owner, &record)?;
     let unwrap = async {
         let bytes = app.vault.unwrap(&record.wrapped).await?;
+        note_use(app, owner, &record.wrapped);
         let key = record.open(owner, &bytes).map_err(|_| damaged())?;
         let is_new = record.keys().is_some_and(|keys| app.now() - keys.since < MESSAGES_WAIT);
         Ok(key.taking_previous(is_new).kept())
     };
-    let unwrapped = app.cache.get_or_fetch(&cached(owner), app.now(), keep(app), unwrap).await;
+    let unwrapped = app.cache.get_or_fetch(&cached(owner), moment, app.now(), keep(app), unwrap).await;
     unwrapped.map(Some).map_err(|source| refused(owner, source))
 }
 

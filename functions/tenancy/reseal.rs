@@ -68,7 +68,8 @@ impl<P: Place> Store<'_, P> {
             return Ok(None);
         }
         let schema = body["schema"].as_u64().and_then(|schema| u32::try_from(schema).ok()).unwrap_or(u32::MAX);
-        let binding = self.binding(place, &id, schema, body["revision"].as_u64().unwrap_or_default());
+        let at = place.key();
+        let binding = self.binding(place, &at, &id, schema, body["revision"].as_u64().unwrap_or_default());
         let plain = zeroize::Zeroizing::new(key.open(&binding, text).map_err(sealed)?);
         body["sealed"] = json!(key.seal(&binding, &plain).map_err(sealed)?);
         Ok(Some(Op::Replace { id, body, if_match: etag }))

@@ -1,12 +1,13 @@
 //! Sealing: AES-256-GCM under an owner's data keys, bound to where the text belongs.
 //!
-//! The additional data names owner, container, document, field, schema, revision and the data key's epoch, each
-//! length-prefixed, so a sealed value that is copied to another client, document or field, or whose clear words were
-//! changed, does not open. The stored form says which form it is and which data key opens it. The nonce is made inside
+//! The additional data names owner, container, place, document, field, schema, revision and the data key's epoch, each
+//! length-prefixed, so a sealed value that is copied to another client, place, document or field, or whose clear words
+//! were changed, does not open. The stored form says which form it is and which data key opens it. The nonce is made inside
 //! the cryptographic module (FIPS 140-3 IG C.H, scenario 2): nothing here hands one in.
 //!
-//! Form `s1` (earlier stores) knows one data key, one key for all containers, and neither schema nor revision. It is
-//! still opened, and written as long as the owner's key record is of an earlier release: such a release then reads all.
+//! Earlier forms are still opened. `s2` does not name the place. `s1` knows one data key, one key for all containers, and
+//! neither place, schema nor revision; it is written as long as the owner's key record is of an earlier release: such a
+//! release then reads all.
 
 use aws_lc_rs::{
     aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
@@ -18,9 +19,10 @@ use zeroize::Zeroizing;
 pub use super::epoch_key::KEY_BYTES;
 use super::epoch_key::{EpochKey, Lasting};
 
-/// What begins sealed bytes of form `s2`, before the epoch (4 bytes, big-endian). `s1` begins with its nonce, which is
-/// these bytes once in 2^64.
-const MAGIC: &[u8; 8] = b"assay\0s2";
+/// What begins sealed bytes, before the epoch (4 bytes, big-endian). `s1` begins with its nonce, which is one of these
+/// once in 2^63.
+const MAGIC: &[u8; 8] = b"assay\0s3";
+const MAGIC_2: &[u8; 8] = b"assay\0s2";
 const HEADER: usize = MAGIC.len() + 4;
 const TAG: usize = 16;
 
@@ -30,6 +32,8 @@ pub struct Binding<'a> {
     /// The client's id, or `deployment`.
     pub owner: &'a str,
     pub container: &'a str,
+    /// Which of the owner's places in the container (its partition key, without the owner); empty where that says nothing.
+    pub place: &'a str,
     pub document: &'a str,
     pub field: &'a str,
     /// In which shape the text is; 0 where it has none.
@@ -39,25 +43,15 @@ pub struct Binding<'a> {
 }
 
 impl Binding<'_> {
-    fn places(&self) -> [&[u8]; 4] {
-        [self.owner.as_bytes(), self.container.as_bytes(), self.document.as_bytes(), self.field.as_bytes()]
-    }
-
     /// `epoch`: of the data key.
     fn bytes(&self, form: Form, epoch: u32) -> Vec<u8> {
-        let [owner, container, document, field] = self.places();
+        let [owner, container, place, document, field] =
+            [self.owner, self.container, self.place, self.document, self.field].map(str::as_bytes);
+        let (schema, revision, epoch) = (self.schema.to_be_bytes(), self.revision.to_be_bytes(), epoch.to_be_bytes());
         match form {
             Form::S1 => joined(&[b"s1", owner, container, document, field]),
-            Form::S2 => joined(&[
-                b"s2",
-                owner,
-                container,
-                document,
-                field,
-                &self.schema.to_be_bytes(),
-                &self.revision.to_be_bytes(),
-                &epoch.to_be_bytes(),
-            ]),
+            Form::S2 => joined(&[b"s2", owner, container, document, field, &schema, &revision, &epoch]),
+            Form::S3 => joined(&[b"s3", owner, container, place, document, field, &schema, &revision, &epoch]),
         }
     }
 }
@@ -67,6 +61,7 @@ impl Binding<'_> {
 pub enum Form {
     S1,
     S2,
+    S3,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +88,7 @@ pub struct DataKey {
 impl DataKey {
     /// The one data key of a new owner.
     pub fn new(bytes: &[u8]) -> Result<Self, SealError> {
-        Self::of(Form::S2, vec![EpochKey::new(FIRST_EPOCH, bytes)?])
+        Self::of(Form::S3, vec![EpochKey::new(FIRST_EPOCH, bytes)?])
     }
 
     pub(super) fn of(form: Form, epochs: Vec<EpochKey>) -> Result<Self, SealError> {
@@ -107,12 +102,12 @@ impl DataKey {
         let next = self.epoch().checked_add(1).ok_or(SealError::Form)?;
         let mut epochs = self.epochs.iter().map(EpochKey::again).collect::<Result<Vec<_>, _>>()?;
         epochs.push(EpochKey::new(next, bytes)?);
-        Self::of(Form::S2, epochs)
+        Self::of(Form::S3, epochs)
     }
 
     /// The same keys, which write from now on as this release does.
     pub(super) fn in_present_form(&self) -> Result<Self, SealError> {
-        Self::of(Form::S2, self.epochs.iter().map(EpochKey::again).collect::<Result<_, _>>()?)
+        Self::of(Form::S3, self.epochs.iter().map(EpochKey::again).collect::<Result<_, _>>()?)
     }
 
     /// Of the data key that seals; the first is 1.
@@ -133,12 +128,13 @@ impl DataKey {
         &self.epochs
     }
 
-    /// `s2.`, the epoch, `.`, and base64 of nonce, ciphertext and tag.
+    /// `s3.`, the epoch, `.`, and base64 of nonce, ciphertext and tag.
     pub fn seal(&self, binding: &Binding<'_>, plain: &[u8]) -> Result<String, SealError> {
         let sealed = self.seal_after(binding, plain, 0)?;
         let mut text = match self.form {
             Form::S1 => "s1.".to_owned(),
             Form::S2 => format!("s2.{}.", self.epoch()),
+            Form::S3 => format!("s3.{}.", self.epoch()),
         };
         BASE64.encode_string(sealed, &mut text);
         Ok(text)
@@ -162,7 +158,7 @@ impl DataKey {
 
     pub fn open_bytes(&self, binding: &Binding<'_>, sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
         match epoch_of_bytes(&sealed) {
-            Some(epoch) => self.open_after(binding, sealed, HEADER, Form::S2, epoch),
+            Some((form, epoch)) => self.open_after(binding, sealed, HEADER, form, epoch),
             None => self.open_after(binding, sealed, 0, Form::S1, FIRST_EPOCH),
         }
     }
@@ -245,8 +241,8 @@ impl DataKey {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + self.epochs.len() * (4 + KEY_BYTES)));
         bytes.push(match (self.form, self.takes_previous) {
             (Form::S1, _) => 1,
-            (Form::S2, false) => 2,
-            (Form::S2, true) => 3,
+            (Form::S2 | Form::S3, false) => 2,
+            (Form::S2 | Form::S3, true) => 3,
         });
         for key in &self.epochs {
             bytes.extend_from_slice(&key.epoch().to_be_bytes());
@@ -258,7 +254,7 @@ impl DataKey {
     pub(super) fn of_kept(bytes: &[u8]) -> Result<Self, SealError> {
         let (form, keys) = match bytes.split_first() {
             Some((1, keys)) => (Form::S1, keys),
-            Some((2 | 3, keys)) => (Form::S2, keys),
+            Some((2 | 3, keys)) => (Form::S3, keys),
             _ => return Err(SealError::Form),
         };
         Ok(Self::of(form, EpochKey::all_of(keys)?)?.taking_previous(bytes.first() == Some(&3)))
@@ -277,15 +273,24 @@ fn parts(text: &str) -> Result<(Form, u32, &str), SealError> {
     if let Some(body) = text.strip_prefix("s1.") {
         return Ok((Form::S1, FIRST_EPOCH, body));
     }
-    let (epoch, body) = text.strip_prefix("s2.").and_then(|rest| rest.split_once('.')).ok_or(SealError::Form)?;
+    let (form, rest) = match text.split_at_checked(3) {
+        Some(("s3.", rest)) => (Form::S3, rest),
+        Some(("s2.", rest)) => (Form::S2, rest),
+        _ => return Err(SealError::Form),
+    };
+    let (epoch, body) = rest.split_once('.').ok_or(SealError::Form)?;
     // One spelling for each number, as it is written.
     let epoch: u32 = epoch.parse().ok().filter(|number: &u32| number.to_string() == epoch).ok_or(SealError::Form)?;
-    Ok((Form::S2, epoch, body))
+    Ok((form, epoch, body))
 }
 
-fn epoch_of_bytes(sealed: &[u8]) -> Option<u32> {
-    let epoch = sealed.strip_prefix(MAGIC)?.first_chunk::<4>()?;
-    Some(u32::from_be_bytes(*epoch))
+fn epoch_of_bytes(sealed: &[u8]) -> Option<(Form, u32)> {
+    let (form, rest) = match sealed.split_first_chunk()? {
+        (MAGIC, rest) => (Form::S3, rest),
+        (MAGIC_2, rest) => (Form::S2, rest),
+        _ => return None,
+    };
+    Some((form, u32::from_be_bytes(*rest.first_chunk()?)))
 }
 
 impl std::fmt::Debug for DataKey {

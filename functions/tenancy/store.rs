@@ -17,7 +17,7 @@ use super::{
     Actor, Batch, Place, StoreError,
     batch::Plain,
     gather::{Gathered, Wanted},
-    key_change::{self, Change},
+    key_change,
     keys::{self, Owner},
     seal::{Binding, DataKey, SealError},
     tail::{Slot, Tail},
@@ -79,7 +79,7 @@ pub struct Store<'a, P> {
 impl<'a, P: Place> Store<'a, P> {
     /// Only scopes open stores.
     pub(super) async fn open(app: &'a App, owner: Owner, actor: Actor, correlation: &str) -> Result<Self, StoreError> {
-        let key = keys::find(app, owner).await?.map_or_else(OnceLock::new, OnceLock::from);
+        let key = keys::find_for(app, owner, &actor).await?.map_or_else(OnceLock::new, OnceLock::from);
         Ok(Self {
             app,
             owner,
@@ -234,31 +234,28 @@ impl<'a, P: Place> Store<'a, P> {
         }
     }
 
-    /// Counts them for the newest data key; what comes out has to be told to the key record.
-    pub(super) fn count_seals(&self, more: usize) -> Option<u64> {
-        self.app.cache.count(&self.counted(), u64::try_from(more).unwrap_or(u64::MAX), TELL_SEALS)
-    }
-
-    /// The same where nothing can be told just now: the next batch does.
+    /// Counts them for the newest data key; a batch that was committed tells the key record, once there are enough.
     pub(super) fn note_seals(&self, more: usize) {
         let _ = self.app.cache.count(&self.counted(), u64::try_from(more).unwrap_or(u64::MAX), u64::MAX);
+    }
+
+    /// What has come together, if it is enough to be told to the key record.
+    pub(super) fn take_seals(&self) -> Option<u64> {
+        self.app.cache.count(&self.counted(), 0, TELL_SEALS)
     }
 
     fn counted(&self) -> String {
         format!("seals/{}", self.owner_text)
     }
 
-    /// Adds them to the key record. It may fail: the next ones come soon, and a rotation has far less than its limit.
+    /// Adds them to the key record. It may fail: they are told with the next ones, and a rotation has far less than its limit.
     pub(super) async fn tell_seals(&self, more: u64) {
-        let told = async {
-            let Some(seen) = key_change::facts(self.app, self.owner).await?.filter(|seen| !seen.is_of_earlier_release()) else {
-                return Ok(None);
-            };
-            key_change::change(self.app, self.owner, &seen, Change::Count(more)).await
-        };
-        if let Err(error) = told.await {
-            tracing::warn!(error = %error, "the seals of a data key are not counted");
+        match key_change::count(self.app, self.owner, more).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = %error, "the seals of a data key are not counted yet"),
         }
+        let _ = self.app.cache.count(&self.counted(), more, u64::MAX);
     }
 
     /// What this process knows of how far the place was appended to.
@@ -275,7 +272,8 @@ impl<'a, P: Place> Store<'a, P> {
     pub(super) async fn seal(&self, key: &DataKey, place: P, plain: &Plain) -> Result<Value, StoreError> {
         let Plain { id, kind, schema, revision, bytes } = plain;
         let sealed = |source| StoreError::Sealed { document: id.clone(), source };
-        let binding = self.binding(place, id, *schema, *revision);
+        let at = place.key();
+        let binding = self.binding(place, &at, id, *schema, *revision);
         let mut body = json!({ "schema": schema, "kind": kind });
         if *revision > 0 {
             body["revision"] = json!(revision);
@@ -314,7 +312,8 @@ impl<'a, P: Place> Store<'a, P> {
     pub(super) async fn plain(&self, key: &DataKey, place: P, document: &Document) -> Result<Option<Vec<u8>>, StoreError> {
         let Document { id, body, .. } = document;
         let schema = body["schema"].as_u64().and_then(|schema| u32::try_from(schema).ok()).unwrap_or(u32::MAX);
-        let binding = self.binding(place, id, schema, body["revision"].as_u64().unwrap_or_default());
+        let at = place.key();
+        let binding = self.binding(place, &at, id, schema, body["revision"].as_u64().unwrap_or_default());
         let plain = if let Some(name) = body["blob"].as_str() {
             let Some(text) = self.app.blobs.read(BlobContainer::Raw, name).await? else { return Ok(None) };
             self.large().insert(id.clone(), name.to_owned());
@@ -355,8 +354,10 @@ impl<'a, P: Place> Store<'a, P> {
         }
     }
 
-    pub(super) fn binding<'b>(&'b self, place: P, id: &'b str, schema: u32, revision: u64) -> Binding<'b> {
-        Binding { owner: &self.owner_text, container: place.container().name(), document: id, field: "record", schema, revision }
+    /// `at`: the place's key.
+    pub(super) fn binding<'b>(&'b self, place: P, at: &'b str, id: &'b str, schema: u32, revision: u64) -> Binding<'b> {
+        let container = place.container().name();
+        Binding { owner: &self.owner_text, container, place: at, document: id, field: "record", schema, revision }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         request,
     },
     tenancy::{
-        DeploymentScope, Roster, StoreError, TenantId,
+        Actor, DeploymentScope, Roster, StoreError, TenantId,
         keys::{self, Owner},
         message::{self, Verified},
     },
@@ -36,12 +36,16 @@ pub(super) async fn open(app: &App, function: &str, message: &QueueMessage) -> R
             if is_off && !goes_on_when_off(function) {
                 return match keys::vault_key(app, Owner::Tenant(tenant)).await {
                     Err(StoreError::Destroyed { .. }) => Ok(nothing_left(function, tenant)),
-                    _ => put_back(app, function, message, tenant, Refused::SwitchedOff, LOOK_AGAIN).await,
+                    _ => {
+                        let scope = DeploymentScope::of_function(function, &message.invocation_id);
+                        refusal::count(app, &scope, Refused::SwitchedOff, &format!("client:{tenant}")).await?;
+                        put_back(app, function, message, LOOK_AGAIN).await
+                    }
                 };
             }
-            match keys::find(app, Owner::Tenant(tenant)).await {
-                // An instance of the right region, with all of the message's tries.
-                Err(StoreError::Elsewhere { .. }) => put_back(app, function, message, tenant, Refused::Region, SEND_ON).await,
+            match keys::find_for(app, Owner::Tenant(tenant), &Actor::Function(function.into())).await {
+                // To an instance of the right region, with all of the message's tries. What was noted says so in the log.
+                Err(StoreError::Elsewhere { .. }) => put_back(app, function, message, SEND_ON).await,
                 Err(StoreError::Destroyed { .. }) => Ok(nothing_left(function, tenant)),
                 // Whatever else is wrong with the key is the function's to find.
                 _ => Ok(Some(verified)),
@@ -71,17 +75,8 @@ async fn is_off(app: &App, function: &str, message: &QueueMessage, tenant: Tenan
     Ok(Roster::read(&scope.store(app).await?).await?.is_off(tenant))
 }
 
-/// Puts the message back as it is, and says so in the log. Nothing of the client was read.
-async fn put_back(
-    app: &App,
-    function: &str,
-    message: &QueueMessage,
-    tenant: TenantId,
-    why: Refused,
-    delay: Duration,
-) -> Result<Option<Verified>, Failure> {
-    let scope = DeploymentScope::of_function(function, &message.invocation_id);
-    refusal::count(app, &scope, why, &format!("client:{tenant}")).await?;
+/// Puts the message back as it is. Nothing of the client was read.
+async fn put_back(app: &App, function: &str, message: &QueueMessage, delay: Duration) -> Result<Option<Verified>, Failure> {
     app.queue.send(function, message.body.clone(), delay).await.map_err(StoreError::from)?;
     Ok(None)
 }

@@ -29,9 +29,9 @@ use bytes::Bytes;
 
 use crate::{
     app::App,
-    audit::request,
+    audit::{key_use, request},
     tenancy::StoreError,
-    web::{Reply, Request},
+    web::{Method, Reply, Request},
 };
 
 pub type Running<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -77,12 +77,27 @@ pub enum Failure {
     Other(String),
 }
 
-/// Runs what may record something, and asks for a checkpoint of the logs that it recorded in.
+/// Runs what may record something, says what became of keys meanwhile, and asks for a checkpoint of the logs that it recorded
+/// in.
 fn recording<'a, T: Send>(app: &'a App, work: impl Future<Output = T> + Send + 'a) -> Running<'a, T> {
     Box::pin(async move {
         let done = work.await;
+        key_use::tell(app).await;
         request::send(app).await;
         done
+    })
+}
+
+/// A page that is read changes nothing (design I10): of keys the next form tells. A browser that Entra ID sends back is
+/// signed in by reading, which is recorded.
+fn answering<'a>(method: Method, app: &'a App, work: impl Future<Output = Reply> + Send + 'a) -> Running<'a, Reply> {
+    if method == Method::Post {
+        return recording(app, work);
+    }
+    Box::pin(async move {
+        let reply = work.await;
+        request::send(app).await;
+        reply
     })
 }
 
@@ -112,7 +127,7 @@ pub const TABLE: &[Trigger] = &[
             route: "portal/{*rest}",
             methods: &["get", "head", "post"],
             max_body_bytes: 64 * 1024,
-            run: |request, app| recording(app, portal::run(request, app)),
+            run: |request, app| answering(request.method, app, portal::run(request, app)),
         },
     },
     Trigger { name: "intake", kind: Kind::Queue { queue: "intake", run: |message, app| recording(app, intake::run(message, app)) } },
@@ -120,5 +135,5 @@ pub const TABLE: &[Trigger] = &[
     Trigger { name: "notify", kind: Kind::Queue { queue: "notify", run: |message, app| recording(app, notify::run(message, app)) } },
     Trigger { name: "execute", kind: Kind::Queue { queue: "execute", run: |message, app| recording(app, execute::run(message, app)) } },
     Trigger { name: "publish", kind: Kind::Queue { queue: "publish", run: |message, app| recording(app, publish::run(message, app)) } },
-    Trigger { name: "sweep", kind: Kind::Timer { schedule: "0 */5 * * * *", run: |tick, app| Box::pin(sweep::run(tick, app)) } },
+    Trigger { name: "sweep", kind: Kind::Timer { schedule: "0 */5 * * * *", run: |tick, app| recording(app, sweep::run(tick, app)) } },
 ];

@@ -21,6 +21,14 @@ pub fn page(status: u16, template: &impl Template) -> Reply {
     }
 }
 
+/// The same for a page that asks for a script of ours: its address, and the origin that people use.
+pub fn page_with_script(template: &impl Template, origin: &str, script: &str) -> Reply {
+    let plain = page(200, template);
+    let headers = plain.headers.iter().filter(|(name, _)| matches!(*name, "content-type"));
+    let bare = Reply { status: plain.status, headers: headers.cloned().collect(), body: plain.body.clone() };
+    security::guard_with_script(bare, origin, script).with("cache-control", "no-store")
+}
+
 /// A download; the caller names it.
 pub fn file(content_type: &str, bytes: Vec<u8>) -> Reply {
     no_store(Reply::new(200, content_type, bytes))

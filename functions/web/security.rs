@@ -13,14 +13,24 @@ use crate::{
     tenancy::{directory::Session, seal::DataKey},
 };
 
-/// No script at all, style and forms from our own origin only, never in a frame.
+/// No script at all (one page has one, see [`guard_with_script`]), style and forms from our own origin only, never in a frame.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The headers of everything a browser gets from us; whoever builds the reply says how long it may be kept.
 pub fn guard(reply: Reply) -> Reply {
+    guarded(reply, CONTENT_SECURITY_POLICY.to_owned())
+}
+
+/// The same for a page with our own script, and nothing but that file: inline text still runs nowhere, and the script may
+/// make no HTML of texts and ask nobody.
+pub fn guard_with_script(reply: Reply, origin: &str, script: &str) -> Reply {
+    guarded(reply, format!("{CONTENT_SECURITY_POLICY}; script-src {origin}{script}; require-trusted-types-for 'script'"))
+}
+
+fn guarded(reply: Reply, policy: String) -> Reply {
     reply
-        .with("content-security-policy", CONTENT_SECURITY_POLICY)
+        .with("content-security-policy", policy)
         .with("referrer-policy", "no-referrer")
         .with("x-content-type-options", "nosniff")
         .with("x-robots-tag", "noindex")

@@ -18,6 +18,7 @@ mod analyze;
 mod azure;
 mod client;
 mod cost;
+mod decide;
 mod floor;
 mod handler;
 mod log;
@@ -94,6 +95,7 @@ fn run(effort: Effort) -> Outcome<()> {
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        Box::pin(decide::measure(effort)).await?;
         Box::pin(analyze::measure(effort)).await?;
         cost::measure().await
     })

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 
 const START = '/api/portal/clients';
 const ID = /[0-9a-f]{32}/g;
-const PAGE_OF_A_LIST = /^(after|before)$/;
+const PAGE_OF_A_LIST = /^(after|before|on)$/;
 const MOST_BYTES = 20 * 1024; // of a page, compressed
 
 export async function crawl(person, how) {
@@ -48,14 +48,16 @@ async function answer(person, address, titles) {
 }
 
 function linksOf(html, address) {
-  const links = [...html.matchAll(/<a [^>]*href="([^"]*)"/g)].map(([, href]) => new URL(href.replaceAll('&amp;', '&'), `http://here${address}`));
+  // A file to take along is no page.
+  const anchors = [...html.matchAll(/<a [^>]*href="([^"]*)"[^>]*>/g)].filter(([anchor]) => !/ download\b/.test(anchor));
+  const links = anchors.map(([, href]) => new URL(href.replaceAll('&amp;', '&'), `http://here${address}`));
   return links.filter((link) => link.host === 'here' && link.pathname.startsWith('/api/portal/')).map((link) => link.pathname + link.search);
 }
 
 /** `/api/portal/clients/{id}/requirements/AC.L2-3.1.1` is a `clients-id-requirements-id`. */
 function kindOf(address) {
   const { pathname, searchParams } = new URL(address, 'http://here');
-  const path = pathname.replace('/api/portal/', '').replace(ID, 'id').replace(/(requirements)\/.*/, '$1-id').replaceAll('/', '-');
-  const words = [...searchParams].map(([name, value]) => (PAGE_OF_A_LIST.test(name) ? 'next' : value.slice(0, 24)));
+  const path = pathname.replace('/api/portal/', '').replace(ID, 'id').replace(/(requirements)\/.*/, '$1-id').replace(/(entry)\/\d+/, '$1-n').replaceAll('/', '-');
+  const words = [...searchParams].map(([name, value]) => (PAGE_OF_A_LIST.test(name) ? 'next' : value.replace(ID, 'id').slice(0, 24)));
   return [path, ...words].join('-').replace(/[^\w-]/g, '');
 }

@@ -10,6 +10,7 @@ import { gallery } from './gallery.mjs';
 import { EVERY_LOOK, LOOKS } from './look.mjs';
 import { openAs } from './person.mjs';
 import { Report } from './report.mjs';
+import * as proof from './proof.mjs';
 import { followedByItsReader, linkOf, scan } from './scanner.mjs';
 
 const { CHROMIUM, GALLERY, MAILBOX, PICTURES } = process.env;
@@ -50,6 +51,10 @@ async function approver() {
   await decide.withoutScript(await openAs(browser, base, report, 'Approver', { javaScriptEnabled: false }), firstApproval);
   await decide.byKeyboard(person);
   await decide.afterwards(person, firstApproval);
+  await proof.holds(person);
+  await proof.damaged(person);
+  await proof.found(person);
+  await proof.withoutScript(await openAs(browser, base, report, 'Approver', { javaScriptEnabled: false }));
   await person.close();
 }
 

@@ -2,10 +2,10 @@
 //! opens that was changed or moved, and nothing pretends that lost data never was.
 
 use assay::{
-    platform::ports::{BatchOutcome, Container, Document, Op, Partition, PortErrorKind},
+    platform::ports::{BatchOutcome, Container, Document, Op, Partition, PortErrorKind, Query},
     tenancy::{
-        DeploymentPlace, DeploymentScope, Scope, StoreError, TenantId,
-        directory::{Person, Tenant},
+        ConnectionPlace, DeploymentPlace, DeploymentScope, Scope, StoreError, TenantId,
+        directory::{MappedCompany, Person, Tenant},
         keys::{self, Owner},
         seal::{Binding, DataKey, SealError},
     },
@@ -18,11 +18,12 @@ use crate::support::{
     clock::START,
     flow::{Extent, Flow, HARBOR, RIDGE, person},
 };
-use assay::connectors::demo::What;
+use assay::connectors::demo::{self, What};
 
 const AT: Binding<'_> = Binding {
     owner: "0192a3b4c5d67e8f9a0b1c2d3e4f5a6b",
     container: "clients",
+    place: "assessment",
     document: "proposal:1",
     field: "record",
     schema: 2,
@@ -57,6 +58,7 @@ fn sen_001_a_value_that_is_moved_or_whose_words_are_changed_does_not_open() {
         Binding { owner: "0192a3b4c5d67e8f9a0b1c2d3e4f5a6c", ..AT },
         Binding { owner: "deployment", ..AT },
         Binding { container: "audit", ..AT },
+        Binding { place: "evidence/01", ..AT },
         Binding { document: "proposal:2", ..AT },
         Binding { field: "older", ..AT },
         Binding { schema: 1, ..AT },
@@ -67,11 +69,12 @@ fn sen_001_a_value_that_is_moved_or_whose_words_are_changed_does_not_open() {
     }
     assert_eq!(DataKey::new(&[8; 32]).unwrap().open(&AT, &sealed), Err(SealError::Open), "another owner's key");
     // As the earlier form, and as another data key's.
-    let body = sealed.strip_prefix("s2.1.").unwrap();
+    let body = sealed.strip_prefix("s3.1.").unwrap();
     assert_eq!(key().open(&AT, &format!("s1.{body}")), Err(SealError::Open));
-    assert_eq!(key().open(&AT, &format!("s2.2.{body}")), Err(SealError::Epoch { epoch: 2 }));
+    assert_eq!(key().open(&AT, &format!("s2.1.{body}")), Err(SealError::Open));
+    assert_eq!(key().open(&AT, &format!("s3.2.{body}")), Err(SealError::Epoch { epoch: 2 }));
     for form in
-        [format!("s2.01.{body}"), format!("s2.+1.{body}"), format!("s3.1.{body}"), format!("s2.{body}"), body.to_owned(), String::new()]
+        [format!("s3.01.{body}"), format!("s3.+1.{body}"), format!("s4.1.{body}"), format!("s3.{body}"), body.to_owned(), String::new()]
     {
         assert_eq!(key().open(&AT, &form), Err(SealError::Form), "{form}");
     }
@@ -80,17 +83,17 @@ fn sen_001_a_value_that_is_moved_or_whose_words_are_changed_does_not_open() {
 proptest! {
     #[test]
     fn sen_006_two_places_are_never_one_whatever_stands_in_their_names(
-        parts in prop::array::uniform4("[ab|:/,\\x00-\\x02]{0,4}"),
-        others in prop::array::uniform4("[ab|:/,\\x00-\\x02]{0,4}"),
+        parts in prop::array::uniform5("[ab|:/,\\x00-\\x02]{0,4}"),
+        others in prop::array::uniform5("[ab|:/,\\x00-\\x02]{0,4}"),
         numbers in prop::array::uniform4(0..3u8),
     ) {
-        let place = |parts: &'_ [String; 4], schema: u8, revision: u8| -> Vec<String> {
+        let place = |parts: &'_ [String; 5], schema: u8, revision: u8| -> Vec<String> {
             parts.iter().cloned().chain([schema.to_string(), revision.to_string()]).collect()
         };
         let (one, other) = (place(&parts, numbers[0], numbers[1]), place(&others, numbers[2], numbers[3]));
         let binding = |at: &'static [String]| Binding {
-            owner: &at[0], container: &at[1], document: &at[2], field: &at[3],
-            schema: at[4].parse().unwrap(), revision: at[5].parse().unwrap(),
+            owner: &at[0], container: &at[1], place: &at[2], document: &at[3], field: &at[4],
+            schema: at[5].parse().unwrap(), revision: at[6].parse().unwrap(),
         };
         // The binding borrows; a leak of a few bytes a case does no harm in a test.
         let (here, there) = (binding(one.clone().leak()), binding(other.clone().leak()));
@@ -103,10 +106,27 @@ proptest! {
     fn whatever_is_stored_in_place_of_a_sealed_value_is_refused(stored in "(s[0-9]\\.)?[0-9]{0,3}\\.?[A-Za-z0-9+/]{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         key().open(&AT, &stored).unwrap_err();
         key().open_bytes(&AT, bytes.clone()).unwrap_err();
-        let mut with_header = b"assay\0s2".to_vec();
-        with_header.extend(bytes);
-        key().open_bytes(&AT, with_header).unwrap_err();
+        for header in [b"assay\0s2", b"assay\0s3"] {
+            key().open_bytes(&AT, [&header[..], &bytes].concat()).unwrap_err();
+        }
     }
+}
+
+/// A company of one vendor is not that of another with the same number, whoever copies the record.
+#[tokio::test]
+async fn sen_001_an_entry_of_the_client_map_that_is_copied_to_another_connection_does_not_open() {
+    let flow = Flow::new(Extent::Both).await;
+    let at = |connection| Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/connection/{connection}/mapping"));
+    let (from, to) = (at(demo::CONNECTWISE), at(demo::AUTOTASK));
+    let page = flow.app().documents.query(&from, &Query::prefix("company:")).await.unwrap();
+    let entry = page.documents.into_iter().next().unwrap();
+    write(&flow, &to, Op::Create { id: entry.id.clone(), body: entry.body }).await;
+    let store = flow.deployment().await;
+    let place = |connection| DeploymentPlace::Connection(connection, ConnectionPlace::Mapping);
+    let company = entry.id.strip_prefix("company:").unwrap();
+    assert!(store.read::<MappedCompany>(place(demo::CONNECTWISE), company).await.unwrap().is_some());
+    let moved = store.read::<MappedCompany>(place(demo::AUTOTASK), company).await.unwrap_err();
+    assert!(matches!(moved, StoreError::Sealed { source: SealError::Open, .. }), "{moved:?}");
 }
 
 #[test]

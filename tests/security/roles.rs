@@ -67,6 +67,8 @@ async fn at_every_address_each_role_gets_what_the_table_says_and_no_address_is_w
     let mut flow = Flow::new(Extent::Small).await;
     let people = add(&flow).await;
     let proposal = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+    // Entries have proofs once they are published.
+    flow.settle().await;
     let ids = Ids { tenant: HARBOR, proposal, person: people[1].1.0, connection: demo::CONNECTWISE.0, other: Uuid::from_u128(9) };
     let mut found = String::new();
     for (method, function) in [(Method::Get, "show"), (Method::Post, "act")] {

@@ -18,13 +18,14 @@ use assay::{
     platform::ports::{BatchOutcome, Container, Op, Partition, Query},
     tenancy::{
         ClientPlace, DeploymentPlace, Held, PersonId, Place as _, ProposalId, Record, Scope, StoreError, TenantId,
-        directory::{Grant, Person, Role, Tenant},
+        directory::{Grant, Person, Proof, Role, Session, Tenant},
         keys::Owner,
         message,
         place::EVIDENCE_SHARDS,
+        seal::sha256,
     },
     triggers::{Kind, TABLE, portal},
-    web::{Method, Reply},
+    web::{Method, Reply, security},
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -54,11 +55,12 @@ struct World {
     of_b: ProposalId,
 }
 
-/// The main job ran for both up to the approvals; then B's records got their canaries. A1 and B1 are engineer and approver
+/// The main job ran for both up to the approvals, B's name with its canary in it; then B's records got theirs. A1 and B1 are engineer and approver
 /// of their own client only, and nothing else.
 async fn world() -> World {
     let mut flow = Flow::new(Extent::Both).await;
     add_people(&flow).await;
+    mark_name_of_b(&flow).await;
     let of_a = flow.mailed(person(What::Approver), A, OBJECTIVE).await;
     let of_b = flow.mailed(person(What::Approver), B, OBJECTIVE).await;
     flow.settle().await;
@@ -95,13 +97,16 @@ async fn add_people(flow: &Flow) {
     batch.commit().await.unwrap();
 }
 
-async fn mark_all_of_b(flow: &Flow) {
+async fn mark_name_of_b(flow: &Flow) {
     let store = flow.deployment().await;
     let mut held = store.read::<Tenant>(DeploymentPlace::Directory, &B.to_string()).await.unwrap().unwrap();
     held.value.name = format!("{CANARY} Composites");
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.replace(&held);
     batch.commit().await.unwrap();
+}
+
+async fn mark_all_of_b(flow: &Flow) {
     let store = flow.client(B).await;
     for shard in 0..EVIDENCE_SHARDS {
         for mut held in store.all::<Evidence>(ClientPlace::Evidence(shard), "").await.unwrap() {
@@ -184,6 +189,7 @@ impl Ids {
                 None => address.push_str(&match (before, segment.as_str()) {
                     (_, "tenant") => self.tenant.to_string(),
                     ("requirements", _) => REQUIREMENT.to_owned(),
+                    ("entry", _) => "0".to_owned(),
                     ("proposals", _) => self.proposal.to_string(),
                     ("people", _) => self.person.simple().to_string(),
                     ("connections" | "set-aside", _) => self.connection.simple().to_string(),
@@ -259,9 +265,106 @@ async fn stn_000_at_every_address_anothers_ids_are_answered_as_those_that_nobody
     assert_eq!(ann.get(&format!("portal/proposals/{A}/{of_a}")).await.status, 200);
 }
 
+/// What the token of a form at this address covers, and what the form sends beside it; `None`: forms of the whole
+/// installation, which are not of one client.
+fn form_at(route: &[String], ids: Ids) -> Option<(Vec<String>, Vec<(&'static str, String)>)> {
+    let (tenant, proposal, other) = (ids.tenant.to_string(), ids.proposal.to_string(), ids.other.simple().to_string());
+    let route: Vec<&str> = route.iter().map(|segment| segment.trim_matches('"')).collect();
+    let own = |words: &[&str]| Some((words.iter().map(|word| (*word).to_owned()).collect(), vec![]));
+    match route.as_slice() {
+        ["clients", _, "people"] => own(&["people", &tenant]),
+        ["clients", _, sort @ ("keys" | "offboarding"), _] => own(&[sort, &tenant, &other]),
+        ["clients", _, "policy"] => own(&["policy", &tenant]),
+        ["clients", _, "sprs"] => own(&["sprs", &tenant]),
+        ["clients", _, "requirements", _, "propose"] => own(&["propose", &tenant, REQUIREMENT]),
+        ["clients", _, "requirements", _, "roll-back"] => {
+            let words = ["roll_back", &tenant, &proposal].map(str::to_owned);
+            Some((words.into(), vec![("finding", proposal), ("reason", "It was another device.".into())]))
+        }
+        ["proposals", _, _, "withdraw"] => own(&["withdraw", &tenant, &proposal]),
+        ["analytics", _, "take-part"] => {
+            Some((["takes-part", &tenant, "yes"].map(str::to_owned).into(), vec![("takes-part", "yes".into())]))
+        }
+        ["audit", _, "export"] => own(&["export", &tenant]),
+        _ => None,
+    }
+}
+
+/// With a token that only the installation could have made: what refuses it is not the form's, but whose it is.
+#[tokio::test]
+async fn stn_012_a_genuine_form_of_ones_own_that_names_what_is_anothers_is_one_that_names_nothing() {
+    let World { flow, of_b, .. } = world().await;
+    let ann = Browser::of_person(&flow, A1).await.session();
+    let session = Session {
+        token_hash: sha256(ann.split_once('=').unwrap().1.split('.').next().unwrap().as_bytes()),
+        person: A1,
+        signed_in_at: flow.app().now(),
+        expires_at: flow.app().now(),
+        demo: true,
+        proof: Proof::default(),
+    };
+    let key = assay::tenancy::keys::data_key(flow.app(), Owner::Deployment).await.unwrap();
+    let nobodys = Uuid::from_u128(0xdead_beef);
+    let absent = Ids { tenant: TenantId(nobodys), proposal: ProposalId(nobodys), person: nobodys, connection: nobodys, other: nobodys };
+    let theirs = Ids { tenant: B, proposal: of_b, person: B1.0, connection: demo::AUTOTASK.0, other: of_b.0 };
+    let before = stored(&flow, B).await;
+    let (mut asked, mut of_none) = (BTreeSet::new(), BTreeSet::new());
+    for route in routes("act").into_iter().filter(|route| route.iter().any(|segment| !segment.starts_with('"'))) {
+        for (foreign, nobodys) in [(theirs, absent), (Ids { tenant: A, ..theirs }, Ids { tenant: A, ..absent })] {
+            // In one's own client, what names nothing else is one's own form.
+            let names_more = route.iter().any(|segment| !segment.starts_with('"') && segment != "tenant");
+            if foreign.tenant == A && !names_more {
+                continue;
+            }
+            let send = async |ids: Ids| {
+                let (words, fields) = form_at(&route, ids)?;
+                let token = security::form_token(&key, &session, &words.iter().map(String::as_str).collect::<Vec<_>>());
+                let typed: Vec<(&str, &str)> =
+                    fields.iter().map(|(name, value)| (*name, value.as_str())).chain([("token", token.as_str())]).collect();
+                let browser = Browser::with_cookie(&flow, &ann);
+                browser.post(&ids.address(&route), &typed).await;
+                let from = flow.test.faults.count();
+                let reply = browser.post(&ids.address(&route), &typed).await;
+                Some((reply, flow.test.faults.calls()[from..].to_vec()))
+            };
+            let Some((told, calls)) = send(foreign).await else {
+                of_none.insert(route.join("/").replace('"', ""));
+                continue;
+            };
+            let (told_of_none, calls_of_none) = send(nobodys).await.unwrap();
+            assert_eq!(seen(&told, foreign), seen(&told_of_none, nobodys), "{route:?} {foreign:?}");
+            assert_eq!(calls, calls_of_none, "{route:?} {foreign:?} takes another way");
+            assert!(!text(&told).contains("did not come from a page"), "{route:?}: the token is one that counts");
+            must_not_show(&told, &foreign.address(&route));
+            asked.insert(route.clone());
+        }
+    }
+    assert!(asked.len() >= 9, "{asked:?}");
+    // Of the installation: for who runs its tools or owns it, or of one's own decision (see below).
+    let others: Vec<&str> = of_none.iter().map(String::as_str).filter(|route| !OF_THE_INSTALLATION.contains(route)).collect();
+    assert!(others.is_empty(), "say what the token of these covers, or why they are not of one client: {others:?}");
+    assert_eq!(stored(&flow, B).await, before, "nothing of the other's changed");
+}
+
+const OF_THE_INSTALLATION: &[&str] = &[
+    "access/tenant/confirm",
+    "connections/id",
+    "connections/id/alarms/alarm/clear",
+    "connections/id/pull",
+    "dead-letters/id/replay",
+    "dead-letters/id/see-to",
+    "people/id",
+    "people/id/end-access",
+    "people/id/let-in",
+    "people/id/turn-away",
+    "proposals/tenant/id/decide",
+    "set-aside/connection/destroy",
+    "set-aside/connection/see-to",
+];
+
 #[tokio::test]
 async fn stn_001_no_list_shows_what_is_anothers() {
-    let World { flow, of_a, .. } = world().await;
+    let World { mut flow, of_a, .. } = world().await;
     let ann = Browser::of_person(&flow, A1).await;
     let own = Ids { tenant: A, proposal: of_a, person: A1.0, connection: demo::CONNECTWISE.0, other: Uuid::from_u128(1) };
     let shown: Vec<String> = routes("show").iter().map(|route| own.address(route)).collect();
@@ -274,12 +377,20 @@ async fn stn_001_no_list_shows_what_is_anothers() {
             }
         }
     }
-    // Nor does what is sent: every mail to A1, and whatever lies in A's part of the mailbox.
+    // Nor does what is sent, the reminders of a week too: every mail to A1, and whatever lies in A's part of the mailbox.
+    for _ in 0..6 {
+        flow.clock_jumps(Duration::days(1));
+        flow.sweep().await;
+        flow.pump().await;
+    }
+    let mut of_b = 0;
     for (name, mail) in flow.test.mails("") {
         let theirs = name.starts_with(&B.to_string());
-        assert!(theirs || (!mail.contains(&B.to_string()) && !mail.contains("Ridge")), "{name}");
+        assert!(theirs || (!mail.contains(&B.to_string()) && !mail.contains(CANARY)), "{name}");
         assert!(!(theirs && name.contains(&A1.to_string())), "{name}");
+        of_b += usize::from(theirs && mail.contains(CANARY));
     }
+    assert!(of_b > 1, "B's own mails have its canary");
 }
 
 /// With all that an export can hold.
@@ -421,7 +532,7 @@ async fn every_message_with_anothers_ids_in_it_ends_as_one_with_ids_that_nobody_
         // Once before, for what is remembered.
         let _ = outcome(&mut flow, &none).await;
         let (told, told_of_none) = (outcome(&mut flow, &body).await, outcome(&mut flow, &none).await);
-        assert_eq!(told.0, told_of_none.0, "{queue}: {body}");
+        assert_eq!(told, told_of_none, "{queue}: {body}");
         // The bare message without the client's MAC, with the client's name changed, is none of ours.
         let mut wire: Value = serde_json::from_slice(&bytes).unwrap();
         wire["tenant"] = json!(A);

@@ -25,7 +25,6 @@ use assay::{
         place::AuditPart,
     },
 };
-use serde_json::json;
 use tempfile::TempDir;
 use time::Duration;
 use uuid::Uuid;
@@ -33,6 +32,7 @@ use uuid::Uuid;
 use crate::support::{
     TestApp,
     clock::START,
+    events::approval,
     log_copy::{WHOLE, copy, keys},
 };
 
@@ -54,7 +54,7 @@ async fn client(app: &App) -> Store<'_, ClientPlace> {
 async fn record(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
     for n in 0..count {
         let mut batch = store.batch(ClientPlace::Assessment);
-        audit::record(&mut batch, Event::new("proposal.approved", format!("proposal {n}"), json!({ "n": n, "who": who })));
+        audit::record(&mut batch, Event::new("proposal.approved", format!("proposal {n}"), approval(n, who, "")));
         batch.commit().await.unwrap();
     }
 }
@@ -319,7 +319,7 @@ async fn sau_030_an_entry_that_no_bundle_can_hold_never_gets_a_place_and_a_large
     let test = TestApp::new();
     let store = client(test.app()).await;
     let mut batch = store.batch(ClientPlace::Assessment);
-    audit::record(&mut batch, Event::new("proposal.approved", "x".repeat(70_000), json!({ "text": "x".repeat(70_000) })));
+    audit::record(&mut batch, Event::new("proposal.approved", "x".repeat(70_000), approval(1, "", &"x".repeat(70_000))));
     batch.commit().await.unwrap();
     assert!(sequence(&store, [ClientPlace::Assessment]).await.unwrap().complete);
     audit::publish(&store).await.unwrap();

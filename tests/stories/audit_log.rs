@@ -16,12 +16,12 @@ use assay::{
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
     },
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use time::macros::datetime;
 use uuid::Uuid;
 
 use super::audit_store::{Memory, Mishap, Rest, app};
-use crate::support::{TestApp, faults::Fault, log_copy::single_file};
+use crate::support::{TestApp, events::approval, faults::Fault, log_copy::single_file};
 
 type Client<'a> = Store<'a, ClientPlace>;
 
@@ -52,7 +52,7 @@ async fn happen(store: &Client<'_>, count: usize, detail: impl Fn(usize) -> Valu
 }
 
 fn numbered(n: usize) -> Value {
-    json!({ "n": n, "who": "Dana Whitfield" })
+    approval(n, "Dana Whitfield", "")
 }
 
 async fn run(store: &Client<'_>) -> Result<usize, assay::tenancy::StoreError> {
@@ -262,8 +262,8 @@ async fn a_log_goes_on_in_its_next_part_whatever_call_fails_on_the_way() {
 async fn large_details_fill_several_batches_and_what_is_far_too_large_is_kept_by_its_hash() {
     let (app, _, _) = app(&[]);
     let store = client(&app).await;
-    happen(&store, 40, |n| json!({ "n": n, "text": "\"".repeat(30_000) })).await;
-    happen(&store, 1, |_| json!({ "text": "x".repeat(2_000_000) })).await;
+    happen(&store, 40, |n| approval(n, "", &"\"".repeat(30_000))).await;
+    happen(&store, 1, |_| approval(1, "", &"x".repeat(2_000_000))).await;
     assert_eq!(run(&store).await.unwrap(), 41);
     let (report, text) = exported(&store, true).await;
     assert_eq!(report.header.entries, 41);
@@ -306,7 +306,7 @@ async fn the_trail_shows_the_newest_first_and_what_is_still_being_added() {
     let store = client(&app).await;
     happen(&store, 230, numbered).await;
     run(&store).await.unwrap();
-    happen(&store, 2, |n| json!({ "n": n, "comment": "late" })).await;
+    happen(&store, 2, |n| approval(n, "Dana Whitfield", "late")).await;
     let mut seen = Vec::new();
     let mut before = None;
     loop {
@@ -315,7 +315,7 @@ async fn the_trail_shows_the_newest_first_and_what_is_still_being_added() {
         assert_eq!(page.waiting.len(), if before.is_none() { 2 } else { 0 });
         seen.extend(page.entries.iter().map(|e| e.place.unwrap().seq));
         if before.is_none() {
-            assert_eq!(page.waiting[0].detail["n"], 1);
+            assert_eq!(page.waiting[0].detail["version"], 1);
             assert_eq!(page.entries[0].detail, numbered(229));
             assert_eq!(page.entries[0].actor, Actor::Person(PersonId(Uuid::from_u128(77))));
             assert!(page.entries.len() >= 50);

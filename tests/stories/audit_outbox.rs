@@ -20,11 +20,10 @@ use assay::{
     },
 };
 use futures_util::future::join_all;
-use serde_json::json;
 use time::Duration;
 use uuid::Uuid;
 
-use crate::support::TestApp;
+use crate::support::{TestApp, events::approval};
 
 type Client<'a> = Store<'a, ClientPlace>;
 
@@ -44,7 +43,7 @@ async fn client(app: &App) -> Client<'_> {
 
 async fn happen(store: &Client<'_>, object: &str) {
     let mut batch = store.batch(PLACE);
-    audit::record(&mut batch, Event::new("proposal.approved", object, json!({ "comment": "seen" })));
+    audit::record(&mut batch, Event::new("proposal.approved", object, approval(1, "", "seen")));
     batch.commit().await.unwrap();
 }
 
@@ -167,7 +166,7 @@ async fn more_places_than_one_write_takes_that_all_moved_or_all_lost_an_item_sto
     let happen_everywhere = async || {
         for place in &places {
             let mut batch = store.batch(*place);
-            audit::record(&mut batch, Event::new("proposal.approved", "a", json!({})));
+            audit::record(&mut batch, Event::new("proposal.approved", "a", approval(1, "", "")));
             batch.commit().await.unwrap();
         }
     };

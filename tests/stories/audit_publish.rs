@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::support::{
     TestApp,
     clock::START,
+    events::approval,
     faults::Fault,
     flow::{Extent, Flow, HARBOR, deliveries_of},
     log_copy,
@@ -55,7 +56,7 @@ async fn happen(store: &Client<'_>, count: usize) {
     while left > 0 {
         let mut batch = store.batch(ClientPlace::Assessment);
         for n in 0..left.min(50) {
-            audit::record(&mut batch, Event::new("proposal.approved", format!("proposal {n}"), json!({ "who": "Dana Whitfield" })));
+            audit::record(&mut batch, Event::new("proposal.approved", format!("proposal {n}"), approval(n, "Dana Whitfield", "")));
         }
         batch.commit().await.unwrap();
         left -= left.min(50);
@@ -389,7 +390,7 @@ async fn a_checkpoint_stands_within_a_minute_of_an_event_and_one_message_does_fo
     let store = flow.client(HARBOR).await;
     for n in 0..20 {
         let mut batch = store.batch(ClientPlace::Assessment);
-        audit::record(&mut batch, Event::new("proposal.approved", format!("proposal {n}"), json!({})));
+        audit::record(&mut batch, Event::new("proposal.approved", format!("proposal {n}"), approval(n, "", "")));
         batch.commit().await.unwrap();
         request::send(flow.app()).await;
     }

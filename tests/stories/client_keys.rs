@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use assay::{
-    audit::item::Item,
+    audit::{
+        entry::Entry,
+        item::Item,
+        refusal::{Refusal, Refused},
+    },
     connectors::{
         client::{self, ClientError, Given, NewClient},
         demo::{self, What},
@@ -13,11 +17,11 @@ use assay::{
     gate::{Proposal, State, Verdict},
     platform::ports::{BatchOutcome, BlobContainer, Container, Document, Op, Partition, PortErrorKind},
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Roster, Scope, StoreError, TenantId,
+        Actor, ClientPlace, DeploymentPlace, DeploymentScope, Roster, Scope, StoreError, TenantId,
         directory::{Role, Tenant},
         key_change,
         keys::{self, Owner},
-        place::EVIDENCE_SHARDS,
+        place::{AuditPart, EVIDENCE_SHARDS},
     },
 };
 use serde_json::{Value, json};
@@ -145,6 +149,41 @@ async fn a_client_whose_key_is_out_of_order_is_said_so_in_words_and_the_other_go
     assert_eq!(kind_of_refusal(&flow, HARBOR).await, None, "back at once: nothing was kept in memory");
     let marco = Browser::of(&flow, What::Engineer).await;
     assert!(!text(&marco.get("portal/clients").await).contains("key vault"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_which_days_a_clients_key_was_used_and_who_was_turned_away_stands_in_the_log() {
+    let (mut flow, fake) = flow_on_key_vault(Extent::Both).await;
+    let said = async |flow: &Flow, kind: &str| -> Vec<Entry> {
+        let log = all::<Entry, _>(&flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0))).await;
+        log.into_iter().filter(|entry| entry.leaf.contains(kind)).collect()
+    };
+    for _ in 0..3 {
+        flow.pass(Duration::minutes(5)).await;
+    }
+    let used = said(&flow, "key.used").await;
+    assert_eq!(used.len(), 2, "once a day for each client: {used:?}");
+    assert!(used.iter().any(|entry| entry.content.contains(&key_uri("harbor")) && entry.leaf.contains(&HARBOR.to_string())));
+
+    keys_are_forgotten(&flow);
+    fake.refuse(&key_uri("harbor"), Some((403, "KeyDisabled")));
+    let (session, page) = (Browser::of(&flow, What::Engineer).await.session(), format!("portal/clients/{HARBOR}"));
+    flow.test.faults.mend();
+    for _ in 0..2 {
+        for _ in 0..2 {
+            assert_eq!(Browser::with_cookie(&flow, &session).get(&page).await.status, 423);
+        }
+        assert!(!flow.test.faults.calls().contains(&"documents.batch"), "a page writes nothing");
+        flow.pass(Duration::minutes(5)).await;
+        flow.test.faults.mend();
+    }
+    let refusals = all::<Refusal, _>(&flow.deployment().await, DeploymentPlace::Operations).await;
+    let of_marco = Actor::Person(person(What::Engineer).id);
+    let of_marco: Vec<_> = refusals.iter().filter(|one| one.what == Refused::Key && one.actor == of_marco).collect();
+    assert!(of_marco.len() == 1 && of_marco[0].count == 2 && of_marco[0].reason == format!("client:{HARBOR}:disabled"), "{refusals:?}");
+    let told = said(&flow, "key.unavailable").await;
+    assert_eq!(told.iter().filter(|entry| entry.content.contains(&person(What::Engineer).id.to_string())).count(), 1, "{told:?}");
+    assert!(told.iter().all(|entry| entry.content.contains("disabled") && !entry.content.contains(&RIDGE.to_string())));
 }
 
 #[tokio::test(start_paused = true)]

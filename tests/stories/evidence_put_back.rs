@@ -2,11 +2,14 @@
 //! sweep says so in the log, and a check of the store against the log names the record. Nothing is said of records that are
 //! as they were written.
 
+use std::cell::RefCell;
+
 use assay::{
-    audit::{Item, entry::Entry},
+    audit::{Item, entry::Entry, replay::Outside},
     connectors::demo::{self, What},
     evidence::{self, Evidence, PutBack},
     gate::{Proposal, State, Verdict},
+    host::verify_store,
     platform::ports::{Container, Document, Op, Partition},
     tenancy::{ClientPlace, Place as _, place::AuditPart},
 };
@@ -98,6 +101,10 @@ async fn an_older_state_of_a_record_runs_nothing_and_is_named_by_the_sweep_and_b
         let found = evidence::check(&flow.client(HARBOR).await).await.unwrap();
         let expected = PutBack { source_key: first.source_key.clone(), expected: second.revision, found: Some(first.revision) };
         assert_eq!(found, [expected]);
+        let words = RefCell::new(String::new());
+        let checked = verify_store::run(flow.app(), Outside::default(), |said| words.borrow_mut().push_str(said)).await;
+        let words = words.into_inner();
+        assert!(checked.is_err() && words.contains(&format!("evidence {} is revision", first.source_key)), "{words}");
 
         // Each sweep looks at one shard; it is said once, however often it is seen.
         for _ in 0..40 {

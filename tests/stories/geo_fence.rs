@@ -161,6 +161,31 @@ async fn the_owner_changes_the_regions_later_and_no_instance_goes_on_with_a_key_
 }
 
 #[tokio::test]
+async fn a_key_that_is_being_unwrapped_while_the_regions_change_is_not_kept() {
+    let mut flow = Flow::begun(TestApp::with(&region("usgovarizona")), Extent::Small).await;
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
+    flow.settle().await;
+    flow.test.restart();
+    // Before the vault; looking for the record comes first.
+    let hold = flow.test.faults.hold_at(1);
+    let app = flow.app().clone();
+    let asked = tokio::spawn(async move { keys::find(&app, Owner::Tenant(HARBOR)).await.map(|key| key.is_some()) });
+    hold.reached().await;
+    // Another instance, which runs in the region that stays.
+    let mut config = (*flow.app().config).clone();
+    config.region = Some("usgovvirginia".into());
+    let virginia = App { config: Arc::new(config), memory: Arc::default(), cache: Arc::default(), ..flow.app().clone() };
+    let facts = key_change::facts(&virginia, Owner::Tenant(HARBOR)).await.unwrap().unwrap();
+    let change = Change::Regions(Regions::parse("usgovvirginia").unwrap());
+    key_change::change(&virginia, Owner::Tenant(HARBOR), &facts, change).await.unwrap();
+    // What the roster says to every instance after such a change.
+    flow.app().cache.forget(&format!("data-key/{HARBOR}"));
+    hold.let_go();
+    assert!(asked.await.unwrap().unwrap(), "it was asked for before");
+    assert!(matches!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await, Err(StoreError::Elsewhere { .. })), "and not kept");
+}
+
+#[tokio::test]
 async fn wherever_a_change_of_regions_stops_there_are_both_change_and_audit_item_or_neither() {
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         for stop in 0..40 {

@@ -135,7 +135,7 @@ async fn another_version_of_the_vault_key_wraps_the_data_keys_and_no_record_is_t
 
 #[tokio::test]
 async fn wherever_a_change_of_keys_stops_the_old_keys_stand_or_the_new_ones_and_all_is_read() {
-    let all = [Change::NextKey, Change::Rewrap, Change::Count(5), Change::Regions(Regions::default())];
+    let all = [Change::NextKey, Change::Rewrap, Change::Regions(Regions::default())];
     for (wanted, fault) in all.iter().flat_map(|wanted| [(wanted, Fault::BeforeEffect), (wanted, Fault::AnswerLost)]) {
         for stop in 0..8 {
             let mut flow = Flow::new(Extent::Small).await;
@@ -158,6 +158,25 @@ async fn wherever_a_change_of_keys_stops_the_old_keys_stand_or_the_new_ones_and_
             assert!(stop < 7, "it makes fewer calls");
         }
     }
+}
+
+#[tokio::test]
+async fn seals_are_counted_without_the_vault_and_none_is_lost_to_another_process() {
+    let flow = Flow::new(Extent::Small).await;
+    keys::data_key(flow.app(), OWNER).await.unwrap();
+    flow.test.faults.mend();
+    let meeting = crate::support::meeting::two_at_once(flow.app());
+    let (one, other) = tokio::join!(key_change::count(&meeting, OWNER, 5), key_change::count(&meeting, OWNER, 7));
+    let told = if one.unwrap() { 5 } else { 0 } + if other.unwrap() { 7 } else { 0 };
+    assert!(told == 5 || told == 7, "the other is told that it was not counted");
+    assert_eq!(facts(&flow.test).await.seals, told);
+    assert!(!flow.test.faults.calls().iter().any(|call| call.starts_with("vault.")), "{:?}", flow.test.faults.calls());
+    // A change of keys by another process: what this one counted was of the key before.
+    let stale = assay::app::App { cache: std::sync::Arc::default(), ..flow.app().clone() };
+    keys::data_key(&stale, OWNER).await.unwrap();
+    change(&flow.test, Change::NextKey).await.unwrap();
+    assert!(!key_change::count(&stale, OWNER, 5).await.unwrap());
+    assert_eq!(facts(&flow.test).await.seals, 0);
 }
 
 #[tokio::test]
@@ -256,7 +275,7 @@ async fn a_place_with_more_records_than_a_batch_takes_is_sealed_again_whole() {
 async fn a_data_key_that_sealed_often_enough_is_followed_by_another() {
     let mut flow = Flow::new(Extent::Small).await;
     flow.settle().await;
-    change(&flow.test, Change::Count(MOST_SEALS)).await.unwrap();
+    assert!(key_change::count(flow.app(), OWNER, MOST_SEALS).await.unwrap());
     assert_eq!(facts(&flow.test).await.seals, MOST_SEALS);
     flow.clock_jumps(Duration::days(1));
     flow.sweep().await;
@@ -312,7 +331,7 @@ async fn a_store_of_an_earlier_release_is_read_and_stays_readable_there_until_it
     assert!(!lifted.is_of_earlier_release() && lifted.epoch == 1);
     flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
     flow.settle().await;
-    assert_eq!(forms(documents(&flow.test).await), [Form::S2], "all of it is sealed again");
+    assert_eq!(forms(documents(&flow.test).await), [Form::S3], "all of it is sealed again");
     assert_eq!(logged(&flow, "key.lifted").await.len(), 1);
     assert_eq!(EndState::of(&flow).await.left_over, Vec::<String>::new());
 }

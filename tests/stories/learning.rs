@@ -14,6 +14,7 @@ use time::Duration;
 use uuid::Uuid;
 
 use crate::support::{
+    events::approval,
     flow::{Extent, Flow, HARBOR, person},
     shared,
 };
@@ -86,10 +87,11 @@ async fn overridden(flow: &Flow, items: std::ops::Range<u128>) {
     let rule = flow.client(HARBOR).await;
     let reviewer = Scope::of_person(&grant, "story").store(flow.app()).await.unwrap();
     for item in items {
-        let staged = json!({ "kind": "mark_objective", "subject": "3.4.1[d]", "hash": "h", "version": 1 });
+        let staged = json!({ "kind": "mark_objective", "subject": "3.4.1[d]", "hash": "h", "version": 1, "level": "L2" });
         recorded(&rule, "proposal.staged", item, staged).await;
         flow.test.clock.advance(Duration::minutes(1));
-        let no = json!({ "version": 1, "name": priya.name, "viewed_ms": 30_000, "because": "model_wrong" });
+        let mut no = approval(1, &priya.name, "");
+        (no["viewed_ms"], no["because"]) = (json!(30_000), json!("model_wrong"));
         recorded(&reviewer, "proposal.rejected", item, no).await;
     }
 }

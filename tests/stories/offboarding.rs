@@ -357,6 +357,68 @@ async fn wherever_a_step_stops_the_next_try_goes_on_and_nothing_is_destroyed_bef
     }
 }
 
+/// A client whose records are more than a page can give.
+#[tokio::test]
+async fn the_export_of_a_large_client_is_taken_by_a_command_and_then_goes_on_as_from_the_page() {
+    let flow = world(World::Small).await;
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("harbor");
+    let early = offboarding::export::to_folder(flow.app(), HARBOR, &folder).await.unwrap_err();
+    assert!(early.to_string().contains("Nobody has begun") && !folder.exists(), "{early}");
+    done(&flow, "begin", &[("reason", "Contract ended")]).await;
+    let export = offboarding::export::to_folder(flow.app(), HARBOR, &folder).await.unwrap();
+    is_as_listed(&folder);
+    assert!(folder.join("audit/checkpoint").exists() && folder.join("records/assessment.jsonl").exists());
+    let again = offboarding::export::to_folder(flow.app(), HARBOR, &folder).await.unwrap_err();
+    assert!(again.to_string().contains("is there already"), "{again}");
+    says(&flow, "by the command assay export-client").await;
+    let manifest = sha256(&std::fs::read(folder.join("MANIFEST.sha256")).unwrap());
+    assert_eq!(manifest, export.manifest);
+    done(&flow, "keep", &[("place", "Archive, disk 3"), ("sha256", &manifest)]).await;
+    done(&flow, "switch-off", &[]).await;
+    assert!(known(&flow).await.off.is_some());
+}
+
+/// A client of many years has more raw bytes than one request has time to delete.
+#[tokio::test]
+async fn raw_bytes_that_a_request_had_no_time_to_delete_are_deleted_by_the_sweep() {
+    let mut flow = world(World::Small).await;
+    switched_off(&flow).await;
+    at_rest(&mut flow).await;
+    let from = known(&flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+    done(&flow, "destroy", &[]).await;
+    let mut held = known(&flow).await.destroyed.unwrap();
+    held.value.raw_left = (0..2_500).map(|n| format!("{}/of-long-ago/{n:06}", demo::CONNECTWISE)).collect();
+    let newest = held.value.raw_left.last().unwrap().clone();
+    for name in [&held.value.raw_left[0], &newest] {
+        let _ = flow.app().blobs.create(BlobContainer::Raw, name, "raw".into()).await.unwrap();
+    }
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Keys(HARBOR));
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+    drop(store);
+    says(&flow, "2500 are still to be deleted").await;
+
+    // The first thousand and some, then the process ends.
+    flow.test.faults.stop_at(1_100, Fault::BeforeEffect);
+    let store = flow.deployment().await;
+    offboarding::destroy::finish(&store, HARBOR).await.unwrap_err();
+    drop(store);
+    assert!(flow.test.faults.struck());
+    flow.test.faults.mend();
+    flow.test.restart();
+    let left = known(&flow).await.destroyed.unwrap().value.raw_left.len();
+    assert!((1..2_500).contains(&left), "{left} left: what was done is not done again");
+    at_rest(&mut flow).await;
+    assert!(known(&flow).await.destroyed.unwrap().value.raw_left.is_empty());
+    for name in ["000000", "002499"] {
+        let name = format!("{}/of-long-ago/{name}", demo::CONNECTWISE);
+        assert!(flow.app().blobs.read(BlobContainer::Raw, &name).await.unwrap().is_none());
+    }
+}
+
 /// Sends one form again and again, each try stopped one call later, until it comes through; how many calls that took.
 async fn stopped_everywhere(flow: &mut Flow, what: &str, fault: Fault, is_done: impl Fn(&Known) -> bool) -> usize {
     for stop in 0..400 {

@@ -35,6 +35,7 @@ use crate::support::{
     TestApp,
     browser::{Browser, approves, text},
     clock::START,
+    events::approval,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
     log_copy,
 };
@@ -57,7 +58,7 @@ async fn a_copy_of_the_log_is_refused_while_entries_wait_for_their_place_and_the
     let marco = Browser::of(&flow, What::Engineer).await;
     let store = flow.client(HARBOR).await;
     let mut batch = store.batch(ClientPlace::Assessment);
-    audit::record(&mut batch, Event::new("proposal.approved", "proposal 1", serde_json::json!({})));
+    audit::record(&mut batch, Event::new("proposal.approved", "proposal 1", approval(1, "", "")));
     batch.commit().await.unwrap();
     somebody_holds_the_log(&flow, &store).await;
 
@@ -65,7 +66,7 @@ async fn a_copy_of_the_log_is_refused_while_entries_wait_for_their_place_and_the
     let reply = marco.press(&page, &action, &[]).await;
     assert_eq!(reply.status, 503);
     assert!(text(&reply).contains("1 entry still waits for a place in this log") && text(&reply).contains("in a few seconds"));
-    assert!(!text(&marco.get(&page).await).contains("copy of this log"), "no copy was made, so none is written down");
+    assert!(!text(&marco.get(&page).await).contains("</strong> asked for a copy of this log"), "no copy was made, so none is written down");
 
     flow.test.clock.advance(Duration::seconds(31));
     let reply = marco.press(&page, &action, &[]).await;
@@ -94,7 +95,7 @@ async fn a_log_that_is_too_long_for_a_page_is_pointed_to_the_command() {
     for _ in 0..18 {
         let mut batch = store.batch(ClientPlace::Assessment);
         for _ in 0..19 {
-            let detail = serde_json::json!({ "comment": "x".repeat(60_000) });
+            let detail = approval(1, "", &"x".repeat(60_000));
             audit::record(&mut batch, Event::new("proposal.approved", "proposal 1", detail));
         }
         batch.commit().await.unwrap();

@@ -32,6 +32,7 @@ use time::Duration;
 
 use crate::support::{
     clock::START,
+    events::approval,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
     log_copy,
 };
@@ -201,7 +202,7 @@ async fn an_audit_item_that_was_taken_out_or_left_behind_and_an_entry_that_was_c
     let store = flow.client(HARBOR).await;
     let place = ClientPlace::Assessment;
     let mut batch = store.batch(place);
-    record(&mut batch, Event::new("proposal.notified", "proposal 1", json!({})));
+    record(&mut batch, Event::new("proposal.approved", "proposal 1", approval(1, "", "")));
     batch.commit().await.unwrap();
     let (said, outcome) = verified(&flow).await;
     assert_eq!(outcome, Ok(()), "it waits, and that is all");

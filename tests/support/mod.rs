@@ -11,6 +11,7 @@ pub mod cosmos;
 pub mod decision;
 pub mod disk;
 pub mod end_state;
+pub mod events;
 pub mod faults;
 pub mod flow;
 pub mod hosted;

@@ -27,7 +27,7 @@ use super::{end_state::EndState, faults::Fault, flow::Flow};
 /// Audit entries that may be more or fewer than in the undisturbed run, and why.
 pub const MAY_DIFFER: &[(&str, &str)] = &[
     ("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too"),
-    ("deployment session.refused", "a sign-in for which something did not answer is written down as well"),
+    ("deployment session.refused", "a sign-in during which the vault did not answer is refused, and the person signs in again"),
     ("deployment session.signed-in", "a person whose sign-in got no answer signs in again"),
 ];
 

@@ -77,6 +77,8 @@ mod tests {
         fn a_checkpoint_reads_as_it_was_written(origin in "[a-z0-9./-]{1,40}", size: u64, root: [u8; 32]) {
             let checkpoint = Checkpoint { origin, size, root: Hash::from_bytes(root) };
             prop_assert_eq!(Checkpoint::parse(&checkpoint.text()), Ok(checkpoint.clone()));
+            let signed = format!("{}\n\u{2014} somebody AAAAAAAA\n", checkpoint.text());
+            prop_assert_eq!(Checkpoint::parse_note(signed.as_bytes()), Some(checkpoint.clone()));
             let extended = format!("{}more\n", checkpoint.text());
             prop_assert_eq!(Checkpoint::parse(&extended), Ok(checkpoint));
         }

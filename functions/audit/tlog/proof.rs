@@ -265,6 +265,7 @@ mod tests {
     fn an_empty_log_is_the_beginning_of_every_log_and_none_of_nothing() {
         let root = merkle::leaf(b"");
         assert!(extends(0, &merkle::empty(), 1, &root, &[]) && extends(0, &merkle::empty(), 0, &merkle::empty(), &[]));
+        assert!(!extends(0, &merkle::empty(), 0, &root, &[]));
         assert!(!extends(0, &root, 1, &root, &[]) && !extends(1, &root, 0, &merkle::empty(), &[]));
         assert!(!extends(1, &root, 2, &merkle::node(&root, &root), &[]));
         let nothing = |old, new| Plan::consistency(old, new).is_some_and(|plan| plan.tiles().is_empty());

@@ -77,6 +77,10 @@ mod tests {
 
     use super::*;
 
+    fn proof_of(text: &str) -> RecordProof {
+        RecordProof::parse(text).expect("a proof")
+    }
+
     #[test]
     fn a_proof_reads_as_it_was_written_and_holds_for_its_entry_only() {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
@@ -94,6 +98,9 @@ mod tests {
         assert_eq!(RecordProof { index: 0, ..proof.clone() }.verify(b"two", &[&key]), Err(RecordProofError::Path));
         let forged = RecordProof { checkpoint: proof.checkpoint.replace("\n2\n", "\n3\n"), ..proof };
         assert!(matches!(forged.verify(b"two", &[&key]), Err(RecordProofError::Checkpoint(_))));
+        let long = |count| RecordProof { hashes: vec![one; count], ..proof_of(&written) };
+        assert_eq!(RecordProof::parse(&long(MAX_HASHES).text()), Ok(long(MAX_HASHES)));
+        assert_eq!(RecordProof::parse(&long(MAX_HASHES + 1).text()), Err(RecordProofError::Form));
         for bad in [
             written.replace("@v1", "@v2"),
             written.replace("index 1", "index 01"),

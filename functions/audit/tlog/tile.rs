@@ -65,8 +65,7 @@ impl Tile {
 
     /// Everything that a checkpoint of `size` entries stands on: bundles first, then the levels upwards.
     pub fn all(size: u64) -> impl Iterator<Item = Self> {
-        let levels = (0..=7).take_while(move |level| hashes_at(*level, size) > 0).map(Some);
-        [None].into_iter().chain(levels).flat_map(move |level| (0..).map_while(move |index| Self::at(level, index, size)))
+        [None].into_iter().chain((0..=7).map(Some)).flat_map(move |level| (0..).map_while(move |index| Self::at(level, index, size)))
     }
 
     /// Reads a path, spelled in no other way than it is written.

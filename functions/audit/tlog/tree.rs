@@ -138,6 +138,7 @@ mod tests {
                 tree.append(*leaf, &mut |tile, hashes| full.push((tile, merkle::root(hashes))));
             }
             prop_assert_eq!(tree.root(), merkle::root(&leaves[..size]));
+            prop_assert_eq!(tree.last_leaves(), &leaves[size - size % WIDTH..size]);
             let kept = serde_json::to_string(&tree).expect("writes");
             let mut again: Tree = serde_json::from_str(&kept).expect("reads");
             prop_assert_eq!(&again, &tree);

@@ -63,7 +63,9 @@ pub async fn issue(store: &Directory<'_>, known: &Known) -> Result<(), Offboardi
         return Err(refused("Its data keys are not destroyed. Nothing was issued."));
     };
     if !destroyed.raw_left.is_empty() {
-        return Err(refused("Raw bytes are still to be deleted: press \u{201c}Destroy\u{201d} once more. Nothing was issued."));
+        return Err(refused(
+            "Raw bytes are still to be deleted: Assay goes on every five minutes, or press \u{201c}Destroy\u{201d} once more. Nothing was issued.",
+        ));
     }
     let Some(windows) = steps::windows(offboarding, destroyed, app.config.offboarding) else {
         return Err(refused("The vault's key is not known to be deleted. Nothing was issued."));

@@ -6,6 +6,7 @@
 //! Whatever step is the last of a process, the next try goes on: before the mark all can be taken back, before that batch
 //! nothing is destroyed, after it only the raw bytes are left to delete.
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -78,7 +79,7 @@ impl Record for Ending {
 /// the sweep of a client that is switched off; `None` when its keys are destroyed already.
 pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlace>>, known: &Known) -> Result<(), OffboardingError> {
     if let Some(destroyed) = &known.destroyed {
-        return delete_raw(store, known, destroyed.clone()).await;
+        return Ok(delete_raw(store, known, destroyed.clone()).await?);
     }
     let (by, now) = (person(store)?, store.app().now());
     let offboarding = &known.under_way()?.value;
@@ -134,7 +135,7 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         return Err(StoreError::Refused { refused: vec![] }.into());
     }
     match store.read::<Destroyed>(export::beside_keys(known), &record.key()).await? {
-        Some(held) => delete_raw(store, known, held).await,
+        Some(held) => Ok(delete_raw(store, known, held).await?),
         None => Ok(()),
     }
 }
@@ -173,18 +174,37 @@ async fn say_in_the_clients_log(
     }
 }
 
+/// Raw bytes whose deletion is noted together, and how many deletions are under way at once: a try that is cut off loses
+/// at most so much of its work.
+const NOTED: usize = 1024;
+const AT_ONCE: usize = 16;
+
 /// They lie under the installation's key, so the end of the client's keys does not close them.
-async fn delete_raw(store: &Directory<'_>, known: &Known, held: Held<Destroyed>) -> Result<(), OffboardingError> {
-    if held.value.raw_left.is_empty() {
-        return Ok(());
+async fn delete_raw(store: &Directory<'_>, known: &Known, mut held: Held<Destroyed>) -> Result<(), StoreError> {
+    while !held.value.raw_left.is_empty() {
+        let next = held.value.raw_left.len().saturating_sub(NOTED);
+        let names = held.value.raw_left.split_off(next);
+        for some in names.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|name| store.app().blobs.delete(BlobContainer::Raw, name))).await?;
+        }
+        let mut batch = store.batch(export::beside_keys(known));
+        batch.replace(&held);
+        if held.value.raw_left.is_empty() {
+            say(&mut batch, known, "client.offboarding.raw_deleted", json!({ "files": held.value.raw }));
+        }
+        let etag = batch.commit_with_etags().await?.into_iter().next().flatten();
+        held.etag = etag.ok_or(StoreError::Refused { refused: Vec::new() })?;
     }
-    for name in &held.value.raw_left {
-        store.app().blobs.delete(BlobContainer::Raw, name).await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+/// Goes on where the request of the owner who destroyed the keys was cut off. By the sweep.
+pub async fn finish(store: &Directory<'_>, client: TenantId) -> Result<(), StoreError> {
+    let Some(known) = super::read(store, client).await? else { return Ok(()) };
+    match known.destroyed.clone() {
+        Some(destroyed) => delete_raw(store, &known, destroyed).await,
+        None => Ok(()),
     }
-    let mut batch = store.batch(export::beside_keys(known));
-    batch.replace(&Held { value: Destroyed { raw_left: Vec::new(), ..held.value.clone() }, etag: held.etag });
-    say(&mut batch, known, "client.offboarding.raw_deleted", json!({ "files": held.value.raw }));
-    Ok(batch.commit().await?)
 }
 
 /// Looks whether the vault is without the client's key, and notes when it was first found so. Assay deletes no key of a

@@ -14,6 +14,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Cursor, Write as _},
+    path::Path,
 };
 
 use serde_json::json;
@@ -21,10 +22,14 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::{Directory, Export, Known, Offboarding, OffboardingError, put};
 use crate::{
+    app::App,
     audit::{self, ExportError, Exported, Extent, Item, entry, leaf},
     evidence::{Evidence, Origin},
     platform::ports::BlobContainer,
-    tenancy::{ClientPlace, DeploymentPlace, Place as _, Record as _, Store, StoreError, place::AuditPart, seal::sha256},
+    tenancy::{
+        ClientPlace, DeploymentPlace, DeploymentScope, Place as _, Record as _, Scope, Store, StoreError, TenantId, place::AuditPart,
+        seal::sha256,
+    },
 };
 
 const MANIFEST: &str = "MANIFEST.sha256";
@@ -79,6 +84,22 @@ pub async fn take(
     put(store, known, next, "client.offboarding.exported", detail).await?;
     Ok(export)
 }
+
+/// The same as a folder, which appears whole or not at all: for the command line, where a page's limit does not hold.
+pub async fn to_folder(app: &App, client: TenantId, out: &Path) -> Result<Export, OffboardingError> {
+    if out.exists() {
+        return Err(ExportError::There(out.to_owned()).into());
+    }
+    let store = DeploymentScope::of_function(COMMAND, COMMAND).store(app).await?;
+    let known = super::read(&store, client).await?.ok_or(ExportError::NoSuchClient(client))?;
+    known.not_destroyed()?;
+    known.under_way()?;
+    let client = Scope::of_command(&known.client, COMMAND).store(app).await?;
+    audit::export::in_folder(out, async |sink| Box::pin(take(&store, &client, &known, sink)).await).await
+}
+
+/// As people type it.
+pub const COMMAND: &str = "export-client";
 
 /// The same as one file for a browser, of at most `most` bytes; more is [`io::ErrorKind::FileTooLarge`].
 pub async fn zipped(

@@ -6,14 +6,17 @@ use uuid::Uuid;
 
 use super::{Reader, after, approvals, connections, set_aside, trail};
 use crate::{
-    audit::{dead_letter, watch::LogAlarm},
+    audit::{
+        dead_letter,
+        watch::{LogAlarm, Looked},
+    },
     connectors::{
         file::{self, FileError},
         mapping, review,
     },
     readiness::{self, ByHand, Found, ProposeError, view},
     tenancy::{
-        Actor, DeploymentPlace, KeyTrouble, ProposalId, Scope, StoreError, TenantId,
+        Actor, DeploymentPlace, KeyTrouble, ProposalId, Scope, StoreError, TenantId, Wanted,
         directory::{Grant, Role, Tenant},
         seal,
     },
@@ -57,11 +60,14 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     }
     unreadable.sort_by(|a, b| a.name.cmp(&b.name));
     clients.sort_by(|a, b| a.name.cmp(&b.name));
-    let (mut unmapped, mut letters, mut alarms) = (0, 0, Vec::new());
+    let (mut unmapped, mut letters, mut alarms, mut logs_looked) = (0, 0, Vec::new(), None);
     if reader.operates() {
         let store = reader.deployment().await?;
-        for held in store.all::<LogAlarm>(DeploymentPlace::Operations, "").await? {
-            let LogAlarm { owner, what, .. } = held.value;
+        let wanted = vec![Wanted::all::<LogAlarm>(""), Wanted::one::<Looked>(Looked::KEY)];
+        let found = store.gather(DeploymentPlace::Operations, wanted).await?;
+        logs_looked = found.one::<Looked>(Looked::KEY).await?.map(|held| held.value);
+        let known = found.all::<LogAlarm>("").await?;
+        for LogAlarm { owner, what, .. } in known.into_iter().map(|held| held.value).filter(|alarm| !alarm.what.is_empty()) {
             let of = owner.parse::<TenantId>().ok();
             let name = of.map_or_else(|| "this installation".into(), |tenant| reader.roster.client_name(tenant));
             alarms.push((Link::new(of.map_or_else(paths::audit, paths::client_audit), name), what));
@@ -83,6 +89,9 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             unmapped,
             dead_letters: letters,
             alarms,
+            logs_late: logs_looked.as_ref().is_some_and(|looked| looked.is_late(reader.app.now())),
+            logs_looked: logs_looked.map(|looked| looked.at),
+            logs_href: paths::audit(),
             set_aside: open,
             seen_to: listed - open,
             set_aside_href: paths::set_aside(),

@@ -13,6 +13,9 @@ mod connection_view;
 mod connections;
 mod dead_letters;
 mod delivery;
+mod entry;
+mod events;
+mod find;
 mod keys;
 mod link;
 mod lost_form;
@@ -28,7 +31,7 @@ mod team;
 mod trail;
 mod words;
 
-use self::reader::Reader;
+use self::{entry::Part, reader::Reader};
 use crate::{
     app::App,
     audit::refusal::{self, Refused},
@@ -134,6 +137,14 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["analytics"] => Box::pin(analytics::all(reader)).await,
         ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
         ["audit"] => trail::deployment(reader).await,
+        ["audit", "events"] => events::show(reader).await,
+        ["audit", "events", "file"] => events::file(reader),
+        ["audit", "entry", index] => entry::of_installation(reader, index, Part::Page).await,
+        ["audit", "entry", index, "proof"] => entry::of_installation(reader, index, Part::Proof).await,
+        ["audit", "entry", index, "content"] => entry::of_installation(reader, index, Part::Content).await,
+        ["audit", tenant, "entry", index] => entry::of_client(reader, tenant, index, Part::Page).await,
+        ["audit", tenant, "entry", index, "proof"] => entry::of_client(reader, tenant, index, Part::Proof).await,
+        ["audit", tenant, "entry", index, "content"] => entry::of_client(reader, tenant, index, Part::Content).await,
         ["audit", tenant] => trail::client(reader, tenant).await,
         _ => Err(Problem::not_found()),
     }

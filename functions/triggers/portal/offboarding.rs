@@ -104,7 +104,11 @@ async fn not_done(reader: &Reader<'_>, known: &Known, error: OffboardingError) -
             "Entries of the client's log are being given their place just now, so a copy would miss them. Nothing was done: try again in half a minute.".into()
         }
         OffboardingError::Export(ExportError::Write(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            "Its records are more than a page can give at once (200 MB). Nothing was exported, and this release has no other way: keep the client as it is, and ask for a release that exports larger ones.".into()
+            format!(
+                "Its records are more than a page can give at once (200 MB). Nothing was exported. Whoever runs Assay takes the export with the command: assay {} --of {} --out DIR. Then say here where it is kept.",
+                export::COMMAND,
+                known.client.id
+            )
         }
         OffboardingError::Export(error) => {
             tracing::warn!(error = %error, "a client is not exported");
@@ -248,7 +252,8 @@ impl View<'_, '_> {
         if let Some(export) = export {
             let by = match &export.by {
                 Actor::Person(id) => self.reader.roster.person_name(*id),
-                other => other.to_string(),
+                Actor::Function(name) => format!("the command assay {name}"),
+                other @ Actor::Connection(_) => other.to_string(),
             };
             lines.push(format!(
                 "Taken {} by {by}: {} files, {} entries of the log. SHA-256 of its list of files: {}",
@@ -313,6 +318,12 @@ impl View<'_, '_> {
         };
         let mut step = Step::of("Destroy its data keys", lines);
         step.again = destroyed.is_some_and(|one| !one.raw_left.is_empty());
+        if let Some(one) = destroyed.filter(|one| !one.raw_left.is_empty()) {
+            let left = one.raw_left.len();
+            step.view
+                .lines
+                .push(format!("Of {} files with raw bytes {left} are still to be deleted; Assay goes on every five minutes.", one.raw));
+        }
         step.view.forms.push(StepForm { is_final: true, ..self.form("destroy", "Destroy the data keys for good") });
         step
     }

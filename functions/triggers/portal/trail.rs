@@ -2,16 +2,21 @@
 
 use std::{collections::HashMap, io};
 
-use super::{Reader, words};
+use super::{
+    Reader,
+    find::{self, Asked},
+    words,
+};
 use crate::{
     audit::{
         self, ExportError, Extent, PublishError,
         log_key::{LogKeys, Signer},
         refusal,
+        search::{Filter, Who},
         trail::{self, Shown},
         zipped::zipped,
     },
-    tenancy::{Actor, ClientPlace, PersonId, StoreError, TenantId, keys::Owner},
+    tenancy::{Actor, ClientPlace, PersonId, Place, Store, StoreError, TenantId, keys::Owner},
     triggers::sweep,
     web::{
         Problem, Reply,
@@ -23,9 +28,8 @@ use crate::{
 pub(super) async fn client(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
     let (tenant, grant) = reader.client(tenant)?;
     let store = reader.scope(grant).store(reader.app).await?;
-    let shown = trail::page(&store, ClientPlace::with_outbox(), before(reader)).await?;
     let export = export_form(reader, tenant.id);
-    page(reader, Some(tenant.id), tenant.name, shown, Some(export)).await
+    page(reader, &store, Of { tenant: Some(tenant.id), log: tenant.name, places: ClientPlace::with_outbox().collect() }, Some(export)).await
 }
 
 pub(super) fn export_form(reader: &Reader<'_>, tenant: TenantId) -> PostForm {
@@ -47,8 +51,7 @@ pub(super) async fn deployment(reader: &Reader<'_>) -> Result<Reply, Problem> {
     }
     let store = reader.deployment().await?;
     let places = sweep::deployment_places(reader.app, &reader.deployment_scope()).await?;
-    let shown = trail::page(&store, places, before(reader)).await?;
-    page(reader, None, "This installation".into(), shown, None).await
+    page(reader, &store, Of { tenant: None, log: "This installation".into(), places }, None).await
 }
 
 /// The log as a packed folder that anybody can verify. A POST, because taking a copy is itself recorded, and stands in the copy.
@@ -100,17 +103,18 @@ fn not_exported(error: ExportError) -> Problem {
     }
 }
 
-fn before(reader: &Reader<'_>) -> Option<u64> {
-    reader.request.query_value("before").and_then(|before| before.parse().ok())
-}
-
-async fn page(
-    reader: &Reader<'_>,
+/// Which log.
+struct Of<P> {
     tenant: Option<TenantId>,
     log: String,
-    trail: trail::Trail,
-    export: Option<PostForm>,
-) -> Result<Reply, Problem> {
+    /// Where its items can lie.
+    places: Vec<P>,
+}
+
+async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, export: Option<PostForm>) -> Result<Reply, Problem> {
+    let Of { tenant, log, places } = of;
+    let Asked { filter, before } = find::read(reader, store).await?;
+    let trail = Box::pin(trail::find(store, places, before, &filter)).await?;
     let names = Names::read(reader).await?;
     let mut logs: Vec<(bool, Link)> = Vec::new();
     for (id, name) in &names.clients {
@@ -119,11 +123,14 @@ async fn page(
     if reader.operates() {
         logs.push((tenant.is_none(), Link::new(paths::audit(), "This installation")));
     }
-    let address = tenant.map_or_else(paths::audit, paths::client_audit);
+    let address = paths::audit_of(tenant);
     let unplaced = trail.waiting.len();
     let owner = tenant.map_or(Owner::Deployment, Owner::Tenant);
     let reach = |entries, at| Reach { entries, at };
     let retention = trail.anchored.as_ref().and_then(|anchored| anchored.retention);
+    let found = found_name(&names, &trail, &filter);
+    let older = trail.older.map(|before| find::further(store, &address, Asked { filter: filter.clone(), before: Some(before) }));
+    let newest = before.map(|_| find::further(store, &address, Asked { filter: filter.clone(), before: None }));
     let refused = if tenant.is_none() { refusal::lately(&reader.deployment().await?).await? } else { 0 };
     Ok(reply::page(
         200,
@@ -142,28 +149,42 @@ async fn page(
             keys: keys(reader, owner).await,
             unplaced,
             refused,
-            newer: before(reader).map(|_| Link::new(address.as_str(), "Newest")),
-            older: trail.older.map(|before| Link::new(format!("{address}?before={before}"), "Older")),
+            newer: newest.transpose()?.map(|address| Link::new(address, "Newest")),
+            older: older.transpose()?.map(|address| Link::new(address, "Older")),
             export,
+            find: find::form(reader, tenant, &address, &filter, found.as_deref()),
+            looked: trail.looked,
         },
     ))
 }
 
-/// None while there are none yet, and when the vault does not say: the trail is shown all the same.
-async fn keys(reader: &Reader<'_>, owner: Owner) -> Vec<LogKey> {
-    let Ok(Some(signer)) = Signer::find(reader.app, owner).await else { return Vec::new() };
-    let Ok(LogKeys { ed25519, p256 }) = signer.keys(reader.app).await else { return Vec::new() };
-    [ed25519].iter().chain(&p256).map(|key| LogKey { text: key.to_string(), fingerprint: key.fingerprint() }).collect()
+/// The name of the person who is looked for, when something of theirs was found.
+fn found_name(names: &Names, trail: &trail::Trail, filter: &Filter) -> Option<String> {
+    let Some(Who::Person(id)) = filter.who else { return None };
+    let is_there = trail.waiting.iter().chain(&trail.entries).any(|shown| shown.actor == Actor::Person(id));
+    names.person(id).filter(|_| is_there).map(str::to_owned)
 }
 
-struct Names {
+/// None while there are none yet, and when the vault does not say: the trail is shown all the same.
+pub(super) async fn keys(reader: &Reader<'_>, owner: Owner) -> Vec<LogKey> {
+    let Ok(Some(signer)) = Signer::find(reader.app, owner).await else { return Vec::new() };
+    let Ok(LogKeys { ed25519, p256 }) = signer.keys(reader.app).await else { return Vec::new() };
+    [ed25519]
+        .iter()
+        .chain(&p256)
+        .map(|key| LogKey { text: key.to_string(), fingerprint: key.fingerprint(), is_of_vault: key.is_p256() })
+        .collect()
+}
+
+/// Who and what an entry names.
+pub(super) struct Names {
     people: HashMap<PersonId, String>,
     connections: HashMap<String, String>,
     clients: Vec<(TenantId, String)>,
 }
 
 impl Names {
-    async fn read(reader: &Reader<'_>) -> Result<Self, StoreError> {
+    pub(super) async fn read(reader: &Reader<'_>) -> Result<Self, StoreError> {
         let store = reader.deployment().await?;
         let mut clients: Vec<_> = reader.roster.tenants.iter().map(|t| (t.id, t.name.clone())).collect();
         clients.retain(|(id, _)| reader.grants.iter().any(|grant| grant.tenant == *id));
@@ -174,7 +195,11 @@ impl Names {
         })
     }
 
-    fn entry(&self, tenant: Option<TenantId>, shown: &Shown) -> TimelineEntry {
+    pub(super) fn person(&self, id: PersonId) -> Option<&str> {
+        self.people.get(&id).map(String::as_str)
+    }
+
+    pub(super) fn entry(&self, tenant: Option<TenantId>, shown: &Shown) -> TimelineEntry {
         TimelineEntry {
             at: shown.at,
             actor: match &shown.actor {
@@ -186,6 +211,7 @@ impl Names {
             href: tenant.zip(words::proposal_of(shown).and_then(|id| id.parse().ok())).map(|(tenant, id)| paths::proposal(tenant, id)),
             note: shown.note().map(str::to_owned),
             proof: Some(shown.proof()),
+            proof_href: shown.place.map(|place| paths::audit_entry(tenant, place.seq)),
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::{
     analytics,
     app::App,
     audit::{self, PublishError, anchor, dead_letter, watch},
-    connectors, custody, evidence, gate, readiness,
+    connectors,
+    custody::{self, offboarding},
+    evidence, gate, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
@@ -90,6 +92,7 @@ impl Sweep {
             Err(error) => self.note("keys", &error),
         }
         self.log(store, store, places).await;
+        self.step("freshness of logs", watch::looks(store)).await;
     }
 
     async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, roster: &Roster, correlation: &str) {
@@ -113,24 +116,26 @@ impl Sweep {
         self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
     }
 
-    /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, nothing.
+    /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, what is left to delete.
     async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
         match Scope::of_sweep(tenant, correlation).store(app).await {
             Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
-            Err(StoreError::Destroyed { .. }) => {}
+            Err(StoreError::Destroyed { .. }) => self.step("raw bytes", offboarding::destroy::finish(installation, tenant.id)).await,
             Err(error) => self.note("client", &error),
         }
     }
 
     /// What was recorded gets its place, is published, and is copied where nobody can take it back.
     async fn log<P: Place>(&mut self, store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, places: Vec<P>) {
-        match publish::bring_up_to_date(store, places).await {
+        let published = publish::bring_up_to_date(store, places).await;
+        let came_through = published.is_ok();
+        match published {
             Ok(()) => self.step("anchor", Box::pin(anchor::anchor(store))).await,
             Err(PublishError::Store(error)) => self.note("log", &error),
             // Said by the publisher; the sweep fails until somebody has seen to it.
             Err(PublishError::Alarm { .. }) => self.fail("log"),
         }
-        self.step("alarms", watch::tell(store, installation)).await;
+        self.step("alarms", watch::tell(store, installation, came_through)).await;
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {

@@ -141,7 +141,7 @@ pub async fn drop_expired(app: &App, correlation: &str) -> Result<usize, StoreEr
 }
 
 const BINDING: Binding<'_> =
-    Binding { owner: "deployment", container: "cookie", document: "sign-in", field: "attempt", schema: 1, revision: 0 };
+    Binding { owner: "deployment", container: "cookie", place: "", document: "sign-in", field: "attempt", schema: 1, revision: 0 };
 
 fn sealed(key: &DataKey, attempt: &Attempt) -> Result<String, StoreError> {
     let document = || "the cookie of a sign-in".to_owned();

@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{Frame, Link, PostForm, TimelineEntry};
+use super::{Choice, Frame, Link, PostForm, TimelineEntry};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "audit_trail.html", config = "functions/web/pages/askama.toml")]
@@ -37,6 +37,34 @@ pub struct AuditPage {
     pub older: Option<Link>,
     /// A copy that anybody can verify.
     pub export: Option<PostForm>,
+    pub find: FindForm,
+    /// When something is looked for: how many entries were opened for this page, and whether there are more to look at.
+    pub looked: usize,
+}
+
+/// Looking for entries: all of it is in the address, and nothing changes.
+#[derive(Clone, Debug)]
+pub struct FindForm {
+    pub action: String,
+    pub kinds: Vec<KindGroup>,
+    /// The chosen kind or group; empty: any.
+    pub kind: String,
+    pub who: Vec<Choice>,
+    pub chosen: String,
+    pub outcomes: Vec<Choice>,
+    pub outcome: &'static str,
+    /// `YYYY-MM-DD` or empty.
+    pub from: String,
+    pub to: String,
+    /// There while something is looked for.
+    pub clear: Option<Link>,
+}
+
+#[derive(Clone, Debug)]
+pub struct KindGroup {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub kinds: Vec<Choice>,
 }
 
 /// So many entries, and since when.
@@ -52,4 +80,6 @@ pub struct LogKey {
     pub text: String,
     /// SHA-256 of the text in hex.
     pub fingerprint: String,
+    /// ECDSA by the vault; the other is Ed25519.
+    pub is_of_vault: bool,
 }

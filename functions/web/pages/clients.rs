@@ -25,6 +25,11 @@ pub struct ClientsPage {
     pub dead_letters: usize,
     /// Logs with an alarm, each leading to its page: whose, and what.
     pub alarms: Vec<(Link, String)>,
+    /// When the logs were last looked after; `None` for whom they are not, and before the first time.
+    pub logs_looked: Option<OffsetDateTime>,
+    /// That was so long ago that it has to be said aloud.
+    pub logs_late: bool,
+    pub logs_href: String,
     /// Records of these clients that carry a CUI marking and nobody has seen to; 0 hides the line.
     pub set_aside: usize,
     /// Those that a person has seen to.

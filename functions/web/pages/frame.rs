@@ -101,12 +101,23 @@ impl Frame {
         Hash(hash.to_owned())
     }
 
+    /// `2026-03-01 09:30:00 UTC`.
+    pub(super) fn exact(&self, at: &OffsetDateTime) -> String {
+        let at = at.to_offset(time::UtcOffset::UTC);
+        let (date, (hour, minute, second)) = (at.date(), at.to_hms());
+        format!("{date} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+
     pub(super) fn home(&self) -> String {
         paths::clients()
     }
 
     pub(super) fn sign_out(&self) -> String {
         paths::sign_out()
+    }
+
+    pub(super) fn audit_events(&self) -> String {
+        paths::audit_events()
     }
 
     pub(super) fn stylesheet(&self) -> String {

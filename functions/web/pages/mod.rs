@@ -14,6 +14,8 @@ mod when;
 
 mod access;
 mod analytics;
+mod audit_events;
+mod audit_record;
 mod audit_trail;
 mod client;
 mod clients;
@@ -41,7 +43,9 @@ mod team;
 
 pub use access::{AccessPage, AccessReviewForm, AccessRow, AnswerView, ReviewView};
 pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, RuleRow, SharingView};
-pub use audit_trail::{AuditPage, LogKey, Reach};
+pub use audit_events::{AuditEventsPage, EventArea, EventKind};
+pub use audit_record::{AuditRecordPage, ProofView, RecordField, RecordStands};
+pub use audit_trail::{AuditPage, FindForm, KindGroup, LogKey, Reach};
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{AccessReviewLink, ClientRow, ClientsPage, LimitedRole, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage};

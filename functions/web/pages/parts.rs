@@ -179,4 +179,6 @@ pub struct TimelineEntry {
     pub note: Option<String>,
     /// `in the log, entry 412`, or `waits for its place in the log`.
     pub proof: Option<String>,
+    /// The entry's own page.
+    pub proof_href: Option<String>,
 }

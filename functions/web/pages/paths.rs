@@ -165,6 +165,26 @@ pub fn client_audit(tenant: TenantId) -> String {
     format!("{BASE}audit/{tenant}")
 }
 
+/// The log of a client, or of the installation.
+pub fn audit_of(tenant: Option<TenantId>) -> String {
+    tenant.map_or_else(audit, client_audit)
+}
+
+/// One entry of a log; below it lie its files, `proof` and `content`.
+pub fn audit_entry(tenant: Option<TenantId>, index: u64) -> String {
+    format!("{}/entry/{index}", audit_of(tenant))
+}
+
+/// What the logs record.
+pub fn audit_events() -> String {
+    format!("{BASE}audit/events")
+}
+
+/// The same as a file.
+pub fn audit_events_file() -> String {
+    format!("{BASE}audit/events/file")
+}
+
 /// POST: a copy of the client's log for verification.
 pub fn export_audit(tenant: TenantId) -> String {
     format!("{BASE}audit/{tenant}/export")

@@ -89,6 +89,7 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         href: None,
         note: None,
         proof: proof.map(Into::into),
+        proof_href: proof.map(|_| "#".into()),
     };
     let sides = (
         Side { tag: Some(Tag::new(Tone::Unknown, "Not decided")), text: "Score \u{2212}41 today, 93 at best".into() },

@@ -3,6 +3,7 @@
 
 mod analytics;
 mod approvals;
+mod audit;
 mod clients;
 mod team;
 mod tools;
@@ -16,8 +17,8 @@ use assay::{
     web::{
         Problem, assets,
         pages::{
-            AuditPage, DemoPerson, Frame, Link, LogKey, MessagePage, ProblemPage, ProposalState, Reach, Run, Section, SignInPage, SignedIn,
-            Tag, TimelineEntry, Tone, paths,
+            DemoPerson, Frame, Link, MessagePage, ProblemPage, ProposalState, RecordStands, Run, Section, SignInPage, SignedIn, Tag, Tone,
+            paths,
         },
     },
 };
@@ -32,6 +33,7 @@ use approvals::{
     alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_unsound, refused, stale, standing_in,
     superseded, to_do, to_review, withdrawable,
 };
+use audit::{audit, audit_events, found, proven, record};
 use clients::{
     client, client_keys, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, requirement, requirement_with_errors,
 };
@@ -111,6 +113,15 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("analytics-empty", Box::new(|| analytics(false, true).render().unwrap())),
         ("audit", Box::new(|| audit(false).render().unwrap())),
         ("audit-empty", Box::new(|| audit(true).render().unwrap())),
+        ("audit-found", Box::new(|| found(true).render().unwrap())),
+        ("audit-nothing-found", Box::new(|| found(false).render().unwrap())),
+        ("audit-record", Box::new(|| record(proven()).render().unwrap())),
+        ("audit-record-not-yet", Box::new(|| record(RecordStands::NotYet).render().unwrap())),
+        (
+            "audit-record-broken",
+            Box::new(|| record(RecordStands::Broken("a tile of the published log is not there, or is damaged".into())).render().unwrap()),
+        ),
+        ("audit-events", Box::new(|| audit_events().render().unwrap())),
         ("sign-in", Box::new(|| sign_in(true).render().unwrap())),
         ("sign-in-off", Box::new(|| sign_in(false).render().unwrap())),
         ("sign-in-entra", Box::new(|| sign_in_with_entra().render().unwrap())),
@@ -139,8 +150,10 @@ pub(crate) fn write() -> PathBuf {
     let stylesheet = assets::stylesheet_path();
     let name = stylesheet.rsplit('/').next().unwrap();
     fs::write(folder.join("assay.css"), assets::serve(name).unwrap().body).unwrap();
+    let script = assets::check_path();
+    fs::write(folder.join("check.js"), assets::serve(script.rsplit('/').next().unwrap()).unwrap().body).unwrap();
     for (page, html) in pages() {
-        fs::write(folder.join(format!("{page}.html")), html.replace(&stylesheet, "assay.css")).unwrap();
+        fs::write(folder.join(format!("{page}.html")), html.replace(&stylesheet, "assay.css").replace(&script, "check.js")).unwrap();
     }
     folder
 }
@@ -151,61 +164,6 @@ fn frame(section: Section) -> Frame {
 }
 
 const GAP: &str = "audit item 2 of the client's evidence (part 3 of 16) is gone: it was written with what it records, and taken out before it had its place";
-
-fn audit(empty: bool) -> AuditPage {
-    let entry = |actor: &str, text: &str, href: Option<&str>, note: Option<&str>, minutes, proof: &str| TimelineEntry {
-        at: NOW - Duration::minutes(minutes),
-        actor: actor.into(),
-        text: text.into(),
-        href: href.map(Into::into),
-        note: note.map(Into::into),
-        proof: Some(proof.into()),
-    };
-    AuditPage {
-        frame: frame(Section::Audit),
-        log: CLIENT.into(),
-        logs: vec![
-            (true, Link::new("#", CLIENT)),
-            (false, Link::new("#", "Tidewater Composites")),
-            (false, Link::new("#", "This installation")),
-        ],
-        entries: if empty {
-            vec![]
-        } else {
-            vec![
-                entry("Assay", "marked AC.L2-3.1.1[a] as MET", Some("#"), None, 0, "waits for its place in the log"),
-                entry(
-                    "Sam Okafor",
-                    "approved “Mark AC.L2-3.1.1[a] as MET”",
-                    Some("#"),
-                    Some("“Checked the list against HR on 21 November.”"),
-                    1,
-                    "in the log, entry 412",
-                ),
-                entry("ConnectWise", "delivered ticket 918204", None, None, 38, "in the log, entry 411"),
-                entry("Assay", "refused a delivery of Autotask: wrong signature, 3 times", None, None, 540, "in the log, entry 410"),
-            ]
-        },
-        length: if empty { 0 } else { 412 },
-        head: (!empty).then(|| HASH.into()),
-        published: (!empty).then(|| Reach { entries: 412, at: NOW - Duration::minutes(1) }),
-        anchored: (!empty).then(|| Reach { entries: 398, at: NOW - Duration::minutes(12) }),
-        alarms: if empty { vec![] } else { vec![(GAP.into(), NOW - Duration::minutes(8))] },
-        stopped: false,
-        retention: Some((true, "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into())),
-        keys: if empty {
-            vec![]
-        } else {
-            let name = "assay-0192f0c1a2b3c4d5e6f708192a3b4c5d/0192f0c1a2b3c4d5e6f708192a3b4c5d";
-            vec![LogKey { text: format!("{name}+1f28eece+AdkrYEd2AShFlbVGNu+M8BC4SOI/2c/7R+VvhK0bsDjR"), fingerprint: HASH.into() }]
-        },
-        unplaced: usize::from(!empty),
-        refused: if empty { 0 } else { 3 },
-        newer: None,
-        older: (!empty).then(|| Link::new("#", "Older entries")),
-        export: None,
-    }
-}
 
 fn sign_in(demo: bool) -> SignInPage {
     let person = |name: &str, what: &str| DemoPerson { id: "0192f3".into(), name: name.into(), what: what.into() };
