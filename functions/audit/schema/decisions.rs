@@ -79,6 +79,8 @@ pub(super) const PROPOSALS: Area = Area {
             "did not carry out what was approved: something no longer held",
             &[VERSION, HASH, always("why", Text, "what no longer held")],
         ),
+        kind("proposal.failed", Alarm, PROPOSAL, "could not carry out what was approved, and tries no more", WHY_NOT),
+        kind("proposal.not_undone", Alarm, PROPOSAL, "could not undo what was carried out: it stands", WHY_NOT),
         kind(
             "proposal.rolled_back",
             Done,
@@ -118,6 +120,8 @@ const RUN: &[Field] = &[
     always("operation", Text, "the key by which it is done once only"),
 ];
 
+const WHY_NOT: &[Field] = &[VERSION, HASH, always("why", Text, "what was in the way")];
+
 const FINDING: &[Field] = &[
     always("objective", Text, "the objective's id"),
     always("before", Text, "the finding until then, in words"),
@@ -135,6 +139,8 @@ pub(super) const NOTICES: Area = Area {
         kind("proposal.escalated_notice", Done, PROPOSAL, "told further people that nobody had decided a proposal", TOLD),
         kind("proposal.glass_told", Done, PROPOSAL, "told people that one person approved a proposal alone", TOLD),
         kind("proposal.review_overdue", Alarm, PROPOSAL, "told people that a review is overdue", TOLD),
+        kind("proposal.ran_told", Done, PROPOSAL, "told people of what was done without asking", TOLD),
+        kind("proposal.failure_told", Done, PROPOSAL, "told people that something was not carried out, or not undone", TOLD),
         kind("notice.accepted", Done, PROPOSAL, "told somebody about a proposal", NOTICE),
         kind("notice.refused", Alarm, PROPOSAL, "could not tell somebody about a proposal", NOTICE),
         kind("notice.not_needed", Done, PROPOSAL, "did not mail an approver about a proposal: they had signed in", NOTICE),
@@ -146,6 +152,7 @@ const TOLD: &[Field] = &[
     always("mailed", TEXTS, "the people who are told, by id"),
     always("unreachable", TEXTS, "the people without an address, by id"),
     always("cards", Number, "cards for the Teams channel"),
+    sometimes("queued", Number, "mails and cards that were put in the queue; since version 2"),
 ];
 
 const NOTICE: &[Field] = &[

@@ -255,7 +255,7 @@ async fn an_insider_gets_no_policy_restored_that_was_approved_once_and_never_cam
     house.overwrite(Held { value: Proposal { state: State::Executed { at, undo_until: None }, ..held.value }, etag: held.etag }).await;
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
-    let detail = json!({ "version": 1, "proposal": lenient });
+    let detail = json!({ "version": 1, "proposal": lenient, "changes": [], "before": {}, "after": {} });
     assay::audit::record(&mut batch, assay::audit::Event::new("policy.changed", "policy", detail));
     let held = house.held(strict).await;
     batch.delete(&held);

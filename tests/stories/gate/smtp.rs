@@ -200,7 +200,10 @@ async fn whoever_dies_between_a_mail_and_its_record_sends_the_same_mail_once_mor
             at += 1;
         }
         // A stop after the effect of a call lies before the mail or after its record.
-        assert!(at > 5 && (twice > 0 || matches!(fault, Fault::AnswerLost)), "{fault:?}: of {at} stops {twice} lay between a mail and its record");
+        assert!(
+            at > 5 && (twice > 0 || matches!(fault, Fault::AnswerLost)),
+            "{fault:?}: of {at} stops {twice} lay between a mail and its record"
+        );
     }
 }
 
