@@ -287,6 +287,14 @@ fn form_at(route: &[String], ids: Ids) -> Option<FormOf> {
         ["analytics", _, "take-part"] => {
             Some((["takes-part", &tenant, "yes"].map(str::to_owned).into(), vec![("takes-part", "yes".into())]))
         }
+        ["analytics", _, "leave-out"] => own(&["leave-out", &tenant]),
+        ["analytics", _, "accept"] => {
+            let rule = "mark_objective 3.4.1[d]";
+            Some((["accept", &tenant, rule].map(str::to_owned).into(), vec![("rule", rule.into())]))
+        }
+        ["analytics", _, "sampled", _] => {
+            Some((["sampled", &tenant, &other].map(str::to_owned).into(), vec![("answer", "agree".into())]))
+        }
         ["audit", _, "export"] => own(&["export", &tenant]),
         _ => None,
     }
@@ -320,7 +328,12 @@ async fn stn_012_a_genuine_form_of_ones_own_that_names_what_is_anothers_is_one_t
             }
             let send = async |ids: Ids| {
                 let (words, fields) = form_at(&route, ids)?;
-                let token = security::form_token(&key, &session, &words.iter().map(String::as_str).collect::<Vec<_>>());
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let token = match words[0] {
+                    // An answer that says how long its page was open.
+                    "sampled" => security::timed_form_token(&key, &session, &words, flow.app().now()),
+                    _ => security::form_token(&key, &session, &words),
+                };
                 let typed: Vec<(&str, &str)> =
                     fields.iter().map(|(name, value)| (*name, value.as_str())).chain([("token", token.as_str())]).collect();
                 let browser = Browser::with_cookie(&flow, &ann);
