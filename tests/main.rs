@@ -42,6 +42,7 @@ mod stories {
     mod azure_serve;
     mod bad_days;
     mod client_keys;
+    mod client_vault_key;
     mod connecting;
     mod cost;
     mod dead_letters;
@@ -67,7 +68,9 @@ mod stories {
     mod lost_form;
     mod main_job;
     mod offboarding;
+    mod offboarding_keyless;
     mod offboarding_off;
+    mod offboarding_vault;
     mod pages;
     mod policy_page;
     mod portal;

@@ -5,7 +5,6 @@
 //! evidence comes with a company that is mapped to it. Where the vault makes no keys by itself, one is made for the client,
 //! or the owner names one, which may lie in the client's own vault.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -20,7 +19,7 @@ use crate::{
         keys::{self, Owner},
         policy_mark::PolicyMark,
         regions::Regions,
-        seal::sha256,
+        vault_key::{self, Reservation},
     },
     web::{pages::FieldError, problem::chain},
 };
@@ -147,7 +146,7 @@ pub async fn add(store: &Directory<'_>, new: NewClient<'_>) -> Result<(), Client
         Err(error) if error.exists::<Tenant>(&tenant.key()) => Ok(()),
         // Another form took the key meanwhile.
         Err(error) if held.as_ref().is_some_and(|held| error.is_about::<Reservation>(&held.value.key())) => {
-            Err(ClientError::form("key", USED))
+            Err(ClientError::form("key", vault_key::USED))
         }
         other => Ok(other?),
     }
@@ -176,55 +175,13 @@ fn few_enough(grants: usize) -> Result<(), ClientError> {
     Err(ClientError::form("roles", why))
 }
 
-/// A vault key that somebody named for a client to be: found by its address, so that two forms cannot end with one key.
-#[derive(Clone, Serialize, Deserialize)]
-struct Reservation {
-    /// As it was named.
-    key: String,
-    owner: TenantId,
-    /// The client is written down. Until then another form may name the key, for one that nobody finished.
-    taken: bool,
-}
-
-impl Record for Reservation {
-    const KIND: &'static str = "vault-key";
-    const SCHEMA: u32 = 1;
-
-    /// Key Vault does not tell upper and lower case apart.
-    fn key(&self) -> String {
-        sha256(self.key.to_ascii_lowercase().as_bytes())
-    }
-}
-
-/// Reserves the key for this client; `None` when it is another's, or another form was faster.
-async fn reserve(store: &Directory<'_>, id: TenantId, key: &KeyUri) -> Result<Option<Held<Reservation>>, StoreError> {
-    let wanted = Reservation { key: key.url().to_string(), owner: id, taken: false };
-    let earlier = store.read::<Reservation>(DeploymentPlace::Directory, &wanted.key()).await?;
-    if let Some(held) = &earlier {
-        match (held.value.owner == id, held.value.taken) {
-            (true, _) => return Ok(earlier),
-            (false, true) => return Ok(None),
-            (false, false) => {}
-        }
-    }
-    let name = wanted.key();
-    let mut batch = store.batch(DeploymentPlace::Directory);
-    batch.put(wanted, earlier.map(|held| held.etag));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => {}
-        other => other?,
-    }
-    let reserved = store.read::<Reservation>(DeploymentPlace::Directory, &name).await?;
-    Ok(reserved.filter(|held| held.value.owner == id))
-}
-
 /// The address of a key made for this client beside the installation's own. The same form again finds the same key.
 async fn made_for(store: &Directory<'_>, id: TenantId) -> Result<String, ClientError> {
     store.app().vault.create_key(&format!("client-{id}")).await.map_err(|error| {
         tracing::warn!(error = chain(&error), "no key is made for a new client");
         match error.kind {
             PortErrorKind::Denied => ClientError::form("key", MAY_NOT_MAKE),
-            kind => why_not(kind).map_or_else(|| StoreError::from(error).into(), |message| ClientError::form("key", message)),
+            kind => vault_key::why_not(kind).map_or_else(|| StoreError::from(error).into(), |message| ClientError::form("key", message)),
         }
     })
 }
@@ -234,32 +191,20 @@ const MAY_NOT_MAKE: &str = "Assay may not make keys in its vault, or the vault's
 /// Makes the client's data key under the vault key of this address, which must be nobody else's and is reserved for it.
 async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &[Tenant]) -> Result<Held<Reservation>, ClientError> {
     let refused = |message: &str| ClientError::form("key", message);
-    let key = KeyUri::parse(address).ok_or_else(|| refused(NO_ADDRESS))?;
+    let key = KeyUri::parse(address).ok_or_else(|| refused(vault_key::NO_ADDRESS))?;
     let app = store.app();
-    let uses = |owner| async move {
-        let used = match keys::vault_key(app, owner).await {
-            // Nothing is wrapped by it any more.
-            Err(StoreError::Destroyed { .. }) => None,
-            other => other?,
-        };
-        Ok::<_, StoreError>(used.and_then(|used| KeyUri::parse(&used)))
-    };
-    let others = known.iter().map(|tenant| Owner::Tenant(tenant.id));
-    for other in others.chain([Owner::Deployment]) {
-        if uses(other).await?.is_some_and(|used| used.is(&key)) {
-            return Err(refused(match other {
-                Owner::Deployment => {
-                    "This is the key of the installation itself. Each client has a key of its own: make one for this client."
-                }
-                Owner::Tenant(_) => USED,
-            }));
-        }
+    let others = known.iter().map(|tenant| Owner::Tenant(tenant.id)).chain([Owner::Deployment]).collect();
+    if let Some(other) = vault_key::user(app, others, &key).await? {
+        return Err(refused(match other {
+            Owner::Deployment => vault_key::OF_THE_INSTALLATION,
+            Owner::Tenant(_) => vault_key::USED,
+        }));
     }
-    let reserved = reserve(store, id, &key).await?.ok_or_else(|| refused(USED))?;
+    let reserved = vault_key::reserve(store, id, &key).await?.ok_or_else(|| refused(vault_key::USED))?;
     match keys::make(app, Owner::Tenant(id), Some(key.url().as_str())).await {
-        Ok(_) if uses(Owner::Tenant(id)).await?.is_some_and(|used| used.is(&key)) => Ok(reserved),
+        Ok(_) if vault_key::user(app, vec![Owner::Tenant(id)], &key).await?.is_some() => Ok(reserved),
         Ok(_) => Err(refused("This form was sent before with another key. Open \u{201c}Add a client\u{201d} anew and give the key there.")),
-        Err(StoreError::Key { source, .. }) => match why_not(source.kind) {
+        Err(StoreError::Key { source, .. }) => match vault_key::why_not(source.kind) {
             Some(message) => {
                 tracing::warn!(error = chain(&source), "the key of a new client cannot be used");
                 Err(refused(message))
@@ -268,30 +213,6 @@ async fn make_under(store: &Directory<'_>, id: TenantId, address: &str, known: &
         },
         Err(other) => Err(other.into()),
     }
-}
-
-const USED: &str = "Another client uses this key. Each client has a key of its own: make one for this client.";
-
-const NO_ADDRESS: &str =
-    "This is not the address of a key. It looks like https://VAULT/keys/NAME, without a version; the key's page in the vault shows it.";
-
-/// Why the vault would not use a key, for the person who named it.
-fn why_not(kind: PortErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        PortErrorKind::Missing => "There is no such key in that vault. Make it there first (RSA, 3072 bits), then add the client.",
-        PortErrorKind::Denied => {
-            "Assay may not use this key. Give the app's identity the role Key Vault Crypto Service Encryption User on it, and see that the key is enabled and that the vault's firewall lets the app in. A new role takes some minutes to hold."
-        }
-        PortErrorKind::Disabled => "This key is disabled in its vault. Enable it there, then send the form again. Nothing was added.",
-        PortErrorKind::Throttled { .. } => "The key vault is busy and asked to wait. Nothing was added; send the form again in a minute.",
-        PortErrorKind::Unavailable => {
-            "The key vault does not answer. See that the address is right; if it is, send the form again in a minute. Nothing was added."
-        }
-        PortErrorKind::Invalid => {
-            "The key vault does not wrap with this key. It must be an RSA key in a vault of the cloud that this installation runs in."
-        }
-        PortErrorKind::TooLarge | PortErrorKind::Full | PortErrorKind::Unreadable => return None,
-    })
 }
 
 /// Who may do what for a client, as it was read; the client's own record, read first, tells whether it still holds. What

@@ -1,4 +1,5 @@
-//! What an owner changes of a client's keys: in which regions they may be unwrapped, and a further data key before its time.
+//! What an owner changes of a client's keys: in which regions they may be unwrapped, and a further data key before its time
+//! (and, in [`super::vault_key`], which key of a vault wraps them).
 //!
 //! The change and the installation's audit item are one batch, beside the key record. Then the directory says that the keys
 //! changed, and every process that answers a request or a message forgets what it has of them; a stop in between leaves
@@ -30,7 +31,7 @@ pub enum ChangeError {
 
 const NO_REGION: &str = "Give Azure's names of regions, in lower case letters and digits, with commas between them; or nothing, for any.";
 const NOT_HERE: &str = "Assay itself runs in none of these regions (or ASSAY_REGION does not say where), so it could not read the client's records. Nothing was changed.";
-const NO_KEYS: &str = "This client has no data keys yet. Nothing was changed.";
+pub(super) const NO_KEYS: &str = "This client has no data keys yet. Nothing was changed.";
 
 /// What is known of the client's keys; `None`: it has none yet.
 pub async fn facts(store: &Directory<'_>, tenant: TenantId) -> Result<Option<Facts>, StoreError> {
@@ -81,7 +82,7 @@ async fn change(
 }
 
 /// Makes every process forget the keys that it has in memory.
-async fn tell(store: &Directory<'_>, tenant: TenantId) -> Result<(), ChangeError> {
+pub(super) async fn tell(store: &Directory<'_>, tenant: TenantId) -> Result<(), ChangeError> {
     let told = KeysChanged { tenant, at: store.app().now() };
     let held = store.read::<KeysChanged>(DeploymentPlace::Directory, &tenant.to_string()).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);

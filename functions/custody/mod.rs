@@ -8,5 +8,6 @@
 pub mod care;
 pub mod change;
 pub mod offboarding;
+pub mod vault_key;
 
 pub use care::care;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::{
     Batch, DeploymentPlace, Store, StoreError, TenantId,
+    error::KeyTrouble,
     key_record::{About, DOCUMENT, KeyRecord},
     keys::{self, Owner},
     regions::Regions,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
-    platform::ports::{BatchOutcome, Op},
+    platform::ports::{BatchOutcome, Etag, Op},
 };
 
 /// What the record says, without a key being unwrapped.
@@ -68,6 +69,8 @@ pub enum Change {
     NextKey,
     /// The same data keys under the newest version of the vault key.
     Rewrap,
+    /// The same data keys under another key of a vault, by its whole address.
+    VaultKey(String),
     /// Other regions. Who has the keys in memory already forgets them within five minutes.
     Regions(Regions),
 }
@@ -86,6 +89,14 @@ pub async fn change(app: &App, owner: Owner, seen: &Facts, change: Change) -> Re
         BatchOutcome::Committed(_) => Ok(Some(changed)),
         BatchOutcome::Refused(_) => facts(app, owner).await,
     }
+}
+
+/// Whether a vault wraps with this key for the owner, and unwraps again: with bytes that protect nothing.
+///
+/// # Errors
+/// [`StoreError::Key`] as the vault refuses, whatever becomes of the key that the owner has.
+pub async fn try_vault_key(app: &App, owner: Owner, address: &str) -> Result<(), StoreError> {
+    keys::wrap(app, owner, address, &keys::new_key(app)).await.map(drop)
 }
 
 /// So many seals more, of which the record has only what the processes tell. The vault is not asked: the data key in memory
@@ -118,21 +129,50 @@ pub async fn change_with(
     }
 }
 
+/// A client's key record as it was seen, also where it cannot be read any more.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// `None`: there is no record, or it is damaged.
+    pub facts: Option<Facts>,
+    /// `None`: there is no record.
+    etag: Option<Etag>,
+}
+
+impl Standing {
+    /// Whether there is a record, in whatever state.
+    pub fn is_there(&self) -> bool {
+        self.etag.is_some()
+    }
+}
+
+/// [`StoreError::Destroyed`] when the data keys are destroyed already.
+pub async fn standing(app: &App, owner: Owner) -> Result<Standing, StoreError> {
+    let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else {
+        return Ok(Standing { facts: None, etag: None });
+    };
+    let facts = match KeyRecord::parse(owner, &document.body) {
+        Ok(record) => Some(Facts::of(&record)),
+        Err(error) if error.key_trouble() == Some(KeyTrouble::Damaged) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Standing { facts, etag: Some(document.etag) })
+}
+
 /// Destroys a client's data keys, all of them, in one batch with what the installation says of it; nothing is unwrapped.
+/// Where the record is lost, what is left behind is the mark alone, so that no key is made anew.
 /// `false`: the record is not as `seen` any more, and nothing was written.
 pub async fn destroy(
     store: &Store<'_, DeploymentPlace>,
     tenant: TenantId,
-    seen: &Facts,
+    seen: &Standing,
     add: impl FnOnce(&mut Batch<'_, '_, DeploymentPlace>),
 ) -> Result<bool, StoreError> {
-    let owner = Owner::Tenant(tenant);
-    let Some(document) = store.app().documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(false) };
-    if Facts::of(&KeyRecord::parse(owner, &document.body)?) != *seen {
-        return Ok(false);
-    }
-    let replace = Op::Replace { id: DOCUMENT.into(), body: KeyRecord::tombstone(store.app().now()), if_match: document.etag };
-    commit(store, tenant, replace, add).await
+    let (id, body) = (DOCUMENT.to_owned(), KeyRecord::tombstone(store.app().now()));
+    let op = match &seen.etag {
+        Some(etag) => Op::Replace { id, body, if_match: etag.clone() },
+        None => Op::Create { id, body },
+    };
+    commit(store, tenant, op, add).await
 }
 
 async fn commit(
@@ -193,6 +233,7 @@ impl Next<'_> {
             Change::Lift => {}
             Change::Regions(regions) => about.regions = regions,
             Change::Rewrap => wrapped = keys::wrap(app, owner, &facts.vault_key, key.newest().bytes()).await?,
+            Change::VaultKey(address) => wrapped = keys::wrap(app, owner, &address, key.newest().bytes()).await?,
             Change::NextKey => {
                 let bytes = keys::new_key(app);
                 wrapped = keys::wrap(app, owner, &facts.vault_key, &bytes).await?;

@@ -210,6 +210,22 @@ async fn has_records(app: &App, owner: Owner) -> Result<bool, StoreError> {
     Ok(pages.iter().any(|page| !page.documents.is_empty()))
 }
 
+/// Why the owner's data keys cannot be used until somebody does something about it; `None` when they can be, or when there
+/// is nothing that they would open.
+///
+/// # Errors
+/// What passes by itself, and what is no trouble of the key: other regions, keys that were destroyed.
+pub async fn lasting_trouble(app: &App, owner: Owner) -> Result<Option<KeyTrouble>, StoreError> {
+    match find(app, owner).await {
+        Ok(Some(_)) => Ok(None),
+        Ok(None) => Ok(has_records(app, owner).await?.then_some(KeyTrouble::Lost)),
+        Err(error) => match error.key_trouble() {
+            Some(trouble) if trouble.lasts() && !matches!(trouble, KeyTrouble::Elsewhere | KeyTrouble::Destroyed) => Ok(Some(trouble)),
+            _ => Err(error),
+        },
+    }
+}
+
 /// Which vault key wraps the owner's data key; nothing is unwrapped. `None` when there is no data key,
 /// [`StoreError::Destroyed`] when they were destroyed.
 pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreError> {

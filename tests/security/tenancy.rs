@@ -292,9 +292,7 @@ fn form_at(route: &[String], ids: Ids) -> Option<FormOf> {
             let rule = "mark_objective 3.4.1[d]";
             Some((["accept", &tenant, rule].map(str::to_owned).into(), vec![("rule", rule.into())]))
         }
-        ["analytics", _, "sampled", _] => {
-            Some((["sampled", &tenant, &other].map(str::to_owned).into(), vec![("answer", "agree".into())]))
-        }
+        ["analytics", _, "sampled", _] => Some((["sampled", &tenant, &other].map(str::to_owned).into(), vec![("answer", "agree".into())])),
         ["audit", _, "export"] => own(&["export", &tenant]),
         _ => None,
     }

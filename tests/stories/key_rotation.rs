@@ -135,7 +135,7 @@ async fn another_version_of_the_vault_key_wraps_the_data_keys_and_no_record_is_t
 
 #[tokio::test]
 async fn wherever_a_change_of_keys_stops_the_old_keys_stand_or_the_new_ones_and_all_is_read() {
-    let all = [Change::NextKey, Change::Rewrap, Change::Regions(Regions::default())];
+    let all = [Change::NextKey, Change::Rewrap, Change::VaultKey("harbors-own".into()), Change::Regions(Regions::default())];
     for (wanted, fault) in all.iter().flat_map(|wanted| [(wanted, Fault::BeforeEffect), (wanted, Fault::AnswerLost)]) {
         for stop in 0..8 {
             let mut flow = Flow::new(Extent::Small).await;

@@ -5,7 +5,7 @@ use super::{
     Form::{Flag, Map, Number, Text, Time},
     MAPS,
     Outcome::{Alarm, Done, Refused},
-    always, kind, sometimes,
+    TEXTS, always, kind, sometimes,
 };
 
 const NAME: Field = always("name", Text, "the client's name");
@@ -49,6 +49,21 @@ pub(super) const CLIENTS: Area = Area {
                 always("manifest", Text, MANIFEST),
                 always("files", Number, "files in the copy"),
                 always("unreadable", Number, "records that do not open and are named in the copy instead"),
+            ],
+        ),
+        kind(
+            "client.offboarding.not_exportable",
+            Done,
+            CLIENT,
+            "said that no copy of a client can be taken, since its key cannot be used",
+            &[
+                NAME,
+                always("why", Text, "what is wrong with its key, in a word"),
+                always("copies", Text, "which earlier copies there are, and where"),
+                always("log", Text, "the name of the client's log"),
+                always("entries", Number, "its length, as it is published"),
+                always("root", Text, "its root at that length, in hex"),
+                sometimes("earlier", Text, "SHA-256 of an earlier copy's list of files, in hex"),
             ],
         ),
         kind(
@@ -101,6 +116,9 @@ pub(super) const CLIENTS: Area = Area {
                 always("root", Text, "its root at the end, in hex"),
                 always("export", Text, MANIFEST),
                 sometimes("kept_at", Text, KEPT_AT),
+                sometimes("other_vault_keys", TEXTS, "other vault keys that ever wrapped them"),
+                sometimes("not_exportable", Text, "why no copy could be taken, in a word"),
+                sometimes("record_lost", Flag, "whether the record of the data keys was gone before"),
             ],
         ),
         kind(
@@ -115,14 +133,47 @@ pub(super) const CLIENTS: Area = Area {
             Done,
             CLIENT,
             "found that the vault key of a client is deleted",
-            &[NAME, always("vault_key", Text, "which vault key")],
+            &[NAME, always("vault_keys", TEXTS, "which vault keys")],
+        ),
+        kind(
+            "client.offboarding.vault_key_stated",
+            Done,
+            CLIENT,
+            "recorded somebody's statement that the vault key of a client is deleted, since Assay could not look",
+            &[
+                NAME,
+                always("vault_keys", TEXTS, "which vault keys"),
+                always("who", Text, "who says so"),
+                always("since", Text, "since which day it is deleted"),
+                always("writing", Text, "where that is in writing"),
+                always("why", Text, "why Assay could not look"),
+            ],
+        ),
+        kind(
+            "client.offboarding.vault_key_back",
+            Alarm,
+            CLIENT,
+            "found that the vault key of a client is there again; its days begin anew when it is deleted",
+            &[
+                NAME,
+                always("vault_key", Text, "which vault key"),
+                always("gone_at", Time, "when it was first found deleted"),
+                sometimes("looks", Map, "how often it was looked, and when last"),
+                sometimes("stated_by", Text, "who had stated that it is deleted"),
+            ],
         ),
         kind(
             "client.offboarding.certified",
             Done,
             CLIENT,
             "issued the certificate of destruction for a client",
-            &[NAME, always("sha256", Text, "SHA-256 of the certificate's text, in hex"), always("kid", Text, "the key that signed it")],
+            &[
+                NAME,
+                always("sha256", Text, "SHA-256 of the certificate's text, in hex"),
+                always("kid", Text, "the key that signed it"),
+                sometimes("looks", Number, "how often the vault was looked at"),
+                sometimes("stated_by", Text, "who states that the vault key is deleted, where Assay could not look"),
+            ],
         ),
     ],
 };
@@ -180,6 +231,17 @@ pub(super) const KEYS: Area = Area {
             "who was refused",
             "was refused a client's records, whose key cannot be used; repeats within the hour are counted",
             &[always("why", Text, "the client, and what is wrong with its key")],
+        ),
+        kind(
+            "key.vault_key_changed",
+            Done,
+            CLIENT,
+            "let another key of a vault wrap a client's data keys",
+            &[
+                always("before", Text, "the vault key until then"),
+                always("before_version", Text, "and its version"),
+                always("after", Text, "the vault key from then on"),
+            ],
         ),
         kind("key.lifted", Done, "data key NUMBER", "gave the record of the data keys this release's form", &[]),
     ],

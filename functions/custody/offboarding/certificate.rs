@@ -13,10 +13,11 @@ use time::OffsetDateTime;
 use zip::{CompressionMethod, ZipWriter, result::ZipResult, write::SimpleFileOptions};
 
 use super::{
-    Directory, Known, Offboarding, OffboardingError,
-    destroy::{self, Destroyed},
+    Directory, Export, Known, Offboarding, OffboardingError,
+    destroy::Destroyed,
     export, person, refused, say,
     steps::{self, Windows, day},
+    vault_key::{self, Looked, Looks, Statement},
 };
 use crate::{
     audit::tlog::note,
@@ -73,11 +74,21 @@ pub async fn issue(store: &Directory<'_>, known: &Known) -> Result<(), Offboardi
     if now < windows.end() {
         return Err(refused(format!("{} Nothing was issued.", why_not_yet(windows))));
     }
-    destroy::must_be_gone(store, destroyed).await?;
+    let last_look = match vault_key::look(app, destroyed).await? {
+        Looked::There(key) => {
+            vault_key::is_back(store, known, &key).await?;
+            return Err(vault_key::there());
+        }
+        Looked::Unsaid(why) if offboarding.statement.is_none() => return Err(why.refusal()),
+        Looked::Unsaid(_) => "When this was issued, Assay could not look either.",
+        Looked::Gone => "When this was issued, the vault said that it is not there.",
+    };
     let roster = Roster::read(store).await?;
     let name = |id: PersonId| format!("{} (person {id})", roster.person_name(id));
     let address = app.config.public_url.as_str();
-    let text = text(destroyed, offboarding, windows, &Said { address, at: now, by: &name(by), destroyed_by: &name(destroyed.by) });
+    let entered_by = offboarding.statement.as_ref().map(|statement| name(statement.by)).unwrap_or_default();
+    let said = Said { address, at: now, by: &name(by), destroyed_by: &name(destroyed.by), entered_by: &entered_by, last_look };
+    let text = text(destroyed, offboarding, windows, &said);
     let signed = signing::sign(app, SigningUse::Receipts, text.as_bytes()).await?;
     let key = signing::verifying_key(app, SigningUse::Receipts, &signed.kid).await?;
     let key = key.ok_or_else(|| StoreError::from(PortError::new("receipts", PortErrorKind::Missing)))?;
@@ -92,7 +103,10 @@ pub async fn issue(store: &Directory<'_>, known: &Known) -> Result<(), Offboardi
     };
     let mut batch = store.batch(export::beside_keys(known));
     batch.create(&certificate);
-    let detail = json!({ "sha256": crate::tenancy::seal::sha256(certificate.text.as_bytes()), "kid": certificate.kid });
+    let detail = json!({
+        "sha256": crate::tenancy::seal::sha256(certificate.text.as_bytes()), "kid": certificate.kid,
+        "looks": offboarding.looks.as_ref().map(|looks| looks.count), "stated_by": offboarding.statement.as_ref().map(|one| one.who.clone()),
+    });
     say(&mut batch, known, "client.offboarding.certified", detail);
     match batch.commit().await {
         // Sent twice at once: the first one stands.
@@ -117,14 +131,28 @@ struct Said<'a> {
     at: OffsetDateTime,
     by: &'a str,
     destroyed_by: &'a str,
+    /// Who entered the statement that the vault key is deleted, if there is one.
+    entered_by: &'a str,
+    last_look: &'a str,
 }
 
 /// Plain text, lines of their own for what a program may look for.
 fn text(destroyed: &Destroyed, offboarding: &Offboarding, windows: Windows, said: &Said<'_>) -> String {
-    let Destroyed { tenant, client, at, off_at, epochs, vault_key, vault_version, log, entries, root, export, raw, .. } = destroyed;
-    let gone = offboarding.vault_key_gone_at.map(day).unwrap_or_default();
-    let kept = export.kept_at.as_deref().unwrap_or("(not said)");
-    let Said { address, at: issued, by, destroyed_by } = *said;
+    let Destroyed { tenant, client, off_at, log, entries, root, export, .. } = destroyed;
+    let Said { address, at: issued, by, .. } = *said;
+    let closed = export.not_possible.is_some();
+    let its_end = if closed {
+        "\nThat is how it was last published. The client's key could not be used when its data keys were destroyed, so what waited for\nits place is not in it, and no entry of it says that they were.\n"
+    } else {
+        ""
+    };
+    let raw_remains =
+        if closed { "- The bytes that its evidence was read from, sealed under the installation's key: see above.\n" } else { "" };
+    let not_in_it = if closed {
+        "- That the earlier copies named above hold all of the client's records.".to_owned()
+    } else {
+        format!("- That the {} records that could not be opened when the export was taken are in it.", export.unreadable)
+    };
     format!(
         "ASSAY CERTIFICATE OF DESTRUCTION 1
 
@@ -135,28 +163,23 @@ Issued: {issued}, by {by}
 Reason for the offboarding: {reason}
 
 WHAT WAS DESTROYED
-All data keys of this client (AES-256, numbers 1 to {epochs}) were destroyed on {at} by {destroyed_by}.
-They were kept in one record only, wrapped by the vault key {vault_key}, version {vault_version}; that record was overwritten.
-Every record of the client and the content of its log was sealed under these keys, so nothing opens them any more.
-{raw} files of raw bytes that its evidence was read from were deleted.
+{destruction}
 The client had been switched off since {off}.
 
 WHY THE KEYS CANNOT COME BACK
 A backup of the database may have held the wrapped keys until {backup}.
-The vault key was found deleted on {gone}, and could be recovered in its vault until {vault}.
-When this was issued, it was not in the vault.
+{vault}
 
 THE CLIENT'S LOG
 Name: {log}
 Entries: {entries}
 Root: {root}
-
+{its_end}
 WHAT REMAINS
 - The log: its entries hold ids, pseudonyms and salted commitments, and it can still be verified.
-- The export of {exported} ({files} files; SHA-256 of its list of files: {manifest}), kept, as its owner said, at: {kept}
-  It is to be kept for six years (32 CFR 170.16(c)(4) and 170.17(c)(4)); this installation cannot open the client's records any more.
+{copies}
 - The sealed records themselves, as ciphertext.
-- What the installation keeps under its own key: the client's name, who had which role for it, which company of which tool it
+{raw_remains}- What the installation keeps under its own key: the client's name, who had which role for it, which company of which tool it
   was, what became of deliveries from those tools, and the installation's log.
 
 WHAT THIS DOES NOT CLAIM
@@ -164,18 +187,98 @@ WHAT THIS DOES NOT CLAIM
 - That the days for which backups and deleted keys last were as the settings say; whoever runs the installation answers for that.
 - That raw bytes of deliveries are gone that no longer stood behind a record when the keys were destroyed.
 - That any medium was sanitized in the sense of NIST SP 800-88.
-- That the {unreadable} records that could not be opened when the export was taken are in it.
+{not_in_it}
 ",
         issued = day(issued),
         reason = offboarding.reason,
-        at = day(*at),
+        destruction = destruction(destroyed, said.destroyed_by),
         off = day(*off_at),
         backup = day(windows.backup),
-        vault = day(windows.vault),
-        exported = day(export.at),
-        files = export.files,
-        manifest = export.manifest,
-        unreadable = export.unreadable,
+        vault = why_not_the_vault(destroyed, offboarding, windows, said),
+        copies = copies(export),
+    )
+}
+
+fn destruction(destroyed: &Destroyed, by: &str) -> String {
+    let Destroyed { at, epochs, vault_key, vault_version, raw, export, .. } = destroyed;
+    let at = day(*at);
+    let keys = if *epochs == 0 {
+        format!(
+            "All data keys of this client (AES-256) were destroyed on {at} by {by}.
+The one record that kept them, wrapped, was lost or damaged before, so how many there were is not known; a mark was put in its
+place, under which no key is made anew.
+Keys of a vault that were named for the client: {}.",
+            if vault_key.is_empty() { "none is known".to_owned() } else { destroyed.vault_keys().collect::<Vec<_>>().join(", ") }
+        )
+    } else {
+        let others: Vec<&str> = destroyed.vault_keys().skip(1).collect();
+        let others =
+            if others.is_empty() { String::new() } else { format!("\nBefore, these vault keys wrapped them: {}.", others.join(", ")) };
+        format!(
+            "All data keys of this client (AES-256, numbers 1 to {epochs}) were destroyed on {at} by {by}.
+They were kept in one record only, wrapped by the vault key {vault_key}, version {vault_version}; that record was overwritten.{others}"
+        )
+    };
+    let raw = if export.not_possible.is_some() {
+        "NOT deleted: files of raw bytes that its evidence was read from. Its records, which name them, could not be opened. They are\nsealed under the installation's key.".to_owned()
+    } else {
+        format!("{raw} files of raw bytes that its evidence was read from were deleted.")
+    };
+    format!(
+        "{keys}\nEvery record of the client and the content of its log was sealed under these keys, so nothing opens them any more.\n{raw}"
+    )
+}
+
+fn why_not_the_vault(destroyed: &Destroyed, offboarding: &Offboarding, windows: Windows, said: &Said<'_>) -> String {
+    let (until, gone) = (day(windows.vault), offboarding.vault_key_gone_at.map(day).unwrap_or_default());
+    let keys = if destroyed.vault_keys().nth(1).is_some() { "vault keys were" } else { "vault key was" };
+    let found = match &offboarding.statement {
+        None => format!("The {keys} found deleted on {gone}, and could be recovered in the vault until {until}."),
+        Some(Statement { who, since, writing, why, at, .. }) => format!(
+            "Assay could not look whether the {keys} deleted: {why}. That it is deleted since {since} is the statement of
+{who}, in writing: {writing}
+It was entered on {} by {}; the days for which a deleted key can be recovered were counted from {gone}, until {until}.",
+            day(*at),
+            said.entered_by
+        ),
+    };
+    let looks = offboarding.looks.as_ref().map(looks).unwrap_or_default();
+    format!("{found}{looks}\n{}", said.last_look)
+}
+
+/// How often it was looked, as it stands in the certificate and on the page.
+pub fn looks(looks: &Looks) -> String {
+    let Looks { count, first, last, unsaid, .. } = looks;
+    let said = match count {
+        0 => String::new(),
+        1 => format!("\nAssay looked once, on {}: the vault said that it is not there.", day(*last)),
+        _ => format!(
+            "\nAssay looked {count} times from {} to {}, at most once a day by itself: the vault said each time that it is not there.
+A key that was recovered and deleted again between two looks would not show.",
+            day(*first),
+            day(*last)
+        ),
+    };
+    let unsaid = if *unsaid == 0 { String::new() } else { format!("\nLooks that the vault gave no answer to: {unsaid}.") };
+    said + &unsaid
+}
+
+fn copies(export: &Export) -> String {
+    const SIX_YEARS: &str = "(32 CFR 170.16(c)(4) and 170.17(c)(4)); this installation cannot open the client's records any more.";
+    let kept = export.kept_at.as_deref().unwrap_or("(not said)");
+    let of = |one: &Export| format!("The export of {} ({} files; SHA-256 of its list of files: {})", day(one.at), one.files, one.manifest);
+    let Some(why) = &export.not_possible else {
+        return format!("- {}, kept, as its owner said, at: {kept}\n  It is to be kept for six years {SIX_YEARS}", of(export));
+    };
+    let earlier = export.earlier.as_ref().map(|one| {
+        let kept = one.kept_at.as_deref().unwrap_or("(not said)");
+        format!("\n  {}, kept, as was said then, at: {kept}", of(one))
+    });
+    format!(
+        "- NO EXPORT was made at the end: on {} the client's key could not be used ({why}). Earlier copies, as its owner said: {kept}{}
+  What there is, is to be kept for six years {SIX_YEARS}",
+        day(export.at),
+        earlier.unwrap_or_default()
     )
 }
 

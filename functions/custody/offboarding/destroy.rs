@@ -3,6 +3,7 @@
 //! The client's log hears of it first, since nothing can be sealed for it afterwards, and is published and copied away as it
 //! then stands: leaves hold commitments only, so it verifies for ever. Then the offboarding is marked, so that nobody takes it
 //! back any more, and ONE batch takes the wrapped keys away, writes down what was destroyed and puts the audit item beside it.
+//! Where the keys cannot be used any more, nothing can be sealed for the client's log: it ends as it was last published.
 //! Whatever step is the last of a process, the next try goes on: before the mark all can be taken back, before that batch
 //! nothing is destroyed, after it only the raw bytes are left to delete.
 
@@ -11,13 +12,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Directory, Export, Known, Offboarding, OffboardingError, export, person, refused, say, steps};
+use super::{
+    Directory, Export, Known, Offboarding, OffboardingError, export,
+    no_export::{End, end_of_log, named_vault_keys},
+    person, refused, say, steps,
+    vault_key::watch,
+};
 use crate::{
     audit::{self, anchor, log_key::Signer, publisher::Published},
-    platform::ports::{BlobContainer, PortErrorKind},
+    custody::vault_key,
+    platform::ports::BlobContainer,
     tenancy::{
         ClientPlace, DeploymentPlace, Held, PersonId, Record, Store, StoreError, TenantId,
         key_change::{self, Facts},
+        keys::{self, Owner},
         place::AuditPart,
     },
 };
@@ -33,11 +41,14 @@ pub struct Destroyed {
     pub at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub off_at: OffsetDateTime,
-    /// Data keys 1 to this one.
+    /// Data keys 1 to this one; 0 where the record that said so is lost.
     pub epochs: u32,
-    /// Which key of the vault wrapped them.
+    /// Which key of the vault wrapped them; empty where nobody knows.
     pub vault_key: String,
     pub vault_version: String,
+    /// Other keys of a vault that wrapped them before, or may have where the record that named them is lost.
+    #[serde(default)]
+    pub other_vault_keys: Vec<String>,
     /// The name of the client's log, and how it ends.
     pub log: String,
     pub entries: u64,
@@ -60,6 +71,13 @@ impl Record for Destroyed {
     }
 }
 
+impl Destroyed {
+    /// Every key of a vault that ever wrapped the data keys, as far as it is known.
+    pub fn vault_keys(&self) -> impl Iterator<Item = &str> {
+        [self.vault_key.as_str()].into_iter().chain(self.other_vault_keys.iter().map(String::as_str)).filter(|key| !key.is_empty())
+    }
+}
+
 /// That the client's log heard that the end comes; one for each time that the client was switched off.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ending {
@@ -76,32 +94,41 @@ impl Record for Ending {
 }
 
 /// Destroys the client's data keys, or goes on where an earlier try stopped. `client` is the client's store in the name of
-/// the sweep of a client that is switched off; `None` when its keys are destroyed already.
+/// its owner who ends it; `None` when its keys are destroyed already, or cannot be used any more.
 pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlace>>, known: &Known) -> Result<(), OffboardingError> {
     if let Some(destroyed) = &known.destroyed {
         return Ok(delete_raw(store, known, destroyed.clone()).await?);
     }
     let (by, now) = (person(store)?, store.app().now());
-    let offboarding = &known.under_way()?.value;
-    let client =
-        client.ok_or_else(|| refused("Its keys cannot be used now, so what is destroyed cannot be written down. Nothing was done."))?;
+    let (offboarding, owner) = (&known.under_way()?.value, Owner::Tenant(known.client.id));
     let (Some(export), Some(off_at), Some(_)) = (&offboarding.export, offboarding.off_at, &known.off) else {
-        return Err(refused(steps::may_destroy(offboarding, 0, now).err().unwrap_or_default()));
+        return Err(refused(steps::may_destroy(offboarding, Some(0), now).err().unwrap_or_default()));
     };
-    let later = export::recorded_since(client, export.entries).await?;
+    if client.is_none() && keys::lasting_trouble(store.app(), owner).await?.is_none() {
+        return Err(refused("Its keys can be used again, or there are none. Look at what stands below. Nothing was done."));
+    }
+    let later = match client {
+        Some(client) => Some(export::recorded_since(client, export.entries).await?),
+        None => None,
+    };
     steps::may_destroy(offboarding, later, now).map_err(refused)?;
-    let Some(facts) = key_change::facts(store.app(), client.owner()).await? else {
-        return Err(refused("It has no data keys, so there is nothing to destroy. Nothing was done."));
+    let standing = key_change::standing(store.app(), owner).await?;
+    let (end, raw) = match (client, &standing.facts) {
+        (Some(client), Some(facts)) => Box::pin(last_words(client, known, export, facts, off_at)).await?,
+        (Some(_), None) => return Err(refused("It has no data keys, so there is nothing to destroy. Nothing was done.")),
+        // Nothing can be sealed for its log, and no record says which raw bytes were its own.
+        (None, _) => (end_of_log(store.app(), owner).await?, Vec::new()),
     };
-    say_in_the_clients_log(client, known, export, &facts, off_at).await?;
-    let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
-    Box::pin(audit::export::up_to_date(client, &places)).await?;
-    anchor::anchor_last(client).await?;
-    let end = client.read::<Published>(ClientPlace::Log(AuditPart::Head), audit::entry::HEAD_KEY).await?;
-    let (Some(end), Some(signer)) = (end, Signer::find(store.app(), client.owner()).await?) else {
-        return Err(refused("Its log has no checkpoint yet. Try again in some minutes. Nothing was destroyed."));
+    let former = vault_key::former(store, known.client.id).await?.into_iter().map(|one| one.key).collect::<Vec<_>>();
+    let (vault_key, vault_version, mut other_vault_keys) = match &standing.facts {
+        Some(facts) => (facts.vault_key.clone(), facts.vault_version.clone(), former),
+        None => {
+            let mut named = named_vault_keys(store, known.client.id).await?;
+            (named.pop().unwrap_or_default(), String::new(), [former, named].concat())
+        }
     };
-    let raw = export::raw_names(client).await?;
+    other_vault_keys.retain(|key| *key != vault_key);
+    other_vault_keys.dedup();
     let days = store.app().config.offboarding;
     let record = Destroyed {
         tenant: known.client.id,
@@ -109,12 +136,13 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         by,
         at: now,
         off_at,
-        epochs: facts.epoch,
-        vault_key: facts.vault_key.clone(),
-        vault_version: facts.vault_version.clone(),
-        log: signer.origin().to_owned(),
-        entries: end.value.tree.size(),
-        root: end.value.tree.root().to_string(),
+        epochs: standing.facts.as_ref().map_or(0, |facts| facts.epoch),
+        vault_key,
+        vault_version,
+        other_vault_keys,
+        log: end.log,
+        entries: end.entries,
+        root: end.root,
         export: export.clone(),
         backup_days: days.backup,
         vault_days: days.vault,
@@ -122,11 +150,12 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         raw_left: raw,
     };
     mark(store, known, now).await?;
-    let done = key_change::destroy(store, known.client.id, &facts, |batch| {
+    let done = key_change::destroy(store, known.client.id, &standing, |batch| {
         batch.create(&record);
         let detail = json!({
             "epochs": record.epochs, "vault_key": record.vault_key, "vault_version": record.vault_version, "log": record.log,
             "entries": record.entries, "root": record.root, "export": record.export.manifest, "kept_at": record.export.kept_at,
+            "other_vault_keys": record.other_vault_keys, "not_exportable": record.export.not_possible, "record_lost": !standing.is_there(),
         });
         say(batch, known, "client.offboarding.destroyed", detail);
     });
@@ -138,6 +167,27 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         Some(held) => Ok(delete_raw(store, known, held).await?),
         None => Ok(()),
     }
+}
+
+/// The client's log hears what comes, is published and copied away; its end, and the names of the client's raw bytes.
+async fn last_words(
+    client: &Store<'_, ClientPlace>,
+    known: &Known,
+    export: &Export,
+    facts: &Facts,
+    off_at: OffsetDateTime,
+) -> Result<(End, Vec<String>), OffboardingError> {
+    say_in_the_clients_log(client, known, export, facts, off_at).await?;
+    let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
+    Box::pin(audit::export::up_to_date(client, &places)).await?;
+    anchor::anchor_last(client).await?;
+    let end = client.read::<Published>(ClientPlace::Log(AuditPart::Head), audit::entry::HEAD_KEY).await?;
+    let (Some(end), Some(signer)) = (end, Signer::find(client.app(), client.owner()).await?) else {
+        return Err(refused("Its log has no checkpoint yet. Try again in some minutes. Nothing was destroyed."));
+    };
+    let tree = end.value.tree;
+    let end = End { log: signer.origin().to_owned(), entries: tree.size(), root: tree.root().to_string() };
+    Ok((end, export::raw_names(client).await?))
 }
 
 /// The keys lie beside the directory, in another batch: by this mark, whoever takes it back at the same moment finds it moved,
@@ -198,37 +248,16 @@ async fn delete_raw(store: &Directory<'_>, known: &Known, mut held: Held<Destroy
     Ok(())
 }
 
-/// Goes on where the request of the owner who destroyed the keys was cut off. By the sweep.
+/// Goes on where the request of the owner who destroyed the keys was cut off, and looks whether the vault key is still gone.
+/// By the sweep.
 pub async fn finish(store: &Directory<'_>, client: TenantId) -> Result<(), StoreError> {
     let Some(known) = super::read(store, client).await? else { return Ok(()) };
-    match known.destroyed.clone() {
-        Some(destroyed) => delete_raw(store, &known, destroyed).await,
-        None => Ok(()),
+    if let Some(destroyed) = known.destroyed.clone() {
+        delete_raw(store, &known, destroyed).await?;
     }
-}
-
-/// Looks whether the vault is without the client's key, and notes when it was first found so. Assay deletes no key of a
-/// vault: whoever holds it does.
-pub async fn look_for_vault_key(store: &Directory<'_>, known: &Known) -> Result<(), OffboardingError> {
-    let held = known.under_way()?;
-    let Some(destroyed) = &known.destroyed else { return Err(refused("Destroy the data keys first. Nothing was done.")) };
-    if held.value.vault_key_gone_at.is_some() {
-        return Ok(());
-    }
-    must_be_gone(store, &destroyed.value).await?;
-    let next = Offboarding { vault_key_gone_at: Some(store.app().now()), ..held.value.clone() };
-    let detail = json!({ "vault_key": destroyed.value.vault_key });
-    super::put(store, known, next, "client.offboarding.vault_key_gone", detail).await
-}
-
-pub(super) async fn must_be_gone(store: &Directory<'_>, destroyed: &Destroyed) -> Result<(), OffboardingError> {
-    match store.app().vault.newest_version(&destroyed.vault_key).await {
-        Err(error) if error.kind == PortErrorKind::Missing => Ok(()),
-        Ok(_) => Err(refused("The key is still in the vault, or is there again. Nothing was done.")),
-        Err(error) if matches!(error.kind, PortErrorKind::Denied | PortErrorKind::Disabled) => Err(refused(
-            "The vault does not say whether the key is there: Assay may not look at it, or it is disabled only. It counts when it is deleted. Nothing was done.",
-        )),
-        Err(error) => Err(StoreError::from(error).into()),
+    match watch(store, &known).await {
+        Err(OffboardingError::Store(error)) => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -245,6 +274,8 @@ impl Destroyed {
             files: 3,
             unreadable: 0,
             kept_at: Some("Vault 7".into()),
+            not_possible: None,
+            earlier: None,
         };
         Self {
             tenant,
@@ -255,6 +286,7 @@ impl Destroyed {
             epochs: 2,
             vault_key: "k".into(),
             vault_version: "1".into(),
+            other_vault_keys: Vec::new(),
             log: "l".into(),
             entries: 9,
             root: "r".into(),

@@ -76,6 +76,8 @@ pub async fn take(
         files: count + 1,
         unreadable,
         kept_at: None,
+        not_possible: None,
+        earlier: None,
     };
     let detail = json!({
         "entries": export.entries, "root": export.root, "manifest": export.manifest, "files": export.files, "unreadable": unreadable,

@@ -4,18 +4,25 @@
 //! Asked, exported and kept, switched off, waited, destroyed, certified. Where it stands is an [`Offboarding`] in the
 //! directory, moved in one batch with the audit item that says so; the destruction and what follows stand beside the
 //! client's key record ([`destroy`], [`certificate`]). What each step needs is in [`steps`], which is pure. Each step may be
-//! asked again: what is done stays done. Until the destruction an owner can take all of it back.
+//! asked again: what is done stays done. Until the destruction an owner can take all of it back. A client whose key cannot
+//! be used any more goes the same way without an export ([`no_export`]).
 
 pub mod certificate;
 pub mod destroy;
 pub mod export;
+pub mod no_export;
 pub mod steps;
+pub mod vault_key;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use self::{certificate::Certificate, destroy::Destroyed};
+use self::{
+    certificate::Certificate,
+    destroy::Destroyed,
+    vault_key::{Looks, Statement},
+};
 use crate::{
     audit::{self, ExportError},
     tenancy::{
@@ -44,9 +51,15 @@ pub struct Offboarding {
     /// When the destruction came to its last batch; from then on nobody takes the offboarding back.
     #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
     pub destroying_at: Option<OffsetDateTime>,
-    /// When the vault was found without the client's key, after the destruction.
+    /// When the vault was found without the client's key, after the destruction, or somebody stated so where it does not say.
     #[serde(with = "time::serde::rfc3339::option")]
     pub vault_key_gone_at: Option<OffsetDateTime>,
+    /// How often it was looked since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<Looks>,
+    /// Who states that the key is deleted, where Assay cannot look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Statement>,
 }
 
 /// A copy of everything of the client that somebody took.
@@ -63,8 +76,15 @@ pub struct Export {
     pub files: usize,
     /// Records that did not open, so are not in it.
     pub unreadable: usize,
-    /// Where the owner says that it is kept.
+    /// Where the owner says that it is kept; where none was possible, which earlier copies there are, and where.
     pub kept_at: Option<String>,
+    /// Why none was possible, a word of [`crate::tenancy::error::KeyTrouble`]: then `entries` and `root` are those of the log as
+    /// it was last published, and there are no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_possible: Option<String>,
+    /// The newest that was possible, before none was any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Box<Export>>,
 }
 
 impl Record for Offboarding {
@@ -160,6 +180,8 @@ pub async fn begin(store: &Directory<'_>, known: &Known, reason: &str) -> Result
         destroy_from: None,
         destroying_at: None,
         vault_key_gone_at: None,
+        looks: None,
+        statement: None,
     };
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.create(&record);
@@ -176,7 +198,9 @@ pub async fn begin(store: &Directory<'_>, known: &Known, reason: &str) -> Result
 pub async fn keep(store: &Directory<'_>, known: &Known, kept_at: &str, manifest: &str) -> Result<(), OffboardingError> {
     known.not_destroyed()?;
     let held = known.under_way()?;
-    let Some(export) = &held.value.export else { return Err(refused("Take the export first. Nothing was done.")) };
+    let Some(export) = held.value.export.as_ref().filter(|export| export.not_possible.is_none()) else {
+        return Err(refused("Take the export first. Nothing was done."));
+    };
     let kept_at = sentence(kept_at, "Say where the export is kept.")?;
     if !export.manifest.eq_ignore_ascii_case(manifest.trim()) {
         return Err(refused(

@@ -59,8 +59,8 @@ pub fn may_switch_off(offboarding: &Offboarding) -> Result<(), String> {
 }
 
 /// Whether the data keys may be destroyed now. `later`: what was recorded in the client's log after the export, but for this
-/// offboarding's own steps.
-pub fn may_destroy(offboarding: &Offboarding, later: usize, now: OffsetDateTime) -> Result<(), String> {
+/// offboarding's own steps; `None` where its keys cannot be used and will not be by themselves.
+pub fn may_destroy(offboarding: &Offboarding, later: Option<usize>, now: OffsetDateTime) -> Result<(), String> {
     may_switch_off(offboarding)?;
     let (Some(_), Some(from)) = (offboarding.off_at, offboarding.destroy_from) else {
         return Err("Switch the client off first. Nothing was done.".into());
@@ -68,13 +68,20 @@ pub fn may_destroy(offboarding: &Offboarding, later: usize, now: OffsetDateTime)
     if now < from {
         return Err(format!("Not before {}: until then it can be taken back. Nothing was done.", day(from)));
     }
-    if later > 0 {
-        return Err(
+    let is_possible = offboarding.export.as_ref().is_some_and(|export| export.not_possible.is_none());
+    let why = match later {
+        None if is_possible => {
+            "Its keys cannot be used now, so nobody can say whether something was recorded after the export was taken. If they will not be usable again, say under \u{201c}Export\u{201d} that no further one can be made. Nothing was done."
+        }
+        Some(_) if !is_possible => {
+            "Its keys can be used again, so an export can be made: take it, and say where it is kept. Nothing was done."
+        }
+        Some(1..) => {
             "Something was recorded after the export was taken, so the export misses it. Take it again, and say where it is kept. Nothing was done."
-                .into(),
-        );
-    }
-    Ok(())
+        }
+        _ => return Ok(()),
+    };
+    Err(why.into())
 }
 
 /// Until when what was destroyed could still be put back by whoever runs the database or the vault.
@@ -126,7 +133,19 @@ mod tests {
 
     fn export(kept: bool) -> Export {
         let (by, kept_at) = (Actor::Function("test".into()), kept.then(|| "Vault 7".into()));
-        Export { by, at: hours(1), entries: 5, root: String::new(), manifest: String::new(), files: 3, unreadable: 0, kept_at }
+        let (not_possible, earlier) = (None, None);
+        Export {
+            by,
+            at: hours(1),
+            entries: 5,
+            root: String::new(),
+            manifest: String::new(),
+            files: 3,
+            unreadable: 0,
+            kept_at,
+            not_possible,
+            earlier,
+        }
     }
 
     fn offboarding(exported: Option<bool>, off: Option<i64>, gone: Option<i64>) -> Offboarding {
@@ -140,17 +159,26 @@ mod tests {
             destroy_from: off.map(|off| hours(off + 30 * 24)),
             destroying_at: None,
             vault_key_gone_at: gone.map(hours),
+            looks: None,
+            statement: None,
         }
     }
 
     proptest! {
         #[test]
         fn nothing_is_destroyed_before_it_was_kept_off_and_waited_for_and_nothing_newer_is_missed(
-            exported in proptest::option::of(any::<bool>()), off in proptest::option::of(0i64..100), later in 0usize..3, now in 0i64..2000,
+            exported in proptest::option::of(any::<bool>()), off in proptest::option::of(0i64..100),
+            later in proptest::option::of(0usize..3), now in 0i64..2000, possible: bool,
         ) {
-            let may = may_destroy(&offboarding(exported, off, None), later, hours(now)).is_ok();
+            let mut record = offboarding(exported, off, None);
+            if let Some(export) = record.export.as_mut().filter(|_| !possible) {
+                export.not_possible = Some("deleted".into());
+            }
+            let may = may_destroy(&record, later, hours(now)).is_ok();
             let due = off.is_some_and(|off| now >= off + 30 * 24);
-            prop_assert_eq!(may, exported == Some(true) && due && later == 0);
+            // With an export that misses nothing; without one only while the keys cannot be used.
+            let has_what_can_be_had = if possible { later == Some(0) } else { later.is_none() };
+            prop_assert_eq!(may, exported == Some(true) && due && has_what_can_be_had);
         }
 
         #[test]

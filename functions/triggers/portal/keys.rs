@@ -5,6 +5,7 @@ use crate::{
     custody::{
         change::{self, ChangeError},
         offboarding::{MOST_CHARS, steps::day},
+        vault_key::{self, FormerVaultKey},
     },
     tenancy::{TenantId, directory::Tenant},
     web::{
@@ -31,6 +32,7 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
     let outcome = match step {
         "regions" => change::change_regions(&store, client.id, &reader.field("regions")).await,
         "rotate" => change::rotate(&store, client.id, &reader.field("epoch"), &reader.field("reason")).await,
+        "vault-key" => Box::pin(vault_key::change(&store, client.id, &reader.field("key"))).await,
         _ => return Err(Problem::not_found()),
     };
     match outcome {
@@ -42,7 +44,9 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
 
 async fn page(reader: &Reader<'_>, client: &Tenant, error: Option<String>) -> Result<Reply, Problem> {
     let (id, config) = (client.id, &reader.app.config);
-    let known = change::facts(&reader.deployment().await?, id).await?;
+    let store = reader.deployment().await?;
+    let known = change::facts(&store, id).await?;
+    let former = vault_key::former(&store, id).await?;
     let regions = known.as_ref().map_or_else(String::new, |facts| facts.regions.text());
     let facts = known.iter().flat_map(|facts| {
         let since = facts.since.map_or_else(|| "written by an earlier release".into(), day);
@@ -51,6 +55,7 @@ async fn page(reader: &Reader<'_>, client: &Tenant, error: Option<String>) -> Re
             ("Its version", facts.vault_version.clone()),
             ("Data key that seals", format!("number {}, since {since}", facts.epoch)),
             ("Sealed with it, about", facts.seals.to_string()),
+            ("Keys of a vault before", if former.is_empty() { "none".into() } else { named(&former) }),
             ("Regions", if regions.is_empty() { "any".into() } else { regions.clone() }),
         ]
     });
@@ -68,12 +73,14 @@ async fn page(reader: &Reader<'_>, client: &Tenant, error: Option<String>) -> Re
     );
     let reason =
         Field::new("reason", "Why", "It stands in the audit trail.", FieldKind::Prose(MOST_CHARS), reader.field("reason")).required();
+    let key = Field::new("key", "Address of the key", KEY_HINT, FieldKind::Text, reader.field("key")).required();
     let page = KeysPage {
         frame: reader.frame(Section::Clients).await?,
         client: client.name.clone(),
         clients_href: paths::clients(),
         people_href: paths::people(id),
         regions: (known.is_some() && config.region.is_some()).then(|| form("regions", "Change the regions", field)),
+        vault_key: (known.is_some() && !reader.app.vault.makes_keys()).then(|| form("vault-key", "Wrap with this key", key)),
         rotate: known.is_some().then(|| form("rotate", "Make a further data key now", reason)),
         epoch: known.as_ref().map_or_else(String::new, |facts| facts.epoch.to_string()),
         facts: facts.collect(),
@@ -81,6 +88,12 @@ async fn page(reader: &Reader<'_>, client: &Tenant, error: Option<String>) -> Re
         error,
     };
     Ok(reply::page(if page.error.is_some() { 422 } else { 200 }, &page))
+}
+
+const KEY_HINT: &str = "RSA, 3072 bits, such as https://VAULT/keys/NAME, without a version. The app's identity needs the role Key Vault Crypto Service Encryption User on it.";
+
+fn named(former: &[FormerVaultKey]) -> String {
+    former.iter().map(|one| format!("{}, until {}", one.key, day(one.until))).collect::<Vec<_>>().join("; ")
 }
 
 fn client<'r>(reader: &'r Reader<'_>, tenant: &str) -> Result<&'r Tenant, Problem> {

@@ -7,19 +7,32 @@ use crate::{
     audit::ExportError,
     connectors::mapping,
     custody::offboarding::{
-        self, Known, MOST_CHARS, OffboardingError,
-        certificate::why_not_yet,
+        self, Export, Known, MOST_CHARS, OffboardingError,
+        certificate::{looks, why_not_yet},
         destroy, export,
         steps::{self, Stand, day},
+        vault_key::{self, Stated},
     },
     platform::key_uri::KeyUri,
-    tenancy::{Actor, Scope, TenantId, directory::Grant},
+    tenancy::{
+        Actor, KeyTrouble, Scope, TenantId,
+        directory::Grant,
+        keys::{self, Owner},
+    },
     web::{
         Problem, Reply,
         pages::{Field, FieldKind, Link, OffboardingPage, Section, StepForm, StepView, Tag, Tone, paths},
         reply,
     },
 };
+
+/// How a person deletes the key.
+fn command(key: &str) -> String {
+    match KeyUri::parse(key) {
+        Some(key) => format!("az keyvault key delete --id {}", key.url()),
+        None => format!("rm vault/{key}.json"),
+    }
+}
 
 /// A copy that a page gives is built in memory.
 const MOST_BYTES: usize = 200_000_000;
@@ -49,11 +62,16 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
     let outcome = match step {
         "begin" => offboarding::begin(&store, &known, &reader.field("reason")).await,
         "export" => return take(reader, &known).await,
+        "no-export" => offboarding::no_export::note(&store, &known, &reader.field("copies")).await,
         "keep" => offboarding::keep(&store, &known, &reader.field("place"), &reader.field("sha256")).await,
         "switch-off" => offboarding::switch_off(&store, &known).await,
         "take-back" => offboarding::take_back(&store, &known).await,
         "destroy" => Box::pin(end(reader, &known)).await,
-        "look" => destroy::look_for_vault_key(&store, &known).await,
+        "look" => vault_key::note(&store, &known, None).await,
+        "state" => {
+            let [who, since, writing] = ["who", "since", "writing"].map(|name| reader.field(name));
+            vault_key::note(&store, &known, Some(Stated { who: &who, since: &since, writing: &writing })).await
+        }
         "certify" => Box::pin(offboarding::certificate::issue(&store, &known)).await,
         _ => return Err(Problem::not_found()),
     };
@@ -72,6 +90,9 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
 async fn end(reader: &Reader<'_>, known: &Known) -> Result<(), OffboardingError> {
     let store = reader.deployment().await?;
     let Some(off) = known.off.as_ref().filter(|_| known.destroyed.is_none()) else { return destroy::destroy(&store, None, known).await };
+    if keys::lasting_trouble(reader.app, Owner::Tenant(known.client.id)).await?.is_some() {
+        return destroy::destroy(&store, None, known).await;
+    }
     let client = reader.ending_scope(&off.value).store(reader.app).await?;
     destroy::destroy(&store, Some(&client), known).await
 }
@@ -147,7 +168,7 @@ async fn page(reader: &Reader<'_>, known: &Known, error: Option<String>) -> Resu
     let record = known.held.as_ref().map(|held| &held.value);
     let destroyed = known.destroyed.as_ref().map(|held| &held.value);
     let stands = steps::stands(record, destroyed, known.certificate.as_ref(), days, reader.app.now());
-    let view = View { reader, known, later: later(reader, known).await };
+    let view = View { reader, known, later: later(reader, known).await, trouble: trouble(reader, known).await };
     let steps = [view.begin(), view.export(), view.off(), view.destroy(), view.vault_key(), view.certificate()];
     let page = OffboardingPage {
         frame: reader.frame(Section::Clients).await?,
@@ -174,6 +195,15 @@ async fn later(reader: &Reader<'_>, known: &Known) -> Option<usize> {
     export::recorded_since(&client, export.entries).await.ok()
 }
 
+/// Why no export can be made, asked only while one may be wanted.
+async fn trouble(reader: &Reader<'_>, known: &Known) -> Option<KeyTrouble> {
+    if known.held.is_none() || known.destroyed.is_some() {
+        return None;
+    }
+    // What passes by itself is no reason.
+    keys::lasting_trouble(reader.app, Owner::Tenant(known.client.id)).await.ok().flatten()
+}
+
 fn tag(stand: Stand) -> Tag {
     match stand {
         Stand::Done(_) => Tag::new(Tone::Met, "Done"),
@@ -187,6 +217,7 @@ struct View<'v, 'r> {
     reader: &'v Reader<'r>,
     known: &'v Known,
     later: Option<usize>,
+    trouble: Option<KeyTrouble>,
 }
 
 /// A step before it is known where it stands: its forms are shown when it can be taken.
@@ -249,34 +280,34 @@ impl View<'_, '_> {
             "One file with the client's log and its proofs, every record, the bytes that evidence was read from, and a list of all files with their hashes. The rule asks that artifacts be kept for six years (32 CFR 170.16(c)(4) and 170.17(c)(4)).".to_owned(),
         ];
         let export = self.known.held.as_ref().and_then(|held| held.value.export.as_ref());
+        let taken = export.filter(|export| export.not_possible.is_none());
         if let Some(export) = export {
-            let by = match &export.by {
-                Actor::Person(id) => self.reader.roster.person_name(*id),
-                Actor::Function(name) => format!("the command assay {name}"),
-                other @ Actor::Connection(_) => other.to_string(),
-            };
-            lines.push(format!(
-                "Taken {} by {by}: {} files, {} entries of the log. SHA-256 of its list of files: {}",
-                day(export.at),
-                export.files,
-                export.entries,
-                export.manifest
-            ));
-            if export.unreadable > 0 {
-                lines.push(format!("{} records did not open, so are not in it; NOT-EXPORTED.txt in it names them.", export.unreadable));
-            }
-            lines.push(match &export.kept_at {
-                Some(place) => format!("Kept at: {place}"),
-                None => "Nobody has said yet where it is kept.".into(),
-            });
+            lines.extend(self.said_of(export));
         }
-        if self.later.is_some_and(|later| later > 0) {
+        if self.later.is_some_and(|later| later > 0) && taken.is_some() {
             lines.push("Something was recorded after it was taken: take it again before the data keys are destroyed.".into());
+        }
+        match self.trouble {
+            Some(trouble) => {
+                lines.push(format!("It cannot be taken now. {}", trouble.sentence()));
+                lines.push("If that will stay so, say below which earlier copies there are. The other steps then follow without an export, and the certificate says so: nothing more can be written into the client's log, and the raw bytes that its evidence was read from cannot be told from those of others, so they are not deleted.".into());
+            }
+            None if export.is_some() && taken.is_none() && self.known.destroyed.is_none() => {
+                lines.push("Its key can be used again: take the export after all.".into());
+            }
+            None => {}
         }
         let mut step = Step::of("Export, and keep the export", lines);
         step.again = self.known.destroyed.is_none();
+        if self.trouble.is_some() {
+            let hint =
+                "Such as the monthly exports on which disk, or that there are none. It stands in the audit trail and in the certificate.";
+            let copies = self.field("copies", "Earlier copies, and where they are kept", hint, FieldKind::Prose(MOST_CHARS));
+            step.view.forms.push(StepForm { fields: vec![copies], ..self.form("no-export", "No export can be made") });
+            return step;
+        }
         step.view.forms.push(self.form("export", "Download the export"));
-        if export.is_some() {
+        if taken.is_some() {
             let place = self.field("place", "Where it is kept", "As your people will find it in six years.", FieldKind::Text);
             let hash = self.field(
                 "sha256",
@@ -287,6 +318,37 @@ impl View<'_, '_> {
             step.view.forms.push(StepForm { fields: vec![place, hash], ..self.form("keep", "It is kept there") });
         }
         step
+    }
+
+    fn said_of(&self, export: &Export) -> Vec<String> {
+        let by = match &export.by {
+            Actor::Person(id) => self.reader.roster.person_name(*id),
+            Actor::Function(name) => format!("the command assay {name}"),
+            other @ Actor::Connection(_) => other.to_string(),
+        };
+        let mut lines = Vec::new();
+        if let Some(why) = &export.not_possible {
+            let copies = export.kept_at.as_deref().unwrap_or_default();
+            lines.push(format!("No export could be made (key: {why}), said {} by {by}. Earlier copies: {copies}", day(export.at)));
+            lines.push(format!("The client's log as it was last published: {} entries, root {}.", export.entries, export.root));
+            lines.extend(export.earlier.iter().flat_map(|earlier| self.said_of(earlier)));
+            return lines;
+        }
+        lines.push(format!(
+            "Taken {} by {by}: {} files, {} entries of the log. SHA-256 of its list of files: {}",
+            day(export.at),
+            export.files,
+            export.entries,
+            export.manifest
+        ));
+        if export.unreadable > 0 {
+            lines.push(format!("{} records did not open, so are not in it; NOT-EXPORTED.txt in it names them.", export.unreadable));
+        }
+        lines.push(match &export.kept_at {
+            Some(place) => format!("Kept at: {place}"),
+            None => "Nobody has said yet where it is kept.".into(),
+        });
+        lines
     }
 
     fn off(&self) -> Step {
@@ -306,14 +368,19 @@ impl View<'_, '_> {
     fn destroy(&self) -> Step {
         let destroyed = self.known.destroyed.as_ref().map(|held| &held.value);
         let lines = match destroyed {
-            Some(one) => vec![format!(
-                "Destroyed {} by {}: data keys 1 to {}. The client's log ends with {} entries, root {}.",
-                day(one.at),
-                self.reader.roster.person_name(one.by),
-                one.epochs,
-                one.entries,
-                one.root
-            )],
+            Some(one) => {
+                let (by, at) = (self.reader.roster.person_name(one.by), day(one.at));
+                let which = match one.epochs {
+                    0 => "all data keys, whose record was lost or damaged".to_owned(),
+                    epochs => format!("data keys 1 to {epochs}"),
+                };
+                let mut lines =
+                    vec![format!("Destroyed {at} by {by}: {which}. The client's log ends with {} entries, root {}.", one.entries, one.root)];
+                if one.export.not_possible.is_some() {
+                    lines.push("No entry of that log says so, since nothing could be sealed for it, and the raw bytes that its evidence was read from were not deleted.".into());
+                }
+                lines
+            }
             None => vec!["All data keys of the client, at once. After that nobody can read its records or add to its log, and nobody can take it back. Ask its tools before to send nothing more.".into()],
         };
         let mut step = Step::of("Destroy its data keys", lines);
@@ -332,15 +399,33 @@ impl View<'_, '_> {
         let destroyed = self.known.destroyed.as_ref().map(|held| &held.value);
         let gone = self.known.held.as_ref().and_then(|held| held.value.vault_key_gone_at);
         let mut lines = vec!["Assay can make and use keys of a vault, and delete none: a person with Key Vault Crypto Officer on the vault does, or the client in its own vault. Then Assay looks whether the key is gone.".to_owned()];
-        if let Some(gone) = gone {
-            lines.push(format!("Found deleted {}.", day(gone)));
+        let held = self.known.held.as_ref().map(|held| &held.value);
+        match held.and_then(|held| held.statement.as_ref()) {
+            Some(one) => lines.push(format!(
+                "Deleted since {}, as {} states, in writing: {}. Assay could not look: {}. Entered {} by {}.",
+                one.since,
+                one.who,
+                one.writing,
+                one.why,
+                day(one.at),
+                self.reader.roster.person_name(one.by)
+            )),
+            None => lines.extend(gone.map(|gone| format!("Found deleted {}.", day(gone)))),
         }
+        if gone.is_some() && self.known.certificate.is_none() {
+            lines.push("Assay looks once a day until the certificate is issued. A key that is there again was recovered: then its days begin anew when it is deleted the next time.".into());
+        }
+        lines.extend(held.and_then(|held| held.looks.as_ref()).map(looks).filter(|said| !said.is_empty()));
         let mut step = Step::of("Delete its vault key", lines);
-        step.view.command = destroyed.map(|one| match KeyUri::parse(&one.vault_key) {
-            Some(key) => format!("az keyvault key delete --id {}", key.url()),
-            None => format!("rm vault/{}.json", one.vault_key),
-        });
-        step.view.forms.push(self.form("look", "It is deleted: look now"));
+        step.again = self.known.certificate.is_none();
+        step.view.command =
+            destroyed.map(|one| one.vault_keys().map(command).collect::<Vec<_>>().join(" && ")).filter(|text| !text.is_empty());
+        step.view.forms.push(self.form("look", if gone.is_some() { "Look once more" } else { "It is deleted: look now" }));
+        let who = self.field("who", "Who states that it is deleted", "A person or company, such as the client's own.", FieldKind::Text);
+        let since = self.field("since", "Deleted since", "The day, as they state it.", FieldKind::Date);
+        let hint = "Such as a letter with its date and place. Only where the vault does not let Assay look; the certificate then says whose word it is.";
+        let writing = self.field("writing", "Where that stands in writing", hint, FieldKind::Text);
+        step.view.forms.push(StepForm { fields: vec![who, since, writing], ..self.form("state", "Assay cannot look: record their word") });
         step
     }
 

@@ -56,6 +56,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
         "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
+        "key.rewrapped" if detail["before"]["key"] != detail["after"]["key"] => "wrapped the data keys with another key of a vault".into(),
+        "key.vault_key_changed" => {
+            format!("let another key of a vault wrap the data keys of a client: {} instead of {}", text("after"), text("before"))
+        }
         "key.resealed" => match detail["unreadable"].as_u64() {
             None | Some(0) => format!("sealed {} records again under the newest data key", detail["documents"]),
             Some(left) => {
@@ -121,6 +125,12 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "person.added" => format!("added {}", text("name")),
         "client.offboarding.begun" => format!("began to offboard the client {}: {}", text("name"), text("reason")),
         "client.offboarding.exported" => format!("took a copy of everything of the client {}: {} files", text("name"), detail["files"]),
+        "client.offboarding.not_exportable" => format!(
+            "said that no export of the client {} can be made, since its key cannot be used ({}); earlier copies: {}",
+            text("name"),
+            text("why"),
+            text("copies")
+        ),
         "client.offboarding.kept" => format!("said where the copy of the client {} is kept: {}", text("name"), text("kept_at")),
         "client.offboarding.switched_off" => format!("switched the client {} off", text("name")),
         "client.offboarding.taken_back" if detail["was_off"] == true => {
@@ -130,6 +140,16 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "client.offboarding.destroyed" => format!("destroyed the data keys of the client {}, {} of them", text("name"), detail["epochs"]),
         "client.offboarding.raw_deleted" => format!("deleted the raw bytes behind the records of the client {}", text("name")),
         "client.offboarding.vault_key_gone" => format!("found that the vault key of the client {} is deleted", text("name")),
+        "client.offboarding.vault_key_stated" => format!(
+            "recorded that the vault key of the client {} is deleted since {}, as {} states; Assay could not look: {}",
+            text("name"),
+            text("since"),
+            text("who"),
+            text("why")
+        ),
+        "client.offboarding.vault_key_back" => {
+            format!("found that the vault key of the client {} is there again; its days begin anew when it is deleted", text("name"))
+        }
         "client.offboarding.certified" => format!("issued the certificate of destruction for the client {}", text("name")),
         "client.access_reviewed" => format!("looked over who may do what for the client: {}", reviewed(detail)),
         "client.added" => format!("added the client {}", text("name")),

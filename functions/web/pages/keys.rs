@@ -16,6 +16,8 @@ pub struct KeysPage {
     /// `None` where nobody said in which region this installation runs.
     pub regions: Option<StepForm>,
     pub rotate: Option<StepForm>,
+    /// Where the vault makes no keys by itself.
+    pub vault_key: Option<StepForm>,
     /// Of the data key that seals.
     pub epoch: String,
     pub notice: Option<&'static str>,

@@ -166,7 +166,13 @@ pub(super) fn sampled_item(of_evidence: bool, fine: bool) -> SampledItemPage {
         at: NOW - Duration::hours(20),
         card: of_evidence.then(observed),
         proposal: (!of_evidence).then(|| Link::new("#", "Assign the phishing course to the people of AT.L2-3.2.1[a]?")),
-        form: Some(RuleForm { action: "#".into(), token: TOKEN.into(), kind: None, groups: vec![], fields: vec![because.with_errors(&errors)] }),
+        form: Some(RuleForm {
+            action: "#".into(),
+            token: TOKEN.into(),
+            kind: None,
+            groups: vec![],
+            fields: vec![because.with_errors(&errors)],
+        }),
         error: errors.first().map(|error| (error.field, error.message.clone())),
     }
 }

@@ -349,9 +349,15 @@ pub(super) fn client_keys(wrong: bool) -> KeysPage {
             ("Its version", "4387e9f3d6e14c459867679a90fd0f79".into()),
             ("Data key that seals", "number 2, since 2026-10-01".into()),
             ("Sealed with it, about", "48112".into()),
+            ("Keys of a vault before", "https://northgate.vault.usgovcloudapi.net/keys/client-0190a6f2, until 2026-09-30 10:14 UTC".into()),
             ("Regions", "usgovvirginia".into()),
         ],
         regions: Some(form("Change the regions", regions)),
+        vault_key: Some(form(
+            "Wrap with this key",
+            Field::new("key", "Address of the key", "Such as https://VAULT/keys/NAME, without a version.", FieldKind::Text, String::new())
+                .required(),
+        )),
         rotate: Some(form("Make a further data key now", reason)),
         epoch: "2".into(),
         notice: (!wrong).then_some("Changed. This is what holds now."),

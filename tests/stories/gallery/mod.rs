@@ -5,6 +5,7 @@ mod analytics;
 mod approvals;
 mod audit;
 mod clients;
+mod offboarding;
 mod team;
 mod tools;
 
@@ -102,6 +103,8 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("client-people", Box::new(|| client_people(false).render().unwrap())),
         ("client-keys", Box::new(|| client_keys(false).render().unwrap())),
         ("client-keys-errors", Box::new(|| client_keys(true).render().unwrap())),
+        ("offboarding-no-export", Box::new(|| offboarding::without_export().render().unwrap())),
+        ("offboarding-vault-key", Box::new(|| offboarding::vault_key().render().unwrap())),
         ("client-people-errors", Box::new(|| client_people(true).render().unwrap())),
         ("client-new-errors", Box::new(|| new_client(true).render().unwrap())),
         ("dead-letters", Box::new(|| dead_letters(false).render().unwrap())),

@@ -1,0 +1,173 @@
+//! A client that wants its own vault key later: the owner names it on the keys page, nothing is sealed anew, and the key
+//! before stays named until the end of the client.
+
+use assay::{
+    audit::entry::Entry,
+    connectors::demo::What,
+    custody::vault_key,
+    evidence::Evidence,
+    platform::ports::PortErrorKind,
+    tenancy::{
+        ClientPlace, DeploymentPlace, TenantId,
+        key_change::{self, Facts},
+        keys::{self, Owner},
+        place::{AuditPart, EVIDENCE_SHARDS},
+    },
+};
+
+use super::offboarding::{done, known, owner_reads, step, waited};
+use crate::support::{
+    browser::{Browser, hidden_of, text},
+    clock::START,
+    end_state::all,
+    faults::Fault,
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of},
+    key_vault::{DEPLOYMENT_KEY, FakeVaults, installation_of, key_uri},
+};
+
+const OWNER: Owner = Owner::Tenant(HARBOR);
+
+fn page(tenant: TenantId) -> String {
+    format!("portal/clients/{tenant}/keys")
+}
+
+async fn names(flow: &Flow, key: &str) -> assay::web::Reply {
+    let owner = Browser::of(flow, What::Owner).await;
+    owner.press(&page(HARBOR), &format!("{}/vault-key", page(HARBOR)), &[("key", key)]).await
+}
+
+async fn facts(flow: &Flow) -> Facts {
+    key_change::facts(flow.app(), OWNER).await.unwrap().unwrap()
+}
+
+async fn evidence(flow: &Flow) -> usize {
+    let (store, mut records) = (flow.client(HARBOR).await, 0);
+    for shard in 0..EVIDENCE_SHARDS {
+        records += all::<Evidence, _>(&store, ClientPlace::Evidence(shard)).await.len();
+    }
+    records
+}
+
+async fn said(flow: &Flow, kind: &str) -> Vec<Entry> {
+    let log = all::<Entry, _>(&flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0))).await;
+    log.into_iter().filter(|entry| entry.leaf.contains(kind)).collect()
+}
+
+/// Harbor with evidence, under a key of the installation's vault.
+async fn harbor() -> (Flow, std::sync::Arc<FakeVaults>) {
+    let (test, fake) = installation_of(OWNER).await;
+    fake.make_key(&key_uri("ridge"));
+    keys::make(test.app(), Owner::Tenant(RIDGE), Some(&key_uri("ridge"))).await.unwrap();
+    let mut flow = Flow::begun(test, Extent::Both).await;
+    flow.vendor_sends(&deliveries_of(assay::connectors::demo::CONNECTWISE, START)[0]).await;
+    flow.settle().await;
+    (flow, fake)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_takes_its_own_vault_key_later_and_hears_what_is_wrong_with_it() {
+    let (mut flow, fake) = harbor().await;
+    let (own, before, records) = (key_uri("harbor-own"), facts(&flow).await, evidence(&flow).await);
+    assert!(records > 0);
+    fake.make_signing_key(&key_uri("signer"));
+    for (key, words) in [
+        ("harbor", "This is not the address of a key"),
+        (key_uri("ridge").as_str(), "Another client uses this key"),
+        (DEPLOYMENT_KEY, "This is the key of the installation itself"),
+        (own.as_str(), "There is no such key in that vault"),
+        (key_uri("signer").as_str(), "must be an RSA key"),
+        ("https://evil.example/keys/kestrel", "must be an RSA key in a vault of the cloud"),
+    ] {
+        let told = names(&flow, key).await;
+        assert!(told.status == 422 && text(&told).contains(words), "{key}: {} {}", told.status, text(&told));
+    }
+    fake.make_key(&own);
+    for (refusal, words) in [((403, "ForbiddenByRbac"), "Assay may not use this key"), ((403, "KeyDisabled"), "This key is disabled")] {
+        fake.refuse(&own, Some(refusal));
+        let told = names(&flow, &own).await;
+        assert!(told.status == 422 && text(&told).contains(words), "{words}: {}", text(&told));
+    }
+    fake.refuse(&own, None);
+    assert_eq!(facts(&flow).await, before, "nothing was changed");
+
+    for _ in 0..2 {
+        let reply = names(&flow, &own).await;
+        assert_eq!(reply.status, 303, "{}", text(&reply));
+    }
+    let now = facts(&flow).await;
+    assert_eq!((now.vault_key.as_str(), now.epoch, now.since, now.seals), (own.as_str(), before.epoch, before.since, before.seals));
+    let former = vault_key::former(&flow.deployment().await, HARBOR).await.unwrap();
+    assert_eq!(former.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), [before.vault_key.as_str()]);
+    let owner = Browser::of(&flow, What::Owner).await;
+    assert!(text(&owner.get(&page(HARBOR)).await).contains(&format!("{}, until ", before.vault_key)));
+    drop(owner);
+    // The key before is not needed any more.
+    fake.delete(&before.vault_key);
+    flow.test.restart();
+    assert_eq!(evidence(&flow).await, records);
+    flow.clock_jumps(time::Duration::days(1));
+    flow.settle().await;
+    let changed = said(&flow, "key.vault_key_changed").await;
+    assert!(changed.len() == 1 && changed[0].content.contains(&own) && changed[0].content.contains(&before.vault_key), "{changed:?}");
+    let told = names(&flow, &key_uri("ridge")).await;
+    assert_eq!(told.status, 422);
+    // And the client switches its own key off.
+    fake.refuse(&own, Some((403, "KeyDisabled")));
+    flow.test.restart();
+    let refused = keys::find(flow.app(), OWNER).await.err().unwrap();
+    assert_eq!(refused.into_port().kind, PortErrorKind::Disabled);
+}
+
+/// Whatever call of the form is the last of a process: one key or the other, never neither, and the form again ends it.
+#[tokio::test(start_paused = true)]
+async fn wherever_the_change_of_a_vault_key_stops_one_of_them_opens_everything_and_the_form_again_ends_it() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        for stop in (0..60).step_by(3) {
+            let (mut flow, fake) = harbor().await;
+            let (own, before) = (key_uri("harbor-own"), facts(&flow).await.vault_key);
+            fake.make_key(&own);
+            let (session, action) = (Browser::of(&flow, What::Owner).await.session(), format!("{}/vault-key", page(HARBOR)));
+            let hidden = hidden_of(&Browser::with_cookie(&flow, &session).get(&page(HARBOR)).await, &action);
+            flow.test.faults.stop_at(stop, fault);
+            let _ = Browser::with_cookie(&flow, &session).send(hidden, &action, &[("key", &own)]).await;
+            let struck = flow.test.faults.struck();
+            flow.test.faults.mend();
+            flow.test.restart();
+            let now = facts(&flow).await.vault_key;
+            let former = vault_key::former(&flow.deployment().await, HARBOR).await.unwrap();
+            assert!(now == own || now == before, "{stop}: {now}");
+            assert_eq!(former.iter().any(|one| one.key == before), now == own, "{stop}: they change together");
+            assert!(evidence(&flow).await > 0, "{stop}");
+            assert_eq!(names(&flow, &own).await.status, 303, "{stop}");
+            flow.settle().await;
+            assert_eq!((facts(&flow).await.vault_key, said(&flow, "key.vault_key_changed").await.len()), (own, 1), "{stop}");
+            if !struck {
+                break;
+            }
+            assert!(stop < 57, "it makes fewer calls");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_client_asks_for_every_vault_key_that_ever_wrapped_its_data_keys() {
+    let (mut flow, fake) = harbor().await;
+    owner_reads(&flow).await;
+    let (own, before) = (key_uri("harbor-own"), facts(&flow).await.vault_key);
+    fake.make_key(&own);
+    assert_eq!(names(&flow, &own).await.status, 303);
+    waited(&mut flow).await;
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert_eq!(ended.vault_keys().collect::<Vec<_>>(), [own.as_str(), before.as_str()]);
+    for key in [&own, &before] {
+        let told = step(&flow, "look", &[]).await;
+        assert!(told.status == 409 && text(&told).contains("still in the vault"), "{key}: {}", text(&told));
+        fake.delete(key);
+    }
+    done(&flow, "look", &[]).await;
+    flow.clock_jumps(time::Duration::days(91));
+    done(&flow, "certify", &[]).await;
+    let text = known(&flow).await.certificate.unwrap().text;
+    assert!(text.contains(&format!("Before, these vault keys wrapped them: {before}.")) && text.contains(&own), "{text}");
+}

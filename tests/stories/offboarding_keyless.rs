@@ -1,0 +1,141 @@
+//! The end of a client whose key cannot be used any more: deleted, revoked, or its record lost. It is let go without an export,
+//! only as long as that is so, and everything that is written down afterwards says so.
+
+use assay::{
+    audit,
+    custody::offboarding::Known,
+    platform::ports::{Container, Op, Partition},
+    tenancy::{
+        DeploymentPlace, StoreError,
+        keys::{self, Owner},
+        place::AuditPart,
+    },
+};
+use time::Duration;
+
+use super::offboarding::{at_rest, done, exported, issued, known, manifest, page, says, step, stopped_everywhere, waited, world};
+use crate::support::{
+    browser::text,
+    end_state,
+    faults::Fault,
+    flow::{Extent as World, Flow, HARBOR},
+};
+
+const OWNER: Owner = Owner::Tenant(HARBOR);
+const COPIES: &str = "Monthly exports, archive, shelf 9";
+
+fn vault_file(flow: &Flow) -> std::path::PathBuf {
+    flow.test.folder().join(format!("vault/{HARBOR}.json"))
+}
+
+/// Deletes the client's key, and lets no process remember what it wrapped.
+fn key_is_deleted(flow: &mut Flow) -> String {
+    let file = std::fs::read_to_string(vault_file(flow)).unwrap();
+    std::fs::remove_file(vault_file(flow)).unwrap();
+    flow.test.restart();
+    file
+}
+
+/// Begun, found that no export can be made, switched off and waited for.
+async fn waited_without_an_export(flow: &mut Flow) {
+    done(flow, "begin", &[("reason", "Contract ended")]).await;
+    says(flow, "It cannot be taken now.").await;
+    done(flow, "no-export", &[("copies", COPIES)]).await;
+    done(flow, "switch-off", &[]).await;
+    let from = known(flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+}
+
+async fn said(flow: &Flow, kind: &str) -> usize {
+    let log = end_state::all::<audit::entry::Entry, _>(&flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0))).await;
+    log.iter().filter(|entry| entry.leaf.contains(kind)).count()
+}
+
+async fn certified(flow: &mut Flow) -> String {
+    flow.clock_jumps(Duration::days(91));
+    done(flow, "certify", &[]).await;
+    known(flow).await.certificate.unwrap().text
+}
+
+fn holds(text: &str, all: &[&str]) {
+    for words in all {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_can_be_used_again_before_the_end_demands_the_export_after_all() {
+    let mut flow = world(World::Small).await;
+    let file = key_is_deleted(&mut flow);
+    waited_without_an_export(&mut flow).await;
+    std::fs::write(vault_file(&flow), file).unwrap();
+    let told = step(&flow, "destroy", &[]).await;
+    assert!(told.status == 409 && text(&told).contains("can be used again, so an export can be made"), "{}", text(&told));
+    says(&flow, "Its key can be used again: take the export after all.").await;
+    assert!(known(&flow).await.destroyed.is_none());
+    let folder = exported(&flow).await;
+    done(&flow, "keep", &[("place", "Archive, shelf 7"), ("sha256", &manifest(&folder))]).await;
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert!(ended.export.not_possible.is_none() && ended.raw > 0);
+}
+
+#[tokio::test]
+async fn a_key_that_goes_after_the_export_leaves_the_export_named_and_asks_for_a_word_about_the_rest() {
+    let mut flow = world(World::Small).await;
+    waited(&mut flow).await;
+    let taken = known(&flow).await.held.unwrap().value.export.unwrap();
+    key_is_deleted(&mut flow);
+    let told = step(&flow, "destroy", &[]).await;
+    assert!(told.status == 409 && text(&told).contains("nobody can say whether something was recorded"), "{}", text(&told));
+    for _ in 0..2 {
+        done(&flow, "no-export", &[("copies", "The export of before, archive, shelf 7")]).await;
+    }
+    says(&flow, "Kept at: Archive, shelf 7").await;
+    done(&flow, "destroy", &[]).await;
+    done(&flow, "look", &[]).await;
+    let text = certified(&mut flow).await;
+    holds(&text, &["NO EXPORT was made at the end", &taken.manifest, "kept, as was said then, at: Archive, shelf 7"]);
+    at_rest(&mut flow).await;
+    assert_eq!(said(&flow, "client.offboarding.not_exportable").await, 1, "the same word twice is one");
+}
+
+#[tokio::test]
+async fn a_client_whose_key_record_is_lost_is_let_go_and_gets_the_mark_that_no_key_is_made_anew() {
+    let mut flow = world(World::Small).await;
+    let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{HARBOR}"));
+    let record = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap();
+    let gone = Op::Delete { id: "data-key".into(), if_match: Some(record.etag) };
+    let _ = flow.app().documents.batch(&partition, vec![gone]).await.unwrap();
+    flow.test.restart();
+    waited_without_an_export(&mut flow).await;
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert_eq!((ended.epochs, ended.export.not_possible.as_deref()), (0, Some("lost")));
+    assert!(matches!(keys::data_key(flow.app(), OWNER).await, Err(StoreError::Destroyed { .. })), "none is made anew");
+    let told = step(&flow, "look", &[]).await;
+    assert!(told.status == 409 && text(&told).contains("still in the vault"), "the key of its name: {}", text(&told));
+    std::fs::remove_file(vault_file(&flow)).unwrap();
+    done(&flow, "look", &[]).await;
+    holds(
+        &certified(&mut flow).await,
+        &["how many there were is not known", "was lost or damaged before", &format!("named for the client: {HARBOR}")],
+    );
+    at_rest(&mut flow).await;
+}
+
+/// Whatever call is the last of a process, nothing is destroyed before its batch, and the next try ends it.
+#[tokio::test]
+async fn wherever_the_end_of_a_client_without_a_key_stops_the_next_try_goes_on() {
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        let mut flow = world(World::Small).await;
+        key_is_deleted(&mut flow);
+        waited_without_an_export(&mut flow).await;
+        let is_destroyed = |known: &Known| known.destroyed.is_some();
+        let calls = Box::pin(stopped_everywhere(&mut flow, "destroy", fault, is_destroyed)).await;
+        assert!(calls > 8, "{calls} calls");
+        at_rest(&mut flow).await;
+        assert_eq!(said(&flow, "client.offboarding.destroyed").await, 1);
+        assert!(issued(&flow).await.is_err(), "{}: the vault key is not looked at yet", page());
+    }
+}
