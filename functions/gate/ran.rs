@@ -46,14 +46,14 @@ impl Record for RanLately {
 
 /// Whether the log names a run of this operation.
 pub(super) async fn has_run(store: &Store<'_, ClientPlace>, operation: &str) -> Result<bool, StoreError> {
-    let (held, head) = known(store).await?;
+    let (held, length) = known(store).await?;
     let known = held.map(|held| held.value).unwrap_or_default();
     if known.operations.contains_key(&short(operation)) {
         return Ok(true);
     }
     let mut next = known.next;
-    while next < head {
-        let to = head.min(next + CHUNK);
+    while next < length {
+        let to = length.min(next + CHUNK);
         let entries = entry::range(store, next, to).await?;
         if entries.iter().filter_map(operation_in).any(|(ran, _)| ran == operation) {
             return Ok(true);
@@ -65,9 +65,9 @@ pub(super) async fn has_run(store: &Store<'_, ClientPlace>, operation: &str) -> 
 
 /// Follows the log, and forgets what is too old to run again. For the sweep.
 pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
-    let (held, head) = known(store).await?;
+    let (held, length) = known(store).await?;
     let (mut known, etag) = held.map_or_else(Default::default, |held| (held.value, Some(held.etag)));
-    let end = head.min(known.next + AT_ONCE);
+    let end = length.min(known.next + AT_ONCE);
     if end <= known.next {
         return Ok(());
     }

@@ -39,10 +39,10 @@ impl Record for Sought {
 
 /// `None`: the end of the log is not reached yet; call it again. For the sweep.
 pub(super) async fn highest_in_log(store: &Store<'_, ClientPlace>) -> Result<Option<u32>, StoreError> {
-    let head = store.read::<Head>(ClientPlace::Log(AuditPart::Head), HEAD_KEY).await?.map_or(0, |head| head.value.next);
+    let length = store.read::<Head>(ClientPlace::Log(AuditPart::Head), HEAD_KEY).await?.map_or(0, |head| head.value.next);
     let held: Option<Held<Sought>> = store.read(ClientPlace::Assessment, KEY).await?;
     let mut sought = held.as_ref().map_or_else(Sought::default, |held| held.value);
-    let end = head.min(sought.next + AT_ONCE);
+    let end = length.min(sought.next + AT_ONCE);
     while sought.next < end {
         let to = end.min(sought.next + CHUNK);
         for entry in entry::range(store, sought.next, to).await? {
@@ -51,8 +51,8 @@ pub(super) async fn highest_in_log(store: &Store<'_, ClientPlace>) -> Result<Opt
         sought.next = to;
     }
     let mut batch = store.batch(ClientPlace::Assessment);
-    if end < head {
-        tracing::info!(owner = %store.owner(), read = end, of = head, "looking in the log for the policy that stood");
+    if end < length {
+        tracing::info!(owner = %store.owner(), read = end, of = length, "looking in the log for the policy that stood");
         batch.put(sought, held.map(|held| held.etag));
     } else if let Some(held) = &held {
         batch.delete(held);
@@ -62,7 +62,7 @@ pub(super) async fn highest_in_log(store: &Store<'_, ClientPlace>) -> Result<Opt
     match batch.commit().await {
         // Another sweep was faster, and says it.
         Err(error) if error.is_conflict() => Ok(None),
-        other => other.map(|()| (end >= head).then_some(sought.highest)),
+        other => other.map(|()| (end >= length).then_some(sought.highest)),
     }
 }
 
