@@ -2,14 +2,15 @@
 //! only as long as that is so, and everything that is written down afterwards says so.
 
 use assay::{
-    audit,
-    custody::offboarding::Known,
-    platform::ports::{Container, Op, Partition},
+    audit::{self, Extent, Known as Keys, tiles, tlog::Checkpoint, verify_folder},
+    custody::offboarding::{self, Known, OffboardingError},
+    platform::ports::{BlobContainer, Container, Op, Partition},
     tenancy::{
-        DeploymentPlace, StoreError,
+        DeploymentPlace, DeploymentScope, StoreError,
         keys::{self, Owner},
         place::AuditPart,
     },
+    triggers::sweep,
 };
 use time::Duration;
 
@@ -61,6 +62,63 @@ fn holds(text: &str, all: &[&str]) {
     for words in all {
         assert!(text.contains(words), "{words}: {text}");
     }
+}
+
+#[tokio::test]
+async fn a_client_whose_vault_key_is_deleted_is_let_go_without_an_export_and_the_certificate_says_so() {
+    let mut flow = world(World::Both).await;
+    let keys_of_log = crate::support::log_copy::keys(&flow.client(HARBOR).await).await;
+    done(&flow, "begin", &[("reason", "Contract ended")]).await;
+    let usable = flow.deployment().await;
+    let early = offboarding::no_export::note(&usable, &known(&flow).await, COPIES).await.unwrap_err();
+    assert!(matches!(&early, OffboardingError::Refused(why) if why.contains("Only a signed-in owner")), "{early:?}");
+    drop(usable);
+    key_is_deleted(&mut flow);
+    assert_eq!(step(&flow, "no-export", &[("copies", " ")]).await.status, 409, "what there is must be said");
+    done(&flow, "no-export", &[("copies", COPIES)]).await;
+    let noted = known(&flow).await.held.unwrap().value.export.unwrap();
+    assert_eq!((noted.not_possible.as_deref(), noted.kept_at.as_deref(), noted.files), (Some("deleted"), Some(COPIES), 0));
+    let kept = offboarding::keep(&flow.deployment().await, &known(&flow).await, "elsewhere", "").await.unwrap_err();
+    assert!(kept.to_string().contains("Take the export first"), "an empty list of files has no hash: {kept}");
+    done(&flow, "switch-off", &[]).await;
+    says(&flow, "Not before").await;
+    let from = known(&flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+    let published = flow.app().blobs.read(BlobContainer::Log, &tiles::name(OWNER, tiles::CHECKPOINT)).await.unwrap().unwrap();
+    let published = Checkpoint::parse_note(&published).unwrap();
+    done(&flow, "destroy", &[]).await;
+
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert_eq!((ended.entries, ended.root.as_str()), (published.size, published.root.to_string().as_str()));
+    assert_eq!((ended.epochs, ended.raw, ended.log), (1, 0, published.origin));
+    assert!(matches!(keys::find(flow.app(), OWNER).await, Err(StoreError::Destroyed { .. })));
+    at_rest(&mut flow).await;
+    says(&flow, "No entry of that log says so").await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("afterwards");
+    let places = sweep::every_place(flow.app(), &DeploymentScope::of_function("story", "c")).await.unwrap();
+    audit::export(flow.app(), OWNER, places, &out, Extent { disclose: true, proofs: true }).await.unwrap();
+    let report = verify_folder(&out, Keys { keys: &keys_of_log, seen: None }).unwrap();
+    assert_eq!(report.checkpoint.size, ended.entries);
+
+    done(&flow, "look", &[]).await;
+    let text = certified(&mut flow).await;
+    holds(
+        &text,
+        &[
+            "NO EXPORT was made at the end",
+            "could not be used (deleted)",
+            COPIES,
+            "NOT deleted: files of raw bytes",
+            "no entry of it says that they were",
+            "That the earlier copies named above hold all",
+            &ended.root,
+        ],
+    );
+    assert!(!text.contains("SHA-256 of its list of files"), "{text}");
+    at_rest(&mut flow).await;
+    assert_eq!((said(&flow, "client.offboarding.not_exportable").await, said(&flow, "client.offboarding.destroyed").await), (1, 1));
 }
 
 #[tokio::test]

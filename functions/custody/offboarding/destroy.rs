@@ -120,12 +120,11 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         (None, _) => (end_of_log(store.app(), owner).await?, Vec::new()),
     };
     let former = vault_key::former(store, known.client.id).await?.into_iter().map(|one| one.key).collect::<Vec<_>>();
-    let (vault_key, vault_version, mut other_vault_keys) = match &standing.facts {
-        Some(facts) => (facts.vault_key.clone(), facts.vault_version.clone(), former),
-        None => {
-            let mut named = named_vault_keys(store, known.client.id).await?;
-            (named.pop().unwrap_or_default(), String::new(), [former, named].concat())
-        }
+    let (vault_key, vault_version, mut other_vault_keys) = if let Some(facts) = &standing.facts {
+        (facts.vault_key.clone(), facts.vault_version.clone(), former)
+    } else {
+        let mut named = named_vault_keys(store, known.client.id).await?;
+        (named.pop().unwrap_or_default(), String::new(), [former, named].concat())
     };
     other_vault_keys.retain(|key| *key != vault_key);
     other_vault_keys.dedup();

@@ -32,15 +32,15 @@ pub struct Looks {
 }
 
 impl Looks {
-    fn after(before: Option<&Self>, now: OffsetDateTime, looked: &Looked) -> Option<Self> {
+    fn after(before: Option<&Self>, now: OffsetDateTime, looked: &Looked) -> Self {
         let is_gone = matches!(looked, Looked::Gone);
-        Some(match before {
+        match before {
             // The first and last stay where they were until the vault says something.
             Some(before) if is_gone && before.count == 0 => Self { count: 1, first: now, last: now, tried: now, ..before.clone() },
             Some(before) if is_gone => Self { count: before.count + 1, last: now, tried: now, ..before.clone() },
             Some(before) => Self { unsaid: before.unsaid + 1, tried: now, ..before.clone() },
             None => Self { count: is_gone.into(), first: now, last: now, unsaid: (!is_gone).into(), tried: now },
-        })
+        }
     }
 }
 
@@ -133,9 +133,9 @@ pub async fn note(store: &Directory<'_>, known: &Known, stated: Option<Stated<'_
     }
     let stated = stated.map(|stated| read(store, stated)).transpose()?;
     let looked = look(store.app(), &destroyed.value).await?;
-    let looks = Looks::after(held.value.looks.as_ref(), now, &looked);
+    let looks = Some(Looks::after(held.value.looks.as_ref(), now, &looked));
     let next = Offboarding { vault_key_gone_at: held.value.vault_key_gone_at.or(Some(now)), looks, ..held.value.clone() };
-    let keys: Vec<&str> = destroyed.value.vault_keys().collect();
+    let keys = destroyed.value.vault_keys().collect::<Vec<_>>().join(", ");
     match (looked, stated) {
         (Looked::There(key), _) => {
             is_back(store, known, &key).await?;
@@ -143,7 +143,7 @@ pub async fn note(store: &Directory<'_>, known: &Known, stated: Option<Stated<'_
         }
         // Looked at again: what is known of it stays.
         (Looked::Gone, _) if held.value.vault_key_gone_at.is_some() => Ok(put_quietly(store, &next, held).await?),
-        (Looked::Gone, _) => put(store, known, next, "client.offboarding.vault_key_gone", json!({ "vault_keys": keys })).await,
+        (Looked::Gone, _) => put(store, known, next, "client.offboarding.vault_key_gone", json!({ "vault_key": keys })).await,
         (Looked::Unsaid(why), None) => Err(why.refusal()),
         (Looked::Unsaid(why), Some(statement)) => {
             let statement = Statement { why: why.words().into(), ..statement };
@@ -151,7 +151,7 @@ pub async fn note(store: &Directory<'_>, known: &Known, stated: Option<Stated<'_
                 return Ok(());
             }
             let detail = json!({
-                "vault_keys": keys, "who": statement.who, "since": statement.since.to_string(), "writing": statement.writing, "why": statement.why,
+                "vault_key": keys, "who": statement.who, "since": statement.since.to_string(), "writing": statement.writing, "why": statement.why,
             });
             let next = Offboarding { statement: Some(statement), ..next };
             put(store, known, next, "client.offboarding.vault_key_stated", detail).await
@@ -208,7 +208,7 @@ pub(super) async fn watch(store: &Directory<'_>, known: &Known) -> Result<(), Of
     if let Looked::There(key) = &looked {
         return is_back(store, known, key).await;
     }
-    let looks = Looks::after(held.value.looks.as_ref(), now, &looked);
+    let looks = Some(Looks::after(held.value.looks.as_ref(), now, &looked));
     Ok(put_quietly(store, &Offboarding { looks, ..held.value.clone() }, held).await?)
 }
 
