@@ -36,8 +36,8 @@ const GROUP: u64 = 100;
 /// Groups that one run of the sweep folds, and that a page folds in memory.
 const GROUPS_OF_A_RUN: usize = 20;
 const GROUPS_OF_A_PAGE: usize = 3;
-/// Entries without anything to count that may lie behind before the place is written down.
-const MAY_LAG: u64 = 500;
+/// Entries without anything to count that may lie behind before the place is written down: no more than a page folds.
+const MAY_LAG: u64 = GROUP * GROUPS_OF_A_PAGE as u64;
 /// Changes in one batch.
 const CHANGES: usize = 40;
 

@@ -151,7 +151,14 @@ pub async fn in_folder<T, E: From<ExportError>>(out: &Path, work: impl AsyncFnOn
         file.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::write(file, bytes)
     };
-    let exported = work(&mut sink).await?;
+    let exported = match work(&mut sink).await {
+        Ok(exported) => exported,
+        Err(error) => {
+            // It may hold opened records. What cannot be taken away now goes with the next try.
+            let _ = fs::remove_dir_all(&unfinished);
+            return Err(error);
+        }
+    };
     fs::rename(&unfinished, out).map_err(ExportError::from)?;
     Ok(exported)
 }

@@ -50,10 +50,11 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// Tells what was noted since; what cannot be written now is noted again.
 pub async fn tell(app: &App) {
-    for note in keys::take_notes(app) {
+    let mut notes = keys::take_notes(app).into_iter();
+    while let Some(note) = notes.next() {
         if let Err(error) = tell_one(app, &note).await {
             tracing::warn!(error = %error, "what became of a key is not in the log yet");
-            note.again(app);
+            std::iter::once(note).chain(notes).for_each(|note| note.again(app));
             return;
         }
     }

@@ -89,6 +89,6 @@ pub(super) async fn count_of(store: &Store<'_, DeploymentPlace>, actor: &Actor, 
 pub async fn lately(store: &Store<'_, DeploymentPlace>) -> Result<u64, StoreError> {
     let since = store.app().now() - Duration::hours(24);
     let refusals = counted::begun_since(store, "", since, |refusal: &Refusal| refusal.first_at).await?;
-    let of_trust = refusals.iter().filter(|refusal| !matches!(refusal.what, Refused::Region | Refused::SwitchedOff));
+    let of_trust = refusals.iter().filter(|refusal| matches!(refusal.what, Refused::SignIn | Refused::Form));
     Ok(of_trust.map(|refusal| refusal.count).sum())
 }

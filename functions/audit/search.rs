@@ -62,7 +62,7 @@ impl Filter {
 
     /// Whether no entry before this one can be of the days asked for.
     pub(super) fn ends_before(&self, shown: &Shown) -> bool {
-        self.from.is_some_and(|from| shown.at + LATEST < midnight(from))
+        self.from.is_some_and(|from| shown.at.checked_add(LATEST).is_some_and(|last| last < midnight(from)))
     }
 
     /// The end of what can be of the days asked for: behind it entries are later ones.
@@ -70,7 +70,7 @@ impl Filter {
         /// Fewer than that are looked through sooner than the end is found.
         const FEW: u64 = 500;
         let Some(day) = self.to.and_then(Date::next_day).filter(|_| total > FEW) else { return Ok(total) };
-        let limit = midnight(day) + LATEST;
+        let Some(limit) = midnight(day).checked_add(LATEST) else { return Ok(total) };
         let (mut low, mut high) = (0, total);
         while low < high {
             let middle = low + (high - low) / 2;

@@ -108,16 +108,18 @@ pub async fn find<P: Place>(
         Some(before) => before.min(total),
         None => filter.end(store, total).await?,
     };
-    let (mut groups, mut over) = (0, false);
+    let mut groups = 0;
     while end > 0 && trail.entries.len() < AT_LEAST && groups < GROUPS_OF_A_SEARCH {
         let group = (end - 1) / GROUP * GROUP;
         let prefix = &entry_key(group)[..14];
         let (group_entries, _) = store.page::<Entry>(part_of(group), prefix, true, 100, None).await?;
+        // All of a group: one that got its place late, or came of a wrong clock, says nothing of its neighbors.
+        let mut over = !group_entries.is_empty();
         for entry in group_entries.into_iter().map(|held| held.value).filter(|entry| entry.seq < end) {
             ids.push(entry.item);
             let shown = Shown::of_entry(entry)?;
             trail.looked += 1;
-            over |= filter.ends_before(&shown);
+            over &= filter.ends_before(&shown);
             if filter.takes(&shown) {
                 trail.entries.push(shown);
             }

@@ -13,7 +13,7 @@ use super::{
     publisher::Published,
     witness::{self, Witnessed},
 };
-use crate::tenancy::{DeploymentPlace, Held, Place, Record, Store, StoreError, Wanted, place::AuditPart};
+use crate::tenancy::{DeploymentPlace, Held, Place, Record, Store, StoreError, Wanted, keys::Owner, place::AuditPart};
 
 /// For so long after the last one gaps are shown: they cannot be mended, and stand in the log for ever.
 pub const GAP_SHOWN: Duration = Duration::days(30);
@@ -131,11 +131,22 @@ impl Record for Looked {
     }
 }
 
-/// Writes down that a sweep looks after the logs now.
+/// Writes down that a sweep looked after the logs.
 pub async fn looks(installation: &Store<'_, DeploymentPlace>) -> Result<(), StoreError> {
     let was = installation.read::<Looked>(DeploymentPlace::Operations, Looked::KEY).await?;
     let mut batch = installation.batch(DeploymentPlace::Operations);
     batch.put(Looked { at: installation.app().now() }, was.map(|Held { etag, .. }| etag));
+    match batch.commit().await {
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
+}
+
+/// Of a log that has come to its end no alarm is shown; what there was stands in it.
+pub async fn forget(installation: &Store<'_, DeploymentPlace>, owner: Owner) -> Result<(), StoreError> {
+    let Some(held) = installation.read::<LogAlarm>(DeploymentPlace::Operations, &owner.to_string()).await? else { return Ok(()) };
+    let mut batch = installation.batch(DeploymentPlace::Operations);
+    batch.delete(&held);
     match batch.commit().await {
         Err(error) if error.is_conflict() => Ok(()),
         other => other,

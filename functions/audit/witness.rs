@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::{
     Event,
@@ -58,6 +59,9 @@ const TIMEOUT: StdDuration = StdDuration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// One that is away is asked again so often, however often the log is published.
 const AGAIN: StdDuration = StdDuration::from_mins(1);
+/// One that did not answer is asked for no log for so long: a sweep has many logs and not the time to wait for each.
+const LEFT_ALONE: StdDuration = StdDuration::from_mins(4);
+const UNREACHED: &str = "witness/unreached";
 /// A witness that lost our last question to a crash knows another length, once.
 const TRIES: usize = 3;
 
@@ -91,6 +95,10 @@ pub async fn cosign<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
         return Ok(());
     }
     let is_wrong = known.away.is_some() || known.apart.is_some();
+    // One that does not answer at all holds up no other log either.
+    if !is_cosigned && app.cache.get(UNREACHED, app.now()).is_some() {
+        return Ok(());
+    }
     if !is_cosigned && is_wrong && !app.cache.allow(&format!("witness/{owner}"), 1, app.now(), AGAIN) {
         return Ok(());
     }
@@ -161,12 +169,16 @@ impl<P: Place> Asked<'_, '_, P> {
             };
             let answer = match self.send(old, &proof).await {
                 Ok(answer) => answer,
-                Err(why) => return Ok(Err(Lack::Away(why))),
+                Err(why) => {
+                    let app = self.store.app();
+                    app.cache.put(UNREACHED, Zeroizing::new(Vec::new()), app.now(), LEFT_ALONE);
+                    return Ok(Err(Lack::Away(why)));
+                }
             };
             match (answer.status, cosigned_size(&answer)) {
                 (200, _) => return self.publish(&answer).await,
                 (409, Some(other)) if other != old => old = other,
-                (409, _) => {
+                (409, _) if old == size => {
                     return Ok(Err(Lack::Apart(format!(
                         "the witness cosigned a checkpoint of {old} entries with another root: two histories of this log were told"
                     ))));

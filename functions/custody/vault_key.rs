@@ -84,6 +84,8 @@ pub async fn change(store: &Directory<'_>, tenant: TenantId, address: &str) -> R
         }
         other => other?,
     }
+    // Before it wraps anything: from now on no other form can name it.
+    take(store, tenant, &key).await?;
     let held = store.read::<FormerVaultKeys>(DeploymentPlace::Keys(tenant), &tenant.to_string()).await?;
     let (mut former, etag) = match held {
         Some(Held { value, etag }) => (value, Some(etag)),
@@ -99,17 +101,19 @@ pub async fn change(store: &Directory<'_>, tenant: TenantId, address: &str) -> R
     if !key_change::change_with(store, tenant, &seen, Change::VaultKey(address), add).await? {
         return Err(StoreError::Refused { refused: vec![] }.into());
     }
-    take(store, tenant, &key).await?;
     change::tell(store, tenant).await
 }
 
-/// No other form can name it any more. A stop before this leaves it to whoever asks whose it is: the key record names it.
-async fn take(store: &Directory<'_>, tenant: TenantId, key: &KeyUri) -> Result<(), StoreError> {
-    let Some(held) = vault_key::reserve(store, tenant, key).await?.filter(|held| !held.value.taken) else { return Ok(()) };
+/// No other form can name it any more.
+async fn take(store: &Directory<'_>, tenant: TenantId, key: &KeyUri) -> Result<(), ChangeError> {
+    let Some(held) = vault_key::reserve(store, tenant, key).await? else { return Err(ChangeError::Refused(vault_key::USED)) };
+    if held.value.taken {
+        return Ok(());
+    }
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.replace(&Held { value: Reservation { taken: true, ..held.value }, etag: held.etag });
     match batch.commit().await {
-        Err(error) if !error.is_conflict() => Err(error),
-        _ => Ok(()),
+        Err(error) if error.is_conflict() => Err(ChangeError::Refused(vault_key::USED)),
+        other => Ok(other?),
     }
 }

@@ -195,7 +195,7 @@ where
         Ok(after) => after,
         Err(Refusal::NotSigned { .. }) => return Err(ExecuteError::Tampered),
         Err(Refusal::AuthorityGone { name }) if undoes => {
-            let why = format!("{name} wanted it undone and is no longer an approver of this client. Another approver can.");
+            let why = format!("{name} wanted it undone and is no longer an approver of this client.");
             return end(store, held, Event::CannotUndo { why }).await;
         }
         Err(_) if undoes => return Err(ExecuteError::Tampered),
@@ -231,9 +231,9 @@ where
         Err(NotPerformed::Refused(why)) => return refuse(store, held, why).await,
         Err(NotPerformed::Failed(why)) => return end(store, held, Event::Fail { why }).await,
         // Trying again makes no damaged record whole: people hear of it now, not when the time to run is over.
-        Err(NotPerformed::Store(error)) if !error.is_transient() && !error.is_conflict() => {
+        Err(NotPerformed::Store(error)) if is_damaged(&error) => {
             tracing::error!(proposal = %proposal.id, error = %error, "what it would change cannot be read");
-            let why = "What it would change cannot be read: its record is damaged, or of a newer release of Assay.".into();
+            let why = "What it would change cannot be read: its record is damaged.".into();
             return end(store, held, if undoes { Event::CannotUndo { why } } else { Event::Fail { why } }).await;
         }
         Err(NotPerformed::Store(error)) => return Err(error.into()),
@@ -365,4 +365,9 @@ async fn changed_evidence(store: &Store<'_, ClientPlace>, proposal: &Proposal) -
         Ok::<_, StoreError>(changed.then(|| reference.title.clone()))
     });
     Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+}
+
+/// Of one record that stays as it is. What a newer release wrote, this one does not judge: it waits for that release.
+fn is_damaged(error: &StoreError) -> bool {
+    error.concerns_one_record() && !matches!(error, StoreError::NewerRelease { .. })
 }

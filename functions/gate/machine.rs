@@ -106,19 +106,19 @@ pub fn excluded(proposal: &Proposal, person: PersonId, delegations: &[Delegation
     let same = |other: PersonId| proposal.terms.as_ref().map_or(other == person, |terms| terms.is_same_human(other, person));
     let is_from = |from: PersonId, other: PersonId| proposal.terms.as_ref().map_or(from == other, |terms| terms.is_same_human(from, other));
     let stands_for = |other: PersonId| delegations.iter().any(|one| is_from(one.from, other) && same(one.to) && one.holds(now));
-    if let Actor::Person(requester) = proposal.requester {
-        if same(requester) {
-            return Some(Refusal::NotYours);
-        }
-        if stands_for(requester) {
-            return Some(Refusal::DelegateOfExcluded);
-        }
+    let requester = match proposal.requester {
+        Actor::Person(requester) => Some(requester),
+        _ => None,
+    };
+    if requester.is_some_and(same) {
+        return Some(Refusal::NotYours);
     }
     let owned = |who: &dyn Fn(PersonId) -> bool| proposal.draft.evidence.iter().find(|e| e.filed_by.is_some_and(who));
+    // Before what a delegation takes away: that leaves more than this.
     if let Some(record) = owned(&same) {
         return Some(Refusal::EvidenceYours { title: record.title.clone() });
     }
-    owned(&stands_for).map(|_| Refusal::DelegateOfExcluded)
+    (requester.is_some_and(stands_for) || owned(&stands_for).is_some()).then_some(Refusal::DelegateOfExcluded)
 }
 
 fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {

@@ -119,7 +119,7 @@ impl Occasion {
             Self::ReviewOverdue => format!("OVERDUE REVIEW: {client}: {label}"),
             Self::Ran => format!("Done, and can be undone: {client}: {label}"),
             Self::NotDone if matches!(proposal.state, State::NotUndone { .. }) => format!("NOT UNDONE: {client}: {label}"),
-            Self::NotDone => format!("NOT DONE: {client}: {label} was approved and is not carried out"),
+            Self::NotDone => format!("NOT DONE: {client}: {label} is not carried out"),
         }
     }
 

@@ -53,11 +53,11 @@ const SIGN_IN_AT_LEAST: u32 = 5;
 /// As old as a session gets, in minutes.
 const SIGN_IN_OF_A_DAY: u32 = 8 * 60;
 
-/// Whether deciding it has great effect: how everything else is gated, what leaves the house, and the deeds that only a
+/// Whether deciding it has great effect: how everything else is gated, what then runs with less approval, what leaves the house, and the deeds that only a
 /// person does. The other things of great effect are no kinds of action: an emergency has [`BREAK_GLASS_SIGN_IN`], and what
 /// destroys a client's keys, adds people or gives access is asked on pages that want the same of whoever asks.
 pub fn has_great_effect(kind: &str) -> bool {
-    [CHANGE_POLICY, "publish_package"].contains(&kind) || floor(kind) == Level::L3
+    [CHANGE_POLICY, ACCEPT_RULE, "publish_package"].contains(&kind) || floor(kind) == Level::L3
 }
 
 /// A reason for breaking the glass says something.

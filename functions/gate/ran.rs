@@ -15,6 +15,7 @@ use crate::{
     audit::{
         entry::{self, Entry, HEAD_KEY, Head},
         leaf,
+        publisher::Published,
     },
     tenancy::{ClientPlace, Held, Record, Store, StoreError, Wanted, place::AuditPart},
 };
@@ -90,9 +91,12 @@ pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
 }
 
 async fn known(store: &Store<'_, ClientPlace>) -> Result<(Option<Held<RanLately>>, u64), StoreError> {
-    let found = store.gather(PLACE, vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<RanLately>(HEAD_KEY)]).await?;
+    let wanted = vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Published>(HEAD_KEY), Wanted::one::<RanLately>(HEAD_KEY)];
+    let found = store.gather(PLACE, wanted).await?;
     let head = found.one::<Head>(HEAD_KEY).await?.map_or(0, |held| held.value.next);
-    Ok((found.one::<RanLately>(HEAD_KEY).await?, head))
+    // A head that was put back is shorter than what was published; one that is not is as long at least.
+    let published = found.one::<Published>(HEAD_KEY).await?.map_or(0, |held| held.value.tree.size());
+    Ok((found.one::<RanLately>(HEAD_KEY).await?, head.max(published)))
 }
 
 /// 128 bits of the hash, and what follows it: enough to tell operations apart, and a client's many fit one record.

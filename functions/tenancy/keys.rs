@@ -75,7 +75,7 @@ pub async fn find(app: &App, owner: Owner) -> Result<Option<DataKey>, StoreError
 pub async fn find_for(app: &App, owner: Owner, by: &Actor) -> Result<Option<DataKey>, StoreError> {
     let found = find(app, owner).await;
     if let (Owner::Tenant(tenant), Err(error)) = (owner, &found)
-        && let Some(trouble) = error.key_trouble()
+        && let Some(trouble) = error.key_trouble().filter(|trouble| *trouble != KeyTrouble::Destroyed)
     {
         let why = trouble.word().to_owned();
         let outcome = if trouble == KeyTrouble::Elsewhere { KeyOutcome::Elsewhere } else { KeyOutcome::Refused { why } };

@@ -312,6 +312,7 @@ impl Flow {
                     return;
                 }
                 303 => cookie = browser::cookie_of(&reply),
+                200 if browser::text(&reply).contains("It cannot be decided just now") => self.pass(Duration::minutes(1)).await,
                 200 => form = Some(browser::hidden_of_form(&reply)),
                 status => panic!("{subject}: answered {status}: {}", browser::text(&reply)),
             }

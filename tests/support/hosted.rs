@@ -86,7 +86,7 @@ impl Hosted {
     pub async fn approve(&self, host: &Host, id: ProposalId) {
         let page = format!("/api/portal/proposals/{HARBOR}/{id}");
         let cookie = self.sign_in(host).await;
-        let mut form = None;
+        let (mut form, mut last) = (None, None);
         let carried_out = async || {
             let shown = self.http.get(format!("{}{page}", host.address)).header(header::COOKIE, &cookie).send().await;
             text(shown).await.is_ok_and(|html| html.contains("Carried out"))
@@ -97,13 +97,19 @@ impl Hosted {
                 form = text(shown).await.ok().and_then(|html| decision(&html));
             }
             let Some(form) = &form else { continue };
-            let sent = self.post(host, &format!("{page}/decide"), &cookie, form).await;
-            if sent.is_ok_and(|reply| reply.status() == 303) {
-                self.passes(host, carried_out).await;
-                return;
+            match self.post(host, &format!("{page}/decide"), &cookie, form).await {
+                Ok(reply) if reply.status() == 303 => {
+                    self.passes(host, carried_out).await;
+                    return;
+                }
+                other => last = Some(other),
             }
         }
-        panic!("{}: the decision is never taken", self.name);
+        let said = match last {
+            Some(reply) => text(reply).await.unwrap_or_else(|error| error.to_string()),
+            None => "there is no form".into(),
+        };
+        panic!("{}: the decision is never taken: {said}", self.name);
     }
 
     async fn sign_in(&self, host: &Host) -> String {

@@ -27,6 +27,7 @@ use super::{end_state::EndState, faults::Fault, flow::Flow};
 /// Audit entries that may be more or fewer than in the undisturbed run, and why.
 pub const MAY_DIFFER: &[(&str, &str)] = &[
     ("deployment webhook.delivery", "a vendor that got no answer sends again, and what became of that is written down too"),
+    ("deployment key.unavailable", "a vault that did not answer is written down"),
     ("deployment session.refused", "a sign-in for which something did not answer is written down as well"),
     ("deployment session.signed-in", "a person whose sign-in got no answer signs in again"),
 ];

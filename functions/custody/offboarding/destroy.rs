@@ -126,7 +126,12 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         let mut named = named_vault_keys(store, known.client.id).await?;
         (named.pop().unwrap_or_default(), String::new(), [former, named].concat())
     };
+    if client.is_none() {
+        // Nothing was unwrapped, so nothing vouches for the name in the key record.
+        other_vault_keys.extend(named_vault_keys(store, known.client.id).await?);
+    }
     other_vault_keys.retain(|key| *key != vault_key);
+    other_vault_keys.sort_unstable();
     other_vault_keys.dedup();
     let days = store.app().config.offboarding;
     let record = Destroyed {
@@ -253,6 +258,8 @@ pub async fn finish(store: &Directory<'_>, client: TenantId) -> Result<(), Store
     let Some(known) = super::read(store, client).await? else { return Ok(()) };
     if let Some(destroyed) = known.destroyed.clone() {
         delete_raw(store, &known, destroyed).await?;
+        // Nothing brings its log up to date any more, so nothing would take an alarm of it away.
+        audit::watch::forget(store, Owner::Tenant(client)).await?;
     }
     match watch(store, &known).await {
         Err(OffboardingError::Store(error)) => Err(error),

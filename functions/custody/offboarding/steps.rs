@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Offboarding, certificate::Certificate, destroy::Destroyed};
+use super::{Export, Offboarding, certificate::Certificate, destroy::Destroyed};
 use crate::config::OffboardingDays;
 
 /// The steps as people see them, in their order.
@@ -62,9 +62,12 @@ pub fn may_switch_off(offboarding: &Offboarding) -> Result<(), String> {
 /// offboarding's own steps; `None` where its keys cannot be used and will not be by themselves.
 pub fn may_destroy(offboarding: &Offboarding, later: Option<usize>, now: OffsetDateTime) -> Result<(), String> {
     may_switch_off(offboarding)?;
-    let (Some(_), Some(from)) = (offboarding.off_at, offboarding.destroy_from) else {
+    let (Some(off), Some(from)) = (offboarding.off_at, offboarding.destroy_from) else {
         return Err("Switch the client off first. Nothing was done.".into());
     };
+    // A key that is revoked or disabled comes back with a click: nobody skips the export by that.
+    let may_come_back = |export: &&Export| matches!(export.not_possible.as_deref(), Some("revoked" | "disabled"));
+    let from = offboarding.export.as_ref().filter(may_come_back).map_or(from, |export| from.max(export.at + (from - off)));
     if now < from {
         return Err(format!("Not before {}: until then it can be taken back. Nothing was done.", day(from)));
     }

@@ -1,7 +1,8 @@
 //! The audit sample: which of the actions that ran without an approval a person looks at afterwards.
 //!
 //! What runs by rule is nobody's approval, so without a sample a rule that was promoted would never be judged again. The
-//! choice is a hash of the item's id: nobody can steer it, and a replay chooses the same.
+//! choice is a hash of the item's id, and a replay chooses the same. Whoever chooses the id, as a vendor's tool does of its
+//! records, could compute it beforehand.
 
 use aws_lc_rs::digest::{Context, SHA256};
 

@@ -11,7 +11,7 @@ use crate::{
         policy::KINDS,
     },
     tenancy::{
-        ClientPlace, Held, TenantId,
+        Actor, ClientPlace, Held, Store, StoreError, TenantId,
         directory::{Grant, Role, Tenant},
     },
     web::{
@@ -75,6 +75,9 @@ pub(super) async fn answer(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
     let store = reader.scope(grant).store(reader.app).await?;
     let list = paths::sampled(tenant.id);
     let Some(held) = sampled::one(&store, id).await? else { return Ok(reader.back_to(&list, "done", "gone")) };
+    if is_of_their_doing(reader, &store, &held.value.ran).await? {
+        return Err(Problem::forbidden("It is of your own doing, so another approver says whether it holds. Nothing was recorded."));
+    }
     let look = Look { shown_at: Some(shown_at), because: Because::of_key(&reader.field(BECAUSE)) };
     match sampled::answer(&store, &held, (answer == "agree", look, &reader.person.name)).await? {
         Ok(()) if held.value.shown_as.is_some() => {
@@ -91,6 +94,21 @@ pub(super) async fn answer(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
             page(reader, &tenant, grant, id, Some(FieldError { field: BECAUSE, message })).await
         }
     }
+}
+
+/// Whether this human, by whatever account, asked for it or filed it.
+async fn is_of_their_doing(reader: &Reader<'_>, store: &Store<'_, ClientPlace>, ran: &Ran) -> Result<bool, StoreError> {
+    let by = match ran {
+        Ran::Evidence { source_key, .. } => {
+            let record = store.read::<Evidence>(Evidence::place(source_key), source_key).await?;
+            record.and_then(|held| held.value.reference().filed_by)
+        }
+        Ran::Proposal(id) => match store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await? {
+            Some(Held { value: Proposal { requester: Actor::Person(person), .. }, .. }) => Some(person),
+            _ => None,
+        },
+    };
+    Ok(by.is_some_and(|by| reader.roster.human(by) == reader.roster.human(reader.person.id)))
 }
 
 async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, id: &str, error: Option<FieldError>) -> Result<Reply, Problem> {
