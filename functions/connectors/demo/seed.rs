@@ -17,9 +17,11 @@ use crate::{
         mapping, pull,
     },
     tenancy::{
-        ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Roster, Scope, Store, StoreError, TenantId,
+        Batch, ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Record, Roster, Scope, Store, StoreError,
+        TenantId,
         directory::{Grant, MappedCompany, Origin, Person, Role, Standing, Tenant},
         keys::{self, Owner},
+        policy_mark::PolicyMark,
     },
 };
 
@@ -51,7 +53,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
             standing: Standing { given: seeded, confirmed_at: Some(now), ..Standing::default() },
         };
         let added = Event::new("person.added", format!("person {}", person.id), json!({ "name": person.name }));
-        create(&store, DeploymentPlace::Directory, &record, &[], added).await?;
+        create(&store, DeploymentPlace::Directory, &record, |_| {}, added).await?;
     }
     for (id, name) in [(HARBOR, "Harbor Precision Machining"), (RIDGE, "Ridge Composites")] {
         keys::data_key(app, Owner::Tenant(id)).await?;
@@ -68,7 +70,13 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
             })
             .collect();
         let tenant = Tenant { id, name: name.into(), created_at: now };
-        create(&store, DeploymentPlace::Directory, &tenant, &grants, client::added(&tenant, &grants, None)).await?;
+        let beside = |batch: &mut Batch<'_, '_, DeploymentPlace>| {
+            for grant in &grants {
+                batch.create(grant);
+            }
+            batch.create(&PolicyMark::first(id));
+        };
+        create(&store, DeploymentPlace::Directory, &tenant, beside, client::added(&tenant, &grants, None)).await?;
     }
     // Each client's log says it too, before anything can come for the client: an export of it stands alone.
     for tenant in &Roster::read(&store).await?.tenants {
@@ -76,12 +84,12 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
     }
     for connection in connections() {
         let added = changed("connection.added", &connection);
-        create(&store, DeploymentPlace::Directory, &connection, &[], added).await?;
+        create(&store, DeploymentPlace::Directory, &connection, |_| {}, added).await?;
     }
     for (connection, company, name, tenant) in companies() {
         let entry = MappedCompany::confirmed(connection, &company, name, tenant, PEOPLE[0].id, now);
         let mapping = DeploymentPlace::Connection(connection, ConnectionPlace::Mapping);
-        create(&store, mapping, &entry, &[], mapping::said(&entry)).await?;
+        create(&store, mapping, &entry, |_| {}, mapping::said(&entry)).await?;
         if pull::report(&store, connection).await?.is_none() {
             pull::request_pull(&store, connection).await?;
         }
@@ -89,19 +97,17 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Creates the record with its grants and its audit item, if it is not there.
+/// Creates the record with what is beside it and its audit item, if it is not there.
 async fn create<T: Record>(
     store: &Store<'_, DeploymentPlace>,
     place: DeploymentPlace,
     record: &T,
-    grants: &[Grant],
+    beside: impl FnOnce(&mut Batch<'_, '_, DeploymentPlace>),
     event: Event,
 ) -> Result<(), StoreError> {
     let mut batch = store.batch(place);
     batch.create(record);
-    for grant in grants {
-        batch.create(grant);
-    }
+    beside(&mut batch);
     audit::record(&mut batch, event);
     match batch.commit().await {
         Err(error) if error.exists::<T>(&record.key()) => Ok(()),
