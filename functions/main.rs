@@ -152,7 +152,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 fn local(demo: bool, fresh: bool, port: u16, data: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
     let (clock, ids) = assemble::clock_and_ids();
     let command = LocalCommand { data, port, demo, fresh, executable: std::env::current_exe()?, settings: environment().0, clock, ids };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).thread_stack_size(STACK).enable_all().build()?;
+    let runtime = runtime(workers())?;
     Ok(runtime.block_on(host::command::run(command, say))?)
 }
 
@@ -176,7 +176,7 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
         say(&format!("      there is no data yet ({}); the first start makes it", config.setting_of(Part::Documents)));
         return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_stack_size(STACK).enable_all().build()?;
+    let runtime = runtime(1)?;
     let app = assemble::app(config)?;
     let findings = runtime.block_on(host::doctor::examine(&app));
     for finding in &findings {
@@ -275,11 +275,15 @@ fn serve() -> Result<Box<dyn std::error::Error>, Box<dyn std::error::Error>> {
     let checked = config::check(&settings);
     let limits = checked.as_ref().map(Limits::from).unwrap_or_default();
     let build = move || open(checked.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).thread_stack_size(STACK).enable_all().build()?;
+    let runtime = runtime(workers())?;
     Ok(runtime.block_on(host::serve(port, limits, build)).into())
 }
 
-/// Of each of them, in bytes of address space. A page is many calls deep, and an unoptimized build needs more than the 2 MB that
+fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_stack_size(STACK).enable_all().build()
+}
+
+/// Of each of its threads, in bytes of address space. A page is many calls deep, and an unoptimized build needs more than the 2 MB that
 /// are usual.
 const STACK: usize = 8 << 20;
 

@@ -1,10 +1,14 @@
 //! The log's records: entries in their places, the mark that an item has its place, and the head with its lease.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::chain::{self, Hash};
+use super::{
+    chain::{self, Hash},
+    leaf::{self, Leaf},
+};
 use crate::tenancy::{
     Actor, Place, Record, Store, StoreError,
     keys::Owner,
@@ -32,6 +36,19 @@ impl Record for Entry {
 
     fn key(&self) -> String {
         entry_key(self.seq)
+    }
+}
+
+impl Entry {
+    /// What it says and the detail it commits to, if it is of one of these kinds; for who folds the log.
+    pub fn of_kind(&self, kinds: &[&str]) -> Option<(Leaf, Value)> {
+        #[derive(Deserialize)]
+        struct Content {
+            detail: Value,
+        }
+        let leaf = leaf::read(&self.leaf).ok().filter(|leaf| kinds.contains(&leaf.kind.as_str()))?;
+        let Content { detail } = serde_json::from_str(&self.content).ok()?;
+        Some((leaf, detail))
     }
 }
 

@@ -17,7 +17,6 @@ use crate::{
     audit::{
         self,
         entry::{self, Entry, HEAD_KEY, Head},
-        leaf,
     },
     tenancy::{
         ClientPlace, Record, Store, StoreError, Wanted,
@@ -94,15 +93,7 @@ impl PutBack {
 
 /// What one entry says of records, added up.
 fn fold(revisions: &mut BTreeMap<String, u64>, entry: &Entry) {
-    #[derive(Deserialize)]
-    struct Content {
-        detail: Value,
-    }
-    let Ok(leaf) = leaf::read(&entry.leaf) else { return };
-    if !matches!(leaf.kind.as_str(), "evidence.observed" | "evidence.filed") {
-        return;
-    }
-    let Ok(Content { detail }) = serde_json::from_str(&entry.content) else { return };
+    let Some((leaf, detail)) = entry.of_kind(&["evidence.observed", "evidence.filed"]) else { return };
     let mut note = |key: &str, revision: &Value| {
         if let Some(revision) = revision.as_u64().filter(|revision| *revision > 0) {
             let highest = revisions.entry(key.to_owned()).or_default();

@@ -30,6 +30,7 @@ use crate::{
         directory::{Grant, Person, Role},
         outbox::{self, Pending},
     },
+    web::step_up,
 };
 
 /// How often a lost race is looked at again before the caller is asked to repeat.
@@ -244,9 +245,7 @@ fn is_strong_enough(app: &App, proposal: &Proposal, answer: &Answer, capacity: &
     if !great || !matches!(answer.verdict, Verdict::Approve | Verdict::Done) {
         return true;
     }
-    let wanted = app.config.entra().and_then(|entra| entra.auth_context.as_deref());
-    let met = capacity.acrs.as_deref().unwrap_or_default();
-    wanted.is_none_or(|wanted| met.split(' ').any(|context| context == wanted))
+    step_up::meets_context(app, capacity.acrs.as_deref().unwrap_or_default().split(' '))
 }
 
 /// Whether something was answered to this version that the proposal does not know of.

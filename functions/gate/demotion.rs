@@ -5,7 +5,7 @@
 //! learning demoted needs its approval from the next action on. It never makes anything easier. Who deletes it gains what
 //! the policy allows anyway, and that only until the next sweep folds the log again.
 
-use std::{collections::BTreeMap, time::Duration as Delay};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,12 +15,12 @@ use super::{
     learning::Rule,
     level::Level,
     policy::{Policy, Terms},
-    proposal::{NotifyV1, Occasion, Proposal, advance, object},
+    proposal::{Occasion, Proposal, advance, object, tell},
     state::State,
 };
 use crate::{
     audit,
-    tenancy::{ClientPlace, Held, Record, Store, StoreError, TenantId, outbox},
+    tenancy::{ClientPlace, Held, Record, Store, StoreError, TenantId},
 };
 
 /// The rules of one client that are gated more strictly than their kind begins, and how.
@@ -77,8 +77,7 @@ pub(super) async fn recall(store: &Store<'_, ClientPlace>, held: &Held<Proposal>
     let mut batch = store.batch(ClientPlace::Assessment);
     advance(&mut batch, held, after.clone(), None);
     batch.create(&after.mark());
-    let told = NotifyV1 { proposal: after.id, version: after.version, occasion: Occasion::Asked };
-    outbox::send(&mut batch, "notify", &told, Delay::ZERO)?;
+    tell(&mut batch, &after, Occasion::Asked)?;
     let detail = json!({
         "version": after.version, "hash": after.hash, "before": held.value.hash, "approvals_void": 0, "level": after.level(),
         "level_before": held.value.level(),

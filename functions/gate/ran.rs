@@ -8,13 +8,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
     audit::{
         entry::{self, Entry, HEAD_KEY, Head},
-        leaf,
         publisher::Published,
     },
     tenancy::{ClientPlace, Held, Record, Store, StoreError, Wanted, place::AuditPart},
@@ -107,14 +105,6 @@ fn short(operation: &str) -> String {
 
 /// The operation that this entry says has run, and when.
 fn operation_in(entry: &Entry) -> Option<(String, OffsetDateTime)> {
-    #[derive(Deserialize)]
-    struct Content {
-        detail: Value,
-    }
-    let leaf = leaf::read(&entry.leaf).ok()?;
-    if !matches!(leaf.kind.as_str(), "proposal.executed" | "proposal.undone") {
-        return None;
-    }
-    let Content { detail } = serde_json::from_str(&entry.content).ok()?;
+    let (leaf, detail) = entry.of_kind(&["proposal.executed", "proposal.undone"])?;
     Some((detail["operation"].as_str()?.to_owned(), leaf.at))
 }

@@ -15,8 +15,13 @@ pub const FRESH: Duration = Duration::minutes(10);
 /// Whether this session is good enough for a change of great effect.
 pub fn is_proved(app: &App, session: &Session) -> bool {
     let fresh = session.proof.at.is_some_and(|at| app.now() - at <= FRESH);
-    let context = app.config.entra().and_then(|entra| entra.auth_context.as_ref());
-    fresh && context.is_none_or(|context| session.proof.contexts.contains(context))
+    fresh && meets_context(app, session.proof.contexts.iter().map(String::as_str))
+}
+
+/// Whether a sign-in in these contexts is as strong as the settings ask for, where they do.
+pub fn meets_context<'c>(app: &App, mut met: impl Iterator<Item = &'c str>) -> bool {
+    let wanted = app.config.entra().and_then(|entra| entra.auth_context.as_deref());
+    wanted.is_none_or(|wanted| met.any(|context| context == wanted))
 }
 
 /// What whoever asked is told (RFC 9470 3), for a session whose proof is older than `within` or not strong enough.

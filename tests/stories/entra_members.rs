@@ -25,7 +25,7 @@ use crate::support::{
     faults::Fault,
     flow::mail_files,
     meeting,
-    smtp_server::{Behaviour, SmtpServer},
+    smtp_server::{self, Behaviour, SmtpServer},
     visitor::Visitor,
 };
 
@@ -339,15 +339,8 @@ async fn deliver_new(test: &TestApp, from: usize) -> usize {
 async fn mails_about_newcomers_count_towards_the_limits_and_four_that_wait_are_one() {
     let server = SmtpServer::start(Behaviour::default()).await;
     let port = server.port.to_string();
-    let smtp = [
-        ("ASSAY_MAIL", "smtp"),
-        ("ASSAY_SMTP_HOST", "127.0.0.1"),
-        ("ASSAY_SMTP_PORT", port.as_str()),
-        ("ASSAY_SMTP_TLS", "none"),
-        ("ASSAY_MAIL_FROM", "assay@northgate.example"),
-        ("ASSAY_NOTICES_PER_MINUTE", "2"),
-    ];
-    let test = TestApp::with(&[SETTINGS, smtp.as_slice()].concat());
+    let limit = [("ASSAY_NOTICES_PER_MINUTE", "2")];
+    let test = TestApp::with(&[SETTINGS, &smtp_server::settings(&port), &limit].concat());
     let authority = Authority::of(&test);
     Visitor::signed_in(&test, &authority).await;
     let ask = async |from: u32, to: u32| {
@@ -379,14 +372,7 @@ async fn mails_about_newcomers_count_towards_the_limits_and_four_that_wait_are_o
 async fn a_mail_about_a_newcomer_waits_for_its_service_and_comes_once() {
     let server = SmtpServer::start(Behaviour::default()).await;
     let port = server.port.to_string();
-    let smtp = [
-        ("ASSAY_MAIL", "smtp"),
-        ("ASSAY_SMTP_HOST", "127.0.0.1"),
-        ("ASSAY_SMTP_PORT", port.as_str()),
-        ("ASSAY_SMTP_TLS", "none"),
-        ("ASSAY_MAIL_FROM", "assay@northgate.example"),
-    ];
-    let test = TestApp::with(&[SETTINGS, smtp.as_slice()].concat());
+    let test = TestApp::with(&[SETTINGS, &smtp_server::settings(&port)].concat());
     drop(asked(&test).await);
     server.answers_instead("MAIL", "451 4.3.0 later");
     let seen = deliver_new(&test, 0).await;

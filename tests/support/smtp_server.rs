@@ -46,6 +46,17 @@ struct Heard {
     commands: Vec<String>,
 }
 
+/// Settings with which Assay mails through the server at this port, in the clear.
+pub fn settings(port: &str) -> [(&str, &str); 5] {
+    [
+        ("ASSAY_MAIL", "smtp"),
+        ("ASSAY_SMTP_HOST", "127.0.0.1"),
+        ("ASSAY_SMTP_PORT", port),
+        ("ASSAY_SMTP_TLS", "none"),
+        ("ASSAY_MAIL_FROM", "assay@northgate.example"),
+    ]
+}
+
 pub struct SmtpServer {
     pub port: u16,
     behaviour: Arc<Mutex<Behaviour>>,

@@ -120,16 +120,13 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         (None, _) => (end_of_log(store.app(), owner).await?, Vec::new()),
     };
     let former = vault_key::former(store, known.client.id).await?.into_iter().map(|one| one.key).collect::<Vec<_>>();
-    let (vault_key, vault_version, mut other_vault_keys) = if let Some(facts) = &standing.facts {
-        (facts.vault_key.clone(), facts.vault_version.clone(), former)
-    } else {
-        let mut named = named_vault_keys(store, known.client.id).await?;
-        (named.pop().unwrap_or_default(), String::new(), [former, named].concat())
+    // Without the client's store nothing was unwrapped, so nothing vouches for the name in the key record.
+    let named = if client.is_none() { named_vault_keys(store, known.client.id).await? } else { Vec::new() };
+    let (vault_key, vault_version) = match &standing.facts {
+        Some(facts) => (facts.vault_key.clone(), facts.vault_version.clone()),
+        None => (named.last().cloned().unwrap_or_default(), String::new()),
     };
-    if client.is_none() {
-        // Nothing was unwrapped, so nothing vouches for the name in the key record.
-        other_vault_keys.extend(named_vault_keys(store, known.client.id).await?);
-    }
+    let mut other_vault_keys = [former, named].concat();
     other_vault_keys.retain(|key| *key != vault_key);
     other_vault_keys.sort_unstable();
     other_vault_keys.dedup();

@@ -89,9 +89,6 @@ pub async fn take(
 
 /// The same as a folder, which appears whole or not at all: for the command line, where a page's limit does not hold.
 pub async fn to_folder(app: &App, client: TenantId, out: &Path) -> Result<Export, OffboardingError> {
-    if out.exists() {
-        return Err(ExportError::There(out.to_owned()).into());
-    }
     let store = DeploymentScope::of_function(COMMAND, COMMAND).store(app).await?;
     let known = super::read(&store, client).await?.ok_or(ExportError::NoSuchClient(client))?;
     known.not_destroyed()?;

@@ -5,14 +5,10 @@
 //! far it came is kept. That record may be lost or put back: then entries are read again, and none is left out.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::KEY;
 use crate::{
-    audit::{
-        entry::{self, Entry, HEAD_KEY, Head},
-        leaf,
-    },
+    audit::entry::{self, Entry, HEAD_KEY, Head},
     tenancy::{ClientPlace, Held, Record, Store, StoreError, place::AuditPart},
 };
 
@@ -68,14 +64,6 @@ pub(super) async fn highest_in_log(store: &Store<'_, ClientPlace>) -> Result<Opt
 
 /// Which version came to stand by what this entry tells.
 fn version_in(entry: &Entry) -> Option<u32> {
-    #[derive(Deserialize)]
-    struct Content {
-        detail: Value,
-    }
-    let leaf = leaf::read(&entry.leaf).ok()?;
-    if !["policy.changed", "policy.signed", "policy.restored"].contains(&leaf.kind.as_str()) {
-        return None;
-    }
-    let Content { detail } = serde_json::from_str(&entry.content).ok()?;
+    let (_, detail) = entry.of_kind(&["policy.changed", "policy.signed", "policy.restored"])?;
     u32::try_from(detail["version"].as_u64()?).ok()
 }

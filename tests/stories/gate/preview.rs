@@ -15,7 +15,7 @@ use crate::support::{
     authority::Authority,
     browser::text,
     http::response,
-    smtp_server::{Behaviour, SmtpServer},
+    smtp_server::{self, Behaviour, SmtpServer},
     visitor::Visitor,
 };
 
@@ -73,13 +73,7 @@ fn without_token(sent: &str) -> String {
 async fn what_the_page_shows_is_what_each_way_gets_to_the_byte() {
     let server = SmtpServer::start(Behaviour::default()).await;
     let port = server.port.to_string();
-    let smtp = [
-        ("ASSAY_MAIL", "smtp"),
-        ("ASSAY_SMTP_HOST", "127.0.0.1"),
-        ("ASSAY_SMTP_PORT", port.as_str()),
-        ("ASSAY_SMTP_TLS", "none"),
-        ("ASSAY_MAIL_FROM", "assay@northgate.example"),
-    ];
+    let smtp = smtp_server::settings(&port);
     for (way, settings) in [("mailbox", &[][..]), ("smtp", &smtp), ("acs", ACS), ("teams", &[("ASSAY_TEAMS", "secret:teams")])] {
         let (house, authority) = house(settings).await;
         let app = App { identity: std::sync::Arc::new(Token), ..house.test.app().clone() };
