@@ -5,6 +5,7 @@ mod deciding;
 mod delivering;
 mod demoting;
 mod executing;
+mod judge;
 mod lapsing;
 mod levels;
 mod links;
@@ -18,6 +19,7 @@ mod reading;
 mod receipts;
 mod signed_policy;
 mod smtp;
+mod undoing;
 mod world;
 
 use assay::{
@@ -32,6 +34,7 @@ use assay::{
         Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError,
         TenantId,
         directory::{Grant, Identity, Person, Role, Tenant},
+        keys::{self, Owner},
         message::{self, Verified},
         policy_mark::PolicyMark,
     },
@@ -88,6 +91,9 @@ impl House {
             sam: person(3, "Zoë Okafor", "zoe@harbor.example"),
             eve: person(4, "Eve Stone", "eve@northgate.example"),
         };
+        if let Some(key) = house.test.key_for(tenant) {
+            keys::make(house.test.app(), Owner::Tenant(tenant), Some(&key)).await.unwrap();
+        }
         let store = DeploymentScope::of_function("test", "setup").store(house.test.app()).await.unwrap();
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.create(&Tenant { id: tenant, name: "Harbor Precision".into(), created_at: house.test.app().now() });
