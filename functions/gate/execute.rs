@@ -100,6 +100,7 @@ where
             Wanted::one::<Answers>(&key),
             Wanted::one::<SignedPolicy>(policy::KEY),
             outbox::waiting(message),
+            ran::waiting(),
         ];
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
@@ -113,6 +114,13 @@ where
             }
         }
         let policy = found.one::<SignedPolicy>(policy::KEY).await?;
+        // All records of it may have been put back together; the log has not.
+        if ran::is_over(&store, &found, &held.value, &operation(&held.value)).await? {
+            if has_moved(&store, &held).await? {
+                continue;
+            }
+            return Err(ExecuteError::Tampered);
+        }
         let waiting = Waiting { held: &held, answers: found.one(&key).await?, asked: asked.as_ref(), version, policy };
         match Box::pin(attempt(app, &store, waiting, &perform)).await {
             Ok(after) => {
@@ -172,10 +180,6 @@ where
         return Err(ExecuteError::Tampered);
     }
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
-    // All records of it may have been put back together; the log has not.
-    if ran::has_run(store, &operation(proposal)).await? {
-        return Err(ExecuteError::Tampered);
-    }
     let (roster, approvers) = approvers(app, store, tenant, proposal).await?;
     let policy = match care::highest(store, &roster) {
         Ok(highest) => standing(app, tenant, policy.as_ref(), highest).await?,
