@@ -67,6 +67,7 @@ mod stories {
     mod log_freshness;
     mod lost_form;
     mod main_job;
+    mod messages;
     mod offboarding;
     mod offboarding_keyless;
     mod offboarding_off;
