@@ -102,6 +102,7 @@ where
             Wanted::one::<SignedPolicy>(policy::KEY),
             Wanted::all::<Delegation>(""),
             outbox::waiting(message),
+            ran::waiting(),
         ];
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
@@ -115,6 +116,13 @@ where
             }
         }
         let policy = found.one::<SignedPolicy>(policy::KEY).await?;
+        // All records of it may have been put back together; the log has not.
+        if ran::is_over(&store, &found, &held.value, &operation(&held.value)).await? {
+            if has_moved(&store, &held).await? {
+                continue;
+            }
+            return Err(ExecuteError::Tampered);
+        }
         let delegations = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
         let waiting = Waiting { held: &held, answers: found.one(&key).await?, asked: asked.as_ref(), version, policy, delegations };
         match Box::pin(attempt(app, &store, waiting, &perform)).await {
@@ -176,10 +184,6 @@ where
         return Err(ExecuteError::Tampered);
     }
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
-    // All records of it may have been put back together; the log has not.
-    if ran::has_run(store, &operation(proposal)).await? {
-        return Err(ExecuteError::Tampered);
-    }
     let (roster, approvers) = approvers(app, store, tenant, proposal).await?;
     let policy = match care::highest(store, &roster) {
         Ok(highest) => standing(app, tenant, policy.as_ref(), highest).await?,

@@ -13,6 +13,7 @@ mod mailing;
 mod model;
 mod policy;
 mod preview;
+mod putting_back;
 mod quorum;
 mod reading;
 mod receipts;
