@@ -30,6 +30,7 @@ mod reader;
 mod sampled;
 mod set_aside;
 mod sign_in;
+mod stand_in;
 mod team;
 mod trail;
 mod words;

@@ -31,8 +31,8 @@ pub(crate) use self::{
 };
 use analytics::{analytics, sampled, sampled_item};
 use approvals::{
-    alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_unsound, refused, stale, standing_in,
-    superseded, to_do, to_review, withdrawable,
+    alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_moved, policy_unsound, refused, stale,
+    standing_in, superseded, to_do, to_review, withdrawable,
 };
 use audit::{audit, audit_events, found, proven, record};
 use clients::{
@@ -89,6 +89,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("proposal-to-do", Box::new(|| to_do().render().unwrap())),
         ("policy-unsound", Box::new(|| policy_unsound().render().unwrap())),
         ("policy", Box::new(|| policy(false).render().unwrap())),
+        ("policy-moved", Box::new(|| policy_moved().render().unwrap())),
         ("policy-tried", Box::new(|| policy(true).render().unwrap())),
         ("mapping", Box::new(|| mapping(false).render().unwrap())),
         ("mapping-empty", Box::new(|| mapping(true).render().unwrap())),
