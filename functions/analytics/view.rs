@@ -17,6 +17,7 @@ use crate::{
         learning::{Because, Learned, Missing, Rule, pool::Pooled},
         level::Level,
     },
+    tenancy::Roster,
     web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Frame, LevelMark, LevelShare, Link, PostForm, RuleRow, Tag, Tone},
 };
 
@@ -32,6 +33,8 @@ pub struct Client {
     pub behind: u64,
     /// What the client demands, whatever was learned; `None`: nobody knows, because its policy is not as it was approved.
     pub policy: Option<Arc<Policy>>,
+    /// Whose accounts are whose.
+    pub roster: Arc<Roster>,
 }
 
 /// What the caller knows of a rule.
@@ -207,7 +210,7 @@ fn rule_row(rule_link: Link, rule: &Rule, learned: &Learned, client: &Client) ->
     let share = Share { k: learned.k, n: learned.n };
     let level = client.policy.as_ref().map(|policy| policy.terms(rule.kind()).level().max(learned.level));
     let gate = level.map_or_else(|| Tag::new(Tone::Unknown, "Not known"), |level| Tag::new(tone(level), level.word()));
-    let promotion = client.known.ledger.promotion(rule, &keep::config());
+    let promotion = client.known.ledger.promotion(rule, &keep::config(), |account| client.roster.human(account));
     RuleRow {
         rule: rule_link,
         client: None,
