@@ -14,6 +14,7 @@ mod machine;
 mod mailing;
 mod model;
 mod policy;
+mod policy_mark;
 mod preview;
 mod quorum;
 mod reading;
