@@ -4,6 +4,8 @@
 //! which is looked at again when it is carried out, and once more by the fold that reads `rule.accepted` from the log: so
 //! an override in between wins. Never under the floor of the kind.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -18,7 +20,7 @@ use crate::{
         policy::ACCEPT_RULE,
         proposal::{OpenMark, stage},
     },
-    tenancy::{Batch, ClientPlace, ProposalId, Scope, StoreError, outbox},
+    tenancy::{Batch, ClientPlace, DeploymentScope, ProposalId, Roster, Scope, Store, StoreError, outbox},
 };
 
 /// The action's bytes.
@@ -48,10 +50,11 @@ pub async fn propose(app: &App, scope: &Scope, client: &str, rule: &Rule) -> Res
         return Ok(mark.proposal);
     }
     let (known, behind) = keep::known(&store).await?;
-    let level = known.ledger.promotion(rule, &config()).and_then(Result::ok).filter(|_| behind == 0);
+    let roster = who_is_who(&store).await?;
+    let level = known.ledger.promotion(rule, &config(), |account| roster.human(account)).and_then(Result::ok).filter(|_| behind == 0);
     let (Some(learned), Some(level)) = (known.ledger.rules().get(rule), level) else { return Err(AcceptError::NotOpen) };
     let mut batch = store.batch(ClientPlace::Assessment);
-    let id = stage(&mut batch, draft(client, rule, level, learned)).await?;
+    let id = stage(&mut batch, draft(client, rule, level, (learned, learned.humans(|account| roster.human(account))))).await?;
     batch.commit().await?;
     if let Err(error) = outbox::flush(&store, ClientPlace::Assessment).await {
         tracing::warn!(error = %error, "the outbox waits for the sweep");
@@ -59,9 +62,9 @@ pub async fn propose(app: &App, scope: &Scope, client: &str, rule: &Rule) -> Res
     Ok(id)
 }
 
-fn draft(client: &str, rule: &Rule, level: Level, learned: &Learned) -> Draft {
+fn draft(client: &str, rule: &Rule, level: Level, (learned, humans): (&Learned, usize)) -> Draft {
     let action = json!(AcceptRule { rule: rule.clone(), level }).to_string();
-    let Learned { n, k, reviewers, .. } = learned;
+    let Learned { n, k, .. } = learned;
     Draft {
         kind: ACCEPT_RULE.into(),
         subject: rule.name().into(),
@@ -69,7 +72,7 @@ fn draft(client: &str, rule: &Rule, level: Level, learned: &Learned) -> Draft {
         explanation: level.meaning().into(),
         action,
         evidence: vec![],
-        reasons: vec![format!("{k} overrides in {n} decisions by {} people since people were asked.", reviewers.len())],
+        reasons: vec![format!("{k} overrides in {n} decisions by {humans} people since people were asked.")],
         limits: vec!["What people said of it so far may not hold for what comes. If they override it too often again, they are asked again, without a decision.".into()],
         before: learned.level.meaning().into(),
         after: level.meaning().into(),
@@ -78,6 +81,11 @@ fn draft(client: &str, rule: &Rule, level: Level, learned: &Learned) -> Draft {
         on_reject: "People go on approving it each time.".into(),
         undo: None,
     }
+}
+
+/// The directory: two accounts of one person are one reviewer.
+async fn who_is_who(store: &Store<'_, ClientPlace>) -> Result<Arc<Roster>, StoreError> {
+    Roster::read(&DeploymentScope::of_function("accept", store.correlation()).store(store.app()).await?).await
 }
 
 /// Adds to the gate's batch what the approved proposal does: an entry of the log, from which the rule's level follows.
@@ -91,7 +99,8 @@ pub async fn perform(proposal: &Proposal, decision: Option<&Decision>, batch: &m
     if behind > 0 {
         return refused("The log is being counted just now; ask again in some minutes. Nothing was changed.");
     }
-    if known.ledger.promotion(&rule, &config()).and_then(Result::ok) != Some(level) {
+    let roster = who_is_who(batch.store()).await?;
+    if known.ledger.promotion(&rule, &config(), |account| roster.human(account)).and_then(Result::ok) != Some(level) {
         return refused("What people decided since speaks against it; nothing was changed.");
     }
     let detail = json!({ "rule": rule, "level": level, "proposal": proposal.id, "by": decision.person });

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     Tally,
-    sampled::{self, Sampled},
+    sampled::{self, Drawing, Sampled},
 };
 use crate::{
     app::App,
@@ -74,6 +74,9 @@ pub struct Known {
     /// Drawn for a look, and not in the list yet.
     #[serde(default)]
     pub(super) drawn: Vec<Sampled>,
+    /// How far the drawing has come, and of what test items can be made.
+    #[serde(default)]
+    pub(super) drawing: Drawing,
 }
 
 const GATE_CHANGED: &str = "rule.gate_changed";
@@ -198,11 +201,12 @@ async fn fold_group(store: &Store<'_, ClientPlace>, known: &mut Known) -> Result
     let mut counted = false;
     for shown in group.entries.iter().rev() {
         let Some(seq) = shown.place.map(|place| place.seq).filter(|seq| *seq >= known.next) else { continue };
-        let drawn = sampled::drawn(seq, shown.at, (&shown.kind, &shown.object), &shown.detail, |item| known.tally.subject(item));
-        known.drawn.extend(drawn);
+        let Known { drawing, drawn, tally, .. } = &mut *known;
+        drawn.extend(sampled::drawn(drawing, (seq, shown.at), (&shown.kind, &shown.object), &shown.detail, |item| tally.subject(item)));
         // Somebody looked, or nobody did in time: it does not come into the list again.
         if let Some(id) = shown.object.strip_prefix("sample ") {
-            known.drawn.retain(|sampled| sampled.id != id);
+            let place = shown.detail["place"].as_str().unwrap_or(id);
+            known.drawn.retain(|sampled| sampled.place() != place);
         }
         if shown.kind == "sample.lapsed" {
             known.drawn.retain(|sampled| shown.at - sampled.at < sampled::LISTED);

@@ -17,6 +17,7 @@ use crate::{
         learning::{Because, Learned, Missing, Rule, pool::Pooled},
         level::Level,
     },
+    tenancy::Roster,
     web::pages::{AnalyticsPage, Chart, ClientFigures, Figure, Frame, LevelMark, LevelShare, Link, PostForm, RuleRow, Tag, Tone},
 };
 
@@ -32,6 +33,8 @@ pub struct Client {
     pub behind: u64,
     /// What the client demands, whatever was learned.
     pub policy: Arc<Policy>,
+    /// Whose accounts are whose.
+    pub roster: Arc<Roster>,
 }
 
 /// What the caller knows of a rule.
@@ -205,7 +208,7 @@ fn client_row(client: &Client, now: OffsetDateTime) -> ClientFigures {
 fn rule_row(rule_link: Link, rule: &Rule, learned: &Learned, client: &Client) -> RuleRow {
     let share = Share { k: learned.k, n: learned.n };
     let level = client.policy.terms(rule.kind()).level().max(learned.level);
-    let promotion = client.known.ledger.promotion(rule, &keep::config());
+    let promotion = client.known.ledger.promotion(rule, &keep::config(), |account| client.roster.human(account));
     RuleRow {
         rule: rule_link,
         client: None,

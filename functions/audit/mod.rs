@@ -34,6 +34,7 @@ pub mod trail;
 pub mod verify;
 pub mod verify_log;
 pub mod verify_record;
+pub mod walk;
 pub mod watch;
 pub mod witness;
 pub mod zipped;

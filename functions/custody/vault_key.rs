@@ -98,7 +98,7 @@ pub async fn change(store: &Directory<'_>, tenant: TenantId, address: &str) -> R
         batch.put(former, etag);
         audit::record(batch, audit::Event::new("key.vault_key_changed", format!("client {tenant}"), detail));
     };
-    if !key_change::change_with(store, tenant, &seen, Change::VaultKey(address), add).await? {
+    if !key_change::change_with(store, owner, &seen, Change::VaultKey(address), add).await? {
         return Err(StoreError::Refused { refused: vec![] }.into());
     }
     change::tell(store, tenant).await

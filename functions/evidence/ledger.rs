@@ -16,7 +16,8 @@ use super::Evidence;
 use crate::{
     audit::{
         self,
-        entry::{self, Entry, HEAD_KEY, Head},
+        entry::{Entry, HEAD_KEY, Head},
+        walk::walk,
     },
     tenancy::{
         ClientPlace, Record, Store, StoreError, Wanted,
@@ -130,14 +131,11 @@ async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
     let head = found.one::<Head>(HEAD_KEY).await?.map_or(0, |held| held.value.next);
     let followed = found.one::<Followed>(HEAD_KEY).await?;
     let next = followed.as_ref().map_or(0, |held| held.value.next);
-    let end = head.min(next + AT_ONCE);
-    if end <= next {
+    if head <= next {
         return Ok(());
     }
     let mut news = BTreeMap::new();
-    for entry in entry::range(store, next, end).await? {
-        fold(&mut news, &entry);
-    }
+    let walked = walk(store, next, AT_ONCE.min(head - next), |entry| fold(&mut news, entry)).await?;
     let mut by_shard: BTreeMap<u8, BTreeMap<String, u64>> = BTreeMap::new();
     for (key, revision) in news {
         by_shard.entry(shard_of(&key)).or_default().insert(key, revision);
@@ -161,7 +159,7 @@ async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
         }
     }
     let mut batch = store.batch(PLACE);
-    batch.put(Followed { next: end }, followed.map(|held| held.etag));
+    batch.put(Followed { next: walked.next }, followed.map(|held| held.etag));
     match batch.commit().await {
         Err(error) if error.is_conflict() => Ok(()),
         other => other,
@@ -226,15 +224,8 @@ fn put_back(expected: &BTreeMap<String, u64>, there: &BTreeMap<String, u64>) -> 
 /// Compares every evidence record with the whole of the client's log, from its first entry; writes nothing. For a check of
 /// the store by an auditor.
 pub async fn check(store: &Store<'_, ClientPlace>) -> Result<Vec<PutBack>, StoreError> {
-    let head = store.read::<Head>(PLACE, HEAD_KEY).await?.map_or(0, |held| held.value.next);
-    let (mut revisions, mut from) = (BTreeMap::new(), 0);
-    while from < head {
-        let end = head.min(from + AT_ONCE);
-        for entry in entry::range(store, from, end).await? {
-            fold(&mut revisions, &entry);
-        }
-        from = end;
-    }
+    let mut revisions = BTreeMap::new();
+    walk(store, 0, u64::MAX, |entry| fold(&mut revisions, entry)).await?;
     let mut found = BTreeMap::new();
     for shard in 0..EVIDENCE_SHARDS {
         found.extend(there(store, shard).await?);

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::App,
     audit,
-    tenancy::{Batch, ClientPlace, ProposalId, Scope, StoreError, keys::Owner, outbox},
+    tenancy::{Batch, ClientPlace, ProposalId, Scope, Store, StoreError, keys::Owner, outbox},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,33 @@ fn draft(client: &str, now: &Policy, to: Policy, changes: &[Change], reason: &st
 pub(super) fn made_by(proposal: &Proposal) -> Option<Policy> {
     let ChangePolicy { from, to } = serde_json::from_str(&proposal.draft.action).ok()?;
     Some(Policy { version: from.checked_add(1)?, made_by: Some(proposal.id), ..to })
+}
+
+/// The policy as it stood in an earlier version, from the proposals that made one of the other; `None` where one of them is
+/// not there or not of this form.
+pub async fn as_of(store: &Store<'_, ClientPlace>, today: &Policy, version: u32) -> Result<Option<Policy>, StoreError> {
+    /// Longer than any page stays open.
+    const STEPS: usize = 50;
+    let mut policy = today.clone();
+    for _ in 0..STEPS {
+        if policy.version == version {
+            return Ok(Some(policy));
+        }
+        let Some(id) = policy.made_by else { return Ok(None) };
+        let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await? else { return Ok(None) };
+        let Ok(ChangePolicy { from, to }) = serde_json::from_str::<ChangePolicy>(&held.value.draft.action) else { return Ok(None) };
+        policy = match to.made_by {
+            // What is asked keeps in its origin the decision that made the version which it replaces.
+            Some(before) => {
+                let held = store.read::<Proposal>(ClientPlace::Assessment, &before.to_string()).await?;
+                let Some(made) = held.and_then(|held| made_by(&held.value)).filter(|made| made.version == from) else { return Ok(None) };
+                made
+            }
+            None if from == 0 => Policy::default(),
+            None => return Ok(None),
+        };
+    }
+    Ok(None)
 }
 
 /// Adds to the gate's batch what the approved change does.

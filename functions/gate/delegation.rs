@@ -1,10 +1,13 @@
-//! Delegation: an approver lets another approver of the same client answer in their place for a while.
+//! Delegation: an approver asks another approver of the same client to answer in their place for a while.
 //!
+//! It holds from when the other one agrees: whoever stands in for the one who asks for an action does not approve it, so
+//! nobody may be made a stand-in against their will and lose their own vote by it. Either of the two ends it at any time.
 //! Depth 1: the seat is that of the person who holds the right, and nobody passes on what was passed to them. A decision
-//! names both. Whoever stands for the one who asks is as excluded as that person.
+//! names both. When it held stays in the record for as long as a proposal of that time can live: ending it gives nobody
+//! back a vote about what was asked while it held.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::{decide::DecideError, refusal::Refusal};
@@ -12,58 +15,337 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        Actor, ClientPlace, Held, PersonId, Record, Scope,
+        Actor, Batch, ClientPlace, Held, PersonId, Record, Scope, Store, StoreError,
         directory::{Grant, Role},
     },
 };
 
 /// The longest time box.
 pub const LONGEST: Duration = Duration::days(30);
+/// How long it is remembered that one held: longer than the longest times to decide, carry out and undo together
+/// (`policy::Policy::check`: 90, 14 and 7 days).
+pub const REMEMBERED: Duration = Duration::days(120);
+/// Times of one pair that are remembered; with more, nobody agrees anew before the oldest is forgotten.
+pub const MOST_SPANS: usize = 60;
+/// How often a lost race over the record is tried again.
+const ATTEMPTS: usize = 4;
 
+/// Whether, when and until when one person stands in for another; one record for the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delegation {
     /// Whose seat.
     pub from: PersonId,
     pub to: PersonId,
+    /// What `to` has not answered yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+    /// When it held, as both agreed: oldest first, apart from each other. The last may hold still.
+    #[serde(default)]
+    pub held: Vec<Span>,
+}
+
+/// It was asked, and waits for an answer until the time that it is about is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    #[serde(with = "time::serde::rfc3339")]
+    pub asked_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub until: OffsetDateTime,
+}
+
+/// From then on, and until then without that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
     #[serde(with = "time::serde::rfc3339")]
     pub begins_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub ends_at: OffsetDateTime,
 }
 
-impl Delegation {
-    /// Whether it holds at this moment. One longer than the longest time box holds for that long.
-    pub fn holds(&self, now: OffsetDateTime) -> bool {
-        self.from != self.to && self.begins_at <= now && now < self.ends_at.min(self.begins_at + LONGEST)
+impl Span {
+    /// One that says longer than the longest time box holds for that long.
+    fn end(&self) -> OffsetDateTime {
+        self.ends_at.min(self.begins_at + LONGEST)
+    }
+
+    fn holds(&self, at: OffsetDateTime) -> bool {
+        self.begins_at <= at && at < self.end()
     }
 }
 
-/// The scope's person lets `to` answer in their place from now until then; a time that is over ends it. Both grants were
-/// read for this request.
-pub async fn delegate(app: &App, scope: &Scope, own: &Grant, to: &Grant, until: OffsetDateTime) -> Result<Delegation, DecideError> {
-    let is_own = own.tenant == scope.tenant() && *scope.actor() == Actor::Person(own.person) && own.has(Role::Approver);
+impl Delegation {
+    pub fn none(from: PersonId, to: PersonId) -> Self {
+        Self { from, to, offer: None, held: vec![] }
+    }
+
+    /// Whether it holds at this moment, or held then.
+    pub fn holds(&self, at: OffsetDateTime) -> bool {
+        self.from != self.to && self.held.iter().any(|span| span.holds(at))
+    }
+
+    /// Whether it held at any moment from `since` to `now`, both with them.
+    pub fn held_between(&self, since: OffsetDateTime, now: OffsetDateTime) -> bool {
+        let touches = |span: &Span| span.begins_at < span.end() && span.begins_at <= now && since < span.end();
+        self.from != self.to && self.held.iter().any(touches)
+    }
+
+    /// Until when, while it holds.
+    pub fn until(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        self.held.iter().find(|span| span.holds(now)).map(Span::end).filter(|_| self.from != self.to)
+    }
+
+    /// What waits for the answer of who is to stand in.
+    pub fn offered(&self, now: OffsetDateTime) -> Option<Offer> {
+        self.offer.filter(|offer| now < offer.until && self.from != self.to)
+    }
+
+    /// `from` asks for it until then. What is no longer than what was agreed to holds at once; a time that is over ends it.
+    #[must_use]
+    pub fn asked(&self, until: OffsetDateTime, now: OffsetDateTime) -> Self {
+        let until = until.min(now + LONGEST);
+        let agreed = self.until(now);
+        if until <= now || agreed.is_some_and(|agreed| until <= agreed) {
+            return self.ended(until.max(now), now);
+        }
+        Self { offer: Some(Offer { asked_at: now, until }), ..self.clone() }.remembering(now)
+    }
+
+    /// `to` agrees: it holds from now on. `None` where nothing is asked, or too many times are remembered.
+    pub fn agreed(&self, now: OffsetDateTime) -> Option<Self> {
+        let until = self.offered(now)?.until.min(now + LONGEST);
+        let mut after = self.ended(now, now);
+        after.held.push(Span { begins_at: now, ends_at: until });
+        (after.held.len() <= MOST_SPANS).then_some(after)
+    }
+
+    /// Either of the two ends it, or lets it end at `at`; what is asked is asked no more.
+    #[must_use]
+    pub fn ended(&self, at: OffsetDateTime, now: OffsetDateTime) -> Self {
+        let cut = |span: &Span| Span { ends_at: if span.holds(now) { span.end().min(at) } else { span.ends_at }, ..*span };
+        Self { offer: None, held: self.held.iter().map(cut).collect(), ..self.clone() }.remembering(now)
+    }
+
+    /// Without the times that no proposal of today can have seen, and without those that took no time.
+    fn remembering(mut self, now: OffsetDateTime) -> Self {
+        self.held.retain(|span| span.begins_at < span.end() && now - REMEMBERED < span.end());
+        self
+    }
+
+    fn words(&self, until: OffsetDateTime) -> Value {
+        json!({ "from": self.from, "to": self.to, "until": until.unix_timestamp() })
+    }
+}
+
+/// What a person who was asked to stand in, or does, says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Agrees,
+    /// Declines what is asked, or lays down what they agreed to.
+    Declines,
+}
+
+/// The scope's person asks `to` to answer in their place until then; a time that is over ends it. Both grants were read for
+/// this request.
+pub async fn ask(app: &App, scope: &Scope, own: &Grant, to: &Grant, until: OffsetDateTime) -> Result<Delegation, DecideError> {
     let now = app.now();
-    let holds = own.holds(now) && to.holds(now);
-    if !is_own || !holds || to.tenant != scope.tenant() || !to.has(Role::Approver) || to.person == own.person {
+    if !is_own(app, scope, own) || !is_approver_here(app, scope, to) || to.person == own.person {
         return Err(DecideError::Refused(Refusal::NotApprover));
     }
-    let delegation = Delegation { from: own.person, to: to.person, begins_at: now, ends_at: until.min(now + LONGEST) };
+    change(app, scope, (own.person, to.person), |was, batch| {
+        let after = was.asked(until, now);
+        let (kind, until) = match after.offered(now) {
+            Some(offer) => ("approval.stand_in_asked", offer.until),
+            None => ("approval.stand_in_ended", after.until(now).unwrap_or(now)),
+        };
+        audit::record(batch, audit::Event::new(kind, format!("person {}", own.person), after.words(until)));
+        Ok(after)
+    })
+    .await
+}
+
+/// The scope's person answers whom they are asked to stand in for, or lays it down.
+pub async fn answer(app: &App, scope: &Scope, own: &Grant, from: PersonId, reply: Reply) -> Result<Delegation, DecideError> {
+    let now = app.now();
+    if !is_own(app, scope, own) {
+        return Err(DecideError::Refused(Refusal::NotApprover));
+    }
+    change(app, scope, (from, own.person), |was, batch| {
+        if was.offered(now).is_none() && (reply == Reply::Agrees || !was.holds(now)) {
+            return Err(Refusal::NotAskedToStandIn);
+        }
+        let (after, kind) = match reply {
+            Reply::Agrees => (was.agreed(now).ok_or(Refusal::StoodInTooOften)?, "approval.delegated"),
+            Reply::Declines => (was.ended(now, now), "approval.stand_in_declined"),
+        };
+        let until = after.until(now).unwrap_or(now);
+        audit::record(batch, audit::Event::new(kind, format!("person {}", own.person), after.words(until)));
+        Ok(after)
+    })
+    .await
+}
+
+/// The delegations of a client.
+pub async fn all(store: &Store<'_, ClientPlace>) -> Result<Vec<Delegation>, StoreError> {
+    let held = store.all::<Delegation>(ClientPlace::Assessment, "").await?;
+    Ok(held.into_iter().map(|held| held.value).collect())
+}
+
+fn is_own(app: &App, scope: &Scope, own: &Grant) -> bool {
+    is_approver_here(app, scope, own) && *scope.actor() == Actor::Person(own.person)
+}
+
+fn is_approver_here(app: &App, scope: &Scope, grant: &Grant) -> bool {
+    grant.tenant == scope.tenant() && grant.holds(app.now()) && grant.has(Role::Approver)
+}
+
+/// The record of the two after the change, in one batch with its audit item.
+async fn change(
+    app: &App,
+    scope: &Scope,
+    (from, to): (PersonId, PersonId),
+    change: impl Fn(&Delegation, &mut Batch<'_, '_, ClientPlace>) -> Result<Delegation, Refusal> + Send + Sync,
+) -> Result<Delegation, DecideError> {
     let store = scope.store(app).await?;
-    let held: Option<Held<Delegation>> = store.read(ClientPlace::Assessment, &delegation.key()).await?;
-    let mut batch = store.batch(ClientPlace::Assessment);
-    let (from, detail) =
-        (delegation.from, json!({ "from": delegation.from, "to": delegation.to, "until": delegation.ends_at.unix_timestamp() }));
-    audit::record(&mut batch, audit::Event::new("approval.delegated", format!("person {from}"), detail));
-    batch.put(delegation.clone(), held.map(|held| held.etag));
-    batch.commit().await?;
-    Ok(delegation)
+    let mut tries = 0;
+    loop {
+        let none = Delegation::none(from, to);
+        let held: Option<Held<Delegation>> = store.read(ClientPlace::Assessment, &none.key()).await?;
+        let (was, etag) = held.map_or((none, None), |held| (held.value, Some(held.etag)));
+        let mut batch = store.batch(ClientPlace::Assessment);
+        let after = change(&was, &mut batch).map_err(DecideError::Refused)?;
+        batch.put(after.clone(), etag);
+        match batch.commit().await {
+            Ok(()) => return Ok(after),
+            // The other of the two was faster.
+            Err(error) if error.is_conflict() && tries < ATTEMPTS => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 impl Record for Delegation {
     const KIND: &'static str = "delegation";
-    const SCHEMA: u32 = 1;
+    /// 2: the times it held, and what is asked; before, one time that nobody was asked about. It counted, so it counts as
+    /// agreed to.
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         format!("{}:{}", self.from, self.to)
+    }
+
+    fn upgrade(schema: u32, mut body: Value) -> Value {
+        if schema < 2 {
+            body["held"] = json!([{ "begins_at": body["begins_at"].take(), "ends_at": body["ends_at"].take() }]);
+        }
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const START: OffsetDateTime = datetime!(2026-11-25 09:00 UTC);
+
+    fn hours(n: i64) -> OffsetDateTime {
+        START + Duration::hours(n)
+    }
+
+    fn pair() -> Delegation {
+        Delegation::none(PersonId(Uuid::from_u128(1)), PersonId(Uuid::from_u128(2)))
+    }
+
+    #[test]
+    fn it_holds_from_the_yes_on_and_what_was_asked_alone_takes_nothing_from_anybody() {
+        let asked = pair().asked(hours(48), hours(0));
+        assert!(!asked.holds(hours(1)) && !asked.held_between(hours(0), hours(1)));
+        assert!(asked.ended(hours(1), hours(1)).agreed(hours(2)).is_none(), "declined");
+        assert!(asked.agreed(hours(48)).is_none(), "too late");
+        let agreed = asked.agreed(hours(2)).expect("asked");
+        assert!(!agreed.holds(hours(1)) && agreed.holds(hours(2)) && agreed.holds(hours(47)) && !agreed.holds(hours(48)));
+        assert!(agreed.agreed(hours(3)).is_none(), "nothing more is asked");
+    }
+
+    #[test]
+    fn shorter_needs_no_second_yes_and_longer_does() {
+        let agreed = pair().asked(hours(48), hours(0)).agreed(hours(0)).expect("asked");
+        assert_eq!(agreed.asked(hours(10), hours(1)).until(hours(1)), Some(hours(10)));
+        let longer = agreed.asked(hours(90), hours(1));
+        assert_eq!((longer.until(hours(1)), longer.offered(hours(1)).map(|offer| offer.until)), (Some(hours(48)), Some(hours(90))));
+        assert_eq!(longer.agreed(hours(2)).and_then(|after| after.until(hours(2))), Some(hours(90)));
+    }
+
+    #[test]
+    fn what_an_earlier_release_stored_held_and_is_remembered_as_that() {
+        let stored = json!({
+            "from": "00000000-0000-0000-0000-000000000001", "to": "00000000-0000-0000-0000-000000000002",
+            "begins_at": "2026-11-25T09:00:00Z", "ends_at": "2026-11-27T09:00:00Z"
+        });
+        let read: Delegation = serde_json::from_value(Delegation::upgrade(1, stored)).expect("an old record");
+        assert_eq!((read.until(hours(1)), read.offer), (Some(hours(48)), None));
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Does {
+        Asks(i64),
+        Agrees,
+        Ends,
+    }
+
+    fn does() -> impl Strategy<Value = (i64, Does)> {
+        let what = prop_oneof![(-5_i64..800).prop_map(Does::Asks), Just(Does::Agrees), Just(Does::Agrees), Just(Does::Ends)];
+        (0_i64..200, what)
+    }
+
+    proptest! {
+        /// Beside it a list of all hours, in which both stand by what they said: as long as a proposal can live, the record
+        /// says of every moment, and of every time between two, what was so then.
+        #[test]
+        fn whatever_is_asked_agreed_and_ended_it_is_known_when_it_held(steps in prop::collection::vec(does(), 1..40), back in 0_i64..2_800) {
+            let (mut pair, mut now) = (pair(), 0_i64);
+            let mut held: Vec<bool> = vec![false; 9_000];
+            let mut offer: Option<i64> = None;
+            for (wait, does) in steps {
+                now += wait;
+                let end = |from: i64, held: &mut Vec<bool>| held.iter_mut().skip(usize::try_from(from).expect("hours")).for_each(|hour| *hour = false);
+                let at = |hour: i64| usize::try_from(hour).expect("hours");
+                match does {
+                    Does::Asks(length) => {
+                        let until = (now + length).min(now + 720);
+                        let agreed = (now..).find(|hour| !held[at(*hour)]).filter(|end| *end > now);
+                        if until <= now || agreed.is_some_and(|agreed| until <= agreed) {
+                            end(until.max(now), &mut held);
+                            offer = None;
+                        } else {
+                            offer = Some(until);
+                        }
+                        pair = pair.asked(hours(now + length), hours(now));
+                    }
+                    Does::Agrees => match (pair.agreed(hours(now)), offer.take().filter(|until| now < *until)) {
+                        (Some(after), Some(until)) => {
+                            pair = after;
+                            end(now, &mut held);
+                            held[at(now)..at(until)].fill(true);
+                        }
+                        (after, none) => prop_assert_eq!((after, none), (None, None)),
+                    },
+                    Does::Ends => {
+                        pair = pair.ended(hours(now), hours(now));
+                        end(now, &mut held);
+                        offer = None;
+                    }
+                }
+                prop_assert!(pair.held.len() <= MOST_SPANS && pair.held.windows(2).all(|two| two[0].end() <= two[1].begins_at));
+                let since = (now - back).max(0);
+                for hour in [since, (since + now) / 2, now] {
+                    prop_assert_eq!(pair.holds(hours(hour)), held[at(hour)], "at {} of {}", hour, now);
+                }
+                prop_assert_eq!(pair.held_between(hours(since), hours(now)), held[at(since)..=at(now)].contains(&true), "since {} of {}", since, now);
+            }
+        }
     }
 }

@@ -137,6 +137,8 @@ pub struct Facts {
     pub linked: Vec<BTreeSet<PersonId>>,
     /// Whether what cleared it (L0, L1) is signed.
     pub is_clearance_signed: bool,
+    /// Those of the client.
+    pub delegations: Vec<Delegation>,
     /// Records referred to that are gone or changed, by title.
     pub changed_evidence: Vec<String>,
 }

@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{
+    delegation::Delegation,
     demotion,
     event::{Event, Facts, Verdict, Voice},
     level::Level,
@@ -99,7 +100,9 @@ where
             Wanted::one::<Proposal>(&key),
             Wanted::one::<Answers>(&key),
             Wanted::one::<SignedPolicy>(policy::KEY),
+            Wanted::all::<Delegation>(""),
             outbox::waiting(message),
+            ran::waiting(),
         ];
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
@@ -113,7 +116,15 @@ where
             }
         }
         let policy = found.one::<SignedPolicy>(policy::KEY).await?;
-        let waiting = Waiting { held: &held, answers: found.one(&key).await?, asked: asked.as_ref(), version, policy };
+        // All records of it may have been put back together; the log has not.
+        if ran::is_over(&store, &found, &held.value, &operation(&held.value)).await? {
+            if has_moved(&store, &held).await? {
+                continue;
+            }
+            return Err(ExecuteError::Tampered);
+        }
+        let delegations = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
+        let waiting = Waiting { held: &held, answers: found.one(&key).await?, asked: asked.as_ref(), version, policy, delegations };
         match Box::pin(attempt(app, &store, waiting, &perform)).await {
             Ok(after) => {
                 let ran = matches!(after.state, State::Executed { .. } | State::RolledBack { .. });
@@ -156,13 +167,14 @@ struct Waiting<'a> {
     asked: Option<&'a Held<Pending>>,
     version: u32,
     policy: Option<Held<SignedPolicy>>,
+    delegations: Vec<Delegation>,
 }
 
 async fn attempt<F>(app: &App, store: &Store<'_, ClientPlace>, waiting: Waiting<'_>, perform: &F) -> Result<Proposal, ExecuteError>
 where
     F: for<'x, 's, 'a> Fn(&'x Proposal, Option<&'x Decision>, &'x mut Batch<'s, 'a, ClientPlace>) -> Performing<'x> + Send + Sync,
 {
-    let Waiting { held, answers, asked, version, policy } = waiting;
+    let Waiting { held, answers, asked, version, policy, delegations } = waiting;
     let proposal = &held.value;
     let undoes = matches!(proposal.state, State::Undoing { .. });
     // What its level cleared has no answers before somebody reviews it.
@@ -172,10 +184,6 @@ where
         return Err(ExecuteError::Tampered);
     }
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
-    // All records of it may have been put back together; the log has not.
-    if ran::has_run(store, &operation(proposal)).await? {
-        return Err(ExecuteError::Tampered);
-    }
     let (roster, approvers) = approvers(app, store, tenant, proposal).await?;
     let policy = match care::highest(store, &roster) {
         Ok(highest) => standing(app, tenant, policy.as_ref(), highest).await?,
@@ -187,13 +195,16 @@ where
         Err(_) if undoes => Policy::default(),
         Err(unsound) => return Err(ExecuteError::Policy(unsound)),
     };
-    let facts = facts(app, store, (tenant, proposal, version), &policy, (&roster, &approvers)).await?;
+    let facts = facts(app, store, (tenant, proposal, version), &policy, (&roster, &approvers, delegations)).await?;
     let now = app.now();
     let recalled = demotion::recalled(tenant, proposal, &facts.today, now);
     let event = if undoes { Event::Undo(facts) } else { Event::Execute(facts) };
     let after = match next(proposal, event, now) {
         Ok(after) => after,
         Err(Refusal::NotSigned { .. }) => return Err(ExecuteError::Tampered),
+        Err(refusal @ Refusal::StoodInForNobody { .. }) if undoes => {
+            return end(store, held, Event::CannotUndo { why: refusal.sentence() }).await;
+        }
         Err(Refusal::AuthorityGone { name }) if undoes => {
             let why = format!("{name} wanted it undone and is no longer an approver of this client.");
             return end(store, held, Event::CannotUndo { why }).await;
@@ -277,7 +288,7 @@ async fn facts(
     store: &Store<'_, ClientPlace>,
     (tenant, proposal, version): (TenantId, &Proposal, u32),
     policy: &Policy,
-    (roster, approvers): (&Roster, &BTreeSet<PersonId>),
+    (roster, approvers, delegations): (&Roster, &BTreeSet<PersonId>, Vec<Delegation>),
 ) -> Result<Facts, ExecuteError> {
     let mut voices = Vec::with_capacity(proposal.decisions.len());
     for decision in &proposal.decisions {
@@ -291,7 +302,8 @@ async fn facts(
         version,
         today: demotion::today(store, policy, proposal).await?,
         voices,
-        linked: linked(roster, proposal, []),
+        linked: linked(roster, proposal, delegations.iter().flat_map(|one| [one.from, one.to])),
+        delegations,
         is_clearance_signed: Box::pin(receipt::is_cleared(app, tenant, proposal)).await?,
         changed_evidence: changed_evidence(store, proposal).await?,
     })

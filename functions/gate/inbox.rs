@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use time::{Duration, OffsetDateTime};
 
 use super::{
+    delegation::Delegation,
     policy::{self, SignedPolicy, Unsound},
     proposal::{OpenMark, Proposal, ReviewMark, UndoMark},
     state::State,
@@ -95,6 +96,15 @@ pub struct Undoable {
     pub mark: UndoMark,
 }
 
+/// Another approver wants the reader to answer in their place.
+#[derive(Clone, Debug)]
+pub struct AskedToStandIn {
+    pub tenant: TenantId,
+    pub client: String,
+    pub by: String,
+    pub until: OffsetDateTime,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
     /// What this person may decide before what they only see; in each, the oldest first, and so the nearest deadline.
@@ -111,6 +121,8 @@ pub struct Inbox {
     pub reviews: Vec<Review>,
     /// Of clients for which the reader approves; what can be undone the shortest first.
     pub undoable: Vec<Undoable>,
+    /// Whom the reader is asked to stand in for, and has not answered; what would end first, first.
+    pub asked_to_stand_in: Vec<AskedToStandIn>,
     /// Clients under whose policy nothing is approved, by name, and why.
     pub unsound: Vec<(String, Unsound)>,
 }
@@ -123,7 +135,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
     let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
     for (grant, read) in grants.iter().zip(all) {
         let name = roster.client_name(grant.tenant);
-        let OfClient { marks, lately: proposals, reviews, undoable, unsound } = match read {
+        let OfClient { marks, lately: proposals, reviews, undoable, asked, unsound } = match read {
             Ok(read) => read,
             Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(error = %error, "a client is left out of the inbox");
@@ -139,6 +151,11 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
         let may = grant.has(Role::Approver) && grant.person == person.id;
         let undoable = undoable.into_iter().filter(|mark| may && app.now() < mark.undo_until);
         inbox.undoable.extend(undoable.map(|mark| Undoable { tenant: grant.tenant, client: name.clone(), mark }));
+        let asked = asked.iter().filter(|one| may && one.to == person.id).filter_map(|one| {
+            let until = one.offered(app.now())?.until;
+            Some(AskedToStandIn { tenant: grant.tenant, client: name.clone(), by: roster.person_name(one.from), until })
+        });
+        inbox.asked_to_stand_in.extend(asked);
         inbox.unsound.extend(unsound.map(|unsound| (name.clone(), unsound)));
         inbox.waiting.extend(marks.iter().filter(|mark| app.now() < mark.decide_by).map(|mark| Waiting {
             tenant: grant.tenant,
@@ -153,6 +170,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             }),
         );
     }
+    inbox.asked_to_stand_in.sort_by_key(|one| one.until);
     inbox.reviews.sort_by_key(|review| review.mark.due);
     inbox.undoable.sort_by_key(|one| one.mark.undo_until);
     inbox.settled.sort_by_key(|settled| std::cmp::Reverse(settled.at));
@@ -242,6 +260,7 @@ struct OfClient {
     lately: Vec<Proposal>,
     reviews: Vec<ReviewMark>,
     undoable: Vec<UndoMark>,
+    asked: Vec<Delegation>,
     /// Why nothing can be approved, if so.
     unsound: Option<Unsound>,
 }
@@ -253,6 +272,7 @@ async fn client(app: &App, grant: &Grant, reader: Reader<'_>) -> Result<OfClient
         Wanted::all::<OpenMark>(""),
         Wanted::all::<ReviewMark>(""),
         Wanted::all::<UndoMark>(""),
+        Wanted::all::<Delegation>(""),
         Wanted::one::<SignedPolicy>(policy::KEY),
     ];
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
@@ -260,7 +280,8 @@ async fn client(app: &App, grant: &Grant, reader: Reader<'_>) -> Result<OfClient
     let marks = remember(app, &scope, found.all("").await?, moment);
     let reviews = found.all::<ReviewMark>("").await?.into_iter().map(|held| held.value).collect();
     let undoable = found.all::<UndoMark>("").await?.into_iter().map(|held| held.value).collect();
-    Ok(OfClient { marks, lately: settled_lately(&store).await?, reviews, undoable, unsound })
+    let asked = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
+    Ok(OfClient { marks, lately: settled_lately(&store).await?, reviews, undoable, asked, unsound })
 }
 
 /// Of what is settled, the newest staged: twice as many as are shown, because what was staged later may have been

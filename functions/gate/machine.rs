@@ -101,11 +101,12 @@ pub fn blocked(proposal: &Proposal, now: OffsetDateTime) -> Option<Refusal> {
 }
 
 /// Segregation of duties: why this person, whatever their grant says, does not decide it. `delegations` are those of the
-/// client.
+/// client; one counts that held at any time since this was asked, so that ending it gives no vote back.
 pub fn excluded(proposal: &Proposal, person: PersonId, delegations: &[Delegation], now: OffsetDateTime) -> Option<Refusal> {
     let same = |other: PersonId| proposal.terms.as_ref().map_or(other == person, |terms| terms.is_same_human(other, person));
     let is_from = |from: PersonId, other: PersonId| proposal.terms.as_ref().map_or(from == other, |terms| terms.is_same_human(from, other));
-    let stands_for = |other: PersonId| delegations.iter().any(|one| is_from(one.from, other) && same(one.to) && one.holds(now));
+    let held = |one: &Delegation| one.held_between(proposal.staged_at, now);
+    let stands_for = |other: PersonId| delegations.iter().any(|one| is_from(one.from, other) && same(one.to) && held(one));
     let requester = match proposal.requester {
         Actor::Person(requester) => Some(requester),
         _ => None,
@@ -207,7 +208,7 @@ fn decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> R
 fn may_decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) -> Result<(), Refusal> {
     let Deciding { person, capacity, delegations, answer, .. } = deciding;
     match excluded(proposal, person, delegations, now) {
-        // Whoever was asked to stand in had no say in that: it takes their approval from them, and neither their no nor their look.
+        // Who stands in for somebody has no approval to give to what that one asks; their no, and their look, harm nobody.
         None | Some(Refusal::DelegateOfExcluded) if answer.verdict != Verdict::Approve => {}
         None => {}
         Some(refusal) => return Err(refusal),
@@ -218,7 +219,12 @@ fn may_decide(proposal: &Proposal, deciding: Deciding<'_>, now: OffsetDateTime) 
     if !is_asked || !seat.may_approve {
         return Err(Refusal::NoDelegation { name: seat.name.clone() });
     }
-    excluded(proposal, seat.person, &[], now).map_or(Ok(()), |_| Err(Refusal::DelegateOfExcluded))
+    match excluded(proposal, seat.person, delegations, now) {
+        None => Ok(()),
+        Some(Refusal::DelegateOfExcluded) if answer.verdict != Verdict::Approve => Ok(()),
+        // What they could not approve themselves, nobody approves for them.
+        Some(_) => Err(Refusal::DelegateOfExcluded),
+    }
 }
 
 /// After the fact: of what ran by its level, of what somebody approved alone, whatever became of it, and of what was

@@ -38,6 +38,17 @@ pub enum Refusal {
     /// One human gives one approval.
     #[error("this voice has been counted")]
     SameVoice { name: String },
+    /// Found when it was to run: whose approval it was stands, or stood, in for one of them.
+    #[error("an approval by a delegate of the requester or of the evidence's owner")]
+    StoodForExcluded { name: String },
+    /// Found when it was to run: no delegation held when this was answered.
+    #[error("answered in the place of somebody who had not asked for it")]
+    StoodInForNobody { name: String },
+    /// To agree to, or to lay down.
+    #[error("not asked to stand in")]
+    NotAskedToStandIn,
+    #[error("too many times of standing in are remembered")]
+    StoodInTooOften,
     #[error("no delegation holds")]
     NoDelegation { name: String },
     /// A group's own place is filled by one of the group.
@@ -129,10 +140,20 @@ impl Refusal {
             Self::EvidenceYours { title } => {
                 format!("You filed \u{201c}{title}\u{201d}, on which this rests, so somebody else decides it.")
             }
-            Self::DelegateOfExcluded => "You stand in for somebody who may not decide this, so somebody else approves it. You can reject it.".into(),
+            Self::DelegateOfExcluded => {
+                "You stand in for somebody who may not decide this, or did after it was asked, so somebody else approves it. You can reject it.".into()
+            }
             Self::NotApprover => "Only an approver of this client can decide this.".into(),
             Self::SameVoice { name } => format!("{name} has approved this already; another person's approval is still wanted."),
-            Self::NoDelegation { name } => format!("{name} has not asked you to stand in at this time. Nothing was recorded."),
+            Self::StoodForExcluded { name } => {
+                format!("{name} stood in for somebody who may not decide this after it was asked, so that approval does not count.")
+            }
+            Self::StoodInForNobody { name } => format!("When {name} answered, nobody had agreed to stand in, so that answer does not count."),
+            Self::NotAskedToStandIn => "Nobody asks you to stand in any more, so there is nothing to answer.".into(),
+            Self::StoodInTooOften => {
+                "The two of you have changed this too often lately. It can be agreed to again when the oldest of these times is some months ago.".into()
+            }
+            Self::NoDelegation { name } => format!("{name} has not asked you to stand in at this time, or you have not agreed to it. Nothing was recorded."),
             Self::NotOfGroup { group, name } => format!(
                 "One approval has to come from \u{201c}{group}\u{201d}. You stand in for {name} and are not in it, so it has to be {name} or another member. Nothing was recorded; you can answer in your own name."
             ),

@@ -6,6 +6,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::{
+    delegation::Delegation,
     event::{Facts, Verdict, Voice},
     hash::{FORM, hash_of},
     level::Level,
@@ -58,6 +59,7 @@ pub(super) fn undo(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> R
     if !voice.may_approve {
         return Err(Refusal::AuthorityGone { name: said.names() });
     }
+    stood_in(said, &facts.delegations)?;
     Ok(Proposal { state: State::RolledBack { at: now, by: None, ran_at }, ..proposal.clone() })
 }
 
@@ -104,7 +106,8 @@ fn has_quorum(proposal: &Proposal, terms: &Terms, facts: &Facts, run_by: OffsetD
     let mut fault = None;
     let none = Voice { is_signed: false, may_approve: false };
     for (n, decision) in proposal.decisions.iter().enumerate().filter(|(_, decision)| decision.verdict == Verdict::Approve) {
-        match worth(proposal, terms, decision, facts.voices.get(n).copied().unwrap_or(none), now) {
+        let voice = facts.voices.get(n).copied().unwrap_or(none);
+        match worth(proposal, terms, decision, (voice, &facts.delegations), now) {
             Ok(()) => valid.push(decision),
             Err(why) => fault = fault.or(Some(why)),
         }
@@ -124,7 +127,13 @@ fn has_quorum(proposal: &Proposal, terms: &Terms, facts: &Facts, run_by: OffsetD
     Ok(())
 }
 
-fn worth(proposal: &Proposal, terms: &Terms, decision: &Decision, voice: Voice, now: OffsetDateTime) -> Result<(), Refusal> {
+fn worth(
+    proposal: &Proposal,
+    terms: &Terms,
+    decision: &Decision,
+    (voice, delegations): (Voice, &[Delegation]),
+    now: OffsetDateTime,
+) -> Result<(), Refusal> {
     if decision.version != proposal.version {
         return Err(Refusal::WrongVersion { current: proposal.version });
     }
@@ -132,8 +141,12 @@ fn worth(proposal: &Proposal, terms: &Terms, decision: &Decision, voice: Voice, 
         return Err(Refusal::WrongHash);
     }
     for person in [decision.person, decision.seat()] {
-        excluded(proposal, person, &[], now).map_or(Ok(()), Err)?;
+        excluded(proposal, person, delegations, now).map_or(Ok(()), |why| match why {
+            Refusal::DelegateOfExcluded => Err(Refusal::StoodForExcluded { name: decision.names() }),
+            why => Err(why),
+        })?;
     }
+    stood_in(decision, delegations)?;
     if decision.at >= proposal.decide_by {
         return Err(Refusal::Expired { at: proposal.decide_by });
     }
@@ -147,6 +160,15 @@ fn worth(proposal: &Proposal, terms: &Terms, decision: &Decision, voice: Voice, 
         return Err(Refusal::AuthorityGone { name: decision.names() });
     }
     Ok(())
+}
+
+/// Who answered in somebody's place had been asked and had agreed when they did.
+fn stood_in(decision: &Decision, delegations: &[Delegation]) -> Result<(), Refusal> {
+    let held = |one: &Delegation| one.from == decision.seat() && one.to == decision.person && one.holds(decision.at);
+    if decision.on_behalf_of.is_none() || delegations.iter().any(held) {
+        return Ok(());
+    }
+    Err(Refusal::StoodInForNobody { name: decision.names() })
 }
 
 fn run_within(terms: &Terms) -> Duration {

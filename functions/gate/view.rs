@@ -28,7 +28,7 @@ use crate::{
     },
     web::pages::{
         DecidedItem, DecisionForm, DoneForm, EvidenceCard, Frame, FreshSignIn, InboxItem, InboxPage, LevelMark, Link, ProposalPage,
-        ProposalState, Quorum, ReviewForm, ReviewItem, Run, Side, Tag, TimelineEntry, Tone, UndoItem, paths,
+        ProposalState, Quorum, ReviewForm, ReviewItem, Run, Side, StandInItem, Tag, TimelineEntry, Tone, UndoItem, paths,
     },
 };
 
@@ -180,7 +180,14 @@ pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPa
         ran_at: one.mark.ran_at,
         undo_until: one.mark.undo_until,
     });
+    let asked_to_stand_in = inbox.asked_to_stand_in.into_iter().map(|one| StandInItem {
+        href: format!("{}#standing-in", paths::policy(one.tenant)),
+        client: one.client,
+        by: one.by,
+        until: one.until,
+    });
     InboxPage {
+        asked_to_stand_in: asked_to_stand_in.collect(),
         reviews: reviews.collect(),
         undoable: undoable.collect(),
         frame,
@@ -365,7 +372,7 @@ fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[
     let roster = reader.roster;
     let approves = |person| roster.grants_of(grant.tenant, now).any(|other| other.person == person && other.has(Role::Approver));
     let is_free = |person| {
-        machine::excluded(proposal, person, &[], now).is_none()
+        machine::excluded(proposal, person, delegations, now).is_none()
             && proposal.approvals().all(|one| one.person != person && one.seat() != person)
     };
     let asked = delegations.iter().filter(|one| one.to == grant.person && one.holds(now)).map(|one| one.from);

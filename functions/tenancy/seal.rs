@@ -13,7 +13,7 @@ use aws_lc_rs::{
     aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hmac,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use base64_simd::STANDARD_NO_PAD as BASE64;
 use zeroize::Zeroizing;
 
 pub use super::epoch_key::KEY_BYTES;
@@ -136,13 +136,13 @@ impl DataKey {
             Form::S2 => format!("s2.{}.", self.epoch()),
             Form::S3 => format!("s3.{}.", self.epoch()),
         };
-        BASE64.encode_string(sealed, &mut text);
+        BASE64.encode_append(sealed, &mut text);
         Ok(text)
     }
 
     pub fn open(&self, binding: &Binding<'_>, text: &str) -> Result<Vec<u8>, SealError> {
         let (form, epoch, body) = parts(text)?;
-        self.open_after(binding, BASE64.decode(body).map_err(|_| SealError::Form)?, 0, form, epoch)
+        self.open_after(binding, BASE64.decode_to_vec(body).map_err(|_| SealError::Form)?, 0, form, epoch)
     }
 
     /// The same as bytes, for blobs and cookies.

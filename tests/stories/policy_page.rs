@@ -9,7 +9,7 @@ use assay::{
 use time::Duration;
 
 use crate::support::{
-    browser::{Browser, approves, hidden_of, text},
+    browser::{Browser, approves, hidden, hidden_of, text},
     flow::{Extent, Flow, HARBOR, person},
 };
 
@@ -71,9 +71,24 @@ async fn an_approver_lets_another_stand_in_who_then_answers_on_the_page_in_their
     let wrong = approver.send(form().await, &page, &[("who", &who), ("for_days", days[0])]).await;
     assert!(wrong.status == 422 && text(&wrong).contains("30 at most"), "{}", text(&wrong));
     let saved = approver.send(form().await, &page, &[("who", &who), ("for_days", days[1])]).await;
-    assert!(text(&approver.follow(&saved).await).contains("Recorded for 3 days"));
+    assert!(text(&approver.follow(&saved).await).contains("nobody stands in for you before they agree"));
 
     let proposal = format!("portal/proposals/{HARBOR}/{id}");
+    assert!(!text(&owner.get(&proposal).await).contains("In whose place"), "nobody has agreed");
+    let asked = format!("Stand in for {} at", person(What::Approver).name);
+    assert!(text(&owner.get("portal/inbox").await).contains(&asked));
+    let answers = |html: String, label: &str| {
+        let form = html.split("<form").find(|form| form.contains("name=\"reply\"") && form.contains(label)).map(str::to_owned);
+        form.unwrap_or_else(|| panic!("no {label}: {html}"))
+    };
+    let own = text(&approver.get(&page).await);
+    assert!(own.contains("They have not answered yet") && !own.contains(">Agree<"), "{own}");
+    let agree = answers(text(&owner.get(&page).await), "Agree");
+    let agreed = owner.send(hidden(&agree), &page, &[]).await;
+    assert!(text(&owner.follow(&agreed).await).contains("You stand in for them from now on"));
+    assert!(!text(&owner.get("portal/inbox").await).contains(&asked));
+    let twice = owner.send(hidden(&agree), &page, &[]).await;
+    assert!(twice.status == 409 && text(&twice).contains("nothing to answer"), "{}", text(&twice));
     let shown = owner.get(&proposal).await;
     assert!(text(&shown).contains("In whose place"), "{}", text(&shown));
     let seat = person(What::Approver).id.to_string();
@@ -86,6 +101,79 @@ async fn an_approver_lets_another_stand_in_who_then_answers_on_the_page_in_their
     flow.pump().await;
     let done = flow.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await.unwrap().unwrap().value;
     assert!(matches!(done.state, State::Executed { .. }), "{:?}", done.state);
+    let owner = Browser::of(&flow, What::Owner).await;
+    let down = answers(text(&owner.get(&page).await), "Stand in no longer");
+    let laid_down = owner.send(hidden(&down), &page, &[]).await;
+    assert!(text(&owner.follow(&laid_down).await).contains("Nobody stands in for anybody now"));
+}
+
+/// Brings the policy to its next version: the engineer asks, the approver decides.
+async fn changed(flow: &mut Flow, hours: &str) {
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let fields = [("kind", "mark_objective"), ("needed", "1"), ("decide_within", hours), ("run_within", "48"), ("why", "Shorter.")];
+    let engineer = Browser::of(flow, What::Engineer).await;
+    let asked = engineer.fill_in(&page, &page, &[&fields[..], &[("step", "ask")]].concat()).await;
+    let address = asked.header("location").unwrap().strip_prefix("/api/").unwrap().to_owned();
+    let approver = Browser::of(flow, What::Approver).await;
+    let decide = format!("{address}/decide");
+    let form = hidden_of(&approver.get(&address).await, &format!("{decide}#decide"));
+    assert_eq!(approver.send(form, &decide, &[("decision", "approve")]).await.status, 303);
+    flow.pump().await;
+}
+
+#[tokio::test]
+async fn a_form_of_a_policy_that_changed_meanwhile_asks_nothing_says_what_changed_and_keeps_what_was_typed() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let page = format!("portal/clients/{HARBOR}/policy");
+    changed(&mut flow, "100").await;
+    let session = Browser::of(&flow, What::Engineer).await.session();
+    let opened = Browser::with_cookie(&flow, &session).open(&page).await;
+    changed(&mut flow, "90").await;
+    changed(&mut flow, "80").await;
+    let engineer = Browser::with_cookie(&flow, &session);
+    for step in ["try", "ask"] {
+        let reply = engineer.send(opened.clone(), &page, &[&TWO[..], &[("step", step)]].concat()).await;
+        let html = text(&reply);
+        assert_eq!(reply.status, 409, "{html}");
+        for said in [
+            "You saw version 1, and version 3 stands now",
+            "Mark an objective: decided within: 100 hours \u{2192} 80 hours",
+            "Open the page anew",
+        ] {
+            assert!(html.contains(said), "{said}: {html}");
+        }
+        // What was typed is in the form that came back, which is for the version that stands.
+        for typed in ["Four eyes see more.", "value=\"168\"", "name=\"version\" value=\"3\""] {
+            assert!(html.contains(typed), "{typed}: {html}");
+        }
+        let store = flow.client(HARBOR).await;
+        let open = store.all::<assay::gate::proposal::OpenMark>(ClientPlace::Assessment, "").await.unwrap();
+        assert!(open.iter().all(|held| held.value.kind != "change_policy"), "nothing was asked");
+    }
+    // Another version than the page's is not the page's form.
+    let mut forged = opened.clone();
+    for (name, value) in &mut forged {
+        if name == "version" {
+            "3".clone_into(value);
+        }
+    }
+    assert_eq!(engineer.send(forged, &page, &[&TWO[..], &[("step", "ask")]].concat()).await.status, 403);
+    // And the way on: the form that came back is taken.
+    let back = engineer.send(opened, &page, &[&TWO[..], &[("step", "ask")]].concat()).await;
+    let again = engineer.send(hidden_of(&back, &format!("{page}#change")), &page, &[&TWO[..], &[("step", "ask")]].concat()).await;
+    assert_eq!(again.status, 303, "{}", text(&again));
+}
+
+#[tokio::test]
+async fn a_form_of_the_policy_that_stands_is_taken_whatever_else_changed() {
+    let mut flow = Flow::new(Extent::Small).await;
+    let page = format!("portal/clients/{HARBOR}/policy");
+    changed(&mut flow, "100").await;
+    let session = Browser::of(&flow, What::Engineer).await.session();
+    let opened = Browser::with_cookie(&flow, &session).open(&page).await;
+    flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await;
+    let engineer = Browser::with_cookie(&flow, &session);
+    assert_eq!(engineer.send(opened, &page, &[&TWO[..], &[("step", "ask")]].concat()).await.status, 303);
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 //! glance, and not twice.
 
 use assay::{
-    analytics::{self, sampled::Sampled},
+    analytics::{
+        self,
+        sampled::{Ran, Sampled},
+    },
     audit::{self, Event, trail},
     connectors::demo::What,
     gate::learning::Rule,
@@ -40,6 +43,75 @@ async fn said(flow: &Flow, kind: &str) -> Vec<Value> {
     trail.waiting.into_iter().chain(trail.entries).filter(|shown| shown.kind == kind).map(|shown| shown.detail).collect()
 }
 
+/// Some few records of a small client, one by one.
+async fn reported(flow: &Flow, from: u64, n: u64) {
+    let store = flow.client(HARBOR).await;
+    for n in from..from + n {
+        let detail = json!({ "hash": "d".repeat(64), "revision": 1 });
+        let mut batch = store.batch(ClientPlace::Assessment);
+        audit::record(&mut batch, Event::new("evidence.observed", format!("cw:ticket:{n}"), detail));
+        batch.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_small_client_has_something_to_look_at_too_and_a_test_item_among_few() {
+    let mut flow = Flow::new(Extent::Small).await;
+    reported(&flow, 0, 20).await;
+    flow.sweep().await;
+    flow.sweep().await;
+    assert!(!listed(&flow).await.is_empty(), "of twenty records one at least");
+    reported(&flow, 20, 300).await;
+    for _ in 0..4 {
+        flow.sweep().await;
+    }
+    let drawn = listed(&flow).await;
+    let tests = drawn.iter().filter(|sampled| sampled.shown_as.is_some()).count();
+    assert!(tests >= 1 && drawn.len() >= 6 + tests, "{tests} of {}", drawn.len());
+}
+
+/// Everything that somebody who looks can see of an item, besides the record itself.
+#[tokio::test]
+async fn nothing_on_the_list_or_a_page_tells_a_test_item_from_another() {
+    let mut flow = Flow::new(Extent::Small).await;
+    taken_in(&flow, 1).await;
+    for _ in 0..6 {
+        flow.sweep().await;
+    }
+    let all = listed(&flow).await;
+    let (tests, others): (Vec<&Sampled>, Vec<&Sampled>) = all.iter().partition(|sampled| sampled.shown_as.is_some());
+    assert!(!tests.is_empty());
+    // Names of one length and of nothing but a day and hex, all different, that say neither place nor kind.
+    let is_opaque = |id: &str| id.len() == 39 && id[7..].bytes().all(|b| b.is_ascii_hexdigit()) && id.as_bytes()[6] == b'.';
+    assert!(all.iter().all(|sampled| is_opaque(&sampled.id) && !sampled.place.is_empty()));
+    let words = |sampled: &Sampled| match &sampled.ran {
+        Ran::Evidence { source_key, .. } => source_key.clone(),
+        Ran::Proposal(id) => id.to_string(),
+    };
+    for test in &tests {
+        let records = [words(test), test.shown_as.clone().unwrap()];
+        let beside = all.iter().filter(|other| other.id != test.id);
+        let twins =
+            beside.filter(|other| records.contains(&words(other)) || other.shown_as.as_ref().is_some_and(|shown| records.contains(shown)));
+        assert_eq!(twins.count(), 0, "no row beside it is about what it names or shows");
+    }
+    // Of the same sort, the pages differ in nothing but name, record and token.
+    let approver = Browser::of(&flow, What::Approver).await;
+    let other = others.iter().find(|other| other.rule == tests[0].rule && other.at.date() == tests[0].at.date()).unwrap();
+    let mut pages = Vec::new();
+    for item in [tests[0], other] {
+        let html = text(&approver.get(&format!("{LIST}{HARBOR}/sampled/{}", item.id)).await);
+        let (number, mut html) = (words(item).rsplit(':').next().unwrap().to_owned(), html.replace(&item.id, "ID"));
+        html = html.replace(&format!("configuration {number}"), "configuration N");
+        let mut parts: Vec<&str> = html.split("name=\"token\" value=\"").collect();
+        for part in parts.iter_mut().skip(1) {
+            *part = part.split_once('"').unwrap().1;
+        }
+        pages.push(parts.concat());
+    }
+    assert_eq!(pages[0], pages[1]);
+}
+
 /// The address after the first page.
 fn next_of(html: &str) -> String {
     let from = html.find("sampled?after=").expect("there are more");
@@ -65,10 +137,10 @@ async fn who_may_approve_looks_at_the_sample_says_why_and_is_counted_and_nobody_
     let approver = Browser::of(&flow, What::Approver).await;
     let from = flow.test.faults.count();
     let html = text(&approver.get(&list).await);
-    assert_eq!(html.matches("/sampled/0").count(), 20, "{html}");
+    assert_eq!(html.matches("/sampled/02").count(), 20, "{html}");
     let more = next_of(&html);
     let rest = text(&approver.get(&format!("{list}{more}")).await);
-    assert!(rest.contains("/sampled/0") && !rest.contains(&drawn[0].id), "{rest}");
+    assert!(rest.contains("/sampled/02") && !rest.contains(&drawn[0].id), "{rest}");
     assert_eq!(approver.get(&format!("{LIST}{RIDGE}/sampled{more}")).await.status, 404, "another client's place in a list is nobody's");
     assert_eq!(approver.get(&format!("{list}?after=AAAA")).await.status, 404);
     let opened = approver.get(&item).await;
@@ -133,7 +205,8 @@ async fn the_sample_is_drawn_once_whatever_is_lost_and_leaves_the_list_when_nobo
     for _ in 0..6 {
         flow.sweep().await;
     }
-    assert_eq!(listed(&flow).await, drawn[1..], "drawn by the id alone, and what was answered does not come back");
+    let places = |all: &[Sampled]| all.iter().map(|one| one.place.clone()).collect::<Vec<_>>();
+    assert_eq!(places(&listed(&flow).await), places(&drawn[1..]), "drawn by the log alone, and what was answered does not come back");
     flow.test.clock.advance(Duration::days(31));
     for _ in 0..6 {
         flow.sweep().await;

@@ -140,7 +140,7 @@ pub fn hidden_of(reply: &Reply, action: &str) -> Vec<(String, String)> {
 }
 
 /// The hidden inputs of a piece of a page.
-fn hidden(html: &str) -> Vec<(String, String)> {
+pub fn hidden(html: &str) -> Vec<(String, String)> {
     let inputs = html.split("<input type=\"hidden\" name=\"").skip(1).map(|input| {
         let (name, rest) = input.split_once("\" value=\"").unwrap();
         (name.to_owned(), rest.split('"').next().unwrap().to_owned())

@@ -188,17 +188,10 @@ pub(super) const POLICY: Area = Area {
             "found that the approval policy is not as it was approved",
             &[always("why", Text, "what is wrong with it")],
         ),
-        kind(
-            "approval.delegated",
-            Done,
-            "person ID",
-            "let another approver stand in for a while",
-            &[
-                always("from", Text, "whose place it is, by id"),
-                always("to", Text, "who stands in, by id"),
-                always("until", Time, "until when"),
-            ],
-        ),
+        kind("approval.delegated", Done, "person ID", "agreed to stand in for another approver for a while", STANDING_IN),
+        kind("approval.stand_in_asked", Done, "person ID", "asked another approver to stand in for a while", STANDING_IN),
+        kind("approval.stand_in_declined", Done, "person ID", "does not stand in for another approver, or no longer", STANDING_IN),
+        kind("approval.stand_in_ended", Done, "person ID", "ended or shortened that another approver stands in", STANDING_IN),
         kind(
             "rule.gate_changed",
             Done,
@@ -248,6 +241,7 @@ pub(super) const POLICY: Area = Area {
                 always("level", Text, "how it was gated, L0 or L1"),
                 always("agrees", Flag, "whether the person says that it holds"),
                 always("name", Text, "the person's name at that time"),
+                sometimes("place", Text, "the entry that says that it ran, and the number within it; .t: a test item"),
                 sometimes("record", Text, "the record that was taken in, by its key"),
                 sometimes("hash", Text, "SHA-256 of what was shown, in hex"),
                 sometimes("proposal", Text, "the proposal that ran"),
@@ -267,6 +261,12 @@ pub(super) const POLICY: Area = Area {
         ),
     ],
 };
+
+const STANDING_IN: &[Field] = &[
+    always("from", Text, "whose place it is, by id"),
+    always("to", Text, "who stands in, by id"),
+    always("until", Time, "until when it holds, or would"),
+];
 
 const POLICY_KEPT: &[Field] =
     &[always("version", Number, "the policy's version"), sometimes("proposal", Text, "the approved proposal that made it")];

@@ -240,7 +240,8 @@ impl Ledger {
             }
             Fact::Accepted { rule, level, .. } => {
                 let learned = self.rules.get(rule)?;
-                let open = learned.promotion(config.terms(rule.kind()), self.seeded, now).ok()?;
+                // Whether these accounts are that many people was asked when it was carried out; the log does not know.
+                let open = learned.promotion(config.terms(rule.kind()), self.seeded, learned.reviewers.len(), now).ok()?;
                 (open == *level).then(|| (rule.clone(), Sign::Accepted, *level))
             }
             // What ran by itself taught nothing, and how a proposal ended says nothing about its rule.
@@ -255,7 +256,7 @@ impl Ledger {
             watched: learned.watched,
             labels: learned.n,
             overrides: learned.k,
-            open_to: learned.promotion(config.terms(rule.kind()), self.seeded, now).ok(),
+            open_to: learned.promotion(config.terms(rule.kind()), self.seeded, learned.reviewers.len(), now).ok(),
         };
         Thresholds(self.rules.iter().map(|(rule, learned)| (rule.clone(), threshold(rule, learned))).collect())
     }
@@ -279,10 +280,12 @@ impl Ledger {
         stricter.map(|(rule, learned)| (rule.clone(), learned.level)).collect()
     }
 
-    /// What keeps a rule from being gated less strictly, or the level that a named human may accept.
-    pub fn promotion(&self, rule: &Rule, config: &Config) -> Option<Result<Level, Vec<Missing>>> {
+    /// What keeps a rule from being gated less strictly, or the level that a named human may accept. `human`: whose account
+    /// it is; two accounts of one person are one reviewer.
+    pub fn promotion(&self, rule: &Rule, config: &Config, human: impl Fn(PersonId) -> PersonId) -> Option<Result<Level, Vec<Missing>>> {
         let learned = self.rules.get(rule)?;
-        Some(learned.promotion(config.terms(rule.kind()), self.seeded, self.newest.unwrap_or(learned.since)))
+        let now = self.newest.unwrap_or(learned.since);
+        Some(learned.promotion(config.terms(rule.kind()), self.seeded, learned.humans(human), now))
     }
 
     pub fn rules(&self) -> &BTreeMap<Rule, Learned> {

@@ -4,7 +4,7 @@
 //! is slow: one level at a time, with the labels that the table demands, at least two reviewers who notice seeded errors,
 //! a dwell time, never under the floor of the policy, and only when a named human accepts it. A tie goes to the safer gate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -167,8 +167,13 @@ impl Learned {
         self.watched && self.n > 0 && bounds::upper(self.k, self.n) < 2.0 * TOO_OFTEN
     }
 
-    /// The next level towards automatic, or all that is missing for it.
-    pub fn promotion(&self, terms: Terms, seeded: Seeded, now: OffsetDateTime) -> Result<Level, Vec<Missing>> {
+    /// How many people that were: `human` says whose account it is, as the directory does today. The log knows accounts.
+    pub fn humans(&self, human: impl Fn(PersonId) -> PersonId) -> usize {
+        self.reviewers.keys().map(|account| human(*account)).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The next level towards automatic, or all that is missing for it. `humans`: how many reviewers there were.
+    pub fn promotion(&self, terms: Terms, seeded: Seeded, humans: usize, now: OffsetDateTime) -> Result<Level, Vec<Missing>> {
         // What only people do is not a matter of counts.
         let next = match self.level {
             Level::L2 => Level::L1,
@@ -183,8 +188,8 @@ impl Learned {
         if bounds::upper(self.k, self.n) >= limit(next) {
             missing.push(Missing::Labels { have: self.n, need: bounds::needed(self.k, limit(next)) });
         }
-        if self.reviewers.len() < REVIEWERS {
-            missing.push(Missing::Reviewers { have: self.reviewers.len() });
+        if humans < REVIEWERS {
+            missing.push(Missing::Reviewers { have: humans });
         }
         if seeded.shown == 0 || seeded.caught * 100 < seeded.shown * CATCH_PERCENT {
             missing.push(Missing::Seeded { caught: seeded.caught, of: seeded.shown });

@@ -2,9 +2,11 @@
 //!
 //! What runs by rule is nobody's approval, so without a sample a rule that was promoted would never be judged again. The
 //! choice is a hash of the item's id, and a replay chooses the same. Whoever chooses the id, as a vendor's tool does of its
-//! records, could compute it beforehand.
+//! records, could compute it beforehand. A client with little to draw from is not left out: after so many actions in a row
+//! of which none was drawn, the next one is.
 
 use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
 
 use crate::gate::level::Level;
 
@@ -38,11 +40,55 @@ pub fn is_sampled(item: &[u8], level: Level, rate: Rate) -> bool {
     number % 1000 < rate.0
 }
 
+/// So many actions in a row are not drawn at most; with three in a hundred by the hash it is four in a hundred in all.
+pub const LONGEST_GAP: u32 = 50;
+/// Of a client's first actions, one of so many is drawn at the latest.
+pub const FIRST_WITHIN: u32 = 20;
+
+/// How far the drawing of one client's sample has come: part of the fold of its log, in the order of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draws {
+    /// Actions since the last that was drawn.
+    undrawn: u32,
+}
+
+impl Default for Draws {
+    fn default() -> Self {
+        Self { undrawn: LONGEST_GAP + 1 - FIRST_WITHIN }
+    }
+}
+
+impl Draws {
+    /// Whether the next action is drawn, by its id or because it is time.
+    pub fn draws(&mut self, item: &[u8], level: Level, rate: Rate) -> bool {
+        if level > Level::L1 {
+            return false;
+        }
+        let is_drawn = is_sampled(item, level, rate) || self.undrawn >= LONGEST_GAP;
+        self.undrawn = if is_drawn { 0 } else { self.undrawn + 1 };
+        is_drawn
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn of_however_few_actions_one_is_drawn_in_time_and_of_many_no_more_than_five_in_a_hundred(from in 0_u128..1 << 100, few in 20_u128..60) {
+            let mut draws = Draws::default();
+            let mut draw = |n: u128| draws.draws(Uuid::from_u128(from + n).as_bytes(), Level::L0, Rate::default());
+            let first: Vec<bool> = (0..few).map(&mut draw).collect();
+            proptest::prop_assert!(first[..20].contains(&true));
+            let then: Vec<bool> = (few..few + 5_000).map(&mut draw).collect();
+            proptest::prop_assert!(then.windows(51).all(|row| row.contains(&true)));
+            let share = then.iter().filter(|drawn| **drawn).count();
+            proptest::prop_assert!((120..=270).contains(&share), "{} of 5,000", share);
+        }
+    }
 
     #[test]
     fn the_share_is_what_was_asked_for_and_the_choice_is_the_same_every_time() {

@@ -95,7 +95,7 @@ impl Log {
     }
 
     fn missing(&self) -> Vec<Missing> {
-        self.learned().promotion(&rule(), &config()).expect("a rule").expect_err("it may be promoted")
+        self.learned().promotion(&rule(), &config(), |account| account).expect("a rule").expect_err("it may be promoted")
     }
 }
 
@@ -106,7 +106,7 @@ fn sle_000_without_data_the_rate_is_unknown_and_the_gate_is_where_its_kind_begin
     let thresholds = nothing.thresholds(&config());
     assert_eq!(thresholds.level(&rule(), config().terms(KIND)), Level::L2);
     assert_eq!(thresholds.level(&Rule::of("unheard_of", "x"), config().terms("unheard_of")), Level::L2, "never automatic by default");
-    assert_eq!((bounds::interval(0, 0), nothing.promotion(&rule(), &config())), (None, None), "shown as unknown");
+    assert_eq!((bounds::interval(0, 0), nothing.promotion(&rule(), &config(), |account| account)), (None, None), "shown as unknown");
     let mut asked = Log::default();
     asked.staged(KIND);
     let missing = asked.missing();
@@ -214,7 +214,7 @@ fn nobody_gets_under_the_floor_of_the_policy() {
     }
     log.add(Fact::Accepted { rule: mark.clone(), level: Level::L1, by: reviewer(0) });
     let learned = log.learned();
-    assert_eq!(learned.promotion(&mark, &config()), Some(Err(vec![Missing::Floor])));
+    assert_eq!(learned.promotion(&mark, &config(), |account| account), Some(Err(vec![Missing::Floor])));
     assert_eq!(learned.rules()[&mark].level, Level::L2);
     // Nor by a threshold that was kept when the floor was lower.
     let lower = Thresholds([(mark.clone(), Threshold { level: Level::L0, watched: false, labels: 0, overrides: 0, open_to: None })].into());

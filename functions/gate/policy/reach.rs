@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
-        delegation::Delegation,
+        delegation::{self, Delegation},
         level::Level,
         quorum::{self, Progress},
     },
@@ -55,8 +55,7 @@ impl People {
     /// As of now, with the roster that they were taken from.
     pub async fn read(app: &App, store: &Store<'_, ClientPlace>) -> Result<(std::sync::Arc<Roster>, Self), StoreError> {
         let roster = Roster::read(&DeploymentScope::of_function("policy", store.correlation()).store(app).await?).await?;
-        let held = store.all::<Delegation>(ClientPlace::Assessment, "").await?;
-        let delegations: Vec<Delegation> = held.into_iter().map(|held| held.value).collect();
+        let delegations = delegation::all(store).await?;
         let people = match store.owner() {
             Owner::Tenant(tenant) => Self::of(&roster, &app.config, tenant, &delegations, app.now()),
             Owner::Deployment => Self::default(),

@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::KEY;
 use crate::{
-    audit::entry::{self, Entry, HEAD_KEY, Head},
-    tenancy::{ClientPlace, Held, Record, Store, StoreError, place::AuditPart},
+    audit::{
+        entry::Entry,
+        walk::{self, walk},
+    },
+    tenancy::{ClientPlace, Held, Record, Store, StoreError},
 };
 
 /// Entries that one run reads, at most: a round trip for each hundred.
 pub const AT_ONCE: u64 = 10_000;
-/// Entries that are in memory at once.
-const CHUNK: u64 = 500;
 
 /// How far the log was read.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -33,32 +34,32 @@ impl Record for Sought {
     }
 }
 
-/// `None`: the end of the log is not reached yet; call it again. For the sweep.
+/// `None`: the end of the log is not reached yet, or the log is shorter than its checkpoint says; call it again. For the
+/// sweep.
 pub(super) async fn highest_in_log(store: &Store<'_, ClientPlace>) -> Result<Option<u32>, StoreError> {
-    let length = store.read::<Head>(ClientPlace::Log(AuditPart::Head), HEAD_KEY).await?.map_or(0, |head| head.value.next);
     let held: Option<Held<Sought>> = store.read(ClientPlace::Assessment, KEY).await?;
     let mut sought = held.as_ref().map_or_else(Sought::default, |held| held.value);
-    let end = length.min(sought.next + AT_ONCE);
-    while sought.next < end {
-        let to = end.min(sought.next + CHUNK);
-        for entry in entry::range(store, sought.next, to).await? {
-            sought.highest = sought.highest.max(version_in(&entry).unwrap_or_default());
-        }
-        sought.next = to;
-    }
+    let walked = walk(store, sought.next, AT_ONCE, |entry| {
+        sought.highest = sought.highest.max(version_in(entry).unwrap_or_default());
+    })
+    .await?;
+    sought.next = walked.next;
+    let whole = walked.ended && walked.next >= walk::published(store.app(), store.owner()).await?;
     let mut batch = store.batch(ClientPlace::Assessment);
-    if end < length {
-        tracing::info!(owner = %store.owner(), read = end, of = length, "looking in the log for the policy that stood");
-        batch.put(sought, held.map(|held| held.etag));
-    } else if let Some(held) = &held {
-        batch.delete(held);
-    } else {
-        return Ok(Some(sought.highest));
+    match &held {
+        Some(held) if whole => {
+            batch.delete(held);
+        }
+        None if whole => return Ok(Some(sought.highest)),
+        _ => {
+            tracing::info!(owner = %store.owner(), read = sought.next, "looking in the log for the policy that stood");
+            batch.put(sought, held.map(|held| held.etag));
+        }
     }
     match batch.commit().await {
         // Another sweep was faster, and says it.
         Err(error) if error.is_conflict() => Ok(None),
-        other => other.map(|()| (end >= length).then_some(sought.highest)),
+        other => other.map(|()| whole.then_some(sought.highest)),
     }
 }
 

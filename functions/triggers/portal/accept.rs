@@ -19,7 +19,11 @@ use crate::{
 const RULE: &str = "rule";
 
 pub(super) fn form(reader: &Reader<'_>, grant: &Grant, known: &Known, rule: &Rule) -> Option<PostForm> {
-    let level = known.ledger.promotion(rule, &keep::config()).and_then(Result::ok).filter(|_| may_ask(grant))?;
+    let level = known
+        .ledger
+        .promotion(rule, &keep::config(), |account| reader.roster.human(account))
+        .and_then(Result::ok)
+        .filter(|_| may_ask(grant))?;
     Some(PostForm {
         action: paths::accept(grant.tenant),
         token: reader.token(&["accept", &grant.tenant.to_string(), rule.name()]),

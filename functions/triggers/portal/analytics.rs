@@ -95,6 +95,7 @@ async fn read(reader: &Reader<'_>, grant: &Grant) -> Result<view::Client, StoreE
         known,
         behind,
         policy,
+        roster: reader.roster.clone(),
     })
 }
 

@@ -2,30 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use time::Duration;
-
-use super::Reader;
+use super::{Reader, stand_in};
 use crate::{
     gate::{
-        DecideError, Level, Policy, Rule,
+        Level, Policy, Rule,
         amend::{self, AmendError},
-        delegation::{self, Delegation},
-        dry_run,
+        delegation, dry_run,
         policy::{
             self, ACCEPT_RULE, CHANGE_POLICY, KINDS, SIGN_IN_AT_MOST, SignedPolicy, Unsound,
             reach::{self, People},
+            words,
         },
     },
     readiness,
     tenancy::{
-        ClientPlace, PersonId, Scope, TenantId,
+        ClientPlace, PersonId, Scope, Store, TenantId,
         directory::{Grant, Person, Role, Tenant},
     },
     web::{
         Problem, Reply,
         pages::{
-            AloneForm, Choice, DryRunRow, Field, FieldError, FieldKind, GroupForm, GroupRow, LevelMark, Link, PolicyPage, PolicyRow,
-            RuleForm, Section, StandInRow, paths,
+            AloneForm, Choice, DryRunRow, Field, FieldError, FieldKind, GroupForm, GroupRow, LevelMark, Link, Moved, PolicyPage, PolicyRow,
+            RuleForm, Section, paths,
         },
         reply,
     },
@@ -38,6 +36,14 @@ const MAX_REASON: usize = 2000;
 struct Returned {
     errors: Vec<FieldError>,
     dry_run: Option<Vec<DryRunRow>>,
+    /// The version that the form was made for does not stand any more.
+    moved: Option<Moved>,
+}
+
+impl Returned {
+    fn wrong(field: &'static str, message: String) -> Self {
+        Self { errors: vec![FieldError { field, message }], ..Self::default() }
+    }
 }
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
@@ -48,18 +54,26 @@ pub(super) async fn show(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Pro
 /// Tries a change on what was, or asks for it.
 pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> {
     let (tenant, grant) = reader.client(tenant)?;
-    reader.must_be_own_form(&["policy", &tenant.id.to_string()])?;
+    let seen = reader.field("version");
+    reader.must_be_own_form(&["policy", &tenant.id.to_string(), &seen])?;
     if !may_ask(grant) {
         return Err(Problem::forbidden("Only an engineer or approver of this client can ask for another policy. Nothing was done."));
     }
     let scope = reader.scope(grant);
-    if reader.field("form") == "stand-in" {
-        return stand_in(reader, &tenant, grant, &scope).await;
+    match reader.field("form").as_str() {
+        stand_in::ASK => return stand_in::ask(reader, &tenant, grant, &scope).await,
+        stand_in::ANSWER => return stand_in::answer(reader, &tenant, grant, &scope).await,
+        _ => {}
     }
     let today = match found(reader, &scope).await? {
         Ok(today) => today,
         Err(unsound) => return Err(Problem::conflict(unsound.sentence())),
     };
+    // What is asked was thought out beside what the page showed; under anything else it may mean something else.
+    if seen != today.version.to_string() {
+        let moved = moved(reader, &scope, &tenant, &today, seen.parse().unwrap_or_default()).await?;
+        return page(reader, &tenant, grant, Returned { moved: Some(moved), ..Returned::default() }).await;
+    }
     let form = reader.field("form");
     let wanted = match form.as_str() {
         "group" => with_group(reader, &today, grant),
@@ -68,11 +82,11 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
     };
     let wanted = match wanted {
         Ok(wanted) => wanted,
-        Err(error) => return page(reader, &tenant, grant, Returned { errors: vec![error], dry_run: None }).await,
+        Err(error) => return page(reader, &tenant, grant, Returned { errors: vec![error], ..Returned::default() }).await,
     };
     if reader.field("step") == "try" {
         let rows = tried(reader, &scope, &today, &wanted).await?;
-        return page(reader, &tenant, grant, Returned { errors: vec![], dry_run: Some(rows) }).await;
+        return page(reader, &tenant, grant, Returned { dry_run: Some(rows), ..Returned::default() }).await;
     }
     let (field, subject) = match form.as_str() {
         "group" => ("why-group", "group"),
@@ -82,17 +96,32 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
     let reason = reader.field(field);
     if reason.is_empty() || reason.chars().count() > MAX_REASON {
         let message = format!("Say why, in at most {MAX_REASON} characters: the approver decides on your reason.");
-        return page(reader, &tenant, grant, Returned { errors: vec![FieldError { field, message }], dry_run: None }).await;
+        return page(reader, &tenant, grant, Returned::wrong(field, message)).await;
     }
     match amend::propose(reader.app, &scope, &tenant.name, wanted, &reason).await {
         Ok(id) | Err(AmendError::Waits(id)) => Ok(reply::redirect(&paths::proposal(tenant.id, id))),
-        Err(AmendError::Fault(fault)) => {
-            let errors = vec![FieldError { field: subject, message: fault.to_string() }];
-            page(reader, &tenant, grant, Returned { errors, dry_run: None }).await
-        }
+        Err(AmendError::Fault(fault)) => page(reader, &tenant, grant, Returned::wrong(subject, fault.to_string())).await,
         Err(AmendError::Unsound(unsound)) => Err(Problem::conflict(unsound.sentence())),
         Err(AmendError::Store(error)) => Err(error.into()),
     }
+}
+
+/// The page with what is wrong with a form of it.
+pub(super) async fn came_back(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, error: FieldError) -> Result<Reply, Problem> {
+    page(reader, tenant, grant, Returned { errors: vec![error], ..Returned::default() }).await
+}
+
+/// What changed since the page was shown, as far as the decisions that changed it are there to be read.
+async fn moved(reader: &Reader<'_>, scope: &Scope, tenant: &Tenant, today: &Policy, seen: u32) -> Result<Moved, Problem> {
+    let store: Store<'_, ClientPlace> = scope.store(reader.app).await?;
+    let was = amend::as_of(&store, today, seen).await?;
+    let changes = was.map(|was| words::changes(&was, today, &|person| reader.roster.person_name(person)));
+    Ok(Moved {
+        seen,
+        stands: today.version,
+        changes: changes.map(|changes| changes.iter().map(ToString::to_string).collect()),
+        anew: Link::new(paths::policy(tenant.id), "Open the page anew, without what you typed"),
+    })
 }
 
 /// The policy as a page shows it, held against its signature and its mark.
@@ -100,41 +129,6 @@ async fn found(reader: &Reader<'_>, scope: &Scope) -> Result<Result<Policy, Unso
     let store = scope.store(reader.app).await?;
     let found = store.read::<SignedPolicy>(ClientPlace::Assessment, policy::KEY).await?;
     Ok(policy::shown(&store, &reader.roster, found.as_ref()).await?)
-}
-
-/// An approver lets another answer in their place for some days; none ends it.
-async fn stand_in(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, scope: &Scope) -> Result<Reply, Problem> {
-    let to = reader.field("who").parse::<PersonId>().ok();
-    let to = to.and_then(|person| reader.roster.grants_of(tenant.id, reader.app.now()).find(|other| other.person == person));
-    let days = reader.field("for_days").parse::<i64>().ok().filter(|days| (0..=delegation::LONGEST.whole_days()).contains(days));
-    let wrong = |field, message: &str| Returned { errors: vec![FieldError { field, message: message.into() }], dry_run: None };
-    let Some(to) = to else { return page(reader, tenant, grant, wrong("who", "Choose who stands in for you.")).await };
-    let Some(days) = days else {
-        return page(reader, tenant, grant, wrong("for_days", "Say for how many days, 30 at most; 0 ends it.")).await;
-    };
-    match delegation::delegate(reader.app, scope, grant, to, reader.app.now() + Duration::days(days)).await {
-        Ok(_) => Ok(reader.back_to(&paths::policy(tenant.id), "stand-in", &days.to_string())),
-        Err(DecideError::Store(error)) => Err(error.into()),
-        Err(_) => page(reader, tenant, grant, wrong("who", "Only another approver of this client can stand in for you.")).await,
-    }
-}
-
-fn stand_in_form(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, errors: &[FieldError]) -> RuleForm {
-    let others = approvers(reader, tenant.id).filter(|person| person.id != grant.person);
-    let people = others.map(|person| Choice { value: person.id.to_string(), label: person.name.clone() }).collect();
-    let days = Some(reader.field("for_days")).filter(|typed| !typed.is_empty()).unwrap_or_else(|| "7".into());
-    let fields = vec![
-        Field::new("who", "Who stands in for you", "Another approver of this client", FieldKind::OneOf(people), reader.field("who"))
-            .required(),
-        Field::new("for_days", "For how many days", "30 at most; 0 ends it now", FieldKind::Text, days).required(),
-    ];
-    RuleForm {
-        action: paths::policy(tenant.id),
-        token: token(reader, tenant),
-        kind: None,
-        groups: vec![],
-        fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
-    }
 }
 
 fn may_ask(grant: &Grant) -> bool {
@@ -234,7 +228,7 @@ fn ticked(reader: &Reader<'_>, person: PersonId) -> bool {
     !reader.field(&format!("member-{person}")).is_empty()
 }
 
-fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item = &'r Person> {
+pub(super) fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item = &'r Person> {
     let is_one = move |person: &&Person| {
         reader.roster.grants_of(tenant, reader.app.now()).any(|grant| grant.person == person.id && grant.has(Role::Approver))
     };
@@ -269,19 +263,19 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
     let open = crate::gate::inbox::open(reader.app, grant, reader.correlation()).await?;
     let waits = open.iter().find(|mark| mark.kind == CHANGE_POLICY);
     let now = reader.app.now();
-    let held = store.all::<Delegation>(ClientPlace::Assessment, "").await?;
-    let delegations: Vec<Delegation> = held.into_iter().map(|held| held.value).collect();
+    let delegations = delegation::all(&store).await?;
     let people = People::of(&reader.roster, &reader.app.config, tenant.id, &delegations, now);
     let short = reach::shortfalls(&policy, &people, performed().map(|(kind, ..)| kind)).into_iter().filter(|_| unsound.is_none());
-    let standing_in = delegations.iter().filter(|one| one.holds(now)).map(|one| StandInRow {
-        from: reader.roster.person_name(one.from),
-        to: reader.roster.person_name(one.to),
-        until: one.ends_at,
-    });
-    let standing_in = standing_in.collect();
+    let token = token(reader, tenant, policy.version);
+    let standing_in = stand_in::shown(reader, tenant, grant, &delegations, (&token, policy.version));
     let names = |people: &BTreeSet<PersonId>| people.iter().map(|id| reader.roster.person_name(*id)).collect::<Vec<_>>();
-    let status = if returned.errors.is_empty() { 200 } else { 422 };
-    let asks = may_ask(grant) && waits.is_none() && unsound.is_none();
+    let status = match (&returned.moved, returned.errors.is_empty()) {
+        (Some(_), _) => 409,
+        (None, true) => 200,
+        (None, false) => 422,
+    };
+    // What somebody typed stays, also where another change waits by now.
+    let asks = may_ask(grant) && unsound.is_none() && (waits.is_none() || returned.moved.is_some());
     let page = PolicyPage {
         frame: reader.frame(Section::Clients).await?,
         client: tenant.name.clone(),
@@ -296,15 +290,13 @@ async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, returned: Ret
             .collect(),
         groups: policy.groups.iter().map(|(name, people)| GroupRow { name: name.clone(), people: names(people) }).collect(),
         break_glass: names(&policy.break_glass),
-        rule: asks.then(|| rule_form(reader, tenant, &policy, &returned.errors)),
-        group: asks.then(|| group_form(reader, tenant, &returned.errors)),
-        alone: asks.then(|| alone_form(reader, tenant, &policy, &returned.errors)),
-        stand_in: grant.has(Role::Approver).then(|| stand_in_form(reader, tenant, grant, &returned.errors)),
+        rule: asks.then(|| rule_form(reader, tenant, (&policy, &token), &returned.errors)),
+        group: asks.then(|| group_form(reader, tenant, &token, &returned.errors)),
+        alone: asks.then(|| alone_form(reader, tenant, (&policy, &token), &returned.errors)),
+        stand_in: grant.has(Role::Approver).then(|| stand_in::form(reader, tenant, grant, token, &returned.errors)),
         standing_in,
-        notice: reader.done("stand-in").map(|days| match days.as_str() {
-            "0" => "Nobody stands in for you any more from now on.".into(),
-            days => format!("Recorded for {days} days from now. Decisions taken in your place name you both."),
-        }),
+        notice: stand_in::notice(reader),
+        moved: returned.moved,
         errors: returned.errors.iter().map(|error| (error.field, error.message.clone())).collect(),
         dry_run: returned.dry_run,
     };
@@ -336,7 +328,7 @@ const SIGN_IN_APPROVES: &str = "How old the sign-in of who approves may be, in m
 const SIGN_IN_RECORDS: &str = "How old the sign-in of who records it may be, in minutes";
 
 /// Of one kind of action, filled with what stands for it, so that what nobody touches stays.
-fn rule_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[FieldError]) -> RuleForm {
+fn rule_form(reader: &Reader<'_>, tenant: &Tenant, (policy, token): (&Policy, &str), errors: &[FieldError]) -> RuleForm {
     let chosen = Some(reader.field("kind")).filter(|kind| !kind.is_empty()).or_else(|| reader.request.query_value("kind"));
     let (kind, words) = changeable().find(|(kind, _)| Some(*kind) == chosen.as_deref()).unwrap_or(("mark_objective", "Mark an objective"));
     let rule = policy.terms(kind).rule;
@@ -396,19 +388,19 @@ fn rule_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[Fi
     };
     RuleForm {
         action: paths::policy(tenant.id),
-        token: token(reader, tenant),
+        token: token.into(),
         kind: Some((kind.into(), words.into())),
         groups: if is_approved { policy.groups.keys().map(group).collect() } else { vec![] },
         fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
     }
 }
 
-fn group_form(reader: &Reader<'_>, tenant: &Tenant, errors: &[FieldError]) -> GroupForm {
+fn group_form(reader: &Reader<'_>, tenant: &Tenant, token: &str, errors: &[FieldError]) -> GroupForm {
     let hint = "A name that stands already is changed; without anybody in it, it goes";
     let reason = Field::new("why-group", "Why", "The approver reads this first.", FieldKind::Prose(MAX_REASON), reader.field("why-group"));
     GroupForm {
         action: paths::policy(tenant.id),
-        token: token(reader, tenant),
+        token: token.into(),
         name: Field::new("group", "Group", hint, FieldKind::Text, reader.field("group")).required().with_errors(errors),
         reason: reason.required().with_errors(errors),
         people: approvers(reader, tenant.id)
@@ -417,17 +409,22 @@ fn group_form(reader: &Reader<'_>, tenant: &Tenant, errors: &[FieldError]) -> Gr
     }
 }
 
-fn alone_form(reader: &Reader<'_>, tenant: &Tenant, policy: &Policy, errors: &[FieldError]) -> AloneForm {
+fn alone_form(reader: &Reader<'_>, tenant: &Tenant, (policy, token): (&Policy, &str), errors: &[FieldError]) -> AloneForm {
     let reason = Field::new("why-alone", "Why", "The approver reads this first.", FieldKind::Prose(MAX_REASON), reader.field("why-alone"));
-    let is_in = |person: &Person| policy.break_glass.contains(&person.id);
+    let came_back = reader.field("form") == "alone";
+    let is_in = |person: &Person| match came_back {
+        true => !reader.field(&format!("alone-{}", person.id)).is_empty(),
+        false => policy.break_glass.contains(&person.id),
+    };
     AloneForm {
         action: paths::policy(tenant.id),
-        token: token(reader, tenant),
+        token: token.into(),
         reason: reason.required().with_errors(errors),
         people: approvers(reader, tenant.id).map(|person| (person.id.to_string(), person.name.clone(), is_in(person))).collect(),
     }
 }
 
-fn token(reader: &Reader<'_>, tenant: &Tenant) -> String {
-    reader.token(&["policy", &tenant.id.to_string()])
+/// Of the page's forms: bound to the version of the policy that it shows.
+fn token(reader: &Reader<'_>, tenant: &Tenant, version: u32) -> String {
+    reader.token(&["policy", &tenant.id.to_string(), &version.to_string()])
 }

@@ -15,6 +15,8 @@ pub struct InboxPage {
     pub others: Vec<InboxItem>,
     /// What somebody approved alone, or escalated, and nobody else has looked at yet.
     pub reviews: Vec<ReviewItem>,
+    /// Other approvers who want the reader to answer in their place.
+    pub asked_to_stand_in: Vec<StandInItem>,
     /// What ran by its level, and the reader can undo or look at.
     pub undoable: Vec<UndoItem>,
     /// All that waits for anybody, on this page or not.
@@ -58,6 +60,15 @@ pub struct ReviewItem {
     pub overdue: bool,
     /// Why the reader does not.
     pub note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct StandInItem {
+    /// Where it is answered.
+    pub href: String,
+    pub client: String,
+    pub by: String,
+    pub until: OffsetDateTime,
 }
 
 #[derive(Clone, Debug)]

@@ -56,7 +56,7 @@ pub use delivery::{ChannelView, DeliveryPage, MailView};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
-pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem, UndoItem};
+pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem, StandInItem, UndoItem};
 pub use keys::KeysPage;
 pub use lead_on::LeadOnPage;
 pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
@@ -66,7 +66,7 @@ pub use new_client::{NewClientPage, PersonRow, RoleBox};
 pub use offboarding::{OffboardingPage, StepForm, StepView};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
-pub use policy::{AloneForm, DryRunRow, GroupForm, GroupRow, PolicyPage, PolicyRow, RuleForm, StandInRow};
+pub use policy::{AloneForm, DryRunRow, GroupForm, GroupRow, Moved, PolicyPage, PolicyRow, RuleForm, StandInRow, StandingIn};
 pub use problem::ProblemPage;
 pub use proposal::{
     DecisionForm, DoneForm, FreshSignIn, LevelMark, ProposalPage, ProposalState, Quorum, ReviewForm, Run, Side, TakeBackForm, WithdrawForm,

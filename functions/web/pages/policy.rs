@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{Field, FieldKind, Frame, LevelMark, Link};
+use super::{Field, FieldKind, Frame, LevelMark, Link, PostForm};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "policy.html", config = "functions/web/pages/askama.toml")]
@@ -31,8 +31,9 @@ pub struct PolicyPage {
     pub alone: Option<AloneForm>,
     /// Only for an approver.
     pub stand_in: Option<RuleForm>,
-    /// Delegations that hold now.
-    pub standing_in: Vec<StandInRow>,
+    pub standing_in: StandingIn,
+    /// The form was made for a version that does not stand any more; what was typed is in it still.
+    pub moved: Option<Moved>,
     pub notice: Option<String>,
     pub errors: Vec<(&'static str, String)>,
     /// What the typed change would have meant.
@@ -59,15 +60,35 @@ pub struct GroupRow {
     pub people: Vec<String>,
 }
 
-/// Who answers in whose place.
+/// Who answers in whose place, and who is asked to.
+#[derive(Clone, Debug, Default)]
+pub struct StandingIn {
+    pub holds: Vec<StandInRow>,
+    pub asked: Vec<StandInRow>,
+}
+
 #[derive(Clone, Debug)]
 pub struct StandInRow {
     pub from: String,
     pub to: String,
     pub until: OffsetDateTime,
+    /// Whether the reader is the one who stands in.
+    pub is_you: bool,
+    /// What the reader can say to it.
+    pub answers: Vec<PostForm>,
 }
 
-/// Fields of its own, `token`, `form` = `rule`, `kind`, and `step`: `try` or `ask`.
+/// What changed between the page and its form.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    pub seen: u32,
+    pub stands: u32,
+    /// Each change in words; `None` where nobody can tell any more.
+    pub changes: Option<Vec<String>>,
+    pub anew: Link,
+}
+
+/// Fields of its own, `token`, `version`, `form` = `rule`, `kind`, and `step`: `try` or `ask`.
 #[derive(Clone, Debug)]
 pub struct RuleForm {
     pub action: String,

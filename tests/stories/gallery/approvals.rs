@@ -2,8 +2,9 @@
 
 use assay::web::pages::{
     AloneForm, Choice, DecidedItem, DecisionForm, DoneForm, DryRunRow, Field, FieldKind, FreshSignIn, GroupForm, GroupRow, InboxItem,
-    InboxPage, LevelMark, Link, PolicyPage, PolicyRow, ProposalPage, ProposalState, Quorum, ReviewForm, ReviewItem, RuleForm, Run, Section,
-    Side, StandInRow, Tag, TakeBackForm, TimelineEntry, Tone, UndoItem, WithdrawForm, paths,
+    InboxPage, LevelMark, Link, Moved, PolicyPage, PolicyRow, PostForm, ProposalPage, ProposalState, Quorum, ReviewForm, ReviewItem,
+    RuleForm, Run, Section, Side, StandInItem, StandInRow, StandingIn, Tag, TakeBackForm, TimelineEntry, Tone, UndoItem, WithdrawForm,
+    paths,
 };
 use time::{Duration, macros::datetime};
 
@@ -66,8 +67,11 @@ pub(super) fn inbox(empty: bool) -> InboxPage {
         ran_at: NOW - Duration::hours(5),
         undo_until: NOW + Duration::hours(67),
     };
+    let asked_to_stand_in =
+        StandInItem { href: "#".into(), client: CLIENT.into(), by: "Dana Whitfield".into(), until: NOW + Duration::days(12) };
     let reviews = vec![review(true, None), review(false, Some("You asked for this review, so somebody else looks."))];
     InboxPage {
+        asked_to_stand_in: if empty { vec![] } else { vec![asked_to_stand_in] },
         reviews: if empty { vec![] } else { reviews },
         undoable: if empty { vec![] } else { vec![undoable] },
         frame: frame(Section::Approvals),
@@ -352,15 +356,40 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
             groups: vec![],
             fields: vec![Field::new("for_days", "For how many days", "30 at most; 0 ends it now", FieldKind::Text, "7".into()).required()],
         }),
-        standing_in: if tried {
-            vec![StandInRow { from: "Sam Okafor".into(), to: "Dana Whitfield".into(), until: NOW + Duration::days(6) }]
-        } else {
-            vec![]
-        },
+        standing_in: if tried { standing_in_now() } else { StandingIn::default() },
+        moved: None,
         notice: tried.then(|| "Recorded for 7 days from now.".into()),
         errors: if tried { vec![("rule", "\u{201c}Mark an objective\u{201d} takes one to five approvals.".into())] } else { vec![] },
         dry_run: tried.then(|| vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, approved: 11, would_wait: 11 }]),
     }
+}
+
+/// One holds, one is the reader's to lay down, one is the reader's to answer, one is another's.
+fn standing_in_now() -> StandingIn {
+    let row = |from: &str, to: &str, labels: &[&str]| StandInRow {
+        from: from.into(),
+        to: to.into(),
+        until: NOW + Duration::days(6),
+        is_you: !labels.is_empty(),
+        answers: labels
+            .iter()
+            .map(|label| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: (*label).into() })
+            .collect(),
+    };
+    StandingIn {
+        holds: vec![row("Sam Okafor", "Dana Whitfield", &[]), row("Marco Reyes", "Priya Nair", &["Stand in no longer"])],
+        asked: vec![row("Dana Whitfield", "Priya Nair", &["Agree", "Decline"]), row("Sam Okafor", "Marco Reyes", &[])],
+    }
+}
+
+/// The policy changed while somebody filled in its form.
+pub(super) fn policy_moved() -> PolicyPage {
+    let changes = vec![
+        "Mark an objective: approvals needed: 1 \u{2192} 2".into(),
+        "Mark an objective: decided within: 168 hours \u{2192} 72 hours".into(),
+    ];
+    let anew = Link::new("#", "Open the page anew, without what you typed");
+    PolicyPage { moved: Some(Moved { seen: 1, stands: 2, changes: Some(changes), anew }), ..policy(false) }
 }
 
 pub(super) fn superseded() -> ProposalState {

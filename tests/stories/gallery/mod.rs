@@ -31,12 +31,13 @@ pub(crate) use self::{
 };
 use analytics::{analytics, sampled, sampled_item};
 use approvals::{
-    alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_unsound, refused, stale, standing_in,
-    superseded, to_do, to_review, withdrawable,
+    alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_moved, policy_unsound, refused, stale,
+    standing_in, superseded, to_do, to_review, withdrawable,
 };
 use audit::{audit, audit_events, found, proven, record};
 use clients::{
-    client, client_keys, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, requirement, requirement_with_errors,
+    client, client_keys, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, own_keys, requirement,
+    requirement_with_errors,
 };
 use team::{access, member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, delivery, mapping, set_aside};
@@ -89,6 +90,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("proposal-to-do", Box::new(|| to_do().render().unwrap())),
         ("policy-unsound", Box::new(|| policy_unsound().render().unwrap())),
         ("policy", Box::new(|| policy(false).render().unwrap())),
+        ("policy-moved", Box::new(|| policy_moved().render().unwrap())),
         ("policy-tried", Box::new(|| policy(true).render().unwrap())),
         ("mapping", Box::new(|| mapping(false).render().unwrap())),
         ("mapping-empty", Box::new(|| mapping(true).render().unwrap())),
@@ -102,6 +104,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("client-new", Box::new(|| new_client(false).render().unwrap())),
         ("client-people", Box::new(|| client_people(false).render().unwrap())),
         ("client-keys", Box::new(|| client_keys(false).render().unwrap())),
+        ("own-keys", Box::new(|| own_keys().render().unwrap())),
         ("client-keys-errors", Box::new(|| client_keys(true).render().unwrap())),
         ("offboarding-no-export", Box::new(|| offboarding::without_export().render().unwrap())),
         ("offboarding-vault-key", Box::new(|| offboarding::vault_key().render().unwrap())),

@@ -3,7 +3,7 @@
 use assay::{
     evidence::{Evidence, Filed, Origin, Population},
     gate::{self, Draft, ExecuteError, Proposal, State, Verdict, hash::hash_of},
-    platform::ports::{BatchOutcome, Container, Op, Partition},
+    platform::ports::{Container, Op, Partition},
     tenancy::{Held, ProposalId},
 };
 use time::{Duration, macros::date};
@@ -332,56 +332,4 @@ async fn write(house: &House, record: &Evidence, held: Option<Held<Evidence>>) {
     let mut batch = store.batch(Evidence::place(&record.source_key));
     batch.put(record.clone(), held.map(|held| held.etag));
     batch.commit().await.unwrap();
-}
-
-/// As it was, whatever is there now.
-async fn restore(house: &House, documents: &[(String, Option<serde_json::Value>)]) {
-    let app = house.test.app();
-    let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{}/assessment", house.tenant));
-    for (id, body) in documents {
-        let now = app.documents.read(&partition, id).await.unwrap();
-        let op = match (body.clone(), now) {
-            (Some(body), Some(now)) => Op::Replace { id: id.clone(), body, if_match: now.etag },
-            (Some(body), None) => Op::Create { id: id.clone(), body },
-            (None, Some(now)) => Op::Delete { id: id.clone(), if_match: Some(now.etag) },
-            (None, None) => continue,
-        };
-        assert!(matches!(app.documents.batch(&partition, vec![op]).await.unwrap(), BatchOutcome::Committed(_)), "{id}");
-    }
-}
-
-#[tokio::test]
-async fn an_insider_who_puts_all_records_of_a_run_back_together_gets_no_second_run() {
-    for followed in [false, true] {
-        let house = House::new().await;
-        let app = house.test.app();
-        let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{}/assessment", house.tenant));
-        let id = house.asked(draft()).await;
-        house.approve(&house.priya, id).await.unwrap();
-        let message = house.messages("execute").await.pop().unwrap();
-        let records =
-            [format!("proposal:{id}"), format!("decision:{id}"), format!("approved:{id}"), format!("send:{}", message.id().simple())];
-        let mut before = Vec::new();
-        for record in records {
-            before.push((record.clone(), app.documents.read(&partition, &record).await.unwrap().map(|found| found.body)));
-        }
-        assert!(before.iter().all(|(_, body)| body.is_some()), "{before:?}");
-        let operation = house.held(id).await.value.operation();
-        assert!(matches!(gate::execute(app, &message, perform).await.unwrap().state, State::Executed { .. }));
-        let back = house.asked(Draft { kind: "roll_back".into(), ..draft() }).await;
-        house.approve(&house.priya, back).await.unwrap();
-        assert!(matches!(execute(&house).await.unwrap().state, State::Executed { .. }));
-        assert!(house.marks().await.is_empty(), "it would apply again");
-        assay::audit::sequence(&house.store().await, [assay::tenancy::ClientPlace::Assessment]).await.unwrap();
-        if followed {
-            gate::ran::follow(&house.store().await).await.unwrap();
-        }
-
-        before.push((format!("ran:{operation}"), None));
-        restore(&house, &before).await;
-        assert!(matches!(house.state(id).await, State::Approved { .. }));
-        let again = gate::execute(app, &message, perform).await;
-        assert!(matches!(again, Err(ExecuteError::Tampered)), "{again:?}");
-        assert!(house.marks().await.is_empty());
-    }
 }

@@ -16,6 +16,7 @@ mod model;
 mod policy;
 mod policy_mark;
 mod preview;
+mod putting_back;
 mod quorum;
 mod reading;
 mod receipts;

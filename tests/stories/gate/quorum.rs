@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay::{
     gate::{
         self, Capacity, DecideError, Draft, Policy, Refusal, Represented, Rule, State, Verdict,
-        delegation::{self, Delegation},
+        delegation::{self, Delegation, Reply},
         inbox::{Reader, Standing, inbox},
     },
     tenancy::{ClientPlace, ProposalId, directory::Person},
@@ -115,12 +115,17 @@ async fn who_filed_the_evidence_does_not_decide_what_rests_on_it() {
 }
 
 async fn delegate_with(house: &House, from: &Person, to: &Person, until: OffsetDateTime) -> Result<Delegation, DecideError> {
-    delegation::delegate(house.test.app(), &house.scope(from), &house.grant(from), &house.grant(to), until).await
+    delegation::ask(house.test.app(), &house.scope(from), &house.grant(from), &house.grant(to), until).await
+}
+
+async fn reply(house: &House, to: &Person, from: &Person, reply: Reply) -> Result<Delegation, DecideError> {
+    delegation::answer(house.test.app(), &house.scope(to), &house.grant(to), from.id, reply).await
 }
 
 async fn delegate(house: &House, from: &Person, to: &Person, length: Duration) {
     let until = house.test.app().now() + length;
     delegate_with(house, from, to, until).await.unwrap();
+    reply(house, to, from, Reply::Agrees).await.unwrap();
 }
 
 async fn stand_in(house: &House, id: ProposalId) -> Result<gate::Decided, DecideError> {
@@ -187,9 +192,98 @@ async fn only_an_approver_lets_another_approver_stand_in_and_for_thirty_days_at_
         assert_eq!(refusal(delegate_with(&house, from, to, now + year).await.unwrap_err()), Refusal::NotApprover);
     }
     let long = delegate_with(&house, &house.sam, &house.priya, now + year).await.unwrap();
-    assert_eq!(long.ends_at, now + Duration::days(30));
-    let over = delegate_with(&house, &house.sam, &house.priya, now).await.unwrap();
-    assert!(!over.holds(now), "taken back");
+    assert_eq!(long.offered(now).map(|offer| offer.until), Some(now + Duration::days(30)));
+    assert!(!long.holds(now), "nobody has agreed");
+    assert_eq!(refusal(reply(&house, &house.eve, &house.sam, Reply::Agrees).await.unwrap_err()), Refusal::NotApprover);
+    assert_eq!(refusal(reply(&house, &house.sam, &house.priya, Reply::Agrees).await.unwrap_err()), Refusal::NotAskedToStandIn);
+    let holds = reply(&house, &house.priya, &house.sam, Reply::Agrees).await.unwrap();
+    assert_eq!(holds.until(now), Some(now + Duration::days(30)));
+    house.test.clock.advance(Duration::hours(1));
+    let over = delegate_with(&house, &house.sam, &house.priya, house.test.app().now()).await.unwrap();
+    assert!(!over.holds(house.test.app().now()) && over.holds(now), "taken back, and remembered");
+    let said = ["approval.stand_in_asked", "approval.delegated", "approval.stand_in_ended"];
+    let items: Vec<assay::tenancy::Held<assay::audit::item::Item>> = house.store().await.all(ClientPlace::Assessment, "").await.unwrap();
+    let kinds: Vec<&str> = items.iter().map(|held| held.value.kind.as_str()).filter(|kind| kind.starts_with("approval.")).collect();
+    assert_eq!(kinds, said);
+}
+
+#[tokio::test]
+async fn who_is_named_as_a_stand_in_keeps_their_vote_until_they_agree_and_does_not_get_it_back_by_ending_it() {
+    let house = House::new().await;
+    let asked = || house.asked_by(&house.sam, draft());
+    // Zoë asks for something and names Priya as her stand-in, who never said yes: Priya's approval counts.
+    let until = house.test.app().now() + Duration::days(5);
+    delegate_with(&house, &house.sam, &house.priya, until).await.unwrap();
+    let id = asked().await;
+    house.approve(&house.priya, id).await.unwrap();
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+    // She agrees: what Zoë asks from then on, and has asked already, she does not approve. She can reject it.
+    let before = asked().await;
+    house.test.clock.advance(Duration::minutes(1));
+    reply(&house, &house.priya, &house.sam, Reply::Agrees).await.unwrap();
+    let meanwhile = asked().await;
+    for id in [before, meanwhile] {
+        assert_eq!(refusal(house.approve(&house.priya, id).await.unwrap_err()), Refusal::DelegateOfExcluded);
+    }
+    // Neither does ending it help, nor agreeing to something else over it.
+    house.test.clock.advance(Duration::hours(1));
+    reply(&house, &house.priya, &house.sam, Reply::Declines).await.unwrap();
+    delegate_with(&house, &house.sam, &house.priya, until).await.unwrap();
+    for id in [before, meanwhile] {
+        assert_eq!(refusal(house.approve(&house.priya, id).await.unwrap_err()), Refusal::DelegateOfExcluded);
+    }
+    let no = house.answer(before, Verdict::Reject).await;
+    house.decide(&house.priya, before, &no).await.unwrap();
+    // What is asked after it ended is hers to decide.
+    house.test.clock.advance(Duration::minutes(1));
+    let after = asked().await;
+    house.approve(&house.priya, after).await.unwrap();
+    assert!(matches!(house.state(after).await, State::Approved { .. }));
+}
+
+#[tokio::test]
+async fn a_delegation_is_looked_at_again_when_it_runs_both_whom_it_excludes_and_whom_it_let_answer() {
+    let house = House::new().await;
+    house.set_policy(&Policy { rules: BTreeMap::from([("mark".to_owned(), Rule::of_kind("mark"))]), ..Policy::default() }).await;
+    // Approved, and then she agrees to stand in for the one who asked.
+    let id = house.asked_by(&house.sam, draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    house.test.clock.advance(Duration::minutes(1));
+    delegate(&house, &house.sam, &house.priya, Duration::days(2)).await;
+    let State::Refused { why, .. } = house.execute().await.unwrap().state else { panic!("it ran") };
+    assert_eq!(why, "Priya Nair stood in for somebody who may not decide this after it was asked, so that approval does not count.");
+
+    // An approval in somebody's place: it may end before the run, and must have held when it was given.
+    let id = house.asked(draft()).await;
+    stand_in(&house, id).await.unwrap();
+    house.test.clock.advance(Duration::minutes(1));
+    reply(&house, &house.priya, &house.sam, Reply::Declines).await.unwrap();
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+    delegate(&house, &house.sam, &house.priya, Duration::days(2)).await;
+    let id = house.asked(draft()).await;
+    stand_in(&house, id).await.unwrap();
+    let held: Vec<assay::tenancy::Held<Delegation>> = house.store().await.all(ClientPlace::Assessment, "").await.unwrap();
+    for held in held {
+        house.overwrite(assay::tenancy::Held { value: Delegation { held: vec![], ..held.value }, etag: held.etag }).await;
+    }
+    let State::Refused { why, .. } = house.execute().await.unwrap().state else { panic!("it ran") };
+    assert_eq!(why, "When Priya Nair for Zo\u{eb} Okafor answered, nobody had agreed to stand in, so that answer does not count.");
+}
+
+#[tokio::test]
+async fn what_an_approver_could_not_approve_themselves_nobody_approves_in_their_place() {
+    let house = House::new().await;
+    let (store, now) = (house.store().await, house.test.app().now());
+    let span = delegation::Span { begins_at: now, ends_at: now + Duration::days(2) };
+    let mut batch = store.batch(ClientPlace::Assessment);
+    // Zoë stands in for Marco, who asks; Priya stands in for Zoë.
+    batch.create(&Delegation { held: vec![span], ..Delegation::none(house.marco.id, house.sam.id) });
+    batch.create(&Delegation { held: vec![span], ..Delegation::none(house.sam.id, house.priya.id) });
+    batch.commit().await.unwrap();
+    let id = house.asked(draft()).await;
+    assert_eq!(refusal(house.approve(&house.sam, id).await.unwrap_err()), Refusal::DelegateOfExcluded);
+    assert_eq!(refusal(stand_in(&house, id).await.unwrap_err()), Refusal::DelegateOfExcluded);
+    assert!(house.approve(&house.priya, id).await.is_ok(), "in her own name: nobody passes on what was passed to them");
 }
 
 #[tokio::test]
@@ -198,7 +292,8 @@ async fn who_stands_in_for_the_one_who_asks_decides_nothing() {
     // Once an approver too, Marco asked Priya to stand in.
     let store = house.store().await;
     let (now, mut batch) = (house.test.app().now(), store.batch(ClientPlace::Assessment));
-    batch.create(&Delegation { from: house.marco.id, to: house.priya.id, begins_at: now, ends_at: now + Duration::days(2) });
+    let span = delegation::Span { begins_at: now, ends_at: now + Duration::days(2) };
+    batch.create(&Delegation { held: vec![span], ..Delegation::none(house.marco.id, house.priya.id) });
     batch.commit().await.unwrap();
     let id = house.asked(draft()).await;
     assert_eq!(refusal(house.approve(&house.priya, id).await.unwrap_err()), Refusal::DelegateOfExcluded);

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use assay::{
+    audit::{
+        self,
+        entry::{self, Entry},
+    },
     gate::{
         self, DecideError, Draft, ExecuteError, Policy, Proposal, Refusal, Rule, State, Verdict,
         policy::{self, SignedPolicy, Unsound},
@@ -162,8 +166,8 @@ async fn what_was_changed_without_a_decision_is_put_back_from_its_approvals_and_
     let restored = sweep().await.unwrap();
     assert_eq!((restored.version, restored.terms("mark_objective").rule.approvals), (1, 2));
     assert_eq!(sweep().await.unwrap(), restored);
-    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
-    let trail = assay::audit::trail::page(&house.store().await, std::iter::empty(), None).await.unwrap();
+    audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    let trail = audit::trail::page(&house.store().await, std::iter::empty(), None).await.unwrap();
     let said = |kind: &str| trail.entries.iter().filter(|shown| shown.kind == kind).count();
     assert_eq!((said("policy.unsound"), said("policy.restored")), (1, 1));
 }
@@ -216,7 +220,7 @@ async fn a_policy_of_an_earlier_release_is_signed_once_and_only_if_it_is_what_wa
 async fn a_mark_that_is_deleted_with_the_policy_is_made_again_from_the_log() {
     let house = House::new().await;
     approved(&house, asks(2)).await;
-    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
     let waiting = house.asked(mark()).await;
     put_back(&house, None).await;
     take_mark(&house).await;
@@ -246,7 +250,7 @@ async fn an_insider_gets_no_policy_restored_that_was_approved_once_and_never_cam
     house.test.clock.advance(Duration::hours(49));
     assert!(matches!(house.execute().await.unwrap().state, State::Expired { approved: true, .. }));
     let strict = approved(&house, asks(2)).await;
-    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
 
     // The insider makes of the first one what came to stand, and says so in the log.
     put_back(&house, None).await;
@@ -256,11 +260,11 @@ async fn an_insider_gets_no_policy_restored_that_was_approved_once_and_never_cam
     let store = house.store().await;
     let mut batch = store.batch(ClientPlace::Assessment);
     let detail = json!({ "version": 1, "proposal": lenient, "changes": [], "before": {}, "after": {} });
-    assay::audit::record(&mut batch, assay::audit::Event::new("policy.changed", "policy", detail));
+    audit::record(&mut batch, audit::Event::new("policy.changed", "policy", detail));
     let held = house.held(strict).await;
     batch.delete(&held);
     batch.commit().await.unwrap();
-    assay::audit::sequence(&store, [ClientPlace::Assessment]).await.unwrap();
+    audit::sequence(&store, [ClientPlace::Assessment]).await.unwrap();
     assert_eq!(look_after(&house).await, Err(Unsound::Gone { highest: 1 }));
 
     // The record of what was approved is put back, and with it the policy.
@@ -275,30 +279,61 @@ async fn a_log_that_is_too_long_for_one_run_is_read_on_by_the_next_and_nothing_i
     let house = House::new().await;
     approved(&house, asks(2)).await;
     let waiting = house.asked(mark()).await;
-    assay::audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+    audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
     put_back(&house, None).await;
     take_mark(&house).await;
-    let head = grown(&house, policy::search::AT_ONCE + 1).await;
+    grown(&house, policy::search::AT_ONCE).await;
     assert_eq!(look_after(&house).await, Err(Unsound::Unmarked));
     let refused = house.approve(&house.priya, waiting).await.unwrap_err();
     assert!(matches!(refused, DecideError::Refused(Refusal::PolicyUnsound(Unsound::Unmarked))), "{refused}");
-    assert_eq!(marked(&house).await, None, "of {head} entries");
+    assert_eq!(marked(&house).await, None);
     assert_eq!(look_after(&house).await, Err(Unsound::Gone { highest: 1 }));
     assert_eq!(marked(&house).await, Some(1));
 }
 
-/// As if the log had that many entries: those between are not there, as after a restore that is under way.
-async fn grown(house: &House, next: u64) -> u64 {
-    use assay::{
-        audit::entry::{HEAD_KEY, Head},
-        tenancy::place::AuditPart,
-    };
-    let (store, place) = (house.store().await, ClientPlace::Log(AuditPart::Head));
-    let held: Held<Head> = store.read(place, HEAD_KEY).await.unwrap().unwrap();
+#[tokio::test]
+async fn a_log_that_is_shorter_than_its_checkpoint_says_nothing_of_which_policy_stood() {
+    let house = House::new().await;
+    approved(&house, asks(2)).await;
+    let store = house.store().await;
+    audit::sequence(&store, [ClientPlace::Assessment]).await.unwrap();
+    audit::publish(&store).await.unwrap().unwrap();
+    put_back(&house, None).await;
+    take_mark(&house).await;
+    // As in the middle of a restore: the last entry, which tells of the policy, is not there yet.
+    let places = entry::range(&store, 0, 1000).await.unwrap();
+    let last = places.last().unwrap();
+    let place = entry::part_of(last.seq);
+    let held: Held<Entry> = store.read(place, &entry::entry_key(last.seq)).await.unwrap().unwrap();
     let mut batch = store.batch(place);
-    batch.replace(&Held { value: Head { next, ..held.value }, etag: held.etag });
+    batch.delete(&held);
     batch.commit().await.unwrap();
-    next
+    for _ in 0..3 {
+        assert_eq!(look_after(&house).await, Err(Unsound::Unmarked));
+    }
+    assert_eq!(marked(&house).await, None);
+    let mut batch = store.batch(place);
+    batch.create(&held.value);
+    batch.commit().await.unwrap();
+    look_after(&house).await.ok();
+    assert_eq!(marked(&house).await, Some(1));
+}
+
+/// The log has that many entries more, each like its last one that says nothing of a policy.
+async fn grown(house: &House, more: u64) {
+    let store = house.store().await;
+    let known = entry::range(&store, 0, 1000).await.unwrap();
+    let last = known.iter().rfind(|entry| !entry.leaf.contains("policy.")).unwrap();
+    let (mut next, end) = (known.len() as u64, known.len() as u64 + more);
+    while next < end {
+        let place: ClientPlace = entry::part_of(next);
+        let mut batch = store.batch(place);
+        while next < end && entry::part_of::<ClientPlace>(next) == place && batch.len() < 100 {
+            batch.create(&Entry { seq: next, ..last.clone() });
+            next += 1;
+        }
+        batch.commit().await.unwrap();
+    }
 }
 
 #[tokio::test]

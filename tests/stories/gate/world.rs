@@ -7,7 +7,7 @@ use assay::{
     evidence::{EvidenceRef, Population},
     gate::{
         Answer, Capacity, Decision, Draft, Level, Policy, Proposal, Refusal, Represented, Rule, State, Verdict,
-        delegation::Delegation,
+        delegation::{Delegation, Span},
         event::{Deciding, Event, Facts, Voice},
         hash::{FORM, hash_of},
         machine::next,
@@ -299,6 +299,7 @@ impl World {
             voices: self.proposal.decisions.iter().map(voice).collect(),
             linked: vec![],
             is_clearance_signed: !self.tampered,
+            delegations: delegations_of_all(self.days),
             changed_evidence: if finds.evidence_holds { vec![] } else { vec!["a record".into()] },
         }
     }
@@ -432,8 +433,8 @@ fn delegations_of_all(days: Days) -> Vec<Delegation> {
     let of = |from, to, begins: i64, ends: i64| Delegation {
         from: person(from),
         to: person(to),
-        begins_at: START + Duration::days(begins),
-        ends_at: START + Duration::days(ends),
+        offer: None,
+        held: vec![Span { begins_at: START + Duration::days(begins), ends_at: START + Duration::days(ends) }],
     };
     vec![of(SAM, ZOE, 0, days.stands_in), of(MARCO, PRIYA, 90, 91)]
 }
