@@ -4,7 +4,7 @@
 use assay::{
     gate::{
         Answer, Capacity, Proposal, Refusal, Represented, State, Verdict,
-        delegation::Delegation,
+        delegation::{Delegation, Span},
         event::{Deciding, Event},
         hash::hash_of,
         machine::{MAX_COMMENT, excluded, next},
@@ -90,7 +90,8 @@ impl Says {
 }
 
 fn delegated(from: u8, to: u8) -> Delegation {
-    Delegation { from: person(from), to: person(to), begins_at: START, ends_at: START + Duration::days(30) }
+    let span = Span { begins_at: START, ends_at: START + Duration::days(30) };
+    Delegation { held: vec![span], ..Delegation::none(person(from), person(to)) }
 }
 
 #[test]

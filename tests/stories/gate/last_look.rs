@@ -63,6 +63,7 @@ fn facts(proposal: &Proposal) -> Facts {
         linked: vec![],
         is_clearance_signed: true,
         changed_evidence: vec![],
+        delegations: vec![],
     }
 }
 
