@@ -8,6 +8,7 @@ mod executing;
 mod lapsing;
 mod levels;
 mod links;
+mod looking_back;
 mod machine;
 mod mailing;
 mod model;
