@@ -67,10 +67,12 @@ mod stories {
     mod log_freshness;
     mod lost_form;
     mod main_job;
+    mod messages;
     mod offboarding;
     mod offboarding_keyless;
     mod offboarding_off;
     mod offboarding_vault;
+    mod own_keys;
     mod pages;
     mod policy_page;
     mod portal;

@@ -47,38 +47,46 @@ pub async fn change_regions(store: &Directory<'_>, tenant: TenantId, regions: &s
     let seen = facts(store, tenant).await?.ok_or(ChangeError::Refused(NO_KEYS))?;
     if seen.regions != regions {
         let detail = json!({ "before": seen.regions.text(), "after": regions.text() });
-        change(store, tenant, &seen, Change::Regions(regions), "key.regions_changed", detail).await?;
+        change(store, Owner::Tenant(tenant), &seen, Change::Regions(regions), "key.regions_changed", detail).await?;
     }
     tell(store, tenant).await
 }
 
-/// A further data key now, as after one may have leaked.
-pub async fn rotate(store: &Directory<'_>, tenant: TenantId, epoch: &str, reason: &str) -> Result<(), ChangeError> {
+/// A further data key now, as after one may have leaked: a client's, or the installation's own.
+pub async fn rotate(store: &Directory<'_>, owner: Owner, epoch: &str, reason: &str) -> Result<(), ChangeError> {
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > 500 {
         return Err(ChangeError::Refused("Say why, in at most 500 characters: it stands in the log. Nothing was changed."));
     }
-    let seen = facts(store, tenant).await?.ok_or(ChangeError::Refused(NO_KEYS))?;
+    let seen = key_change::facts(store.app(), owner).await?.ok_or(ChangeError::Refused(NO_KEYS))?;
     // The same form sent twice makes one.
     if seen.epoch.to_string() == epoch {
         let detail = json!({ "before": seen.epoch, "after": seen.epoch + 1, "reason": reason });
-        change(store, tenant, &seen, Change::NextKey, "key.rotation_ordered", detail).await?;
+        change(store, owner, &seen, Change::NextKey, "key.rotation_ordered", detail).await?;
     }
-    tell(store, tenant).await
+    match owner {
+        Owner::Tenant(tenant) => tell(store, tenant).await,
+        // Every process finds it by itself: what a newer key sealed is looked for, and the older one is forgotten in minutes.
+        Owner::Deployment => Ok(()),
+    }
 }
 
 async fn change(
     store: &Directory<'_>,
-    tenant: TenantId,
+    owner: Owner,
     seen: &Facts,
     change: Change,
     kind: &'static str,
     detail: serde_json::Value,
 ) -> Result<(), StoreError> {
     let add = |batch: &mut crate::tenancy::Batch<'_, '_, DeploymentPlace>| {
-        audit::record(batch, audit::Event::new(kind, format!("client {tenant}"), detail));
+        let whose = match owner {
+            Owner::Tenant(tenant) => format!("client {tenant}"),
+            Owner::Deployment => "installation".into(),
+        };
+        audit::record(batch, audit::Event::new(kind, whose, detail));
     };
-    if key_change::change_with(store, tenant, seen, change, add).await? { Ok(()) } else { Err(StoreError::Refused { refused: vec![] }) }
+    if key_change::change_with(store, owner, seen, change, add).await? { Ok(()) } else { Err(StoreError::Refused { refused: vec![] }) }
 }
 
 /// Makes every process forget the keys that it has in memory.

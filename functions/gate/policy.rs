@@ -198,6 +198,16 @@ impl Terms {
         Self { demoted_from: Some(from), rule: Rule { level, approvals, ..self.rule }, ..self }
     }
 
+    /// The same for what people are asked about already: no less than their approval, though the policy asks less of what is
+    /// new.
+    #[must_use]
+    pub fn asking_people(self) -> Self {
+        if self.level() >= Level::L2 {
+            return self;
+        }
+        Self { demoted_from: None, ..self.demoted(Level::L2) }
+    }
+
     /// The one account that stands for all of a human's.
     pub fn human(&self, person: PersonId) -> PersonId {
         let together = |id: PersonId| self.same_human.iter().chain(&self.linked).filter(move |accounts| accounts.contains(&id));
@@ -354,8 +364,11 @@ mod tests {
         let with = |kind: &str, rule: Rule| Policy { rules: BTreeMap::from([(kind.to_owned(), rule)]), ..Policy::default() };
         let mark = || Rule::of_kind("mark_objective");
         let cases = [
-            (with("mark_objective", Rule { level: Level::L1, ..mark() }), "never below L2"),
-            (with("affirm", Rule { level: Level::L2, approvals: 2, ..Rule::of_kind("affirm") }), "never below L3"),
+            (with("mark_objective", Rule { level: Level::L1, ..mark() }), "never below L2: Nothing happens before"),
+            (
+                with("affirm", Rule { level: Level::L2, approvals: 2, ..Rule::of_kind("affirm") }),
+                "never below L3: A named person does this",
+            ),
             (with("mark_objective", Rule { approvals: 0, ..mark() }), "one to five"),
             (with("mark_objective", Rule { one_from_each: vec!["security".into()], ..mark() }), "Nobody is in the group"),
             (with("mark_objective", Rule { one_from_each: vec!["a".into(), "b".into()], ..mark() }), "more groups"),

@@ -16,6 +16,7 @@ use super::{
     quorum::{self, Progress},
     receipt::{self, SignedReceipt},
     refusal::Refusal,
+    run,
 };
 pub use super::{
     marks::{ApprovedMark, OpenMark, ReviewMark, UndoMark},
@@ -434,7 +435,7 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
         }
         _ => {}
     }
-    match (was.run_by(), is.run_by()) {
+    match (run::due(&held.value), run::due(&next)) {
         (None, Some(run_by)) => {
             batch.create(&ApprovedMark { proposal: held.value.id, run_by });
         }

@@ -114,17 +114,17 @@ pub async fn count(app: &App, owner: Owner, more: u64) -> Result<bool, StoreErro
     Ok(matches!(app.documents.batch(&keys::partition(owner), vec![replace]).await?, BatchOutcome::Committed(_)))
 }
 
-/// [`change`] for a client, in one batch with what the installation says of it (`add`: in [`DeploymentPlace::Keys`]).
+/// [`change`], in one batch with what the installation says of it (`add`: beside the key record).
 /// `false`: somebody else was faster, and nothing was written.
 pub async fn change_with(
     store: &Store<'_, DeploymentPlace>,
-    tenant: TenantId,
+    owner: Owner,
     seen: &Facts,
     change: Change,
     add: impl FnOnce(&mut Batch<'_, '_, DeploymentPlace>),
 ) -> Result<bool, StoreError> {
-    match prepared(store.app(), Owner::Tenant(tenant), seen, change).await? {
-        Prepared::Ready(_, replace) => commit(store, tenant, replace, add).await,
+    match prepared(store.app(), owner, seen, change).await? {
+        Prepared::Ready(_, replace) => commit(store, owner, replace, add).await,
         Prepared::Moved(_) => Ok(false),
     }
 }
@@ -172,20 +172,23 @@ pub async fn destroy(
         Some(etag) => Op::Replace { id, body, if_match: etag.clone() },
         None => Op::Create { id, body },
     };
-    commit(store, tenant, op, add).await
+    commit(store, Owner::Tenant(tenant), op, add).await
 }
 
 async fn commit(
     store: &Store<'_, DeploymentPlace>,
-    tenant: TenantId,
+    owner: Owner,
     replace: Op,
     add: impl FnOnce(&mut Batch<'_, '_, DeploymentPlace>),
 ) -> Result<bool, StoreError> {
-    let mut batch = store.batch(DeploymentPlace::Keys(tenant));
+    let mut batch = store.batch(match owner {
+        Owner::Tenant(tenant) => DeploymentPlace::Keys(tenant),
+        Owner::Deployment => DeploymentPlace::OwnKeys,
+    });
     batch.plainly(replace);
     add(&mut batch);
     let outcome = batch.commit().await;
-    store.app().cache.forget(&keys::cached(Owner::Tenant(tenant)));
+    store.app().cache.forget(&keys::cached(owner));
     match outcome {
         Ok(()) => Ok(true),
         Err(error) if error.is_conflict() => Ok(false),

@@ -110,6 +110,8 @@ pub enum DeploymentPlace {
     Operations,
     /// Beside a client's key record, in its partition: what the installation says of its keys happens with it or not at all.
     Keys(TenantId),
+    /// The same beside the installation's own key record.
+    OwnKeys,
     /// What one connection keeps: see [`ConnectionPlace`].
     Connection(ConnectionId, ConnectionPlace),
     Log(AuditPart),
@@ -148,6 +150,7 @@ impl Place for DeploymentPlace {
             Self::Directory => "directory".into(),
             Self::Operations => "operations".into(),
             Self::Keys(tenant) => format!("keys/{tenant}"),
+            Self::OwnKeys => "keys/deployment".into(),
             Self::Connection(id, ConnectionPlace::Mapping) => format!("connection/{id}/mapping"),
             Self::Connection(id, ConnectionPlace::Deliveries(shard)) => format!("connection/{id}/{shard:02}"),
             Self::Log(part) => part.key(),
@@ -156,7 +159,7 @@ impl Place for DeploymentPlace {
 
     fn path(&self, owner: &str) -> String {
         // As it was before anything else lay there.
-        if let Self::Keys(_) = self { self.key() } else { format!("{owner}/{}", self.key()) }
+        if let Self::Keys(_) | Self::OwnKeys = self { self.key() } else { format!("{owner}/{}", self.key()) }
     }
 
     fn kept(&self) -> &'static [&'static str] {

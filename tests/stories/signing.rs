@@ -96,3 +96,38 @@ async fn an_answer_about_another_key_is_not_taken_for_a_signature() {
     fake.meet(&[Trouble::OtherKey("https://northgate.vault.azure.net/keys/receipts/00000000000000000000000000000001")]);
     signing::sign(one.app(), SigningUse::Links, MESSAGE).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn a_signature_that_nobody_can_verify_does_not_go_out() {
+    let (one, _, fake) = two_processes();
+    sign(&one, SigningUse::Links).await;
+    fake.meet(&[Trouble::NoSignature]);
+    let refused = signing::sign(one.app(), SigningUse::Links, MESSAGE).await;
+    assert!(matches!(&refused, Err(StoreError::Key { source, .. }) if source.kind == PortErrorKind::Unreadable), "{refused:?}");
+    sign(&one, SigningUse::Links).await;
+}
+
+#[tokio::test]
+async fn public_halves_are_asked_for_once_in_five_minutes() {
+    let (one, _, fake) = two_processes();
+    let asked = async || {
+        signing::verifying_keys(one.app(), SigningUse::Links).await.unwrap();
+        fake.seen().into_iter().any(|seen| seen.url.contains("/versions"))
+    };
+    assert!(asked().await && !asked().await);
+    one.clock.advance(Duration::minutes(5) - Duration::seconds(1));
+    assert!(!asked().await);
+    one.clock.advance(Duration::seconds(2));
+    assert!(asked().await);
+}
+
+#[tokio::test]
+async fn a_key_is_named_by_the_digest_of_its_point_whatever_the_vault_calls_it() {
+    let (one, _, fake) = two_processes();
+    for usage in SigningUse::ALL {
+        let point = fake.public_key(&signing_key(usage));
+        let digest = assay::tenancy::seal::sha256(&point);
+        let keys = signing::verifying_keys(one.app(), usage).await.unwrap();
+        assert_eq!(keys.iter().map(|key| (key.kid(), key.point())).collect::<Vec<_>>(), [(&digest[..16], &point[..])]);
+    }
+}

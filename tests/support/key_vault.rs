@@ -60,6 +60,8 @@ pub enum Trouble {
     Silent,
     /// The answer is about this key.
     OtherKey(&'static str),
+    /// The answer is a signature that this key never made.
+    NoSignature,
 }
 
 impl Trouble {
@@ -368,7 +370,7 @@ impl HttpClient for FakeVaults {
             }
             Some(Trouble::NoConnection) => return Err(azure_core::Error::with_message(ErrorKind::Connection, "name not known")),
             Some(Trouble::Silent) => std::future::pending().await,
-            Some(Trouble::AnswerLost | Trouble::OtherKey(_)) | None => {}
+            Some(Trouble::AnswerLost | Trouble::OtherKey(_) | Trouble::NoSignature) | None => {}
         }
         if token != Some(format!("Bearer token for {SCOPE}")) {
             let challenge =
@@ -380,6 +382,7 @@ impl HttpClient for FakeVaults {
         match trouble {
             Some(Trouble::AnswerLost) => return Err(azure_core::Error::with_message(ErrorKind::Io, "connection reset")),
             Some(Trouble::OtherKey(kid)) => body["kid"] = json!(kid),
+            Some(Trouble::NoSignature) => body["value"] = json!(BASE64URL.encode([1; 64])),
             _ => {}
         }
         Ok(response(status, headers, &body))

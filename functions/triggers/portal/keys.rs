@@ -1,4 +1,4 @@
-//! A client's keys and regions: only the owner sees and changes them, and signs in anew for a change.
+//! A client's keys and regions, and the installation's own keys: only the owner sees and changes them, and signs in anew for a change.
 
 use super::Reader;
 use crate::{
@@ -7,7 +7,12 @@ use crate::{
         offboarding::{MOST_CHARS, steps::day},
         vault_key::{self, FormerVaultKey},
     },
-    tenancy::{TenantId, directory::Tenant},
+    tenancy::{
+        TenantId,
+        directory::Tenant,
+        key_change::{self, Facts},
+        keys::Owner,
+    },
     web::{
         Problem, Reply,
         pages::{Field, FieldKind, KeysPage, Section, StepForm, paths},
@@ -31,7 +36,7 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
     let store = reader.deployment().await?;
     let outcome = match step {
         "regions" => change::change_regions(&store, client.id, &reader.field("regions")).await,
-        "rotate" => change::rotate(&store, client.id, &reader.field("epoch"), &reader.field("reason")).await,
+        "rotate" => change::rotate(&store, Owner::Tenant(client.id), &reader.field("epoch"), &reader.field("reason")).await,
         "vault-key" => Box::pin(vault_key::change(&store, client.id, &reader.field("key"))).await,
         _ => return Err(Problem::not_found()),
     };
@@ -48,17 +53,11 @@ async fn page(reader: &Reader<'_>, client: &Tenant, error: Option<String>) -> Re
     let known = change::facts(&store, id).await?;
     let former = vault_key::former(&store, id).await?;
     let regions = known.as_ref().map_or_else(String::new, |facts| facts.regions.text());
-    let facts = known.iter().flat_map(|facts| {
-        let since = facts.since.map_or_else(|| "written by an earlier release".into(), day);
-        [
-            ("Key of the vault", facts.vault_key.clone()),
-            ("Its version", facts.vault_version.clone()),
-            ("Data key that seals", format!("number {}, since {since}", facts.epoch)),
-            ("Sealed with it, about", facts.seals.to_string()),
-            ("Keys of a vault before", if former.is_empty() { "none".into() } else { named(&former) }),
-            ("Regions", if regions.is_empty() { "any".into() } else { regions.clone() }),
-        ]
-    });
+    let mut lines = known.as_ref().map(|facts| Vec::from(of(facts))).unwrap_or_default();
+    if known.is_some() {
+        lines.push(("Keys of a vault before", if former.is_empty() { "none".into() } else { named(&former) }));
+        lines.push(("Regions", if regions.is_empty() { "any".into() } else { regions.clone() }));
+    }
     let form = |step: &str, label, field: Field| {
         let token = reader.token(&["keys", &id.to_string(), step]);
         StepForm { action: paths::keys_step(id, step), token, fields: vec![field], label, is_final: false }
@@ -76,14 +75,15 @@ async fn page(reader: &Reader<'_>, client: &Tenant, error: Option<String>) -> Re
     let key = Field::new("key", "Address of the key", KEY_HINT, FieldKind::Text, reader.field("key")).required();
     let page = KeysPage {
         frame: reader.frame(Section::Clients).await?,
-        client: client.name.clone(),
+        client: Some(client.name.clone()),
         clients_href: paths::clients(),
         people_href: paths::people(id),
+        own_href: paths::own_keys(),
         regions: (known.is_some() && config.region.is_some()).then(|| form("regions", "Change the regions", field)),
         vault_key: (known.is_some() && !reader.app.vault.makes_keys()).then(|| form("vault-key", "Wrap with this key", key)),
         rotate: known.is_some().then(|| form("rotate", "Make a further data key now", reason)),
         epoch: known.as_ref().map_or_else(String::new, |facts| facts.epoch.to_string()),
-        facts: facts.collect(),
+        facts: lines,
         notice: reader.done("done").filter(|_| error.is_none()).map(|_| "Changed. This is what holds now."),
         error,
     };
@@ -96,10 +96,70 @@ fn named(former: &[FormerVaultKey]) -> String {
     former.iter().map(|one| format!("{}, until {}", one.key, day(one.until))).collect::<Vec<_>>().join("; ")
 }
 
-fn client<'r>(reader: &'r Reader<'_>, tenant: &str) -> Result<&'r Tenant, Problem> {
-    if !reader.person.is_owner {
-        return Err(Problem::forbidden("Only the owner looks after a client's keys. Nothing was done; ask them."));
+/// The installation's own.
+pub(super) async fn show_own(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    must_own(reader)?;
+    own_page(reader, None).await
+}
+
+/// A form's own address, opened again, is the page.
+pub(super) fn back_to_own(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    must_own(reader)?;
+    Ok(reply::redirect(&paths::own_keys()))
+}
+
+pub(super) async fn rotate_own(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    must_own(reader)?;
+    reader.must_be_own_form(&["own keys", "rotate"])?;
+    let store = reader.deployment().await?;
+    match change::rotate(&store, Owner::Deployment, &reader.field("epoch"), &reader.field("reason")).await {
+        Ok(()) => Ok(reader.back_to(&paths::own_keys(), "done", "rotate")),
+        Err(ChangeError::Refused(why)) => own_page(reader, Some(why.into())).await,
+        Err(ChangeError::Store(error)) => Err(error.into()),
     }
+}
+
+async fn own_page(reader: &Reader<'_>, error: Option<String>) -> Result<Reply, Problem> {
+    let facts = key_change::facts(reader.app, Owner::Deployment).await?.ok_or_else(Problem::not_found)?;
+    let reason =
+        Field::new("reason", "Why", "It stands in the audit trail.", FieldKind::Prose(MOST_CHARS), reader.field("reason")).required();
+    let (token, action) = (reader.token(&["own keys", "rotate"]), paths::own_keys_step("rotate"));
+    let page = KeysPage {
+        frame: reader.frame(Section::Clients).await?,
+        client: None,
+        clients_href: paths::clients(),
+        people_href: paths::team(),
+        own_href: paths::own_keys(),
+        facts: of(&facts).into(),
+        regions: None,
+        vault_key: None,
+        rotate: Some(StepForm { action, token, fields: vec![reason], label: "Make a further data key now", is_final: false }),
+        epoch: facts.epoch.to_string(),
+        notice: reader.done("done").filter(|_| error.is_none()).map(|_| "Changed. This is what holds now."),
+        error,
+    };
+    Ok(reply::page(if page.error.is_some() { 422 } else { 200 }, &page))
+}
+
+fn of(facts: &Facts) -> [(&'static str, String); 4] {
+    let since = facts.since.map_or_else(|| "written by an earlier release".into(), day);
+    [
+        ("Key of the vault", facts.vault_key.clone()),
+        ("Its version", facts.vault_version.clone()),
+        ("Data key that seals", format!("number {}, since {since}", facts.epoch)),
+        ("Sealed with it, about", facts.seals.to_string()),
+    ]
+}
+
+fn must_own(reader: &Reader<'_>) -> Result<(), Problem> {
+    if reader.person.is_owner {
+        return Ok(());
+    }
+    Err(Problem::forbidden("Only the owner looks after keys. Nothing was done; ask them."))
+}
+
+fn client<'r>(reader: &'r Reader<'_>, tenant: &str) -> Result<&'r Tenant, Problem> {
+    must_own(reader)?;
     let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
     reader.roster.tenant(id).ok_or_else(Problem::not_found)
 }

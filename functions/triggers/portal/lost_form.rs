@@ -78,6 +78,7 @@ fn page_of(request: &Request, parts: &[&str]) -> Next {
         ["connections"] => request.form_value("vendor").map_or_else(paths::new_connection, |vendor| paths::new_connection_of(&vendor)),
         ["people", _, _] => paths::team(),
         ["access", ..] => paths::access(),
+        ["keys", ..] => paths::own_keys(),
         ["clients", tenant, page @ ("offboarding" | "keys"), _] => format!("{}clients/{tenant}/{page}", paths::BASE),
         ["connections", _, _, ..] => paths::connections(),
         ["set-aside", ..] => paths::set_aside(),

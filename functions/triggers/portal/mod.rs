@@ -123,6 +123,8 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "offboarding", _] => offboarding::back(reader, tenant),
         ["clients", tenant, "policy"] => Box::pin(policy::show(reader, tenant)).await,
         ["clients", tenant, "requirements", id] => clients::requirement(reader, tenant, id, None).await,
+        ["keys"] => keys::show_own(reader).await,
+        ["keys", "rotate"] => keys::back_to_own(reader),
         ["access"] => access::show(reader).await,
         ["people"] => team::show(reader).await,
         ["people", id] => member::show(reader, id).await,
@@ -179,6 +181,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["clients", tenant, "sprs"] => Box::pin(after::ask_for_submission(reader, tenant)).await,
         ["clients", tenant, "requirements", id, "propose"] => Box::pin(clients::propose(reader, tenant, id)).await,
         ["clients", tenant, "requirements", id, "roll-back"] => Box::pin(clients::roll_back(reader, tenant, id)).await,
+        ["keys", "rotate"] => Box::pin(keys::rotate_own(reader)).await,
         ["access", tenant, "confirm"] => Box::pin(access::confirm(reader, tenant)).await,
         ["people", id] => Box::pin(member::change(reader, id)).await,
         ["people", id, "let-in"] => Box::pin(team::let_in(reader, id)).await,
@@ -205,12 +208,17 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     }
 }
 
-/// Who may do what, a client's keys, and the end of a client: whoever finds a browser open must not be able to let
+/// Who may do what, keys, and the end of a client: whoever finds a browser open must not be able to let
 /// themselves in or put an end to anything. Taking access away never waits.
 fn is_of_great_effect(parts: &[&str]) -> bool {
     matches!(
         parts,
-        ["clients"] | ["clients", _, "people"] | ["clients", _, "offboarding" | "keys", _] | ["people", _] | ["people", _, "let-in"]
+        ["clients"]
+            | ["clients", _, "people"]
+            | ["clients", _, "offboarding" | "keys", _]
+            | ["keys", _]
+            | ["people", _]
+            | ["people", _, "let-in"]
     )
 }
 

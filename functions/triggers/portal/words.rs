@@ -68,6 +68,9 @@ pub(super) fn sentence(shown: &Shown) -> String {
             }
         },
         "key.regions_changed" => format!("changed the regions in which the client's records may be read to: {}", anywhere(&text("after"))),
+        "key.rotation_ordered" if shown.object == "installation" => {
+            format!("ordered a further data key for the installation, number {}: {}", detail["after"], text("reason"))
+        }
         "key.rotation_ordered" => format!("ordered a further data key for the client, number {}: {}", detail["after"], text("reason")),
         "sharing.changed" if detail["takes_part"] == true => {
             "let a client's counts of decisions be added to those of others, without telling whose they are".into()

@@ -47,6 +47,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
     let first = turn % tenants.len().max(1);
     tenants.rotate_left(first);
+    sweep.step("log of keys", audit::sequence(&store, [DeploymentPlace::OwnKeys])).await;
     for tenant in tenants {
         // What was said beside its keys: looked for here, since the installation has one such place for each client.
         sweep.step("log of keys", audit::sequence(&store, [DeploymentPlace::Keys(tenant.id)])).await;
@@ -61,15 +62,15 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
 }
 
-/// The same with those beside the keys of each client.
+/// The same with those beside the keys of each client and of the installation.
 pub async fn every_place(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
     let roster = Roster::read(&scope.store(app).await?).await?;
     let beside_keys = roster.tenants.iter().map(|tenant| DeploymentPlace::Keys(tenant.id));
-    Ok(deployment_places(app, scope).await?.into_iter().chain(beside_keys).collect())
+    Ok(deployment_places(app, scope).await?.into_iter().chain([DeploymentPlace::OwnKeys]).chain(beside_keys).collect())
 }
 
-/// Every place of the deployment in which messages or audit items can wait, but for those beside the keys of each client,
-/// whose number grows with the clients and which are nearly always empty.
+/// Every place of the deployment in which messages or audit items can wait, but for those beside keys, whose number grows
+/// with the clients and which are nearly always empty.
 pub async fn deployment_places(app: &App, scope: &DeploymentScope) -> Result<Vec<DeploymentPlace>, StoreError> {
     let connections = connectors::connection::all(&scope.store(app).await?).await?;
     let theirs = connections.iter().flat_map(|c| ConnectionPlace::all().map(|place| DeploymentPlace::Connection(c.id, place)));
@@ -114,7 +115,7 @@ impl Sweep {
         self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
         self.step("evidence", evidence::ledger::watch(&store)).await;
         self.step("runs", gate::ran::follow(&store)).await;
-        self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
+        self.step("figures", Box::pin(analytics::follow(app, &scope, roster))).await;
     }
 
     /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, what is left to delete.

@@ -24,7 +24,7 @@ pub struct AuditPage {
     /// Of the witness, when there is one.
     pub witness: Option<WitnessView>,
     /// What people must see to, and since when.
-    pub alarms: Vec<(String, OffsetDateTime)>,
+    pub alarms: Vec<(String, OffsetDateTime, Option<(u64, OffsetDateTime)>)>,
     /// One of them keeps it from being published any further.
     pub stopped: bool,
     /// What keeps the copies from being changed; `true`: nothing that holds.

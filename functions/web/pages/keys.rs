@@ -1,4 +1,4 @@
-//! A client's keys: what wraps them, since when which one seals, and where they may be unwrapped.
+//! A client's keys, or the installation's own: what wraps them, since when which one seals, and where they may be unwrapped.
 
 use askama::Template;
 
@@ -8,9 +8,11 @@ use super::{FieldKind, Frame, StepForm};
 #[template(path = "keys.html", config = "functions/web/pages/askama.toml")]
 pub struct KeysPage {
     pub frame: Frame,
-    pub client: String,
+    /// The client's name; `None`: the installation's own.
+    pub client: Option<String>,
     pub clients_href: String,
     pub people_href: String,
+    pub own_href: String,
     /// What is known, as label and text.
     pub facts: Vec<(&'static str, String)>,
     /// `None` where nobody said in which region this installation runs.

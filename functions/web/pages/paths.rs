@@ -35,6 +35,16 @@ pub fn keys_step(tenant: TenantId, step: &str) -> String {
     format!("{BASE}clients/{tenant}/keys/{step}")
 }
 
+/// The installation's own keys; its forms post to [`own_keys_step`].
+pub fn own_keys() -> String {
+    format!("{BASE}keys")
+}
+
+/// POST. `step` is a segment of ours.
+pub fn own_keys_step(step: &str) -> String {
+    format!("{BASE}keys/{step}")
+}
+
 /// The end of a client; its forms post to [`offboarding_step`].
 pub fn offboarding(tenant: TenantId) -> String {
     format!("{BASE}clients/{tenant}/offboarding")

@@ -55,7 +55,7 @@ pub(super) fn audit(empty: bool) -> AuditPage {
             reach: Some(Reach { entries: 398, at: NOW - Duration::hours(3) }),
             away: Some(("the witness is not reached: unavailable".into(), NOW - Duration::hours(2))),
         }),
-        alarms: if empty { vec![] } else { vec![(GAP.into(), NOW - Duration::minutes(8))] },
+        alarms: if empty { vec![] } else { vec![(GAP.into(), NOW - Duration::minutes(8), Some((3, NOW - Duration::minutes(2))))] },
         stopped: false,
         retention: Some((true, "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into())),
         keys: if empty {

@@ -329,6 +329,12 @@ pub(super) fn new_client(wrong: bool) -> NewClientPage {
     }
 }
 
+/// The installation's own.
+pub(super) fn own_keys() -> KeysPage {
+    let of_client = client_keys(false);
+    KeysPage { client: None, regions: None, vault_key: None, facts: of_client.facts[..4].to_vec(), ..of_client }
+}
+
 pub(super) fn client_keys(wrong: bool) -> KeysPage {
     let form = |label, field| StepForm { action: "#".into(), token: TOKEN.into(), fields: vec![field], label, is_final: false };
     let regions = Field::new(
@@ -341,9 +347,10 @@ pub(super) fn client_keys(wrong: bool) -> KeysPage {
     let reason = Field::new("reason", "Why", "It stands in the audit trail.", FieldKind::Prose(500), String::new()).required();
     KeysPage {
         frame: frame(Section::Clients),
-        client: CLIENT.into(),
+        client: Some(CLIENT.into()),
         clients_href: paths::clients(),
         people_href: "#".into(),
+        own_href: "#".into(),
         facts: vec![
             ("Key of the vault", "https://assay-harbor.vault.usgovcloudapi.net/keys/client-0190a6f2".into()),
             ("Its version", "4387e9f3d6e14c459867679a90fd0f79".into()),

@@ -36,7 +36,8 @@ use approvals::{
 };
 use audit::{audit, audit_events, found, proven, record};
 use clients::{
-    client, client_keys, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, requirement, requirement_with_errors,
+    client, client_keys, client_people, clients, clients_of_assessor, clients_of_newcomer, new_client, own_keys, requirement,
+    requirement_with_errors,
 };
 use team::{access, member, member_overtaken, sign_in_with_entra, team};
 use tools::{WRONG, connection_form, connections, dead_letters, delivery, mapping, set_aside};
@@ -104,6 +105,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("client-new", Box::new(|| new_client(false).render().unwrap())),
         ("client-people", Box::new(|| client_people(false).render().unwrap())),
         ("client-keys", Box::new(|| client_keys(false).render().unwrap())),
+        ("own-keys", Box::new(|| own_keys().render().unwrap())),
         ("client-keys-errors", Box::new(|| client_keys(true).render().unwrap())),
         ("offboarding-no-export", Box::new(|| offboarding::without_export().render().unwrap())),
         ("offboarding-vault-key", Box::new(|| offboarding::vault_key().render().unwrap())),
