@@ -401,7 +401,7 @@ pub(super) fn policy_moved() -> PolicyPage {
         "Mark an objective: decided within: 168 hours \u{2192} 72 hours".into(),
     ];
     let anew = Link::new("#", "Open the page anew, without what you typed");
-    PolicyPage { moved: Some(Moved { seen: 1, stands: 2, changes: Some(changes), anew }), ..policy(false) }
+    PolicyPage { version: 2, moved: Some(Moved { seen: 1, stands: 2, changes: Some(changes), anew }), ..policy(false) }
 }
 
 pub(super) fn superseded() -> ProposalState {
