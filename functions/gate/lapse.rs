@@ -116,6 +116,9 @@ pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Re
             Err(error) => return Err(error),
         }
     }
+    if brought > 0 {
+        outbox::flush(&store, ClientPlace::Assessment).await?;
+    }
     Ok(brought)
 }
 

@@ -235,15 +235,20 @@ pub(super) fn may_review(proposal: &Proposal, person: PersonId, verdict: Verdict
         let undo = ran && verdict == Verdict::Override;
         return Err(settled(proposal).filter(|_| !ran).unwrap_or(if undo { Refusal::UndoOver } else { Refusal::NotAsked }));
     }
+    match gave(proposal, person) {
+        Some(own) => Err(Refusal::SameVoice { name: own.names() }),
+        None => Ok(()),
+    }
+}
+
+/// What this human answered for which somebody else has to look: they approved it, or asked for the review.
+pub(super) fn gave(proposal: &Proposal, person: PersonId) -> Option<&Decision> {
     let terms = proposal.terms.as_ref();
     let is_own = |decision: &&Decision| {
         matches!(decision.verdict, Verdict::Approve | Verdict::Escalate)
             && terms.is_some_and(|terms| terms.is_same_human(decision.person, person))
     };
-    match proposal.decisions.iter().find(is_own) {
-        Some(own) => Err(Refusal::SameVoice { name: own.names() }),
-        None => Ok(()),
-    }
+    proposal.decisions.iter().find(is_own)
 }
 
 fn approve(

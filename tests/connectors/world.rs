@@ -153,6 +153,7 @@ impl World {
             expires_at: now + time::Duration::hours(1),
             demo: true,
             proof: Proof::default(),
+            led_to: None,
         };
         DeploymentScope::of_session(&session, "story").store(self.app()).await.unwrap()
     }

@@ -366,6 +366,7 @@ async fn stn_012_a_genuine_form_of_ones_own_that_names_what_is_anothers_is_one_t
         expires_at: flow.app().now(),
         demo: true,
         proof: Proof::default(),
+        led_to: None,
     };
     let key = assay::tenancy::keys::data_key(flow.app(), Owner::Deployment).await.unwrap();
     let nobodys = Uuid::from_u128(0xdead_beef);

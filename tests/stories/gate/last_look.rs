@@ -62,6 +62,7 @@ fn facts(proposal: &Proposal) -> Facts {
         voices: vec![Voice { is_signed: true, may_approve: true }; proposal.decisions.len()],
         linked: vec![],
         is_clearance_signed: true,
+        delegations: vec![],
         changed_evidence: vec![],
     }
 }

@@ -11,6 +11,7 @@ mod lapsing;
 mod last_look;
 mod levels;
 mod links;
+mod looking_back;
 mod machine;
 mod mailing;
 mod model;
