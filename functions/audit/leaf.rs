@@ -193,6 +193,16 @@ mod tests {
     }
 
     #[test]
+    fn a_leaf_is_at_most_as_long_as_an_entry_may_be() {
+        let of_length = |length: usize| {
+            let leaf = write(&item(), &key()).expect("written").leaf;
+            leaf.replacen("proposal 5", &format!("proposal 5{}", "0".repeat(length - leaf.len())), 1)
+        };
+        assert!(read(&of_length(MAX_LEAF_BYTES)).is_ok());
+        assert_eq!(read(&of_length(MAX_LEAF_BYTES + 1)), Err(LeafError::Form));
+    }
+
+    #[test]
     fn other_spellings_of_a_leaf_are_refused() {
         let good = write(&item(), &key()).expect("written").leaf;
         let bad = [

@@ -185,10 +185,6 @@ impl DeploymentScope {
         &self.actor
     }
 
-    pub fn correlation(&self) -> &str {
-        &self.correlation
-    }
-
     pub async fn store<'a>(&self, app: &'a App) -> Result<Store<'a, DeploymentPlace>, StoreError> {
         Store::open(app, Owner::Deployment, self.actor.clone(), &self.correlation).await
     }
@@ -210,10 +206,6 @@ impl IntakeScope {
 
     pub fn connection(&self) -> ConnectionId {
         self.connection
-    }
-
-    pub fn correlation(&self) -> &str {
-        &self.correlation
     }
 
     pub async fn store<'a>(&self, app: &'a App) -> Result<Store<'a, DeploymentPlace>, StoreError> {

@@ -342,3 +342,23 @@ pub(super) fn tag(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
 pub(super) fn tag_holds(key: &hmac::Key, parts: &[&[u8]], mac: &[u8]) -> bool {
     hmac::verify(key, &prefixed(parts), mac).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_process_remembers_writes_as_before_and_knows_as_many_keys() {
+        for (form, written) in [(Form::S1, "s1."), (Form::S3, "s3.2.")] {
+            let epochs = if form == Form::S1 { 1..2 } else { 1..3 };
+            let epochs = epochs.map(|epoch| EpochKey::new(epoch, &[7; KEY_BYTES])).collect::<Result<_, _>>().expect("keys");
+            let keys = DataKey::of(form, epochs).expect("keys");
+            let again = DataKey::of_kept(&keys.kept()).expect("as it was kept");
+            assert_eq!((again.form(), again.epoch(), again.epochs().len()), (form, keys.epoch(), keys.epochs().len()));
+            let sealed = again.seal(&Binding::default(), b"text").expect("sealed");
+            assert!(sealed.starts_with(written), "{sealed}");
+            assert_eq!(keys.open(&Binding::default(), &sealed).expect("opened"), b"text");
+        }
+        assert!(DataKey::of_kept(&[]).is_err() && DataKey::of_kept(&[0]).is_err() && DataKey::of_kept(&[1]).is_err());
+    }
+}

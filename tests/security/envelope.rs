@@ -7,9 +7,10 @@ use assay::{
         ConnectionPlace, DeploymentPlace, DeploymentScope, Scope, StoreError, TenantId,
         directory::{MappedCompany, Person, Tenant},
         keys::{self, Owner},
-        seal::{Binding, DataKey, SealError},
+        seal::{Binding, DataKey, SealError, hex},
     },
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -78,6 +79,32 @@ fn sen_001_a_value_that_is_moved_or_whose_words_are_changed_does_not_open() {
     {
         assert_eq!(key().open(&AT, &form), Err(SealError::Form), "{form}");
     }
+}
+
+/// Made by a program that shares nothing with this one (Python's `cryptography`): each form as it was ever written, so that
+/// no release stops reading what an earlier one sealed, and a person keeps their stand-in.
+#[test]
+fn what_any_release_wrote_opens_and_what_is_derived_from_a_key_stays_what_it_is() {
+    let earlier = [
+        ("s1.", b"".to_vec(), "AwMDAwMDAwMDAwMD/rAsEj7f8y+g+B1Q8gTXYB5NKQzbvhlaS7Y4ZxB8x3wb"),
+        ("s2.1.", b"assay\0s2\0\0\0\x01".to_vec(), "AwMDAwMDAwMDAwMDPSciO+bK8WcBgK1U7ayYEgWlab1Me/56Op72WLFZMcVw"),
+        ("s3.1.", b"assay\0s3\0\0\0\x01".to_vec(), "AwMDAwMDAwMDAwMDPSciO+bK8WcBgK1U7ayYEgV90MX2+4HMqRcGWNPc+5rd"),
+    ];
+    for (head, header, body) in earlier {
+        assert_eq!(key().open(&AT, &format!("{head}{body}")).unwrap(), b"as it was written", "{head}");
+        let bytes = [header, BASE64.decode(body).unwrap()].concat();
+        assert_eq!(key().open_bytes(&AT, bytes).unwrap(), b"as it was written", "{head}");
+    }
+    assert_eq!(hex(&key().mac(&[b"one", b"", b"two"])), "95f6680a6d25cc32788bee502b0c9b1d17f784ae732bef1ab1ec06fb3b881e36");
+    assert_eq!(key().pseudonym("00000000000000000000000000000009"), "e4f17cc59d401b49937239777112dd4f");
+    assert_eq!(format!("{:?}", key()), "DataKey(..)");
+}
+
+#[test]
+fn nothing_is_a_text_too_and_what_is_cut_off_is_none() {
+    let sealed = key().seal_bytes(&AT, b"").unwrap();
+    assert_eq!(key().open_bytes(&AT, sealed.clone()).unwrap(), b"");
+    assert_eq!(key().open_bytes(&AT, sealed[..sealed.len() - 1].to_vec()), Err(SealError::Form));
 }
 
 proptest! {

@@ -31,10 +31,6 @@ use crate::support::{
 
 type Client<'a> = Store<'a, ClientPlace>;
 
-fn tenant() -> Tenant {
-    Tenant { id: TENANT, name: "Harbor Precision".into(), created_at: datetime!(2026-01-01 00:00 UTC) }
-}
-
 /// Records `count` items, spread over the places.
 async fn happen(store: &Client<'_>, count: usize, detail: impl Fn(usize) -> Value) {
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();

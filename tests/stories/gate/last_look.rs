@@ -64,6 +64,7 @@ fn facts(proposal: &Proposal) -> Facts {
         is_clearance_signed: true,
         delegations: vec![],
         changed_evidence: vec![],
+        delegations: vec![],
     }
 }
 

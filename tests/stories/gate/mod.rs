@@ -16,6 +16,7 @@ mod machine;
 mod mailing;
 mod model;
 mod policy;
+mod policy_mark;
 mod preview;
 mod putting_back;
 mod quorum;

@@ -335,3 +335,30 @@ async fn grown(house: &House, more: u64) {
         batch.commit().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_mark_that_is_deleted_alone_is_made_again_with_what_approved_the_policy_and_can_put_it_back() {
+    let house = House::new().await;
+    let id = approved(&house, asks(2)).await;
+    let full = house.roster().await.policy_mark(house.tenant).cloned().unwrap();
+    assert_eq!((full.version, full.made_by, full.approved.as_str()), (1, Some(id), house.held(id).await.value.hash.as_str()));
+    assert_eq!(body(&house).await["revision"], json!(1), "sealed as the version that it is");
+    take_mark(&house).await;
+    look_after(&house).await.unwrap();
+    assert_eq!(house.roster().await.policy_mark(house.tenant), Some(&full));
+    put_back(&house, None).await;
+    assert_eq!(look_after(&house).await.map(|policy| policy.version), Ok(1));
+}
+
+#[tokio::test]
+async fn a_signature_that_is_broken_is_not_made_good_where_the_mark_is_gone_too() {
+    let house = House::new().await;
+    approved(&house, asks(2)).await;
+    take_mark(&house).await;
+    let mut held = written(&house).await;
+    held.value.0["signature"] = json!("AAAA");
+    house.overwrite(held).await;
+    // Word for word what was approved, and yet not as it was signed.
+    assert_eq!(look_after(&house).await, Err(Unsound::NotSigned));
+    assert_eq!(look_after(&house).await, Err(Unsound::NotSigned));
+}
