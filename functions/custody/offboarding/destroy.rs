@@ -139,7 +139,7 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         Some(facts) => (facts.vault_key.clone(), facts.vault_version.clone()),
         None => (named.last().cloned().unwrap_or_default(), String::new()),
     };
-    let logged = vault_key::named_in_log(store, known.client.id).await?;
+    let logged = Box::pin(vault_key::named_in_log(store, known.client.id)).await?;
     let is_known = |key: &String| *key == vault_key || former.contains(key);
     let unrecorded_vault_keys: Vec<String> = logged.keys.iter().filter(|key| !is_known(key)).cloned().collect();
     let mut other_vault_keys = [former, named, logged.keys].concat();
