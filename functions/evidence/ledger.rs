@@ -17,7 +17,7 @@ use crate::{
     audit::{
         self,
         entry::{Entry, HEAD_KEY, Head},
-        walk::walk,
+        walk::{self, walk},
     },
     tenancy::{
         ClientPlace, Record, Store, StoreError, Wanted,
@@ -135,7 +135,7 @@ async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut news = BTreeMap::new();
-    let walked = walk(store, next, AT_ONCE.min(head - next), |entry| fold(&mut news, entry)).await?;
+    let next = walk(store, next, AT_ONCE.min(head - next), |entry| fold(&mut news, entry)).await?.reaching(head)?;
     let mut by_shard: BTreeMap<u8, BTreeMap<String, u64>> = BTreeMap::new();
     for (key, revision) in news {
         by_shard.entry(shard_of(&key)).or_default().insert(key, revision);
@@ -159,7 +159,7 @@ async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
         }
     }
     let mut batch = store.batch(PLACE);
-    batch.put(Followed { next: walked.next }, followed.map(|held| held.etag));
+    batch.put(Followed { next }, followed.map(|held| held.etag));
     match batch.commit().await {
         Err(error) if error.is_conflict() => Ok(()),
         other => other,
@@ -225,7 +225,8 @@ fn put_back(expected: &BTreeMap<String, u64>, there: &BTreeMap<String, u64>) -> 
 /// the store by an auditor.
 pub async fn check(store: &Store<'_, ClientPlace>) -> Result<Vec<PutBack>, StoreError> {
     let mut revisions = BTreeMap::new();
-    walk(store, 0, u64::MAX, |entry| fold(&mut revisions, entry)).await?;
+    let published = walk::published(store).await?;
+    walk(store, 0, u64::MAX, |entry| fold(&mut revisions, entry)).await?.reaching(published)?;
     let mut found = BTreeMap::new();
     for shard in 0..EVIDENCE_SHARDS {
         found.extend(there(store, shard).await?);

@@ -122,7 +122,7 @@ where
         }
         let policy = found.one::<SignedPolicy>(policy::KEY).await?;
         // All records of it may have been put back together; the log has not.
-        if ran::is_over(&store, &found, &held.value, &operation(&held.value)).await? {
+        if ran::is_over(&store, &found, &held.value, matches!(held.value.state, State::Undoing { .. })).await? {
             if has_moved(&store, &held).await? {
                 continue;
             }

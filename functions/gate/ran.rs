@@ -1,17 +1,18 @@
 //! What the client's log says became of proposals: so that one whose records somebody puts back together, as they were
 //! before it ran or ended, is not carried out (again).
 //!
-//! Each run says its operation (hash and version) in its audit item, and each end names its proposal. The sweep follows the
-//! log and keeps both for as long as a proposal can live, in another partition than the proposals; what came since is read
-//! from the log itself, to the last entry that is there, and an item without its entry is read where it waits. So an older
-//! state of what is kept makes the look longer and never wrong, and a log shorter than its checkpoint is taken for tampered
-//! with. Reads and keeps; decides nothing. Not found: all of it put back together with items that got no entry yet, which
-//! nobody outside the store has seen.
+//! Each run and each end names its proposal in its audit item. The sweep follows the log and keeps them by weeks, for as long
+//! as a proposal can live, in another partition than the proposals; what came since is read from the log itself, to the
+//! last entry that is there, and an item without its entry is read where it waits. So an older state of what is kept makes
+//! the look longer and never wrong. Where the log is shorter than its checkpoint nothing is carried out until it is whole.
+//!
+//! Reads and keeps; decides nothing. Not found: a run that is put back together with its own item, or with its entry while
+//! no checkpoint counts that (a minute), which wants the right to delete entries; and what somebody with the client's data
+//! key writes into the weeks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::proposal::{Proposal, object};
@@ -25,63 +26,77 @@ use crate::{
 };
 
 const PLACE: ClientPlace = ClientPlace::Log(AuditPart::Head);
-/// No approval holds longer (`Policy::check`: 14 days), and a day for clocks.
-const KEPT_RUN: Duration = Duration::days(15);
-/// Nor does anything wait longer to be approved (90 days).
-const KEPT_END: Duration = Duration::days(90 + 15);
+/// Nothing waits longer to be approved, carried out and undone (`Policy::check`: 90, 14 and 7 days), and a day for clocks.
+const KEPT: Duration = Duration::days(90 + 14 + 7 + 1);
 /// Entries that one sweep follows, at most.
 const AT_ONCE: u64 = 2000;
 
-const RAN: [&str; 2] = ["proposal.executed", "proposal.undone"];
-/// After these nothing runs any more, not even what undoes it.
-const ENDED: [&str; 8] = [
-    "proposal.rejected",
-    "proposal.withdrawn",
-    "proposal.superseded",
-    "proposal.expired",
-    "proposal.refused",
-    "proposal.failed",
-    "proposal.not_undone",
-    "proposal.recorded",
+const RAN: &str = "ran";
+const UNDONE: &str = "undone";
+const ENDED: &str = "ended";
+/// What is said of a proposal, and how it is kept: after its end nothing of it runs, after a run only what undoes that.
+const SAID: [(&str, &str); 11] = [
+    ("proposal.executed", RAN),
+    ("proposal.undone", UNDONE),
+    ("proposal.rolled_back", ENDED),
+    ("proposal.rejected", ENDED),
+    ("proposal.withdrawn", ENDED),
+    ("proposal.superseded", ENDED),
+    ("proposal.expired", ENDED),
+    ("proposal.refused", ENDED),
+    ("proposal.failed", ENDED),
+    ("proposal.not_undone", ENDED),
+    ("proposal.recorded", ENDED),
 ];
 
-/// What the log said before the entry `next`, with the time of each as seconds since 1970.
+/// How far the log was followed, and how much each week says: a week that is put back alone says less.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct RanLately {
+struct Followed {
     next: u64,
-    operations: BTreeMap<String, i64>,
-    /// By how audit items name a proposal.
-    ended: BTreeMap<String, i64>,
+    weeks: BTreeMap<i64, usize>,
 }
 
-impl Record for RanLately {
-    const KIND: &'static str = "ran-lately";
-    /// 2: with what ended; an earlier release followed only what ran, so the log is followed anew.
-    const SCHEMA: u32 = 2;
+impl Record for Followed {
+    const KIND: &'static str = "ran-followed";
+    const SCHEMA: u32 = 1;
 
     fn key(&self) -> String {
         HEAD_KEY.into()
     }
+}
 
-    fn upgrade(schema: u32, body: Value) -> Value {
-        if schema < 2 { serde_json::json!({ "next": 0, "operations": {}, "ended": {} }) } else { body }
+/// What was said of proposals in one week. One document holds 15,000 of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Week {
+    /// Since 1970.
+    week: i64,
+    said: BTreeSet<String>,
+}
+
+impl Record for Week {
+    const KIND: &'static str = "ran-week";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        key_of(self.week)
     }
 }
 
-impl RanLately {
-    fn note(&mut self, kind: &str, object: &str, at: OffsetDateTime, operation: Option<&str>) {
-        if ENDED.contains(&kind) {
-            self.ended.insert(object.to_owned(), at.unix_timestamp());
-        } else if let Some(operation) = operation.filter(|_| RAN.contains(&kind)) {
-            self.operations.insert(short(operation), at.unix_timestamp());
-        }
-    }
+fn key_of(week: i64) -> String {
+    format!("{week:06}")
+}
 
-    fn forget(&mut self, now: OffsetDateTime) {
-        let (runs, ends) = ((now - KEPT_RUN).unix_timestamp(), (now - KEPT_END).unix_timestamp());
-        self.operations.retain(|_, at| *at >= runs);
-        self.ended.retain(|_, at| *at >= ends);
-    }
+fn week_of(at: OffsetDateTime) -> i64 {
+    at.unix_timestamp().div_euclid(Duration::WEEK.whole_seconds())
+}
+
+fn named(object: &str, word: &str) -> String {
+    format!("{}.{word}", object.trim_start_matches("proposal ").replace('-', ""))
+}
+
+/// What an item of this kind says of its proposal.
+fn said(kind: &str, object: &str) -> Option<String> {
+    SAID.iter().find(|(said, _)| *said == kind).map(|(_, word)| named(object, word))
 }
 
 /// The items that wait for their place beside the proposals; whoever looks for a proposal asks for them in the same round trip.
@@ -89,38 +104,85 @@ pub(super) fn waiting() -> Wanted {
     Wanted::all::<Item>("")
 }
 
-/// Whether the log, or an item among those found ([`waiting`]), says that this operation ran or that its proposal ended; or
-/// the log is shorter than it was.
+/// Whether the log, or an item among those found ([`waiting`]), says that this proposal ended or ran; for what `undoes` it,
+/// that it ended or was undone.
 pub(super) async fn is_over(
     store: &Store<'_, ClientPlace>,
     found: &Gathered<'_, '_, ClientPlace>,
     proposal: &Proposal,
-    operation: &str,
+    undoes: bool,
 ) -> Result<bool, StoreError> {
-    let mut known = store.read::<RanLately>(PLACE, HEAD_KEY).await?.map(|held| held.value).unwrap_or_default();
-    for Item { kind, object, at, detail, .. } in found.all::<Item>("").await?.into_iter().map(|held| held.value) {
-        known.note(&kind, &object, at, detail["operation"].as_str());
+    let object = object(proposal.id);
+    let over = [named(&object, if undoes { UNDONE } else { RAN }), named(&object, ENDED)];
+    let is_it = |kind: &str, object: &str| said(kind, object).is_some_and(|said| over.contains(&said));
+    if found.all::<Item>("").await?.iter().any(|held| is_it(&held.value.kind, &held.value.object)) {
+        return Ok(true);
     }
-    let (object, operation) = (object(proposal.id), short(operation));
-    let walked = follow_from(store, &mut known, u64::MAX).await?;
-    let says_so = known.ended.contains_key(&object) || known.operations.contains_key(&operation);
-    Ok(says_so || walked < walk::published(store.app(), store.owner()).await?)
+    let now = store.app().now();
+    // A clock may have been behind when it was staged, or be behind now.
+    let weeks = week_of(proposal.staged_at.max(now - KEPT)) - 1..=week_of(now) + 1;
+    let wanted = weeks.clone().map(|week| Wanted::one::<Week>(&key_of(week))).chain([Wanted::one::<Followed>(HEAD_KEY), walk::wanted()]);
+    let kept = store.gather(PLACE, wanted.collect()).await?;
+    // Before the walk, which sees what is published meanwhile.
+    let published = walk::published_among(store, &kept).await?;
+    let Followed { mut next, weeks: counts } = kept.one::<Followed>(HEAD_KEY).await?.map(|held| held.value).unwrap_or_default();
+    for week in weeks {
+        let says = kept.one::<Week>(&key_of(week)).await?.map(|held| held.value.said).unwrap_or_default();
+        if over.iter().any(|one| says.contains(one)) {
+            return Ok(true);
+        }
+        if says.len() < counts.get(&week).copied().unwrap_or_default() {
+            next = 0;
+        }
+    }
+    let mut is_over = false;
+    let kinds = SAID.map(|(kind, _)| kind);
+    let walked = walk(store, next, u64::MAX, |entry| {
+        is_over |= entry.of_kind(&kinds).is_some_and(|(leaf, _)| is_it(&leaf.kind, &leaf.object));
+    })
+    .await?;
+    Ok(is_over || walked.reaching(published).map(|_| false)?)
 }
 
 /// Follows the log, and forgets what is too old to run. For the sweep.
 pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
-    let found = store.gather(PLACE, vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<RanLately>(HEAD_KEY)]).await?;
+    let found = store.gather(PLACE, vec![Wanted::one::<Head>(HEAD_KEY), Wanted::one::<Followed>(HEAD_KEY)]).await?;
     // A head that was put back makes this later; nothing is missed.
     let length = found.one::<Head>(HEAD_KEY).await?.map_or(0, |held| held.value.next);
-    let (mut known, etag) = found.one::<RanLately>(HEAD_KEY).await?.map_or_else(Default::default, |held| (held.value, Some(held.etag)));
-    if length <= known.next {
+    let (mut followed, etag) = found.one::<Followed>(HEAD_KEY).await?.map_or_else(Default::default, |held| (held.value, Some(held.etag)));
+    if length <= followed.next {
         return Ok(());
     }
-    let most = AT_ONCE.min(length - known.next);
-    follow_from(store, &mut known, most).await?;
-    known.forget(store.app().now());
+    let mut news: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    let kinds = SAID.map(|(kind, _)| kind);
+    let walked = walk(store, followed.next, AT_ONCE.min(length - followed.next), |entry| {
+        if let Some((leaf, _)) = entry.of_kind(&kinds) {
+            news.entry(week_of(leaf.at)).or_default().extend(said(&leaf.kind, &leaf.object));
+        }
+    })
+    .await?;
+    followed.next = walked.reaching(length)?;
+    let oldest = week_of(store.app().now() - KEPT) - 1;
+    let too_old: Vec<i64> = followed.weeks.keys().copied().filter(|week| *week < oldest).collect();
     let mut batch = store.batch(PLACE);
-    batch.put(known, etag);
+    for week in too_old {
+        followed.weeks.remove(&week);
+        batch.remove::<Week>(&key_of(week));
+    }
+    for (week, said) in news.into_iter().filter(|(week, _)| *week >= oldest) {
+        let held = store.read::<Week>(PLACE, &key_of(week)).await?;
+        let (mut now, etag) = held.map_or((Week { week, said: BTreeSet::new() }, None), |held| (held.value, Some(held.etag)));
+        if now.said.len() < followed.weeks.get(&week).copied().unwrap_or_default() {
+            tracing::error!(owner = %store.owner(), week, "ALARM: what the log says of proposals was put back; it is followed anew");
+            followed = Followed::default();
+            batch = store.batch(PLACE);
+            break;
+        }
+        now.said.extend(said);
+        followed.weeks.insert(week, now.said.len());
+        batch.put(now, etag);
+    }
+    batch.put(followed, etag);
     match batch.commit().await {
         // Another sweep was faster.
         Err(error) if error.is_conflict() => Ok(()),
@@ -128,52 +190,28 @@ pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
     }
 }
 
-/// Adds what the log says from where it was followed to; returns how far it came.
-async fn follow_from(store: &Store<'_, ClientPlace>, known: &mut RanLately, most: u64) -> Result<u64, StoreError> {
-    let kinds: Vec<&str> = RAN.into_iter().chain(ENDED).collect();
-    let walked = walk(store, known.next, most, |entry| {
-        if let Some((leaf, detail)) = entry.of_kind(&kinds) {
-            known.note(&leaf.kind, &leaf.object, leaf.at, detail["operation"].as_str());
-        }
-    })
-    .await?;
-    known.next = walked.next;
-    Ok(walked.next)
-}
-
-/// 128 bits of the hash, and what follows it: enough to tell operations apart, and a client's many fit one record.
-fn short(operation: &str) -> String {
-    let (hash, rest) = operation.split_once('.').unwrap_or((operation, ""));
-    format!("{}.{rest}", hash.get(..32).unwrap_or(hash))
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use time::macros::datetime;
-
     use super::*;
 
-    const NOW: OffsetDateTime = datetime!(2026-11-26 12:00 UTC);
-
-    proptest! {
-        #[test]
-        fn what_is_kept_is_kept_for_as_long_as_it_could_run(days in 0i64..200, which in 0usize..10, other in "[a-z.]{0,12}") {
-            let kind = RAN.into_iter().chain(ENDED).nth(which).expect("a kind");
-            let mut known = RanLately::default();
-            known.note(kind, "proposal 1", NOW - Duration::days(days), Some("0123456789abcdef0123456789abcdef0123.v2"));
-            known.note(&format!("proposal.{other}x"), "proposal 2", NOW, Some("ff.v1"));
-            known.forget(NOW);
-            prop_assert_eq!(known.operations.contains_key("0123456789abcdef0123456789abcdef.v2"), which < 2 && days <= 15);
-            prop_assert_eq!(known.ended.contains_key("proposal 1"), which >= 2 && days <= 105);
-            prop_assert!(!known.ended.contains_key("proposal 2") && known.operations.len() + known.ended.len() <= 1);
-        }
+    #[test]
+    fn a_week_of_fifteen_thousand_fits_one_document() {
+        let said = (0..15_000).map(|n: u128| named(&format!("proposal {}", uuid::Uuid::from_u128(n)), UNDONE)).collect();
+        let week = serde_json::to_vec(&Week { week: 2960, said }).expect("json");
+        // Sealed it is a third longer.
+        assert!(week.len() * 4 / 3 < crate::platform::ports::MAX_DOCUMENT_BYTES, "{}", week.len());
     }
 
     #[test]
-    fn an_earlier_record_is_followed_anew_since_it_knows_no_ends() {
-        let old = serde_json::json!({ "next": 40, "operations": { "ab.v1": 1 } });
-        let read: RanLately = serde_json::from_value(RanLately::upgrade(1, old)).expect("an old record");
-        assert_eq!((read.next, read.operations.len(), read.ended.len()), (0, 0, 0));
+    fn an_end_is_the_end_of_everything_and_a_run_of_itself_alone() {
+        let id = "proposal 0192a3b4-c5d6-7e8f-9a0b-1c2d3e4f5a6b";
+        assert_eq!(said("proposal.executed", id), Some(named(id, RAN)));
+        assert_eq!(said("proposal.undone", id), Some(named(id, UNDONE)));
+        for kind in ["rolled_back", "rejected", "withdrawn", "superseded", "expired", "refused", "failed", "not_undone", "recorded"] {
+            assert_eq!(said(&format!("proposal.{kind}"), id), Some(named(id, ENDED)), "{kind}");
+        }
+        for kind in ["staged", "approved", "overridden", "escalated", "notified", "revised", "upheld"] {
+            assert_eq!(said(&format!("proposal.{kind}"), id), None, "{kind}");
+        }
     }
 }

@@ -39,12 +39,13 @@ impl Record for Sought {
 pub(super) async fn highest_in_log(store: &Store<'_, ClientPlace>) -> Result<Option<u32>, StoreError> {
     let held: Option<Held<Sought>> = store.read(ClientPlace::Assessment, KEY).await?;
     let mut sought = held.as_ref().map_or_else(Sought::default, |held| held.value);
+    let published = walk::published(store).await?;
     let walked = walk(store, sought.next, AT_ONCE, |entry| {
         sought.highest = sought.highest.max(version_in(entry).unwrap_or_default());
     })
     .await?;
     sought.next = walked.next;
-    let whole = walked.ended && walked.next >= walk::published(store.app(), store.owner()).await?;
+    let whole = walked.ended && walked.next >= published;
     let mut batch = store.batch(ClientPlace::Assessment);
     match &held {
         Some(held) if whole => {
