@@ -12,12 +12,10 @@ use assay::{
     },
     tenancy::{
         Actor, ClientPlace, PersonId, Place, Record, Store,
-        directory::Tenant,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
     },
 };
 use serde_json::Value;
-use time::macros::datetime;
 use uuid::Uuid;
 
 use super::audit_store::{Memory, Mishap, Rest, app};
@@ -26,7 +24,7 @@ use crate::support::{
     events::approval,
     faults::Fault,
     log_copy::single_file,
-    reader::{TENANT, client},
+    reader::client,
 };
 
 type Client<'a> = Store<'a, ClientPlace>;
