@@ -19,13 +19,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::audit_store::{Memory, Mishap, Rest, app};
-use crate::support::{
-    TestApp,
-    events::approval,
-    faults::Fault,
-    log_copy::single_file,
-    reader::client,
-};
+use crate::support::{TestApp, events::approval, faults::Fault, log_copy::single_file, reader::client};
 
 type Client<'a> = Store<'a, ClientPlace>;
 
