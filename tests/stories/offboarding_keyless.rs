@@ -145,7 +145,8 @@ async fn a_checkpoint_that_was_put_back_behind_its_newest_copy_is_an_alarm_in_th
     flow.app().blobs.create(BlobContainer::Log, &name, old).await.unwrap();
     done(&flow, "destroy", &[]).await;
     let ended = known(&flow).await.destroyed.unwrap().value;
-    assert_eq!((ended.entries, ended.log_copy), (size, Some(newer)));
+    assert_eq!(ended.entries, size);
+    assert!(ended.log_copy.is_some_and(|copy| copy > size && copy <= newer), "{:?}", ended.log_copy);
     says(&flow, "an earlier state of it was put back").await;
     done(&flow, "look", &[]).await;
     let text = certified(&mut flow).await;

@@ -46,7 +46,9 @@ pub fn fault(partition: &Partition, ops: &[Op]) -> Option<String> {
     let made: BTreeSet<String> = ops.iter().filter(|op| matches!(op, Op::Create { .. })).map(kind).collect();
     let is_relied_on = |kind: &&String| RELIED_ON.contains(&kind.as_str()) || (ONCE_MADE.contains(&kind.as_str()) && made.contains(*kind));
     let relied_on: Vec<&String> = kinds.iter().filter(is_relied_on).collect();
-    (!relied_on.is_empty() && !made.contains("audit"))
+    // What is sealed again is replaced as it was, and nothing else is: so a change that replaces alone is not judged here.
+    let replaces_alone = ops.iter().all(|op| matches!(op, Op::Replace { .. }));
+    (!relied_on.is_empty() && !made.contains("audit") && !replaces_alone)
         .then(|| format!("a batch changes {relied_on:?} without an audit item; it has {kinds:?} in {}", partition.key()))
 }
 

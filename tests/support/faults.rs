@@ -153,11 +153,8 @@ impl Faults {
         done
     }
 
-    fn judge(&self, partition: &Partition, ops: &[Op]) {
-        let mut judged = self.1.lock().unwrap();
-        if judged.running > 0 {
-            judged.faults.extend(audited::fault(partition, ops));
-        }
+    fn fault(&self, partition: &Partition, ops: &[Op]) -> Option<String> {
+        (self.1.lock().unwrap().running > 0).then(|| audited::fault(partition, ops)).flatten()
     }
 
     fn enter(&self, call: &'static str) -> (Option<Fault>, Option<Arc<Hold>>) {
@@ -197,7 +194,9 @@ impl Documents for Watched<dyn Documents> {
     }
 
     async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError> {
-        self.faults.judge(partition, &ops);
+        if let Some(fault) = self.faults.fault(partition, &ops) {
+            self.faults.1.lock().unwrap().faults.push(fault);
+        }
         self.faults.around("documents.batch", self.port.batch(partition, ops)).await
     }
 
