@@ -36,10 +36,10 @@ use crate::support::{
     log_copy::{WHOLE, copy, keys},
 };
 
-const TENANT: TenantId = TenantId(Uuid::from_u128(42));
-const OWNER: Owner = Owner::Tenant(TENANT);
+pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(42));
+pub(super) const OWNER: Owner = Owner::Tenant(TENANT);
 
-async fn client(app: &App) -> Store<'_, ClientPlace> {
+pub(super) async fn client(app: &App) -> Store<'_, ClientPlace> {
     let grant = Grant {
         tenant: TENANT,
         person: PersonId(Uuid::from_u128(77)),
@@ -59,17 +59,17 @@ async fn record(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
     }
 }
 
-async fn happen(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
+pub(super) async fn happen(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
     record(store, count, who).await;
     assert!(sequence(store, [ClientPlace::Assessment]).await.unwrap().complete);
     audit::publish(store).await.unwrap();
 }
 
-fn check(folder: &Path, keys: &[VerifierKey], seen: Option<&[u8]>) -> Result<LogReport, LogFault> {
+pub(super) fn check(folder: &Path, keys: &[VerifierKey], seen: Option<&[u8]>) -> Result<LogReport, LogFault> {
     verify_folder(folder, Known { keys, seen })
 }
 
-async fn small() -> (TempDir, Vec<VerifierKey>) {
+pub(super) async fn small() -> (TempDir, Vec<VerifierKey>) {
     let test = TestApp::new();
     let store = client(test.app()).await;
     happen(&store, 5, "Dana Whitfield").await;

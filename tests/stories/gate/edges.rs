@@ -4,7 +4,7 @@
 use assay::{
     gate::{
         Answer, Capacity, Proposal, Refusal, Represented, State, Verdict,
-        delegation::Delegation,
+        delegation::{Delegation, Span},
         event::{Deciding, Event},
         hash::hash_of,
         machine::{MAX_COMMENT, excluded, next},
@@ -90,7 +90,8 @@ impl Says {
 }
 
 fn delegated(from: u8, to: u8) -> Delegation {
-    Delegation { from: person(from), to: person(to), begins_at: START, ends_at: START + Duration::days(30) }
+    let span = Span { begins_at: START, ends_at: START + Duration::days(30) };
+    Delegation { held: vec![span], ..Delegation::none(person(from), person(to)) }
 }
 
 #[test]
@@ -221,7 +222,9 @@ fn what_an_earlier_release_staged_is_decided_by_nobody_who_asked_or_was_asked_to
     assert_eq!(of(PRIYA, &[]), None);
     assert_eq!(of(PRIYA, &[delegated(MARCO, PRIYA)]), Some(Refusal::DelegateOfExcluded));
     assert_eq!(of(PRIYA, &[delegated(MARCO, ZOE), delegated(SAM, PRIYA)]), None);
-    assert_eq!(excluded(&earlier, person(PRIYA), &[delegated(MARCO, PRIYA)], START + Duration::days(30)), None);
+    let over = START + Duration::days(30);
+    let still = excluded(&earlier, person(PRIYA), &[delegated(MARCO, PRIYA)], over);
+    assert_eq!(still, Some(Refusal::DelegateOfExcluded), "its end gives no vote back");
 }
 
 fn ran(kind: &str) -> Proposal {
