@@ -26,9 +26,9 @@ use crate::{
         demotion::{self, Demoted},
         learning::{Change, Config, Ledger, Observed, Rule, Terms, fact},
         level::Level,
-        policy::{self, Policy},
+        policy::{self, SignedPolicy},
     },
-    tenancy::{ClientPlace, Held, PersonId, Place as _, Record, Scope, Store, StoreError, place::AuditPart},
+    tenancy::{ClientPlace, Held, PersonId, Place as _, Record, Roster, Scope, Store, StoreError, place::AuditPart},
 };
 
 /// Entries that the log gives at once; see [`trail::page`].
@@ -113,11 +113,13 @@ impl Known {
     }
 }
 
-/// Folds what the log got since the last run; returns how many rules are gated otherwise. For the sweep.
-pub async fn follow(app: &App, scope: &Scope) -> Result<usize, StoreError> {
+/// Folds what the log got since the last run; returns how many rules are gated otherwise. For the sweep; `roster` was read
+/// before.
+pub async fn follow(app: &App, scope: &Scope, roster: &Roster) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     // Under a policy that is not as it was approved nobody is left out and nobody taken in: the figures wait.
-    let Ok(policy) = Policy::read(&store).await? else { return Ok(0) };
+    let found = store.read::<SignedPolicy>(ClientPlace::Assessment, policy::KEY).await?;
+    let Ok(policy) = policy::shown(&store, roster, found.as_ref()).await? else { return Ok(0) };
     let config = Config { excluded: policy.left_out, ..config() };
     let (held, end) = begin(&store).await?;
     let etag = held.as_ref().map(|held| held.etag.clone());

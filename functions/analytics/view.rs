@@ -31,8 +31,8 @@ pub struct Client {
     pub known: Known,
     /// Entries of its log that are not in it.
     pub behind: u64,
-    /// What the client demands, whatever was learned.
-    pub policy: Arc<Policy>,
+    /// What the client demands, whatever was learned; `None`: nobody knows, because its policy is not as it was approved.
+    pub policy: Option<Arc<Policy>>,
     /// Whose accounts are whose.
     pub roster: Arc<Roster>,
 }
@@ -83,6 +83,7 @@ pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize
         reasons: reasons(&figures),
         levels: levels(&figures),
         left_out: Vec::new(),
+        not_known: clients.iter().filter(|client| client.policy.is_none()).map(|client| client.link.text.clone()).collect(),
         leave_out: None,
         sampled: None,
         errors: Vec::new(),
@@ -207,12 +208,13 @@ fn client_row(client: &Client, now: OffsetDateTime) -> ClientFigures {
 
 fn rule_row(rule_link: Link, rule: &Rule, learned: &Learned, client: &Client) -> RuleRow {
     let share = Share { k: learned.k, n: learned.n };
-    let level = client.policy.terms(rule.kind()).level().max(learned.level);
+    let level = client.policy.as_ref().map(|policy| policy.terms(rule.kind()).level().max(learned.level));
+    let gate = level.map_or_else(|| Tag::new(Tone::Unknown, "Not known"), |level| Tag::new(tone(level), level.word()));
     let promotion = client.known.ledger.promotion(rule, &keep::config(), |account| client.roster.human(account));
     RuleRow {
         rule: rule_link,
         client: None,
-        gate: if learned.watched { Tag::new(Tone::Not, "Look at this rule") } else { Tag::new(tone(level), level.word()) },
+        gate: if learned.watched { Tag::new(Tone::Not, "Look at this rule") } else { gate },
         overrides: if share.n == 0 { "none yet".into() } else { share_words(share) },
         interval: interval_words(share).unwrap_or_else(|| "unknown".into()),
         elsewhere: None,

@@ -89,7 +89,7 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), Stor
     }
     let before = last.as_ref().map(|last| &last.value);
     let seen = before.map_or(0, |before| before.size);
-    let (seen, wrong) = match compared(store, &signer, published.max(size), seen).await? {
+    let (seen, wrong) = match compared(app, owner, &signer, published.max(size), seen).await? {
         (_, None) if is_quiet => return Ok(()),
         (seen, None) => (seen, write(store, size, note).await?),
         wrong => wrong,
@@ -97,10 +97,7 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), Stor
     let retention = app.blobs.retention(BlobContainer::Anchors, &of_size(owner, size)).await?;
     let size = if wrong.is_some() { seen } else { seen.max(size) };
     let known = before.and_then(|before| before.alarm.as_ref());
-    let alarm = wrong.as_ref().map(|what| match known {
-        Some(known) if known.what == *what => known.clone(),
-        _ => Alarm { what: what.clone(), since: known.map_or_else(|| app.now(), |known| known.since) },
-    });
+    let alarm = wrong.as_ref().map(|what| known.map_or_else(|| Alarm::new(what, app.now()), |known| known.again(what, app.now())));
     // Saying it makes the log longer, and the words of the next look with it.
     let text = |alarm: &Alarm| alarm.what.replace(|c: char| c.is_ascii_digit(), "");
     let is_news = alarm.as_ref().map(text) != known.map(text);
@@ -124,8 +121,7 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), Stor
 const REST: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// The size of the largest anchor that was ever seen, and why the log of `length` entries does not agree with the newest.
-async fn compared<P: Place>(store: &Store<'_, P>, signer: &Signer, length: u64, seen: u64) -> Result<(u64, Option<String>), StoreError> {
-    let (app, owner) = (store.app(), store.owner());
+async fn compared(app: &App, owner: Owner, signer: &Signer, length: u64, seen: u64) -> Result<(u64, Option<String>), StoreError> {
     let anchor = match newest(app, owner, seen).await? {
         Newest::None => return Ok((seen, None)),
         Newest::Gone(what) => return Ok((seen, Some(what))),
@@ -162,6 +158,12 @@ async fn compared<P: Place>(store: &Store<'_, P>, signer: &Signer, length: u64, 
         )
     });
     Ok((seen, wrong))
+}
+
+/// The same for a log of whose records nothing can be read any more: entries of the newest copy, 0 where there is none, and
+/// why the published log of `length` entries does not agree with it.
+pub async fn against(app: &App, owner: Owner, signer: &Signer, length: u64) -> Result<(u64, Option<String>), StoreError> {
+    compared(app, owner, signer, length, 0).await
 }
 
 /// Of a copy that no key of the log signed.

@@ -132,6 +132,28 @@ pub struct Alarm {
     pub what: String,
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
+    /// How often it was found; of an earlier release, once.
+    #[serde(default = "once")]
+    pub count: u64,
+    /// When it was found last, where that was more than once.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub last: Option<OffsetDateTime>,
+}
+
+fn once() -> u64 {
+    1
+}
+
+impl Alarm {
+    pub fn new(what: impl Into<String>, since: OffsetDateTime) -> Self {
+        Self { what: what.into(), since, count: 1, last: None }
+    }
+
+    /// It was found again, perhaps in other words.
+    #[must_use]
+    pub fn again(&self, what: impl Into<String>, now: OffsetDateTime) -> Self {
+        Self { what: what.into(), since: self.since, count: self.count + 1, last: Some(now) }
+    }
 }
 
 impl Head {

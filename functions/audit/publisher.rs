@@ -335,7 +335,7 @@ impl<P: Place> Run<'_, '_, P> {
         let now = store.app().now();
         if self.held.value.alarm.as_ref().is_none_or(|alarm| alarm.what != what && alarm.since + SAID_AGAIN <= now) {
             let mut batch = store.batch(P::audit(AuditPart::Head));
-            let alarm = Some(Alarm { what: what.clone(), since: now });
+            let alarm = Some(Alarm::new(what.clone(), now));
             let value = Published { alarm, item_waits: true, ..self.held.value.clone() };
             batch.replace(&Held { value, etag: self.held.etag.clone() });
             record(&mut batch, Event::new("log.alarm", "log", json!({ "why": what })));

@@ -18,25 +18,29 @@ use crate::tenancy::{DeploymentPlace, Held, Place, Record, Store, StoreError, Wa
 /// For so long after the last one gaps are shown: they cannot be mended, and stand in the log for ever.
 pub const GAP_SHOWN: Duration = Duration::days(30);
 
+const AND_LAST: &str = "; the last: ";
+/// As an earlier release said how many, and when the last was.
 const AND_MORE: &str = "; since then ";
 const THE_LAST: &str = " more, the last at ";
 
 /// The gaps that are shown and one more: the first, how many came since, and the last. Each stands in the log by itself.
 pub fn also(gap: Option<&Alarm>, what: String, now: OffsetDateTime) -> Alarm {
-    let Some(gap) = gap.filter(|gap| is_shown(gap, now)) else { return Alarm { what, since: now } };
-    let (first, more, _) = told(gap);
-    let at = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
-    Alarm { what: format!("{first}{AND_MORE}{}{THE_LAST}{at}: {what}", more + 1), since: gap.since }
+    let Some(gap) = gap.filter(|gap| is_shown(gap, now)) else { return Alarm::new(what, now) };
+    let (first, count, _) = told(gap);
+    Alarm { count, ..gap.clone() }.again(format!("{first}{AND_LAST}{what}"), now)
 }
 
-/// The first gap of the alarm, how many more it tells of, and when the last was.
+/// The first gap of the alarm, how many it tells of, and when the last was.
 fn told(gap: &Alarm) -> (&str, u64, OffsetDateTime) {
+    if let Some(last) = gap.last {
+        return (gap.what.split_once(AND_LAST).map_or(&*gap.what, |(first, _)| first), gap.count, last);
+    }
     let more = gap.what.split_once(AND_MORE).and_then(|(first, rest)| {
         let (more, rest) = rest.split_once(THE_LAST)?;
         let (at, _) = rest.split_once(": ")?;
-        Some((first, more.parse().ok()?, OffsetDateTime::parse(at, &Rfc3339).ok()?))
+        Some((first, more.parse::<u64>().ok()? + 1, OffsetDateTime::parse(at, &Rfc3339).ok()?))
     });
-    more.unwrap_or((&gap.what, 0, gap.since))
+    more.unwrap_or((&gap.what, gap.count, gap.since))
 }
 
 fn is_shown(gap: &Alarm, now: OffsetDateTime) -> bool {
@@ -175,8 +179,7 @@ pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, Deplo
     let mut alarms = alarms(Beside { head, published, anchored, witnessed }, now);
     let behind = behind(came_through, head, published, anchored, now);
     let behind_since = behind.map(|_| was.as_ref().and_then(|was| was.value.behind_since).unwrap_or(now));
-    alarms
-        .extend(behind.zip(behind_since).filter(|(_, since)| now - *since >= LATE).map(|(what, since)| Alarm { what: what.into(), since }));
+    alarms.extend(behind.zip(behind_since).filter(|(_, since)| now - *since >= LATE).map(|(what, since)| Alarm::new(what, since)));
     let since = alarms.first().map(|first| first.since).or(behind_since);
     let is = since.map(|since| LogAlarm {
         owner: owner.clone(),
@@ -207,13 +210,22 @@ mod tests {
     fn the_first_gap_and_the_last_are_shown_with_how_many_came_between_and_for_a_month_after_the_last() {
         let day = |n| datetime!(2026-03-01 09:00:00 UTC) + Duration::days(n);
         let first = also(None, "a is gone: 1".into(), day(0));
-        assert_eq!(first, Alarm { what: "a is gone: 1".into(), since: day(0) });
+        assert_eq!(first, Alarm::new("a is gone: 1", day(0)));
         let second = also(Some(&first), "b is gone: 2".into(), day(1));
-        assert_eq!(second.what, "a is gone: 1; since then 1 more, the last at 2026-03-02T09:00:00Z: b is gone: 2");
+        assert_eq!((second.what.as_str(), second.count, second.last), ("a is gone: 1; the last: b is gone: 2", 2, Some(day(1))));
         let third = also(Some(&second), "c is gone: 3".into(), day(29));
-        assert_eq!(third.what, "a is gone: 1; since then 2 more, the last at 2026-03-30T09:00:00Z: c is gone: 3");
+        assert_eq!((third.what.as_str(), third.count, third.last), ("a is gone: 1; the last: c is gone: 3", 3, Some(day(29))));
         assert_eq!(third.since, day(0));
         assert!(is_shown(&third, day(58)) && !is_shown(&third, day(59)));
-        assert_eq!(also(Some(&third), "d".into(), day(59)), Alarm { what: "d".into(), since: day(59) });
+        assert_eq!(also(Some(&third), "d".into(), day(59)), Alarm::new("d", day(59)));
+    }
+
+    #[test]
+    fn an_alarm_of_an_earlier_release_is_read_and_counted_on() {
+        let stored = r#"{"what":"a is gone: 1; since then 4 more, the last at 2026-03-02T09:00:00Z: b","since":"2026-03-01T09:00:00Z"}"#;
+        let known: Alarm = serde_json::from_str(stored).expect("an old record");
+        let at = datetime!(2026-03-03 09:00:00 UTC);
+        let next = also(Some(&known), "c".into(), at);
+        assert_eq!((next.what.as_str(), next.count, next.last), ("a is gone: 1; the last: c", 6, Some(at)));
     }
 }

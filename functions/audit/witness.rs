@@ -120,7 +120,7 @@ pub async fn cosign<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
 
 /// The alarm that stands, or this one from now on.
 fn since(known: Option<&Alarm>, what: String, now: OffsetDateTime) -> Alarm {
-    Alarm { what, since: known.map_or(now, |known| known.since) }
+    Alarm::new(what, known.map_or(now, |known| known.since))
 }
 
 async fn write<P: Place>(

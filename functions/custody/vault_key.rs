@@ -10,12 +10,16 @@ use time::OffsetDateTime;
 
 use super::change::{self, ChangeError, NO_KEYS};
 use crate::{
-    audit,
+    audit::{
+        self,
+        entry::{self, HEAD_KEY, Head},
+    },
     platform::key_uri::KeyUri,
     tenancy::{
         Batch, DeploymentPlace, Held, Record, Roster, Store, StoreError, TenantId,
         key_change::{self, Change},
         keys::Owner,
+        place::AuditPart,
         vault_key::{self, Reservation},
     },
 };
@@ -50,6 +54,42 @@ impl Record for FormerVaultKeys {
 pub async fn former(store: &Directory<'_>, tenant: TenantId) -> Result<Vec<FormerVaultKey>, StoreError> {
     let held = store.read::<FormerVaultKeys>(DeploymentPlace::Keys(tenant), &tenant.to_string()).await?;
     Ok(held.map(|held| held.value.keys).unwrap_or_default())
+}
+
+/// Vault keys that the installation's log names for a client.
+pub(super) struct Logged {
+    /// Those that wrapped its data keys, or do.
+    pub keys: Vec<String>,
+    /// Whether every entry since the client was added could be read.
+    pub is_whole: bool,
+}
+
+/// Entries that are read back at most: a round trip for each hundred.
+const READ_BACK: u64 = 50_000;
+/// Entries that are in memory at once.
+const CHUNK: u64 = 500;
+
+/// Whoever holds the store can delete the record of former keys, or put an older one back; each change stands in the log too.
+pub(super) async fn named_in_log(store: &Directory<'_>, tenant: TenantId) -> Result<Logged, StoreError> {
+    let length = store.read::<Head>(DeploymentPlace::Log(AuditPart::Head), HEAD_KEY).await?.map_or(0, |head| head.value.next);
+    let object = format!("client {tenant}");
+    let (mut to, mut logged, mut is_added) = (length, Logged { keys: Vec::new(), is_whole: true }, false);
+    while to > 0 && !is_added && length - to < READ_BACK {
+        let from = to.saturating_sub(CHUNK);
+        let entries = entry::range(store, from, to).await?;
+        logged.is_whole &= u64::try_from(entries.len()).is_ok_and(|read| read == to - from);
+        for (leaf, detail) in entries.iter().filter_map(|entry| entry.of_kind(&["key.vault_key_changed", "client.added"])) {
+            if leaf.object == object {
+                is_added |= leaf.kind == "client.added";
+                logged.keys.extend(["before", "after"].iter().filter_map(|side| detail[side].as_str()).map(str::to_owned));
+            }
+        }
+        to = from;
+    }
+    logged.is_whole &= to == 0 || is_added;
+    logged.keys.sort_unstable();
+    logged.keys.dedup();
+    Ok(logged)
 }
 
 const MADE_BY_ITSELF: &str = "This installation's vault makes keys by itself, so no other one can be named. Nothing was changed.";

@@ -36,6 +36,9 @@ pub enum AmendError {
     Fault(#[from] Fault),
     #[error("the policy is unsound: {0}")]
     Unsound(#[from] Unsound),
+    /// Another version stands than the one that was changed.
+    #[error("the policy changed at this moment")]
+    Moved,
     #[error("a change of the policy waits already")]
     Waits(ProposalId),
     #[error(transparent)]
@@ -45,12 +48,26 @@ pub enum AmendError {
 /// Stages the change in the name of the scope's person. Of `wanted`, version and origin do not count. `client` is the
 /// client's name, for sentences.
 pub async fn propose(app: &App, scope: &Scope, client: &str, wanted: Policy, reason: &str) -> Result<ProposalId, AmendError> {
+    propose_over(app, scope, client, (wanted, None), reason).await
+}
+
+/// The same, where `wanted` was made from the policy of this version: nothing is asked when another one stands.
+pub async fn propose_over(
+    app: &App,
+    scope: &Scope,
+    client: &str,
+    (wanted, seen): (Policy, Option<u32>),
+    reason: &str,
+) -> Result<ProposalId, AmendError> {
     let store = scope.store(app).await?;
     let open = store.all::<OpenMark>(ClientPlace::Assessment, "").await?;
     if let Some(mark) = open.into_iter().map(|held| held.value).find(|mark| mark.kind == CHANGE_POLICY) {
         return Err(AmendError::Waits(mark.proposal));
     }
     let now = Policy::read(&store).await??;
+    if seen.is_some_and(|seen| seen != now.version) {
+        return Err(AmendError::Moved);
+    }
     let to = Policy { version: now.version, made_by: now.made_by, ..wanted };
     to.check()?;
     let (roster, people) = People::read(app, &store).await?;

@@ -281,7 +281,7 @@ async fn write(store: &Store<'_, ClientPlace>, change: Change<'_>) -> Result<Vec
         messages.push(outbox::send(&mut batch, "execute", &ExecuteV1 { proposal: id, version }, std::time::Duration::ZERO)?);
     }
     if decision.broke_glass {
-        let told = NotifyV1 { proposal: id, version, occasion: Occasion::GlassBroken };
+        let told = NotifyV1 { proposal: id, version, occasion: Occasion::GlassBroken, to: vec![] };
         messages.push(outbox::send(&mut batch, "notify", &told, std::time::Duration::ZERO)?);
     }
     batch.commit().await?;

@@ -316,7 +316,7 @@ mod tests {
                 match does {
                     Does::Asks(length) => {
                         let until = (now + length).min(now + 720);
-                        let agreed = (now..).find(|hour| !held[at(*hour)]).filter(|end| *end > now);
+                        let agreed = (now..9_000).find(|hour| !held[at(*hour)]).filter(|end| *end > now);
                         if until <= now || agreed.is_some_and(|agreed| until <= agreed) {
                             end(until.max(now), &mut held);
                             offer = None;
@@ -341,7 +341,7 @@ mod tests {
                 }
                 prop_assert!(pair.held.len() <= MOST_SPANS && pair.held.windows(2).all(|two| two[0].end() <= two[1].begins_at));
                 let since = (now - back).max(0);
-                for hour in [since, (since + now) / 2, now] {
+                for hour in [since, since.midpoint(now), now] {
                     prop_assert_eq!(pair.holds(hours(hour)), held[at(hour)], "at {} of {}", hour, now);
                 }
                 prop_assert_eq!(pair.held_between(hours(since), hours(now)), held[at(since)..=at(now)].contains(&true), "since {} of {}", since, now);

@@ -52,18 +52,21 @@ pub async fn terms(store: &Store<'_, ClientPlace>, policy: &Policy, kind: &str, 
     Ok(level.map_or_else(|| terms.clone(), |level| terms.clone().demoted(level)))
 }
 
-/// The same for what is staged already. What came to people for this stays with them, whatever is learned later.
+/// The same for what is staged already. What came to people stays with them, whatever is learned or written later.
 pub(super) async fn today(store: &Store<'_, ClientPlace>, policy: &Policy, proposal: &Proposal) -> Result<Terms, StoreError> {
     let kind = &proposal.draft.kind;
     match &proposal.terms {
         Some(staged) if staged.demoted_from.is_some() => Ok(policy.terms(kind).demoted(staged.level())),
+        // The same where the policy asked for people and does not any more: nothing that waits for them runs by itself, and
+        // under a level that takes no approvals nobody could end it.
+        Some(staged) if staged.level() >= Level::L2 => Ok(policy.terms(kind).asking_people()),
         _ => terms(store, policy, kind, &proposal.draft.subject).await,
     }
 }
 
 /// Brings to people what was cleared to run by itself and did not run before its rule needed an approval: another version,
 /// open, with a deadline of its own. `None`: it is not such a one.
-pub(super) fn recalled(tenant: TenantId, proposal: &Proposal, today: &Terms, now: time::OffsetDateTime) -> Option<Proposal> {
+pub fn recalled(tenant: TenantId, proposal: &Proposal, today: &Terms, now: time::OffsetDateTime) -> Option<Proposal> {
     if !matches!(proposal.state, State::Cleared { .. }) || today.level() < Level::L2 {
         return None;
     }

@@ -73,6 +73,7 @@ pub enum Event<'a> {
     Withdraw {
         person: PersonId,
     },
+    /// A clock ran out: to decide, to run, or to undo.
     Expire,
     Supersede {
         by: Option<ProposalId>,

@@ -107,6 +107,11 @@ where
         let found = store.gather(ClientPlace::Assessment, wanted).await?;
         let held = found.one::<Proposal>(&key).await?.ok_or(ExecuteError::NotFound)?;
         let asked = outbox::of(message, &found).await?;
+        // For a version that has come to people since: whatever they answer is asked for by a message of its own.
+        if version < held.value.version {
+            done(&store, asked.as_ref()).await?;
+            return Ok(held.value);
+        }
         match &held.value.state {
             State::Approved { .. } | State::Cleared { .. } | State::Undoing { .. } => {}
             State::Open => return Err(ExecuteError::NotApproved),
@@ -209,7 +214,7 @@ where
             let why = format!("{name} wanted it undone and is no longer an approver of this client.");
             return end(store, held, Event::CannotUndo { why }).await;
         }
-        Err(_) if undoes => return Err(ExecuteError::Tampered),
+        Err(refusal) if undoes && !matches!(refusal, Refusal::Expired { .. }) => return Err(ExecuteError::Tampered),
         // Its rule, or the policy, asks people now. Its bytes and its version are the ones that were staged.
         Err(Refusal::PolicyChanged) if recalled.is_some() => {
             let Some(open) = recalled else { return Err(ExecuteError::NotApproved) };
@@ -305,7 +310,8 @@ async fn facts(
         linked: linked(roster, proposal, delegations.iter().flat_map(|one| [one.from, one.to])),
         delegations,
         is_clearance_signed: Box::pin(receipt::is_cleared(app, tenant, proposal)).await?,
-        changed_evidence: changed_evidence(store, proposal).await?,
+        // What was done is undone whatever became of what it rested on.
+        changed_evidence: if matches!(proposal.state, State::Undoing { .. }) { vec![] } else { changed_evidence(store, proposal).await? },
     })
 }
 

@@ -45,7 +45,8 @@ pub fn supersede(
     Ok(())
 }
 
-/// Expires what nobody decided, or what was approved and did not run, in time; returns how many. For the sweep.
+/// Expires what nobody decided, or what was approved and did not run, or was overridden and not undone, in time; returns how
+/// many. For the sweep.
 pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
@@ -115,17 +116,26 @@ pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Re
             Err(error) => return Err(error),
         }
     }
+    if brought > 0 {
+        outbox::flush(&store, ClientPlace::Assessment).await?;
+    }
     Ok(brought)
 }
 
 pub(super) async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, after: Proposal) -> Result<(), StoreError> {
     let mut batch = store.batch(ClientPlace::Assessment);
-    let was_approved = matches!(after.state, State::Expired { approved: true, .. });
-    let detail = json!({ "version": held.value.version, "hash": held.value.hash, "was_approved": was_approved });
-    if was_approved && after.level() > Level::L0 {
+    let (version, hash) = (held.value.version, &held.value.hash);
+    let (kind, detail, owed) = match &after.state {
+        State::NotUndone { why, .. } => ("proposal.not_undone", json!({ "version": version, "hash": hash, "why": why }), true),
+        state => {
+            let was_approved = matches!(state, State::Expired { approved: true, .. });
+            ("proposal.expired", json!({ "version": version, "hash": hash, "was_approved": was_approved }), was_approved)
+        }
+    };
+    if owed && after.level() > Level::L0 {
         tell(&mut batch, &after, Occasion::NotDone)?;
     }
     advance(&mut batch, held, after, None);
-    audit::record(&mut batch, audit::Event::new("proposal.expired", object(held.value.id), detail));
+    audit::record(&mut batch, audit::Event::new(kind, object(held.value.id), detail));
     batch.commit().await
 }

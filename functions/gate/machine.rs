@@ -51,9 +51,7 @@ pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Resul
         Event::Refuse { why } => run::waits(proposal).map(|_| to(State::Refused { at: now, why })),
         Event::Undo(facts) => run::undo(proposal, &facts, now),
         Event::CannotUndo { why } => match proposal.state {
-            State::Undoing { ran_at, .. } => {
-                Ok(Proposal { review_by: Some(now + REVIEW_WITHIN), ..to(State::NotUndone { at: now, ran_at, why }) })
-            }
+            State::Undoing { ran_at, .. } => Ok(run::not_undone(proposal, ran_at, why, now)),
             _ => Err(settled(proposal).unwrap_or(Refusal::NotApproved)),
         },
         Event::RollBack { by } => match &proposal.state {
@@ -237,15 +235,20 @@ pub(super) fn may_review(proposal: &Proposal, person: PersonId, verdict: Verdict
         let undo = ran && verdict == Verdict::Override;
         return Err(settled(proposal).filter(|_| !ran).unwrap_or(if undo { Refusal::UndoOver } else { Refusal::NotAsked }));
     }
+    match gave(proposal, person) {
+        Some(own) => Err(Refusal::SameVoice { name: own.names() }),
+        None => Ok(()),
+    }
+}
+
+/// What this human answered for which somebody else has to look: they approved it, or asked for the review.
+pub(super) fn gave(proposal: &Proposal, person: PersonId) -> Option<&Decision> {
     let terms = proposal.terms.as_ref();
     let is_own = |decision: &&Decision| {
         matches!(decision.verdict, Verdict::Approve | Verdict::Escalate)
             && terms.is_some_and(|terms| terms.is_same_human(decision.person, person))
     };
-    match proposal.decisions.iter().find(is_own) {
-        Some(own) => Err(Refusal::SameVoice { name: own.names() }),
-        None => Ok(()),
-    }
+    proposal.decisions.iter().find(is_own)
 }
 
 fn approve(
@@ -329,13 +332,12 @@ fn comment_of(proposal: &Proposal, verdict: Verdict, typed: &str) -> Result<Stri
 }
 
 fn expire(proposal: &Proposal, now: OffsetDateTime) -> Result<Proposal, Refusal> {
-    let (due, approved) = match &proposal.state {
-        State::Open => (proposal.decide_by, false),
-        State::Approved { run_by } | State::Cleared { run_by } => (*run_by, true),
-        _ => return Err(settled(proposal).unwrap_or(Refusal::NotDue)),
-    };
-    if now < due {
+    let due = if proposal.state == State::Open { Some(proposal.decide_by) } else { run::due(proposal) };
+    if now < due.ok_or_else(|| settled(proposal).unwrap_or(Refusal::NotDue))? {
         return Err(Refusal::NotDue);
     }
-    Ok(Proposal { state: State::Expired { at: now, approved }, ..proposal.clone() })
+    if let State::Undoing { ran_at, .. } = proposal.state {
+        return Ok(run::not_undone(proposal, ran_at, run::UNDO_LATE.into(), now));
+    }
+    Ok(Proposal { state: State::Expired { at: now, approved: proposal.state.may_run() }, ..proposal.clone() })
 }

@@ -65,7 +65,7 @@ impl Record for OpenMark {
     }
 }
 
-/// The same for what is approved and has not run yet.
+/// The same for what is approved, or to be undone, and has not run yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ApprovedMark {
     pub proposal: ProposalId,

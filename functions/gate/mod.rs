@@ -30,6 +30,7 @@ pub mod quorum;
 pub mod ran;
 pub mod receipt;
 pub mod refusal;
+pub mod reviewers;
 mod run;
 pub mod state;
 pub mod view;

@@ -15,6 +15,7 @@ use super::{
     inbox::asked_by,
     link::{self, link},
     mail::{self, Mail, Mailbox},
+    occasion::overdue_days,
     proposal::{Draft, NotifyV1, OpenMark, Proposal, ReviewMark, object},
     state::State,
 };
@@ -91,7 +92,7 @@ impl NotifyError {
 
 /// Mails the proposal that the message names, unless it is settled or was mailed before.
 pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
-    let NotifyV1 { proposal: id, version, occasion } = message.body()?;
+    let NotifyV1 { proposal: id, version, occasion, to } = message.body()?;
     let scope = Scope::of_message(message).ok_or(NotifyError::NotFound)?;
     let store = scope.store(app).await?;
     let held = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await?.ok_or(NotifyError::NotFound)?;
@@ -99,9 +100,9 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     if occasion.stands_alone() && !occasion.is_owed(&held.value, app.now()) {
         // Somebody settled it meanwhile.
     } else if occasion.stands_alone() {
-        deliver(app, &store, scope.tenant(), &held.value, version, occasion).await?;
+        deliver(app, &store, scope.tenant(), &held.value, (version, occasion), &to).await?;
     } else if held.value.state == State::Open && version <= held.value.version && app.now() < held.value.decide_by {
-        deliver(app, &store, scope.tenant(), &held.value, version, Occasion::Asked).await?;
+        deliver(app, &store, scope.tenant(), &held.value, (version, Occasion::Asked), &[]).await?;
     } else {
         catch_up(app, &store, scope.tenant(), &held.value, version).await?;
     }
@@ -110,7 +111,7 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
 }
 
 /// Tells once more of what is still open as the policy of its kind says, and loudly of what nobody decided near its
-/// deadline and of what nobody reviewed in time; returns of how many proposals. Deliveries whose message was lost are sent
+/// deadline and, once a day for some days, of what nobody reviewed in time; returns of how many proposals. Deliveries whose message was lost are sent
 /// on their way again. For the sweep.
 pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
@@ -125,7 +126,8 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
         let Some(Held { value: proposal, .. }) = store.read::<Proposal>(ClientPlace::Assessment, &key).await? else { continue };
         let mut was_told = false;
         for (version, occasion) in owed(&proposal, is_review, now) {
-            was_told |= occasion.is_owed(&proposal, now) && deliver(app, &store, scope.tenant(), &proposal, version, occasion).await?;
+            was_told |=
+                occasion.is_owed(&proposal, now) && deliver(app, &store, scope.tenant(), &proposal, (version, occasion), &[]).await?;
         }
         told += usize::from(was_told);
     }
@@ -139,12 +141,13 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
 }
 
 /// Which notices are due, with the number that stands where others have a version: one per notice and proposal, whatever
-/// changed in between; of a review, the second at which it is due, since a proposal can be reviewed more than once. Of several
+/// changed in between; of a review, the second at which it is due and
+/// the days since, since a proposal can be reviewed more than once. Of several
 /// that came due since the last sweep only the latest goes out.
 fn owed(proposal: &Proposal, is_review: bool, now: OffsetDateTime) -> Vec<(u32, Occasion)> {
     if is_review {
-        let due = proposal.review_by.map(|due| u32::try_from(due.unix_timestamp()).unwrap_or(u32::MAX));
-        return due.map(|due| (due, Occasion::ReviewOverdue)).into_iter().collect();
+        let number = |due: OffsetDateTime| u32::try_from(due.unix_timestamp() + overdue_days(due, now)).unwrap_or(u32::MAX);
+        return proposal.review_by.map(|due| (number(due), Occasion::ReviewOverdue)).into_iter().collect();
     }
     let latest = |hours: &mut dyn Iterator<Item = u32>| {
         let is_due = |hours: u32| proposal.decide_by - Duration::hours(hours.into()) <= now;
@@ -170,16 +173,18 @@ pub(super) fn approvers<'p>(
         .filter(move |person| *requester != Actor::Person(person.id))
 }
 
-/// Mails, then says so in one batch with its audit item; `false` when that was done before.
+/// Mails, then says so in one batch with its audit item; `false` when that was done before. `to`: to nobody else, where it
+/// names anybody.
 async fn deliver(
     app: &App,
     store: &Store<'_, ClientPlace>,
     tenant: TenantId,
     proposal: &Proposal,
-    version: u32,
-    occasion: Occasion,
+    (version, occasion): (u32, Occasion),
+    to: &[PersonId],
 ) -> Result<bool, StoreError> {
-    let cards = app.config.delivery.teams.is_some();
+    // What is about certain people's own answers goes to them, and into no channel.
+    let cards = app.config.delivery.teams.is_some() && occasion != Occasion::Changed;
     let is_silent = !app.config.mails && !cards;
     if is_silent && occasion != Occasion::GlassBroken {
         // Nobody is told, and nothing says that anybody was.
@@ -227,7 +232,10 @@ async fn deliver(
         notified.links.push(link::make::row(tenant, proposal, EVERYBODY, &key, now));
         queued.push(posting(Channel::Teams, EVERYBODY, now));
     }
-    for person in occasion.recipients(&app.config, &roster, tenant, proposal, now).into_iter().filter(|_| app.config.mails) {
+    // Who has answered to what it says now needs no second look.
+    let has_answered = |person: PersonId| occasion == Occasion::Changed && proposal.decisions.iter().any(|one| one.person == person);
+    let is_meant = |person: &&Person| app.config.mails && (to.is_empty() || to.contains(&person.id)) && !has_answered(person.id);
+    for person in occasion.recipients(&app.config, &roster, tenant, proposal, now).into_iter().filter(is_meant) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
             notified.unreachable.push(one);
@@ -389,8 +397,14 @@ pub(super) fn notice(app: &App, asked_by: &str, proposal: &Proposal, link: Strin
 }
 
 /// What the notice of this occasion says.
-pub(super) fn notice_for(app: &App, roster: &Roster, proposal: &Proposal, occasion: Occasion, link: String) -> Notice {
-    let loud = occasion.notice(app, proposal, link.clone());
+pub(super) fn notice_for(
+    app: &App,
+    (roster, tenant): (&Roster, TenantId),
+    proposal: &Proposal,
+    occasion: Occasion,
+    link: String,
+) -> Notice {
+    let loud = occasion.notice(app, (roster, tenant), proposal, link.clone());
     loud.unwrap_or_else(|| notice(app, &asked_by(roster, &proposal.requester), proposal, link))
 }
 
@@ -406,7 +420,7 @@ pub(super) async fn mail_to(
 ) -> Result<Mail, StoreError> {
     let row = link::make::row(tenant, proposal, to.id, key, since);
     let address = link(app, tenant, proposal, &row).await?;
-    let notice = notice_for(app, roster, proposal, Occasion::of_key(key), address);
+    let notice = notice_for(app, (roster, tenant), proposal, Occasion::of_key(key), address);
     Ok(compose(app, &roster.client_name(tenant), proposal, to, key, &notice))
 }
 

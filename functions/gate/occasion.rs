@@ -1,5 +1,7 @@
 //! Why people are told of a proposal: to whom it goes, until when it is owed, and what the notice says first.
 //!
+//! Whoever approved what changed afterwards is told that their approval is void, once for each version.
+//!
 //! The loud ones go to every approver and every owner at once and never into a digest: somebody approved alone, a review
 //! is overdue, or a deadline comes near and nobody decided.
 
@@ -12,6 +14,7 @@ use super::{
     delivery::Notice,
     notify::EXACT,
     proposal::{Decision, Proposal},
+    reviewers::{NOBODY, is_nobodys},
     state::State,
 };
 use crate::{
@@ -39,10 +42,13 @@ pub enum Occasion {
     Ran,
     /// It was approved, or its undoing was, and it is not done.
     NotDone,
+    /// It changed after they approved it: their approval is void.
+    Changed,
 }
 
 impl Occasion {
-    const ALL: [Self; 7] = [Self::Asked, Self::Reminded, Self::Escalated, Self::GlassBroken, Self::ReviewOverdue, Self::Ran, Self::NotDone];
+    const ALL: [Self; 8] =
+        [Self::Asked, Self::Reminded, Self::Escalated, Self::GlassBroken, Self::ReviewOverdue, Self::Ran, Self::NotDone, Self::Changed];
 
     /// As it stands in the keys of notices.
     pub fn word(self) -> &'static str {
@@ -54,6 +60,7 @@ impl Occasion {
             Self::ReviewOverdue => "review",
             Self::Ran => "ran",
             Self::NotDone => "failed",
+            Self::Changed => "changed",
         }
     }
 
@@ -71,6 +78,7 @@ impl Occasion {
             Self::ReviewOverdue => "proposal.review_overdue",
             Self::Ran => "proposal.ran_told",
             Self::NotDone => "proposal.failure_told",
+            Self::Changed => "proposal.change_told",
         }
     }
 
@@ -84,6 +92,7 @@ impl Occasion {
             Self::ReviewOverdue => "told, because the review was overdue,",
             Self::Ran => "told, because it ran by its level,",
             Self::NotDone => "told, because it was not done,",
+            Self::Changed => "told, because what they had approved changed,",
         }
     }
 
@@ -94,13 +103,13 @@ impl Occasion {
     /// Whether it has a mail and card of its own, however many there are: what does not ask for an approval is in no list of
     /// those that wait for one.
     pub(super) fn stands_alone(self) -> bool {
-        self.is_loud() || self == Self::Ran
+        self.is_loud() || matches!(self, Self::Ran | Self::Changed)
     }
 
     /// Whether a notice that was made for this is still to be sent.
     pub(super) fn is_owed(self, proposal: &Proposal, now: OffsetDateTime) -> bool {
         match self {
-            Self::Asked | Self::Reminded | Self::Escalated => proposal.state == State::Open && now < proposal.decide_by,
+            Self::Asked | Self::Reminded | Self::Escalated | Self::Changed => proposal.state == State::Open && now < proposal.decide_by,
             Self::GlassBroken => true,
             Self::ReviewOverdue => proposal.review_by.is_some(),
             Self::Ran => matches!(proposal.state, State::Executed { undo_until: Some(until), .. } if now < until),
@@ -119,6 +128,7 @@ impl Occasion {
             Self::ReviewOverdue => format!("OVERDUE REVIEW: {client}: {label}"),
             Self::Ran => format!("Done, and can be undone: {client}: {label}"),
             Self::NotDone if matches!(proposal.state, State::NotUndone { .. }) => format!("NOT UNDONE: {client}: {label}"),
+            Self::Changed => format!("Please look again: {client}: {label} changed after you approved it"),
             Self::NotDone => format!("NOT DONE: {client}: {label} is not carried out"),
         }
     }
@@ -145,19 +155,38 @@ impl Occasion {
         roster.people_who_may_sign_in(config, now).filter(is_told).collect()
     }
 
-    /// What mail and card say of a loud one; the others say what is asked.
-    pub(super) fn notice(self, app: &App, proposal: &Proposal, link: String) -> Option<Notice> {
+    /// What mail and card say of one that stands alone; the others say what is asked.
+    pub(super) fn notice(self, app: &App, (roster, tenant): (&Roster, TenantId), proposal: &Proposal, link: String) -> Option<Notice> {
         let exact = |at: OffsetDateTime| at.format(EXACT).unwrap_or_default();
         let question = &proposal.draft.question;
         let alone = proposal.decisions.iter().rev().find(|decision| decision.broke_glass);
+        let nobodys = is_nobodys(&app.config, roster, tenant, proposal, app.now());
         let (title, facts) = match self {
             Self::Asked | Self::Reminded => return None,
             Self::Escalated => {
                 let facts = vec![("Nobody has decided", proposal.progress().words()), ("It closes", exact(proposal.decide_by))];
                 (format!("Not decided yet: {question}"), facts)
             }
-            Self::GlassBroken => (format!("Approved by one person alone: {question}"), by_whom(alone, proposal, exact)),
-            Self::ReviewOverdue => (format!("The review is overdue: {question}"), by_whom(alone, proposal, exact)),
+            Self::GlassBroken => {
+                let mut facts = by_whom(alone, proposal, exact);
+                facts.extend(nobodys.then(|| ("Who can review it", NOBODY.to_owned())));
+                (format!("Approved by one person alone: {question}"), facts)
+            }
+            Self::ReviewOverdue => {
+                let mut facts = by_whom(alone, proposal, exact);
+                facts.extend(overdue_since(proposal, app.now()));
+                facts.extend(nobodys.then(|| ("Who can review it", NOBODY.to_owned())));
+                (format!("The review is overdue: {question}"), facts)
+            }
+            Self::Changed => {
+                let void = "It was for an earlier version, which does not stand any more. It does not count: look at what it says now.";
+                let facts = vec![
+                    ("Your approval", void.to_owned()),
+                    ("Approvals of this version", proposal.progress().words()),
+                    ("It closes", exact(proposal.decide_by)),
+                ];
+                (format!("What you approved changed: {question}"), facts)
+            }
             Self::Ran => {
                 let State::Executed { at, undo_until } = proposal.state else { return None };
                 let mut facts = vec![("It ran", exact(at)), ("Why", proposal.draft.reasons.join(" "))];
@@ -177,6 +206,28 @@ impl Occasion {
         }
         Some(Notice { title, facts, link: ("Sign in and look at it", link), foot, ..notice })
     }
+}
+
+/// A review that nobody does is asked for once a day, so many times in all.
+pub const MOST_OVERDUE: i64 = 5;
+
+/// How often it was asked for before, from the days that it is overdue.
+pub(super) fn overdue_days(due: OffsetDateTime, now: OffsetDateTime) -> i64 {
+    (now - due).whole_days().clamp(0, MOST_OVERDUE - 1)
+}
+
+/// From the second time on: for how long, and what is left to do.
+fn overdue_since(proposal: &Proposal, now: OffsetDateTime) -> Vec<(&'static str, String)> {
+    let Some(due) = proposal.review_by.filter(|due| overdue_days(*due, now) > 0) else { return vec![] };
+    let days = (now - due).whole_days();
+    let mut facts = vec![
+        ("Overdue for", if days == 1 { "1 day".into() } else { format!("{days} days") }),
+        ("What an owner can do", "Ask an approver of this client in person, or let another person approve for it.".into()),
+    ];
+    if overdue_days(due, now) == MOST_OVERDUE - 1 {
+        facts.push(("This is the last reminder", "It stays under Approvals until somebody has reviewed it.".into()));
+    }
+    facts
 }
 
 /// Why it is not done, and what stands for that.

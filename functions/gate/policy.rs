@@ -198,6 +198,16 @@ impl Terms {
         Self { demoted_from: Some(from), rule: Rule { level, approvals, ..self.rule }, ..self }
     }
 
+    /// The same for what people are asked about already: no less than their approval, though the policy asks less of what is
+    /// new.
+    #[must_use]
+    pub fn asking_people(self) -> Self {
+        if self.level() >= Level::L2 {
+            return self;
+        }
+        Self { demoted_from: None, ..self.demoted(Level::L2) }
+    }
+
     /// The one account that stands for all of a human's.
     pub fn human(&self, person: PersonId) -> PersonId {
         let together = |id: PersonId| self.same_human.iter().chain(&self.linked).filter(move |accounts| accounts.contains(&id));

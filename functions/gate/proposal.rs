@@ -16,6 +16,7 @@ use super::{
     quorum::{self, Progress},
     receipt::{self, SignedReceipt},
     refusal::Refusal,
+    run,
 };
 pub use super::{
     marks::{ApprovedMark, OpenMark, ReviewMark, UndoMark},
@@ -312,6 +313,9 @@ pub struct NotifyV1 {
     /// Left out where it is asked, as earlier releases read it.
     #[serde(default, skip_serializing_if = "is_asked")]
     pub occasion: Occasion,
+    /// Nobody else is told, where it names anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<PersonId>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
@@ -364,7 +368,7 @@ pub async fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Resu
         outbox::send(
             batch,
             "notify",
-            &NotifyV1 { proposal: proposal.id, version: 1, occasion: Occasion::Asked },
+            &NotifyV1 { proposal: proposal.id, version: 1, occasion: Occasion::Asked, to: vec![] },
             std::time::Duration::ZERO,
         )?;
         batch.create(&proposal.mark());
@@ -373,9 +377,9 @@ pub async fn stage(batch: &mut Batch<'_, '_, ClientPlace>, draft: Draft) -> Resu
     Ok(proposal.id)
 }
 
-/// Puts a fresh draft into an open proposal, in the caller's batch (three operations): a new version and hash under the
-/// policy of today, the same deadline, and no second mail; kind, subject and question stay. What was approved before has
-/// to be approved anew. For what does not change the answer, such as evidence that was read again with the same
+/// Puts a fresh draft into an open proposal, in the caller's batch (four operations): a new version and hash under the
+/// policy of today, the same deadline, and no second mail but to those whose approval is void by it; kind, subject and
+/// question stay. What was approved before has to be approved anew. For what does not change the answer, such as evidence that was read again with the same
 /// result; a changed answer is a new proposal that supersedes. Whoever has the page open hears that it changed.
 pub async fn revise(
     batch: &mut Batch<'_, '_, ClientPlace>,
@@ -401,6 +405,11 @@ pub(super) async fn revise_under(
     let proposal = old.clone().revised(tenant, draft, terms);
     let detail = json!({ "version": proposal.version, "hash": proposal.hash, "before": old.hash, "approvals_void": old.decisions.len() });
     audit::record(batch, audit::Event::new("proposal.revised", object(proposal.id), detail));
+    let void: BTreeSet<PersonId> = old.approvals().flat_map(|one| [one.person, one.seat()]).collect();
+    if !void.is_empty() {
+        let told = NotifyV1 { proposal: old.id, version: proposal.version, occasion: Occasion::Changed, to: void.into_iter().collect() };
+        outbox::send(batch, "notify", &told, std::time::Duration::ZERO)?;
+    }
     if proposal.mark() != old.mark()
         && let Some(mark) = store.read::<OpenMark>(batch.place(), &proposal.id.to_string()).await?
     {
@@ -426,7 +435,7 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
         }
         _ => {}
     }
-    match (was.run_by(), is.run_by()) {
+    match (run::due(&held.value), run::due(&next)) {
         (None, Some(run_by)) => {
             batch.create(&ApprovedMark { proposal: held.value.id, run_by });
         }
@@ -458,7 +467,7 @@ pub(super) fn advance(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Propos
 
 /// Adds to the batch that people are told of it.
 pub(super) fn tell(batch: &mut Batch<'_, '_, ClientPlace>, proposal: &Proposal, occasion: Occasion) -> Result<(), StoreError> {
-    let told = NotifyV1 { proposal: proposal.id, version: proposal.version, occasion };
+    let told = NotifyV1 { proposal: proposal.id, version: proposal.version, occasion, to: vec![] };
     outbox::send(batch, "notify", &told, std::time::Duration::ZERO).map(drop)
 }
 

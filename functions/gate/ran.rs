@@ -159,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_kept_is_kept_for_as_long_as_it_could_run(days in 0i64..200, which in 0usize..10, other in "[a-z.]{0,12}") {
-            let kind = RAN.into_iter().chain(ENDED).nth(which).unwrap();
+            let kind = RAN.into_iter().chain(ENDED).nth(which).expect("a kind");
             let mut known = RanLately::default();
             known.note(kind, "proposal 1", NOW - Duration::days(days), Some("0123456789abcdef0123456789abcdef0123.v2"));
             known.note(&format!("proposal.{other}x"), "proposal 2", NOW, Some("ff.v1"));
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn an_earlier_record_is_followed_anew_since_it_knows_no_ends() {
         let old = serde_json::json!({ "next": 40, "operations": { "ab.v1": 1 } });
-        let read: RanLately = serde_json::from_value(RanLately::upgrade(1, old)).unwrap();
+        let read: RanLately = serde_json::from_value(RanLately::upgrade(1, old)).expect("an old record");
         assert_eq!((read.next, read.operations.len(), read.ended.len()), (0, 0, 0));
     }
 }

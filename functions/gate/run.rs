@@ -11,7 +11,7 @@ use super::{
     hash::{FORM, hash_of},
     level::Level,
     machine::{blocked, excluded, is_fresh, settled},
-    policy::{BREAK_GLASS_SIGN_IN, Terms},
+    policy::{BREAK_GLASS_SIGN_IN, REVIEW_WITHIN, Rule, Terms},
     proposal::Proposal,
     quorum,
     refusal::Refusal,
@@ -48,6 +48,9 @@ pub(super) fn execute(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -
 /// Runs the compensating action of what was overridden in time by somebody who signed that.
 pub(super) fn undo(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> Result<Proposal, Refusal> {
     let State::Undoing { ran_at, .. } = proposal.state else { return Err(settled(proposal).unwrap_or(Refusal::NotApproved)) };
+    if let Some(at) = due(proposal).filter(|due| now >= *due) {
+        return Err(Refusal::Expired { at });
+    }
     let terms = unchanged(proposal, facts)?;
     let overrides = |(decision, voice): &(&Decision, &Voice)| {
         decision.verdict == Verdict::Override && decision.version == proposal.version && decision.hash == proposal.hash && voice.is_signed
@@ -67,6 +70,23 @@ pub(super) fn undo(proposal: &Proposal, facts: &Facts, now: OffsetDateTime) -> R
 pub(super) fn executed(proposal: &Proposal, now: OffsetDateTime) -> State {
     let undo = |terms: &Terms| (terms.level() == Level::L1).then(|| now + Duration::hours(terms.rule.undo_within.into()));
     State::Executed { at: now, undo_until: proposal.terms.as_ref().and_then(undo) }
+}
+
+/// Until when what waits for its run may run, or what somebody overrode may be undone: as long after that as it had to run.
+pub(super) fn due(proposal: &Proposal) -> Option<OffsetDateTime> {
+    let within = || proposal.terms.as_ref().map_or_else(|| Rule::of_kind(&proposal.draft.kind).run_within, |terms| terms.rule.run_within);
+    match proposal.state {
+        State::Undoing { since, .. } => Some(since + Duration::hours(within().into())),
+        _ => proposal.state.run_by(),
+    }
+}
+
+/// Why what nobody undid in time stands, for people.
+pub(super) const UNDO_LATE: &str = "It was not undone in time.";
+
+/// What it did stands, and people see to it.
+pub(super) fn not_undone(proposal: &Proposal, ran_at: OffsetDateTime, why: String, now: OffsetDateTime) -> Proposal {
+    Proposal { state: State::NotUndone { at: now, ran_at, why }, review_by: Some(now + REVIEW_WITHIN), ..proposal.clone() }
 }
 
 /// Whether an outward action has begun, and so can end.

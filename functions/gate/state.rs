@@ -61,7 +61,7 @@ pub enum State {
         #[serde(default, with = "time::serde::rfc3339::option")]
         undo_until: Option<OffsetDateTime>,
     },
-    /// A person overrode it in time; the compensating action has not run yet.
+    /// A person overrode it in time; the compensating action has not run yet, and has as long as the action itself had.
     Undoing {
         #[serde(with = "time::serde::rfc3339")]
         since: OffsetDateTime,

@@ -17,6 +17,7 @@ use super::{
     policy::{self, BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, SignedPolicy, Terms, Unsound},
     proposal::{OpenMark, Proposal},
     refusal::Refusal,
+    reviewers,
     state::{Cause, Decision, State},
 };
 use crate::{
@@ -113,7 +114,9 @@ pub async fn proposal_page(
     let review = review(&proposal, grant, app.now(), &returned);
     let is_to_do = proposal.state == State::Open && level == Level::L3 && grant.has(Role::Approver) && grant.person == reader.person.id;
     let to_do = DoneForm { action: paths::decide(grant.tenant, proposal.id), token: String::new(), permit: String::new(), fields: vec![] };
+    let nobodys = reviewers::is_nobodys(&app.config, roster, grant.tenant, &proposal, app.now());
     Ok(ProposalPage {
+        nobody_reviews: nobodys.then_some(reviewers::NOBODY),
         alone: may_alone(&proposal, grant).then_some((BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN)),
         sign_in: proposal.terms.as_ref().and_then(|terms| terms.rule.sign_in_minutes).map(|minutes| FreshSignIn { minutes, prove: None }),
         review,
@@ -460,7 +463,7 @@ fn posted_words(posted: &Posted, roster: &Roster) -> String {
         Outcome::Accepted if posted.together > 1 => format!("told {to}, together with {} others", posted.together - 1),
         Outcome::Accepted => format!("told {to}"),
         Outcome::Refused { why } => format!("could not tell {to}: {why}"),
-        Outcome::SignedIn => format!("did not mail {to}, who had signed in"),
+        Outcome::SignedIn => format!("did not mail {to}, who had looked at it"),
     }
 }
 

@@ -121,7 +121,8 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         self
     }
 
-    /// Deletes by key what another record of this batch already guards with its etag.
+    /// Deletes by key what another record of this batch already guards with its etag. That it is gone already is as good: the
+    /// rest of the batch is written.
     pub fn remove<T: Record>(&mut self, key: &str) -> &mut Self {
         self.changes.push(Change::Delete(id_of::<T>(key), None));
         self
@@ -175,8 +176,18 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
                 Change::Plainly(op) => Prepared::Op(op),
             });
         }
-        // On the heap: it is part of every future that writes.
-        let written = Box::pin(Beside { store, place, stamped, appends }.write(prepared)).await;
+        let mut absent = Vec::new();
+        let written = loop {
+            // On the heap: it is part of every future that writes.
+            let written = Box::pin(Beside { store, place, stamped, appends }.write(&prepared)).await;
+            match written.as_ref().ok().and_then(|(outcome, _)| removed_before(outcome, &prepared)) {
+                Some(at) => {
+                    prepared.remove(at);
+                    absent.push(at);
+                }
+                None => break written,
+            }
+        };
         if stamped {
             kinds.insert(Stamp::KIND.into());
         }
@@ -191,7 +202,8 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
                 if let Some(seals) = store.take_seals() {
                     Box::pin(store.tell_seals(seals)).await;
                 }
-                etags.truncate(changed);
+                etags.truncate(prepared.len());
+                absent.iter().rev().for_each(|at| etags.insert(*at, None));
                 Ok(etags)
             }
             BatchOutcome::Refused(statuses) => {
@@ -220,11 +232,11 @@ struct Beside<'s, 'a, P> {
 impl<P: Place> Beside<'_, '_, P> {
     /// What came of it, and the ids of the operations in order. Others may write tail or stamp at the same time with a batch
     /// of their own: only then is it tried again.
-    async fn write(&self, prepared: Vec<Prepared>) -> Result<(BatchOutcome, Vec<String>), StoreError> {
+    async fn write(&self, prepared: &[Prepared]) -> Result<(BatchOutcome, Vec<String>), StoreError> {
         const ATTEMPTS: usize = 16;
         let Self { store, place, .. } = *self;
         if !self.stamped && !self.appends {
-            let ops: Vec<Op> = prepared.into_iter().filter_map(|one| if let Prepared::Op(op) = one { Some(op) } else { None }).collect();
+            let ops: Vec<Op> = prepared.iter().filter_map(|one| if let Prepared::Op(op) = one { Some(op.clone()) } else { None }).collect();
             let ids = ops.iter().map(|op| op.id().to_owned()).collect();
             return Ok((store.app().documents.batch(&store.partition(place), ops).await?, ids));
         }
@@ -234,7 +246,7 @@ impl<P: Place> Beside<'_, '_, P> {
             let known = if self.appends { Some(slot.find(store, place).await?) } else { None };
             let mut tail = known.as_ref().map(|known| known.tail.clone());
             let mut ops = Vec::with_capacity(prepared.len() + 2);
-            for one in &prepared {
+            for one in prepared {
                 ops.push(match (one, &mut tail) {
                     (Prepared::Op(op), _) => op.clone(),
                     (Prepared::Append(append), Some(tail)) => {
@@ -298,6 +310,14 @@ impl<P: Place> Beside<'_, '_, P> {
         let body = self.store.seal(self.store.key_to_write().await?, self.place, &plain).await?;
         Ok((plain.id, body))
     }
+}
+
+/// Which change was refused because what it deletes by key is not there, if it was that.
+fn removed_before(outcome: &BatchOutcome, prepared: &[Prepared]) -> Option<usize> {
+    let BatchOutcome::Refused(statuses) = outcome else { return None };
+    let at = statuses.iter().position(|status| *status != OpStatus::FailedDependency)?;
+    let is_removal = matches!(prepared.get(at), Some(Prepared::Op(Op::Delete { if_match: None, .. })));
+    (is_removal && statuses[at] == OpStatus::NotFound).then_some(at)
 }
 
 fn kind_of(id: &str) -> &str {

@@ -269,6 +269,9 @@ pub struct Session {
     pub demo: bool,
     #[serde(default)]
     pub proof: Proof,
+    /// Where the sign-in led: one of our own addresses, as they came with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub led_to: Option<String>,
 }
 
 /// When somebody last signed in; what a session said of it goes with the session.

@@ -3,7 +3,7 @@
 
 use super::{
     Request,
-    session::{Begun, SetCookie, scope},
+    session::{Begun, Next, SetCookie, scope},
 };
 use crate::{
     app::App,
@@ -43,7 +43,9 @@ pub async fn sign_in(app: &App, request: &Request, person: PersonId) -> Result<S
 
 async fn entered(app: &App, request: &Request, person: &Person) -> Result<SetCookie, StoreError> {
     let reader = scope(&request.invocation_id).store(app).await?;
-    let begun = Begun::new(&reader, request, person.id, true, Proof { at: Some(app.now()), ..Proof::default() }).await?;
+    let next = request.form_value("next").and_then(|next| Next::parse(&next));
+    let proof = Proof { at: Some(app.now()), ..Proof::default() };
+    let begun = Begun::new(&reader, request, person.id, true, proof, next.as_ref()).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     begun.enter(&mut batch, person, "demo");

@@ -141,6 +141,7 @@ mod tests {
             expires_at: AT,
             demo: true,
             proof: Proof::default(),
+            led_to: None,
         }
     }
 

@@ -102,6 +102,7 @@ impl Begun {
         person: PersonId,
         demo: bool,
         proof: Proof,
+        next: Option<&Next>,
     ) -> Result<Self, StoreError> {
         let app = store.app();
         let hash = Cookie::of(&app.config, request).map(|cookie| cookie.token_hash());
@@ -113,7 +114,15 @@ impl Begun {
         };
         let last = found.one::<LastSignIn>(&person.to_string()).await?;
         let (token, now) = (random_token(app), app.now());
-        let session = Session { token_hash: sha256(token.as_bytes()), person, signed_in_at: now, expires_at: now + LIFE, demo, proof };
+        let session = Session {
+            token_hash: sha256(token.as_bytes()),
+            person,
+            signed_in_at: now,
+            expires_at: now + LIFE,
+            demo,
+            proof,
+            led_to: next.map(|next| next.as_str().to_owned()),
+        };
         Ok(Self { session, token, earlier, last })
     }
 

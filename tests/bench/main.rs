@@ -1,5 +1,5 @@
 //! Benchmarks, each beside a reference measured in the same run: `cargo bench`, or `cargo bench -- --quick` for seconds
-//! instead of minutes; `cargo bench -- log` for the audit log alone.
+//! instead of minutes; `cargo bench -- log` for the audit log alone, `-- model` for the gate's model.
 //!
 //! Prints medians, the ratio and the bar. A missed bar is news, not a failure: only what breaks ends with another code
 //! than 0. Linux only: memory and CPU time come from /proc.
@@ -23,6 +23,7 @@ mod floor;
 mod handler;
 mod log;
 mod memory;
+mod model;
 mod reference;
 mod report;
 mod seal;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         [mode, port] if mode == reference::SERVER => reference::serve(port),
         [mode, port, second, file] if mode == floor::SERVER => floor::serve(port, second, file),
         others if others.iter().any(|a| a == "log") => only_the_log(),
+        others if others.iter().any(|a| a == "model") => only_the_model(),
         others => run(if others.iter().any(|a| a == "--quick") { QUICK } else { FULL }),
     };
     match outcome {
@@ -79,10 +81,18 @@ fn only_the_log() -> Outcome<()> {
     log::measure(FULL)
 }
 
+fn only_the_model() -> Outcome<()> {
+    report::head();
+    model::measure()
+}
+
 fn run(effort: Effort) -> Outcome<()> {
     report::head();
     seal::measure(effort)?;
     token::measure(effort)?;
+    if effort.log == FULL.log {
+        model::measure()?;
+    }
     start::measure(effort)?;
     log::measure(effort)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

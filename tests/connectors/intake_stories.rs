@@ -197,12 +197,13 @@ async fn of_a_busy_record_the_newest_changes_wait_and_what_was_let_go_is_counted
 
 #[tokio::test]
 async fn a_stop_while_an_older_change_is_let_go_counts_it_once_and_says_so_once() {
+    let ready = World::unmapped(autotask()).await.at_rest();
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         // The newest change lets the oldest go; one older than all that wait goes itself.
         for late in [false, true] {
             let mut call = 0;
             loop {
-                let mut world = World::unmapped(autotask()).await;
+                let mut world = ready.copied();
                 let start = world.app().now();
                 let send = async |world: &World, number: u64| {
                     let fields = json!({ "CompanyID": "174", "Title": "AV out of date", "Status": number.to_string() });
@@ -520,9 +521,10 @@ async fn an_address_of_no_connection_is_not_found_and_leaves_one_count() {
 
 #[tokio::test]
 async fn a_stop_at_any_call_loses_nothing_and_doubles_nothing() {
+    let ready = World::mapped(connectwise()).await.at_rest();
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         for call in 0.. {
-            let mut world = World::mapped(connectwise()).await;
+            let mut world = ready.copied();
             world.serve_signing_key();
             let body = ticket("m1", 7, 250, "New", "2026-03-02T08:59:00Z");
             world.test.faults.stop_at(call, fault);

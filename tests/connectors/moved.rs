@@ -8,7 +8,7 @@ use time::Duration;
 
 use super::{
     pull_stories::{configuration, read_all, serve},
-    world::{KEY_URL, World, callback, connectwise, ticket},
+    world::{KEY_URL, Ready, World, callback, connectwise, ticket},
 };
 use assay::platform::ports::Queue as _;
 
@@ -81,17 +81,22 @@ fn deleted() -> Value {
     callback("m3", "ticket", "deleted", 7, &Value::Null)
 }
 
-async fn world() -> World {
-    let world = World::mapped(connectwise()).await;
+async fn ready() -> Ready {
+    World::mapped(connectwise()).await.at_rest()
+}
+
+fn world(ready: &Ready) -> World {
+    let world = ready.copied();
     world.serve_signing_key();
     world
 }
 
 #[tokio::test]
 async fn a_ticket_whose_first_message_stopped_half_way_and_came_again_after_its_move_stays_moved() {
+    let ready = ready().await;
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         for call in 0.. {
-            let mut world = world().await;
+            let mut world = world(&ready);
             let first = message_of(&world, &opened()).await;
             world.test.faults.stop_at(call, fault);
             let _ = world.work_off(&first).await;
@@ -111,9 +116,10 @@ async fn a_ticket_whose_first_message_stopped_half_way_and_came_again_after_its_
 
 #[tokio::test]
 async fn a_stop_at_any_call_of_a_move_ends_with_the_new_client() {
+    let ready = ready().await;
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         for call in 0.. {
-            let mut world = world().await;
+            let mut world = world(&ready);
             world.send(&opened()).await;
             world.pump().await;
             let second = message_of(&world, &moved()).await;
@@ -134,9 +140,10 @@ async fn a_stop_at_any_call_of_a_move_ends_with_the_new_client() {
 
 #[tokio::test]
 async fn a_ticket_opened_and_moved_at_once_is_the_new_clients_and_its_delete_finds_it() {
+    let ready = ready().await;
     for bodies in [[opened(), moved()], [moved(), opened()]] {
         for call in 0.. {
-            let world = world().await;
+            let world = world(&ready);
             let [first, second] = [message_of(&world, &bodies[0]).await, message_of(&world, &bodies[1]).await];
             let struck = Box::pin(meanwhile(&world, &first, call, work_off(&world, &second))).await;
             assert_eq!(live(&world, ":ticket:7").await, [1], "call {call}");
@@ -152,9 +159,10 @@ async fn a_ticket_opened_and_moved_at_once_is_the_new_clients_and_its_delete_fin
 
 #[tokio::test]
 async fn a_ticket_moved_and_deleted_at_once_or_in_either_order_is_gone_for_both() {
+    let ready = ready().await;
     for bodies in [[moved(), deleted()], [deleted(), moved()]] {
         for call in 0.. {
-            let world = world().await;
+            let world = world(&ready);
             world.send(&opened()).await;
             world.pump().await;
             let [first, second] = [message_of(&world, &bodies[0]).await, message_of(&world, &bodies[1]).await];
@@ -170,9 +178,10 @@ async fn a_ticket_moved_and_deleted_at_once_or_in_either_order_is_gone_for_both(
 
 #[tokio::test]
 async fn a_delete_that_races_with_the_first_event_of_its_ticket_does_not_wait_for_ever() {
+    let ready = ready().await;
     for bodies in [[opened(), deleted()], [deleted(), opened()]] {
         for call in 0.. {
-            let world = world().await;
+            let world = world(&ready);
             let [first, second] = [message_of(&world, &bodies[0]).await, message_of(&world, &bodies[1]).await];
             let struck = Box::pin(meanwhile(&world, &first, call, work_off(&world, &second))).await;
             world.pump().await;
@@ -189,8 +198,9 @@ async fn a_delete_that_races_with_the_first_event_of_its_ticket_does_not_wait_fo
 async fn a_delete_holds_although_the_vendors_clock_is_an_hour_ahead_of_ours() {
     let ahead = || ticket("m1", 7, 250, "New", "2026-03-02T10:00:00Z");
     let late = || ticket("m0", 7, 250, "Old", "2026-03-02T09:58:00Z");
+    let ready = ready().await;
     for bodies in [[ahead(), deleted(), late()], [deleted(), late(), ahead()], [late(), deleted(), ahead()]] {
-        let world = world().await;
+        let world = world(&ready);
         for body in [&bodies[0], &bodies[1], &bodies[2], &bodies[0]] {
             world.send(body).await;
             world.pump().await;
@@ -206,10 +216,16 @@ fn of_company(company: u64, updated: &str) -> Value {
     callback("m1", "configuration", "updated", 9, &Value::String(row.to_string()))
 }
 
-/// A world whose next intake message reads this row of company 250.
-async fn about_to_read(row: Value) -> (World, Bytes) {
+/// Company 250 is known and 174 is not.
+async fn half_mapped() -> Ready {
     let world = World::unmapped(connectwise()).await;
     world.map("250", 0).await;
+    world.at_rest()
+}
+
+/// A world whose next intake message reads this row of company 250.
+async fn about_to_read(ready: &Ready, row: Value) -> (World, Bytes) {
+    let world = ready.copied();
     serve(&world, vec![row], 50);
     world
         .test
@@ -225,9 +241,10 @@ const STAMPS: [&str; 2] = ["2026-03-02T09:00:01Z", "2026-03-02T08:59:59Z"];
 
 #[tokio::test]
 async fn a_device_that_moves_while_its_row_is_read_is_live_with_its_new_client_only() {
+    let ready = half_mapped().await;
     for stamp in STAMPS {
         for call in 0.. {
-            let (world, read) = Box::pin(about_to_read(configuration(9, "2026-03-01T00:00:00Z"))).await;
+            let (world, read) = Box::pin(about_to_read(&ready, configuration(9, "2026-03-01T00:00:00Z"))).await;
             world.map("174", 1).await;
             let other = async {
                 world.test.clock.advance(Duration::seconds(2));
@@ -245,8 +262,9 @@ async fn a_device_that_moves_while_its_row_is_read_is_live_with_its_new_client_o
 
 #[tokio::test]
 async fn a_device_that_is_first_heard_of_during_a_read_is_not_gone_for_lack_of_a_row() {
+    let ready = half_mapped().await;
     for stamp in STAMPS {
-        let (world, read) = Box::pin(about_to_read(configuration(8, "2026-03-01T00:00:00Z"))).await;
+        let (world, read) = Box::pin(about_to_read(&ready, configuration(8, "2026-03-01T00:00:00Z"))).await;
         world.test.clock.advance(Duration::seconds(2));
         let new = message_of(&world, &of_company(250, stamp)).await;
         work_off(&world, &new).await;
@@ -292,17 +310,18 @@ async fn a_move_from_before_a_read_that_is_worked_off_after_it_is_no_old_news() 
 
 #[tokio::test]
 async fn a_row_without_a_time_does_not_undo_what_happened_while_it_was_on_its_way() {
+    let ready = half_mapped().await;
     let undated = || {
         let mut row = configuration(9, "");
         row["_info"] = json!({});
         row
     };
-    let (world, read) = Box::pin(about_to_read(undated())).await;
+    let (world, read) = Box::pin(about_to_read(&ready, undated())).await;
     world.test.faults.mend();
     work_off(&world, &read).await;
     let asks = world.test.faults.calls().iter().rposition(|call| *call == "http.send").unwrap();
 
-    let (world, read) = Box::pin(about_to_read(undated())).await;
+    let (world, read) = Box::pin(about_to_read(&ready, undated())).await;
     let other = async {
         world.test.clock.advance(Duration::seconds(2));
         let mut renamed = configuration(9, "2026-03-02T09:00:01Z");

@@ -372,14 +372,18 @@ async fn a_moved_codebase_is_asked_for_once_more() {
 
 #[tokio::test]
 async fn a_stop_at_any_call_of_a_read_ends_in_the_same_evidence() {
+    let ready = {
+        let world = World::unmapped(connectwise()).await;
+        world.map("250", 0).await;
+        world.at_rest()
+    };
     let rows = || {
         vec![configuration(1, "2026-03-01T00:00:00Z"), configuration(2, "2026-03-01T00:00:00Z"), configuration(3, "2026-03-01T00:00:00Z")]
     };
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         let mut call = 0;
         loop {
-            let mut world = World::unmapped(connectwise()).await;
-            world.map("250", 0).await;
+            let mut world = ready.copied();
             serve(&world, rows(), 2);
             world.test.faults.stop_at(call, fault);
             let started = {

@@ -299,6 +299,62 @@ fn form_at(route: &[String], ids: Ids) -> Option<FormOf> {
 }
 
 /// With a token that only the installation could have made: what refuses it is not the form's, but whose it is.
+/// Everything about a client's log that has an address: its page, its entries with both of their files, and the copy of it.
+#[tokio::test]
+async fn stn_000_no_page_or_file_of_anothers_log_is_told_from_one_that_is_not_there() {
+    let World { flow, .. } = world().await;
+    let (assessor, auditor, nobody) = (PersonId(Uuid::from_u128(0xa2)), PersonId(Uuid::from_u128(0xa3)), PersonId(Uuid::from_u128(0xa4)));
+    add_reader(&flow, assessor, Some(Role::Assessor)).await;
+    add_reader(&flow, auditor, Some(Role::Auditor)).await;
+    add_reader(&flow, nobody, None).await;
+    let (ben, absent) = (Browser::of_person(&flow, B1).await, TenantId(Uuid::from_u128(0xdead_beef)));
+    let mut existing = 0;
+    for (method, function) in [(Method::Get, "show"), (Method::Head, "show"), (Method::Post, "act")] {
+        let of_a_log = |route: &Vec<String>| route.len() > 1 && route[0] == "\"audit\"" && route[1] == "tenant";
+        for route in routes(function).into_iter().filter(of_a_log) {
+            let at = |tenant: TenantId, index: &str| {
+                let parts = route.iter().enumerate().map(|(n, part)| match part.strip_prefix('"') {
+                    Some(word) => word.trim_end_matches('"').to_owned(),
+                    None if n == 1 => tenant.to_string(),
+                    None => index.to_owned(),
+                });
+                format!("portal/{}", parts.collect::<Vec<_>>().join("/"))
+            };
+            if method != Method::Post {
+                let (own, _) = ask(&flow, &ben, method, &at(B, "0")).await;
+                assert_eq!(own.status, 200, "there is such a thing: {}", at(B, "0"));
+                existing += 1;
+            }
+            for who in [assessor, auditor, nobody] {
+                let browser = Browser::of_person(&flow, who).await;
+                for index in ["0", "999999"] {
+                    let (told, calls) = ask(&flow, &browser, method, &at(B, index)).await;
+                    let (told_of_none, calls_of_none) = ask(&flow, &browser, method, &at(absent, index)).await;
+                    let without = |reply: &Reply, tenant: TenantId| (reply.status, text(reply).replace(&tenant.to_string(), "ID"));
+                    assert_eq!(without(&told, B), without(&told_of_none, absent), "{method:?} {}", at(B, index));
+                    assert_eq!((told.status, calls), (404, calls_of_none), "{method:?} {}", at(B, index));
+                    must_not_show(&told, &at(B, index));
+                }
+            }
+        }
+    }
+    assert_eq!(existing, 8, "the page, an entry and its two files, by GET and by HEAD");
+}
+
+/// Somebody with this role for A, or with none for anybody.
+async fn add_reader(flow: &Flow, id: PersonId, role: Option<Role>) {
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let held = store.read::<Person>(DeploymentPlace::Directory, &A1.to_string()).await.unwrap().unwrap();
+    batch.create(&Person { id, name: format!("Reader {id}"), email: format!("{id}@example.net"), ..held.value });
+    if let Some(role) = role {
+        let until = Some(flow.app().now() + Duration::days(30));
+        let given = assay::tenancy::directory::Origin::default();
+        batch.create(&Grant { tenant: A, person: id, roles: vec![role], until, confirmed_at: None, given });
+    }
+    batch.commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn stn_012_a_genuine_form_of_ones_own_that_names_what_is_anothers_is_one_that_names_nothing() {
     let World { flow, of_b, .. } = world().await;
@@ -310,6 +366,7 @@ async fn stn_012_a_genuine_form_of_ones_own_that_names_what_is_anothers_is_one_t
         expires_at: flow.app().now(),
         demo: true,
         proof: Proof::default(),
+        led_to: None,
     };
     let key = assay::tenancy::keys::data_key(flow.app(), Owner::Deployment).await.unwrap();
     let nobodys = Uuid::from_u128(0xdead_beef);

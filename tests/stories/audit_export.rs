@@ -4,7 +4,6 @@
 use std::{fs, path::Path};
 
 use assay::{
-    app::App,
     audit::{
         self, Event, Extent, Known, LogFault, LogReport,
         chain::Hash,
@@ -18,12 +17,7 @@ use assay::{
     },
     host::verify::{self, Verification},
     platform::ports::BlobContainer,
-    tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, PersonId, Place, Record, Scope, Store, TenantId,
-        directory::{Grant, Tenant},
-        keys::Owner,
-        place::AuditPart,
-    },
+    tenancy::{ClientPlace, DeploymentPlace, DeploymentScope, Place, Record, Store, directory::Tenant, keys::Owner, place::AuditPart},
 };
 use tempfile::TempDir;
 use time::Duration;
@@ -34,22 +28,10 @@ use crate::support::{
     clock::START,
     events::approval,
     log_copy::{WHOLE, copy, keys},
+    reader::{TENANT, client},
 };
 
-pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(42));
 pub(super) const OWNER: Owner = Owner::Tenant(TENANT);
-
-pub(super) async fn client(app: &App) -> Store<'_, ClientPlace> {
-    let grant = Grant {
-        tenant: TENANT,
-        person: PersonId(Uuid::from_u128(77)),
-        roles: Vec::new(),
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    };
-    Scope::of_person(&grant, "c-1").store(app).await.unwrap()
-}
 
 async fn record(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
     for n in 0..count {

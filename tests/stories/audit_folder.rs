@@ -9,10 +9,11 @@ use assay::{
 };
 use tempfile::TempDir;
 
-use super::audit_export::{OWNER, check, client, happen, small};
+use super::audit_export::{OWNER, check, happen, small};
 use crate::support::{
     TestApp,
     log_copy::{WHOLE, copy},
+    reader::client,
 };
 
 fn put(folder: &TempDir, name: &str, bytes: impl AsRef<[u8]>) {

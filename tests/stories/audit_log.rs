@@ -11,8 +11,8 @@ use assay::{
         verify::verify,
     },
     tenancy::{
-        Actor, ClientPlace, PersonId, Place, Record, Scope, Store, TenantId,
-        directory::{Grant, Tenant},
+        Actor, ClientPlace, PersonId, Place, Record, Store,
+        directory::Tenant,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
     },
 };
@@ -21,25 +21,15 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::audit_store::{Memory, Mishap, Rest, app};
-use crate::support::{TestApp, events::approval, faults::Fault, log_copy::single_file};
+use crate::support::{
+    TestApp,
+    events::approval,
+    faults::Fault,
+    log_copy::single_file,
+    reader::{TENANT, client},
+};
 
 type Client<'a> = Store<'a, ClientPlace>;
-
-fn tenant() -> Tenant {
-    Tenant { id: TenantId(Uuid::from_u128(42)), name: "Harbor Precision".into(), created_at: datetime!(2026-01-01 00:00 UTC) }
-}
-
-async fn client(app: &App) -> Client<'_> {
-    let grant = Grant {
-        tenant: tenant().id,
-        person: PersonId(Uuid::from_u128(77)),
-        roles: Vec::new(),
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    };
-    Scope::of_person(&grant, "c-1").store(app).await.unwrap()
-}
 
 /// Records `count` items, spread over the places.
 async fn happen(store: &Client<'_>, count: usize, detail: impl Fn(usize) -> Value) {

@@ -17,38 +17,27 @@ use assay::{
     },
     connectors::demo,
     platform::ports::BlobContainer,
-    tenancy::{ClientPlace, PersonId, Place, Scope, Store, TenantId, directory::Grant, keys::Owner, place::AuditPart},
+    tenancy::{ClientPlace, Place, Store, keys::Owner, place::AuditPart},
 };
 use bytes::Bytes;
 use serde_json::json;
+use tempfile::TempDir;
 use time::Duration;
-use uuid::Uuid;
 
 use crate::support::{
     TestApp,
-    clock::START,
+    clock::{START, VirtualClock},
+    disk,
     events::approval,
     faults::Fault,
     flow::{Extent, Flow, HARBOR, deliveries_of},
     log_copy,
+    reader::{TENANT, client},
 };
 
 type Client<'a> = Store<'a, ClientPlace>;
 
-const TENANT: TenantId = TenantId(Uuid::from_u128(42));
 const OWNER: Owner = Owner::Tenant(TENANT);
-
-async fn client(app: &App) -> Client<'_> {
-    let grant = Grant {
-        tenant: TENANT,
-        person: PersonId(Uuid::from_u128(77)),
-        roles: Vec::new(),
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    };
-    Scope::of_person(&grant, "c-1").store(app).await.unwrap()
-}
 
 /// Records `count` items and gives them their places.
 async fn happen(store: &Client<'_>, count: usize) {
@@ -141,6 +130,23 @@ async fn a_log_that_grows_is_published_whole_and_every_checkpoint_extends_the_on
     assert!(idle.len() <= 3 && idle.iter().all(|call| !["documents.batch", "blobs.create", "blobs.replace"].contains(call)), "{idle:?}");
 }
 
+/// Three entries are published, and so many have their places behind them: made once, and copied for each call.
+async fn published_and_more(more: usize) -> TempDir {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, 3).await;
+    audit::publish(&store).await.unwrap();
+    happen(&store, more).await;
+    drop(store);
+    test.closed()
+}
+
+fn copied(ready: &TempDir) -> TestApp {
+    let folder = tempfile::tempdir().unwrap();
+    disk::copy(ready.path(), folder.path());
+    TestApp::on(folder, VirtualClock::default(), 2, &[])
+}
+
 #[tokio::test]
 async fn whatever_call_of_a_publication_is_the_last_the_next_process_ends_with_the_same_bytes() {
     let undisturbed = {
@@ -152,13 +158,11 @@ async fn whatever_call_of_a_publication_is_the_last_the_next_process_ends_with_t
         }
         (found(test.app(), OWNER).await, names(test.app(), BlobContainer::Log).await)
     };
+    let ready = published_and_more(256).await;
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
         for call in 0.. {
-            let mut test = TestApp::new();
+            let mut test = copied(&ready);
             let store = client(test.app()).await;
-            happen(&store, 3).await;
-            audit::publish(&store).await.unwrap();
-            happen(&store, 256).await;
             test.faults.stop_at(call, fault);
             let outcome = audit::publish(&store).await;
             let struck = test.faults.struck();
@@ -183,12 +187,10 @@ async fn whatever_call_of_a_publication_is_the_last_the_next_process_ends_with_t
 
 #[tokio::test]
 async fn sau_025_two_publishers_at_once_end_with_one_order_and_no_fork() {
+    let ready = published_and_more(255).await;
     for call in 0.. {
-        let test = TestApp::new();
+        let test = copied(&ready);
         let store = client(test.app()).await;
-        happen(&store, 3).await;
-        audit::publish(&store).await.unwrap();
-        happen(&store, 255).await;
         let hold = test.faults.hold_at(call);
         let second = async {
             hold.reached().await;
@@ -328,9 +330,8 @@ async fn an_earlier_state_of_the_store_behind_a_published_checkpoint_is_an_alarm
 
 #[tokio::test]
 async fn the_entries_of_an_earlier_release_become_the_log_once_and_the_log_says_what_it_was() {
-    let mut test = TestApp::new();
-    for call in 0.. {
-        test = TestApp::new();
+    let (ready, old) = {
+        let test = TestApp::new();
         let store = client(test.app()).await;
         happen(&store, 300).await;
         // The release before knew the chain alone.
@@ -341,6 +342,12 @@ async fn the_entries_of_an_earlier_release_become_the_log_once_and_the_log_says_
         let mut batch = store.batch(place);
         batch.replace(&held);
         batch.commit().await.unwrap();
+        drop(store);
+        (test.closed(), old)
+    };
+    for call in 0.. {
+        let mut test = copied(&ready);
+        let store = client(test.app()).await;
         test.faults.stop_at(call, Fault::AnswerLost);
         let outcome = audit::publish(&store).await;
         let struck = test.faults.struck();
@@ -364,7 +371,6 @@ async fn the_entries_of_an_earlier_release_become_the_log_once_and_the_log_says_
             break;
         }
     }
-    drop(test);
 }
 
 #[tokio::test]

@@ -170,4 +170,40 @@ async fn the_end_of_a_client_asks_for_every_vault_key_that_ever_wrapped_its_data
     done(&flow, "certify", &[]).await;
     let text = known(&flow).await.certificate.unwrap().text;
     assert!(text.contains(&format!("Before, these vault keys wrapped them: {before}.")) && text.contains(&own), "{text}");
+    assert!(text.contains("The installation's log names no other vault key"), "{text}");
+    assert!(!text.contains("That no other key of a vault ever wrapped"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_deletes_the_record_of_former_vault_keys_hides_none_and_the_certificate_says_that_it_was_gone() {
+    let (mut flow, fake) = harbor().await;
+    owner_reads(&flow).await;
+    let (own, before) = (key_uri("harbor-own"), facts(&flow).await.vault_key);
+    fake.make_key(&own);
+    assert_eq!(names(&flow, &own).await.status, 303);
+    waited(&mut flow).await;
+    let store = flow.deployment().await;
+    let place = DeploymentPlace::Keys(HARBOR);
+    let record = store.read::<vault_key::FormerVaultKeys>(place, &HARBOR.to_string()).await.unwrap().unwrap();
+    let mut batch = store.batch(place);
+    batch.delete(&record);
+    batch.commit().await.unwrap();
+    drop(store);
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert_eq!(ended.vault_keys().collect::<Vec<_>>(), [own.as_str(), before.as_str()]);
+    assert_eq!((&ended.unrecorded_vault_keys, ended.vault_keys_compared), (&vec![before.clone()], true));
+    fake.delete(&own);
+    let told = step(&flow, "look", &[]).await;
+    assert!(told.status == 409 && text(&told).contains("still in the vault"), "{}", text(&told));
+    fake.delete(&before);
+    done(&flow, "look", &[]).await;
+    flow.clock_jumps(time::Duration::days(91));
+    done(&flow, "certify", &[]).await;
+    let text = known(&flow).await.certificate.unwrap().text;
+    for words in
+        ["was lost or put back", &format!("{before} stood only in the installation's log"), "- That no other key of a vault ever wrapped"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
 }

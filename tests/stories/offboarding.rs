@@ -76,7 +76,7 @@ pub(super) async fn step(flow: &Flow, step: &str, typed: &[(&str, &str)]) -> Rep
 pub(super) fn owners_session(flow: &Flow) -> Session {
     let (now, person) = (flow.app().now(), person(What::Owner).id);
     let proof = Proof { at: Some(now), ..Proof::default() };
-    Session { token_hash: String::new(), person, signed_in_at: now, expires_at: now, demo: true, proof }
+    Session { token_hash: String::new(), person, signed_in_at: now, expires_at: now, demo: true, proof, led_to: None }
 }
 
 /// Asked for past the page, which offers it only when its time has come.

@@ -3,6 +3,7 @@
 
 use assay::{
     audit::{self, Extent, Known as Keys, tiles, tlog::Checkpoint, verify_folder},
+    connectors::demo,
     custody::offboarding::{self, Known, OffboardingError},
     platform::ports::{BlobContainer, Container, Op, Partition},
     tenancy::{
@@ -17,9 +18,10 @@ use time::Duration;
 use super::offboarding::{at_rest, done, exported, issued, known, manifest, page, says, step, stopped_everywhere, waited, world};
 use crate::support::{
     browser::text,
+    clock::START,
     end_state,
     faults::Fault,
-    flow::{Extent as World, Flow, HARBOR},
+    flow::{Extent as World, Flow, HARBOR, deliveries_of},
 };
 
 const OWNER: Owner = Owner::Tenant(HARBOR);
@@ -114,11 +116,41 @@ async fn a_client_whose_vault_key_is_deleted_is_let_go_without_an_export_and_the
             "no entry of it says that they were",
             "That the earlier copies named above hold all",
             &ended.root,
+            "It agrees with the newest copy of a checkpoint",
         ],
     );
     assert!(!text.contains("SHA-256 of its list of files"), "{text}");
     at_rest(&mut flow).await;
     assert_eq!((said(&flow, "client.offboarding.not_exportable").await, said(&flow, "client.offboarding.destroyed").await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_put_back_behind_its_newest_copy_is_an_alarm_in_the_certificate() {
+    let mut flow = world(World::Small).await;
+    let name = tiles::name(OWNER, tiles::CHECKPOINT);
+    let old = flow.app().blobs.read(BlobContainer::Log, &name).await.unwrap().unwrap();
+    let size = Checkpoint::parse_note(&old).unwrap().size;
+    done(&flow, "begin", &[("reason", "Contract ended")]).await;
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[1]).await;
+    flow.clock_jumps(Duration::days(1));
+    flow.settle().await;
+    let newer = Checkpoint::parse_note(&flow.app().blobs.read(BlobContainer::Log, &name).await.unwrap().unwrap()).unwrap().size;
+    assert!(newer > size, "{newer} {size}");
+    key_is_deleted(&mut flow);
+    done(&flow, "no-export", &[("copies", COPIES)]).await;
+    done(&flow, "switch-off", &[]).await;
+    let from = known(&flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+    flow.app().blobs.delete(BlobContainer::Log, &name).await.unwrap();
+    flow.app().blobs.create(BlobContainer::Log, &name, old).await.unwrap();
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert_eq!((ended.entries, ended.log_copy), (size, Some(newer)));
+    says(&flow, "an earlier state of it was put back").await;
+    done(&flow, "look", &[]).await;
+    let text = certified(&mut flow).await;
+    holds(&text, &["ALARM: a checkpoint of", "an earlier state of it was put back", "NOT established as the end of this log"]);
+    assert!(!text.contains("It agrees with the newest copy"), "{text}");
 }
 
 #[tokio::test]

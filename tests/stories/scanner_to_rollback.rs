@@ -6,7 +6,7 @@
 //! The same on the Azure adapters, of whose stops every twelfth is taken, or every one with `ASSAY_EVERY_CALL=1`
 //! (`support/stops.rs` says which stops stand for which).
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use assay::{
     connectors::demo,
@@ -25,7 +25,7 @@ use crate::support::{
     authority::{self, Authority, HOME},
     browser::{self, hidden_of},
     clock::{START, VirtualClock},
-    cosmos,
+    cosmos, disk,
     end_state::EndState,
     flow::{Extent, Flow, HARBOR, deliveries_of, link_in, pointed_to, vendors_answer},
     scanner::scan,
@@ -51,7 +51,7 @@ fn a_stop_at_any_call_from_scanner_to_rollback_ends_as_if_nothing_had_happened()
     // A copy takes a tenth of the time.
     let copied = async || {
         let folder = tempfile::tempdir().unwrap();
-        copy(first.path(), folder.path());
+        disk::copy(first.path(), folder.path());
         with_entra(Flow::taken_over(TestApp::on(folder, VirtualClock::at(now), 2, authority::SETTINGS), START))
     };
     Job { begin: copied, run: scanner_to_rollback }.stop_everywhere(1, taken_back);
@@ -137,19 +137,6 @@ fn with_entra(mut flow: Flow) -> Flow {
     flow.authority = Some(authority.clone());
     flow.test.http.answer_with(move |request| authority.answer(request).or_else(|| Some(Ok(vendors_answer(request, START, 3)))));
     flow
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (entry, to) = (entry.path(), to.join(entry.file_name()));
-        if entry.is_dir() {
-            fs::create_dir_all(&to).unwrap();
-            copy(&entry, &to);
-        } else {
-            fs::copy(&entry, &to).unwrap();
-        }
-    }
 }
 
 /// Ines asks for two approvals of every finding, and Paul approves that.

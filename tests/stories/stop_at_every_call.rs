@@ -9,8 +9,9 @@ use assay::connectors::demo::{self, What};
 
 use crate::support::{
     TestApp,
-    clock::START,
+    clock::{START, VirtualClock},
     cosmos::{At, CosmosFault, Emulator, fault_to_come},
+    disk,
     end_state::EndState,
     flow::{Extent, Flow, HARBOR, deliveries_of, person},
     stops::{Job, MAY_DIFFER, block_on},
@@ -21,7 +22,19 @@ const AZURE_STEP: usize = 12;
 
 #[test]
 fn a_stop_at_any_call_of_the_main_job_ends_as_if_nothing_had_happened() {
-    Job { begin: async || Flow::new(Extent::Small).await, run: main_job }.stop_everywhere(1, one_finding_by_one_decision);
+    let (first, now) = block_on(async {
+        let flow = Flow::new(Extent::Small).await;
+        let now = flow.app().now();
+        (flow.test.closed(), now)
+    });
+    let copied = async || {
+        let folder = tempfile::tempdir().unwrap();
+        disk::copy(first.path(), folder.path());
+        let flow = Flow::taken_over(TestApp::on(folder, VirtualClock::at(now), 2, &[]), START);
+        flow.vendor_has_devices(3);
+        flow
+    };
+    Job { begin: copied, run: main_job }.stop_everywhere(1, one_finding_by_one_decision);
 }
 
 #[test]

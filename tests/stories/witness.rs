@@ -20,15 +20,9 @@ use assay::{
     },
     host::doctor,
     platform::{ports::BlobContainer, process::HttpClient},
-    tenancy::{
-        ClientPlace, PersonId, Place, Scope, Store, TenantId,
-        directory::{Grant, Origin},
-        keys::Owner,
-        place::AuditPart,
-    },
+    tenancy::{ClientPlace, Place, Store, keys::Owner, place::AuditPart},
 };
 use time::Duration;
-use uuid::Uuid;
 
 use crate::support::{
     TestApp,
@@ -36,10 +30,10 @@ use crate::support::{
     events::approval,
     faults::Fault,
     log_copy::{WHOLE, copy, keys},
+    reader::{TENANT, client},
     witness::{TIME, Witness},
 };
 
-const TENANT: TenantId = TenantId(Uuid::from_u128(42));
 const OWNER: Owner = Owner::Tenant(TENANT);
 const URL: &str = "https://witness.example/w1";
 
@@ -51,18 +45,6 @@ async fn witnessed() -> (TestApp, App, Arc<Witness>) {
     let app = App { http: Arc::new(HttpClient::new(Some(witness.serve()))), ..test.app().clone() };
     witness.knows(&Signer::of(&app, OWNER).await.unwrap().ed25519().to_string());
     (test, app, witness)
-}
-
-async fn client(app: &App) -> Store<'_, ClientPlace> {
-    let grant = Grant {
-        tenant: TENANT,
-        person: PersonId(Uuid::from_u128(77)),
-        roles: vec![],
-        until: None,
-        confirmed_at: None,
-        given: Origin::default(),
-    };
-    Scope::of_person(&grant, "c-1").store(app).await.unwrap()
 }
 
 async fn happen(store: &Store<'_, ClientPlace>, count: usize) {

@@ -63,8 +63,12 @@ impl<'a> Browser<'a> {
         }
     }
 
+    async fn run(&self, request: Request) -> Reply {
+        self.flow.test.faults.product(portal::run(request, self.flow.app())).await
+    }
+
     pub async fn get(&self, address: &str) -> Reply {
-        portal::run(self.request(Method::Get, address, ""), self.flow.app()).await
+        self.run(self.request(Method::Get, address, "")).await
     }
 
     /// Opens the page that a reply leads to.
@@ -77,7 +81,7 @@ impl<'a> Browser<'a> {
     pub async fn post(&self, action: &str, fields: &[(&str, &str)]) -> Reply {
         let mut body = form_urlencoded::Serializer::new(String::new());
         let body = body.extend_pairs(fields).finish();
-        portal::run(self.request(Method::Post, action, &body), self.flow.app()).await
+        self.run(self.request(Method::Post, action, &body)).await
     }
 
     /// Opens the page and sends its form with these fields, its hidden ones included.

@@ -2,8 +2,9 @@
 //! survives the process, not a power cut, which no test pulls.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
+    path::Path,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -12,6 +13,20 @@ use std::{
 
 use assay::platform::local::{self, OpenOptions, Opener};
 use redb::{StorageBackend, backends::FileBackend};
+
+/// A copy of a data folder at rest: what a story needs again and again is made once.
+pub fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (entry, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.is_dir() {
+            fs::create_dir_all(&to).unwrap();
+            copy(&entry, &to);
+        } else {
+            fs::copy(&entry, &to).unwrap();
+        }
+    }
+}
 
 /// The switches of one disk; they outlive a reopening.
 #[derive(Default)]

@@ -24,6 +24,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use super::audited;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The call fails and nothing happened.
@@ -33,7 +35,14 @@ pub enum Fault {
 }
 
 #[derive(Default)]
-pub struct Faults(Mutex<State>);
+pub struct Faults(Mutex<State>, Mutex<Judged>);
+
+/// Whether the product runs, and what its batches did that they must not ([`audited`]).
+#[derive(Default)]
+struct Judged {
+    running: usize,
+    faults: Vec<String>,
+}
 
 #[derive(Default)]
 struct State {
@@ -132,6 +141,25 @@ impl Faults {
         }
     }
 
+    /// Runs a part of the product, and judges every batch that is written meanwhile.
+    pub async fn product<T>(&self, work: impl Future<Output = T>) -> T {
+        self.1.lock().unwrap().running += 1;
+        let done = work.await;
+        let mut judged = self.1.lock().unwrap();
+        judged.running -= 1;
+        let faults = std::mem::take(&mut judged.faults);
+        drop(judged);
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        done
+    }
+
+    fn judge(&self, partition: &Partition, ops: &[Op]) {
+        let mut judged = self.1.lock().unwrap();
+        if judged.running > 0 {
+            judged.faults.extend(audited::fault(partition, ops));
+        }
+    }
+
     fn enter(&self, call: &'static str) -> (Option<Fault>, Option<Arc<Hold>>) {
         let mut state = self.0.lock().unwrap();
         let number = state.calls.len();
@@ -169,6 +197,7 @@ impl Documents for Watched<dyn Documents> {
     }
 
     async fn batch(&self, partition: &Partition, ops: Vec<Op>) -> Result<BatchOutcome, PortError> {
+        self.faults.judge(partition, &ops);
         self.faults.around("documents.batch", self.port.batch(partition, ops)).await
     }
 

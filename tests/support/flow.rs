@@ -124,7 +124,7 @@ impl Flow {
             body: Bytes::from(delivery.body.clone()),
             invocation_id,
         };
-        let reply = http_function("webhooks")(request, self.test.app()).await;
+        let reply = self.test.faults.product(http_function("webhooks")(request, self.test.app())).await;
         (!self.died()).then_some(reply)
     }
 
@@ -191,14 +191,14 @@ impl Flow {
 
     async fn invoke(&mut self, run: QueueFn, body: Bytes) -> Result<(), Failure> {
         let message = QueueMessage { body, invocation_id: self.invocation() };
-        run(message, self.test.app()).await
+        self.test.faults.product(run(message, self.test.app())).await
     }
 
     /// The timer, now.
     pub async fn sweep(&mut self) {
         self.next_sweep = self.test.app().now() + SWEEP_EVERY;
         let tick = Tick { past_due: false, invocation_id: self.invocation() };
-        let outcome = timer_function()(tick, self.test.app()).await.map_err(|error| error.to_string());
+        let outcome = self.test.faults.product(timer_function()(tick, self.test.app())).await.map_err(|error| error.to_string());
         self.swept = if self.died() { Err("the process died".into()) } else { outcome };
     }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each story uses a part")]
 
 pub mod app;
+pub mod audited;
 pub mod authority;
 pub mod azure;
 pub mod azurite;
@@ -22,6 +23,7 @@ pub mod log_copy;
 pub mod meeting;
 pub mod process;
 pub mod queue;
+pub mod reader;
 pub mod scanner;
 pub mod served;
 pub mod shared;

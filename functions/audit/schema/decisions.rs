@@ -141,9 +141,10 @@ pub(super) const NOTICES: Area = Area {
         kind("proposal.review_overdue", Alarm, PROPOSAL, "told people that a review is overdue", TOLD),
         kind("proposal.ran_told", Done, PROPOSAL, "told people of what was done without asking", TOLD),
         kind("proposal.failure_told", Done, PROPOSAL, "told people that something was not carried out, or not undone", TOLD),
+        kind("proposal.change_told", Done, PROPOSAL, "told who had approved a proposal that it changed", TOLD),
         kind("notice.accepted", Done, PROPOSAL, "told somebody about a proposal", NOTICE),
         kind("notice.refused", Alarm, PROPOSAL, "could not tell somebody about a proposal", NOTICE),
-        kind("notice.not_needed", Done, PROPOSAL, "did not mail an approver about a proposal: they had signed in", NOTICE),
+        kind("notice.not_needed", Done, PROPOSAL, "did not mail an approver about a proposal: they had looked at it", NOTICE),
     ],
 };
 

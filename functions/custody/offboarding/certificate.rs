@@ -141,11 +141,7 @@ fn text(destroyed: &Destroyed, offboarding: &Offboarding, windows: Windows, said
     let Destroyed { tenant, client, off_at, log, entries, root, export, .. } = destroyed;
     let Said { address, at: issued, by, .. } = *said;
     let closed = export.not_possible.is_some();
-    let its_end = if closed {
-        "\nThat is how it was last published. The client's key could not be used when its data keys were destroyed, so what waited for\nits place is not in it, and no entry of it says that they were.\n"
-    } else {
-        ""
-    };
+    let its_end = if closed { format!("\n{LAST_PUBLISHED}\n{}", beside_its_copies(destroyed)) } else { String::new() };
     let raw_remains =
         if closed { "- The bytes that its evidence was read from, sealed under the installation's key: see above.\n" } else { "" };
     let not_in_it = if closed {
@@ -187,8 +183,9 @@ WHAT THIS DOES NOT CLAIM
 - That the days for which backups and deleted keys last were as the settings say; whoever runs the installation answers for that.
 - That raw bytes of deliveries are gone that no longer stood behind a record when the keys were destroyed.
 - That any medium was sanitized in the sense of NIST SP 800-88.
-{not_in_it}
+{not_in_it}{other_keys}
 ",
+        other_keys = if knows_its_keys(destroyed) { "" } else { OTHER_KEYS },
         issued = day(issued),
         reason = offboarding.reason,
         destruction = destruction(destroyed, said.destroyed_by),
@@ -197,6 +194,48 @@ WHAT THIS DOES NOT CLAIM
         vault = why_not_the_vault(destroyed, offboarding, windows, said),
         copies = copies(export),
     )
+}
+
+const LAST_PUBLISHED: &str =
+    "That is how it was last published. The client's key could not be used when its data keys were destroyed, so what waited for
+its place is not in it, and no entry of it says that they were.";
+
+const OTHER_KEYS: &str = "\n- That no other key of a vault ever wrapped the client's data keys.";
+
+/// How the end of a log that could only be read from outside agrees with the copies that nobody can take back.
+fn beside_its_copies(destroyed: &Destroyed) -> String {
+    match (&destroyed.log_alarm, destroyed.log_copy) {
+        (Some(why), _) => format!(
+            "ALARM: {why}.\nSo the length and the root above are NOT established as the end of this log: keep the copies, and compare them with every\ncheckpoint that anybody has.\n"
+        ),
+        (None, None) => "It was not compared with the copies of its checkpoints.\n".into(),
+        (None, Some(0)) => {
+            "No copy of a checkpoint was there to compare it with, so an earlier state that was put back would not show.\n".into()
+        }
+        (None, Some(size)) => format!(
+            "It agrees with the newest copy of a checkpoint, of {size} entries; whether more was published after that copy does not show.\n"
+        ),
+    }
+}
+
+/// Whether all vault keys that ever wrapped the data keys are known, as far as record and log can say.
+fn knows_its_keys(destroyed: &Destroyed) -> bool {
+    destroyed.vault_keys_compared && destroyed.unrecorded_vault_keys.is_empty()
+}
+
+fn about_its_keys(destroyed: &Destroyed) -> String {
+    if !destroyed.unrecorded_vault_keys.is_empty() {
+        return format!(
+            "\nThe client's own record of its earlier vault keys was lost or put back: {} stood only in the installation's log.",
+            destroyed.unrecorded_vault_keys.join(", ")
+        );
+    }
+    if destroyed.vault_keys_compared {
+        "\nThe installation's log names no other vault key for this client.".into()
+    } else {
+        "\nWhether other vault keys wrapped them before was not compared with the installation's log back to when the client was added."
+            .into()
+    }
 }
 
 fn destruction(destroyed: &Destroyed, by: &str) -> String {
@@ -219,13 +258,14 @@ Keys of a vault that were named for the client: {}.",
 They were kept in one record only, wrapped by the vault key {vault_key}, version {vault_version}; that record was overwritten.{others}"
         )
     };
+    let others = about_its_keys(destroyed);
     let raw = if export.not_possible.is_some() {
         "NOT deleted: files of raw bytes that its evidence was read from. Its records, which name them, could not be opened. They are\nsealed under the installation's key.".to_owned()
     } else {
         format!("{raw} files of raw bytes that its evidence was read from were deleted.")
     };
     format!(
-        "{keys}\nEvery record of the client and the content of its log was sealed under these keys, so nothing opens them any more.\n{raw}"
+        "{keys}{others}\nEvery record of the client and the content of its log was sealed under these keys, so nothing opens them any more.\n{raw}"
     )
 }
 

@@ -53,6 +53,19 @@ pub struct Destroyed {
     pub log: String,
     pub entries: u64,
     pub root: String,
+    /// Entries of the newest copy of a checkpoint that the end was compared with, 0 where there is none; absent where it was
+    /// not compared.
+    #[serde(default)]
+    pub log_copy: Option<u64>,
+    /// Why the log's end is in doubt.
+    #[serde(default)]
+    pub log_alarm: Option<String>,
+    /// Vault keys that the installation's log names and the client's record of its earlier ones did not.
+    #[serde(default)]
+    pub unrecorded_vault_keys: Vec<String>,
+    /// Whether that log could be read back to when the client was added.
+    #[serde(default)]
+    pub vault_keys_compared: bool,
     pub export: Export,
     /// What the settings said.
     pub backup_days: u16,
@@ -126,7 +139,10 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         Some(facts) => (facts.vault_key.clone(), facts.vault_version.clone()),
         None => (named.last().cloned().unwrap_or_default(), String::new()),
     };
-    let mut other_vault_keys = [former, named].concat();
+    let logged = Box::pin(vault_key::named_in_log(store, known.client.id)).await?;
+    let is_known = |key: &String| *key == vault_key || former.contains(key);
+    let unrecorded_vault_keys: Vec<String> = logged.keys.iter().filter(|key| !is_known(key)).cloned().collect();
+    let mut other_vault_keys = [former, named, logged.keys].concat();
     other_vault_keys.retain(|key| *key != vault_key);
     other_vault_keys.sort_unstable();
     other_vault_keys.dedup();
@@ -144,6 +160,10 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         log: end.log,
         entries: end.entries,
         root: end.root,
+        log_copy: Some(end.copy),
+        log_alarm: end.alarm,
+        unrecorded_vault_keys,
+        vault_keys_compared: logged.is_whole,
         export: export.clone(),
         backup_days: days.backup,
         vault_days: days.vault,
@@ -187,7 +207,8 @@ async fn last_words(
         return Err(refused("Its log has no checkpoint yet. Try again in some minutes. Nothing was destroyed."));
     };
     let tree = end.value.tree;
-    let end = End { log: signer.origin().to_owned(), entries: tree.size(), root: tree.root().to_string() };
+    // It was compared with the copies just now, and copied: what does not agree ends it before this.
+    let end = End { log: signer.origin().to_owned(), entries: tree.size(), root: tree.root().to_string(), copy: tree.size(), alarm: None };
     Ok((end, export::raw_names(client).await?))
 }
 
@@ -293,6 +314,10 @@ impl Destroyed {
             log: "l".into(),
             entries: 9,
             root: "r".into(),
+            log_copy: Some(9),
+            log_alarm: None,
+            unrecorded_vault_keys: Vec::new(),
+            vault_keys_compared: true,
             export,
             backup_days,
             vault_days,

@@ -10,6 +10,7 @@ use super::{Directory, Export, Known, Offboarding, OffboardingError, person, put
 use crate::{
     app::App,
     audit::{
+        anchor,
         log_key::Signer,
         tiles,
         tlog::{Checkpoint, merkle},
@@ -36,7 +37,7 @@ pub async fn note(store: &Directory<'_>, known: &Known, copies: &str) -> Result<
         return Ok(());
     }
     let earlier = before.and_then(|one| if one.not_possible.is_none() { Some(Box::new(one.clone())) } else { one.earlier.clone() });
-    let End { log, entries, root } = end_of_log(store.app(), owner).await?;
+    let End { log, entries, root, .. } = end_of_log(store.app(), owner).await?;
     let detail = json!({
         "why": trouble.word(), "copies": copies, "log": log, "entries": entries, "root": root,
         "earlier": earlier.as_ref().map(|one| one.manifest.clone()),
@@ -62,20 +63,29 @@ pub(super) struct End {
     pub log: String,
     pub entries: u64,
     pub root: String,
+    /// Entries of the newest copy of a checkpoint that it was compared with; 0 where there is none.
+    pub copy: u64,
+    /// Why it is in doubt.
+    pub alarm: Option<String>,
 }
 
-/// As the client's log was last published: of what was recorded after that, nothing can be read.
+/// As the client's log was last published, compared with the newest copy that was made of a checkpoint: of what was recorded
+/// after that, nothing can be read.
 pub(super) async fn end_of_log(app: &App, owner: Owner) -> Result<End, StoreError> {
     let Some(signer) = Signer::find(app, owner).await? else {
-        return Ok(End { log: String::new(), entries: 0, root: merkle::empty().to_string() });
+        return Ok(End { log: String::new(), entries: 0, root: merkle::empty().to_string(), copy: 0, alarm: None });
     };
     let log = signer.origin().to_owned();
-    let Some(note) = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await? else {
-        return Ok(End { log, entries: 0, root: merkle::empty().to_string() });
-    };
     let unreadable = |_| StoreError::from(PortError::new("the log's checkpoint", PortErrorKind::Unreadable));
-    let Checkpoint { size, root, .. } = Checkpoint::open(&note, &[signer.ed25519()]).map_err(unreadable)?;
-    Ok(End { log, entries: size, root: root.to_string() })
+    let (entries, root) = match app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await? {
+        Some(note) => Checkpoint::open(&note, &[signer.ed25519()]).map(|last| (last.size, last.root)).map_err(unreadable)?,
+        None => (0, merkle::empty()),
+    };
+    let (copy, alarm) = anchor::against(app, owner, &signer, entries).await?;
+    if let Some(why) = &alarm {
+        tracing::error!(owner = %owner, why, "ALARM: the end of a log whose client's key is gone");
+    }
+    Ok(End { log, entries, root: root.to_string(), copy, alarm })
 }
 
 /// The vault keys that were named for the client, where its own key record does not say: none on a vault that makes keys by

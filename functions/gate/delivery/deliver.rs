@@ -9,7 +9,9 @@ use std::time::Duration as Wait;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::{Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, health, pace, teams};
+use super::{
+    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, health, pace, teams, viewed,
+};
 use crate::{
     app::App,
     audit,
@@ -20,10 +22,8 @@ use crate::{
         proposal::{Proposal, object},
     },
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Held, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted,
-        directory::{self, Session},
-        message::Verified,
-        outbox,
+        ClientPlace, DeploymentPlace, DeploymentScope, Held, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted, directory,
+        message::Verified, outbox,
     },
     web::pages::paths,
 };
@@ -185,7 +185,7 @@ async fn claim(store: &Store<'_, ClientPlace>, mut items: Vec<Item>, now: Offset
 struct Ready {
     items: Vec<Item>,
     what: What,
-    /// So many in one; 0 when they signed in meanwhile.
+    /// So many in one; 0 when they looked meanwhile.
     together: usize,
 }
 
@@ -230,8 +230,7 @@ async fn mail_of(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: Ten
     }
     let together = in_one(&items);
     let sent = &items[..together];
-    let since = sent.iter().map(|item| item.notified.value.at).max().unwrap_or_else(|| app.now());
-    if sent.iter().all(|item| card_was_accepted(&item.notified.value)) && signed_in_since(deployment, person.id, since).await? {
+    if sent.iter().all(|item| card_was_accepted(&item.notified.value)) && looked_at_all(deployment, person.id, tenant, sent).await? {
         return Ok(Ready { items, what: What::Nothing(Answer::Accepted), together: 0 });
     }
     let proposal = &items[0].proposal;
@@ -264,21 +263,27 @@ fn card_was_accepted(notified: &Notified) -> bool {
     notified.posted.iter().any(|posted| posted.channel == Channel::Teams && posted.outcome == Outcome::Accepted)
 }
 
-/// Looking at a page writes nothing (I10), so a sign-in stands for it.
-async fn signed_in_since(
+/// Whether they looked at all of it, each since its own notice.
+async fn looked_at_all(
     deployment: &Store<'_, DeploymentPlace>,
     person: crate::tenancy::PersonId,
-    since: OffsetDateTime,
+    tenant: TenantId,
+    items: &[Item],
 ) -> Result<bool, StoreError> {
-    let sessions = deployment.all::<Session>(DeploymentPlace::Directory, "").await?;
-    Ok(sessions.iter().any(|held| held.value.person == person && held.value.signed_in_at >= since))
+    let sign_ins = viewed::sign_ins(deployment, person).await?;
+    for item in items {
+        if !viewed::since(deployment.app(), (person, &sign_ins), (tenant, item.proposal.id), item.notified.value.at).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn single(app: &App, roster: &Roster, tenant: TenantId, item: &Item) -> Result<Notice, StoreError> {
     let Item { posting, proposal, notified } = item;
     let row = link::make::row(tenant, proposal, EVERYBODY, &posting.value.notice(), notified.value.at);
     let address = link(app, tenant, proposal, &row).await?;
-    Ok(notify::notice_for(app, roster, proposal, posting.value.occasion, address))
+    Ok(notify::notice_for(app, (roster, tenant), proposal, posting.value.occasion, address))
 }
 
 fn digest(app: &App, roster: &Roster, tenant: TenantId, items: &[Item]) -> Notice {

@@ -1,8 +1,12 @@
 //! Notices on their way to people: what waits to be sent, over which channel, how fast, and what came of it.
 //!
 //! A notice is queued in the batch that says it is due, and each of its deliveries ends once: accepted, refused, or no
-//! longer needed. A channel that accepts has not delivered, so a card that brought nobody to sign in is followed by a mail.
+//! longer needed. A channel that accepts has not delivered, so a card is followed by a mail to whoever did not look ([`viewed`]).
 //! Nothing here decides anything, and a card or mail never carries more than [`notice`] says.
+//!
+//! A digest is of one client. What waits to be sent lies under that client's key, and content of one client is never put
+//! under another's (design I7, G12), so one mail to somebody who works for several clients would have to be made of no
+//! content at all. The limits on what is sent are the installation's ([`pace`]), and hold across clients.
 
 mod acs;
 pub mod card;
@@ -14,6 +18,7 @@ pub mod pace;
 pub mod preview;
 mod smtp;
 mod teams;
+pub mod viewed;
 
 use std::time::Duration as Wait;
 
@@ -36,7 +41,7 @@ pub use notice::Notice;
 pub use outgoing::Outgoing;
 pub use teams::is_workflow;
 
-/// After a card, so much time is given before who did not sign in is mailed.
+/// After a card, so much time is given before who did not look at it is mailed.
 pub const FALLBACK_AFTER: Duration = Duration::hours(4);
 
 /// So many that wait for one recipient on one channel become one digest.
@@ -178,6 +183,6 @@ pub enum Outcome {
     Refused {
         why: String,
     },
-    /// They signed in after the card, so no mail was sent.
+    /// They signed in and looked at it after the card, so no mail was sent.
     SignedIn,
 }

@@ -69,6 +69,13 @@ pub async fn follow(app: &App, reader: Reader<'_>, token: &str) -> Result<Follow
     Ok(Followed::Proposal { tenant, id, first: first(&held.value, &claims.act, [reader.person.id, EVERYBODY].contains(&approver)) })
 }
 
+/// The proposal to which a link leads whoever may see it; `None` where it does not count.
+pub async fn leads_to(app: &App, token: &str) -> Result<Option<(TenantId, ProposalId)>, StoreError> {
+    let keys = keys(app, token).await?;
+    let Ok(claims) = open(token, &keys, app.now(), &app.config.origin(), AUDIENCE_VIEW) else { return Ok(None) };
+    Ok(claims.tid.parse().ok().zip(claims.sub.parse().ok()))
+}
+
 fn first(proposal: &Proposal, seen: &str, is_theirs: bool) -> Option<Notice> {
     match &proposal.state {
         State::Superseded { by, cause, .. } => Some(Notice::Superseded { why: cause.sentence(by.is_some()), by: *by }),

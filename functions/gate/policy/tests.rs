@@ -47,15 +47,17 @@ fn a_policy_that_could_not_stand_says_why() {
 }
 
 /// Each number of a rule at both ends of what it may be, and one beyond.
+type Change = fn(&mut Rule, u32);
+
 #[test]
 fn each_number_of_a_rule_has_its_ends() {
-    let stands = |kind: &str, change: fn(&mut Rule, u32), value: u32| {
+    let stands = |kind: &str, change: Change, value: u32| {
         let mut rule = Rule::of_kind(kind);
         change(&mut rule, value);
         let groups = BTreeMap::from(["a", "b"].map(|name| (name.to_owned(), BTreeSet::from([PersonId(uuid::Uuid::from_u128(1))]))));
         Policy { rules: BTreeMap::from([(kind.to_owned(), rule)]), groups, ..Policy::default() }.check().is_ok()
     };
-    let cases: [(&str, fn(&mut Rule, u32), u32, u32); 9] = [
+    let cases: [(&str, Change, u32, u32); 9] = [
         ("mark_objective", |rule, value| rule.approvals = u8::try_from(value).unwrap_or(u8::MAX), 1, 5),
         ("mark_objective", |rule, value| rule.sign_in_minutes = Some(value), 5, 480),
         ("publish_package", |rule, value| rule.sign_in_minutes = Some(value), 5, 10),
@@ -70,7 +72,7 @@ fn each_number_of_a_rule_has_its_ends() {
         assert!(stands(kind, change, least) && stands(kind, change, most), "case {n}");
         assert!(!stands(kind, change, least - 1) && !stands(kind, change, most + 1), "case {n}");
     }
-    let counts: [(fn(&mut Rule, u32), u32); 2] =
+    let counts: [(Change, u32); 2] =
         [(|rule, count| rule.remind_before = (1..=count).collect(), 3), (|rule, count| rule.escalate_before = (1..=count).collect(), 3)];
     for (change, most) in counts {
         assert!(

@@ -1,6 +1,6 @@
 //! The analytics pages: of one client, and of all that this person has a grant for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -12,9 +12,13 @@ use crate::{
         sharing::{self, Together},
         view,
     },
-    gate::{Policy, learning::Rule, policy::KINDS},
+    gate::{
+        Policy,
+        learning::Rule,
+        policy::{self, KINDS, SignedPolicy},
+    },
     readiness::{self, catalogue::catalogue},
-    tenancy::{StoreError, TenantId, directory::Grant},
+    tenancy::{ClientPlace, Store, StoreError, TenantId, directory::Grant},
     web::{
         Problem, Reply,
         pages::{FieldError, Link, PostForm, Section, SharingView, UnreadableClient, paths},
@@ -71,7 +75,8 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool, errors: &[Fi
     });
     page.sharing = tenants.first().filter(|_| of_one).map(|tenant| sharing_view(reader, *tenant, together.takes_part(*tenant)));
     if let (true, Some(grant)) = (of_one, grants.first()) {
-        page.leave_out = left_out::form(reader, grant, errors, clients.first().map(|client| &client.policy.left_out));
+        page.leave_out =
+            left_out::form(reader, grant, errors, clients.first().and_then(|client| client.policy.as_ref()).map(|policy| &policy.left_out));
         page.sampled = Some(Link::new(paths::sampled(grant.tenant), "Sampled for review: what ran without an approval"));
         page.errors = errors.iter().map(|error| (error.field, error.message.clone())).collect();
     }
@@ -87,7 +92,7 @@ async fn read(reader: &Reader<'_>, grant: &Grant) -> Result<view::Client, StoreE
     let row = readiness::view::client_row(reader.app, grant, &name, reader.correlation()).await?;
     let store = reader.scope(grant).store(reader.app).await?;
     let (known, behind) = analytics::known(&store).await?;
-    let policy = Policy::lately(&store).await?;
+    let policy = sound(reader, &store, grant.tenant).await?;
     Ok(view::Client {
         link: Link::new(paths::client_analytics(grant.tenant), name),
         met: row.met,
@@ -97,6 +102,16 @@ async fn read(reader: &Reader<'_>, grant: &Grant) -> Result<view::Client, StoreE
         policy,
         roster: reader.roster.clone(),
     })
+}
+
+/// The client's policy, if it is the one that stood last. Reads it anew only where what is remembered is not.
+async fn sound(reader: &Reader<'_>, store: &Store<'_, ClientPlace>, tenant: TenantId) -> Result<Option<Arc<Policy>>, StoreError> {
+    let (policy, mark) = (Policy::lately(store).await?, reader.roster.policy_mark(tenant));
+    if mark.is_some_and(|mark| policy.version >= mark.version) {
+        return Ok(Some(policy));
+    }
+    let found = store.read::<SignedPolicy>(ClientPlace::Assessment, policy::KEY).await?;
+    Ok(policy::shown(store, &reader.roster, found.as_ref()).await?.ok().map(Arc::new))
 }
 
 /// The field of the form, and what it says.

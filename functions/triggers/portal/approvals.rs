@@ -11,6 +11,7 @@ use crate::{
     gate::{
         self, Answer, Capacity, DecideError, Refusal, Represented, Verdict,
         decide::NOBODY_LEFT,
+        delivery::viewed,
         learning::{Because, Look},
         link::Permit,
         view,
@@ -41,12 +42,15 @@ pub(super) async fn inbox(reader: &Reader<'_>) -> Result<Reply, Problem> {
         item.about = catalogue().objective(&item.subject).map(|determination| determination.text.to_owned());
     }
     page.first = after.map(|_| Link::new(paths::inbox(), "First page"));
+    viewed::note(reader.app, reader.person.id, viewed::Page::Inbox);
     Ok(reply::page(200, &page))
 }
 
 pub(super) async fn show(reader: &Reader<'_>, tenant: &str, id: &str) -> Result<Reply, Problem> {
     let (tenant, id) = ids(tenant, id)?;
-    page(reader, 200, tenant, id, view::Returned::default(), &[]).await
+    let shown = page(reader, 200, tenant, id, view::Returned::default(), &[]).await?;
+    viewed::note(reader.app, reader.person.id, viewed::Page::Proposal(tenant, id));
+    Ok(shown)
 }
 
 /// The page of the finding that somebody asks to take back, with what is wrong with the form.

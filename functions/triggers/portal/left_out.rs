@@ -76,11 +76,13 @@ pub(super) async fn ask(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem>
         Ok(wanted) => wanted,
         Err(error) => return analytics::of_one(reader, id, &[error]).await,
     };
-    match amend::propose(reader.app, &scope, &tenant.name, wanted, &reader.field("why")).await {
+    let seen = Some(wanted.version);
+    match amend::propose_over(reader.app, &scope, &tenant.name, (wanted, seen), &reader.field("why")).await {
         Ok(proposal) | Err(AmendError::Waits(proposal)) => Ok(reply::redirect(&paths::proposal(tenant.id, proposal))),
         Err(AmendError::Fault(fault)) => {
             analytics::of_one(reader, id, &[FieldError { field: "reviewer", message: fault.to_string() }]).await
         }
+        Err(AmendError::Moved) => Err(Problem::conflict("The policy changed at this moment. Nothing was asked: open the page again.")),
         Err(AmendError::Unsound(unsound)) => Err(Problem::conflict(unsound.sentence())),
         Err(AmendError::Store(error)) => Err(error.into()),
     }

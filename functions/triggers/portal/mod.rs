@@ -216,8 +216,7 @@ fn is_of_great_effect(parts: &[&str]) -> bool {
         ["clients"]
             | ["clients", _, "people"]
             | ["clients", _, "offboarding" | "keys", _]
-            | ["keys", _]
-            | ["people", _]
+            | ["keys" | "people", _]
             | ["people", _, "let-in"]
     )
 }

@@ -377,6 +377,7 @@ impl View<'_, '_> {
                 let mut lines =
                     vec![format!("Destroyed {at} by {by}: {which}. The client's log ends with {} entries, root {}.", one.entries, one.root)];
                 if one.export.not_possible.is_some() {
+                    lines.extend(one.log_alarm.iter().map(|why| format!("ALARM about the end of its log: {why}.")));
                     lines.push("No entry of that log says so, since nothing could be sealed for it, and the raw bytes that its evidence was read from were not deleted.".into());
                 }
                 lines

@@ -30,6 +30,8 @@ use crate::{
 };
 
 const MAX_REASON: usize = 2000;
+/// Proposals of one kind that a look back names.
+const NAMED: usize = 20;
 
 /// What a form came back with.
 #[derive(Default)]
@@ -98,9 +100,16 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
         let message = format!("Say why, in at most {MAX_REASON} characters: the approver decides on your reason.");
         return page(reader, &tenant, grant, Returned::wrong(field, message)).await;
     }
-    match amend::propose(reader.app, &scope, &tenant.name, wanted, &reason).await {
+    match amend::propose_over(reader.app, &scope, &tenant.name, (wanted, Some(today.version)), &reason).await {
         Ok(id) | Err(AmendError::Waits(id)) => Ok(reply::redirect(&paths::proposal(tenant.id, id))),
         Err(AmendError::Fault(fault)) => page(reader, &tenant, grant, Returned::wrong(subject, fault.to_string())).await,
+        Err(AmendError::Moved) => match found(reader, &scope).await? {
+            Ok(now) => {
+                let moved = moved(reader, &scope, &tenant, &now, today.version).await?;
+                page(reader, &tenant, grant, Returned { moved: Some(moved), ..Returned::default() }).await
+            }
+            Err(unsound) => Err(Problem::conflict(unsound.sentence())),
+        },
         Err(AmendError::Unsound(unsound)) => Err(Problem::conflict(unsound.sentence())),
         Err(AmendError::Store(error)) => Err(error.into()),
     }
@@ -136,11 +145,23 @@ fn may_ask(grant: &Grant) -> bool {
 }
 
 async fn tried(reader: &Reader<'_>, scope: &Scope, today: &Policy, wanted: &Policy) -> Result<Vec<DryRunRow>, Problem> {
-    let store = scope.store(reader.app).await?;
+    let (store, tenant) = (scope.store(reader.app).await?, scope.tenant());
     let lately = dry_run::lately(&store, reader.app.now()).await?;
-    let rows = dry_run::weigh(&lately, today, wanted).into_iter();
+    let rows = dry_run::weigh(&lately, today, wanted, reader.app.now()).into_iter();
     Ok(rows
-        .map(|line| DryRunRow { kind: line.kind.into(), staged: line.staged, approved: line.approved, would_wait: line.would_wait })
+        .map(|line| {
+            let named = line.otherwise.iter().take(NAMED).map(|one| {
+                let link = Link::new(paths::proposal(tenant, one.proposal), one.question.clone());
+                (link, one.why.join(" "))
+            });
+            DryRunRow {
+                kind: line.kind.into(),
+                staged: line.staged,
+                decided: line.decided,
+                otherwise: line.otherwise.len(),
+                named: named.collect(),
+            }
+        })
         .collect())
 }
 
@@ -412,9 +433,8 @@ fn group_form(reader: &Reader<'_>, tenant: &Tenant, token: &str, errors: &[Field
 fn alone_form(reader: &Reader<'_>, tenant: &Tenant, (policy, token): (&Policy, &str), errors: &[FieldError]) -> AloneForm {
     let reason = Field::new("why-alone", "Why", "The approver reads this first.", FieldKind::Prose(MAX_REASON), reader.field("why-alone"));
     let came_back = reader.field("form") == "alone";
-    let is_in = |person: &Person| match came_back {
-        true => !reader.field(&format!("alone-{}", person.id)).is_empty(),
-        false => policy.break_glass.contains(&person.id),
+    let is_in = |person: &Person| {
+        if came_back { !reader.field(&format!("alone-{}", person.id)).is_empty() } else { policy.break_glass.contains(&person.id) }
     };
     AloneForm {
         action: paths::policy(tenant.id),

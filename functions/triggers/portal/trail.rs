@@ -10,6 +10,7 @@ use super::{
 use crate::{
     audit::{
         self, ExportError, Extent, PublishError,
+        entry::Alarm,
         log_key::{LogKeys, Signer},
         refusal,
         search::{Filter, Who},
@@ -22,7 +23,7 @@ use crate::{
     triggers::sweep,
     web::{
         Problem, Reply,
-        pages::{AuditPage, Link, LogKey, PostForm, Reach, Section, TimelineEntry, WitnessView, paths},
+        pages::{AlarmLine, AuditPage, Link, LogKey, PostForm, Reach, Section, TimelineEntry, WitnessView, paths},
         reply,
     },
 };
@@ -147,7 +148,11 @@ async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, ex
             anchored: trail.anchored.as_ref().map(|anchored| reach(anchored.size, anchored.at)),
             witness: reader.app.config.witness.as_ref().map(|settings| witness(settings, trail.witnessed.as_ref())),
             stopped: trail.published.as_ref().is_some_and(|published| published.alarm.is_some()),
-            alarms: trail.alarms.into_iter().map(|alarm| (alarm.what, alarm.since)).collect(),
+            alarms: trail
+                .alarms
+                .into_iter()
+                .map(|Alarm { what, since, count, last }| AlarmLine { what, since, again: last.map(|last| (count, last)) })
+                .collect(),
             retention: retention.map(|retention| (retention.is_open(), retention.words(reader.app.now()))),
             keys: keys(reader, owner).await,
             unplaced,

@@ -34,6 +34,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.glass_told" => told(detail, "told", "that one person approved a proposal alone"),
         "proposal.ran_told" => told(detail, "told", "of what was done without asking"),
         "proposal.failure_told" => told(detail, "told", "that something was not carried out, or not undone"),
+        "proposal.change_told" => told(detail, "told", "that what they had approved changed"),
         "proposal.review_overdue" => told(detail, "told", "that a review is overdue"),
         "notice.accepted" => format!("told {} about a proposal", channel_words(&text("channel"))),
         "notice.refused" => format!("could not tell {} about a proposal: {}", channel_words(&text("channel")), text("why")),

@@ -115,7 +115,7 @@ impl Sweep {
         self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
         self.step("evidence", evidence::ledger::watch(&store)).await;
         self.step("runs", gate::ran::follow(&store)).await;
-        self.step("figures", Box::pin(analytics::follow(app, &scope))).await;
+        self.step("figures", Box::pin(analytics::follow(app, &scope, roster))).await;
     }
 
     /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, what is left to delete.

@@ -174,18 +174,18 @@ async fn arrived(
     let keys = keys::of_kid(app, settings, authority, unverified.kid()).await?;
     let claims = verify::verify(&unverified, &keys, settings, &attempt.nonce, app.now())?;
     let person = person(app, request, &claims).await?;
-    let session = match entered(app, request, &person, &claims.proof).await {
+    let session = match entered(app, request, &person, &claims.proof, &attempt.next()).await {
         // The session that this browser had ended in between, by the sweep or in another window.
-        Err(error) if error.is_conflict() => entered(app, request, &person, &claims.proof).await?,
+        Err(error) if error.is_conflict() => entered(app, request, &person, &claims.proof, &attempt.next()).await?,
         other => other?,
     };
     Ok(Arrival { next: attempt.next(), cookies: [session, attempt::cleared(&app.config)] })
 }
 
 /// Signed in, with the cookie of the session.
-async fn entered(app: &App, request: &Request, person: &Person, proof: &Proof) -> Result<SetCookie, StoreError> {
+async fn entered(app: &App, request: &Request, person: &Person, proof: &Proof, next: &Next) -> Result<SetCookie, StoreError> {
     let reader = scope(&request.invocation_id).store(app).await?;
-    let begun = Begun::new(&reader, request, person.id, false, proof.clone()).await?;
+    let begun = Begun::new(&reader, request, person.id, false, proof.clone(), Some(next)).await?;
     let store = DeploymentScope::of_session(&begun.session, &request.invocation_id).store(app).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     begun.enter(&mut batch, person, "entra");

@@ -29,6 +29,8 @@ pub struct AnalyticsPage {
     pub levels: Vec<LevelShare>,
     /// Whose decisions are left out.
     pub left_out: Vec<String>,
+    /// Clients whose policy is not as it was approved.
+    pub not_known: Vec<String>,
     /// Asks to leave somebody out, or to take them in again; only on the page of one client, for who may ask.
     pub leave_out: Option<RuleForm>,
     /// Where what ran by itself waits for a look; only on the page of one client.

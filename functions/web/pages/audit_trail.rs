@@ -23,8 +23,8 @@ pub struct AuditPage {
     pub anchored: Option<Reach>,
     /// Of the witness, when there is one.
     pub witness: Option<WitnessView>,
-    /// What people must see to, and since when.
-    pub alarms: Vec<(String, OffsetDateTime)>,
+    /// What people must see to.
+    pub alarms: Vec<AlarmLine>,
     /// One of them keeps it from being published any further.
     pub stopped: bool,
     /// What keeps the copies from being changed; `true`: nothing that holds.
@@ -42,6 +42,14 @@ pub struct AuditPage {
     pub find: FindForm,
     /// When something is looked for: how many entries were opened for this page, and whether there are more to look at.
     pub looked: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct AlarmLine {
+    pub what: String,
+    pub since: OffsetDateTime,
+    /// How often it was found, and when last, if more than once.
+    pub again: Option<(u64, OffsetDateTime)>,
 }
 
 /// Looking for entries: all of it is in the address, and nothing changes.

@@ -46,7 +46,7 @@ pub use access::{AccessPage, AccessReviewForm, AccessRow, AnswerView, ReviewView
 pub use analytics::{AnalyticsPage, Chart, ClientFigures, Figure, LevelShare, RuleRow, SharingView};
 pub use audit_events::{AuditEventsPage, EventArea, EventKind};
 pub use audit_record::{AuditRecordPage, ProofView, RecordField, RecordStands};
-pub use audit_trail::{AuditPage, FindForm, KindGroup, LogKey, Reach, WitnessView};
+pub use audit_trail::{AlarmLine, AuditPage, FindForm, KindGroup, LogKey, Reach, WitnessView};
 pub use client::{Cell, ClientPage, Family, Fix};
 pub use clients::{AccessReviewLink, ClientRow, ClientsPage, LimitedRole, UnreadableClient};
 pub use connection_form::{ConnectionForm, ConnectionFormPage};

@@ -125,6 +125,10 @@ pub struct AloneForm {
 pub struct DryRunRow {
     pub kind: String,
     pub staged: usize,
-    pub approved: usize,
-    pub would_wait: usize,
+    /// Approved, or recorded as done.
+    pub decided: usize,
+    /// So many would have come out otherwise.
+    pub otherwise: usize,
+    /// The newest of these, and why, in sentences.
+    pub named: Vec<(Link, String)>,
 }

@@ -55,6 +55,8 @@ pub struct ProposalPage {
     pub sign_in: Option<FreshSignIn>,
     /// After the fact, for who may look at it.
     pub review: Option<ReviewForm>,
+    /// Why nobody can do the review that is due, as a sentence.
+    pub nobody_reviews: Option<&'static str>,
     /// For who may record that they did what only a person does (L3).
     pub done: Option<DoneForm>,
     /// Only for who asked, until it has run.

@@ -97,6 +97,7 @@ pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
             rule("AT.L2-3.2.2[a]", Tag::new(Tone::Wait, "L2"), "0 of 61", "0.0 to 5.9 %", &[]),
         ],
         more_rules: 4,
+        not_known: if empty { vec![] } else { vec!["Ridgeline Composites".into()] },
         left_out: vec!["Sam Okafor".into()],
         sampled: of_one.then(|| Link::new("#", "Sampled for review: what ran without an approval")),
         leave_out: of_one.then(|| RuleForm {

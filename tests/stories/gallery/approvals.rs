@@ -100,6 +100,7 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         Side { tag: Some(Tag::new(Tone::Met, "MET")), text: "Score unchanged until 3.1.1[b] to [f] are decided".into() },
     );
     ProposalPage {
+        nobody_reviews: None,
         frame: frame(Section::Approvals),
         client: CLIENT.into(),
         kind: "Mark an objective as MET".into(),
@@ -281,6 +282,11 @@ pub(super) fn to_do() -> ProposalPage {
     page
 }
 
+/// Approved by one person alone, and no other approves for the client.
+pub(super) fn nobodys_review() -> ProposalPage {
+    ProposalPage { nobody_reviews: Some(assay::gate::reviewers::NOBODY), review: None, ..to_review(true) }
+}
+
 /// What is stored is not what was approved.
 pub(super) fn policy_unsound() -> PolicyPage {
     let why = "This client\u{2019}s approval policy is gone, and version 2 had been approved. Nothing is approved or carried out under it.";
@@ -360,7 +366,13 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
         moved: None,
         notice: tried.then(|| "Recorded for 7 days from now.".into()),
         errors: if tried { vec![("rule", "\u{201c}Mark an objective\u{201d} takes one to five approvals.".into())] } else { vec![] },
-        dry_run: tried.then(|| vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, approved: 11, would_wait: 11 }]),
+        dry_run: tried.then(|| {
+            let row = |n: u8| {
+                let link = Link::new("#", format!("Mark AC.L2-3.1.{n}[a] as MET for Harbor Precision Machining?"));
+                (link, "Sam Okafor approved it without a comment. It would have waited for another approval: 0 of 1.".to_owned())
+            };
+            vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, decided: 11, otherwise: 11, named: (1..4).map(row).collect() }]
+        }),
     }
 }
 
@@ -389,7 +401,7 @@ pub(super) fn policy_moved() -> PolicyPage {
         "Mark an objective: decided within: 168 hours \u{2192} 72 hours".into(),
     ];
     let anew = Link::new("#", "Open the page anew, without what you typed");
-    PolicyPage { moved: Some(Moved { seen: 1, stands: 2, changes: Some(changes), anew }), ..policy(false) }
+    PolicyPage { version: 2, moved: Some(Moved { seen: 1, stands: 2, changes: Some(changes), anew }), ..policy(false) }
 }
 
 pub(super) fn superseded() -> ProposalState {

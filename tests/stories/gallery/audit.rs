@@ -3,8 +3,8 @@
 use assay::web::{
     assets,
     pages::{
-        AuditEventsPage, AuditPage, AuditRecordPage, Choice, EventArea, EventKind, FindForm, KindGroup, Link, LogKey, ProofView, Reach,
-        RecordField, RecordStands, Section, Tag, TimelineEntry, Tone, WitnessView,
+        AlarmLine, AuditEventsPage, AuditPage, AuditRecordPage, Choice, EventArea, EventKind, FindForm, KindGroup, Link, LogKey, ProofView,
+        Reach, RecordField, RecordStands, Section, Tag, TimelineEntry, Tone, WitnessView,
     },
 };
 use time::Duration;
@@ -55,7 +55,11 @@ pub(super) fn audit(empty: bool) -> AuditPage {
             reach: Some(Reach { entries: 398, at: NOW - Duration::hours(3) }),
             away: Some(("the witness is not reached: unavailable".into(), NOW - Duration::hours(2))),
         }),
-        alarms: if empty { vec![] } else { vec![(GAP.into(), NOW - Duration::minutes(8))] },
+        alarms: if empty {
+            vec![]
+        } else {
+            vec![AlarmLine { what: GAP.into(), since: NOW - Duration::minutes(8), again: Some((3, NOW - Duration::minutes(2))) }]
+        },
         stopped: false,
         retention: Some((true, "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into())),
         keys: if empty {

@@ -31,8 +31,8 @@ pub(crate) use self::{
 };
 use analytics::{analytics, sampled, sampled_item};
 use approvals::{
-    alone, by_level, decided, done, given, in_part, inbox, not_yours, pending, policy, policy_moved, policy_unsound, refused, stale,
-    standing_in, superseded, to_do, to_review, withdrawable,
+    alone, by_level, decided, done, given, in_part, inbox, nobodys_review, not_yours, pending, policy, policy_moved, policy_unsound,
+    refused, stale, standing_in, superseded, to_do, to_review, withdrawable,
 };
 use audit::{audit, audit_events, found, proven, record};
 use clients::{
@@ -87,6 +87,7 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("proposal-alone", Box::new(|| alone().render().unwrap())),
         ("proposal-to-review", Box::new(|| to_review(false).render().unwrap())),
         ("proposal-review-overdue", Box::new(|| to_review(true).render().unwrap())),
+        ("proposal-review-nobodys", Box::new(|| nobodys_review().render().unwrap())),
         ("proposal-to-do", Box::new(|| to_do().render().unwrap())),
         ("policy-unsound", Box::new(|| policy_unsound().render().unwrap())),
         ("policy", Box::new(|| policy(false).render().unwrap())),

@@ -8,10 +8,11 @@ use assay::gate::{
     proposal::{Occasion, ReviewMark},
 };
 use assay::tenancy::{ClientPlace, Held};
+use assay::web::pages::{Frame, Section};
 use time::Duration;
 
 use super::{House, draft};
-use crate::support::TestApp;
+use crate::support::{TestApp, decision};
 
 fn kind(rule: Rule, house: &House) -> Policy {
     Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }
@@ -61,6 +62,10 @@ fn refusal(error: DecideError) -> Refusal {
     }
 }
 
+fn in_one_line(mail: &str) -> String {
+    mail.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 async fn marks(house: &House) -> Vec<ReviewMark> {
     let held: Vec<Held<ReviewMark>> = house.store().await.all(ClientPlace::Assessment, "").await.unwrap();
     held.into_iter().map(|held| held.value).collect()
@@ -95,10 +100,54 @@ async fn who_approves_alone_is_loud_at_once_and_an_overdue_review_is_too_until_a
     assert_eq!(mailed(&house, "OVERDUE REVIEW: ").await, 3);
     let overdue = house.notified(id).await.into_iter().find(|one| one.occasion == Occasion::ReviewOverdue).unwrap();
     assert_eq!(i64::from(overdue.version), due.unix_timestamp(), "told once for each time at which a review is due");
+    // Once a day more, four times, and then no more: the page says it still.
+    for day in 1..8 {
+        house.test.clock.advance(Duration::days(1));
+        assert_eq!((sweep(&house).await, sweep(&house).await), (usize::from(day < 5), 0), "day {day}");
+    }
+    assert_eq!(mailed(&house, "OVERDUE REVIEW: ").await, 15);
+    let mails: Vec<String> = house.mails().await.into_iter().map(|(_, mail)| in_one_line(&mail)).collect();
+    let saying = |words: &str| mails.iter().filter(|mail| mail.contains(words)).count();
+    assert_eq!((saying("let another person approve for it"), saying("This is the last reminder")), (12, 3));
+    assert_eq!(saying("Nobody who approves"), 0, "Zo\u{eb} can");
     let looks = house.answer(id, Verdict::Uphold).await;
     assert!(matches!(refusal(house.decide(&house.priya, id, &looks).await.unwrap_err()), Refusal::SameVoice { .. }));
     house.decide(&house.sam, id, &looks).await.unwrap();
     assert!(marks(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_review_that_nobody_can_do_is_called_that_on_the_page_and_to_the_owner_until_somebody_can() {
+    let house = House::new().await;
+    house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, &house)).await;
+    house.change(&house.eve, |eve| eve.is_owner = true).await;
+    let id = house.asked(draft()).await;
+    // Zoë is the same person with another account.
+    house.change(&house.sam, |sam| sam.same_as = Some(house.priya.id)).await;
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    gate::notify(house.test.app(), house.messages("notify").await.last().unwrap()).await.unwrap();
+    let saying = async || {
+        let told = house
+            .mails()
+            .await
+            .into_iter()
+            .filter(|(_, mail)| in_one_line(mail).contains("Nobody who approves for this client can review it"));
+        told.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert!(saying().await.iter().any(|name| name.ends_with(&format!("{}.eml", house.eve.id))), "the owner is told");
+    let page = async || {
+        let (app, roster, grants) = (house.test.app(), house.roster().await, [house.grant(&house.priya)]);
+        let reader = gate::inbox::Reader { person: &house.priya, grants: &grants, roster: &roster, correlation: "c" };
+        let frame = Frame::new(&app.config, app.now(), Section::Approvals, None, 0);
+        let page = decision::page(app, reader, house.tenant, id, frame, |proposal| proposal.hash.clone()).await;
+        page.unwrap().unwrap().nobody_reviews
+    };
+    assert_eq!(page().await, Some(gate::reviewers::NOBODY));
+    house.change(&house.sam, |sam| sam.same_as = None).await;
+    assert_eq!(page().await, None, "another person approves for the client now");
 }
 
 #[tokio::test]

@@ -106,9 +106,15 @@ async fn a_card_goes_out_once_and_leads_every_approver_to_the_page_and_who_does_
     house.test.clock.advance(Duration::hours(1));
     let zoe = Visitor::signed_in(&house.test, &authority).await;
     let led = zoe.get(&link_in(&format!("{} ", opens(&posted[0])))).await;
-    assert_eq!(led.header("location"), Some(format!("/api/portal/proposals/{}/{id}", house.tenant).as_str()), "{}", text(&led));
+    let page = format!("portal/proposals/{}/{id}", house.tenant);
+    assert_eq!(led.header("location"), Some(format!("/api/{page}").as_str()), "{}", text(&led));
+    assert_eq!(zoe.get(&page).await.status, 200);
 
-    // Four hours after the card, Priya has not signed in.
+    // Priya signs in for something else, and looks at another page.
+    authority.claim("oid", serde_json::json!(house.priya.identity.unwrap().oid.hyphenated().to_string()));
+    let elsewhere = Visitor::signed_in(&house.test, &authority).await;
+    assert!(elsewhere.is_signed_in().await);
+    // Four hours after the card, she has not looked.
     house.test.clock.advance(Duration::hours(3));
     deliver(&house, house.test.app(), Channel::Mail).await;
     let mails = house.mails().await;
@@ -121,6 +127,43 @@ async fn a_card_goes_out_once_and_leads_every_approver_to_the_page_and_who_does_
     assert!(postings(&house).await.is_empty());
     let priya = Visitor::of(&house.test);
     assert_eq!(priya.get(&link_in(&mails[0].1)).await.status, 200);
+}
+
+/// Who is mailed four hours after the card when Zoë did this an hour after it, in a process that ended since.
+async fn mailed_after(led: impl AsyncFn(&House, &Visitor<'_>, &str) -> Option<String>) -> Vec<String> {
+    let house = house(authority::SETTINGS).await;
+    let authority = Authority::of(&house.test);
+    let answering = authority.clone();
+    house.test.http.answer_with(move |request| {
+        let teams = request.url.as_str() == HOOK;
+        if teams { Some(Ok(crate::support::http::response(202, &[], ""))) } else { answering.answer(request) }
+    });
+    asked(&house).await;
+    deliver(&house, house.test.app(), Channel::Teams).await;
+    house.test.clock.advance(Duration::hours(1));
+    authority.claim("oid", serde_json::json!(house.sam.identity.unwrap().oid.hyphenated().to_string()));
+    let zoe = Visitor::of(&house.test);
+    let link = format!("/api/{}", link_in(&format!("{} ", opens(&cards(&house)[0]))));
+    let next = led(&house, &zoe, &link).await;
+    let arrived = zoe.get(&authority.sign_in(&zoe.depart(next.as_deref()).await)).await;
+    assert_eq!(arrived.status, 303, "{}", text(&arrived));
+    house.test.clock.advance(Duration::hours(3));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    let of =
+        |name: &str| [&house.priya, &house.sam].into_iter().find(|one| name.ends_with(&format!("{}.eml", one.id))).unwrap().name.clone();
+    let mut mailed: Vec<String> = house.mails().await.iter().map(|(name, _)| of(name)).collect();
+    mailed.sort();
+    mailed
+}
+
+#[tokio::test]
+async fn only_a_sign_in_that_led_to_the_proposal_or_the_inbox_spares_the_mail_and_any_other_does_not() {
+    let both = ["Priya Nair", "Zoë Okafor"];
+    assert_eq!(mailed_after(async |_, _, link| Some(link.to_owned())).await, both[..1], "the link of the card");
+    assert_eq!(mailed_after(async |_, _, _| Some("/api/portal/inbox".into())).await, both[..1], "the inbox");
+    assert_eq!(mailed_after(async |_, _, _| None).await, both, "no page in particular");
+    assert_eq!(mailed_after(async |_, _, _| Some("/api/portal/connections".into())).await, both, "another page");
+    assert_eq!(mailed_after(async |_, _, link| Some(format!("{}x", &link[..link.len() - 1]))).await, both, "a link that does not count");
 }
 
 #[tokio::test]

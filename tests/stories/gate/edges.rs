@@ -222,9 +222,12 @@ fn what_an_earlier_release_staged_is_decided_by_nobody_who_asked_or_was_asked_to
     assert_eq!(of(PRIYA, &[]), None);
     assert_eq!(of(PRIYA, &[delegated(MARCO, PRIYA)]), Some(Refusal::DelegateOfExcluded));
     assert_eq!(of(PRIYA, &[delegated(MARCO, ZOE), delegated(SAM, PRIYA)]), None);
-    let over = START + Duration::days(30);
-    let still = excluded(&earlier, person(PRIYA), &[delegated(MARCO, PRIYA)], over);
-    assert_eq!(still, Some(Refusal::DelegateOfExcluded), "its end gives no vote back");
+    // Ending it gives no vote back, and takes none of what is asked afterwards.
+    let end = START + Duration::days(30);
+    assert_eq!(excluded(&earlier, person(PRIYA), &[delegated(MARCO, PRIYA)], end), Some(Refusal::DelegateOfExcluded));
+    let (later, last) = (Proposal { staged_at: end, ..earlier.clone() }, Proposal { staged_at: end - SECOND, ..earlier });
+    assert_eq!(excluded(&later, person(PRIYA), &[delegated(MARCO, PRIYA)], end), None);
+    assert_eq!(excluded(&last, person(PRIYA), &[delegated(MARCO, PRIYA)], end), Some(Refusal::DelegateOfExcluded));
 }
 
 fn ran(kind: &str) -> Proposal {

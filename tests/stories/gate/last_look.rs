@@ -63,8 +63,8 @@ fn facts(proposal: &Proposal) -> Facts {
         voices: vec![Voice { is_signed: true, may_approve: true }; proposal.decisions.len()],
         linked: vec![],
         is_clearance_signed: true,
-        changed_evidence: vec![],
         delegations: vec![],
+        changed_evidence: vec![],
     }
 }
 

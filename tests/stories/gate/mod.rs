@@ -6,10 +6,12 @@ mod delivering;
 mod demoting;
 mod edges;
 mod executing;
+mod judge;
 mod lapsing;
 mod last_look;
 mod levels;
 mod links;
+mod looking_back;
 mod machine;
 mod mailing;
 mod model;
@@ -22,6 +24,7 @@ mod reading;
 mod receipts;
 mod signed_policy;
 mod smtp;
+mod undoing;
 mod world;
 
 use assay::{
@@ -36,6 +39,7 @@ use assay::{
         Batch, ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError,
         TenantId,
         directory::{Grant, Identity, Person, Role, Tenant},
+        keys::{self, Owner},
         message::{self, Verified},
         policy_mark::PolicyMark,
     },
@@ -92,6 +96,9 @@ impl House {
             sam: person(3, "Zoë Okafor", "zoe@harbor.example"),
             eve: person(4, "Eve Stone", "eve@northgate.example"),
         };
+        if let Some(key) = house.test.key_for(tenant) {
+            keys::make(house.test.app(), Owner::Tenant(tenant), Some(&key)).await.unwrap();
+        }
         let store = DeploymentScope::of_function("test", "setup").store(house.test.app()).await.unwrap();
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.create(&Tenant { id: tenant, name: "Harbor Precision".into(), created_at: house.test.app().now() });

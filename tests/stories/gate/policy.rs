@@ -40,6 +40,10 @@ async fn a_change_is_staged_decided_by_another_and_then_holds_for_what_is_staged
     assert_eq!(house.held(marks).await.value.progress().needed, 2);
     let same = amend::propose(app, &scope, "Harbor Precision", two(), "").await.unwrap_err();
     assert!(matches!(same, AmendError::Fault(_)), "{same}");
+    let over = |seen| amend::propose_over(app, &scope, "Harbor Precision", (Policy::default(), Some(seen)), "Two are too many.");
+    let moved = over(0).await.unwrap_err();
+    assert!(matches!(moved, AmendError::Moved), "{moved}");
+    assert!(over(1).await.is_ok());
 }
 
 #[tokio::test]

@@ -104,6 +104,55 @@ async fn a_change_voids_what_was_approved_before() {
 }
 
 #[tokio::test]
+async fn whose_approval_a_change_voids_is_told_once_for_each_version_and_nobody_else() {
+    let house = House::new().await;
+    house.set_policy(&two_with_one_of_the_client(&house)).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    let again = async |reason: &str| {
+        let store = house.store().await;
+        let mut batch = store.batch(ClientPlace::Assessment);
+        let fresh = Draft { reasons: vec![reason.into()], ..draft() };
+        gate::revise(&mut batch, &house.held(id).await, fresh).await.unwrap().unwrap();
+        batch.commit().await.unwrap();
+        assay::tenancy::outbox::flush(&store, ClientPlace::Assessment).await.unwrap();
+    };
+    let told = async || {
+        for _ in 0..2 {
+            for message in house.messages("notify").await {
+                gate::notify(house.test.app(), &message).await.unwrap();
+            }
+        }
+        let mails = house.mails().await.into_iter().filter(|(_, mail)| mail.contains("Subject: Please look again"));
+        mails.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    again("All 44 accounts match.").await;
+    let [name] = &told().await[..] else { panic!("one mail") };
+    assert!(name.ends_with(&format!("{}.eml", house.priya.id)), "{name}");
+    let mail = house.mails().await.into_iter().find(|(known, _)| known == name).unwrap().1;
+    let mail = mail.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(mail.contains("It does not count") && mail.contains("0 of 2"), "{mail}");
+    assert_eq!(house.audited(id).await.iter().filter(|kind| *kind == "proposal.change_told").count(), 1);
+    // Nobody had approved this version, so its change tells nobody.
+    again("All 45 accounts match.").await;
+    assert_eq!(told().await.len(), 1);
+    // Both approvals of one are void; who has approved the next before the mail goes out needs none.
+    house
+        .set_policy(&Policy {
+            rules: BTreeMap::from([("mark".to_owned(), Rule { approvals: 3, ..Rule::of_kind("mark") })]),
+            ..Policy::default()
+        })
+        .await;
+    gate::bring_under_policy(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap();
+    house.approve(&house.priya, id).await.unwrap();
+    house.approve(&house.sam, id).await.unwrap();
+    again("All 46 accounts match.").await;
+    house.approve(&house.sam, id).await.unwrap();
+    let told = told().await;
+    assert!(told.len() == 2 && told.iter().all(|name| name.ends_with(&format!("{}.eml", house.priya.id))), "{told:?}");
+}
+
+#[tokio::test]
 async fn who_filed_the_evidence_does_not_decide_what_rests_on_it() {
     let house = House::new().await;
     let mut with = super::resting_on_a_reading(&house).await;

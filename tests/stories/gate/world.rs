@@ -1,5 +1,5 @@
 //! One proposal, the people around it, time, and an insider who can write the store: what both the exhaustive model and
-//! the random walks drive. It keeps its own record of what people really said, and judges every change by that.
+//! the random walks drive. It keeps its own record of what people really said, and every change is judged by that (`judge`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,19 @@ use assay::{
     gate::{
         Answer, Capacity, Decision, Draft, Level, Policy, Proposal, Refusal, Represented, Rule, State, Verdict,
         delegation::{Delegation, Span},
+        demotion::recalled,
         event::{Deciding, Event, Facts, Voice},
         hash::{FORM, hash_of},
         machine::next,
-        policy::{Terms, has_great_effect},
+        policy::Terms,
         proposal::Cause,
     },
     tenancy::{Actor, PersonId, ProposalId, TenantId},
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 use uuid::Uuid;
+
+use super::judge::Must;
 
 pub(super) const START: OffsetDateTime = datetime!(2026-11-24 17:00 UTC);
 pub(super) const HARBOR: TenantId = TenantId(Uuid::from_u128(100));
@@ -31,6 +34,9 @@ pub(super) const MARCO: u8 = 4;
 pub(super) const EVE: u8 = 5;
 /// Sam's second account.
 pub(super) const SAM_AGAIN: u8 = 6;
+
+/// How long one person can undo what ran at L1.
+pub(super) const UNDO_DAYS: i64 = 1;
 
 /// Until which day it is decided, how many days later it runs, and up to which day Zoë stands in for Sam.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +74,56 @@ pub(super) enum Step {
     Forge(u8),
     /// The policy asks for three approvals from now on.
     Stricter,
+    /// Learning demoted its rule: what was cleared comes to people.
+    Recall,
     /// A day goes by.
     Wait,
+}
+
+/// Every event of the machine, by the name under which the model has to have taken it.
+pub(super) const EVENTS: [&str; 17] = [
+    "approve",
+    "reject",
+    "done",
+    "uphold",
+    "override",
+    "escalate",
+    "withdraw",
+    "expire",
+    "supersede",
+    "execute",
+    "begin",
+    "complete",
+    "fail",
+    "refuse",
+    "undo",
+    "cannot undo",
+    "roll back",
+];
+
+/// Which of [`EVENTS`]; a new one does not compile before it has its place there.
+fn number(event: &Event<'_>) -> usize {
+    match event {
+        Event::Decide(Deciding { answer, .. }) => match answer.verdict {
+            Verdict::Approve => 0,
+            Verdict::Reject => 1,
+            Verdict::Done => 2,
+            Verdict::Uphold => 3,
+            Verdict::Override => 4,
+            Verdict::Escalate => 5,
+        },
+        Event::Withdraw { .. } => 6,
+        Event::Expire => 7,
+        Event::Supersede { .. } => 8,
+        Event::Execute(_) => 9,
+        Event::Begin(_) => 10,
+        Event::Complete => 11,
+        Event::Fail { .. } => 12,
+        Event::Refuse { .. } => 13,
+        Event::Undo(_) => 14,
+        Event::CannotUndo { .. } => 15,
+        Event::RollBack { .. } => 16,
+    }
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fault that an answer can have, and all combinations are tried")]
@@ -119,9 +173,9 @@ impl Finds {
 /// What somebody really said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Said {
-    says: Says,
-    version: u32,
-    day: i64,
+    pub(super) says: Says,
+    pub(super) version: u32,
+    pub(super) day: i64,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "what has happened so far, one fact each")]
@@ -133,11 +187,15 @@ pub(super) struct World {
     pub(super) tampered: bool,
     pub(super) forged: bool,
     pub(super) stricter: bool,
-    days: Days,
-    /// Began to run as an outward action.
-    begun: bool,
-    /// What must never happen, and did.
-    pub(super) broken: Option<String>,
+    pub(super) days: Days,
+    /// The day on which the time to decide is over.
+    pub(super) decide_by: i64,
+    /// Which versions were carried out, or began to be, and on which day.
+    pub(super) ran: Vec<(u32, i64)>,
+    /// Which of [`EVENTS`] was the last to be taken.
+    pub(super) last: Option<usize>,
+    /// What must hold and did not, and how.
+    pub(super) broken: Option<(Must, String)>,
 }
 
 pub(super) fn person(n: u8) -> PersonId {
@@ -155,7 +213,7 @@ fn policy_of(kind: &str, approvals: u8, days: Days) -> Policy {
         one_from_each: if approvals > 1 { vec!["client".into()] } else { vec![] },
         decide_within: u32::try_from(days.decide * 24).unwrap(),
         run_within: u32::try_from(days.run * 24).unwrap(),
-        undo_within: 24,
+        undo_within: 24 * u32::try_from(UNDO_DAYS).unwrap(),
         outside_stand_ins: days.from_outside,
         ..Rule::of_kind(kind)
     };
@@ -187,7 +245,19 @@ impl World {
             filed_by: Some(person(EVE)),
         }];
         let proposal = proposal(draft, policy_of(kind, approvals, days).terms(kind));
-        Self { proposal, day: 0, said: vec![], tampered: false, forged: false, stricter: false, days, begun: false, broken: None }
+        Self {
+            proposal,
+            day: 0,
+            said: vec![],
+            tampered: false,
+            forged: false,
+            stricter: false,
+            days,
+            decide_by: days.decide,
+            ran: vec![],
+            last: None,
+            broken: None,
+        }
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -195,8 +265,11 @@ impl World {
     }
 
     fn today(&self) -> Terms {
-        let approvals = self.proposal.terms.as_ref().map_or(1, |terms| terms.rule.approvals);
-        policy_of(&self.proposal.draft.kind, if self.stricter { 3 } else { approvals }, self.days).terms(&self.proposal.draft.kind)
+        let staged = self.proposal.terms.as_ref();
+        let approvals = staged.map_or(1, |terms| terms.rule.approvals);
+        let policy = policy_of(&self.proposal.draft.kind, if self.stricter { 3 } else { approvals }, self.days);
+        let terms = policy.terms(&self.proposal.draft.kind);
+        if staged.is_some_and(|staged| staged.level() == Level::L2) { terms.asking_people() } else { terms }
     }
 
     /// Applies the step, and looks at what must hold across it.
@@ -216,6 +289,13 @@ impl World {
                 self.proposal.state = State::Approved { run_by: self.now() + Duration::days(self.days.run) };
                 self.forged = true;
             }
+            Step::Recall => {
+                let today = self.today().asking_people();
+                let now = self.now();
+                self.proposal = recalled(HARBOR, &before, &today, now).ok_or(Refusal::NotApproved)?;
+                (self.decide_by, self.tampered) = (self.day + self.days.decide, false);
+                self.judge(&before, &self.proposal.clone(), step);
+            }
             Step::Revise => {
                 if self.proposal.state != State::Open {
                     return Err(Refusal::NotApproved);
@@ -224,22 +304,26 @@ impl World {
                 self.proposal = self.proposal.clone().revised(HARBOR, draft, terms);
                 // What stands now is what people see, whoever wrote it.
                 (self.stricter, self.tampered) = (false, false);
+                self.judge(&before, &self.proposal.clone(), step);
             }
             _ => {
-                let after = self.ask(step)?;
+                let (after, event) = self.ask(step)?;
                 self.judge(&before, &after, step);
-                if let Step::Decide(says) = step {
-                    self.said.push(Said { says, version: before.version, day: self.day });
+                match step {
+                    Step::Decide(says) => self.said.push(Said { says, version: before.version, day: self.day }),
+                    Step::Execute(_) | Step::Begin(_) => self.ran.push((before.version, self.day)),
+                    // From here on its window counts.
+                    Step::Complete => self.ran.iter_mut().for_each(|(_, day)| *day = self.day),
+                    _ => {}
                 }
-                self.begun |= matches!(step, Step::Begin(_));
-                self.proposal = after;
+                (self.proposal, self.last) = (after, Some(event));
             }
         }
         Ok(())
     }
 
-    /// What the machine makes of it.
-    fn ask(&self, step: Step) -> Result<Proposal, Refusal> {
+    /// What the machine makes of it, and which of [`EVENTS`] it was.
+    fn ask(&self, step: Step) -> Result<(Proposal, usize), Refusal> {
         let (answer, capacity, today, delegations);
         let event = match step {
             Step::Decide(says) => {
@@ -282,9 +366,12 @@ impl World {
             Step::CannotUndo => Event::CannotUndo { why: "what it made is in use".into() },
             Step::Refuse => Event::Refuse { why: "it no longer held".into() },
             Step::RollBack => Event::RollBack { by: ProposalId(Uuid::from_u128(8)) },
-            Step::Revise | Step::Tamper | Step::Forge(_) | Step::Stricter | Step::Wait => unreachable!("done by the world itself"),
+            Step::Revise | Step::Tamper | Step::Forge(_) | Step::Stricter | Step::Recall | Step::Wait => {
+                unreachable!("done by the world itself")
+            }
         };
-        next(&self.proposal, event, self.now())
+        let event_number = number(&event);
+        next(&self.proposal, event, self.now()).map(|after| (after, event_number))
     }
 
     /// A receipt verifies exactly when somebody really said that.
@@ -328,103 +415,6 @@ impl World {
             evidence: if says.verdict == Verdict::Done { self.proposal.draft.evidence.clone() } else { vec![] },
             receipt: None,
         }
-    }
-
-    /// What must hold across a change, from the world's own record of what was said.
-    fn judge(&mut self, before: &Proposal, after: &Proposal, step: Step) {
-        let broken = |what: &str| Some(format!("{what}: {:?} became {:?} by {step:?} on day {}", before.state, after.state, self.day));
-        let level = before.level();
-        // G2: one end, except that what ran can be taken back, or undone, or reviewed.
-        let goes_on = matches!(
-            (&before.state, &after.state),
-            (State::Executed { .. } | State::NotUndone { .. } | State::Recorded { .. }, State::RolledBack { .. })
-                | (State::Executed { .. }, State::Undoing { .. } | State::Executed { .. })
-        );
-        // A look at what was approved alone, whatever became of it, moves nothing.
-        let looks = matches!(step, Step::Decide(says) if matches!(says.verdict, Verdict::Uphold | Verdict::Escalate));
-        let goes_on = goes_on || (looks && before.state == after.state && before.review_by.is_some());
-        if before.state.is_final() && !goes_on {
-            self.broken = broken("two ends");
-        }
-        if before.state.is_final() && before.state != State::Open && matches!(step, Step::Decide(says) if says.verdict == Verdict::Approve)
-        {
-            self.broken = broken("approved after the end");
-        }
-        match (&after.state, step) {
-            (State::Executed { .. }, Step::Execute(_)) | (State::Executing { .. }, Step::Begin(_)) => {
-                if level == Level::L3 {
-                    self.broken = broken("L3 ran");
-                }
-                if level == Level::L2
-                    && let Err(why) = self.is_approved(before, step)
-                {
-                    self.broken = broken(why);
-                }
-                if level < Level::L2 && !matches!(before.state, State::Cleared { .. }) {
-                    self.broken = broken("ran without being cleared");
-                }
-                if self.tampered {
-                    self.broken = broken("other bytes ran");
-                }
-            }
-            (State::Executed { .. }, Step::Complete) if !self.begun => self.broken = broken("ended what never began"),
-            (State::Executed { .. }, Step::Complete | Step::Decide(_)) => {}
-            (State::Executed { .. }, _) => self.broken = broken("ran by something else"),
-            // G10.
-            (State::Approved { .. } | State::Recorded { .. }, step) if !matches!(step, Step::Decide(_)) && before.state == State::Open => {
-                self.broken = broken("approved by silence");
-            }
-            (State::RolledBack { by: None, .. } | State::NotUndone { .. }, _)
-                if !self.said.iter().any(|said| said.says.verdict == Verdict::Override) =>
-            {
-                self.broken = broken("undone and nobody said so");
-            }
-            _ => {}
-        }
-    }
-
-    /// I4 and G1 for L2, worked out anew: by brute force, and not from the proposal's list.
-    fn is_approved(&self, before: &Proposal, step: Step) -> Result<(), &'static str> {
-        let (Step::Execute(finds) | Step::Begin(finds)) = step else { return Err("not an execution") };
-        if !finds.this_version || !finds.evidence_holds || self.stricter {
-            return Err("ran although something did not hold");
-        }
-        let lost = |n: u8| finds.lost == Some(n);
-        let given: Vec<&Said> = self
-            .said
-            .iter()
-            .filter(|said| said.says.verdict == Verdict::Approve && said.version == before.version && said.day < self.days.decide)
-            .filter(|said| said.says.fresh || !has_great_effect(&before.draft.kind))
-            .filter(|said| !lost(said.says.who) && !said.says.stands_for.is_some_and(lost))
-            .collect();
-        let Some(newest) = given.iter().map(|said| said.day).max() else { return Err("nobody approved it") };
-        if self.day >= newest + self.days.run {
-            return Err("ran too late");
-        }
-        if given.iter().any(|said| [Some(said.says.who), said.says.stands_for].iter().flatten().any(|n| [MARCO, EVE].contains(n))) {
-            return Err("approved by somebody who must not");
-        }
-        if given.iter().any(|said| said.says.stands_for.is_some() && (said.says.who != ZOE || said.day >= self.days.stands_in)) {
-            return Err("stood in without being asked");
-        }
-        if given.iter().any(|said| said.says.glass && said.says.who == PRIYA && said.says.fresh) {
-            return Ok(());
-        }
-        let human = |n: u8| if n == SAM_AGAIN { SAM } else { n };
-        let needed = before.terms.as_ref().map_or(1, |terms| usize::from(terms.rule.approvals));
-        // Some set of approvals in which no human and no seat stands twice, large enough, with one of the client's.
-        let good = (0_u32..1 << given.len()).any(|set| {
-            let chosen: Vec<&&Said> = given.iter().enumerate().filter(|(n, _)| set & (1 << n) != 0).map(|(_, said)| said).collect();
-            let mut voices: Vec<BTreeSet<u8>> = vec![];
-            for said in &chosen {
-                voices.push(BTreeSet::from([human(said.says.who), human(said.says.stands_for.unwrap_or(said.says.who))]));
-            }
-            let apart = voices.iter().enumerate().all(|(n, one)| voices[n + 1..].iter().all(|other| one.is_disjoint(other)));
-            let outside = |says: &Says| says.stands_for == Some(SAM) && self.days.from_outside;
-            let client = chosen.iter().any(|said| human(said.says.who) == SAM || outside(&said.says));
-            apart && chosen.len() >= needed && (needed < 2 || client)
-        });
-        if good { Ok(()) } else { Err("ran without its quorum") }
     }
 }
 
