@@ -32,6 +32,7 @@ mod stories {
     mod analytics;
     mod approval_flows;
     mod audit_export;
+    mod audit_folder;
     mod audit_log;
     mod audit_outbox;
     mod audit_page;

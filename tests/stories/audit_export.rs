@@ -31,7 +31,7 @@ use crate::support::{
     reader::{TENANT, client},
 };
 
-const OWNER: Owner = Owner::Tenant(TENANT);
+pub(super) const OWNER: Owner = Owner::Tenant(TENANT);
 
 async fn record(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
     for n in 0..count {
@@ -41,17 +41,17 @@ async fn record(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
     }
 }
 
-async fn happen(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
+pub(super) async fn happen(store: &Store<'_, ClientPlace>, count: usize, who: &str) {
     record(store, count, who).await;
     assert!(sequence(store, [ClientPlace::Assessment]).await.unwrap().complete);
     audit::publish(store).await.unwrap();
 }
 
-fn check(folder: &Path, keys: &[VerifierKey], seen: Option<&[u8]>) -> Result<LogReport, LogFault> {
+pub(super) fn check(folder: &Path, keys: &[VerifierKey], seen: Option<&[u8]>) -> Result<LogReport, LogFault> {
     verify_folder(folder, Known { keys, seen })
 }
 
-async fn small() -> (TempDir, Vec<VerifierKey>) {
+pub(super) async fn small() -> (TempDir, Vec<VerifierKey>) {
     let test = TestApp::new();
     let store = client(test.app()).await;
     happen(&store, 5, "Dana Whitfield").await;

@@ -4,6 +4,7 @@
 use assay::{
     gate::{
         Decision, Proposal, Refusal, State, Verdict,
+        delegation::{Delegation, Span},
         event::{Event, Facts, Voice},
         hash::FORM,
         machine::next,
@@ -286,4 +287,42 @@ fn each_voice_is_that_of_its_own_decision() {
     let with = |voices| next(&mixed, Event::Execute(Facts { voices, ..facts(&mixed) }), START).map(drop);
     assert_eq!(with(vec![voice(false), voice(true)]), Ok(()));
     assert_eq!(with(vec![voice(true), voice(false)]), Err(Refusal::NotSigned { name: "Person 1".into() }));
+}
+
+/// Asked and agreed, for the first day.
+fn stands_in(from: u8, to: u8) -> Delegation {
+    let held = vec![Span { begins_at: START, ends_at: START + Duration::DAY }];
+    Delegation { held, ..Delegation::none(person(from), person(to)) }
+}
+
+#[test]
+fn who_answered_for_another_had_agreed_to_by_then_and_stood_in_for_nobody_who_must_not_decide() {
+    let seat = |who| Some(Seat { person: person(who), name: format!("Person {who}") });
+    let good = changed(approved(MARK, 1, &[ZOE]), |p| p.decisions[0].on_behalf_of = seat(PRIYA));
+    let with = |proposal: &Proposal, delegations: &[Delegation]| {
+        let facts = Facts { delegations: delegations.to_vec(), ..facts(proposal) };
+        next(proposal, Event::Execute(facts), START + Duration::DAY).map(drop)
+    };
+    let agreed = stands_in(PRIYA, ZOE);
+    assert_eq!(with(&good, std::slice::from_ref(&agreed)), Ok(()), "it counts when they answered, and not when it runs");
+    let nobody = || Err(Refusal::StoodInForNobody { name: "Person 3 for Person 1".into() });
+    assert_eq!(with(&good, &[]), nobody());
+    assert_eq!(with(&good, &[stands_in(SAM, ZOE), stands_in(PRIYA, SAM)]), nobody());
+    let at = |at| changed(good.clone(), |p| (p.decisions[0].at, p.decisions[0].signed_in_at) = (at, Some(at)));
+    assert_eq!(with(&at(START + Duration::DAY - SECOND), std::slice::from_ref(&agreed)), Ok(()));
+    assert_eq!(with(&at(START + Duration::DAY), std::slice::from_ref(&agreed)), nobody());
+    assert_eq!(with(&at(START - SECOND), std::slice::from_ref(&agreed)), nobody());
+    // Who stood in for the one who asks, in their own name or another's.
+    let plain = approved(MARK, 1, &[PRIYA]);
+    let stood = |name: &str| Err(Refusal::StoodForExcluded { name: name.into() });
+    assert_eq!(with(&plain, &[stands_in(MARCO, PRIYA)]), stood("Person 1"));
+    assert_eq!(with(&plain, &[stands_in(MARCO, ZOE)]), Ok(()));
+    assert_eq!(with(&good, &[agreed, stands_in(MARCO, PRIYA)]), stood("Person 3 for Person 1"));
+    // And who undid it.
+    let undone = changed(undoing(), |p| p.decisions[0].on_behalf_of = seat(PRIYA));
+    let undo = |delegations: Vec<Delegation>| {
+        next(&undone, Event::Undo(Facts { delegations, ..facts(&undone) }), START + Duration::HOUR).map(drop)
+    };
+    assert_eq!(undo(vec![stands_in(PRIYA, SAM)]), Ok(()));
+    assert_eq!(undo(vec![]), Err(Refusal::StoodInForNobody { name: "Person 2 for Person 1".into() }));
 }
