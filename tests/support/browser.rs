@@ -64,7 +64,7 @@ impl<'a> Browser<'a> {
     }
 
     async fn run(&self, request: Request) -> Reply {
-        self.flow.test.faults.product(portal::run(request, self.flow.app())).await
+        Box::pin(self.flow.test.faults.product(portal::run(request, self.flow.app()))).await
     }
 
     pub async fn get(&self, address: &str) -> Reply {

@@ -160,7 +160,7 @@ async fn an_insider_who_opens_an_ended_proposal_again_gets_nothing_executed_thou
             keep_the_log(&house, known).await;
             let its = |document: &str| document.ends_with(&id.to_string());
             let (before, head_before) = (records.copy(its).await, head.copy(|_| true).await);
-            end(&house, id, how).await;
+            Box::pin(end(&house, id, how)).await;
             keep_the_log(&house, known).await;
 
             records.put_back(&before, its).await;

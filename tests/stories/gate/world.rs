@@ -178,7 +178,6 @@ pub(super) struct Said {
     pub(super) day: i64,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "what has happened so far, one fact each")]
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) proposal: Proposal,
