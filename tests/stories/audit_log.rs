@@ -12,22 +12,14 @@ use assay::{
     },
     tenancy::{
         Actor, ClientPlace, PersonId, Place, Record, Store,
-        directory::Tenant,
         place::{AUDIT_ENTRIES_PER_PART, AuditPart},
     },
 };
 use serde_json::Value;
-use time::macros::datetime;
 use uuid::Uuid;
 
 use super::audit_store::{Memory, Mishap, Rest, app};
-use crate::support::{
-    TestApp,
-    events::approval,
-    faults::Fault,
-    log_copy::single_file,
-    reader::{TENANT, client},
-};
+use crate::support::{TestApp, events::approval, faults::Fault, log_copy::single_file, reader::client};
 
 type Client<'a> = Store<'a, ClientPlace>;
 
