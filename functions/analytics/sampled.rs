@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::keep::Known;
 use crate::{
@@ -204,13 +205,13 @@ pub(super) async fn list_drawn(
     let standing = store.all::<Sampled>(ClientPlace::Assessment, "").await?;
     let is_listed = |one: &Sampled| standing.iter().any(|held| held.value.place() == one.place());
     let drawn = known.drawn.drain(..known.drawn.len().min(AT_ONCE)).filter(|one| !is_listed(one));
-    let new: Vec<Sampled> = drawn.map(|one| named(store, one)).collect();
+    let new: Vec<Sampled> = drawn.map(|one| named(one, store.app().ids.uuid())).collect();
     for item in &new {
         batch.create(item);
         let mut beside: Vec<&Sampled> = standing.iter().map(|held| &held.value).chain(&new).collect();
         beside.extend(&known.drawn);
         if let Some(test) = known.drawing.test(item, &beside) {
-            batch.create(&named(store, test));
+            batch.create(&named(test, store.app().ids.uuid()));
         }
     }
     // A test item beside the record that it is about would give itself away.
@@ -222,10 +223,11 @@ pub(super) async fn list_drawn(
 }
 
 /// With a name of its own, from which nobody can tell where it comes from or what it is.
-fn named(store: &Store<'_, ClientPlace>, one: Sampled) -> Sampled {
+fn named(one: Sampled, name: Uuid) -> Sampled {
     let day = one.at.unix_timestamp() / 86_400;
-    let opaque = sha256(store.app().ids.uuid().as_bytes());
-    Sampled { id: format!("{day:06}.{}", &opaque[..32]), ..one }
+    let opaque = sha256(name.as_bytes());
+    // Drawn by an earlier release it says its place by its id only, which is replaced.
+    Sampled { id: format!("{day:06}.{}", &opaque[..32]), place: one.place().to_owned(), ..one }
 }
 
 /// Lets go of what nobody looked at in time, and says so. For the sweep.
@@ -309,7 +311,6 @@ pub async fn answer(
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -363,5 +364,16 @@ mod tests {
         assert_eq!(hash.trim_start_matches('h'), shown.trim_start_matches("c:ticket:"), "the hash of what is shown");
         assert!(listed.iter().all(|item| !item.shares_a_record_with(test)));
         assert!(drawing.test(&listed[5], &[test]).is_none(), "what was spare is used up");
+    }
+
+    #[test]
+    fn what_an_earlier_release_drew_keeps_its_place_when_it_gets_a_name() {
+        let stored = json!({
+            "id": "000000001234.0002", "level": Level::L0, "rule": Rule::of(COLLECTED, "ticket"),
+            "ran": { "evidence": { "source_key": "c:ticket:1", "hash": "h" } }, "at": "2026-11-25T09:00:00Z",
+        });
+        let drawn: Sampled = serde_json::from_value(stored).expect("an old record");
+        let listed = named(drawn, Uuid::from_u128(7));
+        assert_eq!((listed.place(), listed.id.contains("1234.0002")), ("000000001234.0002", false));
     }
 }

@@ -56,15 +56,17 @@ pub const KEY: &str = "log";
 
 /// Compares the log with its newest anchor and copies the newest checkpoint, if it is time.
 pub async fn anchor<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
-    copy(store, EVERY - Duration::minutes(1)).await
+    copy(store, EVERY - Duration::minutes(1)).await.map(drop)
 }
 
-/// Copies it now: for a log that will have no later one.
-pub async fn anchor_last<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
+/// Copies it now and compares, however lately that was done: for a log that will have no later one. Entries of the newest
+/// copy; `None`: there is no checkpoint, so nothing was looked at.
+pub async fn anchor_last<P: Place>(store: &Store<'_, P>) -> Result<Option<u64>, StoreError> {
     copy(store, Duration::ZERO).await
 }
 
-async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), StoreError> {
+/// Entries of the newest copy, where it was looked at.
+async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<Option<u64>, StoreError> {
     let (app, owner) = (store.app(), store.owner());
     let place = P::audit(AuditPart::Head);
     let found = store.gather(place, vec![Wanted::one::<Anchored>(KEY), Wanted::one::<Published>(HEAD_KEY)]).await?;
@@ -75,32 +77,32 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), Stor
         app.now() - at >= wait || at > app.now() || last.value.alarm.is_some()
     });
     if !due {
-        return Ok(());
+        return Ok(None);
     }
-    let Some(note) = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await? else { return Ok(()) };
+    let Some(note) = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await? else { return Ok(None) };
     let signer = Signer::of(app, owner).await?;
     let unreadable = || PortError::new("the log's checkpoint", PortErrorKind::Unreadable);
     let size = Checkpoint::open(&note, &[signer.ed25519()]).map_err(|_| unreadable())?.size;
     let published = published.map_or(0, |published| published.value.tree.size());
     let is_quiet = last.as_ref().is_some_and(|last| last.value.size >= size && last.value.alarm.is_none());
-    // A log at rest is looked at too, but not each time.
-    if is_quiet && !app.cache.allow(&format!("anchors/{owner}"), 1, app.now(), REST) {
-        return Ok(());
+    // A log at rest is looked at too, but not each time, unless it is the last.
+    if is_quiet && wait > Duration::ZERO && !app.cache.allow(&format!("anchors/{owner}"), 1, app.now(), REST) {
+        return Ok(None);
     }
     let before = last.as_ref().map(|last| &last.value);
     let seen = before.map_or(0, |before| before.size);
     let (seen, wrong) = match compared(app, owner, &signer, published.max(size), seen).await? {
-        (_, None) if is_quiet => return Ok(()),
+        (seen, None) if is_quiet => return Ok(Some(seen)),
         (seen, None) => (seen, write(store, size, note).await?),
         wrong => wrong,
     };
     let retention = app.blobs.retention(BlobContainer::Anchors, &of_size(owner, size)).await?;
     let size = if wrong.is_some() { seen } else { seen.max(size) };
     let known = before.and_then(|before| before.alarm.as_ref());
-    let alarm = wrong.as_ref().map(|what| known.map_or_else(|| Alarm::new(what, app.now()), |known| known.again(what, app.now())));
-    // Saying it makes the log longer, and the words of the next look with it.
-    let text = |alarm: &Alarm| alarm.what.replace(|c: char| c.is_ascii_digit(), "");
-    let is_news = alarm.as_ref().map(text) != known.map(text);
+    // Saying it makes the log longer, and the numbers of the next look with it. Another trouble is another alarm.
+    let same = known.filter(|known| wrong.as_ref().is_some_and(|what| known.is(what)));
+    let alarm = wrong.as_ref().map(|what| same.map_or_else(|| Alarm::new(what, app.now()), |same| same.again(what, app.now())));
+    let is_news = same.is_none();
     let mut batch = store.batch(place);
     batch.put(Anchored { size, at: app.now(), alarm, retention: Some(retention) }, last.map(|Held { etag, .. }| etag));
     if let Some(what) = wrong.as_ref().filter(|_| is_news) {
@@ -112,7 +114,7 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<(), Stor
         _ => {}
     }
     match wrong {
-        None => Ok(()),
+        None => Ok(Some(size)),
         Some(what) => Err(PortError::new(what, PortErrorKind::Unreadable).into()),
     }
 }

@@ -149,6 +149,12 @@ impl Alarm {
         Self { what: what.into(), since, count: 1, last: None }
     }
 
+    /// Whether these words tell the same trouble: its numbers move while it lasts.
+    pub fn is(&self, what: &str) -> bool {
+        let text = |what: &str| what.replace(|c: char| c.is_ascii_digit(), "");
+        text(&self.what) == text(what)
+    }
+
     /// It was found again, perhaps in other words.
     #[must_use]
     pub fn again(&self, what: impl Into<String>, now: OffsetDateTime) -> Self {

@@ -113,12 +113,16 @@ pub async fn cosign<P: Place>(store: &Store<'_, P>) -> Result<(), StoreError> {
             let _ = app.cache.allow(&format!("witness/{owner}"), 1, now, AGAIN);
             Witnessed { away: Some(since(known.away.as_ref(), what, now)), ..known.clone() }
         }
-        Err(Lack::Apart(what)) => Witnessed { away: None, apart: Some(since(known.apart.as_ref(), what, now)), ..known.clone() },
+        Err(Lack::Apart(what)) => Witnessed {
+            away: None,
+            apart: Some(since(known.apart.as_ref().filter(|apart| apart.is(&what)), what.clone(), now)),
+            ..known.clone()
+        },
     };
     write(store, held, &known, next).await
 }
 
-/// The alarm that stands, or this one from now on.
+/// The alarm that stands, in its words of now, or this one from now on.
 fn since(known: Option<&Alarm>, what: String, now: OffsetDateTime) -> Alarm {
     Alarm::new(what, known.map_or(now, |known| known.since))
 }

@@ -5,21 +5,21 @@
 //! ([`FormerVaultKeys`]): a copy of the database from before opens with it, so the end of the client asks for its deletion too.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::change::{self, ChangeError, NO_KEYS};
 use crate::{
     audit::{
-        self,
-        entry::{self, HEAD_KEY, Head},
+        self, Item,
+        entry::Entry,
+        walk::{published, walk},
     },
     platform::key_uri::KeyUri,
     tenancy::{
         Batch, DeploymentPlace, Held, Record, Roster, Store, StoreError, TenantId,
         key_change::{self, Change},
         keys::Owner,
-        place::AuditPart,
         vault_key::{self, Reservation},
     },
 };
@@ -64,32 +64,43 @@ pub(super) struct Logged {
     pub is_whole: bool,
 }
 
-/// Entries that are read back at most: a round trip for each hundred.
+/// Entries that are read back at most before the published end: a round trip for each hundred.
 const READ_BACK: u64 = 50_000;
-/// Entries that are in memory at once.
-const CHUNK: u64 = 500;
 
-/// Whoever holds the store can delete the record of former keys, or put an older one back; each change stands in the log too.
+/// Whoever holds the store can delete the record of former keys, or put an older one back; each change stands in the log too,
+/// or waits for its place there. How long that log is, its entries say and its checkpoint, not its head, which can be put back
+/// as well.
 pub(super) async fn named_in_log(store: &Directory<'_>, tenant: TenantId) -> Result<Logged, StoreError> {
-    let length = store.read::<Head>(DeploymentPlace::Log(AuditPart::Head), HEAD_KEY).await?.map_or(0, |head| head.value.next);
-    let object = format!("client {tenant}");
-    let (mut to, mut logged, mut is_added) = (length, Logged { keys: Vec::new(), is_whole: true }, false);
-    while to > 0 && !is_added && length - to < READ_BACK {
-        let from = to.saturating_sub(CHUNK);
-        let entries = entry::range(store, from, to).await?;
-        logged.is_whole &= u64::try_from(entries.len()).is_ok_and(|read| read == to - from);
-        for (leaf, detail) in entries.iter().filter_map(|entry| entry.of_kind(&["key.vault_key_changed", "client.added"])) {
-            if leaf.object == object {
-                is_added |= leaf.kind == "client.added";
-                logged.keys.extend(["before", "after"].iter().filter_map(|side| detail[side].as_str()).map(str::to_owned));
-            }
+    let (object, mut keys, mut is_added) = (format!("client {tenant}"), Vec::new(), false);
+    let mut take = |kind: &str, of: &str, detail: &Value| {
+        if of == object && KINDS.contains(&kind) {
+            is_added |= kind == ADDED;
+            keys.extend(["before", "after", "key"].iter().filter_map(|side| detail[side].as_str()).map(str::to_owned));
         }
-        to = from;
+    };
+    // Before the log: what gets its place meanwhile is then seen there.
+    for waiting in store.all::<Item>(DeploymentPlace::Keys(tenant), "").await? {
+        take(&waiting.value.kind, &waiting.value.object, &waiting.value.detail);
     }
-    logged.is_whole &= to == 0 || is_added;
-    logged.keys.sort_unstable();
-    logged.keys.dedup();
-    Ok(logged)
+    let published = published(store.app(), Owner::Deployment).await?;
+    let from = published.saturating_sub(READ_BACK);
+    let each = |entry: &Entry| entry.of_kind(&KINDS).iter().for_each(|(leaf, detail)| take(&leaf.kind, &leaf.object, detail));
+    let walked = walk(store, from, 2 * READ_BACK, each).await?;
+    keys.sort_unstable();
+    keys.dedup();
+    let is_whole = walked.ended && published > 0 && walked.next >= published && (from == 0 || is_added);
+    Ok(Logged { keys, is_whole })
+}
+
+const ADDED: &str = "client.added";
+const KINDS: [&str; 2] = ["key.vault_key_changed", ADDED];
+
+/// Whether both name the same key: addresses as Key Vault compares them, other names as they are.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    match (KeyUri::parse(one), KeyUri::parse(other)) {
+        (Some(one), Some(other)) => one.is(&other),
+        _ => one == other,
+    }
 }
 
 const MADE_BY_ITSELF: &str = "This installation's vault makes keys by itself, so no other one can be named. Nothing was changed.";

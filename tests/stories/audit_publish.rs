@@ -513,6 +513,8 @@ async fn an_anchor_that_is_gone_is_an_alarm_until_it_is_back() {
         test.app().blobs.delete(BlobContainer::Anchors, &name).await.unwrap();
     }
     let anchored = async || store.read::<Anchored>(ClientPlace::audit(AuditPart::Head), anchor::KEY).await.unwrap().unwrap().value;
+    let known = async || anchored().await.alarm.map(|alarm| (alarm.since, alarm.count));
+    let mut found = 0;
     for more in [0, 3, 1] {
         test.clock.advance(Duration::minutes(61));
         if more > 0 {
@@ -521,14 +523,38 @@ async fn an_anchor_that_is_gone_is_an_alarm_until_it_is_back() {
         }
         let error = anchor::anchor(&store).await.unwrap_err().to_string();
         assert!(error.contains("the copy of the checkpoint of 5 entries is gone") && error.contains("no copy is left"), "{error}");
-        assert_eq!(anchored().await.size, 5);
+        found += 1;
+        assert_eq!((anchored().await.size, known().await.unwrap().1), (5, found));
         assert!(names(test.app(), BlobContainer::Anchors).await.is_empty(), "no new one takes its place");
     }
     assert!(sequence(&store, [ClientPlace::audit(AuditPart::Head)]).await.unwrap().complete);
     assert_eq!(kinds(&store).await.iter().filter(|kind| *kind == "log.alarm").count(), 1, "it is said once");
+    // Another trouble is not counted with it.
+    let other = Bytes::from_static(b"not a checkpoint");
+    let _ = test.app().blobs.create(BlobContainer::Anchors, &name, other).await.unwrap();
+    anchor::anchor(&store).await.unwrap_err();
+    assert_eq!(known().await, Some((test.app().now(), 1)));
+    test.app().blobs.delete(BlobContainer::Anchors, &name).await.unwrap();
     let _ = test.app().blobs.create(BlobContainer::Anchors, &name, note).await.unwrap();
     anchor::anchor(&store).await.unwrap();
     assert_eq!(anchored().await.alarm, None);
+}
+
+#[tokio::test]
+async fn the_last_copy_of_a_log_is_compared_however_lately_that_was_done() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    assert_eq!(anchor::anchor_last(&store).await.unwrap(), None, "there is nothing to compare");
+    happen(&store, 5).await;
+    audit::publish(&store).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(anchor::anchor_last(&store).await.unwrap(), Some(5));
+    }
+    for name in names(test.app(), BlobContainer::Anchors).await {
+        test.app().blobs.delete(BlobContainer::Anchors, &name).await.unwrap();
+    }
+    let error = anchor::anchor_last(&store).await.unwrap_err().to_string();
+    assert!(error.contains("the copy of the checkpoint of 5 entries is gone"), "{error}");
 }
 
 #[tokio::test]

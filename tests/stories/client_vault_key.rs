@@ -2,11 +2,11 @@
 //! before stays named until the end of the client.
 
 use assay::{
-    audit::entry::Entry,
+    audit::entry::{Entry, HEAD_KEY, Head},
     connectors::demo::What,
     custody::vault_key,
     evidence::Evidence,
-    platform::ports::PortErrorKind,
+    platform::ports::{Container, Op, Partition, PortErrorKind},
     tenancy::{
         ClientPlace, DeploymentPlace, TenantId,
         key_change::{self, Facts},
@@ -174,6 +174,15 @@ async fn the_end_of_a_client_asks_for_every_vault_key_that_ever_wrapped_its_data
     assert!(!text.contains("That no other key of a vault ever wrapped"), "{text}");
 }
 
+/// As whoever holds the store.
+async fn forgets_former(flow: &Flow) {
+    let (store, place) = (flow.deployment().await, DeploymentPlace::Keys(HARBOR));
+    let record = store.read::<vault_key::FormerVaultKeys>(place, &HARBOR.to_string()).await.unwrap().unwrap();
+    let mut batch = store.batch(place);
+    batch.delete(&record);
+    batch.commit().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_deletes_the_record_of_former_vault_keys_hides_none_and_the_certificate_says_that_it_was_gone() {
     let (mut flow, fake) = harbor().await;
@@ -182,13 +191,7 @@ async fn who_deletes_the_record_of_former_vault_keys_hides_none_and_the_certific
     fake.make_key(&own);
     assert_eq!(names(&flow, &own).await.status, 303);
     waited(&mut flow).await;
-    let store = flow.deployment().await;
-    let place = DeploymentPlace::Keys(HARBOR);
-    let record = store.read::<vault_key::FormerVaultKeys>(place, &HARBOR.to_string()).await.unwrap().unwrap();
-    let mut batch = store.batch(place);
-    batch.delete(&record);
-    batch.commit().await.unwrap();
-    drop(store);
+    forgets_former(&flow).await;
     done(&flow, "destroy", &[]).await;
     let ended = known(&flow).await.destroyed.unwrap().value;
     assert_eq!(ended.vault_keys().collect::<Vec<_>>(), [own.as_str(), before.as_str()]);
@@ -206,4 +209,85 @@ async fn who_deletes_the_record_of_former_vault_keys_hides_none_and_the_certific
     {
         assert!(text.contains(words), "{words}: {text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_vault_key_is_found_behind_a_head_that_was_put_back_and_before_it_has_its_place_in_the_log() {
+    for is_placed in [true, false] {
+        Box::pin(is_found_in_the_log(is_placed)).await;
+    }
+}
+
+async fn is_found_in_the_log(is_placed: bool) {
+    let (mut flow, fake) = harbor().await;
+    owner_reads(&flow).await;
+    let (own, before) = (key_uri("harbor-own"), facts(&flow).await.vault_key);
+    fake.make_key(&own);
+    if is_placed {
+        assert_eq!(names(&flow, &own).await.status, 303);
+    }
+    waited(&mut flow).await;
+    if is_placed {
+        let (store, place) = (flow.deployment().await, DeploymentPlace::Log(AuditPart::Head));
+        let mut head = store.read::<Head>(place, HEAD_KEY).await.unwrap().unwrap();
+        head.value.next = 1;
+        let mut batch = store.batch(place);
+        batch.replace(&head);
+        batch.commit().await.unwrap();
+    } else {
+        assert_eq!(names(&flow, &own).await.status, 303);
+        assert_eq!(said(&flow, "key.vault_key_changed").await.len(), 0, "it waits");
+    }
+    forgets_former(&flow).await;
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert_eq!((&ended.unrecorded_vault_keys, ended.vault_keys_compared), (&vec![before.clone()], true), "{is_placed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_ends_before_its_checkpoint_says_nothing_about_all_vault_keys() {
+    let (mut flow, _) = harbor().await;
+    owner_reads(&flow).await;
+    waited(&mut flow).await;
+    let (store, place) = (flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0)));
+    let last = store.all::<Entry>(place, "").await.unwrap().pop().unwrap();
+    let mut batch = store.batch(place);
+    batch.delete(&last);
+    batch.commit().await.unwrap();
+    drop(store);
+    done(&flow, "destroy", &[]).await;
+    assert!(!known(&flow).await.destroyed.unwrap().value.vault_keys_compared);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_key_record_is_lost_no_vault_key_is_called_the_last_and_none_that_a_form_named_is_called_unrecorded() {
+    let (mut flow, fake) = harbor().await;
+    let before = facts(&flow).await.vault_key;
+    let [own, second] = ["harbor-own", "harbor-second"].map(key_uri);
+    for key in [&own, &second] {
+        fake.make_key(key);
+        assert_eq!(names(&flow, key).await.status, 303);
+    }
+    flow.settle().await;
+    let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{HARBOR}"));
+    let record = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap();
+    let gone = Op::Delete { id: "data-key".into(), if_match: Some(record.etag) };
+    let _ = flow.app().documents.batch(&partition, vec![gone]).await.unwrap();
+    flow.test.restart();
+    for (what, typed) in [("begin", ("reason", "Contract ended")), ("no-export", ("copies", "None")), ("switch-off", ("", ""))] {
+        done(&flow, what, &[typed]).await;
+    }
+    let from = known(&flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    let mut all = vec![before, own, second];
+    all.sort_unstable();
+    assert_eq!((ended.vault_key.as_str(), &ended.other_vault_keys, &ended.unrecorded_vault_keys), ("", &all, &vec![]));
+    all.iter().for_each(|key| fake.delete(key));
+    done(&flow, "look", &[]).await;
+    flow.clock_jumps(time::Duration::days(91));
+    done(&flow, "certify", &[]).await;
+    let text = known(&flow).await.certificate.unwrap().text;
+    assert!(text.contains(&format!("named for the client: {}.", all.join(", "))) && !text.contains("was lost or put back"), "{text}");
 }

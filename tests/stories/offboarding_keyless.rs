@@ -143,14 +143,30 @@ async fn a_checkpoint_that_was_put_back_behind_its_newest_copy_is_an_alarm_in_th
     flow.clock_jumps(from - flow.app().now());
     flow.app().blobs.delete(BlobContainer::Log, &name).await.unwrap();
     flow.app().blobs.create(BlobContainer::Log, &name, old).await.unwrap();
-    done(&flow, "destroy", &[]).await;
+    // It is shown, and asked about, before nobody can put anything back any more.
+    says(&flow, "Once the data keys are destroyed, nothing can be added to that log").await;
+    let told = step(&flow, "destroy", &[("about", " ")]).await;
+    assert!(told.status == 409 && text(&told).contains("Say what is known of that"), "{}", text(&told));
+    assert!(known(&flow).await.destroyed.is_none());
+    let about = "The folder came from a backup of March";
+    done(&flow, "destroy", &[("about", about)]).await;
     let ended = known(&flow).await.destroyed.unwrap().value;
+<<<<<<< HEAD
     assert_eq!(ended.entries, size);
     assert!(ended.log_copy.is_some_and(|copy| copy > size && copy <= newer), "{:?}", ended.log_copy);
+=======
+    assert_eq!((ended.entries, ended.about_alarm.as_deref()), (size, Some(about)));
+    assert!(ended.log_copy.is_some_and(|copy| copy > size && copy <= newer), "{:?} {size} {newer}", ended.log_copy);
+>>>>>>> h2
     says(&flow, "an earlier state of it was put back").await;
+    says(&flow, about).await;
+    at_rest(&mut flow).await;
+    let log = end_state::all::<audit::entry::Entry, _>(&flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0))).await;
+    let event = log.iter().find(|entry| entry.leaf.contains("client.offboarding.destroyed")).unwrap();
+    holds(&event.content, &[about, "an earlier state of it was put back"]);
     done(&flow, "look", &[]).await;
     let text = certified(&mut flow).await;
-    holds(&text, &["ALARM: a checkpoint of", "an earlier state of it was put back", "NOT established as the end of this log"]);
+    holds(&text, &["ALARM: a checkpoint of", "an earlier state of it was put back", about, "NOT established as the end of this log"]);
     assert!(!text.contains("It agrees with the newest copy"), "{text}");
 }
 

@@ -7,7 +7,7 @@ use assay::{
 };
 
 use crate::support::{
-    browser::{Browser, hidden_of},
+    browser::{Browser, hidden_of, text},
     end_state::all,
     flow::{Extent, Flow},
 };
@@ -36,6 +36,10 @@ async fn the_owner_makes_a_further_data_key_for_the_installation_and_everything_
         assert_eq!(send(&flow, "A copy of a laptop's memory").await.status, 303);
     }
     assert_eq!(epoch(&flow).await, 2);
+    let shown = text(&Browser::with_cookie(&flow, &session).get(page).await);
+    for words in ["go on sealing with it for up to five minutes", "made with the first data key and stay so"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
     flow.test.restart();
     assert_eq!(Browser::with_cookie(&flow, &session).get("portal/clients").await.status, 200, "who is signed in stays so");
     flow.clock_jumps(time::Duration::days(1));

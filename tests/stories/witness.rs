@@ -215,13 +215,16 @@ async fn a_witness_that_knows_another_history_is_an_alarm_that_stands_in_the_log
     for (size, root, says) in [(5, [9; 32], "does not extend the 5 entries"), (900, [9; 32], "cosigned 900 entries of this log, which has")]
     {
         witness.believes(&origin, size, root);
+        let mut since = None;
         for _ in 0..2 {
             happen(&store, 1).await;
             test.clock.advance(Duration::minutes(2));
             witness::cosign(&store).await.unwrap();
+            since.get_or_insert(app.now());
         }
         let apart = known(&store).await.apart.unwrap();
         assert!(apart.what.contains(says), "{apart:?}");
+        assert_eq!(Some(apart.since), since, "another trouble begins anew, the same one goes on");
     }
     let size = Checkpoint::parse_note(note(&app).await.as_bytes()).unwrap().size;
     witness.believes(&origin, size, [9; 32]);

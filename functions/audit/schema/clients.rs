@@ -10,6 +10,7 @@ use super::{
 
 const NAME: Field = always("name", Text, "the client's name");
 const CLIENT: &str = "client ID";
+const LOG_ALARM: &str = "why the end of the client's log is in doubt";
 const MANIFEST: &str = "SHA-256 of the copy's list of files, in hex";
 const KEPT_AT: &str = "where the copy is kept";
 
@@ -64,6 +65,7 @@ pub(super) const CLIENTS: Area = Area {
                 always("entries", Number, "its length as it was last published"),
                 always("root", Text, "its root at that length, in hex"),
                 sometimes("earlier", Text, MANIFEST),
+                sometimes("alarm", Text, LOG_ALARM),
             ],
         ),
         kind(
@@ -119,6 +121,8 @@ pub(super) const CLIENTS: Area = Area {
                 sometimes("other_vault_keys", TEXTS, "vault keys that wrapped them before"),
                 sometimes("not_exportable", Text, "why no copy could be made"),
                 sometimes("record_lost", Flag, "whether the record of the data keys was not there any more"),
+                sometimes("alarm", Text, LOG_ALARM),
+                sometimes("about_alarm", Text, "what the owner says of that"),
             ],
         ),
         kind(

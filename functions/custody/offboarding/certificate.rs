@@ -206,7 +206,8 @@ const OTHER_KEYS: &str = "\n- That no other key of a vault ever wrapped the clie
 fn beside_its_copies(destroyed: &Destroyed) -> String {
     match (&destroyed.log_alarm, destroyed.log_copy) {
         (Some(why), _) => format!(
-            "ALARM: {why}.\nSo the length and the root above are NOT established as the end of this log: keep the copies, and compare them with every\ncheckpoint that anybody has.\n"
+            "ALARM: {why}.\nWhat its owner says of that: {}\nSo the length and the root above are NOT established as the end of this log: keep the copies, and compare them with every\ncheckpoint that anybody has.\n",
+            destroyed.about_alarm.as_deref().unwrap_or("(not asked)")
         ),
         (None, None) => "It was not compared with the copies of its checkpoints.\n".into(),
         (None, Some(0)) => {
@@ -247,7 +248,9 @@ fn destruction(destroyed: &Destroyed, by: &str) -> String {
 The one record that kept them, wrapped, was lost or damaged before, so how many there were is not known; a mark was put in its
 place, under which no key is made anew.
 Keys of a vault that were named for the client: {}.",
-            if vault_key.is_empty() { "none is known".to_owned() } else { destroyed.vault_keys().collect::<Vec<_>>().join(", ") }
+            Some(destroyed.vault_keys().collect::<Vec<_>>().join(", "))
+                .filter(|keys| !keys.is_empty())
+                .unwrap_or("none is known".to_owned())
         )
     } else {
         let others: Vec<&str> = destroyed.vault_keys().skip(1).collect();

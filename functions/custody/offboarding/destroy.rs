@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::{
     Directory, Export, Known, Offboarding, OffboardingError, export,
-    no_export::{End, end_of_log, named_vault_keys},
+    no_export::{self, End, end_of_log, named_vault_keys},
     person, refused, say, steps,
     vault_key::watch,
 };
@@ -43,7 +43,7 @@ pub struct Destroyed {
     pub off_at: OffsetDateTime,
     /// Data keys 1 to this one; 0 where the record that said so is lost.
     pub epochs: u32,
-    /// Which key of the vault wrapped them; empty where nobody knows.
+    /// Which key of the vault wrapped them; empty where nobody knows which of the others it was.
     pub vault_key: String,
     pub vault_version: String,
     /// Other keys of a vault that wrapped them before, or may have where the record that named them is lost.
@@ -57,9 +57,11 @@ pub struct Destroyed {
     /// not compared.
     #[serde(default)]
     pub log_copy: Option<u64>,
-    /// Why the log's end is in doubt.
+    /// Why the log's end is in doubt, and what its owner says of it, who destroyed the keys all the same.
     #[serde(default)]
     pub log_alarm: Option<String>,
+    #[serde(default)]
+    pub about_alarm: Option<String>,
     /// Vault keys that the installation's log names and the client's record of its earlier ones did not.
     #[serde(default)]
     pub unrecorded_vault_keys: Vec<String>,
@@ -107,8 +109,14 @@ impl Record for Ending {
 }
 
 /// Destroys the client's data keys, or goes on where an earlier try stopped. `client` is the client's store in the name of
-/// its owner who ends it; `None` when its keys are destroyed already, or cannot be used any more.
-pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlace>>, known: &Known) -> Result<(), OffboardingError> {
+/// its owner who ends it; `None` when its keys are destroyed already, or cannot be used any more. `about_alarm`: what they say
+/// of a log whose end is in doubt.
+pub async fn destroy(
+    store: &Directory<'_>,
+    client: Option<&Store<'_, ClientPlace>>,
+    known: &Known,
+    about_alarm: &str,
+) -> Result<(), OffboardingError> {
     if let Some(destroyed) = &known.destroyed {
         return Ok(delete_raw(store, known, destroyed.clone()).await?);
     }
@@ -132,20 +140,26 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         // Nothing can be sealed for its log, and no record says which raw bytes were its own.
         (None, _) => (end_of_log(store.app(), owner).await?, Vec::new()),
     };
+    let about_alarm = end.alarm.as_deref().map(|what| no_export::about(what, about_alarm)).transpose()?;
     let former = vault_key::former(store, known.client.id).await?.into_iter().map(|one| one.key).collect::<Vec<_>>();
     // Without the client's store nothing was unwrapped, so nothing vouches for the name in the key record.
     let named = if client.is_none() { named_vault_keys(store, known.client.id).await? } else { Vec::new() };
     let (vault_key, vault_version) = match &standing.facts {
         Some(facts) => (facts.vault_key.clone(), facts.vault_version.clone()),
-        None => (named.last().cloned().unwrap_or_default(), String::new()),
+        // Which one of several was the last, nobody knows any more.
+        None => (if let [one] = &named[..] { one.clone() } else { String::new() }, String::new()),
     };
     let logged = Box::pin(vault_key::named_in_log(store, known.client.id)).await?;
-    let is_known = |key: &String| *key == vault_key || former.contains(key);
-    let unrecorded_vault_keys: Vec<String> = logged.keys.iter().filter(|key| !is_known(key)).cloned().collect();
-    let mut other_vault_keys = [former, named, logged.keys].concat();
-    other_vault_keys.retain(|key| *key != vault_key);
+    let recorded = [vec![vault_key.clone()], former, named].concat();
+    let is_among = |key: &str, keys: &[String]| keys.iter().any(|other| vault_key::is_same(key, other));
+    let unrecorded_vault_keys: Vec<String> = logged.keys.iter().filter(|key| !is_among(key, &recorded)).cloned().collect();
+    let mut other_vault_keys: Vec<String> = Vec::new();
+    for key in recorded.iter().chain(&logged.keys).filter(|key| !key.is_empty() && !vault_key::is_same(key, &vault_key)) {
+        if !is_among(key, &other_vault_keys) {
+            other_vault_keys.push(key.clone());
+        }
+    }
     other_vault_keys.sort_unstable();
-    other_vault_keys.dedup();
     let days = store.app().config.offboarding;
     let record = Destroyed {
         tenant: known.client.id,
@@ -160,8 +174,9 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
         log: end.log,
         entries: end.entries,
         root: end.root,
-        log_copy: Some(end.copy),
+        log_copy: end.copy,
         log_alarm: end.alarm,
+        about_alarm,
         unrecorded_vault_keys,
         vault_keys_compared: logged.is_whole,
         export: export.clone(),
@@ -177,6 +192,7 @@ pub async fn destroy(store: &Directory<'_>, client: Option<&Store<'_, ClientPlac
             "epochs": record.epochs, "vault_key": record.vault_key, "vault_version": record.vault_version, "log": record.log,
             "entries": record.entries, "root": record.root, "export": record.export.manifest, "kept_at": record.export.kept_at,
             "other_vault_keys": record.other_vault_keys, "not_exportable": record.export.not_possible, "record_lost": !standing.is_there(),
+            "alarm": record.log_alarm, "about_alarm": record.about_alarm,
         });
         say(batch, known, "client.offboarding.destroyed", detail);
     });
@@ -201,14 +217,14 @@ async fn last_words(
     say_in_the_clients_log(client, known, export, facts, off_at).await?;
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
     Box::pin(audit::export::up_to_date(client, &places)).await?;
-    anchor::anchor_last(client).await?;
+    let copy = anchor::anchor_last(client).await?;
     let end = client.read::<Published>(ClientPlace::Log(AuditPart::Head), audit::entry::HEAD_KEY).await?;
-    let (Some(end), Some(signer)) = (end, Signer::find(client.app(), client.owner()).await?) else {
+    let (Some(end), Some(signer), Some(copy)) = (end, Signer::find(client.app(), client.owner()).await?, copy) else {
         return Err(refused("Its log has no checkpoint yet. Try again in some minutes. Nothing was destroyed."));
     };
     let tree = end.value.tree;
     // It was compared with the copies just now, and copied: what does not agree ends it before this.
-    let end = End { log: signer.origin().to_owned(), entries: tree.size(), root: tree.root().to_string(), copy: tree.size(), alarm: None };
+    let end = End { log: signer.origin().to_owned(), entries: tree.size(), root: tree.root().to_string(), copy: Some(copy), alarm: None };
     Ok((end, export::raw_names(client).await?))
 }
 
@@ -316,6 +332,7 @@ impl Destroyed {
             root: "r".into(),
             log_copy: Some(9),
             log_alarm: None,
+            about_alarm: None,
             unrecorded_vault_keys: Vec::new(),
             vault_keys_compared: true,
             export,

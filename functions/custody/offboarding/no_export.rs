@@ -37,10 +37,10 @@ pub async fn note(store: &Directory<'_>, known: &Known, copies: &str) -> Result<
         return Ok(());
     }
     let earlier = before.and_then(|one| if one.not_possible.is_none() { Some(Box::new(one.clone())) } else { one.earlier.clone() });
-    let End { log, entries, root, .. } = end_of_log(store.app(), owner).await?;
+    let End { log, entries, root, alarm, .. } = end_of_log(store.app(), owner).await?;
     let detail = json!({
         "why": trouble.word(), "copies": copies, "log": log, "entries": entries, "root": root,
-        "earlier": earlier.as_ref().map(|one| one.manifest.clone()),
+        "earlier": earlier.as_ref().map(|one| one.manifest.clone()), "alarm": alarm,
     });
     let export = Export {
         by,
@@ -59,21 +59,21 @@ pub async fn note(store: &Directory<'_>, known: &Known, copies: &str) -> Result<
 }
 
 /// The name of a log, and how it ends.
-pub(super) struct End {
+pub struct End {
     pub log: String,
     pub entries: u64,
     pub root: String,
-    /// Entries of the newest copy of a checkpoint that it was compared with; 0 where there is none.
-    pub copy: u64,
+    /// Entries of the newest copy of a checkpoint that it was compared with, 0 where there is none; `None`: nobody looked.
+    pub copy: Option<u64>,
     /// Why it is in doubt.
     pub alarm: Option<String>,
 }
 
 /// As the client's log was last published, compared with the newest copy that was made of a checkpoint: of what was recorded
 /// after that, nothing can be read.
-pub(super) async fn end_of_log(app: &App, owner: Owner) -> Result<End, StoreError> {
+pub async fn end_of_log(app: &App, owner: Owner) -> Result<End, StoreError> {
     let Some(signer) = Signer::find(app, owner).await? else {
-        return Ok(End { log: String::new(), entries: 0, root: merkle::empty().to_string(), copy: 0, alarm: None });
+        return Ok(End { log: String::new(), entries: 0, root: merkle::empty().to_string(), copy: None, alarm: None });
     };
     let log = signer.origin().to_owned();
     let unreadable = |_| StoreError::from(PortError::new("the log's checkpoint", PortErrorKind::Unreadable));
@@ -85,7 +85,12 @@ pub(super) async fn end_of_log(app: &App, owner: Owner) -> Result<End, StoreErro
     if let Some(why) = &alarm {
         tracing::error!(owner = %owner, why, "ALARM: the end of a log whose client's key is gone");
     }
-    Ok(End { log, entries, root: root.to_string(), copy, alarm })
+    Ok(End { log, entries, root: root.to_string(), copy: Some(copy), alarm })
+}
+
+/// What its owner says of a log whose end is in doubt, before the keys are destroyed all the same.
+pub(super) fn about(alarm: &str, said: &str) -> Result<String, OffboardingError> {
+    sentence(said, &format!("ALARM about the end of its log: {alarm}. Say what is known of that."))
 }
 
 /// The vault keys that were named for the client, where its own key record does not say: none on a vault that makes keys by

@@ -9,7 +9,7 @@ use crate::{
     custody::offboarding::{
         self, Export, Known, MOST_CHARS, OffboardingError,
         certificate::{looks, why_not_yet},
-        destroy, export,
+        destroy, export, no_export,
         steps::{self, Stand, day},
         vault_key::{self, Stated},
     },
@@ -62,7 +62,7 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
     let outcome = match step {
         "begin" => offboarding::begin(&store, &known, &reader.field("reason")).await,
         "export" => return take(reader, &known).await,
-        "no-export" => offboarding::no_export::note(&store, &known, &reader.field("copies")).await,
+        "no-export" => no_export::note(&store, &known, &reader.field("copies")).await,
         "keep" => offboarding::keep(&store, &known, &reader.field("place"), &reader.field("sha256")).await,
         "switch-off" => offboarding::switch_off(&store, &known).await,
         "take-back" => offboarding::take_back(&store, &known).await,
@@ -88,13 +88,15 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
 }
 
 async fn end(reader: &Reader<'_>, known: &Known) -> Result<(), OffboardingError> {
-    let store = reader.deployment().await?;
-    let Some(off) = known.off.as_ref().filter(|_| known.destroyed.is_none()) else { return destroy::destroy(&store, None, known).await };
+    let (store, about) = (reader.deployment().await?, reader.field("about"));
+    let Some(off) = known.off.as_ref().filter(|_| known.destroyed.is_none()) else {
+        return destroy::destroy(&store, None, known, &about).await;
+    };
     if keys::lasting_trouble(reader.app, Owner::Tenant(known.client.id)).await?.is_some() {
-        return destroy::destroy(&store, None, known).await;
+        return destroy::destroy(&store, None, known, &about).await;
     }
     let client = reader.ending_scope(&off.value).store(reader.app).await?;
-    destroy::destroy(&store, Some(&client), known).await
+    destroy::destroy(&store, Some(&client), known, &about).await
 }
 
 async fn take(reader: &Reader<'_>, known: &Known) -> Result<Reply, Problem> {
@@ -168,7 +170,9 @@ async fn page(reader: &Reader<'_>, known: &Known, error: Option<String>) -> Resu
     let record = known.held.as_ref().map(|held| &held.value);
     let destroyed = known.destroyed.as_ref().map(|held| &held.value);
     let stands = steps::stands(record, destroyed, known.certificate.as_ref(), days, reader.app.now());
-    let view = View { reader, known, later: later(reader, known).await, trouble: trouble(reader, known).await };
+    let (later, trouble) = (later(reader, known).await, trouble(reader, known).await);
+    let alarm = if trouble.is_some() { no_export::end_of_log(reader.app, Owner::Tenant(id)).await?.alarm } else { None };
+    let view = View { reader, known, later, trouble, alarm };
     let steps = [view.begin(), view.export(), view.off(), view.destroy(), view.vault_key(), view.certificate()];
     let page = OffboardingPage {
         frame: reader.frame(Section::Clients).await?,
@@ -218,6 +222,8 @@ struct View<'v, 'r> {
     known: &'v Known,
     later: Option<usize>,
     trouble: Option<KeyTrouble>,
+    /// Why the end of a log is in doubt that can only be read from outside.
+    alarm: Option<String>,
 }
 
 /// A step before it is known where it stands: its forms are shown when it can be taken.
@@ -367,7 +373,7 @@ impl View<'_, '_> {
 
     fn destroy(&self) -> Step {
         let destroyed = self.known.destroyed.as_ref().map(|held| &held.value);
-        let lines = match destroyed {
+        let mut lines = match destroyed {
             Some(one) => {
                 let (by, at) = (self.reader.roster.person_name(one.by), day(one.at));
                 let which = match one.epochs {
@@ -378,12 +384,19 @@ impl View<'_, '_> {
                     vec![format!("Destroyed {at} by {by}: {which}. The client's log ends with {} entries, root {}.", one.entries, one.root)];
                 if one.export.not_possible.is_some() {
                     lines.extend(one.log_alarm.iter().map(|why| format!("ALARM about the end of its log: {why}.")));
+                    lines.extend(one.about_alarm.iter().map(|said| format!("What was said of that: {said}")));
                     lines.push("No entry of that log says so, since nothing could be sealed for it, and the raw bytes that its evidence was read from were not deleted.".into());
                 }
                 lines
             }
             None => vec!["All data keys of the client, at once. After that nobody can read its records or add to its log, and nobody can take it back. Ask its tools before to send nothing more.".into()],
         };
+        let mut form = StepForm { is_final: true, ..self.form("destroy", "Destroy the data keys for good") };
+        if let Some(why) = &self.alarm {
+            lines.push(format!("ALARM about the end of its log: {why}. Once the data keys are destroyed, nothing can be added to that log. Put back what is missing first, or say below what is known of it."));
+            let hint = "Such as who put what back, and when. It stands in the audit trail and in the certificate, beside the alarm.";
+            form.fields.push(self.field("about", "What is known of the alarm", hint, FieldKind::Prose(MOST_CHARS)));
+        }
         let mut step = Step::of("Destroy its data keys", lines);
         step.again = destroyed.is_some_and(|one| !one.raw_left.is_empty());
         if let Some(one) = destroyed.filter(|one| !one.raw_left.is_empty()) {
@@ -392,7 +405,7 @@ impl View<'_, '_> {
                 .lines
                 .push(format!("Of {} files with raw bytes {left} are still to be deleted; Assay goes on every five minutes.", one.raw));
         }
-        step.view.forms.push(StepForm { is_final: true, ..self.form("destroy", "Destroy the data keys for good") });
+        step.view.forms.push(form);
         step
     }
 
