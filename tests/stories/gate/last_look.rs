@@ -64,7 +64,6 @@ fn facts(proposal: &Proposal) -> Facts {
         is_clearance_signed: true,
         delegations: vec![],
         changed_evidence: vec![],
-        delegations: vec![],
     }
 }
 
