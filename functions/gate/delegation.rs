@@ -5,6 +5,10 @@
 //! Depth 1: the seat is that of the person who holds the right, and nobody passes on what was passed to them. A decision
 //! names both. When it held stays in the record for as long as a proposal of that time can live: ending it gives nobody
 //! back a vote about what was asked while it held.
+//!
+//! A known limit: nothing notices when who can write the store and holds the client's key deletes such a record or puts an
+//! older one back. Then whom it excluded can approve, and who had laid it down can answer in the other's place while the
+//! older time runs. The log keeps what was agreed to and ended; neither decision nor run reads it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
