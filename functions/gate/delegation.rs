@@ -1,8 +1,8 @@
 //! Delegation: an approver asks another approver of the same client to answer in their place for a while.
 //!
 //! It holds from when the other one agrees: whoever stands in for the one who asks for an action does not approve it, so
-//! nobody may be made a stand-in against their will and lose their own vote by it. Either of the two ends it at any time.
-//! Depth 1: the seat is that of the person who holds the right, and nobody passes on what was passed to them. A decision
+//! nobody may be made a stand-in against their will and lose their own vote by it. Either of the two ends it at any time,
+//! whatever else they or the other one may. Depth 1: the seat is that of the person who holds the right, and nobody passes on what was passed to them. A decision
 //! names both. When it held stays in the record for as long as a proposal of that time can live: ending it gives nobody
 //! back a vote about what was asked while it held.
 //!
@@ -95,7 +95,15 @@ impl Delegation {
 
     /// Until when, while it holds.
     pub fn until(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
-        self.held.iter().find(|span| span.holds(now)).map(Span::end).filter(|_| self.from != self.to)
+        let on = |end: Option<OffsetDateTime>, span: &Span| if span.holds(end.unwrap_or(now)) { Some(span.end()) } else { end };
+        self.held.iter().fold(None, on).filter(|_| self.from != self.to)
+    }
+
+    /// From when and until when it holds, or will: a process whose clock was ahead may have written a time that is to come.
+    pub fn lasts(&self, now: OffsetDateTime) -> Option<(OffsetDateTime, OffsetDateTime)> {
+        let mut open = self.held.iter().filter(|span| now < span.end() && self.from != self.to);
+        let first = open.next()?;
+        Some((first.begins_at, open.last().unwrap_or(first).end()))
     }
 
     /// What waits for the answer of who is to stand in.
@@ -122,10 +130,11 @@ impl Delegation {
         (after.held.len() <= MOST_SPANS).then_some(after)
     }
 
-    /// Either of the two ends it, or lets it end at `at`; what is asked is asked no more.
+    /// Either of the two ends it, or lets it end at `at`; what is asked is asked no more. No time is left that goes on after
+    /// that, whatever the clock said that began it.
     #[must_use]
     pub fn ended(&self, at: OffsetDateTime, now: OffsetDateTime) -> Self {
-        let cut = |span: &Span| Span { ends_at: if span.holds(now) { span.end().min(at) } else { span.ends_at }, ..*span };
+        let cut = |span: &Span| Span { ends_at: span.end().min(at), ..*span };
         Self { offer: None, held: self.held.iter().map(cut).collect(), ..self.clone() }.remembering(now)
     }
 
@@ -152,38 +161,63 @@ pub enum Reply {
 /// this request.
 pub async fn ask(app: &App, scope: &Scope, own: &Grant, to: &Grant, until: OffsetDateTime) -> Result<Delegation, DecideError> {
     let now = app.now();
+    if until <= now && *scope.actor() == Actor::Person(own.person) {
+        return end(app, scope, (own.person, to.person)).await;
+    }
     if !is_own(app, scope, own) || !is_approver_here(app, scope, to) || to.person == own.person {
         return Err(DecideError::Refused(Refusal::NotApprover));
     }
     change(app, scope, (own.person, to.person), |was, batch| {
         let after = was.asked(until, now);
+        if after == was.clone().remembering(now) {
+            return Ok(None);
+        }
         let (kind, until) = match after.offered(now) {
             Some(offer) => ("approval.stand_in_asked", offer.until),
             None => ("approval.stand_in_ended", after.until(now).unwrap_or(now)),
         };
         audit::record(batch, audit::Event::new(kind, format!("person {}", own.person), after.words(until)));
-        Ok(after)
+        Ok(Some(after))
     })
     .await
 }
 
-/// The scope's person answers whom they are asked to stand in for, or lays it down.
+/// The scope's person is one of the two and ends it, or what is asked; that takes no right of either of them.
+pub async fn end(app: &App, scope: &Scope, (from, to): (PersonId, PersonId)) -> Result<Delegation, DecideError> {
+    let now = app.now();
+    let (kind, person) = match *scope.actor() {
+        Actor::Person(person) if person == from => ("approval.stand_in_ended", person),
+        Actor::Person(person) if person == to => ("approval.stand_in_declined", person),
+        _ => return Err(DecideError::Refused(Refusal::NotAskedToStandIn)),
+    };
+    change(app, scope, (from, to), |was, batch| {
+        if was.offered(now).is_none() && was.lasts(now).is_none() {
+            return Err(Refusal::NotAskedToStandIn);
+        }
+        let after = was.ended(now, now);
+        audit::record(batch, audit::Event::new(kind, format!("person {person}"), after.words(now)));
+        Ok(Some(after))
+    })
+    .await
+}
+
+/// The scope's person answers whom they are asked to stand in for, or lays it down; only to agree takes an approver.
 pub async fn answer(app: &App, scope: &Scope, own: &Grant, from: PersonId, reply: Reply) -> Result<Delegation, DecideError> {
     let now = app.now();
+    if reply == Reply::Declines {
+        return end(app, scope, (from, own.person)).await;
+    }
     if !is_own(app, scope, own) {
         return Err(DecideError::Refused(Refusal::NotApprover));
     }
     change(app, scope, (from, own.person), |was, batch| {
-        if was.offered(now).is_none() && (reply == Reply::Agrees || !was.holds(now)) {
+        if was.offered(now).is_none() {
             return Err(Refusal::NotAskedToStandIn);
         }
-        let (after, kind) = match reply {
-            Reply::Agrees => (was.agreed(now).ok_or(Refusal::StoodInTooOften)?, "approval.delegated"),
-            Reply::Declines => (was.ended(now, now), "approval.stand_in_declined"),
-        };
+        let after = was.agreed(now).ok_or(Refusal::StoodInTooOften)?;
         let until = after.until(now).unwrap_or(now);
-        audit::record(batch, audit::Event::new(kind, format!("person {}", own.person), after.words(until)));
-        Ok(after)
+        audit::record(batch, audit::Event::new("approval.delegated", format!("person {}", own.person), after.words(until)));
+        Ok(Some(after))
     })
     .await
 }
@@ -202,12 +236,12 @@ fn is_approver_here(app: &App, scope: &Scope, grant: &Grant) -> bool {
     grant.tenant == scope.tenant() && grant.holds(app.now()) && grant.has(Role::Approver)
 }
 
-/// The record of the two after the change, in one batch with its audit item.
+/// The record of the two after the change, in one batch with its audit item; `None` where it changes nothing.
 async fn change(
     app: &App,
     scope: &Scope,
     (from, to): (PersonId, PersonId),
-    change: impl Fn(&Delegation, &mut Batch<'_, '_, ClientPlace>) -> Result<Delegation, Refusal> + Send + Sync,
+    change: impl Fn(&Delegation, &mut Batch<'_, '_, ClientPlace>) -> Result<Option<Delegation>, Refusal> + Send + Sync,
 ) -> Result<Delegation, DecideError> {
     let store = scope.store(app).await?;
     let mut tries = 0;
@@ -216,7 +250,7 @@ async fn change(
         let held: Option<Held<Delegation>> = store.read(ClientPlace::Assessment, &none.key()).await?;
         let (was, etag) = held.map_or((none, None), |held| (held.value, Some(held.etag)));
         let mut batch = store.batch(ClientPlace::Assessment);
-        let after = change(&was, &mut batch).map_err(DecideError::Refused)?;
+        let Some(after) = change(&was, &mut batch).map_err(DecideError::Refused)? else { return Ok(was) };
         batch.put(after.clone(), etag);
         match batch.commit().await {
             Ok(()) => return Ok(after),
@@ -284,6 +318,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_clock_that_was_ahead_began_is_ended_by_one_that_is_right() {
+        let ahead = pair().asked(hours(72), hours(24)).agreed(hours(24)).expect("asked");
+        assert_eq!((ahead.until(hours(0)), ahead.lasts(hours(0))), (None, Some((hours(24), hours(72)))));
+        let ended = ahead.ended(hours(0), hours(0));
+        assert_eq!((ended.lasts(hours(0)), ended.holds(hours(25))), (None, false));
+        assert!(ahead.ended(hours(30), hours(30)).held_between(hours(24), hours(24)), "what has held is remembered");
+    }
+
+    #[test]
     fn what_an_earlier_release_stored_held_and_is_remembered_as_that() {
         let stored = json!({
             "from": "00000000-0000-0000-0000-000000000001", "to": "00000000-0000-0000-0000-000000000002",
@@ -302,7 +345,8 @@ mod tests {
 
     fn does() -> impl Strategy<Value = (i64, Does)> {
         let what = prop_oneof![(-5_i64..800).prop_map(Does::Asks), Just(Does::Agrees), Just(Does::Agrees), Just(Does::Ends)];
-        (0_i64..200, what)
+        // Now and then the clock goes back: another process's was ahead.
+        (prop_oneof![4 => 0_i64..200, 1 => -60_i64..0], what)
     }
 
     proptest! {
@@ -310,11 +354,12 @@ mod tests {
         /// says of every moment, and of every time between two, what was so then.
         #[test]
         fn whatever_is_asked_agreed_and_ended_it_is_known_when_it_held(steps in prop::collection::vec(does(), 1..40), back in 0_i64..2_800) {
-            let (mut pair, mut now) = (pair(), 0_i64);
+            let (mut pair, mut now, mut latest) = (pair(), 0_i64, 0_i64);
             let mut held: Vec<bool> = vec![false; 9_000];
             let mut offer: Option<i64> = None;
             for (wait, does) in steps {
-                now += wait;
+                now = (now + wait).max(0);
+                latest = latest.max(now);
                 let end = |from: i64, held: &mut Vec<bool>| held.iter_mut().skip(usize::try_from(from).expect("hours")).for_each(|hour| *hour = false);
                 let at = |hour: i64| usize::try_from(hour).expect("hours");
                 match does {
@@ -329,9 +374,10 @@ mod tests {
                         }
                         pair = pair.asked(hours(now + length), hours(now));
                     }
-                    Does::Agrees => match (pair.agreed(hours(now)), offer.take().filter(|until| now < *until)) {
+                    Does::Agrees => match (pair.agreed(hours(now)), offer.filter(|until| now < *until)) {
                         (Some(after), Some(until)) => {
-                            pair = after;
+                            (pair, offer) = (after, None);
+                            let until = until.min(now + 720);
                             end(now, &mut held);
                             held[at(now)..at(until)].fill(true);
                         }
@@ -344,7 +390,8 @@ mod tests {
                     }
                 }
                 prop_assert!(pair.held.len() <= MOST_SPANS && pair.held.windows(2).all(|two| two[0].end() <= two[1].begins_at));
-                let since = (now - back).max(0);
+                // What the latest clock let it forget, an earlier one does not bring back.
+                let since = (latest - back).clamp(0, now);
                 for hour in [since, since.midpoint(now), now] {
                     prop_assert_eq!(pair.holds(hours(hour)), held[at(hour)], "at {} of {}", hour, now);
                 }

@@ -149,7 +149,7 @@ impl Refusal {
                 format!("{name} stood in for somebody who may not decide this after it was asked, so that approval does not count.")
             }
             Self::StoodInForNobody { name } => format!("When {name} answered, nobody had agreed to stand in, so that answer does not count."),
-            Self::NotAskedToStandIn => "Nobody asks you to stand in any more, so there is nothing to answer.".into(),
+            Self::NotAskedToStandIn => "Between the two of you nobody is asked to stand in, or does, any more, so there is nothing to answer or to end.".into(),
             Self::StoodInTooOften => {
                 "The two of you have changed this too often lately. It can be agreed to again when the oldest of these times is some months ago.".into()
             }

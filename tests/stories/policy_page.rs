@@ -88,7 +88,10 @@ async fn an_approver_lets_another_stand_in_who_then_answers_on_the_page_in_their
     };
     let own = text(&approver.get(&page).await);
     assert!(own.contains("They have not answered yet") && !own.contains(">Agree<"), "{own}");
-    let agree = answers(text(&owner.get(&page).await), "Agree");
+    assert!(text(&owner.get("portal/inbox").await).contains("also what waits already"));
+    let to_answer = text(&owner.get(&page).await);
+    assert!(to_answer.contains("what waits already") && to_answer.contains("no longer counts if its action has not run"), "{to_answer}");
+    let agree = answers(to_answer, "Agree");
     let agreed = owner.send(hidden(&agree), &page, &[]).await;
     assert!(text(&owner.follow(&agreed).await).contains("You stand in for them from now on"));
     assert!(!text(&owner.get("portal/inbox").await).contains(&asked));
@@ -106,10 +109,20 @@ async fn an_approver_lets_another_stand_in_who_then_answers_on_the_page_in_their
     flow.pump().await;
     let done = flow.client(HARBOR).await.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await.unwrap().unwrap().value;
     assert!(matches!(done.state, State::Executed { .. }), "{:?}", done.state);
+    // Who stands in is an approver no more: both can end it all the same, from the page as it is.
     let owner = Browser::of(&flow, What::Owner).await;
-    let down = answers(text(&owner.get(&page).await), "Stand in no longer");
+    let only_engineer = format!("engineer-{}", person(What::Owner).id);
+    let ticked = [(both[0].as_str(), "yes"), (only_engineer.as_str(), "yes"), (engineer.as_str(), "yes")];
+    assert_eq!(owner.fill_in(&people, &people, &ticked).await.status, 303);
+    let approver = Browser::of(&flow, What::Approver).await;
+    let (down, end) = (answers(text(&owner.get(&page).await), "Stand in no longer"), answers(text(&approver.get(&page).await), "End it"));
     let laid_down = owner.send(hidden(&down), &page, &[]).await;
     assert!(text(&owner.follow(&laid_down).await).contains("Nobody stands in for anybody now"));
+    let late = approver.send(hidden(&end), &page, &[]).await;
+    assert_eq!(late.status, 409, "{}", text(&late));
+    let form = hidden_of(&approver.get(&page).await, &format!("{page}#stand-in"));
+    let never = approver.send(form, &page, &[("who", &who), ("for_days", "0")]).await;
+    assert!(never.status == 422 && text(&never).contains("nothing to end"), "{}", text(&never));
 }
 
 /// Brings the policy to its next version: the engineer asks, the approver decides.

@@ -25,9 +25,19 @@ pub(super) const ANSWER: &str = "stand-in-answer";
 
 /// An approver asks another to answer in their place for some days; none ends it.
 pub(super) async fn ask(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, scope: &Scope) -> Result<Reply, Problem> {
-    let to = reader.field("who").parse::<PersonId>().ok();
-    let to = to.and_then(|person| reader.roster.grants_of(tenant.id, reader.app.now()).find(|other| other.person == person));
+    let who = reader.field("who").parse::<PersonId>().ok();
+    let to = who.and_then(|person| reader.roster.grants_of(tenant.id, reader.app.now()).find(|other| other.person == person));
     let days = reader.field("for_days").parse::<i64>().ok().filter(|days| (0..=delegation::LONGEST.whole_days()).contains(days));
+    // Who it is with may be no approver any more.
+    if let (Some(who), Some(0)) = (who, days) {
+        return match delegation::end(reader.app, scope, (grant.person, who)).await {
+            Ok(_) => Ok(back(reader, tenant, "ended")),
+            Err(DecideError::Store(error)) => Err(error.into()),
+            Err(_) => {
+                wrong(reader, tenant, grant, "who", "They do not stand in for you and are not asked to, so there is nothing to end.").await
+            }
+        };
+    }
     let Some(to) = to else { return wrong(reader, tenant, grant, "who", "Choose who stands in for you.").await };
     let Some(days) = days else {
         return wrong(reader, tenant, grant, "for_days", "Say for how many days, 30 at most; 0 ends it.").await;
@@ -35,8 +45,7 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, sco
     let now = reader.app.now();
     match delegation::ask(reader.app, scope, grant, to, now + Duration::days(days)).await {
         Ok(after) if after.offered(now).is_some() => Ok(back(reader, tenant, "asked")),
-        Ok(after) if after.holds(now) => Ok(back(reader, tenant, "shorter")),
-        Ok(_) => Ok(back(reader, tenant, "ended")),
+        Ok(_) => Ok(back(reader, tenant, "shorter")),
         Err(DecideError::Store(error)) => Err(error.into()),
         Err(_) => wrong(reader, tenant, grant, "who", "Only another approver of this client can stand in for you.").await,
     }
@@ -46,12 +55,16 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, sco
 pub(super) async fn answer(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, scope: &Scope) -> Result<Reply, Problem> {
     let missing = || Problem::bad_request("The form does not say what about standing in it is about. Nothing was done.");
     let from = reader.field("from").parse::<PersonId>().map_err(|_| missing())?;
-    let (reply, done) = match reader.field("reply").as_str() {
-        "agree" => (Answer::Agrees, "agreed"),
-        "decline" => (Answer::Declines, "declined"),
+    let (answered, done) = match reader.field("reply").as_str() {
+        "agree" => (delegation::answer(reader.app, scope, grant, from, Answer::Agrees).await, "agreed"),
+        "decline" => (delegation::answer(reader.app, scope, grant, from, Answer::Declines).await, "declined"),
+        "end" => {
+            let to = reader.field("to").parse::<PersonId>().map_err(|_| missing())?;
+            (delegation::end(reader.app, scope, (from, to)).await, "ended")
+        }
         _ => return Err(missing()),
     };
-    match delegation::answer(reader.app, scope, grant, from, reply).await {
+    match answered {
         Ok(_) => Ok(back(reader, tenant, done)),
         Err(DecideError::Store(error)) => Err(error.into()),
         Err(DecideError::Refused(refusal)) if refusal.is_about_the_person() => Err(Problem::forbidden(refusal.sentence())),
@@ -79,30 +92,42 @@ pub(super) fn notice(reader: &Reader<'_>) -> Option<String> {
     Some(words.into())
 }
 
-/// What holds, what waits for an answer, and what of that is the reader's to answer. `token`: of the page's forms.
+/// What holds, what waits for an answer, and what of that is the reader's to answer or end. `token`: of the page's forms.
 pub(super) fn shown(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, delegations: &[Delegation], token: (&str, u32)) -> StandingIn {
     let now = reader.app.now();
-    let button = |from: PersonId, reply: &str, label: &str| PostForm {
+    let button = |one: &Delegation, reply: &str, label: &str| PostForm {
         action: paths::policy(tenant.id),
         token: token.0.into(),
-        fields: [("version", token.1.to_string()), ("form", ANSWER.into()), ("from", from.to_string()), ("reply", reply.into())]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+        fields: [
+            ("version", token.1.to_string()),
+            ("form", ANSWER.into()),
+            ("from", one.from.to_string()),
+            ("to", one.to.to_string()),
+            ("reply", reply.into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
         label: label.into(),
     };
-    let row = |one: &Delegation, until: OffsetDateTime, buttons: &[(&str, &str)]| StandInRow {
+    let row = |one: &Delegation, (begins, until): (OffsetDateTime, OffsetDateTime), buttons: &[(&str, &str)]| StandInRow {
         from: reader.roster.person_name(one.from),
         to: reader.roster.person_name(one.to),
+        begins: (now < begins).then_some(begins),
         until,
         is_you: one.to == grant.person,
-        answers: buttons
-            .iter()
-            .filter(|_| one.to == grant.person && grant.has(Role::Approver))
-            .map(|(reply, label)| button(one.from, reply, label))
-            .collect(),
+        other: reader.roster.person_name(if one.to == grant.person { one.from } else { one.to }),
+        answers: match grant.person {
+            // To agree takes an approver, and to end it nothing.
+            you if you == one.to => {
+                let may = |reply: &str| reply != "agree" || grant.has(Role::Approver);
+                buttons.iter().filter(|(reply, _)| may(reply)).map(|(reply, label)| button(one, reply, label)).collect()
+            }
+            you if you == one.from => vec![button(one, "end", "End it")],
+            _ => vec![],
+        },
     };
-    let holds = |one: &Delegation| Some(row(one, one.until(now)?, &[("decline", "Stand in no longer")]));
-    let asked = |one: &Delegation| Some(row(one, one.offered(now)?.until, &[("agree", "Agree"), ("decline", "Decline")]));
+    let holds = |one: &Delegation| Some(row(one, one.lasts(now)?, &[("decline", "Stand in no longer")]));
+    let asked = |one: &Delegation| Some(row(one, (now, one.offered(now)?.until), &[("agree", "Agree"), ("decline", "Decline")]));
     StandingIn { holds: delegations.iter().filter_map(holds).collect(), asked: delegations.iter().filter_map(asked).collect() }
 }
 

@@ -71,9 +71,13 @@ pub struct StandingIn {
 pub struct StandInRow {
     pub from: String,
     pub to: String,
+    /// Where that is to come: a clock was ahead.
+    pub begins: Option<OffsetDateTime>,
     pub until: OffsetDateTime,
     /// Whether the reader is the one who stands in.
     pub is_you: bool,
+    /// Whom a button names: of the two, the one who is not the reader.
+    pub other: String,
     /// What the reader can say to it.
     pub answers: Vec<PostForm>,
 }

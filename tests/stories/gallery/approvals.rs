@@ -381,15 +381,21 @@ fn standing_in_now() -> StandingIn {
     let row = |from: &str, to: &str, labels: &[&str]| StandInRow {
         from: from.into(),
         to: to.into(),
+        begins: None,
         until: NOW + Duration::days(6),
-        is_you: !labels.is_empty(),
+        is_you: to == "Priya Nair",
+        other: if to == "Priya Nair" { from.into() } else { to.into() },
         answers: labels
             .iter()
             .map(|label| PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: (*label).into() })
             .collect(),
     };
     StandingIn {
-        holds: vec![row("Sam Okafor", "Dana Whitfield", &[]), row("Marco Reyes", "Priya Nair", &["Stand in no longer"])],
+        holds: vec![
+            row("Sam Okafor", "Dana Whitfield", &[]),
+            row("Marco Reyes", "Priya Nair", &["Stand in no longer"]),
+            row("Priya Nair", "Eve Lindqvist", &["End it"]),
+        ],
         asked: vec![row("Dana Whitfield", "Priya Nair", &["Agree", "Decline"]), row("Sam Okafor", "Marco Reyes", &[])],
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use assay::gate::{Level, Proposal, State, Verdict, policy::has_great_effect};
 
-use super::world::{EVE, MARCO, PRIYA, SAM, SAM_AGAIN, Said, Says, Step, UNDO_DAYS, World, ZOE};
+use super::world::{EVE, FOR_MARCO, MARCO, PRIYA, SAM, SAM_AGAIN, Said, Says, Step, UNDO_DAYS, World, ZOE};
 
 /// What must hold across every change; see [`World::judge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ impl Must {
             Self::BeUndoneInTime => "one person undoes what ran at L1, within its window, and nothing else",
             Self::OnlyRise => "versions only rise, and only where approvals begin anew",
             Self::BeSeen => "an answer is to the version and hash that stand, by somebody who may answer",
-            Self::BeOthers => "nobody answers what they asked for or filed, nor reviews what they approved or escalated",
+            Self::BeOthers => "nobody answers what they asked for or filed or stood in for, nor reviews what they approved or escalated",
         }
     }
 }
@@ -82,6 +82,9 @@ impl World {
         if says.verdict != Verdict::Done && [says.who, seat].iter().any(|n| [MARCO, EVE].contains(n)) {
             return Some((Must::BeOthers, "answered what is their own"));
         }
+        if says.verdict == Verdict::Approve && [says.who, seat].iter().any(|n| self.stood_in_for_marco(*n)) {
+            return Some((Must::BeOthers, "approved what is asked by whom they stand in for, or did since it was asked"));
+        }
         let is_own = |said: &Said| {
             matches!(said.says.verdict, Verdict::Approve | Verdict::Escalate)
                 && said.version == before.version
@@ -89,6 +92,11 @@ impl World {
         };
         let after_the_fact = matches!(says.verdict, Verdict::Uphold | Verdict::Override | Verdict::Escalate);
         (after_the_fact && self.said.iter().any(is_own)).then_some((Must::BeOthers, "reviewed what they approved"))
+    }
+
+    /// Whether they stand in for who asked, or did at any time since that was asked, on day 0. That it ended helps nobody.
+    fn stood_in_for_marco(&self, n: u8) -> bool {
+        n == PRIYA && self.day >= FOR_MARCO.0
     }
 
     /// All clocks, counted in days by the world itself.
@@ -178,6 +186,8 @@ impl World {
             .filter(|said| said.says.verdict == Verdict::Approve && said.version == before.version && said.day < self.decide_by)
             .filter(|said| said.says.fresh || !has_great_effect(&before.draft.kind))
             .filter(|said| !lost(said.says.who) && !said.says.stands_for.is_some_and(lost))
+            // Given before they agreed to stand in, it counts no more.
+            .filter(|said| !self.stood_in_for_marco(said.says.who) && !said.says.stands_for.is_some_and(|n| self.stood_in_for_marco(n)))
             .collect();
         let Some(newest) = given.iter().map(|said| said.day).max() else { return Err("nobody approved it") };
         if self.day >= newest + self.days.run {

@@ -166,6 +166,37 @@ fn who_owns_the_evidence_is_nobodys_quorum_not_even_through_a_seat() {
     assert_eq!(next(&good, Event::Execute(gone), START).map(drop), changed);
 }
 
+/// `to` stands in for `from`, from then on and until then.
+fn standing_in(from: u8, to: u8, begins_at: OffsetDateTime, ends_at: OffsetDateTime) -> Vec<Delegation> {
+    vec![Delegation { held: vec![Span { begins_at, ends_at }], ..Delegation::none(person(from), person(to)) }]
+}
+
+#[test]
+fn whom_a_delegation_excludes_at_the_run_and_whom_none_let_answer_is_nobodys_quorum() {
+    let hour = Duration::HOUR;
+    let runs = |proposal: &Proposal, delegations: Vec<Delegation>| {
+        next(proposal, Event::Execute(Facts { delegations, ..facts(proposal) }), START + hour).map(drop)
+    };
+    let good = approved(MARK, 1, &[PRIYA]);
+    let excluded = |name: &str| Err(Refusal::StoodForExcluded { name: name.into() });
+    // Agreed to after the approval: up to the moment of the run, and ended before it.
+    assert_eq!(runs(&good, standing_in(MARCO, PRIYA, START + hour, START + hour * 2)), excluded("Person 1"));
+    assert_eq!(runs(&good, standing_in(MARCO, PRIYA, START + hour - SECOND, START + hour)), excluded("Person 1"));
+    assert_eq!(runs(&good, standing_in(MARCO, PRIYA, START + hour + SECOND, START + hour * 2)), Ok(()), "not yet");
+    assert_eq!(runs(&good, standing_in(MARCO, PRIYA, START - hour, START)), Ok(()), "over when it was asked");
+    assert_eq!(runs(&good, standing_in(SAM, PRIYA, START, START + hour)), Ok(()), "Sam did not ask for it");
+    // In Sam's place: it held when that was said, and a seat that could not approve gives nothing.
+    let seat = Some(Seat { person: person(SAM), name: "Person 2".into() });
+    let for_sam = changed(good, |p| p.decisions[0].on_behalf_of = seat);
+    let nobody = || Err(Refusal::StoodInForNobody { name: "Person 1 for Person 2".into() });
+    assert_eq!(runs(&for_sam, vec![]), nobody());
+    assert_eq!(runs(&for_sam, standing_in(SAM, PRIYA, START, START + SECOND)), Ok(()), "it may end before the run");
+    assert_eq!(runs(&for_sam, standing_in(SAM, PRIYA, START - hour, START)), nobody());
+    assert_eq!(runs(&for_sam, standing_in(PRIYA, SAM, START, START + hour)), nobody());
+    let both = [standing_in(SAM, PRIYA, START, START + hour), standing_in(MARCO, SAM, START, START + hour)].concat();
+    assert_eq!(runs(&for_sam, both), excluded("Person 1 for Person 2"));
+}
+
 #[test]
 fn a_voice_that_is_not_signed_has_lost_its_right_or_was_not_looked_at_is_none() {
     let good = approved(MARK, 2, &[PRIYA, SAM]);
@@ -247,6 +278,13 @@ fn it_is_undone_only_for_who_signed_that_of_this_version_and_may_still_say_so() 
     let voice = |is_signed, may_approve| Facts { voices: vec![Voice { is_signed, may_approve }], ..facts(&good) };
     assert_eq!(undone(&good, voice(false, true)), nobody());
     assert_eq!(undone(&good, voice(true, false)), Err(Refusal::AuthorityGone { name: "Person 2".into() }));
+    // In Zoë's place it was said by whom she had asked by then, or by nobody.
+    let for_zoe = changed(good.clone(), |p| p.decisions[0].on_behalf_of = Some(Seat { person: person(ZOE), name: "Person 3".into() }));
+    let with = |delegations| Facts { delegations, ..facts(&for_zoe) };
+    let stood_for_none = || Err(Refusal::StoodInForNobody { name: "Person 2 for Person 3".into() });
+    assert_eq!(undone(&for_zoe, with(vec![])), stood_for_none());
+    assert_eq!(undone(&for_zoe, with(standing_in(ZOE, SAM, START, at))), stood_for_none());
+    assert!(undone(&for_zoe, with(standing_in(ZOE, SAM, START, at + SECOND))).is_ok());
     // What people approved has no undo, whatever stands in the store.
     let by_people = changed(approved(MARK, 1, &[PRIYA]), |p| {
         p.decisions.push(said(p, SAM, Verdict::Override, START));

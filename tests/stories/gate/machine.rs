@@ -14,7 +14,8 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::world::{
-    DAYS, Days, EVE, Finds, HARBOR, MARCO, PRIYA, RIDGE, SAM, SAM_AGAIN, START, Says, Step, World, ZOE, draft, person, policy, proposal,
+    DAYS, Days, EVE, FOR_MARCO, Finds, HARBOR, MARCO, PRIYA, RIDGE, SAM, SAM_AGAIN, START, Says, Step, World, ZOE, draft, person, policy,
+    proposal,
 };
 
 const MARK: &str = "mark_objective";
@@ -74,6 +75,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Tamper),
         1 => prop::sample::select(vec![PRIYA, SAM, ZOE]).prop_map(Step::Forge),
         1 => Just(Step::Stricter),
+        1 => Just(Step::Recall),
     ]
 }
 
@@ -146,11 +148,11 @@ fn each_refusal_says_what_stood_in_the_way() {
     assert_eq!(world.step(Step::Decide(silent)), Err(Refusal::CommentNeeded { verdict: Verdict::Reject }));
     assert_eq!(world.step(Step::Expire), Err(Refusal::NotDue));
     assert_eq!(world.step(RUN), Err(Refusal::NotApproved));
-    assert_eq!(world.step(decide(PRIYA)), Ok(()));
+    assert_eq!(world.step(decide(SAM)), Ok(()));
     let winner = Refusal::AlreadyDecided { name: "Somebody".into(), approved: true, at: START };
-    assert_eq!(world.step(decide(SAM)), Err(winner.clone()));
+    assert_eq!(world.step(decide(PRIYA)), Err(winner.clone()));
     assert_eq!(winner.sentence(), "Somebody has already approved this.");
-    let gone = world.step(Step::Execute(Finds { lost: Some(PRIYA), ..Finds::ALL_WELL }));
+    let gone = world.step(Step::Execute(Finds { lost: Some(SAM), ..Finds::ALL_WELL }));
     assert_eq!(gone, Err(Refusal::AuthorityGone { name: "Somebody".into() }));
     days(&mut world, DAYS.run);
     assert_eq!(world.step(RUN), Err(Refusal::Expired { at: START + Duration::days(DAYS.run) }));
@@ -201,6 +203,21 @@ fn who_stands_in_does_so_in_time_for_one_who_asked_and_both_are_named() {
     world.step(for_sam(ZOE)).unwrap();
     assert!(world.proposal.decision().is_some_and(|last| last.names() == "Somebody for Person 2"));
     assert_eq!(world.step(RUN), Ok(()));
+}
+
+/// Priya approves, agrees on the next day to stand in for Marco, who asked, and lays that down on the day after.
+#[test]
+fn who_stood_in_for_the_one_who_asks_at_any_time_since_approves_nothing_and_has_approved_nothing() {
+    let mut world = World::new(MARK, 1, None);
+    world.step(decide(PRIYA)).unwrap();
+    assert_eq!(world.clone().step(RUN), Ok(()));
+    days(&mut world, FOR_MARCO.0);
+    assert_eq!(world.step(RUN), Err(Refusal::StoodForExcluded { name: "Somebody".into() }));
+    let mut world = World::new(MARK, 1, None);
+    days(&mut world, FOR_MARCO.1);
+    assert_eq!(world.step(decide(PRIYA)), Err(Refusal::DelegateOfExcluded), "ended, and remembered");
+    assert_eq!(world.clone().step(reject(PRIYA)), Ok(()));
+    assert_eq!(world.step(decide(SAM)), Ok(()));
 }
 
 #[test]
@@ -313,14 +330,14 @@ fn stale_evidence_is_refused_at_the_decision_and_at_the_run_and_never_keeps_anyb
     let stale = || Err(Refusal::EvidenceStale { titles: vec!["Full inventory".into()] });
     let mut world = World::new(MARK, 1, Some(COUNTS_UNTIL_DAY));
     days(&mut world, COUNTS_UNTIL_DAY);
-    assert_eq!(world.clone().step(decide(PRIYA)), Ok(()), "it counts to the last moment");
+    assert_eq!(world.clone().step(decide(SAM)), Ok(()), "it counts to the last moment");
     days(&mut world, 1);
-    assert_eq!(world.step(decide(PRIYA)), stale());
-    assert_eq!(world.step(reject(PRIYA)), Ok(()));
+    assert_eq!(world.step(decide(SAM)), stale());
+    assert_eq!(world.step(reject(SAM)), Ok(()));
 
     let mut world = World::new(MARK, 1, Some(COUNTS_UNTIL_DAY));
     days(&mut world, COUNTS_UNTIL_DAY);
-    assert_eq!(world.step(decide(PRIYA)), Ok(()));
+    assert_eq!(world.step(decide(SAM)), Ok(()));
     days(&mut world, 1);
     assert_eq!(world.step(RUN), stale());
 }

@@ -2,11 +2,12 @@
 //! no cut by depth).
 //!
 //! Bounded: one proposal of a kind of each level; five people under six accounts (two approvers, one of them the client's
-//! and with a second account; one who stands in for them on day 0; who asked; who filed the evidence), one of whom may
-//! break the glass; quorums of one, and of two with one of the client's; so many versions, days and answers as [`Bounds`]
-//! says; one tampering or one forged approval; one change of policy. Every event of the machine is taken, and time goes by
-//! in days that pass every clock: to decide, to run, to undo, to review, to stand in. The random walks of `machine` go
-//! further, with more people wrong at once, and do not see everything.
+//! and with a second account; one who stands in for them on day 0; who asked, for whom the other approver stands in on day
+//! 1; who filed the evidence), one of whom may break the glass; quorums of one, and of two with one of the client's; so
+//! many versions, days and answers as [`Bounds`] says; for each version one tampering and one change of policy, and one
+//! forged approval, after which nobody tampers. Every event of the machine is taken, and time goes by in days that pass
+//! every clock: to decide, to run, to undo, to review, to stand in. The random walks of `machine` go further, with more
+//! people wrong at once, and do not see everything.
 
 use std::{
     fmt,
@@ -20,7 +21,7 @@ use time::Duration;
 
 use super::{
     judge::Must,
-    world::{Days, EVE, EVENTS, Finds, MARCO, PRIYA, SAM, SAM_AGAIN, START, Says, Step, World, ZOE, person},
+    world::{Days, EVE, EVENTS, FOR_MARCO, Finds, MARCO, PRIYA, SAM, SAM_AGAIN, START, Said, Says, Step, World, ZOE, person},
 };
 
 /// How much of the world there is.
@@ -227,6 +228,10 @@ impl Model for Gate {
             Property::sometimes("executed with somebody who stood in", |_, node: &Node| {
                 ran(node) && node.0.proposal.approvals().any(|one| one.seat() == person(SAM) && one.person == person(ZOE))
             }),
+            Property::sometimes("approved by somebody who has stood in for who asked since", |_, node: &Node| {
+                let theirs = node.0.proposal.approvals().any(|one| one.person == person(PRIYA));
+                is(node, |state| matches!(state, State::Approved { .. })) && theirs && node.0.day >= FOR_MARCO.0
+            }),
             Property::sometimes("executed by a broken glass", |_, node: &Node| {
                 ran(node) && node.0.proposal.approvals().any(|one| one.broke_glass)
             }),
@@ -317,6 +322,9 @@ fn every_sentence_of_the_model_can_be_broken() {
     let says = Says::approve;
     let again = World { ran: vec![(1, 0)], ..stands(mark, approved.clone()) };
     let tampered = World { tampered: true, ..stands(mark, approved.clone()) };
+    // Priya approved on day 0 and has agreed since to stand in for Marco; Sam approves on day 1.
+    let said = [(PRIYA, 0), (SAM, FOR_MARCO.0)].map(|(who, day)| Said { says: says(who), version: 1, day });
+    let stood_in = World { day: FOR_MARCO.0, said: said.into(), ..stands(mark, approved.clone()) };
     let cases = [
         (Must::HaveItsQuorum, stands(mark, approved.clone()), ran.clone(), run),
         (Must::NotBeSilence, of(mark), approved.clone(), Step::Supersede),
@@ -328,12 +336,14 @@ fn every_sentence_of_the_model_can_be_broken() {
         (Must::BeCleared, stands("hash_evidence", approved), ran.clone(), run),
         (
             Must::BeUndoneInTime,
-            stands(mark, ran),
+            stands(mark, ran.clone()),
             State::Undoing { since: now, ran_at: now },
             Step::Decide(Says { verdict: Verdict::Override, ..says(SAM) }),
         ),
         (Must::BeSeen, of(mark), State::Open, Step::Decide(Says { this_hash: false, ..says(SAM) })),
         (Must::BeOthers, of(mark), State::Open, Step::Decide(says(MARCO))),
+        (Must::BeOthers, World { day: FOR_MARCO.1, ..of(mark) }, State::Open, Step::Decide(says(PRIYA))),
+        (Must::HaveItsQuorum, stood_in, ran.clone(), run),
     ];
     for (must, mut world, state, step) in cases {
         let before = world.proposal.clone();

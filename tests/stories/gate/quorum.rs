@@ -291,6 +291,47 @@ async fn who_is_named_as_a_stand_in_keeps_their_vote_until_they_agree_and_does_n
 }
 
 #[tokio::test]
+async fn either_of_the_two_ends_it_whatever_rights_are_gone_and_what_never_was_is_not_ended() {
+    let house = House::new().await;
+    let (app, pair) = (house.test.app(), (house.sam.id, house.priya.id));
+    let said = || async {
+        let items: Vec<assay::tenancy::Held<assay::audit::item::Item>> =
+            house.store().await.all(ClientPlace::Assessment, "").await.unwrap();
+        items.into_iter().map(|held| held.value.kind).filter(|kind| kind.starts_with("approval.")).count()
+    };
+    // Nothing is asked and nothing holds: no record, and no word of an end in the log.
+    let none = || Refusal::NotAskedToStandIn;
+    assert_eq!(refusal(delegate_with(&house, &house.sam, &house.priya, app.now()).await.unwrap_err()), none());
+    assert_eq!(refusal(reply(&house, &house.priya, &house.sam, Reply::Declines).await.unwrap_err()), none());
+    assert_eq!((delegation::all(&house.store().await).await.unwrap(), said().await), (vec![], 0));
+    // The same length again says nothing new.
+    let until = app.now() + Duration::days(2);
+    delegate(&house, &house.sam, &house.priya, Duration::days(2)).await;
+    delegate_with(&house, &house.sam, &house.priya, until).await.unwrap();
+    assert_eq!(said().await, 2);
+    // Nobody else ends it; the two do, and no grant is asked for.
+    assert_eq!(refusal(delegation::end(app, &house.scope(&house.eve), pair).await.unwrap_err()), none());
+    house.test.clock.advance(Duration::hours(1));
+    for ends in [&house.sam, &house.priya] {
+        let after = delegation::end(app, &house.scope(ends), pair).await.unwrap();
+        assert!(!after.holds(app.now()) && after.held_between(app.now() - Duration::MINUTE, app.now()));
+        house.test.clock.advance(Duration::hours(1));
+        delegate(&house, &house.sam, &house.priya, Duration::days(2)).await;
+        house.test.clock.advance(Duration::hours(1));
+    }
+    let mut approver_no_more = house.grant(&house.priya);
+    approver_no_more.roles.clear();
+    let from = house.sam.id;
+    let down = delegation::answer(app, &house.scope(&house.priya), &approver_no_more, from, Reply::Declines).await.unwrap();
+    assert_eq!(down.lasts(app.now()), None);
+    // A clock that was a day ahead began it.
+    house.test.clock.advance(Duration::days(1));
+    delegate(&house, &house.sam, &house.priya, Duration::days(2)).await;
+    house.test.clock.advance(Duration::days(-1));
+    assert!(reply(&house, &house.priya, &house.sam, Reply::Declines).await.unwrap().lasts(app.now()).is_none());
+}
+
+#[tokio::test]
 async fn a_delegation_is_looked_at_again_when_it_runs_both_whom_it_excludes_and_whom_it_let_answer() {
     let house = House::new().await;
     house.set_policy(&Policy { rules: BTreeMap::from([("mark".to_owned(), Rule::of_kind("mark"))]), ..Policy::default() }).await;

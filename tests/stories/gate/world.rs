@@ -38,6 +38,9 @@ pub(super) const SAM_AGAIN: u8 = 6;
 /// How long one person can undo what ran at L1.
 pub(super) const UNDO_DAYS: i64 = 1;
 
+/// From which day on, and up to which, Priya stands in for Marco, who asks for the action on day 0.
+pub(super) const FOR_MARCO: (i64, i64) = (1, 2);
+
 /// Until which day it is decided, how many days later it runs, and up to which day Zoë stands in for Sam.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Days {
@@ -417,7 +420,7 @@ impl World {
     }
 }
 
-/// Sam asked Zoë to stand in; so did Marco, who asks for the action, of Zoë's colleague Priya from day 9 on (never here).
+/// Sam asked Zoë to stand in; so did Marco, who asks for the action, of Zoë's colleague Priya, from the day after on.
 fn delegations_of_all(days: Days) -> Vec<Delegation> {
     let of = |from, to, begins: i64, ends: i64| Delegation {
         from: person(from),
@@ -425,7 +428,7 @@ fn delegations_of_all(days: Days) -> Vec<Delegation> {
         offer: None,
         held: vec![Span { begins_at: START + Duration::days(begins), ends_at: START + Duration::days(ends) }],
     };
-    vec![of(SAM, ZOE, 0, days.stands_in), of(MARCO, PRIYA, 90, 91)]
+    vec![of(SAM, ZOE, 0, days.stands_in), of(MARCO, PRIYA, FOR_MARCO.0, FOR_MARCO.1)]
 }
 
 fn name(n: u8) -> String {
