@@ -82,7 +82,7 @@ pub(super) async fn named_in_log(store: &Directory<'_>, tenant: TenantId) -> Res
     for waiting in store.all::<Item>(DeploymentPlace::Keys(tenant), "").await? {
         take(&waiting.value.kind, &waiting.value.object, &waiting.value.detail);
     }
-    let published = published(store.app(), Owner::Deployment).await?;
+    let published = published(store).await?;
     let from = published.saturating_sub(READ_BACK);
     let each = |entry: &Entry| entry.of_kind(&KINDS).iter().for_each(|(leaf, detail)| take(&leaf.kind, &leaf.object, detail));
     let walked = walk(store, from, 2 * READ_BACK, each).await?;

@@ -103,7 +103,7 @@ impl Delegation {
     pub fn lasts(&self, now: OffsetDateTime) -> Option<(OffsetDateTime, OffsetDateTime)> {
         let mut open = self.held.iter().filter(|span| now < span.end() && self.from != self.to);
         let first = open.next()?;
-        Some((first.begins_at, open.last().unwrap_or(first).end()))
+        Some((first.begins_at, open.next_back().unwrap_or(first).end()))
     }
 
     /// What waits for the answer of who is to stand in.

@@ -284,7 +284,9 @@ async fn where_the_key_record_is_lost_no_vault_key_is_called_the_last_and_none_t
     let mut all = vec![before, own, second];
     all.sort_unstable();
     assert_eq!((ended.vault_key.as_str(), &ended.other_vault_keys, &ended.unrecorded_vault_keys), ("", &all, &vec![]));
-    all.iter().for_each(|key| fake.delete(key));
+    for key in &all {
+        fake.delete(key);
+    }
     done(&flow, "look", &[]).await;
     flow.clock_jumps(time::Duration::days(91));
     done(&flow, "certify", &[]).await;
