@@ -34,7 +34,7 @@ const RELIED_ON: [&str; 17] = [
 const ONCE_MADE: [&str; 3] = ["asking", "destroyed", "sharing"];
 
 /// Kinds that change without an item: another record says the same, or nobody relies on them.
-const NOT_RELIED_ON: [&str; 58] = [
+const NOT_RELIED_ON: [&str; 59] = [
     // The log's own records, and what follows from it or watches it.
     "anchored",
     "appended",
@@ -53,7 +53,8 @@ const NOT_RELIED_ON: [&str; 58] = [
     "evidence-revisions",
     "policy-alarm",
     "policy-sought",
-    "ran-lately",
+    "ran-followed",
+    "ran-week",
     "sampled",
     // Made anew from evidence and log.
     "figures",
