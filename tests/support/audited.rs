@@ -117,6 +117,10 @@ const NOT_RELIED_ON: [&str; 59] = [
 
 /// What is wrong with this batch, in words.
 pub fn fault(partition: &Partition, ops: &[Op]) -> Option<String> {
+    // What is sealed again is replaced as it was, and nothing else is: so a change that replaces alone is not judged here.
+    if ops.iter().all(|op| matches!(op, Op::Replace { .. })) {
+        return None;
+    }
     let kind = |op: &Op| op.id().split_once(':').map_or(op.id(), |(kind, _)| kind).to_owned();
     let kinds: BTreeSet<String> = ops.iter().map(kind).collect();
     let is_listed = |kind: &&String| [&RELIED_ON[..], &ONCE_MADE, &NOT_RELIED_ON].iter().any(|list| list.contains(&kind.as_str()));
@@ -128,9 +132,7 @@ pub fn fault(partition: &Partition, ops: &[Op]) -> Option<String> {
     let made: BTreeSet<String> = ops.iter().filter(|op| matches!(op, Op::Create { .. })).map(kind).collect();
     let is_relied_on = |kind: &&String| RELIED_ON.contains(&kind.as_str()) || (ONCE_MADE.contains(&kind.as_str()) && made.contains(*kind));
     let relied_on: Vec<&String> = kinds.iter().filter(is_relied_on).collect();
-    // What is sealed again is replaced as it was, and nothing else is: so a change that replaces alone is not judged here.
-    let replaces_alone = ops.iter().all(|op| matches!(op, Op::Replace { .. }));
-    (!relied_on.is_empty() && !made.contains("audit") && !replaces_alone)
+    (!relied_on.is_empty() && !made.contains("audit"))
         .then(|| format!("a batch changes {relied_on:?} without an audit item; it has {kinds:?} in {}", partition.key()))
 }
 
