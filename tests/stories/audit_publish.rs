@@ -187,10 +187,13 @@ async fn whatever_call_of_a_publication_is_the_last_the_next_process_ends_with_t
 
 #[tokio::test]
 async fn sau_025_two_publishers_at_once_end_with_one_order_and_no_fork() {
-    let ready = published_and_more(255).await;
     for call in 0.. {
-        let test = copied(&ready);
+        // Not a copy: a process that has its keys in memory. Two that fetch one key wait for each other, and one is held here.
+        let test = TestApp::new();
         let store = client(test.app()).await;
+        happen(&store, 3).await;
+        audit::publish(&store).await.unwrap();
+        happen(&store, 255).await;
         let hold = test.faults.hold_at(call);
         let second = async {
             hold.reached().await;
