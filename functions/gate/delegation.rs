@@ -2,9 +2,9 @@
 //!
 //! It holds from when the other one agrees: whoever stands in for the one who asks for an action does not approve it, so
 //! nobody may be made a stand-in against their will and lose their own vote by it. Either of the two ends it at any time,
-//! whatever else they or the other one may. Depth 1: the seat is that of the person who holds the right, and nobody passes on what was passed to them. A decision
-//! names both. When it held stays in the record for as long as a proposal of that time can live: ending it gives nobody
-//! back a vote about what was asked while it held.
+//! whatever else they or the other one may. Depth 1: the seat is that of the person who holds the right, and nobody passes
+//! on what was passed to them. A decision names both. When it held stays in the record for as long as a proposal of that
+//! time can live: ending it gives nobody back a vote about what was asked while it held.
 //!
 //! A known limit: nothing notices when who can write the store and holds the client's key deletes such a record or puts an
 //! older one back. Then whom it excluded can approve, and who had laid it down can answer in the other's place while the

@@ -68,6 +68,15 @@ async fn postings(house: &House) -> Vec<Posting> {
     held.into_iter().map(|held| held.value).collect()
 }
 
+/// Teams takes every card; what else is asked, the authority answers.
+fn teams_accepts_beside(house: &House, authority: &Arc<Authority>) {
+    let authority = authority.clone();
+    house.test.http.answer_with(move |request| {
+        let teams = request.url.as_str() == HOOK;
+        if teams { Some(Ok(crate::support::http::response(202, &[], ""))) } else { authority.answer(request) }
+    });
+}
+
 /// Bodies of the cards that were posted.
 fn cards(house: &House) -> Vec<Value> {
     let calls = house.test.http.calls();
@@ -86,11 +95,7 @@ fn opens(card: &Value) -> &str {
 async fn a_card_goes_out_once_and_leads_every_approver_to_the_page_and_who_does_not_sign_in_is_mailed() {
     let house = house(authority::SETTINGS).await;
     let authority = Authority::of(&house.test);
-    let answering = authority.clone();
-    house.test.http.answer_with(move |request| {
-        let teams = request.url.as_str() == HOOK;
-        if teams { Some(Ok(crate::support::http::response(202, &[], ""))) } else { answering.answer(request) }
-    });
+    teams_accepts_beside(&house, &authority);
     let id = asked(&house).await;
     assert!(house.mails().await.is_empty(), "the mails wait");
     for _ in 0..3 {
@@ -133,11 +138,7 @@ async fn a_card_goes_out_once_and_leads_every_approver_to_the_page_and_who_does_
 async fn mailed_after(led: impl AsyncFn(&House, &Visitor<'_>, &str) -> Option<String>) -> Vec<String> {
     let house = house(authority::SETTINGS).await;
     let authority = Authority::of(&house.test);
-    let answering = authority.clone();
-    house.test.http.answer_with(move |request| {
-        let teams = request.url.as_str() == HOOK;
-        if teams { Some(Ok(crate::support::http::response(202, &[], ""))) } else { answering.answer(request) }
-    });
+    teams_accepts_beside(&house, &authority);
     asked(&house).await;
     deliver(&house, house.test.app(), Channel::Teams).await;
     house.test.clock.advance(Duration::hours(1));
