@@ -85,6 +85,20 @@ impl Roster {
         Ok(roster)
     }
 
+    /// The same with some people as they should be; `None` where nobody is to be put right.
+    pub fn with_people(&self, put_right: impl Fn(&Person) -> Option<Person>) -> Option<Self> {
+        let right: Vec<Option<Person>> = self.people.iter().map(put_right).collect();
+        right.iter().any(Option::is_some).then(|| Self {
+            stamp: None,
+            unreadable: vec![],
+            people: self.people.iter().zip(right).map(|(person, right)| right.unwrap_or_else(|| person.clone())).collect(),
+            grants: self.grants.clone(),
+            off: self.off.clone(),
+            tenants: self.tenants.clone(),
+            policy_marks: self.policy_marks.clone(),
+        })
+    }
+
     pub fn person(&self, id: PersonId) -> Option<&Person> {
         self.people.iter().find(|person| person.id == id)
     }

@@ -34,7 +34,7 @@ const RELIED_ON: [&str; 17] = [
 const ONCE_MADE: [&str; 3] = ["asking", "destroyed", "sharing"];
 
 /// Kinds that change without an item: another record says the same, or nobody relies on them.
-const NOT_RELIED_ON: [&str; 59] = [
+const NOT_RELIED_ON: [&str; 61] = [
     // The log's own records, and what follows from it or watches it.
     "anchored",
     "appended",
@@ -49,6 +49,8 @@ const NOT_RELIED_ON: [&str; 59] = [
     "published",
     "witnessed",
     // How far a log was followed, and what was found there: made anew from the log. Findings are events of their own.
+    "access-followed",
+    "access-told",
     "evidence-followed",
     "evidence-revisions",
     "policy-alarm",

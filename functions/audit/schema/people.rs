@@ -116,6 +116,13 @@ pub(super) const PEOPLE: Area = Area {
             &[always("before", MAPS, "person, roles and last day of each, until then"), always("after", MAPS, "the same from then on")],
         ),
         kind(
+            "access.put_back",
+            Alarm,
+            "client ID or person ID",
+            "found that access in the database is not as this log tells it: an earlier record was put back, or one is gone",
+            &[always("why", Text, "what the database has otherwise")],
+        ),
+        kind(
             "client.held",
             Refused,
             "who was refused",

@@ -117,6 +117,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
             format!("changed the connection {}, its credentials too", text("name"))
         }
         "connection.changed" => format!("changed the connection {}", text("name")),
+        "access.put_back" => format!("found access in the database that is not as the log tells it: {}", text("why")),
         "person.added" if detail["owner"] == true => format!("made {} an owner: {}", text("name"), text("why")),
         "person.asked" => format!("asked to be let in: {}", text("name")),
         "person.turned_away" => format!("did not let {} in", text("name")),
