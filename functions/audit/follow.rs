@@ -21,6 +21,9 @@ use crate::tenancy::{
 /// For so long after the mark items come without numbers, of processes of the earlier release that still run.
 pub const GRACE: Duration = Duration::hours(1);
 
+/// Of a log that has entries and no head.
+pub const HEAD_GONE: &str = "the log's head, which says how far the log goes and what was missing, was taken away: how far it goes is known from its entries, and what was missing stands in them";
+
 /// Up to which item of a place the log knows them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Followed {
@@ -202,7 +205,8 @@ pub fn begin(
     now: OffsetDateTime,
 ) -> Tail {
     match record {
-        Some(record) if record.mark == follows.mark => return record.at.clone(),
+        // Followed from the first entry on there was no earlier release: another mark is of a head that was taken away.
+        Some(record) if record.mark == follows.mark || follows.from_start => return record.at.clone(),
         None if follows.from_start || now > follows.since + GRACE => return start,
         _ => {}
     }

@@ -9,7 +9,7 @@ use assay::{
     audit::{
         self, Event, Item,
         entry::{Entry, HEAD_KEY, Head},
-        follow::Followed,
+        follow::{Followed, HEAD_GONE},
         leaf, sequence,
     },
     tenancy::{
@@ -141,6 +141,28 @@ async fn a_second_gap_does_not_hide_the_first() {
         assert_eq!((gap.count, gap.last), (day + 1, Some(test.app().now())));
     }
     assert_eq!(log(&store).await.0.len(), 3);
+}
+
+#[tokio::test]
+async fn a_head_that_is_taken_away_is_an_alarm_once_and_hides_no_item_that_went_with_it() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, "a").await;
+    run(&store).await;
+    happen(&store, "b").await;
+    take_out(&store, &waiting(&store).await[0]).await;
+    let own = ClientPlace::audit(AuditPart::Head);
+    let mut batch = store.batch(own);
+    batch.delete(&store.read::<Head>(own, HEAD_KEY).await.unwrap().unwrap());
+    batch.commit().await.unwrap();
+    run(&store).await;
+    assert_eq!(log(&store).await, (vec![HEAD_GONE.to_owned(), ONE_GONE.to_owned()], vec!["a".into()]));
+    let gap = head(&store).await.gap.unwrap();
+    assert_eq!((gap.what, gap.count), (format!("{HEAD_GONE}; the last: {ONE_GONE}"), 2));
+    happen(&store, "c").await;
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert_eq!((gaps.len(), objects), (2, vec!["a".into(), "c".into()]));
 }
 
 #[tokio::test]
