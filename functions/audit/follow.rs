@@ -6,7 +6,9 @@
 //! place and not for each process: a process that dies has no next item that would show what was taken from its end.
 //!
 //! It costs one small document more in a batch and no round trip. Two processes that write to one place at once cost the
-//! slower one a look and another try. What it cannot show: count, items and the log's own record put back together.
+//! slower one a look and another try. What it cannot show: an item and the count put back together, while the item waits and
+//! other processes append more than is gone before the one that wrote it appends again; and later, count, items and the
+//! log's own record put back together.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};

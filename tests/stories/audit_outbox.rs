@@ -250,6 +250,30 @@ async fn a_count_that_is_put_back_with_its_item_is_found_by_the_process_that_wro
     assert!(log(&store).await.0[2].contains("counts 0 audit items"));
 }
 
+#[tokio::test]
+async fn a_count_that_is_put_back_and_counted_on_elsewhere_is_found_by_the_process_that_wrote_as_many() {
+    let test = TestApp::new();
+    let elsewhere = App { memory: Arc::default(), ..test.app().clone() };
+    let store = client(test.app()).await;
+    happen(&store, "a").await;
+    let earlier = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap().value;
+    happen(&store, "b").await;
+    take_out(&store, &waiting(&store).await[1]).await;
+    let now = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap();
+    let mut batch = store.batch(PLACE);
+    batch.replace(&Held { value: earlier, etag: now.etag });
+    batch.commit().await.unwrap();
+    happen(&client(&elsewhere).await, "c").await;
+    happen(&store, "d").await;
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert_eq!(objects, ["a", "c", "d"]);
+    assert_eq!(
+        gaps,
+        ["audit item 3 of the client's evidence (part 3 of 16) does not continue the one before it: one of the two was exchanged"]
+    );
+}
+
 /// As the release before wrote them.
 async fn unnumbered(store: &Client<'_>, object: &str) {
     happen(store, object).await;
