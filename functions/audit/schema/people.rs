@@ -75,6 +75,7 @@ pub(super) const PEOPLE: Area = Area {
                 sometimes("operates", Flag, "whether they run the MSP's tools"),
                 sometimes("owner", Flag, "whether they are an owner"),
                 sometimes("why", Text, "what made them an owner"),
+                sometimes("same_as", Text, "whose other account this is, by id, as an owner said when they were here before"),
                 TID,
                 OID,
             ],

@@ -117,17 +117,15 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
         Some(_) => (reader.field("name"), reader.field("email"), !reader.field("operates").is_empty()),
         None => (asking.name.clone(), asking.email.clone(), false),
     };
+    let earlier = reader.roster.person(asking.identity.person());
     AskingView {
         name,
         email,
         operates,
         who: who(reader, asking.identity, asking.sign_in_name.clone()),
         asked_at: asking.asked_at,
-        had_access_until: reader
-            .roster
-            .person(asking.identity.person())
-            .and_then(|person| person.access_ended_at)
-            .map(OffsetDateTime::date),
+        had_access_until: earlier.and_then(|person| person.access_ended_at).map(OffsetDateTime::date),
+        same_as: earlier.and_then(|person| person.same_as).map(|other| reader.roster.person_name(other)),
         named_owner: let_in::is_named_owner(reader.app, asking.identity),
         action: paths::answer_asking(&id, LET_IN),
         token: reader.token(&[LET_IN, &id]),

@@ -238,7 +238,8 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         operates,
         identity: Some(identity),
         sign_in_name: asking.value.sign_in_name.clone(),
-        same_as: None,
+        // Whose other account this is they are also when they come back.
+        same_as: earlier.as_ref().and_then(|held| held.value.same_as),
         access_ended_at: None,
         standing: standing(Origin::now(store), owns.then_some(Ownership::Settings)),
     };
@@ -246,6 +247,9 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
     batch.delete(&asking);
     batch.put(person.clone(), earlier.map(|held| held.etag));
     let mut detail = identity.into_detail(json!({ "name": person.name, "email": person.email, "operates": person.operates }));
+    if let Some(other) = person.same_as {
+        detail["same_as"] = json!(other);
+    }
     if owns {
         detail["owner"] = json!(true);
         detail["why"] = json!("let in by an owner, and named as the owner by the settings");

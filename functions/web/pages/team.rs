@@ -40,6 +40,8 @@ pub struct AskingView {
     pub asked_at: OffsetDateTime,
     /// They were let in before, and somebody took it away.
     pub had_access_until: Option<Date>,
+    /// Whose other account it was then, and is again once they are let in.
+    pub same_as: Option<String>,
     /// The settings name them: let in, they are an owner.
     pub named_owner: bool,
     pub action: String,

@@ -75,6 +75,7 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
         who: who(id == "0192f4", name),
         asked_at: NOW - Duration::hours(2),
         had_access_until: (id == "0192f4").then(|| (NOW - Duration::days(30)).date()),
+        same_as: (id == "0192f4").then(|| "Marco Reyes (admin)".into()),
         named_owner: id == "0192f4",
         action: "#".into(),
         token: TOKEN.into(),
