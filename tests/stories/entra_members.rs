@@ -207,6 +207,34 @@ async fn another_organizations_people_are_not_made_to_run_the_tools_later_either
 }
 
 #[tokio::test]
+async fn a_guest_is_called_one_and_is_never_one_of_the_msps_own() {
+    let test = TestApp::with(&[SETTINGS, &[("ASSAY_ENTRA_GUESTS", "allow")]].concat());
+    let authority = Authority::of(&test);
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    is(&authority, SAM, "Priya Nair");
+    authority.claim("acct", json!(1));
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    deliver(&test).await;
+    let mails = mail_files(test.folder(), "people/");
+    assert!(mails[0].1.contains("A guest in your own directory asks") && !mails[0].1.contains("Priya"), "{}", mails[0].1);
+
+    let asks = text(&olivia.get("portal/people").await);
+    for said in ["A <strong>guest</strong> in your own directory", "cannot run the MSP", "say on their page that both are the same human"] {
+        assert!(asks.contains(said), "{said}: {asks}");
+    }
+    assert!(!asks.contains("name=\"operates\""), "{asks}");
+    let operates = [TYPED.as_slice(), &[("operates", "yes")]].concat();
+    let action = format!("portal/people/{}/let-in", id_of(SAM));
+    assert_eq!(olivia.press("portal/people", &action, &operates).await.status, 422);
+    assert_eq!(olivia.press("portal/people", &action, &TYPED).await.status, 303);
+    assert!(person(&test, SAM).await.standing.is_guest);
+    let page = format!("portal/people/{}", id_of(SAM));
+    let opened = text(&olivia.get(&page).await);
+    assert!(opened.contains("A <strong>guest</strong>") && !opened.contains("name=\"operates\""), "{opened}");
+    assert_eq!(olivia.press(&page, &page, &operates).await.status, 422);
+}
+
+#[tokio::test]
 async fn every_page_of_an_owner_says_how_many_ask_and_costs_nobody_else_a_read() {
     let test = TestApp::with(SETTINGS);
     let (authority, olivia) = asked(&test).await;

@@ -72,7 +72,7 @@ async fn page(reader: &Reader<'_>, person: Person, returned: Option<Returned>) -
         email: MemberPage::email_field(email, &wrong),
         tools: tools(reader, &person, operates),
         errors,
-        who: person.identity.map(|identity| team::who(reader, identity, person.sign_in_name)),
+        who: person.identity.map(|identity| team::who(reader, identity, person.standing.is_guest, person.sign_in_name)),
         person: person.name,
     };
     Ok(reply::page(status, &page))
@@ -95,7 +95,7 @@ fn tools(reader: &Reader<'_>, person: &Person, operates: bool) -> ToolsField {
         ToolsField::Fixed("You are an owner and run the MSP's tools; that is not changed here.")
     } else if person.is_owner {
         ToolsField::Fixed("They are an owner and run the MSP's tools; that is not changed here.")
-    } else if person.identity.is_some_and(|identity| !let_in::is_own_directory(reader.app, identity)) {
+    } else if person.identity.is_some_and(|identity| !let_in::is_own(reader.app, identity, person.standing.is_guest)) {
         ToolsField::Fixed("They belong to another organization, so they cannot run the MSP's tools.")
     } else {
         ToolsField::Choice(operates)

@@ -122,7 +122,7 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
         name,
         email,
         operates,
-        who: who(reader, asking.identity, asking.sign_in_name.clone()),
+        who: who(reader, asking.identity, asking.is_guest, asking.sign_in_name.clone()),
         asked_at: asking.asked_at,
         had_access_until: earlier.and_then(|person| person.access_ended_at).map(OffsetDateTime::date),
         same_as: earlier.and_then(|person| person.same_as).map(|other| reader.roster.person_name(other)),
@@ -140,9 +140,10 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
     }
 }
 
-pub(super) fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<String>) -> IdentityView {
+pub(super) fn who(reader: &Reader<'_>, identity: Identity, is_guest: bool, sign_in_name: Option<String>) -> IdentityView {
     IdentityView {
         own_directory: let_in::is_own_directory(reader.app, identity),
+        is_guest,
         sign_in_name,
         directory: identity.tid.to_string(),
         object: identity.oid.to_string(),
@@ -152,7 +153,7 @@ pub(super) fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<
 fn former_member(reader: &Reader<'_>, person: Person) -> Option<FormerView> {
     Some(FormerView {
         ended_at: person.access_ended_at?,
-        who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
+        who: person.identity.map(|identity| who(reader, identity, person.standing.is_guest, person.sign_in_name)),
         name: person.name,
     })
 }
@@ -176,7 +177,7 @@ fn member(reader: &Reader<'_>, person: Person) -> MemberView {
             1 => "works for 1 client".into(),
             n => format!("works for {n} clients"),
         },
-        who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
+        who: person.identity.map(|identity| who(reader, identity, person.standing.is_guest, person.sign_in_name)),
         change_href: paths::member(person.id),
         name: person.name,
         email: person.email,

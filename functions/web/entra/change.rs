@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::let_in::{faults, is_own_directory, one_line};
+use super::let_in::{faults, is_own, one_line};
 use crate::{
     audit,
     tenancy::{DeploymentPlace, PersonId, Store, StoreError, directory::Person, seal::sha256},
@@ -51,7 +51,7 @@ pub async fn change(store: &Store<'_, DeploymentPlace>, person: PersonId, change
     let mut held = held.filter(|held| held.value.has_access()).ok_or(ChangeError::NoAccess)?;
     let before = held.value.clone();
     let operates = if before.is_owner { before.operates } else { operates };
-    let of_others = before.identity.is_some_and(|identity| !is_own_directory(store.app(), identity));
+    let of_others = before.identity.is_some_and(|identity| !is_own(store.app(), identity, before.standing.is_guest));
     let name = one_line(name);
     let mut wrong = faults(&name, email, operates && !before.is_owner && of_others);
     let same_as = if same_as.is_empty() { None } else { same_as.parse::<PersonId>().ok().filter(|other| *other != person) };

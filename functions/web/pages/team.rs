@@ -62,9 +62,17 @@ impl AskingView {
 pub struct IdentityView {
     /// The MSP's own; what other directories say of names is their own affair.
     pub own_directory: bool,
+    /// There, of another organization.
+    pub is_guest: bool,
     pub sign_in_name: Option<String>,
     pub directory: String,
     pub object: String,
+}
+
+impl IdentityView {
+    pub(super) fn is_own(&self) -> bool {
+        self.own_directory && !self.is_guest
+    }
 }
 
 #[derive(Clone, Debug)]
