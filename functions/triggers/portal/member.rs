@@ -9,7 +9,7 @@ use crate::{
     web::{
         Problem, Reply,
         entra::{
-            change::{self, Change, ChangeError},
+            change::{self, Change, ChangeError, Changed},
             let_in,
         },
         pages::{Choice, FieldError, MemberPage, Section, ToolsField, paths},
@@ -34,7 +34,8 @@ pub(super) async fn change(reader: &Reader<'_>, id: &str) -> Result<Reply, Probl
     let change = Change { seen: &seen, name: &name, email: &email, operates, same_as: &same_as };
     let done = |what| Ok(reader.back_to(&paths::team(), "done", what));
     let returned = match change::change(&reader.deployment().await?, person, change).await {
-        Ok(()) => return done("changed"),
+        Ok(Changed::AsTyped) => return done("changed"),
+        Ok(Changed::Linked) => return done("linked"),
         Err(ChangeError::NoAccess) => return done("no-access"),
         Err(ChangeError::Form(errors)) => Returned::Wrong(errors),
         Err(ChangeError::Overtaken) => Returned::Overtaken,

@@ -79,6 +79,9 @@ fn notice(reader: &Reader<'_>) -> Option<String> {
         "turned-away" => "Turned away. They are not let in; for a week you can still change that below.",
         "ended" => "Taken away: they are signed out and can do nothing here any more.",
         "changed" => "Saved. What holds now is shown below.",
+        "linked" => {
+            "Saved. Another account had the same address, so both still count as one human; their page says as whom, and can say otherwise."
+        }
         "no-access" => "They have no access any more, so nothing was changed.",
         _ => "Somebody has answered already, or they asked more than a week ago. What holds now is shown below.",
     };

@@ -249,7 +249,7 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         access::clear(store, &[&held.value]).await?;
     }
     let owns = is_named_owner(store.app(), identity);
-    let person = Person {
+    let mut person = Person {
         id: identity.person(),
         name,
         email: email.into(),
@@ -262,6 +262,9 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         access_ended_at: None,
         standing: standing(Origin::now(store), is_guest, owns.then_some(Ownership::Settings)),
     };
+    if let Some(held) = earlier.as_ref().filter(|_| person.same_as.is_none()) {
+        person.same_as = Roster::read(store).await?.parted_by(&held.value, &person).map(|other| other.id);
+    }
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(&asking);
     batch.put(person.clone(), earlier.map(|held| held.etag));
