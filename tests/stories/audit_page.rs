@@ -5,6 +5,7 @@ use std::path::Path;
 use assay::{
     audit::{
         self, Event, Known, LogFault,
+        anchor::{self, Anchored},
         chain::Hash,
         log_key::Signer,
         proven::{self, Opened, Stands},
@@ -14,7 +15,8 @@ use assay::{
     connectors::demo::What,
     gate::Verdict,
     host::verify::{self, Verification, VerificationError},
-    tenancy::ClientPlace,
+    platform::ports::Retention,
+    tenancy::{ClientPlace, Place as _, place::AuditPart},
     web::assets,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -170,6 +172,29 @@ async fn the_files_of_an_entry_are_refused_when_one_of_them_was_changed_or_is_of
     std::fs::write(&single, log_copy::single_file(&store, true).await).unwrap();
     for seen in [None, Some(kept(&note))] {
         assert!(matches!(run(&single, seen.as_deref()), Err(VerificationError::Unsigned(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_policy_of_which_nobody_says_whether_it_is_locked_is_no_locked_one() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.settle().await;
+    let store = flow.client(HARBOR).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let until = Some(flow.app().now() + Duration::days(10));
+    for (retention, tag) in [
+        (Retention::Unlocked { until }, Some("<span class=\"tag not\">Unlocked</span>")),
+        (Retention::Policy, Some("<span class=\"tag wait\">Lock unknown</span>")),
+        (Retention::Locked { until }, None),
+    ] {
+        let place = ClientPlace::audit(AuditPart::Head);
+        let etag = store.read::<Anchored>(place, anchor::KEY).await.unwrap().map(|held| held.etag);
+        let mut batch = store.batch(place);
+        batch.put(Anchored { size: 1, at: flow.app().now(), alarm: None, retention: Some(retention) }, etag);
+        batch.commit().await.unwrap();
+        let page = text(&marco.get(&format!("portal/audit/{HARBOR}")).await);
+        let (_, copies) = page.split_once("<dt>The copies</dt><dd>").unwrap();
+        assert!(copies.starts_with(tag.unwrap_or("locked, 10 days")), "{copies}");
     }
 }
 

@@ -19,11 +19,12 @@ use crate::{
         zipped::zipped,
     },
     config::WitnessSettings,
+    platform::ports::Retention,
     tenancy::{Actor, ClientPlace, PersonId, Place, Store, StoreError, TenantId, keys::Owner},
     triggers::sweep,
     web::{
         Problem, Reply,
-        pages::{AlarmLine, AuditPage, Link, LogKey, PostForm, Reach, Section, TimelineEntry, WitnessView, paths},
+        pages::{AlarmLine, AuditPage, Link, LogKey, PostForm, Reach, Section, Tag, TimelineEntry, Tone, WitnessView, paths},
         reply,
     },
 };
@@ -153,7 +154,7 @@ async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, ex
                 .into_iter()
                 .map(|Alarm { what, since, count, last }| AlarmLine { what, since, again: last.map(|last| (count, last)) })
                 .collect(),
-            retention: retention.map(|retention| (retention.is_open(), retention.words(reader.app.now()))),
+            retention: retention.map(|retention| (lock(retention), retention.words(reader.app.now()))),
             keys: keys(reader, owner).await,
             unplaced,
             refused,
@@ -164,6 +165,12 @@ async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, ex
             looked: trail.looked,
         },
     ))
+}
+
+/// What stands before the words where somebody has to see to it.
+fn lock(retention: Retention) -> Option<Tag> {
+    let tag = if retention == Retention::Policy { Tag::new(Tone::Wait, "Lock unknown") } else { Tag::new(Tone::Not, "Unlocked") };
+    retention.is_open().then_some(tag)
 }
 
 fn witness(settings: &WitnessSettings, known: Option<&Witnessed>) -> WitnessView {
