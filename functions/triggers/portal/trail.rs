@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     audit::{
-        self, ExportError, Extent, PublishError,
+        self, ExportError, PublishError,
         entry::Alarm,
         log_key::{LogKeys, Signer},
         refusal,
         search::{Filter, Who},
         trail::{self, Shown},
         witness::Witnessed,
-        zipped::zipped,
+        zipped::{Zipped, zipped},
     },
     config::WitnessSettings,
     platform::ports::Retention,
@@ -65,10 +65,11 @@ pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let store = reader.scope(grant).store(reader.app).await?;
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
     Box::pin(audit::export::prepare(&store, ClientPlace::Assessment, &places, disclose)).await.map_err(not_exported)?;
-    let (folder, extent) = (format!("audit-{}", tenant.id), Extent { disclose, proofs: true });
-    let zip = Box::pin(zipped(&store, extent, &folder, MOST_BYTES)).await.map_err(not_exported)?;
-    let name = format!("attachment; filename=\"{folder}.zip\"");
-    Ok(reply::file("application/zip", zip).with("content-disposition", name))
+    let folder = format!("audit-{}", tenant.id);
+    let Zipped { bytes, proofs } = Box::pin(zipped(&store, disclose, &folder, MOST_BYTES)).await.map_err(not_exported)?;
+    let left_out = if proofs { "" } else { "-without-proofs" };
+    let name = format!("attachment; filename=\"{folder}{left_out}.zip\"");
+    Ok(reply::file("application/zip", bytes).with("content-disposition", name))
 }
 
 /// A copy that a page gives is built in memory. A longer log is for the command, which writes it as it reads it.
@@ -91,7 +92,7 @@ fn not_exported(error: ExportError) -> Problem {
             409,
             "log-too-long",
             "This log is too long for a download",
-            "A page gives copies of at most 20 MB, and this log is longer. Nothing is wrong with it: ask whoever runs Assay for a copy by the command assay export-audit, which writes a log of any length. The trail says that you asked.",
+            "A page gives copies of at most 20 MB, and this log is longer, also without the proofs of single entries. Nothing is wrong with it: ask whoever runs Assay for a copy by the command assay export-audit, which writes a log of any length. The trail says that you asked.",
         ),
         ExportError::Publish(PublishError::Alarm { what, .. }) => Problem::new(
             409,
