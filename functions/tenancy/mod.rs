@@ -28,6 +28,7 @@ pub mod seal;
 pub mod signing;
 pub mod store;
 pub mod tail;
+pub mod unreadable;
 pub mod vault_key;
 
 pub use batch::Batch;
