@@ -154,8 +154,16 @@ fn has_effect(call: &str) -> bool {
         call,
         "documents.read" | "documents.query" | "documents.changes" | "blobs.read" | "blobs.read_held" | "blobs.list" | "blobs.retention"
     );
-    let leaves_nothing =
-        matches!(call, "vault.unwrap" | "vault.sign" | "vault.public_keys" | "vault.secret" | "vault.newest_version" | "http.send");
+    let leaves_nothing = matches!(
+        call,
+        "vault.unwrap"
+            | "vault.sign"
+            | "vault.public_keys"
+            | "vault.secret"
+            | "vault.newest_version"
+            | "vault.recoverable_days"
+            | "http.send"
+    );
     !(reads || leaves_nothing)
 }
 
