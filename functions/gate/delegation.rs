@@ -6,9 +6,10 @@
 //! on what was passed to them. A decision names both. When it held stays in the record for as long as a proposal of that
 //! time can live: ending it gives nobody back a vote about what was asked while it held.
 //!
-//! A known limit: nothing notices when who can write the store and holds the client's key deletes such a record or puts an
-//! older one back. Then whom it excluded can approve, and who had laid it down can answer in the other's place while the
-//! older time runs. The log keeps what was agreed to and ended; neither decision nor run reads it.
+//! A decision goes by the record, a run by what the log tells ([`told`]): nothing runs by a record that somebody deletes or
+//! puts back. That it was is found when the store is checked against the log (`gate/fold`), or when the run refuses.
+
+pub mod told;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -114,7 +115,8 @@ impl Delegation {
     /// `from` asks for it until then. What is no longer than what was agreed to holds at once; a time that is over ends it.
     #[must_use]
     pub fn asked(&self, until: OffsetDateTime, now: OffsetDateTime) -> Self {
-        let until = until.min(now + LONGEST);
+        // Whole seconds, as the log says them.
+        let until = until.min(now + LONGEST).truncate_to_second();
         let agreed = self.until(now);
         if until <= now || agreed.is_some_and(|agreed| until <= agreed) {
             return self.ended(until.max(now), now);
@@ -134,8 +136,14 @@ impl Delegation {
     /// that, whatever the clock said that began it.
     #[must_use]
     pub fn ended(&self, at: OffsetDateTime, now: OffsetDateTime) -> Self {
-        let cut = |span: &Span| Span { ends_at: span.end().min(at), ..*span };
-        Self { offer: None, held: self.held.iter().map(cut).collect(), ..self.clone() }.remembering(now)
+        Self { offer: None, ..self.clone() }.cut(at).remembering(now)
+    }
+
+    /// None of its times goes on after that.
+    #[must_use]
+    fn cut(mut self, at: OffsetDateTime) -> Self {
+        self.held.iter_mut().for_each(|span| span.ends_at = span.end().min(at));
+        self
     }
 
     /// Without the times that no proposal of today can have seen, and without those that took no time.

@@ -100,7 +100,6 @@ where
             Wanted::one::<Proposal>(&key),
             Wanted::one::<Answers>(&key),
             Wanted::one::<SignedPolicy>(policy::KEY),
-            Wanted::all::<Delegation>(""),
             outbox::waiting(message),
             ran::waiting(),
         ];
@@ -122,14 +121,15 @@ where
         }
         let policy = found.one::<SignedPolicy>(policy::KEY).await?;
         // All records of it may have been put back together; the log has not.
-        if ran::is_over(&store, &found, &held.value, matches!(held.value.state, State::Undoing { .. })).await? {
+        let said = ran::said_of(&store, &found, &held.value, matches!(held.value.state, State::Undoing { .. })).await?;
+        if said.is_over {
             if has_moved(&store, &held).await? {
                 continue;
             }
             return Err(ExecuteError::Tampered);
         }
-        let delegations = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
-        let waiting = Waiting { held: &held, answers: found.one(&key).await?, asked: asked.as_ref(), version, policy, delegations };
+        let (answers, delegations) = (found.one(&key).await?, said.delegations);
+        let waiting = Waiting { held: &held, answers, asked: asked.as_ref(), version, policy, delegations };
         match Box::pin(attempt(app, &store, waiting, &perform)).await {
             Ok(after) => {
                 let ran = matches!(after.state, State::Executed { .. } | State::RolledBack { .. });
@@ -172,6 +172,7 @@ struct Waiting<'a> {
     asked: Option<&'a Held<Pending>>,
     version: u32,
     policy: Option<Held<SignedPolicy>>,
+    /// As the log tells it.
     delegations: Vec<Delegation>,
 }
 

@@ -1,14 +1,15 @@
 //! What the log says of proposals, decisions and the policy, folded event by event, and compared with the records (G6).
 //!
 //! Compared: that a proposal is in both, its version and hash, that its state is one that its last event leads to, every
-//! decision with its person, version, hash, verdict, comment and receipt, and the policy's version and terms. Not compared:
-//! a proposal's own words, of which the log has the hash, and its clocks. Reads only.
+//! decision with its person, version, hash, verdict, comment and receipt, the policy's version and terms, and when who stood
+//! in for whom. Not compared: a proposal's own words, of which the log has the hash, and its clocks. Reads only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{
+    delegation::{self, told},
     event::Verdict,
     policy::{Policy, words},
     proposal::{Answers, Proposal},
@@ -24,6 +25,7 @@ use crate::{
 pub struct Fold {
     proposals: BTreeMap<ProposalId, Told>,
     policy: Option<Value>,
+    stand_ins: told::Told,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ const SAID: [&str; 7] = ["approved", "glass_broken", "rejected", "recorded", "up
 
 impl Fold {
     pub fn take(&mut self, event: &Shown) {
+        self.stand_ins.take(&event.kind, &event.detail, event.at);
         if event.kind == "policy.changed" {
             self.policy = Some(event.detail.clone());
         }
@@ -100,6 +103,7 @@ impl Fold {
             found.differences.push(format!("proposal {id} is in the log ({}) and not in the store", told.last));
         }
         found.differences.extend(self.policy(store).await?);
+        found.differences.extend(self.stand_ins.differences(&delegation::all(store).await?, store.app().now()));
         Ok(found)
     }
 

@@ -1,5 +1,5 @@
-//! What the client's log says became of proposals: so that one whose records somebody puts back together, as they were
-//! before it ran or ended, is not carried out (again).
+//! What the client's log says became of proposals, and who stood in for whom: so that one whose records somebody puts back
+//! together, as they were before it ran or ended, is not carried out (again), nor one that a stand-in answered who was none.
 //!
 //! Each run and each end names its proposal in its audit item. The sweep follows the log and keeps them by weeks, for as long
 //! as a proposal can live, in another partition than the proposals; what came since is read from the log itself, to the
@@ -13,9 +13,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::proposal::{Proposal, object};
+use super::{
+    delegation::{Delegation, told},
+    proposal::{Proposal, object},
+};
 use crate::{
     audit::{
         Item,
@@ -49,20 +53,36 @@ const SAID: [(&str, &str); 11] = [
     ("proposal.recorded", ENDED),
 ];
 
-/// How far the log was followed, and how much each week says: a week that is put back alone says less.
+/// How far the log was followed, who stood in for whom until there, and how much each week says: a week that is put back
+/// alone says less.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Followed {
     next: u64,
     weeks: BTreeMap<i64, usize>,
+    stand_ins: told::Told,
 }
 
 impl Record for Followed {
     const KIND: &'static str = "ran-followed";
-    const SCHEMA: u32 = 1;
+    /// 2: with those who stood in; an earlier one is followed anew.
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         HEAD_KEY.into()
     }
+
+    fn upgrade(schema: u32, body: Value) -> Value {
+        if schema < 2 { json!({ "next": 0, "weeks": {}, "stand_ins": {} }) } else { body }
+    }
+}
+
+/// What the log says, and the items that wait for their place in it.
+#[derive(Debug)]
+pub(super) struct Said {
+    /// The proposal ended or ran.
+    pub is_over: bool,
+    /// When who stood in for whom.
+    pub delegations: Vec<Delegation>,
 }
 
 /// What was said of proposals in one week. One document holds 15,000 of them.
@@ -105,19 +125,18 @@ pub(super) fn waiting() -> Wanted {
 }
 
 /// Whether the log, or an item among those found ([`waiting`]), says that this proposal ended or ran; for what `undoes` it,
-/// that it ended or was undone.
-pub(super) async fn is_over(
+/// that it ended or was undone. And who stood in for whom.
+pub(super) async fn said_of(
     store: &Store<'_, ClientPlace>,
     found: &Gathered<'_, '_, ClientPlace>,
     proposal: &Proposal,
     undoes: bool,
-) -> Result<bool, StoreError> {
+) -> Result<Said, StoreError> {
     let object = object(proposal.id);
     let over = [named(&object, if undoes { UNDONE } else { RAN }), named(&object, ENDED)];
     let is_it = |kind: &str, object: &str| said(kind, object).is_some_and(|said| over.contains(&said));
-    if found.all::<Item>("").await?.iter().any(|held| is_it(&held.value.kind, &held.value.object)) {
-        return Ok(true);
-    }
+    let waiting = found.all::<Item>("").await?;
+    let mut is_over = waiting.iter().any(|held| is_it(&held.value.kind, &held.value.object));
     let now = store.app().now();
     // A clock may have been behind when it was staged, or be behind now.
     let weeks = week_of(proposal.staged_at.max(now - KEPT)) - 1..=week_of(now) + 1;
@@ -125,23 +144,35 @@ pub(super) async fn is_over(
     let kept = store.gather(PLACE, wanted.collect()).await?;
     // Before the walk, which sees what is published meanwhile.
     let published = walk::published_among(store, &kept).await?;
-    let Followed { mut next, weeks: counts } = kept.one::<Followed>(HEAD_KEY).await?.map(|held| held.value).unwrap_or_default();
+    let followed = kept.one::<Followed>(HEAD_KEY).await?.map(|held| held.value).unwrap_or_default();
+    let Followed { mut next, weeks: counts, mut stand_ins } = followed;
     for week in weeks {
         let says = kept.one::<Week>(&key_of(week)).await?.map(|held| held.value.said).unwrap_or_default();
-        if over.iter().any(|one| says.contains(one)) {
-            return Ok(true);
-        }
+        is_over |= over.iter().any(|one| says.contains(one));
         if says.len() < counts.get(&week).copied().unwrap_or_default() {
             next = 0;
         }
     }
-    let mut is_over = false;
-    let kinds = SAID.map(|(kind, _)| kind);
-    let walked = walk(store, next, u64::MAX, |entry| {
-        is_over |= entry.of_kind(&kinds).is_some_and(|(leaf, _)| is_it(&leaf.kind, &leaf.object));
-    })
-    .await?;
-    Ok(is_over || walked.reaching(published).map(|_| false)?)
+    if !is_over {
+        let kinds = kinds();
+        let walked = walk(store, next, u64::MAX, |entry| {
+            let Some((leaf, detail)) = entry.of_kind(&kinds) else { return };
+            is_over |= is_it(&leaf.kind, &leaf.object);
+            stand_ins.take(&leaf.kind, &detail, leaf.at);
+        })
+        .await?;
+        if !is_over {
+            walked.reaching(published)?;
+        }
+    }
+    for Item { kind, detail, at, .. } in waiting.iter().map(|held| &held.value) {
+        stand_ins.take(kind, detail, *at);
+    }
+    Ok(Said { is_over, delegations: stand_ins.delegations() })
+}
+
+fn kinds() -> Vec<&'static str> {
+    SAID.iter().map(|(kind, _)| *kind).chain(told::KINDS).collect()
 }
 
 /// Follows the log, and forgets what is too old to run. For the sweep.
@@ -154,13 +185,16 @@ pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut news: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
-    let kinds = SAID.map(|(kind, _)| kind);
+    let (kinds, stand_ins) = (kinds(), &mut followed.stand_ins);
     let walked = walk(store, followed.next, AT_ONCE.min(length - followed.next), |entry| {
-        if let Some((leaf, _)) = entry.of_kind(&kinds) {
-            news.entry(week_of(leaf.at)).or_default().extend(said(&leaf.kind, &leaf.object));
+        let Some((leaf, detail)) = entry.of_kind(&kinds) else { return };
+        if let Some(said) = said(&leaf.kind, &leaf.object) {
+            news.entry(week_of(leaf.at)).or_default().insert(said);
         }
+        stand_ins.take(&leaf.kind, &detail, leaf.at);
     })
     .await?;
+    followed.stand_ins.forget(store.app().now());
     followed.next = walked.reaching(length)?;
     let oldest = week_of(store.app().now() - KEPT) - 1;
     let too_old: Vec<i64> = followed.weeks.keys().copied().filter(|week| *week < oldest).collect();

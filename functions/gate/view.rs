@@ -1,35 +1,39 @@
-//! Fills the decision page and the inbox: every word an approver reads, and what they may do about it.
+//! Fills the decision page, and the inbox ([`list`]): every word an approver reads, and what they may do about it.
 //!
 //! Reads only. What a kind of action is called, where its subject has a page, what it changes as of now, what it did and
 //! how it is rolled back is the area's knowledge: `triggers/portal` sets `kind`, `subject`, `today`, `done` and `take_back`
 //! on the page that comes from here.
 
+mod history;
+mod list;
+
 use time::OffsetDateTime;
 
+use self::history::{history, names_of};
+pub use self::list::inbox_page;
 use super::{
     delegation::Delegation,
-    delivery::{Channel, EVERYBODY, Outcome, Posted},
     event::Verdict,
-    inbox::{self, Inbox, Reader, Standing, asked_by},
+    inbox::{self, Reader, asked_by},
     level::Level,
     machine,
-    notify::{self, Mailed, Notified},
+    notify::{self, Notified},
     policy::{self, BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, SignedPolicy, Terms, Unsound},
     proposal::{OpenMark, Proposal},
     refusal::Refusal,
     reviewers,
-    state::{Cause, Decision, State},
+    state::State,
 };
 use crate::{
     app::{App, Moment},
     evidence::Cards,
     tenancy::{
-        Actor, ClientPlace, Gathered, Held, ProposalId, Roster, Scope, StoreError, Wanted,
+        Actor, ClientPlace, Gathered, Held, ProposalId, Scope, StoreError, Wanted,
         directory::{Grant, Role},
     },
     web::pages::{
-        DecidedItem, DecisionForm, DoneForm, EvidenceCard, Frame, FreshSignIn, InboxItem, InboxPage, LevelMark, Link, ProposalPage,
-        ProposalState, Quorum, ReviewForm, ReviewItem, Run, Side, StandInItem, Tag, TimelineEntry, Tone, UndoItem, paths,
+        DecisionForm, DoneForm, EvidenceCard, Frame, FreshSignIn, LevelMark, Link, ProposalPage, ProposalState, Quorum, ReviewForm, Run,
+        Side, paths,
     },
 };
 
@@ -155,102 +159,6 @@ pub async fn proposal_page(
         withdraw: None,
         frame,
     })
-}
-
-/// The inbox page of what [`inbox::inbox`] found.
-pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPage {
-    let unavailable = inbox.unavailable.iter().map(|client| {
-        format!("{client} cannot be shown: its records cannot be read just now. Nothing is lost; other clients are not affected.")
-    });
-    let unsound = inbox.unsound.iter().map(|(client, unsound)| format!("{client}: {}", unsound.sentence()));
-    let notice = notice.into_iter().chain(unavailable).chain(unsound).reduce(|all, one| format!("{all} {one}"));
-    let (total, next) = (inbox.total, inbox.next.map(|next| Link::new(format!("{}?after={next}", paths::inbox()), "Next page")));
-    let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);
-    let items = |list: Vec<inbox::Waiting>| list.into_iter().map(item).collect();
-    let reviews = inbox.reviews.into_iter().map(|review| ReviewItem {
-        href: format!("{}#review", paths::proposal(review.tenant, review.mark.proposal)),
-        overdue: review.mark.due <= frame.now,
-        note: review.own.then(|| "You asked for this review, so somebody else looks.".into()),
-        question: review.mark.question,
-        client: review.client,
-        by: review.mark.by_name,
-        due: review.mark.due,
-    });
-    let undoable = inbox.undoable.into_iter().map(|one| UndoItem {
-        href: format!("{}#review", paths::proposal(one.tenant, one.mark.proposal)),
-        question: one.mark.question,
-        client: one.client,
-        ran_at: one.mark.ran_at,
-        undo_until: one.mark.undo_until,
-    });
-    let asked_to_stand_in = inbox.asked_to_stand_in.into_iter().map(|one| StandInItem {
-        href: format!("{}#standing-in", paths::policy(one.tenant)),
-        client: one.client,
-        by: one.by,
-        until: one.until,
-    });
-    InboxPage {
-        asked_to_stand_in: asked_to_stand_in.collect(),
-        reviews: reviews.collect(),
-        undoable: undoable.collect(),
-        frame,
-        yours: items(yours),
-        others: items(others),
-        total,
-        first: None,
-        next,
-        decided: inbox.settled.iter().map(decided_item).collect(),
-        notice,
-    }
-}
-
-fn item(waiting: inbox::Waiting) -> InboxItem {
-    InboxItem {
-        href: paths::proposal(waiting.tenant, waiting.mark.proposal),
-        question: waiting.mark.question,
-        subject: waiting.mark.subject,
-        about: None,
-        client: waiting.client,
-        asked_by: waiting.asked_by,
-        staged_at: waiting.mark.staged_at,
-        decide_by: waiting.mark.decide_by,
-        note: match waiting.standing {
-            Standing::Yours => None,
-            Standing::Asked => Some(Refusal::NotYours.sentence()),
-            Standing::Owns => Some("It rests on evidence that you filed, so somebody else decides it.".into()),
-            Standing::Given => Some("You approved this; others have not yet.".into()),
-            Standing::Sees => Some(Refusal::NotApprover.sentence()),
-        },
-        progress: (waiting.mark.needed > 1 || !waiting.mark.approved_by.is_empty()).then_some(waiting.mark.progress),
-    }
-}
-
-fn decided_item(settled: &inbox::Settled) -> DecidedItem {
-    let outcome = match &settled.proposal.state {
-        State::Open => Tag::new(Tone::Wait, "Waiting"),
-        State::Cleared { .. } => Tag::new(Tone::Wait, "About to run"),
-        State::Approved { .. } => Tag::new(Tone::Wait, "Approved"),
-        State::Executing { .. } => Tag::new(Tone::Wait, "Being carried out"),
-        State::Undoing { .. } => Tag::new(Tone::Wait, "Being undone"),
-        State::NotUndone { .. } => Tag::new(Tone::Not, "Could not be undone"),
-        State::Rejected { .. } => Tag::new(Tone::Not, "Rejected"),
-        State::Expired { .. } => Tag::new(Tone::Unknown, "Expired"),
-        State::Superseded { .. } => Tag::new(Tone::Unknown, "Superseded"),
-        State::Withdrawn { .. } => Tag::new(Tone::Unknown, "Withdrawn"),
-        State::Executed { .. } => Tag::new(Tone::Met, "Carried out"),
-        State::Recorded { .. } => Tag::new(Tone::Met, "Done by a person"),
-        State::RolledBack { .. } => Tag::new(Tone::Unknown, "Taken back"),
-        State::Failed { .. } => Tag::new(Tone::Not, "Failed"),
-        State::Refused { .. } => Tag::new(Tone::Not, "Not carried out"),
-    };
-    DecidedItem {
-        href: paths::proposal(settled.tenant, settled.proposal.id),
-        question: settled.proposal.draft.question.clone(),
-        client: settled.client.clone(),
-        outcome,
-        by: settled.proposal.decision().map(Decision::names),
-        at: settled.at,
-    }
 }
 
 fn state(
@@ -380,104 +288,6 @@ fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[
     };
     let asked = delegations.iter().filter(|one| one.to == grant.person && one.holds(now)).map(|one| one.from);
     asked.filter(|from| approves(*from) && is_free(*from)).map(|from| (from.to_string(), roster.person_name(from))).collect()
-}
-
-fn names_of<'d>(decisions: impl Iterator<Item = &'d Decision>) -> String {
-    let names: Vec<String> = decisions.map(Decision::names).collect();
-    listed(&names)
-}
-
-fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified]) -> Vec<TimelineEntry> {
-    let entry = |at, actor: &str, text: String, note: Option<String>| TimelineEntry {
-        at,
-        actor: actor.into(),
-        text,
-        href: None,
-        note: note.filter(|note| !note.is_empty()),
-        proof: None,
-        proof_href: None,
-    };
-    let mut history = vec![entry(proposal.staged_at, &asked_by(roster, &proposal.requester), "asked".into(), None)];
-    for one in notified {
-        let verb = one.occasion.verb();
-        let cards = one.links.iter().any(|row| row.approver == EVERYBODY);
-        for posted in &one.posted {
-            history.push(entry(posted.at, "Assay", posted_words(posted, roster), None));
-        }
-        let whom = match one.mailed.is_empty() {
-            // What came of it has a line of its own.
-            true if cards => continue,
-            true => "nobody: there is no approver who can be mailed".into(),
-            false => names(&one.mailed),
-        };
-        let unreachable = (!one.unreachable.is_empty()).then(|| format!("No usable address: {}.", names(&one.unreachable)));
-        history.push(entry(one.at, "Assay", format!("{verb} {whom}"), unreachable));
-    }
-    for decision in &proposal.decisions {
-        let said = match decision.verdict {
-            Verdict::Approve if decision.broke_glass => "approved it alone, in an emergency",
-            Verdict::Approve => "approved it",
-            Verdict::Reject => "rejected it",
-            Verdict::Done => "did it and recorded that here",
-            Verdict::Uphold => "reviewed it: it stands",
-            Verdict::Override => "ordered it to be undone",
-            Verdict::Escalate => "asked others to review it",
-        };
-        history.push(entry(decision.at, &decision.names(), said.into(), Some(decision.comment.clone())));
-    }
-    match &proposal.state {
-        State::Open | State::Cleared { .. } | State::Approved { .. } | State::Rejected { .. } | State::Recorded { .. } => {}
-        State::Expired { at, .. } => history.push(entry(*at, "Assay", "let it expire".into(), None)),
-        State::Withdrawn { at } => history.push(entry(*at, &asked_by(roster, &proposal.requester), "took it back".into(), None)),
-        State::Superseded { at, cause, .. } => {
-            let (actor, text) = match cause {
-                Cause::NewEvidence => ("Assay", "withdrew it: new evidence changed the picture"),
-                Cause::EvidenceTooOld => ("Assay", "withdrew it: its evidence became too old to count"),
-                Cause::AskedByHand => ("A colleague", "asked about the same by hand, and that took its place"),
-            };
-            history.push(entry(*at, actor, text.into(), None));
-        }
-        State::Executing { since } => history.push(entry(*since, "Assay", "began to carry it out".into(), None)),
-        State::Executed { at, .. } | State::Undoing { ran_at: at, .. } => history.push(entry(*at, "Assay", "carried it out".into(), None)),
-        State::RolledBack { at, ran_at, .. } => {
-            history.push(entry(*ran_at, "Assay", "carried it out".into(), None));
-            history.push(entry(*at, "Assay", "took it back, as was decided".into(), None));
-        }
-        State::NotUndone { at, ran_at, why } => {
-            history.push(entry(*ran_at, "Assay", "carried it out".into(), None));
-            history.push(entry(*at, "Assay", "could not undo it".into(), Some(why.clone())));
-        }
-        State::Failed { at, why } => history.push(entry(*at, "Assay", "could not carry it out".into(), Some(why.clone()))),
-        State::Refused { at, why, .. } => history.push(entry(*at, "Assay", "did not carry it out".into(), Some(why.clone()))),
-    }
-    history.sort_by_key(|entry| entry.at);
-    history
-}
-
-fn posted_words(posted: &Posted, roster: &Roster) -> String {
-    let to = match posted.channel {
-        Channel::Teams => "the Teams channel".to_owned(),
-        Channel::Mail => roster.person_name(posted.to),
-    };
-    match &posted.outcome {
-        Outcome::Accepted if posted.together > 1 => format!("told {to}, together with {} others", posted.together - 1),
-        Outcome::Accepted => format!("told {to}"),
-        Outcome::Refused { why } => format!("could not tell {to}: {why}"),
-        Outcome::SignedIn => format!("did not mail {to}, who had looked at it"),
-    }
-}
-
-/// `Priya Nair, Sam Okafor and Dana Whitfield`.
-fn names(people: &[Mailed]) -> String {
-    listed(&people.iter().map(|one| one.name.clone()).collect::<Vec<_>>())
-}
-
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
 }
 
 /// The oldest other proposal that this person may decide.

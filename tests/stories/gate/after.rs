@@ -12,7 +12,7 @@ use assay::tenancy::{ClientPlace, Held, Place as _};
 use assay::web::pages::{Frame, Section};
 use time::Duration;
 
-use super::{House, draft};
+use super::{House, draft, refusal};
 use crate::support::{TestApp, decision};
 
 fn kind(rule: Rule, house: &House) -> Policy {
@@ -54,13 +54,6 @@ async fn reminders_and_escalation_come_as_the_policy_of_the_kind_says_once_each_
     assert_eq!(house.audited(id).await, told);
     let too_many = kind(Rule { escalate_before: vec![1, 2, 3, 4], ..Rule::of_kind("mark") }, &house);
     assert!(Policy { rules: BTreeMap::from([("mark_objective".into(), too_many.rule("mark"))]), ..too_many }.check().is_err());
-}
-
-fn refusal(error: DecideError) -> Refusal {
-    match error {
-        DecideError::Refused(refusal) => refusal,
-        other => panic!("{other}"),
-    }
 }
 
 fn in_one_line(mail: &str) -> String {
@@ -204,19 +197,7 @@ async fn what_was_approved_alone_and_never_ran_is_reviewed_all_the_same() {
     let looks = house.answer(id, Verdict::Uphold).await;
     house.decide(&house.sam, id, &looks).await.unwrap();
     assert!(marks(&house).await.is_empty() && house.held(id).await.value.review_by.is_none());
-    assert_eq!(differences(&house).await, [""; 0], "a look at what never ran is no contradiction of the log");
-}
-
-/// What the records say otherwise than the log.
-async fn differences(house: &House) -> Vec<String> {
-    let store = house.store().await;
-    assay::audit::sequence(&store, [ClientPlace::Assessment]).await.unwrap();
-    let trail = assay::audit::trail::page(&store, std::iter::empty(), None).await.unwrap();
-    let mut fold = gate::fold::Fold::default();
-    trail.entries.iter().rev().for_each(|shown| fold.take(shown));
-    let found = fold.compare(&store).await.unwrap().differences;
-    // The stories set a policy as if it had been approved.
-    found.into_iter().filter(|said| !said.contains("policy")).collect()
+    assert_eq!(house.differences().await, [""; 0], "a look at what never ran is no contradiction of the log");
 }
 
 #[tokio::test]

@@ -1,20 +1,13 @@
 //! One question, one answer, by somebody who may give it.
 
 use assay::{
-    gate::{self, DecideError, Draft, Refusal, State, Verdict},
+    gate::{self, Draft, Refusal, State, Verdict},
     tenancy::ClientPlace,
 };
 use time::Duration;
 
-use super::{House, draft, flush};
+use super::{House, draft, flush, refusal};
 use crate::support::faults::Fault;
-
-fn refusal(error: DecideError) -> Refusal {
-    match error {
-        DecideError::Refused(refusal) => refusal,
-        other => panic!("{other}"),
-    }
-}
 
 #[tokio::test]
 async fn of_two_approvers_who_race_one_decides_and_the_other_hears_who_was_faster() {

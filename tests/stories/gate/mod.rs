@@ -24,6 +24,7 @@ mod reading;
 mod receipts;
 mod signed_policy;
 mod smtp;
+mod stood_in;
 mod undoing;
 mod world;
 
@@ -31,7 +32,7 @@ use assay::{
     audit::item::Item,
     evidence::{Evidence, EvidenceRef, Filed, Origin, Population},
     gate::{
-        self, Answer, Capacity, DecideError, Decided, Decision, Draft, NotPerformed, Performing, Policy, Proposal, State, Verdict,
+        self, Answer, Capacity, DecideError, Decided, Decision, Draft, NotPerformed, Performing, Policy, Proposal, Refusal, State, Verdict,
         policy::SignedPolicy,
         proposal::{ApprovedMark, OpenMark},
     },
@@ -236,17 +237,29 @@ impl House {
         opened
     }
 
-    /// Kinds of the audit items about a proposal, in the order they were made.
     /// Whom the gate says it mailed about it.
     async fn notified(&self, id: ProposalId) -> Vec<gate::notify::Notified> {
         let held = self.store().await.all(ClientPlace::Assessment, &format!("{id}:")).await.unwrap();
         held.into_iter().map(|held| held.value).collect()
     }
 
+    /// Kinds of the audit items about a proposal, in the order they were made.
     async fn audited(&self, id: ProposalId) -> Vec<String> {
         let items: Vec<Held<Item>> = self.store().await.all(ClientPlace::Assessment, "").await.unwrap();
         let object = format!("proposal {id}");
         items.into_iter().map(|held| held.value).filter(|item| item.object == object).map(|item| item.kind).collect()
+    }
+
+    /// What the records say otherwise than the log, whose items all have their places by then.
+    async fn differences(&self) -> Vec<String> {
+        let store = self.store().await;
+        assay::audit::sequence(&store, [ClientPlace::Assessment]).await.unwrap();
+        let trail = assay::audit::trail::page(&store, std::iter::empty(), None).await.unwrap();
+        let mut fold = gate::fold::Fold::default();
+        trail.entries.iter().rev().for_each(|shown| fold.take(shown));
+        let found = fold.compare(&store).await.unwrap().differences;
+        // The stories set a policy as if it had been approved.
+        found.into_iter().filter(|said| !said.contains("policy")).collect()
     }
 
     async fn marks(&self) -> Vec<String> {
@@ -271,6 +284,14 @@ impl House {
             mails.push((name, String::from_utf8(bytes.to_vec()).unwrap()));
         }
         mails
+    }
+}
+
+/// Why the gate said no.
+fn refusal(error: DecideError) -> Refusal {
+    match error {
+        DecideError::Refused(refusal) => refusal,
+        other => panic!("{other}"),
     }
 }
 

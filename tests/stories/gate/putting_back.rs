@@ -13,13 +13,13 @@ use time::Duration;
 use super::{House, draft, perform};
 
 /// One part of what the store keeps for the client.
-struct Part<'h> {
+pub(super) struct Part<'h> {
     house: &'h House,
     partition: Partition,
 }
 
 impl<'h> Part<'h> {
-    fn of(house: &'h House, name: &str) -> Self {
+    pub(super) fn of(house: &'h House, name: &str) -> Self {
         let container = if name.starts_with("log/") { Container::Audit } else { Container::Clients };
         Self { house, partition: Partition::reserved_for_tenancy(container, format!("{}/{name}", house.tenant)) }
     }
@@ -28,12 +28,12 @@ impl<'h> Part<'h> {
         self.house.test.app().documents.changes(&self.partition, None, 10_000).await.unwrap().documents
     }
 
-    async fn copy(&self, of: impl Fn(&str) -> bool) -> Vec<(String, Value)> {
+    pub(super) async fn copy(&self, of: impl Fn(&str) -> bool) -> Vec<(String, Value)> {
         self.all().await.into_iter().filter(|document| of(&document.id)).map(|document| (document.id, document.body)).collect()
     }
 
     /// Those of `of` are as they were in the copy, and there are no others.
-    async fn put_back(&self, copy: &[(String, Value)], of: impl Fn(&str) -> bool) {
+    pub(super) async fn put_back(&self, copy: &[(String, Value)], of: impl Fn(&str) -> bool) {
         let now: Vec<Document> = self.all().await.into_iter().filter(|document| of(&document.id)).collect();
         let mut ops: Vec<Op> = Vec::new();
         for (id, body) in copy {
@@ -59,7 +59,7 @@ fn of_proposal(id: ProposalId, message: &Verified) -> impl Fn(&str) -> bool {
 
 /// How much was known of the run when the records were put back.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Known {
+pub(super) enum Known {
     /// Its audit item waits for its place.
     Waiting,
     Entry,
@@ -71,7 +71,7 @@ enum Known {
     EntriesTakenOff,
 }
 
-async fn keep_the_log(house: &House, known: Known) {
+pub(super) async fn keep_the_log(house: &House, known: Known) {
     let store = house.store().await;
     if known == Known::Waiting {
         return;

@@ -12,7 +12,7 @@ use assay::{
 };
 use time::{Duration, OffsetDateTime};
 
-use super::{House, draft};
+use super::{House, draft, refusal};
 use crate::support::decision;
 
 fn two_with_one_of_the_client(house: &House) -> Policy {
@@ -32,13 +32,6 @@ async fn standing(house: &House, person: &Person) -> (Standing, String) {
     let found = inbox(house.test.app(), reader, None, 10).await.unwrap();
     let [one] = &found.waiting[..] else { panic!("{found:?}") };
     (one.standing, one.mark.progress.clone())
-}
-
-fn refusal(error: DecideError) -> Refusal {
-    match error {
-        DecideError::Refused(refusal) => refusal,
-        other => panic!("{other}"),
-    }
 }
 
 #[tokio::test]
@@ -171,13 +164,13 @@ async fn reply(house: &House, to: &Person, from: &Person, reply: Reply) -> Resul
     delegation::answer(house.test.app(), &house.scope(to), &house.grant(to), from.id, reply).await
 }
 
-async fn delegate(house: &House, from: &Person, to: &Person, length: Duration) {
+pub(super) async fn delegate(house: &House, from: &Person, to: &Person, length: Duration) {
     let until = house.test.app().now() + length;
     delegate_with(house, from, to, until).await.unwrap();
     reply(house, to, from, Reply::Agrees).await.unwrap();
 }
 
-async fn stand_in(house: &House, id: ProposalId) -> Result<gate::Decided, DecideError> {
+pub(super) async fn stand_in(house: &House, id: ProposalId) -> Result<gate::Decided, DecideError> {
     let answer = house.answer(id, Verdict::Approve).await;
     let seat = Represented { person: house.sam.id, name: house.sam.name.clone(), may_approve: true };
     house.decide_as(&house.priya, id, &answer, &Capacity { stands_for: Some(seat), ..Capacity::default() }).await
@@ -349,13 +342,16 @@ async fn a_delegation_is_looked_at_again_when_it_runs_both_whom_it_excludes_and_
     house.test.clock.advance(Duration::minutes(1));
     reply(&house, &house.priya, &house.sam, Reply::Declines).await.unwrap();
     assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
-    delegate(&house, &house.sam, &house.priya, Duration::days(2)).await;
+
+    // A record that somebody writes who has the client's key lets her answer, and the run goes by the log.
     let id = house.asked(draft()).await;
-    stand_in(&house, id).await.unwrap();
+    let now = house.test.app().now();
+    let span = delegation::Span { begins_at: now, ends_at: now + Duration::days(2) };
     let held: Vec<assay::tenancy::Held<Delegation>> = house.store().await.all(ClientPlace::Assessment, "").await.unwrap();
     for held in held {
-        house.overwrite(assay::tenancy::Held { value: Delegation { held: vec![], ..held.value }, etag: held.etag }).await;
+        house.overwrite(assay::tenancy::Held { value: Delegation { held: vec![span], ..held.value }, etag: held.etag }).await;
     }
+    stand_in(&house, id).await.unwrap();
     let State::Refused { why, .. } = house.execute().await.unwrap().state else { panic!("it ran") };
     assert_eq!(why, "When Priya Nair for Zo\u{eb} Okafor answered, nobody had agreed to stand in, so that answer does not count.");
 }

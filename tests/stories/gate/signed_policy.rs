@@ -97,13 +97,13 @@ async fn written(house: &House) -> Held<Written> {
 }
 
 /// Nobody's approval is taken, what was approved before does not run, and a no still counts.
-async fn nothing_goes(house: &House, waiting: ProposalId, case: &str) {
+async fn nothing_goes(house: &House, waiting: ProposalId, case: &str, why: Unsound) {
     let open = house.asked(mark()).await;
     let refused = house.approve(&house.sam, open).await.unwrap_err();
-    assert!(matches!(refused, DecideError::Refused(Refusal::PolicyUnsound(_))), "{case}: {refused}");
+    assert!(matches!(refused, DecideError::Refused(Refusal::PolicyUnsound(said)) if said == why), "{case}: {refused}");
     let message = house.messages("execute").await.pop().unwrap();
     let run = gate::execute(house.test.app(), &message, perform).await;
-    assert!(matches!(&run, Err(error @ ExecuteError::Policy(_)) if error.is_transient()), "{case}: {run:?}");
+    assert!(matches!(&run, Err(error @ ExecuteError::Policy(said)) if error.is_transient() && *said == why), "{case}: {run:?}");
     assert!(matches!(house.state(waiting).await, State::Approved { .. }), "{case}");
     assert!(house.marks().await.is_empty(), "{case}");
     let no = house.answer(open, Verdict::Reject).await;
@@ -144,7 +144,12 @@ async fn an_insider_who_cannot_sign_can_neither_lower_a_quorum_nor_put_a_policy_
                 house.overwrite(held).await;
             }
         }
-        nothing_goes(&house, waiting, case).await;
+        let why = match case {
+            "put back" => Unsound::Older { found: 1, highest: 2 },
+            "deleted" => Unsound::Gone { highest: 2 },
+            _ => Unsound::NotSigned,
+        };
+        nothing_goes(&house, waiting, case, why).await;
     }
 }
 
