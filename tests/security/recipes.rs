@@ -19,7 +19,8 @@ fn each_recipe_in_words_is_a_test_that_carries_its_id() {
     for stem in BUILT {
         let Some(files) = files(stem) else { return };
         for case in files.iter().flat_map(|(_, lines)| lines) {
-            let missing = (!is_a_test(id(case))).then(|| format!("no test carries this id: {}", case["title"].as_str().unwrap_or_default()));
+            let missing =
+                (!is_a_test(id(case))).then(|| format!("no test carries this id: {}", case["title"].as_str().unwrap_or_default()));
             outcome.add(id(case), missing);
         }
     }

@@ -668,8 +668,7 @@ async fn stn_022_a_record_that_was_copied_into_anothers_place_is_unreadable_ther
         flow.sweep().await;
     }
     let first = DeploymentPlace::Log(AuditPart::Entries(0));
-    let said: Vec<audit::entry::Entry> =
-        flow.deployment().await.all(first, "").await.unwrap().into_iter().map(|held| held.value).collect();
+    let said: Vec<audit::entry::Entry> = flow.deployment().await.all(first, "").await.unwrap().into_iter().map(|held| held.value).collect();
     let said: Vec<_> = said.iter().filter(|entry| entry.leaf.contains("record.unreadable")).collect();
     let holds = |words: &str| said.iter().any(|entry| entry.content.contains(words));
     assert!(said.len() == 1 && holds(&format!("proposal:{of_a}")), "{said:?}");

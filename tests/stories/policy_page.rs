@@ -187,7 +187,7 @@ async fn a_form_of_a_policy_that_changed_meanwhile_asks_nothing_says_what_change
             assert!(html.contains(typed), "{typed}: {html}");
         }
         let store = flow.client(HARBOR).await;
-        let open = store.all::<assay::gate::proposal::OpenMark>(ClientPlace::Assessment, "").await.unwrap();
+        let open = store.all::<OpenMark>(ClientPlace::Assessment, "").await.unwrap();
         assert!(open.iter().all(|held| held.value.kind != "change_policy"), "nothing was asked");
     }
     // Another version than the page's is not the page's form.

@@ -204,8 +204,11 @@ fn whose_days(destroyed: &Destroyed) -> String {
             "- That the days for which backups last were as the settings say; whoever runs the installation answers for that. The vault
   said itself, before the keys were destroyed, that it keeps a deleted key for {days} days."
         ),
-        None => "- That the days for which backups and deleted keys last were as the settings say; whoever runs the installation answers for
-  that: the vault did not say it.".into(),
+        None => {
+            "- That the days for which backups and deleted keys last were as the settings say; whoever runs the installation answers for
+  that: the vault did not say it."
+                .into()
+        }
     }
 }
 

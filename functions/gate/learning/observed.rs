@@ -201,7 +201,11 @@ mod tests {
         assert_eq!(fact("proposal.rejected", &object, &by_rule(), &no), None, "nobody but a person decides");
         let of_by_itself = fact("proposal.overridden", &object, &Actor::Person(priya), &json!({ "viewed_ms": 9_000 }));
         assert!(matches!(of_by_itself, Some(Fact::Decided { approved: false, viewed: Some(_), .. })), "{of_by_itself:?}");
-        assert_eq!(fact("proposal.not_undone", &object, &by_rule(), &json!({ "why": "gone" })), Some(Fact::Undone { item }), "the worst of ends");
+        assert_eq!(
+            fact("proposal.not_undone", &object, &by_rule(), &json!({ "why": "gone" })),
+            Some(Fact::Undone { item }),
+            "the worst of ends"
+        );
         assert_eq!(fact("proposal.notified", &object, &by_rule(), &json!({})), None);
         assert_eq!(fact("proposal.executed", "proposal ../..", &by_rule(), &json!({})), None);
         let back = json!({ "objective": "3.4.1[d]", "before": "MET", "after": "undecided", "proposal": item });

@@ -48,7 +48,9 @@ async fn shd_2_of_two_lengths_the_chunks_count_and_what_was_smuggled_behind_is_n
 #[tokio::test]
 async fn shd_4_encoded_dot_segments_lead_nowhere() {
     let (handler, _) = ready(triggers::TABLE, ROOMY);
-    for path in ["portal/proposals/%2e%2e/clients", "portal/%2E%2E/health", "portal/./health", "portal/%252e%252e/health", "portal/..%2fhealth"] {
+    for path in
+        ["portal/proposals/%2e%2e/clients", "portal/%2E%2E/health", "portal/./health", "portal/%252e%252e/health", "portal/..%2fhealth"]
+    {
         assert_eq!(handler.answer(call("GET", &format!("/api/{path}"), &[], "")).await.status, 404, "{path}");
     }
     assert_eq!(handler.answer(call("GET", "/api/health", &[], "")).await.status, 200);

@@ -68,7 +68,8 @@ async fn one_damaged_record_keeps_no_other_from_being_reviewed_reminded_and_expi
     assert!(house.audited(reviewed).await.contains(&"proposal.review_overdue".to_owned()), "{:?}", house.audited(reviewed).await);
     assert!(house.audited(waits).await.contains(&"proposal.reminded".to_owned()), "{:?}", house.audited(waits).await);
     house.test.clock.advance(Duration::days(1));
-    gate::bring_under_policy(house.test.app(), &scope, &house.roster().await).await.unwrap();
+    let roster = house.roster().await;
+    gate::bring_under_policy(house.test.app(), &scope, &roster).await.unwrap();
     gate::expire(house.test.app(), &scope).await.unwrap_err();
     assert!(matches!(house.state(waits).await, State::Expired { .. }));
     // A mark that does not open hides no other either.
