@@ -143,8 +143,8 @@ fn every_test_that_a_promise_names_is_there() {
 /// Whether a function of this name is a test, and one that runs: the attributes over it say so.
 fn is_a_test(sources: &str, name: &str) -> bool {
     let Some((before, _)) = sources.split_once(&format!("fn {name}(")) else { return false };
-    let lines = before.lines().rev().skip(1).map(str::trim);
-    let over: Vec<&str> = lines.take_while(|line| line.starts_with('#') || line.starts_with("//")).collect();
+    let above = before.rsplit_once('\n').map_or("", |(above, _)| above);
+    let over: Vec<&str> = above.lines().rev().map(str::trim).take_while(|line| line.starts_with('#') || line.starts_with("//")).collect();
     let is = |words: &str| over.iter().any(|line| line.starts_with('#') && line.contains(words));
     is("test") && !is("ignore")
 }

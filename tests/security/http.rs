@@ -9,7 +9,7 @@ use assay::{
 use url::form_urlencoded;
 
 use crate::support::{
-    browser::{Browser, ORIGIN, hidden_of, text},
+    browser::{Browser, ORIGIN, hidden_of_form, text},
     flow::{Extent, Flow, HARBOR, mails_to, person},
 };
 
@@ -43,7 +43,7 @@ async fn shd_3_whatever_host_a_request_names_links_are_of_the_configured_one() {
     assert!(opened.status == 200 && !text(&opened).contains("other.example"), "{}", text(&opened));
     let action = format!("{page}/propose");
     let typed = [("objective", "3.7.2[a]"), ("found", "not_met"), ("why", "There is no such policy.")];
-    let fields = hidden_of(&opened, &action).into_iter().chain(typed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let fields = hidden_of_form(&opened).into_iter().chain(typed.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let staged = ask(&flow, marco.request(Method::Post, &action, &body), &other).await;
     assert!(staged.status == 303 && staged.header("location").unwrap().starts_with("/api/portal/proposals/"), "{}", text(&staged));

@@ -184,7 +184,7 @@ async fn the_end_of_a_client_asks_for_every_vault_key_that_ever_wrapped_its_data
 #[tokio::test(start_paused = true)]
 async fn what_the_vault_says_of_its_days_counts_where_a_setting_says_less() {
     let (mut flow, fake, own, before) = let_go_with_a_key_of_its_own().await;
-    flow.test.restart_with(&[("ASSAY_VAULT_DAYS", "7")]);
+    flow.test.restart_with(&[("ASSAY_SIGN_IN", "demo"), ("ASSAY_VAULT_DAYS", "7")]);
     done(&flow, "destroy", &[]).await;
     [&own, &before].iter().for_each(|key| fake.delete(key));
     done(&flow, "look", &[]).await;
