@@ -208,6 +208,15 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
         backup: days("ASSAY_BACKUP_DAYS", 0, 3650),
         vault: days("ASSAY_VAULT_DAYS", 0, 3650),
     };
+    // On Azure neither is ever none: a certificate that counts from them would be signed too early.
+    if matches!(store, Some(StoreKind::Azure(_))) {
+        if offboarding.backup == 0 {
+            reader.fail("ASSAY_BACKUP_DAYS", "must be as many days as the database can be restored back: 7 or 30 with continuous backup");
+        }
+        if offboarding.vault < 7 {
+            reader.fail("ASSAY_VAULT_DAYS", "must be the vault's soft-delete retention, which is 7 to 90 days");
+        }
+    }
     let witness = witness::read(&mut reader);
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);

@@ -1,8 +1,8 @@
 //! The figures, each with its exact definition. All look at the last [`WINDOW`] up to the moment they are asked for.
 //!
 //! **Staged, decided, carried out**: proposals that were asked, decisions that people made, actions that ran.
-//! **Error rate**: of the actions that ran in the window, those that were taken back since, or whose finding gave way to
-//! another answer. A changed world counts as well as a mistake; the page says so.
+//! **Error rate**: of the actions that ran in the window, those that were taken back since or could not be although somebody
+//! wanted it, or whose finding gave way to another answer. A changed world counts as well as a mistake; the page says so.
 //! **Override frequency**: of the proposals that a rule raised, and a person decided in the window after a look of at
 //! least five seconds, those that somebody rejected. One proposal counts once.
 //! **Error rate of what ran by itself**: of what ran without anybody's approval, was drawn at random, and a person looked
@@ -152,6 +152,17 @@ mod tests {
         let figures = Figures::of([], [], START);
         assert_eq!(figures, Figures::default());
         assert_eq!((figures.overrides.interval(), figures.time_to_decision), (None, None));
+    }
+
+    #[test]
+    fn what_somebody_wanted_undone_and_could_not_be_is_an_error() {
+        let mut log = Log::default();
+        let stuck = log.staged("a", true);
+        log.carried_out(stuck, "a", false, true).decided(stuck, 1, false, Some(9_000));
+        let item = format!("proposal {stuck}");
+        let by_rule = crate::tenancy::Actor::Function("execute".into());
+        log.add(crate::gate::learning::fact("proposal.not_undone", &item, &by_rule, &serde_json::json!({})).expect("a fact"));
+        assert_eq!(Figures::of(log.tally().items(), [], START + log.now).errors, share(1, 1));
     }
 
     #[test]

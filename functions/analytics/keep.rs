@@ -21,6 +21,7 @@ use crate::{
         self,
         entry::{HEAD_KEY, Head},
         trail,
+        walk::Walked,
     },
     gate::{
         demotion::{self, Demoted},
@@ -200,6 +201,12 @@ async fn begin(store: &Store<'_, ClientPlace>) -> Result<(Option<Held<Known>>, u
 async fn fold_group(store: &Store<'_, ClientPlace>, known: &mut Known) -> Result<bool, StoreError> {
     let (config, end) = (known.config(), (known.next / GROUP + 1) * GROUP);
     let group = trail::page(store, std::iter::empty(), Some(end)).await?;
+    let end = end.min(group.total).max(known.next);
+    // Folded past, an entry that is not there would never count, and thresholds would not be a function of the log (design I11).
+    let there: BTreeSet<u64> = group.entries.iter().filter_map(|shown| shown.place.as_ref().map(|place| place.seq)).collect();
+    if let Some(next) = (known.next..end).find(|seq| !there.contains(seq)) {
+        Walked { next, ended: true }.reaching(end)?;
+    }
     let mut counted = false;
     for shown in group.entries.iter().rev() {
         let Some(seq) = shown.place.map(|place| place.seq).filter(|seq| *seq >= known.next) else { continue };
@@ -227,6 +234,6 @@ async fn fold_group(store: &Store<'_, ClientPlace>, known: &mut Known) -> Result
     if let Some(newest) = known.drawn.last().map(|sampled| sampled.at) {
         known.drawn.retain(|sampled| newest - sampled.at < sampled::LISTED);
     }
-    known.next = end.min(group.total).max(known.next);
+    known.next = end;
     Ok(counted)
 }

@@ -2,7 +2,9 @@
 //!
 //! A client that takes part lends counts, once a quarter: for each rule its labels and overrides, nothing more, under the
 //! deployment's key, since several clients' counts can only be added up there. That moves no gate, and shows to a client
-//! that takes part only what [`pool()`] lets through. Who stops to take part has their counts deleted at once.
+//! that takes part only what [`pool()`] lets through. Who stops to take part has their counts deleted at once, and who is
+//! switched off stops: a client that is not counted would keep the others from being shown anything, and what it lent would
+//! outlive its keys.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +20,7 @@ use crate::{
         Rule,
         pool::{Cell, Pooled, pool, start_of_quarter},
     },
-    tenancy::{DeploymentPlace, DeploymentScope, Held, Record, Scope, Store, StoreError, TenantId, directory::Tenant},
+    tenancy::{DeploymentPlace, DeploymentScope, Held, Record, Roster, Scope, Store, StoreError, TenantId, directory::Tenant},
 };
 
 /// Whether a client takes part, and what it lends.
@@ -66,14 +68,18 @@ pub async fn choose(store: &Store<'_, DeploymentPlace>, tenant: TenantId, takes_
     batch.commit().await
 }
 
-/// Lends the counts of every client that takes part and was not counted for this quarter. For the sweep. A client that
-/// cannot be read now is counted by a later one; until then nobody is shown anything.
-pub async fn lend_due(app: &App, tenants: &[Tenant], correlation: &str) -> Result<(), StoreError> {
+/// Lends the counts of every client that takes part and was not counted for this quarter, and ends it for who was switched
+/// off. For the sweep. A client that cannot be read now is counted by a later one; until then nobody is shown anything.
+pub async fn lend_due(app: &App, roster: &Roster, correlation: &str) -> Result<(), StoreError> {
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     let quarter = start_of_quarter(app.now().date());
     for held in store.all::<Sharing>(PLACE, "").await? {
+        if held.value.opted_in.is_some() && roster.is_off(held.value.tenant) {
+            choose(&store, held.value.tenant, false).await?;
+            continue;
+        }
         let due = held.value.opted_in.is_some() && held.value.counted != Some(quarter);
-        let Some(tenant) = tenants.iter().find(|tenant| due && tenant.id == held.value.tenant) else { continue };
+        let Some(tenant) = roster.tenants_on().find(|tenant| due && tenant.id == held.value.tenant) else { continue };
         match lend(app, &store, tenant, held, quarter).await {
             Err(error) if error.is_conflict() || error.concerns_one_owner() => {
                 tracing::warn!(tenant = %tenant.id, error = %error, "not counted for the quarter yet");

@@ -17,7 +17,7 @@ use crate::{
     tenancy::{PersonId, ProposalId},
 };
 
-/// Longer than the window by more than both clocks of a proposal.
+/// Since the last that happened to it: longer than the window, and than anything waits for its decision (90 days at most).
 const KEPT: Duration = Duration::days(WINDOW.whole_days() + 30);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -74,6 +74,14 @@ pub struct Given {
     pub left_out: bool,
 }
 
+impl Item {
+    /// When something last happened to it that a figure counts.
+    fn last_at(&self) -> OffsetDateTime {
+        let decided = self.decisions.iter().map(|given| given.at).max();
+        [decided, self.executed_at, self.expired_at].into_iter().flatten().fold(self.staged_at, OffsetDateTime::max)
+    }
+}
+
 impl Tally {
     /// Goes on with one entry; entries come in the order of the log.
     pub fn take_in(&mut self, observed: &Observed, config: &Config) {
@@ -84,7 +92,7 @@ impl Tally {
         let now = self.newest.map_or(observed.at, |newest| newest.max(observed.at));
         // Once for each day of the log: every entry would go through all items.
         if self.newest.is_none_or(|newest| newest.date() != now.date()) {
-            self.items.retain(|_, item| now - item.staged_at < KEPT);
+            self.items.retain(|_, item| now - item.last_at() < KEPT);
             self.sampled.retain(|looked| now - looked.at < KEPT);
         }
         self.newest = Some(now);
@@ -234,5 +242,19 @@ pub(super) mod tests {
         assert_eq!((&tally, tally.items[&item].decisions.len()), (&log.tally(), 1));
         log.passes(KEPT).staged("b", true);
         assert_eq!(log.tally().items().map(|item| item.subject.as_str()).collect::<Vec<_>>(), ["b"]);
+    }
+
+    /// A policy may leave people 90 days to decide.
+    #[test]
+    fn what_was_decided_late_counts_as_long_as_what_was_decided_at_once() {
+        let mut log = Log::default();
+        let late = log.staged("a", true);
+        log.passes(Duration::days(85)).decided(late, 1, true, Some(9_000)).carried_out(late, "a", false, true);
+        log.passes(Duration::days(36)).staged("b", true);
+        assert!(log.tally().items[&late].executed_at.is_some(), "36 days after its decision");
+        log.passes(Duration::days(4)).add(Fact::Undone { item: late });
+        assert!(log.tally().items[&late].undone);
+        log.passes(KEPT).staged("c", true);
+        assert!(!log.tally().items.contains_key(&late));
     }
 }

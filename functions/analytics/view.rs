@@ -107,7 +107,7 @@ const DEFINITIONS: [(&str, &str); 9] = [
     ),
     (
         "Error rate",
-        "Of the actions that were carried out: those that were taken back since, or whose finding gave way to another answer. The world may have changed; it need not have been a mistake.",
+        "Of the actions that were carried out: those that were taken back since or could not be although somebody wanted it, or whose finding gave way to another answer. The world may have changed; it need not have been a mistake.",
     ),
     (
         "Error rate of what ran by itself",

@@ -31,6 +31,7 @@ pub mod sequencer;
 pub mod tiles;
 pub mod tlog;
 pub mod trail;
+pub mod unreadable;
 pub mod verify;
 pub mod verify_log;
 pub mod verify_record;

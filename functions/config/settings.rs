@@ -140,7 +140,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_VAULT_DAYS",
-        meaning: "how many days a deleted key can be recovered in the vault (its soft-delete retention, 7 to 90), which a certificate of destruction waits for",
+        meaning: "how many days a deleted key can be recovered in the vault (its soft-delete retention, 7 to 90), which a certificate of destruction waits for, or longer where the vault says so itself",
         default: Some("90"),
     },
     Setting {

@@ -77,7 +77,7 @@ async fn take(app: &App, request: &Request, connector: &str, connection: &str, r
         }
         Verdict::Malformed(reason) => {
             health::reject(&store, Some(id), reason).await.map_err(not_now)?;
-            Err(Problem::bad_request("The body is not complete JSON. Nothing was kept."))
+            Err(Problem::bad_request("The body is not JSON that can be read in one way only. Nothing was kept."))
         }
         Verdict::KeyUnavailable => {
             tracing::warn!(connection = %id, "the vendor's key host does not answer");

@@ -3,7 +3,7 @@
 //!
 //! Its data key is made first, so that a client that can be looked at has one and looking makes nothing (design I10); its
 //! evidence comes with a company that is mapped to it. Where the vault makes no keys by itself, one is made for the client,
-//! or the owner names one, which may lie in the client's own vault.
+//! or the owner names one, which may lie in a vault that the client runs.
 
 use serde_json::json;
 use time::OffsetDateTime;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Connection, ConnectorError, Credentials,
     apply::{self, Applied, Arrival},
-    autotask, connection, connectwise_manage,
+    autotask, body, connection, connectwise_manage,
     delivery::{CROWDED_OUT, Delivery, Handling, Outcome, Quarantined, UNKNOWN_COMPANY, WAITS},
     event::{self, Action, Event, Judged},
     health::{self, Alarm},
@@ -117,10 +117,14 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     let raw = store.open_blob(BlobContainer::Raw.name(), &delivery.blob, sealed.to_vec()).await?;
 
     let hash = sha256(&raw);
-    let body = serde_json::from_slice::<Value>(&raw).ok();
-    let judged = body.as_ref().map_or(Judged::Reject { reason: "malformed" }, |body| judge(&connection, body, &raw, delivery.received_at));
+    let body = body::read(&raw).ok_or_else(|| Value::String(String::from_utf8_lossy(&raw).into_owned()));
+    let judged = match &body {
+        Ok(body) => judge(&connection, body, &raw, delivery.received_at),
+        Err(_) => Judged::Reject { reason: "malformed" },
+    };
     // Whatever is made of it: its bytes are kept, so people must see it and be able to have them destroyed.
-    let held_back = body.as_ref().and_then(|body| held_back(&connection, body, &judged, delivery, &hash));
+    let (Ok(seen) | Err(seen)) = &body;
+    let held_back = held_back(&connection, seen, &judged, delivery, &hash);
     let is_held_back = held_back.is_some();
     if let Some(held_back) = held_back {
         held_back.save(store, connection.id).await?;

@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod apply;
 pub mod autotask;
+mod body;
 pub mod call;
 pub mod client;
 pub mod connection;

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     app::App,
     audit,
+    evidence::cui,
     tenancy::{Batch, ClientPlace, ProposalId, Scope, Store, StoreError, keys::Owner, outbox},
 };
 
@@ -30,12 +31,18 @@ struct ChangePolicy {
     to: Policy,
 }
 
+/// For people, at the reason's field.
+pub const MARKED: &str = "The reason carries a CUI marking; nothing was kept. Say it without.";
+
 #[derive(Debug, thiserror::Error)]
 pub enum AmendError {
     #[error(transparent)]
     Fault(#[from] Fault),
     #[error("the policy is unsound: {0}")]
     Unsound(#[from] Unsound),
+    /// The reason carries a CUI marking: it would stand in mails and cards (design I12).
+    #[error("the reason carries a CUI marking")]
+    Marked,
     /// Another version stands than the one that was changed.
     #[error("the policy changed at this moment")]
     Moved,
@@ -59,6 +66,9 @@ pub async fn propose_over(
     (wanted, seen): (Policy, Option<u32>),
     reason: &str,
 ) -> Result<ProposalId, AmendError> {
+    if cui::find(reason).is_some() {
+        return Err(AmendError::Marked);
+    }
     let store = scope.store(app).await?;
     let open = store.all::<OpenMark>(ClientPlace::Assessment, "").await?;
     if let Some(mark) = open.into_iter().map(|held| held.value).find(|mark| mark.kind == CHANGE_POLICY) {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::App,
     audit,
-    tenancy::{Batch, ClientPlace, Held, ProposalId, Roster, Scope, Store, StoreError, Wanted, outbox},
+    tenancy::{Batch, ClientPlace, Held, Passed, ProposalId, Roster, Scope, Store, StoreError, Wanted, outbox},
 };
 
 /// Adds to the caller's batch that what this proposal did was taken back by another (two operations). `None`: there is
@@ -52,13 +52,17 @@ pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let now = app.now();
     let wanted = vec![Wanted::all::<OpenMark>(""), Wanted::all::<ApprovedMark>(""), Wanted::all::<UndoMark>("")];
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
-    let (open, approved) = (found.all::<OpenMark>("").await?, found.all::<ApprovedMark>("").await?);
-    forget(&store, found.all::<UndoMark>("").await?.into_iter().filter(|held| held.value.undo_until <= now).collect()).await?;
+    let mut passed = Passed::default();
+    let open = passed.all(found.all_of_each::<OpenMark>("").await?)?;
+    let approved = passed.all(found.all_of_each::<ApprovedMark>("").await?)?;
+    let undoable = passed.all(found.all_of_each::<UndoMark>("").await?)?;
+    forget(&store, undoable.into_iter().filter(|held| held.value.undo_until <= now).collect()).await?;
     let due = (open.iter().filter(|held| held.value.decide_by <= now).map(|held| held.value.proposal))
         .chain(approved.iter().filter(|held| held.value.run_by <= now).map(|held| held.value.proposal));
     let mut expired = 0;
     for id in due {
-        let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await? else { continue };
+        let found = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await;
+        let Some(held) = passed.by(found)?.flatten() else { continue };
         let Ok(after) = next(&held.value, Event::Expire, now) else { continue };
         match write(&store, &held, after).await {
             Ok(()) => expired += 1,
@@ -70,7 +74,7 @@ pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     if expired > 0 {
         outbox::flush(&store, ClientPlace::Assessment).await?;
     }
-    Ok(expired)
+    passed.end(expired)
 }
 
 /// The marks of what one person cannot undo any more. Bookkeeping: the proposal says so itself.
@@ -95,13 +99,14 @@ async fn forget(store: &Store<'_, ClientPlace>, over: Vec<Held<UndoMark>>) -> Re
 pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Result<usize, StoreError> {
     let Ok(policy) = Box::pin(care::look_after(app, scope, roster)).await? else { return Ok(0) };
     let store = scope.store(app).await?;
-    let mut brought = 0;
-    for mark in store.all::<OpenMark>(ClientPlace::Assessment, "").await? {
+    let (mut brought, mut passed) = (0, Passed::default());
+    for mark in passed.all(store.all_of_each::<OpenMark>(ClientPlace::Assessment, "").await?)? {
         // A release may ask more of what has great effect than the one under which it was staged; the version says nothing of that.
         if mark.value.policy_version >= policy.version && !has_great_effect(&mark.value.kind) {
             continue;
         }
-        let Some(held) = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await? else { continue };
+        let found = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await;
+        let Some(held) = passed.by(found)?.flatten() else { continue };
         let today = demotion::today(&store, &policy, &held.value).await?;
         if held.value.terms.as_ref().is_none_or(|terms| terms.is_as(&today)) {
             continue;
@@ -119,7 +124,7 @@ pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Re
     if brought > 0 {
         outbox::flush(&store, ClientPlace::Assessment).await?;
     }
-    Ok(brought)
+    passed.end(brought)
 }
 
 pub(super) async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, after: Proposal) -> Result<(), StoreError> {

@@ -25,7 +25,8 @@ use crate::{
     config::{Config, MailService},
     platform::ports::BlobContainer,
     tenancy::{
-        Actor, Batch, ClientPlace, DeploymentScope, Held, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId, Wanted,
+        Actor, Batch, ClientPlace, DeploymentScope, Held, Passed, PersonId, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        Wanted,
         directory::{self, Person, Role},
         message::{MessageError, Verified},
         outbox,
@@ -111,23 +112,28 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
 }
 
 /// Tells once more of what is still open as the policy of its kind says, and loudly of what nobody decided near its
-/// deadline and, once a day for some days, of what nobody reviewed in time; returns of how many proposals. Deliveries whose message was lost are sent
-/// on their way again. For the sweep.
+/// deadline and, once a day for some days, of what nobody reviewed in time; returns of how many proposals. Deliveries whose
+/// message was lost are sent on their way again. For the sweep.
 pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
     let found = store.gather(ClientPlace::Assessment, vec![Wanted::all::<OpenMark>(""), Wanted::all::<ReviewMark>("")]).await?;
-    let marks = found.all::<OpenMark>("").await?.into_iter().map(|held| held.value);
+    let mut passed = Passed::default();
+    let marks = passed.all(found.all_of_each::<OpenMark>("").await?)?.into_iter().map(|held| held.value);
     let soon = marks.filter(|mark| mark.decide_by - Duration::hours(mark.notices_from.into()) <= now && now < mark.decide_by);
-    let overdue = found.all::<ReviewMark>("").await?.into_iter().map(|held| held.value).filter(|mark| mark.due <= now);
-    let due: Vec<(String, bool)> = soon.map(|mark| (mark.key(), false)).chain(overdue.map(|mark| (mark.key(), true))).collect();
+    let reviews = passed.all(found.all_of_each::<ReviewMark>("").await?)?.into_iter().map(|held| held.value);
+    let overdue = reviews.filter(|mark| mark.due <= now);
+    let due: Vec<(String, bool)> = overdue.map(|mark| (mark.key(), true)).chain(soon.map(|mark| (mark.key(), false))).collect();
     let mut told = 0;
     for (key, is_review) in due {
-        let Some(Held { value: proposal, .. }) = store.read::<Proposal>(ClientPlace::Assessment, &key).await? else { continue };
+        let found = store.read::<Proposal>(ClientPlace::Assessment, &key).await;
+        let Some(Held { value: proposal, .. }) = passed.by(found)?.flatten() else { continue };
         let mut was_told = false;
         for (version, occasion) in owed(&proposal, is_review, now) {
-            was_told |=
-                occasion.is_owed(&proposal, now) && deliver(app, &store, scope.tenant(), &proposal, (version, occasion), &[]).await?;
+            if occasion.is_owed(&proposal, now) {
+                let told = deliver(app, &store, scope.tenant(), &proposal, (version, occasion), &[]).await;
+                was_told |= passed.by(told)?.unwrap_or_default();
+            }
         }
         told += usize::from(was_told);
     }
@@ -137,7 +143,7 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     if app.config.delivery.is_queued() {
         delivery::wake(&store).await?;
     }
-    Ok(told)
+    passed.end(told)
 }
 
 /// Which notices are due, with the number that stands where others have a version: one per notice and proposal, whatever

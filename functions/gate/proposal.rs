@@ -204,14 +204,14 @@ impl Proposal {
     }
 
     /// What one person can still undo and nobody has looked at, if it is so.
-    fn undo_mark(&self) -> Option<UndoMark> {
+    pub(super) fn undo_mark(&self) -> Option<UndoMark> {
         let State::Executed { at: ran_at, undo_until: Some(undo_until) } = self.state else { return None };
         let seen = self.decisions.iter().any(|one| one.verdict == Verdict::Uphold);
         (!seen).then(|| UndoMark { proposal: self.id, question: self.draft.question.clone(), ran_at, undo_until })
     }
 
     /// What waits for another person's look, if something does.
-    fn review_mark(&self) -> Option<ReviewMark> {
+    pub(super) fn review_mark(&self) -> Option<ReviewMark> {
         let due = self.review_by?;
         let is_stuck = matches!(self.state, State::NotUndone { .. });
         let asks = |one: &&Decision| one.broke_glass || one.verdict == Verdict::Escalate || (is_stuck && one.verdict == Verdict::Override);

@@ -1,5 +1,5 @@
-//! Receipts: a named human's decision as a statement that the installation signed, under a key of its own that signs
-//! nothing else (ES256, [`SigningUse::Receipts`]).
+//! Receipts: a named human's decision as a statement that the installation signed, under a key of its own (ES256,
+//! [`SigningUse::Receipts`]). It signs policies and certificates of destruction too, each in a form that no other has.
 //!
 //! The statement is JSON text, made once and stored as it was signed. It names client, proposal, version, hash, verdict,
 //! person and time, so it is worth nothing anywhere else. Who can write the database cannot sign: the executor counts

@@ -1,7 +1,8 @@
 //! A request's body as it streams in: read up to a counted limit, or drained.
 //!
-//! The limit counts what arrives. `Content-Length` is never asked: the host sends envelopes chunked, so a limit that
-//! wants a length refuses every one of them. A refused upload is still read to its end (within bounds), because the
+//! The limit counts what arrives. `Content-Length` is not asked for it: the host sends envelopes chunked, so a limit that
+//! wants a length refuses every one of them. Only who declares more than the host lets through is refused before a byte is
+//! read, and their connection ends. A refused upload is still read to its end (within bounds), because the
 //! host passes an early answer on only when the handler took the whole request; otherwise the client sees a bare 500.
 //! Measured on a running host, with proxying.
 
@@ -12,9 +13,15 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::timeout;
 
 /// The host itself takes no larger body by default (`FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`).
-const DRAIN_BYTES: usize = 104_857_600;
+pub(super) const DRAIN_BYTES: usize = 104_857_600;
 /// The host gives up on a stalled body after 5 to 8 s; a stream slower than this is cut.
 pub const DRAIN_TIME: Duration = Duration::from_secs(20);
+
+/// Whether a call declares more than the host lets through.
+pub(super) fn is_beyond_the_host(headers: &[(String, String)]) -> bool {
+    let mut declared = headers.iter().filter(|(name, _)| name == "content-length").filter_map(|(_, length)| length.parse::<usize>().ok());
+    declared.any(|length| length > DRAIN_BYTES)
+}
 
 pub struct Body {
     // `None` once its end, or its failure, was seen.

@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{Instrument, Span, info_span};
 
 use super::{
-    body::{Body, BodyError},
+    body::{self, Body, BodyError},
     envelope::{self, Envelope, EnvelopeError, MAX_ENVELOPE_BYTES},
     headers,
     start::Life,
@@ -117,6 +117,12 @@ impl Handler {
 
     /// Always a reply, never later than the deadline and the time a refused upload may take to drain.
     pub async fn answer(&self, mut call: Call) -> Reply {
+        if body::is_beyond_the_host(&call.headers) {
+            // Never the host's: it is told before a byte is read, and its connection ends with the rest of it unread.
+            let reference = headers::invocation_id(&call.headers).unwrap_or("none");
+            let refused = Problem::too_large(body::DRAIN_BYTES).reply(reference).with("connection", "close");
+            return security::guard_all(refused, self.is_https());
+        }
         let reply = if let Some(path) = self.under_prefix(&call.path) {
             let path = path.to_owned();
             security::guard_all(self.http(&mut call, &path).await, self.is_https())

@@ -420,6 +420,12 @@ pub trait Vault: Send + Sync {
 
     /// Which version of the key wraps now.
     async fn newest_version(&self, key: &str) -> Result<String, PortError>;
+
+    /// How many days its vault would keep this key after somebody deleted it; `None`: this vault does not say.
+    async fn recoverable_days(&self, key: &str) -> Result<Option<u16>, PortError> {
+        let _ = key;
+        Ok(None)
+    }
 }
 
 /// A wrapped data key, kept beside what it protects; `version` names the vault key's version.

@@ -13,7 +13,7 @@ use crate::{
     app::App,
     evidence::AnalyzeV1,
     gate::{Proposal, State, machine, proposal::OpenMark},
-    tenancy::{Actor, ClientPlace, Scope, Store, StoreError, outbox},
+    tenancy::{Actor, ClientPlace, Passed, Scope, Store, StoreError, outbox},
 };
 
 /// Messages of one batch, far below what a batch may hold.
@@ -24,12 +24,13 @@ const PORTION: usize = 50;
 pub async fn wake(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
-    let mut stale = BTreeSet::new();
-    for mark in store.all::<OpenMark>(ClientPlace::Assessment, "").await? {
+    let (mut stale, mut passed) = (BTreeSet::new(), Passed::default());
+    for mark in passed.all(store.all_of_each::<OpenMark>(ClientPlace::Assessment, "").await?)? {
         if mark.value.kind != MARK || matches!(mark.value.requester, Actor::Person(_)) {
             continue;
         }
-        let held = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await?;
+        let found = store.read::<Proposal>(ClientPlace::Assessment, &mark.value.proposal.to_string()).await;
+        let held = passed.by(found)?.flatten();
         let Some(proposal) = held.map(|held| held.value).filter(|proposal| is_blocked(proposal, now)) else { continue };
         let evidence = &proposal.draft.evidence;
         let telling = evidence.iter().find(|e| e.is_stale(now)).or(evidence.first());
@@ -47,7 +48,7 @@ pub async fn wake(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     if !stale.is_empty() {
         outbox::flush(&store, ClientPlace::Assessment).await?;
     }
-    Ok(stale.len())
+    passed.end(stale.len())
 }
 
 /// Whether an open proposal about an objective of this record type, raised by rule, could not be approved as it stands.

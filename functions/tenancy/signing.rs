@@ -22,7 +22,8 @@ use crate::{
 pub enum SigningUse {
     /// Links in mails and cards, and the tokens of decision forms.
     Links,
-    /// A named human's answer to one proposal version.
+    /// A named human's answer to one proposal version, a policy as it was approved, a certificate of destruction: JSON, tagged
+    /// bytes and text, so that none can stand for another.
     Receipts,
     /// The audit log's checkpoints.
     Checkpoints,

@@ -21,6 +21,7 @@ use super::{
     keys::{self, Owner},
     seal::{Binding, DataKey, SealError},
     tail::{Slot, Tail},
+    unreadable,
 };
 use crate::{
     app::App,
@@ -304,7 +305,7 @@ impl<'a, P: Place> Store<'a, P> {
             }
             _ => serde_json::from_slice(&plain),
         };
-        let value = value.map_err(|source| StoreError::Shape { document: id.clone(), source: Arc::new(source) })?;
+        let value = value.map_err(|source| self.found(StoreError::Shape { document: id.clone(), source: Arc::new(source) }))?;
         Ok(Held { value, etag: etag.clone() })
     }
 
@@ -323,7 +324,13 @@ impl<'a, P: Place> Store<'a, P> {
             let text = body["sealed"].as_str().unwrap_or_default();
             self.opened(key, |key| key.open(&binding, text)).await?
         };
-        plain.map(Some).map_err(|source| StoreError::Sealed { document: id.clone(), source })
+        plain.map(Some).map_err(|source| self.found(StoreError::Sealed { document: id.clone(), source }))
+    }
+
+    /// A record that does not open: noted for the log.
+    fn found(&self, error: StoreError) -> StoreError {
+        unreadable::note(self.app, self.owner, &self.actor, &error);
+        error
     }
 
     pub(super) fn gone(id: &str) -> StoreError {
@@ -334,7 +341,7 @@ impl<'a, P: Place> Store<'a, P> {
     async fn unseal_anew<T: Record>(&self, key: &DataKey, place: P, id: &str, etag: &Etag) -> Result<Held<T>, StoreError> {
         match self.app.documents.read(&self.partition(place), id).await? {
             Some(newer) if newer.etag != *etag => Box::pin(self.unseal(key, place, &newer)).await,
-            _ => Err(Self::gone(id)),
+            _ => Err(self.found(Self::gone(id))),
         }
     }
 

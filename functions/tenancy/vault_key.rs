@@ -85,7 +85,7 @@ pub fn why_not(kind: PortErrorKind) -> Option<&'static str> {
     Some(match kind {
         PortErrorKind::Missing => "There is no such key in that vault. Make it there first (RSA, 3072 bits), then send the form again.",
         PortErrorKind::Denied => {
-            "Assay may not use this key. Give the app's identity the role Key Vault Crypto Service Encryption User on it, and see that the key is enabled and that the vault's firewall lets the app in. A new role takes some minutes to hold."
+            "Assay may not use this key. Give the app's identity the role Key Vault Crypto Service Encryption User on it, and see that the key is enabled, that the vault's firewall lets the app in and that the vault is in the same Entra directory as the app: one of another directory does not take its sign-in. A new role takes some minutes to hold."
         }
         PortErrorKind::Disabled => "This key is disabled in its vault. Enable it there, then send the form again. Nothing was done.",
         PortErrorKind::Throttled { .. } => "The key vault is busy and asked to wait. Nothing was done; send the form again in a minute.",

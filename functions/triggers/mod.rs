@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 use crate::{
     app::App,
-    audit::{key_use, request},
+    audit::{key_use, request, unreadable},
     tenancy::StoreError,
     web::{Method, Reply, Request},
 };
@@ -77,12 +77,13 @@ pub enum Failure {
     Other(String),
 }
 
-/// Runs what may record something, says what became of keys meanwhile, and asks for a checkpoint of the logs that it recorded
+/// Runs what may record something, says what became of keys meanwhile and which records did not open, and asks for a checkpoint of the logs that it recorded
 /// in.
 fn recording<'a, T: Send>(app: &'a App, work: impl Future<Output = T> + Send + 'a) -> Running<'a, T> {
     Box::pin(async move {
         let done = work.await;
         key_use::tell(app).await;
+        unreadable::tell(app).await;
         request::send(app).await;
         done
     })

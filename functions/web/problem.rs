@@ -78,6 +78,14 @@ impl Problem {
         Self::new(503, "unavailable", "Not available just now", "Nothing was changed. Try again in a minute.")
     }
 
+    pub const UNREADABLE: &str = "record-unreadable";
+
+    /// A record that does not open. It is there, and nobody mends it by waiting.
+    pub fn unreadable() -> Self {
+        let detail = "A record that this needs was changed or damaged outside of Assay, so it is not shown, and nothing was changed now. Trying again does not help. Tell whoever runs Assay the reference below: the log of the function app names the record, which is restored from a backup.";
+        Self::new(500, Self::UNREADABLE, "This record cannot be read", detail)
+    }
+
     pub const SWITCHED_OFF: &str = "client-switched-off";
 
     /// A client that an owner switched off: locked (RFC 4918 11.3) until it is switched on again.
@@ -139,9 +147,8 @@ impl From<StoreError> for Problem {
                 _ => Self::unavailable(),
             },
             StoreError::SwitchedOff { .. } => Self::switched_off(),
-            StoreError::Elsewhere { .. } | StoreError::Destroyed { .. } | StoreError::Sealed { .. } | StoreError::Shape { .. } => {
-                Self::unavailable()
-            }
+            StoreError::Sealed { .. } | StoreError::Shape { .. } => Self::unreadable(),
+            StoreError::Elsewhere { .. } | StoreError::Destroyed { .. } => Self::unavailable(),
         }
     }
 }

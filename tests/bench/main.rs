@@ -2,7 +2,7 @@
 //! instead of minutes; `cargo bench -- log` for the audit log alone, `-- model` for the gate's model.
 //!
 //! Prints medians, the ratio and the bar. A missed bar is news, not a failure: only what breaks ends with another code
-//! than 0. Linux only: memory and CPU time come from /proc.
+//! than 0, unless `-- --strict` asks that a miss does too. Linux only: memory and CPU time come from /proc.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -71,6 +71,10 @@ fn main() -> ExitCode {
         others => run(if others.iter().any(|a| a == "--quick") { QUICK } else { FULL }),
     };
     match outcome {
+        Ok(()) if std::env::args().any(|a| a == "--strict") && report::misses() > 0 => {
+            eprintln!("bench: {} bars are missed", report::misses());
+            ExitCode::FAILURE
+        }
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");

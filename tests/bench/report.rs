@@ -1,5 +1,14 @@
 //! The lines people read: ours, the reference, the ratio, the bar, and whether it holds.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static MISSES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bars that were missed so far.
+pub fn misses() -> usize {
+    MISSES.load(Ordering::Relaxed)
+}
+
 /// Measurements of one thing, all in one unit.
 #[derive(Default)]
 pub struct Samples(Vec<f64>);
@@ -55,5 +64,6 @@ pub fn line(what: &str, unit: &str, ours: &Samples, reference: Option<&Samples>,
         (_, true) => "holds",
         (_, false) => "MISSES",
     };
+    MISSES.fetch_add(usize::from(!holds), Ordering::Relaxed);
     println!("{what:<52} {own:>30} {other:>16} {ratio:>7}  {words:<14} {verdict}");
 }

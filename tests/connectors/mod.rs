@@ -1,5 +1,6 @@
 //! Connectors told as stories, and the golden cases of the vendors that are built.
 
+mod bodies;
 mod intake_stories;
 mod moved;
 mod pull_cases;

@@ -3,8 +3,10 @@
 mod asvs;
 mod cases;
 mod envelope;
+mod http;
 mod jws_vectors;
 mod path_names;
+mod recipes;
 mod roles;
 mod tenancy;
 mod text_tricks;

@@ -22,7 +22,7 @@ use crate::support::{
     end_state::all,
     faults::Fault,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of},
-    key_vault::{DEPLOYMENT_KEY, FakeVaults, installation_of, key_uri},
+    key_vault::{DEPLOYMENT_KEY, FakeVaults, KEPT_DAYS, installation_of, key_uri},
 };
 
 const OWNER: Owner = Owner::Tenant(HARBOR);
@@ -178,6 +178,24 @@ async fn the_end_of_a_client_asks_for_every_vault_key_that_ever_wrapped_its_data
     assert!(text.contains(&format!("Before, these vault keys wrapped them: {before}.")) && text.contains(&own), "{text}");
     assert!(text.contains("The installation's log names no other vault key"), "{text}");
     assert!(!text.contains("That no other key of a vault ever wrapped"), "{text}");
+}
+
+/// The settings say a week, and the vault keeps a deleted key for 90 days.
+#[tokio::test(start_paused = true)]
+async fn what_the_vault_says_of_its_days_counts_where_a_setting_says_less() {
+    let (mut flow, fake, own, before) = let_go_with_a_key_of_its_own().await;
+    flow.test.restart_with(&[("ASSAY_SIGN_IN", "demo"), ("ASSAY_VAULT_DAYS", "7")]);
+    done(&flow, "destroy", &[]).await;
+    [&own, &before].iter().for_each(|key| fake.delete(key));
+    done(&flow, "look", &[]).await;
+    // Longer than the setting and every backup.
+    flow.clock_jumps(time::Duration::days(31));
+    let told = super::offboarding::issued(&flow).await.unwrap_err().to_string();
+    assert!(told.contains("Not before"), "{told}");
+    flow.clock_jumps(time::Duration::days(60));
+    done(&flow, "certify", &[]).await;
+    let text = known(&flow).await.certificate.unwrap().text;
+    assert!(text.contains(&format!("keeps a deleted key for {KEPT_DAYS} days")), "{text}");
 }
 
 /// As whoever holds the store.

@@ -4,13 +4,17 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use assay::{
     analytics,
-    audit::{self, Event},
+    audit::{
+        self, Event,
+        entry::{Entry, entry_key},
+    },
     connectors::demo::What,
     gate::{
         Level,
         learning::{Fact, Observed, bounds},
     },
-    tenancy::{ClientPlace, ProposalId, Scope, Store},
+    platform::ports::{BatchOutcome, Op, Partition},
+    tenancy::{ClientPlace, Place as _, ProposalId, Record as _, Roster, Scope, Store, place::AuditPart},
 };
 use serde_json::{Value, json};
 use time::Duration;
@@ -139,6 +143,37 @@ async fn figures_that_are_lost_are_folded_again_to_the_same_and_a_gate_is_told_o
         flow.sweep().await;
     }
     assert_eq!(told(&flow).await.len(), 1, "what the log tells already is not told twice");
+}
+
+/// Whoever writes the database takes the entry of an override away while the sweep comes by, and puts it back: nothing was
+/// folded past it.
+#[tokio::test]
+async fn an_entry_that_is_away_for_a_while_is_not_folded_past() {
+    let mut flow = Flow::new(Extent::Small).await;
+    overridden(&flow, 1..4).await;
+    audit::sequence(&flow.client(HARBOR).await, ClientPlace::with_outbox()).await.unwrap();
+    let place = ClientPlace::Log(AuditPart::Entries(0));
+    let entries = flow.client(HARBOR).await.all::<Entry>(place, "").await.unwrap();
+    let taken = &entries.iter().rev().find(|held| held.value.leaf.contains("proposal.rejected")).unwrap().value;
+    let partition = Partition::reserved_for_tenancy(place.container(), format!("{HARBOR}/{}", place.key()));
+    let id = format!("{}:{}", Entry::KIND, entry_key(taken.seq));
+    let document = flow.app().documents.read(&partition, &id).await.unwrap().unwrap();
+    let write = async |op: Op| {
+        assert!(matches!(flow.app().documents.batch(&partition, vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
+    };
+    write(Op::Delete { id: id.clone(), if_match: None }).await;
+    let follow = async || {
+        let roster = Roster::read(&flow.deployment().await).await.unwrap();
+        let scope = Scope::of_sweep(roster.tenant(HARBOR).unwrap(), "sweep");
+        analytics::follow(flow.app(), &scope, &roster).await
+    };
+    assert!(follow().await.is_err_and(|error| error.is_transient()), "it is there when it is put back");
+    write(Op::Create { id, body: document.body }).await;
+    follow().await.unwrap();
+    for _ in 0..3 {
+        flow.sweep().await;
+    }
+    assert_eq!(told(&flow).await.len(), 1, "three overrides and no fewer");
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use assay::{
+    analytics::sharing::{Sharing, Together},
     app::App,
     connectors::demo::{self, What},
     custody::offboarding,
-    tenancy::{DeploymentScope, Roster},
+    gate::learning::{Rule, pool},
+    tenancy::{DeploymentPlace, DeploymentScope, Held, Roster, TenantId},
 };
 use time::Duration;
 
@@ -54,6 +56,49 @@ async fn assert_off(flow: &Flow, approver: &Browser<'_>, harbor: &str) {
     let nobody = Browser::of(flow, What::Engineer).await;
     let absent = nobody.get(&format!("portal/clients/{}", uuid::Uuid::from_u128(5).simple())).await;
     assert_eq!(absent.status, 404);
+}
+
+/// Six take part. One that is switched off lends nothing any more, and keeps the others from nothing.
+#[tokio::test]
+async fn who_is_switched_off_takes_no_part_in_what_clients_say_together() {
+    let mut flow = world(Extent::Both).await;
+    let (rule, now) = (Rule::of("mark_objective", "3.4.1[d]"), flow.app().now());
+    let began = pool::start_of_quarter(now.date());
+    let lends = |n: u128| Sharing {
+        tenant: if n == 0 { HARBOR } else { TenantId(uuid::Uuid::from_u128(n)) },
+        opted_in: began.previous_day(),
+        opted_out: None,
+        counted: Some(began),
+        counts: [(rule.clone(), (60, 1))].into(),
+    };
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Operations);
+    for n in 0..6 {
+        batch.create(&lends(n));
+    }
+    batch.commit().await.unwrap();
+    drop(store);
+    let said = async |flow: &Flow| {
+        let together = Together::read(&flow.deployment().await).await.unwrap();
+        (together.takes_part(HARBOR), together.of(&rule, TenantId(uuid::Uuid::from_u128(1)), flow.app().now()).is_some())
+    };
+    assert_eq!(said(&flow).await, (true, true));
+    switched_off(&flow).await;
+    flow.sweep().await;
+    assert_eq!(said(&flow).await, (false, false), "until the quarter ends nobody can tell what was its part");
+    let harbor = flow.deployment().await.read::<Sharing>(DeploymentPlace::Operations, &HARBOR.to_string()).await.unwrap().unwrap();
+    assert!(harbor.value.counts.is_empty() && harbor.value.opted_out == Some(now.date()), "{harbor:?}");
+    // In the next quarter the five others say something again, once they are counted.
+    let next = pool::start_of_quarter((now + Duration::days(95)).date());
+    let cells = |all: Vec<Held<Sharing>>| {
+        let cell = |held: Held<Sharing>| {
+            let Sharing { opted_in, opted_out, .. } = held.value;
+            pool::Cell { n: 60, k: 1, counted: opted_in.map(|_| next), opted_in, opted_out }
+        };
+        all.into_iter().map(cell).collect::<Vec<_>>()
+    };
+    let all = flow.deployment().await.all::<Sharing>(DeploymentPlace::Operations, "").await.unwrap();
+    assert!(pool::pool(&cells(all), next).is_some());
 }
 
 /// The same day twice, once with Harbor switched off for a while in the middle of it.

@@ -2,8 +2,8 @@
 
 use assay::{
     connectors::demo::What,
-    gate::{Policy, Proposal, State, Verdict},
-    tenancy::ClientPlace,
+    gate::{Policy, Proposal, State, Verdict, proposal::OpenMark},
+    tenancy::{ClientPlace, Held},
 };
 
 use time::Duration;
@@ -56,6 +56,28 @@ async fn an_engineer_tries_a_change_on_what_was_and_asks_for_it_and_it_holds_onc
     flow.pump().await;
     let policy = Policy::read(&flow.client(HARBOR).await).await.unwrap().unwrap();
     assert_eq!((policy.version, policy.terms("mark_objective").rule.approvals), (1, 2));
+}
+
+/// It would stand on a card and in mails.
+#[tokio::test]
+async fn a_reason_that_is_marked_cui_asks_for_no_other_policy_and_is_not_kept() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.answer(person(What::Approver), HARBOR, "3.4.1[d]", Verdict::Approve).await;
+    flow.settle().await;
+    let engineer = Browser::of(&flow, What::Engineer).await;
+    let marked = ("why", "CUI//SP-CTI: as in the drawing");
+    let page = format!("portal/clients/{HARBOR}/policy");
+    let another = [&TWO[..4], &[marked, ("step", "ask")]].concat();
+    let refused = engineer.fill_in(&page, &page, &another).await;
+    let at_its_field = r##"<a href="#why">The reason carries a CUI marking; nothing was kept."##;
+    assert!(refused.status == 422 && text(&refused).contains(at_its_field), "{}", text(&refused));
+    let (figures, action) = (format!("portal/analytics/{HARBOR}"), format!("portal/analytics/{HARBOR}/leave-out"));
+    let reviewer = person(What::Approver).id.to_string();
+    let opened = hidden_of(&engineer.get(&figures).await, &format!("{action}#leave-out"));
+    let refused = engineer.send(opened, &action, &[("reviewer", reviewer.as_str()), ("count", "out"), marked]).await;
+    assert!(refused.status == 422 && text(&refused).contains(at_its_field), "{}", text(&refused));
+    let waits: Vec<Held<OpenMark>> = flow.client(HARBOR).await.all(ClientPlace::Assessment, "").await.unwrap();
+    assert!(waits.iter().all(|held| held.value.kind != "change_policy"), "{waits:?}");
 }
 
 /// The demo's owner has no part in this; the approver's colleague is made an approver first.
@@ -165,7 +187,7 @@ async fn a_form_of_a_policy_that_changed_meanwhile_asks_nothing_says_what_change
             assert!(html.contains(typed), "{typed}: {html}");
         }
         let store = flow.client(HARBOR).await;
-        let open = store.all::<assay::gate::proposal::OpenMark>(ClientPlace::Assessment, "").await.unwrap();
+        let open = store.all::<OpenMark>(ClientPlace::Assessment, "").await.unwrap();
         assert!(open.iter().all(|held| held.value.kind != "change_policy"), "nothing was asked");
     }
     // Another version than the page's is not the page's form.

@@ -53,6 +53,7 @@ const NOT_RELIED_ON: [&str; 61] = [
     "access-told",
     "evidence-followed",
     "evidence-revisions",
+    "marks-followed",
     "policy-alarm",
     "policy-sought",
     "ran-followed",
@@ -95,6 +96,7 @@ const NOT_RELIED_ON: [&str; 61] = [
     "alert",
     "refusal",
     "reject",
+    "unreadable",
     // The sign-in's event says that; the time of use moves alone.
     "last-sign-in",
     "session",

@@ -311,6 +311,10 @@ impl Vault for Watched<dyn Vault> {
     async fn newest_version(&self, key: &str) -> Result<String, PortError> {
         self.faults.around("vault.newest_version", self.port.newest_version(key)).await
     }
+
+    async fn recoverable_days(&self, key: &str) -> Result<Option<u16>, PortError> {
+        self.faults.around("vault.recoverable_days", self.port.recoverable_days(key)).await
+    }
 }
 
 #[async_trait]

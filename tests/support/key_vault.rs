@@ -37,6 +37,9 @@ pub const DEPLOYMENT_KEY: &str = "https://northgate.vault.azure.net/keys/deploym
 const SCOPE: &str = "https://vault.azure.net/.default";
 const TENANT: &str = "0f0e0d0c-0000-4000-8000-00000000cafe";
 
+/// How long these vaults keep a deleted key.
+pub const KEPT_DAYS: u16 = 90;
+
 /// The address of a key of that name in a vault for clients.
 pub fn key_uri(name: &str) -> String {
     format!("https://clients.vault.azure.net/keys/{name}")
@@ -290,7 +293,9 @@ impl State {
                 (200, json!({ "key": { "kid": format!("{uri}/{version}"), "kty": "EC", "crv": "P-256", "x": x, "y": y } }))
             }
             Some((_, Material::Rsa(_))) => {
-                (200, json!({ "key": { "kid": format!("{uri}/{version}"), "kty": "RSA", "n": "AQAB", "e": "AQAB" } }))
+                let attributes = json!({ "enabled": true, "recoveryLevel": "Recoverable", "recoverableDays": KEPT_DAYS });
+                let key = json!({ "kid": format!("{uri}/{version}"), "kty": "RSA", "n": "AQAB", "e": "AQAB" });
+                (200, json!({ "key": key, "attributes": attributes }))
             }
             None => error(404, "KeyNotFound"),
         }

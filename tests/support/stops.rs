@@ -147,9 +147,24 @@ fn plan(undisturbed: &Undisturbed) -> Vec<Stop> {
     plan
 }
 
-/// Vendors are only read.
+/// Everything but what only reads, so that a port's new call counts until somebody says otherwise. Vendors are only read, and
+/// a signature or an unwrapped key leaves nothing behind.
 fn has_effect(call: &str) -> bool {
-    matches!(call, "documents.batch" | "queue.send" | "queue.receive" | "queue.delete" | "blobs.create" | "blobs.delete" | "vault.wrap")
+    let reads = matches!(
+        call,
+        "documents.read" | "documents.query" | "documents.changes" | "blobs.read" | "blobs.read_held" | "blobs.list" | "blobs.retention"
+    );
+    let leaves_nothing = matches!(
+        call,
+        "vault.unwrap"
+            | "vault.sign"
+            | "vault.public_keys"
+            | "vault.secret"
+            | "vault.newest_version"
+            | "vault.recoverable_days"
+            | "http.send"
+    );
+    !(reads || leaves_nothing)
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests take their switches from the environment")]

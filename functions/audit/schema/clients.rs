@@ -259,6 +259,17 @@ pub(super) const LOG: Area = Area {
     title: "This log, and messages inside Assay",
     kinds: &[
         kind(
+            "record.unreadable",
+            Alarm,
+            "client ID or installation",
+            "found that a record does not open: it was changed or damaged outside of Assay; said once an hour for each client",
+            &[
+                always("document", Text, "kind and key of the first one"),
+                always("why", Text, "what is wrong with it"),
+                always("reader", Text, "who wanted to read it"),
+            ],
+        ),
+        kind(
             "log.key-made",
             Done,
             "log",

@@ -80,6 +80,13 @@ pub(super) const PROPOSALS: Area = Area {
             &[VERSION, HASH, always("why", Text, "what no longer held")],
         ),
         kind("proposal.failed", Alarm, PROPOSAL, "could not carry out what was approved, and tries no more", WHY_NOT),
+        kind(
+            "proposal.marks_remade",
+            Alarm,
+            PROPOSAL,
+            "found that marks by which a proposal is found were deleted, and made them again",
+            &[VERSION, HASH, always("marks", TEXTS, "which: open, approved, undoable, review")],
+        ),
         kind("proposal.not_undone", Alarm, PROPOSAL, "could not undo what was carried out: it stands", WHY_NOT),
         kind(
             "proposal.rolled_back",

@@ -5,8 +5,9 @@
 use serde_json::Value;
 
 use crate::{
-    connectors::event::{
-        ACTIVE, Action, BOARD, Entity, Event, Fields, Judged, TITLE, TYPE, TYPE_NAME, id, keep, text, time, truth, yes_or_no,
+    connectors::{
+        body,
+        event::{ACTIVE, Action, BOARD, Entity, Event, Fields, Judged, TITLE, TYPE, TYPE_NAME, id, keep, text, time, truth, yes_or_no},
     },
     tenancy::seal::sha256,
 };
@@ -103,7 +104,7 @@ fn configuration(record: &Value, fields: &mut Fields) {
 
 fn record(entity: &Value) -> Value {
     match entity {
-        Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+        Value::String(text) => body::read(text.as_bytes()).unwrap_or(Value::Null),
         other => other.clone(),
     }
 }

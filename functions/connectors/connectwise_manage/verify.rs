@@ -11,13 +11,12 @@ use std::time::Duration;
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::Deserialize;
-use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
     app::App,
-    connectors::{Connection, Secret, accept::Verdict},
+    connectors::{Connection, Secret, accept::Verdict, body},
     platform::ports::{HttpMethod, HttpRequest},
     web::Request,
 };
@@ -42,7 +41,7 @@ const KEY_PATH: &str = "/callbackkey/index.rails";
 
 pub async fn verify(app: &App, connection: &Connection, company: &str, client_id: &str, request: &Request) -> Verdict {
     let Some(signature) = request.header(HEADER) else { return Verdict::unverified("missing_signature") };
-    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else { return Verdict::Malformed("bad_signature_or_malformed") };
+    let Some(body) = body::read(&request.body) else { return Verdict::Malformed("bad_signature_or_malformed") };
     let Some(key_url) = body["Metadata"]["key_url"].as_str() else { return Verdict::unverified("missing_key_url") };
     let Some(key_url) = trusted(key_url, &connection.host, company) else { return Verdict::unverified("untrusted_key_url") };
     let Ok(signature) = BASE64.decode(signature.trim()) else { return Verdict::unverified("bad_signature") };

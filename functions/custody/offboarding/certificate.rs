@@ -180,7 +180,7 @@ WHAT REMAINS
 
 WHAT THIS DOES NOT CLAIM
 - That copies elsewhere are gone: exports, mails, the tools that the records came from, backups that somebody else made.
-- That the days for which backups and deleted keys last were as the settings say; whoever runs the installation answers for that.
+{days}
 - That raw bytes of deliveries are gone that no longer stood behind a record when the keys were destroyed.
 - That any medium was sanitized in the sense of NIST SP 800-88.
 {not_in_it}{other_keys}
@@ -193,7 +193,23 @@ WHAT THIS DOES NOT CLAIM
         backup = day(windows.backup),
         vault = why_not_the_vault(destroyed, offboarding, windows, said),
         copies = copies(export),
+        days = whose_days(destroyed),
     )
+}
+
+/// Whose word the days are for which backups and deleted keys last.
+fn whose_days(destroyed: &Destroyed) -> String {
+    match destroyed.vault_says {
+        Some(days) => format!(
+            "- That the days for which backups last were as the settings say; whoever runs the installation answers for that. The vault
+  said itself, before the keys were destroyed, that it keeps a deleted key for {days} days."
+        ),
+        None => {
+            "- That the days for which backups and deleted keys last were as the settings say; whoever runs the installation answers for
+  that: the vault did not say it."
+                .into()
+        }
+    }
 }
 
 const LAST_PUBLISHED: &str =

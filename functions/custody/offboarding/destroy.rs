@@ -16,7 +16,7 @@ use super::{
     Directory, Export, Known, Offboarding, OffboardingError, export,
     no_export::{self, End, end_of_log, named_vault_keys},
     person, refused, say, steps,
-    vault_key::watch,
+    vault_key::{kept_for, watch},
 };
 use crate::{
     audit::{self, anchor, log_key::Signer, publisher::Published},
@@ -69,9 +69,12 @@ pub struct Destroyed {
     #[serde(default)]
     pub vault_keys_compared: bool,
     pub export: Export,
-    /// What the settings said.
+    /// What the settings said; of the vault, what it said itself where that is longer.
     pub backup_days: u16,
     pub vault_days: u16,
+    /// How long the vault said that it keeps a deleted key; absent where it did not say it of each key.
+    #[serde(default)]
+    pub vault_says: Option<u16>,
     /// Raw bytes that are still to be deleted, and how many there were.
     pub raw_left: Vec<String>,
     pub raw: usize,
@@ -161,6 +164,9 @@ pub async fn destroy(
     }
     other_vault_keys.sort_unstable();
     let days = store.app().config.offboarding;
+    // Before anything is destroyed: when the key is deleted nobody can ask any more.
+    let named = [vault_key.as_str()].into_iter().chain(other_vault_keys.iter().map(String::as_str)).filter(|key| !key.is_empty());
+    let vault_says = Box::pin(kept_for(store.app(), named)).await;
     let record = Destroyed {
         tenant: known.client.id,
         client: known.client.name.clone(),
@@ -181,7 +187,8 @@ pub async fn destroy(
         vault_keys_compared: logged.is_whole,
         export: export.clone(),
         backup_days: days.backup,
-        vault_days: days.vault,
+        vault_days: days.vault.max(vault_says.unwrap_or_default()),
+        vault_says,
         raw: raw.len(),
         raw_left: raw,
     };
@@ -338,6 +345,7 @@ impl Destroyed {
             export,
             backup_days,
             vault_days,
+            vault_says: None,
             raw_left: Vec::new(),
             raw: 0,
         }

@@ -124,6 +124,22 @@ pub(super) async fn look(app: &App, destroyed: &Destroyed) -> Result<Looked, Sto
     Ok(unsaid.map_or(Looked::Gone, Looked::Unsaid))
 }
 
+/// The longest that a vault says it keeps one of these keys after its deletion; `None` unless each of them was asked and said so.
+pub(super) async fn kept_for(app: &App, keys: impl Iterator<Item = &str>) -> Option<u16> {
+    let mut longest = None;
+    for key in keys {
+        match app.vault.recoverable_days(key).await {
+            Ok(Some(days)) => longest = longest.max(Some(days)),
+            Ok(None) => return None,
+            Err(error) => {
+                tracing::warn!(error = %error, "the vault does not say how long it keeps a deleted key; the setting counts");
+                return None;
+            }
+        }
+    }
+    longest
+}
+
 /// Looks now, for the owner, and notes when the key was first found gone.
 pub async fn note(store: &Directory<'_>, known: &Known, stated: Option<Stated<'_>>) -> Result<(), OffboardingError> {
     let (held, now) = (known.under_way()?, store.app().now());

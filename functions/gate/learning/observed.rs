@@ -42,7 +42,7 @@ pub enum Fact {
     Executed {
         item: ProposalId,
     },
-    /// What it did was undone.
+    /// What it did was undone, or was to be undone and could not be.
     Undone {
         item: ProposalId,
     },
@@ -149,7 +149,7 @@ fn of_proposal(deed: &str, item: ProposalId, actor: &Actor, detail: &Value) -> O
         "glass_broken" | "recorded" => Fact::Decided { item, reviewer: person?, approved: true, because: None, viewed: None },
         "revised" if detail["level_before"].is_string() => Fact::Recalled { item, level: Level::of_word(&text("level"))? },
         "executed" => Fact::Executed { item },
-        "undone" | "rolled_back" => Fact::Undone { item },
+        "undone" | "rolled_back" | "not_undone" => Fact::Undone { item },
         "expired" => Fact::Expired { item },
         "superseded" | "withdrawn" | "refused" | "failed" => Fact::Ended { item },
         _ => return None,
@@ -201,6 +201,11 @@ mod tests {
         assert_eq!(fact("proposal.rejected", &object, &by_rule(), &no), None, "nobody but a person decides");
         let of_by_itself = fact("proposal.overridden", &object, &Actor::Person(priya), &json!({ "viewed_ms": 9_000 }));
         assert!(matches!(of_by_itself, Some(Fact::Decided { approved: false, viewed: Some(_), .. })), "{of_by_itself:?}");
+        assert_eq!(
+            fact("proposal.not_undone", &object, &by_rule(), &json!({ "why": "gone" })),
+            Some(Fact::Undone { item }),
+            "the worst of ends"
+        );
         assert_eq!(fact("proposal.notified", &object, &by_rule(), &json!({})), None);
         assert_eq!(fact("proposal.executed", "proposal ../..", &by_rule(), &json!({})), None);
         let back = json!({ "objective": "3.4.1[d]", "before": "MET", "after": "undecided", "proposal": item });

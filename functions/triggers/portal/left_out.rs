@@ -82,6 +82,7 @@ pub(super) async fn ask(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem>
         Err(AmendError::Fault(fault)) => {
             analytics::of_one(reader, id, &[FieldError { field: "reviewer", message: fault.to_string() }]).await
         }
+        Err(AmendError::Marked) => analytics::of_one(reader, id, &[FieldError { field: "why", message: amend::MARKED.into() }]).await,
         Err(AmendError::Moved) => Err(Problem::conflict("The policy changed at this moment. Nothing was asked: open the page again.")),
         Err(AmendError::Unsound(unsound)) => Err(Problem::conflict(unsound.sentence())),
         Err(AmendError::Store(error)) => Err(error.into()),

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-const KEY_HINT: &str = "Leave it empty, and Assay makes a key of its own for this client in its vault. Or give the address of one (RSA, 3072 bits), such as https://VAULT/keys/NAME, without a version: it may lie in the client's own vault, where the app's identity needs the role Key Vault Crypto Service Encryption User on it.";
+const KEY_HINT: &str = "Leave it empty, and Assay makes a key of its own for this client in its vault. Or give the address of one (RSA, 3072 bits), such as https://VAULT/keys/NAME, without a version: it may lie in a vault that the client runs, if that is in the same Entra directory as this app; there the app's identity needs the role Key Vault Crypto Service Encryption User on it.";
 
 const REGIONS_HINT: &str = "The Azure regions in which this client's records may be read, with commas between them, such as usgovvirginia, usgovarizona. Empty: in any. Elsewhere its keys are not even unwrapped.";
 

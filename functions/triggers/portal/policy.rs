@@ -106,6 +106,7 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
     match amend::propose_over(reader.app, &scope, &tenant.name, (wanted, Some(today.version)), &reason).await {
         Ok(id) | Err(AmendError::Waits(id)) => Ok(reply::redirect(&paths::proposal(tenant.id, id))),
         Err(AmendError::Fault(fault)) => page(reader, &tenant, grant, Returned::wrong(subject, fault.to_string())).await,
+        Err(AmendError::Marked) => page(reader, &tenant, grant, Returned::wrong(field, amend::MARKED.into())).await,
         Err(AmendError::Moved) => match found(reader, &scope).await? {
             Ok(now) => {
                 let moved = moved(reader, &scope, &tenant, &now, today.version).await?;

@@ -40,8 +40,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
     let roster = Roster::read(&store).await?;
-    let on: Vec<Tenant> = roster.tenants_on().cloned().collect();
-    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &on, correlation))).await;
+    sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &roster, correlation))).await;
     let mut tenants = roster.tenants.clone();
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
     let turn = usize::try_from(app.now().unix_timestamp() / EVERY.whole_seconds()).unwrap_or_default();
@@ -109,6 +108,7 @@ impl Sweep {
         }
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;
+        self.step("marks", Box::pin(gate::remake(&store))).await;
         self.step("expiries", gate::expire(app, &scope)).await;
         self.step("policy", gate::bring_under_policy(app, &scope, roster)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;

@@ -4,5 +4,6 @@ pub(crate) mod fixture;
 
 mod core;
 mod envelope;
+mod hostile;
 mod socket;
 mod start;

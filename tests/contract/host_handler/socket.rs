@@ -16,7 +16,7 @@ use super::{
     fixture::{ROOMY, Seen, ready},
 };
 
-async fn serving() -> (SocketAddr, Seen) {
+pub(super) async fn serving() -> (SocketAddr, Seen) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (handler, seen) = ready(TABLE, ROOMY);
@@ -24,19 +24,19 @@ async fn serving() -> (SocketAddr, Seen) {
     (address, seen)
 }
 
-struct Connection(TcpStream);
+pub(super) struct Connection(pub(super) TcpStream);
 
 impl Connection {
-    async fn to(address: SocketAddr) -> Self {
+    pub(super) async fn to(address: SocketAddr) -> Self {
         Self(TcpStream::connect(address).await.unwrap())
     }
 
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
     /// Head of the next response, up to and without the empty line.
-    async fn head(&mut self) -> String {
+    pub(super) async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.0.read_u8().await.unwrap());

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay::gate::{
-    self, Capacity, DecideError, Policy, Refusal, Rule, State, Verdict,
+    self, Capacity, DecideError, Draft, Policy, Refusal, Rule, State, Verdict,
     proposal::{Occasion, ReviewMark},
 };
-use assay::tenancy::{ClientPlace, Held};
+use assay::platform::ports::{BatchOutcome, Container, Op, Partition};
+use assay::tenancy::{ClientPlace, Held, Place as _};
 use assay::web::pages::{Frame, Section};
 use time::Duration;
 
@@ -109,6 +110,45 @@ async fn who_approves_alone_is_loud_at_once_and_an_overdue_review_is_too_until_a
     let looks = house.answer(id, Verdict::Uphold).await;
     assert!(matches!(refusal(house.decide(&house.priya, id, &looks).await.unwrap_err()), Refusal::SameVoice { .. }));
     house.decide(&house.sam, id, &looks).await.unwrap();
+    assert!(marks(&house).await.is_empty());
+}
+
+/// Who broke the glass, and can write the database, deletes the mark of the review.
+#[tokio::test]
+async fn a_mark_that_is_deleted_ends_no_review_and_hides_no_proposal() {
+    let house = House::new().await;
+    house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, &house)).await;
+    let id = house.asked(draft()).await;
+    let waits = house.asked(Draft { subject: "3.1.1[b]".into(), ..draft() }).await;
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.execute().await.unwrap();
+    let follow = async || {
+        let store = house.store().await;
+        assay::audit::sequence(&store, ClientPlace::with_outbox()).await.unwrap();
+        gate::remake(&store).await.unwrap()
+    };
+    assert_eq!((follow().await, follow().await), (0, 0), "all marks are there");
+
+    let delete = async |ids: &[String]| {
+        let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{}/{}", house.tenant, ClientPlace::Assessment.key()));
+        let deletes = ids.iter().map(|id| Op::Delete { id: id.clone(), if_match: None }).collect();
+        let done = house.test.app().documents.batch(&partition, deletes).await.unwrap();
+        assert!(matches!(done, BatchOutcome::Committed(_)));
+    };
+    delete(&[format!("review:{id}"), format!("open:{waits}")]).await;
+    assert_eq!((marks(&house).await.len(), house.standing().await), (0, (0, 0)));
+    assert_eq!((follow().await, follow().await), (2, 0), "made again, and said once");
+    assert_eq!((marks(&house).await.len(), house.standing().await), (1, (1, 0)));
+    house.test.clock.advance(Duration::hours(25));
+    assert_eq!(sweep(&house).await, 1);
+    assert_eq!(mailed(&house, "OVERDUE REVIEW: ").await, 2, "both approvers");
+
+    let looks = house.answer(id, Verdict::Uphold).await;
+    house.decide(&house.sam, id, &looks).await.unwrap();
+    assert_eq!(follow().await, 0, "what ended needs no mark");
     assert!(marks(&house).await.is_empty());
 }
 

@@ -1,8 +1,11 @@
 //! Silence, and news: how a proposal ends without a decision.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use assay::{
-    gate::{self, DecideError, Draft, Refusal, State, Verdict, proposal::Cause},
-    tenancy::ClientPlace,
+    gate::{self, Capacity, DecideError, Draft, Policy, Refusal, Rule, State, Verdict, proposal::Cause},
+    platform::ports::{BatchOutcome, Op, Partition},
+    tenancy::{ClientPlace, Place as _},
 };
 use time::Duration;
 
@@ -27,6 +30,54 @@ async fn nobody_answers_for_a_week_and_it_expires_once_and_for_good() {
     assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.expired"]);
     assert_eq!(house.standing().await, (0, 0));
     assert!(house.messages("execute").await.is_empty());
+}
+
+/// One flipped character in a document: of the disk, or of whoever writes the database.
+async fn damage(house: &House, id: &str) {
+    let place = ClientPlace::Assessment;
+    let partition = Partition::reserved_for_tenancy(place.container(), format!("{}/{}", house.tenant, place.key()));
+    let documents = &house.test.app().documents;
+    let mut document = documents.read(&partition, id).await.unwrap().unwrap();
+    let sealed = document.body["sealed"].as_str().unwrap().to_owned();
+    let (start, last) = sealed.split_at(sealed.len() / 2);
+    let flipped = if last.starts_with('A') { "B" } else { "A" };
+    document.body["sealed"] = format!("{start}{flipped}{}", &last[1..]).into();
+    let replace = Op::Replace { id: document.id, body: document.body, if_match: document.etag };
+    assert!(matches!(documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
+}
+
+#[tokio::test]
+async fn one_damaged_record_keeps_no_other_from_being_reviewed_reminded_and_expired() {
+    let house = House::new().await;
+    let alone = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
+    house.set_policy(&Policy { rules: alone, break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }).await;
+    let damaged = house.asked(Draft { subject: "3.1.1[b]".into(), ..draft() }).await;
+    let reviewed = house.asked(draft()).await;
+    let waits = house.asked(Draft { subject: "3.1.1[c]".into(), ..draft() }).await;
+    let mut answer = house.answer(reviewed, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
+    house.decide_as(&house.priya, reviewed, &answer, &alone).await.unwrap();
+    house.execute().await.unwrap();
+    damage(&house, &format!("proposal:{damaged}")).await;
+    let scope = house.scope(&house.marco);
+    house.test.clock.advance(Duration::hours(25));
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 1, "the damaged one is not due yet");
+    house.test.clock.advance(Duration::days(5));
+    gate::remind(house.test.app(), &scope).await.unwrap_err();
+    assert!(house.audited(reviewed).await.contains(&"proposal.review_overdue".to_owned()), "{:?}", house.audited(reviewed).await);
+    assert!(house.audited(waits).await.contains(&"proposal.reminded".to_owned()), "{:?}", house.audited(waits).await);
+    house.test.clock.advance(Duration::days(1));
+    let roster = house.roster().await;
+    gate::bring_under_policy(house.test.app(), &scope, &roster).await.unwrap();
+    gate::expire(house.test.app(), &scope).await.unwrap_err();
+    assert!(matches!(house.state(waits).await, State::Expired { .. }));
+    // A mark that does not open hides no other either.
+    damage(&house, &format!("review:{reviewed}")).await;
+    let late = house.asked(draft()).await;
+    house.test.clock.advance(Duration::days(6) + Duration::hours(1));
+    gate::remind(house.test.app(), &scope).await.unwrap_err();
+    assert!(house.audited(late).await.contains(&"proposal.reminded".to_owned()));
 }
 
 #[tokio::test]

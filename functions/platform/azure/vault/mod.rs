@@ -245,6 +245,12 @@ impl Vault for KeyVault {
         let missing = || PortError::new(resource.clone(), PortErrorKind::Missing);
         wrapping::newest_version(&client, &key, &resource).await?.ok_or_else(missing)
     }
+
+    async fn recoverable_days(&self, key: &str) -> Result<Option<u16>, PortError> {
+        let key = self.key(key)?;
+        let (client, resource) = (self.keys(&key)?, self.resource(&key));
+        wrapping::recoverable_days(&client, &key, &resource).await
+    }
 }
 
 fn secret_resource(secret: &KeyUri) -> String {

@@ -47,6 +47,13 @@ pub(super) async fn newest_version(client: &KeyClient, key: &KeyUri, resource: &
     found.key.and_then(|found| version(key, &found)).map(Some).ok_or_else(unreadable)
 }
 
+/// The soft-delete retention of its vault, which every key of it says.
+pub(super) async fn recoverable_days(client: &KeyClient, key: &KeyUri, resource: &str) -> Result<Option<u16>, PortError> {
+    let call = async { client.get_key(key.name(), None).await?.into_model() };
+    let found = call::within(resource, call).await.map_err(refused)?;
+    Ok(found.attributes.and_then(|attributes| attributes.recoverable_days).and_then(|days| u16::try_from(days).ok()))
+}
+
 fn version(asked: &KeyUri, key: &JsonWebKey) -> Option<String> {
     let (of, version) = key.kid.as_deref()?.rsplit_once('/')?;
     check_key_name(version).ok()?;
