@@ -66,7 +66,8 @@ enum Command {
         /// The verifier key of a witness that must have cosigned the checkpoint, or a file with one; repeat for more
         #[arg(long = "witness", value_name = "VKEY", conflicts_with = "store")]
         witnesses: Vec<String>,
-        /// A checkpoint that was kept: says also what was taken off or written anew since
+        /// A checkpoint that was kept: says also what was taken off or written anew since; of a single record only whether
+        /// it and that checkpoint tell two stories of as many entries
         #[arg(long, value_name = "CHECKPOINT")]
         seen: Option<PathBuf>,
         /// Check the store itself, on the machine that has it: that every audit item is in the logs, and that the records are

@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 use super::{
     Event,
     entry::{Alarm, HEAD_KEY},
-    log_key::Signer,
+    log_key::{self, Signer},
     publisher::Published,
     record, tiles,
     tlog::{Checkpoint, merkle, proof::Plan},
@@ -80,7 +80,7 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<Option<u
         return Ok(None);
     }
     let Some(note) = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await? else { return Ok(None) };
-    let signer = Signer::of(app, owner).await?;
+    let signer = Signer::find(app, owner).await?.ok_or_else(log_key::gone)?;
     let unreadable = || PortError::new("the log's checkpoint", PortErrorKind::Unreadable);
     let size = Checkpoint::open(&note, &[signer.ed25519()]).map_err(|_| unreadable())?.size;
     let published = published.map_or(0, |published| published.value.tree.size());

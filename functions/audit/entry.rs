@@ -75,6 +75,11 @@ pub async fn range<P: Place>(store: &Store<'_, P>, from: u64, to: u64) -> Result
     Ok(entries)
 }
 
+/// Whether the log has any.
+pub async fn has_entries<P: Place>(store: &Store<'_, P>) -> Result<bool, StoreError> {
+    Ok(store.read::<Entry>(part_of(0), &entry_key(0)).await?.is_some())
+}
+
 /// Written with the item's entry, so that no item gets a second place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Placed {

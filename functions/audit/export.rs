@@ -21,7 +21,7 @@ use super::{
     entry::{self, HEAD_KEY, Head},
     folder::{self, Disclosure, Header},
     format::{DEMO_NOTICE, FORMAT},
-    log_key::{LogKeys, Signer},
+    log_key::{self, LogKeys, Signer},
     publish, record, schema, sequence, sequencer, tiles,
     tlog::{Checkpoint, Note, Tile, bundle, proof::Plan, record_proof::RecordProof, tile::WIDTH},
     witness,
@@ -52,7 +52,7 @@ pub enum ExportError {
         "{waiting} of this log's entries still wait for their place, so a copy would miss them; nothing was written. Run it again in half a minute"
     )]
     Incomplete { waiting: usize },
-    #[error("the installation's key of its logs is not in the store: put the record `log-key` back from a backup")]
+    #[error("{}", log_key::GONE)]
     NoKey,
     #[error("{0} of the published log is not there: put back the blob container `log` from a backup")]
     Missing(String),

@@ -120,13 +120,17 @@ pub fn policy(keys: &LogKeys, witness: Option<&VerifierKey>) -> String {
     )
 }
 
+const PROOFS_LEFT_OUT: &str =
+    " The proofs of single entries are left out: each can be made from the tiles, and the page of an entry gives its own.";
+
 /// How to verify, for people; the keys are left for them to fill in.
 pub fn guide(header: &Header) -> String {
-    let Header { owner, origin, entries, .. } = header;
+    let Header { owner, origin, entries, proofs, .. } = header;
+    let proofs = if *proofs { "" } else { PROOFS_LEFT_OUT };
     let notice = header.notice.as_ref().map(|notice| format!("{notice}\n\n")).unwrap_or_default();
     format!(
         "# How to verify this audit log\n\n{notice}\
-This folder holds the audit log of {owner}: {entries} entries, under the name `{origin}`.\n\n\
+This folder holds the audit log of {owner}: {entries} entries, under the name `{origin}`.{proofs}\n\n\
 You need the log's verifier keys from another place than this folder: ask the company that runs Assay to read you the keys' \
 fingerprints by telephone, or take them from the audit page after you signed in. Put them into a file outside of this folder, \
 one a line. If a witness cosigns the log (`log-policy` says so), get its key from whoever runs the witness, and add `--witness KEY`.\n\n\

@@ -6,7 +6,9 @@
 //! place and not for each process: a process that dies has no next item that would show what was taken from its end.
 //!
 //! It costs one small document more in a batch and no round trip. Two processes that write to one place at once cost the
-//! slower one a look and another try. What it cannot show: count, items and the log's own record put back together.
+//! slower one a look and another try. What it cannot show: an item and the count put back together, while the item waits and
+//! other processes append more than is gone before the one that wrote it appends again; and later, count, items and the
+//! log's own record put back together.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -20,6 +22,9 @@ use crate::tenancy::{
 
 /// For so long after the mark items come without numbers, of processes of the earlier release that still run.
 pub const GRACE: Duration = Duration::hours(1);
+
+/// Of a log that has entries and no head.
+pub const HEAD_GONE: &str = "the log's head, which says how far the log goes and what was missing, was taken away: how far it goes is known from its entries, and what was missing stands in them";
 
 /// Up to which item of a place the log knows them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -202,7 +207,8 @@ pub fn begin(
     now: OffsetDateTime,
 ) -> Tail {
     match record {
-        Some(record) if record.mark == follows.mark => return record.at.clone(),
+        // Followed from the first entry on there was no earlier release: another mark is of a head that was taken away.
+        Some(record) if record.mark == follows.mark || follows.from_start => return record.at.clone(),
         None if follows.from_start || now > follows.since + GRACE => return start,
         _ => {}
     }

@@ -1,8 +1,9 @@
 //! What signs an installation's logs: an Ed25519 key of its own beside the vault's, and the name under which each log is known.
 //!
 //! Vaults sign with P-256 only, and the verifiers that auditors have take Ed25519 only; so each checkpoint carries a line of
-//! each. This key is made once, sealed under the installation's data key, and never shown; the name is drawn with it, since
-//! an address may change and a log's name must not. What is handed to an auditor are the verifier keys.
+//! each. This key is made once, before the first log is published, sealed under the installation's data key, and never shown;
+//! the name is drawn with it, since an address may change and a log's name must not. What is handed to an auditor are the
+//! verifier keys.
 
 use std::{fmt, time::Duration};
 
@@ -13,12 +14,12 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
-    Event, record,
+    Event, record, tiles,
     tlog::{VerifierKey, note},
 };
 use crate::{
     app::App,
-    platform::ports::{PortError, PortErrorKind},
+    platform::ports::{BlobContainer, PortError, PortErrorKind},
     tenancy::{
         DeploymentPlace, DeploymentScope, Record, StoreError,
         keys::Owner,
@@ -65,14 +66,10 @@ pub struct LogKeys {
 }
 
 impl Signer {
-    /// The owner's, with the installation's key, which is made if there is none.
+    /// The owner's, with the installation's key, which is made if no log was published yet.
     pub async fn of(app: &App, owner: Owner) -> Result<Self, StoreError> {
-        loop {
-            if let Some(key) = find(app).await? {
-                return Self::new(&key, owner).ok_or_else(unreadable);
-            }
-            Box::pin(make(app)).await?;
-        }
+        make_first(app).await?;
+        Self::find(app, owner).await?.ok_or_else(gone)
     }
 
     /// The same, where one must be there already: makes nothing.
@@ -140,6 +137,17 @@ async fn find(app: &App) -> Result<Option<LogKey>, StoreError> {
 
 const CACHED: &str = "log-key";
 
+/// Makes the installation's key before its first log is published. Where a checkpoint lies, the key that signed it is lost
+/// and not missing: another would give every log another name and disown what auditors keep.
+pub async fn make_first(app: &App) -> Result<(), StoreError> {
+    if find(app).await?.is_some() {
+        return Ok(());
+    }
+    // An owner's checkpoint is listed before its tiles.
+    let listed = app.blobs.list(BlobContainer::Log, "", None).await?.names;
+    if listed.iter().any(|name| name.ends_with(tiles::CHECKPOINT)) { Ok(()) } else { Box::pin(make(app)).await }
+}
+
 async fn make(app: &App) -> Result<(), StoreError> {
     let mut seed = Zeroizing::new([0; 32]);
     app.ids.random(seed.as_mut());
@@ -157,6 +165,13 @@ async fn make(app: &App) -> Result<(), StoreError> {
 
 fn scope() -> DeploymentScope {
     DeploymentScope::of_function("publish", "log-key")
+}
+
+/// What to do where the key is lost.
+pub const GONE: &str = "the installation's key of its logs is gone: put its record `log-key` back from a backup";
+
+pub fn gone() -> StoreError {
+    PortError::new(GONE, PortErrorKind::Unreadable).into()
 }
 
 fn unreadable() -> StoreError {

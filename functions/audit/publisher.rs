@@ -13,7 +13,7 @@ use super::{
     Event,
     chain::{self, Hash},
     entry::{self, Alarm, Entry, HEAD_KEY, Head},
-    log_key::Signer,
+    log_key::{self, Signer},
     record, sequence, tiles,
     tlog::{Checkpoint, Tile, Tree, bundle, merkle, proof::Plan, tile::WIDTH},
 };
@@ -88,8 +88,7 @@ pub async fn publish<P: Place>(store: &Store<'_, P>) -> Result<Option<Checkpoint
     let Some((head, published)) = begin(store).await? else { return Ok(None) };
     let before = (published.value.tree.size(), published.value.tree.root());
     if before.0 == 0 {
-        // The first log of an installation makes its key, before anything is published that would want it again.
-        Signer::of(store.app(), store.owner()).await?;
+        log_key::make_first(store.app()).await?;
     }
     let mut run = Run { store, held: published, full: Vec::new() };
     let outcome = match run.extend(head.next).await {
@@ -275,8 +274,7 @@ impl<P: Place> Run<'_, '_, P> {
     async fn move_checkpoint(&self, before: (u64, Hash)) -> Result<Checkpoint, Stop> {
         let (app, owner) = (self.store.app(), self.store.owner());
         let Some(signer) = Signer::find(app, owner).await? else {
-            // A new one would disown all that was signed.
-            return Err(Stop::Alarm("the installation's key of its logs is gone: put its record back from a backup".into()));
+            return Err(Stop::Alarm(log_key::GONE.into()));
         };
         let tree = &self.held.value.tree;
         let ours = Checkpoint { origin: signer.origin().to_owned(), size: tree.size(), root: tree.root() };

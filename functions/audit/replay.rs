@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::{
     Item,
@@ -88,6 +89,9 @@ pub async fn replay<P: Place>(
     let marks = marks(store, &mut found, outside).await?;
     let published = store.read::<Published>(own, HEAD_KEY).await?.map(|held| held.value);
     let head = store.read::<Head>(own, HEAD_KEY).await?.map(|held| held.value);
+    if head.is_none() && entry::has_entries(store).await? {
+        found.faults.push(Wrong::new("no head", follow::HEAD_GONE));
+    }
     let mut places: Vec<P> = places.into_iter().filter(|place| place.key() != own.key()).collect();
     places.push(own);
     let mut waiting = Vec::new();
@@ -97,7 +101,7 @@ pub async fn replay<P: Place>(
     }
     waiting.sort_by_key(|item| (item.at, item.id));
     let mut log = Log { tree: Tree::default(), chain: chain::start(&store.owner().to_string()), ids: HashSet::new() };
-    let length = store.read::<Head>(own, HEAD_KEY).await?.map_or(0, |held| held.value.next);
+    let length = length(store).await?;
     for mark in marks.iter().filter(|mark| mark.size > length) {
         found.faults.push(Wrong::new(
             format!("shorter than {}", mark.what),
@@ -151,6 +155,22 @@ pub async fn replay<P: Place>(
     Ok(found)
 }
 
+/// As the head says; without one, as many as follow each other.
+async fn length<P: Place>(store: &Store<'_, P>) -> Result<u64, StoreError> {
+    if let Some(head) = store.read::<Head>(P::audit(AuditPart::Head), HEAD_KEY).await? {
+        return Ok(head.value.next);
+    }
+    let mut length = 0;
+    loop {
+        let entries = entry::range(store, length, length + STEP).await?;
+        let more = entries.iter().zip(length..).take_while(|(entry, seq)| entry.seq == *seq).count() as u64;
+        length += more;
+        if more < STEP {
+            return Ok(length);
+        }
+    }
+}
+
 struct Log {
     tree: Tree,
     chain: Hash,
@@ -179,7 +199,11 @@ impl Log {
 async fn follows<P: Place>(store: &Store<'_, P>, place: P, head: Option<&Head>) -> Result<Vec<Wrong>, StoreError> {
     /// Looks at a place from which items are just being taken.
     const TRIES: usize = 5;
-    let Some(follows) = head.and_then(|head| head.follows) else { return Ok(Vec::new()) };
+    let follows = match head {
+        Some(head) => head.follows,
+        None => Head::new(store.owner(), Uuid::nil(), store.app().now()).follows,
+    };
+    let Some(follows) = follows else { return Ok(Vec::new()) };
     let (own, key) = (P::audit(AuditPart::Head), place.key());
     let read = async || Ok::<_, StoreError>(store.read::<Followed>(own, &follow::key_of(&key)).await?.map(|held| held.value));
     let start = Tail::start(store.owner(), &place);

@@ -6,6 +6,7 @@
 //! sequencers run: the next run walks over what stands behind the head, and an item left over after it got its place is
 //! recognized by its mark and only deleted. A clock that jumps changes nothing but the times shown. Up to which number the
 //! items of a place are known moves with the head; a number that is missing is an alarm (see `follow`), and the log goes on.
+//! So is a head that is not there beside entries: it is made anew from them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,8 +20,8 @@ use uuid::Uuid;
 use super::{
     Event, Item,
     chain::{self, Hash},
-    entry::{Entry, Follows, HEAD_KEY, Head, Lease, Placed, entry_key, part_of, placed_key},
-    follow::{self, Fault, Followed, GRACE, Numbered},
+    entry::{self, Alarm, Entry, Follows, HEAD_KEY, Head, Lease, Placed, entry_key, part_of, placed_key},
+    follow::{self, Fault, Followed, GRACE, HEAD_GONE, Numbered},
     leaf, record, watch,
 };
 use crate::{
@@ -221,6 +222,8 @@ struct Run<'s, 'a, P> {
     /// What is written of it with the head's next move.
     moved: BTreeMap<String, Tail>,
     placed: usize,
+    /// It made the head anew, and an item of its own says so.
+    anew: bool,
 }
 
 impl<'s, 'a, P: Place> Run<'s, 'a, P> {
@@ -236,18 +239,29 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
             return Ok(None);
         }
         let mark = || Follows { mark: app.ids.uuid(), since: now, from_start: false };
+        // A log has its head before its first entry.
+        let anew = seen.is_none() && entry::has_entries(store).await?;
         let (head, etag) = match seen {
             Some(Held { value, etag }) => (value, Some(etag)),
             None => (Head::new(store.owner(), app.ids.uuid(), now), None),
         };
         let follows = head.follows.unwrap_or_else(mark);
-        let head = Head { lease: Some(Lease::new(holder, now)), follows: Some(follows), ..head };
-        let taken = write_head(store, head, etag).await?;
-        Ok(taken.map(|head| Self { store, holder, head, follows, followed, moved: BTreeMap::new(), placed: 0 }))
+        let mut head = Head { lease: Some(Lease::new(holder, now)), follows: Some(follows), ..head };
+        if anew {
+            head.gap = Some(Alarm::new(HEAD_GONE, now));
+        }
+        let taken = write_head(store, head, etag, anew.then(|| gap_event(HEAD_GONE))).await?;
+        if anew && taken.is_some() {
+            tracing::error!(owner = %store.owner(), what = HEAD_GONE, "ALARM: the head of the audit log was taken away");
+        }
+        Ok(taken.map(|head| Self { store, holder, head, follows, followed, moved: BTreeMap::new(), placed: 0, anew }))
     }
 
     async fn place_all(&mut self, mut looks: Vec<Look<P>>, places: &[P]) -> Result<(), Stop> {
         self.catch_up().await?;
+        if self.anew {
+            self.look_at_own(&mut looks).await?;
+        }
         loop {
             self.watch(&mut looks).await?;
             let more = looks.iter().any(|look| look.more);
@@ -295,9 +309,14 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
             tracing::error!(owner, what, "ALARM: items of the audit log were taken away");
         }
         let what = follow::in_one(&said);
-        let event = Event::new("log.gap", "log", json!({ "why": what }));
+        let event = gap_event(&what);
         let gap = Some(watch::also(self.head.value.gap.as_ref(), what, self.store.app().now()));
         self.write(Head { gap, ..self.head.value.clone() }, Some(event)).await?;
+        Ok(self.look_at_own(looks).await?)
+    }
+
+    /// An item of its own lies there since.
+    async fn look_at_own(&self, looks: &mut Vec<Look<P>>) -> Result<(), StoreError> {
         let own = P::audit(AuditPart::Head);
         looks.retain(|look| look.place.key() != own.key());
         looks.push(Look::at(self.store, own).await?);
@@ -486,19 +505,31 @@ impl<'s, 'a, P: Place> Run<'s, 'a, P> {
     /// Lets the next run begin at once. If this fails, the lease runs out.
     async fn let_go(&self) {
         let head = Head { lease: None, ..self.head.value.clone() };
-        let _ = write_head(self.store, head, Some(self.head.etag.clone())).await;
+        let _ = write_head(self.store, head, Some(self.head.etag.clone()), None).await;
     }
 }
 
 /// The head as it is now; `None` when another run wrote it since it was read.
-async fn write_head<P: Place>(store: &Store<'_, P>, head: Head, etag: Option<Etag>) -> Result<Option<Held<Head>>, StoreError> {
+async fn write_head<P: Place>(
+    store: &Store<'_, P>,
+    head: Head,
+    etag: Option<Etag>,
+    event: Option<Event>,
+) -> Result<Option<Held<Head>>, StoreError> {
     let mut batch = store.batch(P::audit(AuditPart::Head));
     batch.put(head.clone(), etag);
+    if let Some(event) = event {
+        record(&mut batch, event);
+    }
     match batch.commit_with_etags().await {
         Ok(etags) => Ok(etags.into_iter().flatten().next().map(|etag| Held { value: head, etag })),
         Err(error) if error.is_conflict() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn gap_event(why: &str) -> Event {
+    Event::new("log.gap", "log", json!({ "why": why }))
 }
 
 fn take_where<P>(waiting: &mut Vec<Waiting<P>>, is_it: impl Fn(&Item) -> bool) -> Vec<Waiting<P>> {

@@ -89,7 +89,7 @@ pub enum LogFault {
     #[error("ROLLBACK: the checkpoint that was kept has {seen} entries, this log has {size}: entries were taken off its end")]
     Rollback { seen: u64, size: u64 },
     #[error(
-        "SPLIT VIEW: two checkpoints of {size} entries have other roots, so two histories were told. Both are signed; keep both as evidence.\n\nThis folder's:\n{ours}\nThe one that was kept:\n{seen}"
+        "SPLIT VIEW: two checkpoints of {size} entries have other roots, so two histories were told. Both are signed; keep both as evidence.\n\nThis one's:\n{ours}\nThe one that was kept:\n{seen}"
     )]
     SplitView { size: u64, ours: String, seen: String },
     #[error("{0} is not a copy of a checkpoint that both keys signed: {1}")]
@@ -114,9 +114,12 @@ pub fn verify_folder(folder: &Path, known: Known<'_>) -> Result<LogReport, LogFa
     let checkpoint = open(&note, known.keys)?;
     let cosigned = cosigned(&note, known.keys)?;
     let files = Files { size: checkpoint.size, ..files };
-    let seen = known.seen.map(|kept| open(kept, known.keys).map_err(as_seen)).transpose()?;
-    if let Some(seen) = &seen {
-        compare(&checkpoint, &note, seen, known.seen.unwrap_or_default())?;
+    let seen = seen(known)?;
+    if let Some((seen, kept)) = seen.as_ref().zip(known.seen) {
+        of_one_log(&checkpoint, &note, seen, kept)?;
+        if seen.size > checkpoint.size {
+            return Err(LogFault::Rollback { seen: seen.size, size: checkpoint.size });
+        }
     }
     let header = header(&files, &checkpoint)?;
     let (anchors, anchors_of_other_keys) = anchors(folder, known.keys)?;
@@ -191,13 +194,15 @@ fn as_seen(fault: LogFault) -> LogFault {
     }
 }
 
-/// What two checkpoints alone say.
-fn compare(ours: &Checkpoint, note: &[u8], seen: &Checkpoint, kept: &[u8]) -> Result<(), LogFault> {
+/// The checkpoint that was kept, signed like the log's own.
+pub(super) fn seen(known: Known<'_>) -> Result<Option<Checkpoint>, LogFault> {
+    known.seen.map(|kept| open(kept, known.keys).map_err(as_seen)).transpose()
+}
+
+/// What two checkpoints alone say, whichever of them is the older one.
+pub(super) fn of_one_log(ours: &Checkpoint, note: &[u8], seen: &Checkpoint, kept: &[u8]) -> Result<(), LogFault> {
     if seen.origin != ours.origin {
         return Err(LogFault::Seen(CheckpointError::Origin(seen.origin.clone())));
-    }
-    if seen.size > ours.size {
-        return Err(LogFault::Rollback { seen: seen.size, size: ours.size });
     }
     if seen.size == ours.size && seen.root != ours.root {
         let text = |note: &[u8]| String::from_utf8_lossy(note).into_owned();

@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{
+    authority,
     delegation::Delegation,
     demotion,
     event::{Event, Facts, Verdict, Voice},
@@ -128,8 +129,8 @@ where
             }
             return Err(ExecuteError::Tampered);
         }
-        let (answers, delegations) = (found.one(&key).await?, said.delegations);
-        let waiting = Waiting { held: &held, answers, asked: asked.as_ref(), version, policy, delegations };
+        let answers = found.one(&key).await?;
+        let waiting = Waiting { held: &held, answers, asked: asked.as_ref(), version, policy, said };
         match Box::pin(attempt(app, &store, waiting, &perform)).await {
             Ok(after) => {
                 let ran = matches!(after.state, State::Executed { .. } | State::RolledBack { .. });
@@ -172,15 +173,14 @@ struct Waiting<'a> {
     asked: Option<&'a Held<Pending>>,
     version: u32,
     policy: Option<Held<SignedPolicy>>,
-    /// As the log tells it.
-    delegations: Vec<Delegation>,
+    said: ran::Said,
 }
 
 async fn attempt<F>(app: &App, store: &Store<'_, ClientPlace>, waiting: Waiting<'_>, perform: &F) -> Result<Proposal, ExecuteError>
 where
     F: for<'x, 's, 'a> Fn(&'x Proposal, Option<&'x Decision>, &'x mut Batch<'s, 'a, ClientPlace>) -> Performing<'x> + Send + Sync,
 {
-    let Waiting { held, answers, asked, version, policy, delegations } = waiting;
+    let Waiting { held, answers, asked, version, policy, said } = waiting;
     let proposal = &held.value;
     let undoes = matches!(proposal.state, State::Undoing { .. });
     // What its level cleared has no answers before somebody reviews it.
@@ -192,7 +192,8 @@ where
     let Owner::Tenant(tenant) = store.owner() else { return Err(ExecuteError::NotFound) };
     let (roster, approvers) = approvers(app, store, tenant, proposal).await?;
     let policy = match care::highest(store, &roster) {
-        Ok(highest) => standing(app, tenant, policy.as_ref(), highest).await?,
+        // The mark may have been put back with the policy; the log has not.
+        Ok(highest) => standing(app, tenant, policy.as_ref(), highest.max(said.policy)).await?,
         Err(unmarked) => Err(unmarked),
     };
     let policy = match policy {
@@ -201,7 +202,7 @@ where
         Err(_) if undoes => Policy::default(),
         Err(unsound) => return Err(ExecuteError::Policy(unsound)),
     };
-    let facts = facts(app, store, (tenant, proposal, version), &policy, (&roster, &approvers, delegations)).await?;
+    let facts = facts(app, store, (tenant, proposal, version), &policy, (&roster, &approvers, said.delegations)).await?;
     let now = app.now();
     let recalled = demotion::recalled(tenant, proposal, &facts.today, now);
     let event = if undoes { Event::Undo(facts) } else { Event::Execute(facts) };
@@ -342,7 +343,8 @@ async fn end(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, event: Event
 }
 
 /// Who is who, and of those who decided, and for whom they stood: who may approve for this client now.
-/// Authority is asked for again when the action runs, not only when it was decided (ASVS 5.0, 8.3.2).
+/// Authority is asked for again when the action runs, not only when it was decided (ASVS 5.0, 8.3.2), and not only of the
+/// directory, where somebody may have put a grant back.
 async fn approvers(
     app: &App,
     store: &Store<'_, ClientPlace>,
@@ -354,19 +356,25 @@ async fn approvers(
     let of_person =
         |person: &PersonId| [Wanted::one::<Grant>(&directory::grant_key(tenant, *person)), Wanted::one::<Person>(&person.to_string())];
     // Not from the roster: it leaves out what cannot be read, and then nobody knows yet.
-    let wanted = people.iter().flat_map(of_person).chain([Roster::stamp()]).collect();
+    let wanted = people.iter().flat_map(of_person).chain([Roster::stamp(), authority::waiting()]).collect();
     let found = directory.gather(DeploymentPlace::Directory, wanted).await?;
+    let told = authority::told(&directory, &found.all("").await?, tenant).await?;
+    if told.is_off(tenant) {
+        return Err(StoreError::SwitchedOff { owner: Owner::Tenant(tenant).to_string() }.into());
+    }
     let now = app.now();
     let mut approvers = BTreeSet::new();
     for id in people {
         let grant = found.one::<Grant>(&directory::grant_key(tenant, id)).await?;
         let person = found.one::<Person>(&id.to_string()).await?;
         let may = |grant: &Grant| grant.has(Role::Approver) && grant.holds(now);
-        if grant.is_some_and(|held| may(&held.value)) && person.is_some_and(|held| held.value.may_sign_in(&app.config, app.now())) {
+        let may_still = grant.is_some_and(|held| may(&held.value)) && person.is_some_and(|held| held.value.may_sign_in(&app.config, now));
+        if may_still && !authority::is_taken_away(&told, tenant, id, now) {
             approvers.insert(id);
         }
     }
-    Ok((Roster::among(&directory, &found).await?, approvers))
+    let roster = Roster::among(&directory, &found).await?;
+    Ok((roster.with_people(|person| told.put_right(person)).map_or(roster, Arc::new), approvers))
 }
 
 /// Records referred to that are gone, deleted at their source, not in the state that was approved, or put back as they were

@@ -4,6 +4,7 @@
 //! performs it, inside the batch that the gate commits (design, "Two places"). Silence never approves (I4).
 
 pub mod amend;
+pub mod authority;
 pub mod decide;
 pub mod delegation;
 pub mod delivery;

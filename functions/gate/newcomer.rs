@@ -138,8 +138,10 @@ fn said(at: OffsetDateTime, format: &[time::format_description::BorrowedFormatIt
 
 /// Who asks, as it may stand in a mail, and of which directory.
 fn who(app: &App, asking: &Asking) -> (String, String) {
-    if let_in::is_own_directory(app, asking.identity) {
+    if let_in::is_own(app, asking.identity, asking.is_guest) {
         (asking.name.clone(), "your own".into())
+    } else if let_in::is_own_directory(app, asking.identity) {
+        ("A guest in your own directory".into(), "your own".into())
     } else {
         ("Somebody of another organization".into(), asking.identity.tid.to_string())
     }

@@ -155,6 +155,23 @@ impl Occasion {
         roster.people_who_may_sign_in(config, now).filter(is_told).collect()
     }
 
+    /// What the link does and what silence does, where that is not what it is of an approval that waits.
+    fn foot(self) -> Option<&'static str> {
+        match self {
+            Self::Asked | Self::Reminded | Self::Escalated | Self::Changed => None,
+            Self::GlassBroken => Some(
+                "It is carried out whether or not anybody answers; what is asked of you is the review. The link only shows the way: nobody can review it without signing in.",
+            ),
+            Self::ReviewOverdue => Some(
+                "The link only shows the way: nobody can review it without signing in. What was approved alone stands, also while nobody does.",
+            ),
+            Self::Ran => Some("The link only shows the way: nobody can undo it without signing in. If nobody does, it stands."),
+            Self::NotDone => {
+                Some("The link only shows the way: nobody can see to it without signing in. If nobody does, it stays as it is.")
+            }
+        }
+    }
+
     /// What mail and card say of one that stands alone; the others say what is asked.
     pub(super) fn notice(self, app: &App, (roster, tenant): (&Roster, TenantId), proposal: &Proposal, link: String) -> Option<Notice> {
         let exact = |at: OffsetDateTime| at.format(EXACT).unwrap_or_default();
@@ -201,8 +218,8 @@ impl Occasion {
         };
         let notice = Notice::of_proposal("", "", &[], String::new(), String::new(), app.config.is_demo());
         let mut foot = notice.foot.clone();
-        if self == Self::Ran {
-            foot[0] = "The link only shows the way: nobody can undo it without signing in. If nobody does, it stands.".into();
+        if let Some(own) = self.foot() {
+            foot[0] = own.into();
         }
         Some(Notice { title, facts, link: ("Sign in and look at it", link), foot, ..notice })
     }

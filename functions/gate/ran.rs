@@ -1,5 +1,6 @@
-//! What the client's log says became of proposals, and who stood in for whom: so that one whose records somebody puts back
-//! together, as they were before it ran or ended, is not carried out (again), nor one that a stand-in answered who was none.
+//! What the client's log says became of proposals, who stood in for whom, and which version of the policy stood: so that a
+//! proposal whose records somebody puts back together, as they were before it ran or ended, is not carried out (again), nor
+//! one that a stand-in answered who was none, nor any under a policy that is put back together with its mark.
 //!
 //! Each run and each end names its proposal in its audit item. The sweep follows the log and keeps them by weeks, for as long
 //! as a proposal can live, in another partition than the proposals; what came since is read from the log itself, to the
@@ -18,6 +19,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     delegation::{Delegation, told},
+    policy::search,
     proposal::{Proposal, object},
 };
 use crate::{
@@ -53,18 +55,26 @@ const SAID: [(&str, &str); 11] = [
     ("proposal.recorded", ENDED),
 ];
 
-/// How far the log was followed, who stood in for whom until there, and how much each week says: a week that is put back
-/// alone says less.
+/// How far the log was followed, who stood in for whom and which version of the policy stood until there, and how much each
+/// week says: a week that is put back alone says less.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Followed {
     next: u64,
     weeks: BTreeMap<i64, usize>,
     stand_ins: told::Told,
+    policy: u32,
+}
+
+impl Followed {
+    fn take(&mut self, kind: &str, detail: &Value, at: OffsetDateTime) {
+        self.stand_ins.take(kind, detail, at);
+        self.policy = self.policy.max(search::version_told(kind, detail).unwrap_or_default());
+    }
 }
 
 impl Record for Followed {
     const KIND: &'static str = "ran-followed";
-    /// 2: with those who stood in; an earlier one is followed anew.
+    /// 2: with those who stood in, and the policy; an earlier one is followed anew.
     const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
@@ -72,7 +82,7 @@ impl Record for Followed {
     }
 
     fn upgrade(schema: u32, body: Value) -> Value {
-        if schema < 2 { json!({ "next": 0, "weeks": {}, "stand_ins": {} }) } else { body }
+        if schema < 2 { json!({ "next": 0, "weeks": {}, "stand_ins": {}, "policy": 0 }) } else { body }
     }
 }
 
@@ -83,6 +93,8 @@ pub(super) struct Said {
     pub is_over: bool,
     /// When who stood in for whom.
     pub delegations: Vec<Delegation>,
+    /// The highest version of the policy that stood; 0: none is told of.
+    pub policy: u32,
 }
 
 /// What was said of proposals in one week. One document holds 15,000 of them.
@@ -125,7 +137,7 @@ pub(super) fn waiting() -> Wanted {
 }
 
 /// Whether the log, or an item among those found ([`waiting`]), says that this proposal ended or ran; for what `undoes` it,
-/// that it ended or was undone. And who stood in for whom.
+/// that it ended or was undone. And who stood in for whom, and which policy stood.
 pub(super) async fn said_of(
     store: &Store<'_, ClientPlace>,
     found: &Gathered<'_, '_, ClientPlace>,
@@ -144,21 +156,20 @@ pub(super) async fn said_of(
     let kept = store.gather(PLACE, wanted.collect()).await?;
     // Before the walk, which sees what is published meanwhile.
     let published = walk::published_among(store, &kept).await?;
-    let followed = kept.one::<Followed>(HEAD_KEY).await?.map(|held| held.value).unwrap_or_default();
-    let Followed { mut next, weeks: counts, mut stand_ins } = followed;
+    let mut followed = kept.one::<Followed>(HEAD_KEY).await?.map(|held| held.value).unwrap_or_default();
     for week in weeks {
         let says = kept.one::<Week>(&key_of(week)).await?.map(|held| held.value.said).unwrap_or_default();
         is_over |= over.iter().any(|one| says.contains(one));
-        if says.len() < counts.get(&week).copied().unwrap_or_default() {
-            next = 0;
+        if says.len() < followed.weeks.get(&week).copied().unwrap_or_default() {
+            followed = Followed::default();
         }
     }
     if !is_over {
         let kinds = kinds();
-        let walked = walk(store, next, u64::MAX, |entry| {
+        let walked = walk(store, followed.next, u64::MAX, |entry| {
             let Some((leaf, detail)) = entry.of_kind(&kinds) else { return };
             is_over |= is_it(&leaf.kind, &leaf.object);
-            stand_ins.take(&leaf.kind, &detail, leaf.at);
+            followed.take(&leaf.kind, &detail, leaf.at);
         })
         .await?;
         if !is_over {
@@ -166,13 +177,18 @@ pub(super) async fn said_of(
         }
     }
     for Item { kind, detail, at, .. } in waiting.iter().map(|held| &held.value) {
-        stand_ins.take(kind, detail, *at);
+        followed.take(kind, detail, *at);
     }
-    Ok(Said { is_over, delegations: stand_ins.delegations() })
+    Ok(Said { is_over, delegations: followed.stand_ins.delegations(), policy: followed.policy })
+}
+
+/// The highest version of the policy that the log told of when the sweep followed it last.
+pub(super) async fn policy_told(store: &Store<'_, ClientPlace>) -> Result<u32, StoreError> {
+    Ok(store.read::<Followed>(PLACE, HEAD_KEY).await?.map_or(0, |held| held.value.policy))
 }
 
 fn kinds() -> Vec<&'static str> {
-    SAID.iter().map(|(kind, _)| *kind).chain(told::KINDS).collect()
+    SAID.iter().map(|(kind, _)| *kind).chain(told::KINDS).chain(search::KINDS).collect()
 }
 
 /// Follows the log, and forgets what is too old to run. For the sweep.
@@ -185,13 +201,13 @@ pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut news: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
-    let (kinds, stand_ins) = (kinds(), &mut followed.stand_ins);
-    let walked = walk(store, followed.next, AT_ONCE.min(length - followed.next), |entry| {
+    let (kinds, next) = (kinds(), followed.next);
+    let walked = walk(store, next, AT_ONCE.min(length - next), |entry| {
         let Some((leaf, detail)) = entry.of_kind(&kinds) else { return };
         if let Some(said) = said(&leaf.kind, &leaf.object) {
             news.entry(week_of(leaf.at)).or_default().insert(said);
         }
-        stand_ins.take(&leaf.kind, &detail, leaf.at);
+        followed.take(&leaf.kind, &detail, leaf.at);
     })
     .await?;
     followed.stand_ins.forget(store.app().now());

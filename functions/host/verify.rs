@@ -41,6 +41,11 @@ pub enum VerificationError {
     Folder(#[from] LogFault),
     #[error(transparent)]
     File(#[from] VerifyError),
+    #[error(
+        "{} is a file of an earlier release, which no key signed and no checkpoint goes with: verify it without --key, --witness and --seen, and compare the head that is said then with one that you have from elsewhere",
+        .0.display()
+    )]
+    Unsigned(PathBuf),
     #[error("{broken} of {of} do not hold")]
     Some { broken: usize, of: usize },
 }
@@ -87,7 +92,10 @@ fn one(path: &Path, known: Known<'_>) -> Result<String, VerificationError> {
     if path.extension().is_some_and(|extension| extension == "tlog-proof") {
         let read = |path: PathBuf| fs::read_to_string(&path).map_err(|source| VerificationError::Read { path, source });
         let (proof, opened) = (read(path.to_owned())?, read(path.with_extension("json"))?);
-        return Ok(audit::verify_record(&proof, &opened, known.keys)?.to_string());
+        return Ok(audit::verify_record(&proof, &opened, known)?.to_string());
+    }
+    if !known.keys.is_empty() || known.seen.is_some() {
+        return Err(VerificationError::Unsigned(path.to_owned()));
     }
     Ok(audit::verify_file(path)?.to_string())
 }

@@ -296,15 +296,15 @@ impl Retention {
         match self {
             Self::NotApplicable => "a folder, which has no lock: copy it elsewhere".into(),
             Self::None => "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into(),
-            Self::Policy => "a policy against changes holds; whether it is locked shows in the Azure portal only".into(),
+            Self::Policy => "a policy of the container holds, and only the Azure portal shows whether it is locked: until it is, whoever manages the account can take it away. A policy of version level shows here".into(),
             Self::Unlocked { until } => format!("UNLOCKED: held{}, but the policy can still be taken away", days(until)),
             Self::Locked { until } => format!("locked{}", days(until)),
         }
     }
 
-    /// Whether somebody has to see to it.
+    /// Whether somebody has to see to it: it is not locked, as far as anybody told.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::None | Self::Unlocked { .. })
+        matches!(self, Self::None | Self::Policy | Self::Unlocked { .. })
     }
 }
 

@@ -63,6 +63,9 @@ pub struct Person {
 pub struct Standing {
     #[serde(default)]
     pub given: Origin,
+    /// They came as a guest of that directory: another organization's people, whatever account of ours they use.
+    #[serde(default)]
+    pub is_guest: bool,
     /// What makes an owner of them; `None` for who is none, and for owners of earlier releases until they sign in.
     #[serde(default)]
     pub ownership: Option<Ownership>,

@@ -85,6 +85,20 @@ impl Roster {
         Ok(roster)
     }
 
+    /// The same with some people as they should be; `None` where nobody is to be put right.
+    pub fn with_people(&self, put_right: impl Fn(&Person) -> Option<Person>) -> Option<Self> {
+        let right: Vec<Option<Person>> = self.people.iter().map(put_right).collect();
+        right.iter().any(Option::is_some).then(|| Self {
+            stamp: None,
+            unreadable: vec![],
+            people: self.people.iter().zip(right).map(|(person, right)| right.unwrap_or_else(|| person.clone())).collect(),
+            grants: self.grants.clone(),
+            off: self.off.clone(),
+            tenants: self.tenants.clone(),
+            policy_marks: self.policy_marks.clone(),
+        })
+    }
+
     pub fn person(&self, id: PersonId) -> Option<&Person> {
         self.people.iter().find(|person| person.id == id)
     }
@@ -140,21 +154,15 @@ impl Roster {
     /// Who the human behind an account is, by one of their accounts, the same for all of them: those whom an owner linked
     /// ([`Person::same_as`]), and those with the same mail address. Two accounts of one human decide nothing together.
     pub fn human(&self, person: PersonId) -> PersonId {
-        let mut all = vec![person];
-        let mut looked_at = 0;
-        while let Some(id) = all.get(looked_at).copied() {
-            looked_at += 1;
-            let address = self.person(id).map(|one| one.email.to_lowercase()).filter(|address| !address.is_empty());
-            let same = |other: &Person| {
-                other.same_as == Some(id)
-                    || self.person(id).is_some_and(|one| one.same_as == Some(other.id))
-                    || address.as_ref().is_some_and(|address| other.email.to_lowercase() == *address)
-            };
-            let more: Vec<PersonId> =
-                self.people.iter().filter(|other| same(other) && !all.contains(&other.id)).map(|other| other.id).collect();
-            all.extend(more);
-        }
-        all.into_iter().min_by_key(|id| id.0).unwrap_or(person)
+        human_among(&self.people, person)
+    }
+
+    /// The account that would stop being the same human's as this one, if `after` were written in place of `before`: their
+    /// mail address alone joined them.
+    pub fn parted_by(&self, before: &Person, after: &Person) -> Option<&Person> {
+        let then: Vec<Person> = self.people.iter().map(|one| if one.id == after.id { after } else { one }).cloned().collect();
+        let mut joined = self.people.iter().filter(|other| other.id != before.id && has_address_of(before, other));
+        joined.find(|other| human_among(&then, other.id) != human_among(&then, after.id))
     }
 
     /// The client's name, for people.
@@ -166,6 +174,26 @@ impl Roster {
     pub fn person_name(&self, id: PersonId) -> String {
         self.person(id).map_or_else(|| "Somebody who has left".into(), |person| person.name.clone())
     }
+}
+
+fn human_among(people: &[Person], person: PersonId) -> PersonId {
+    let mut all = vec![person];
+    let mut looked_at = 0;
+    while let Some(id) = all.get(looked_at).copied() {
+        looked_at += 1;
+        let one = people.iter().find(|one| one.id == id);
+        let same = |other: &Person| {
+            other.same_as == Some(id) || one.is_some_and(|one| one.same_as == Some(other.id) || has_address_of(one, other))
+        };
+        let more: Vec<PersonId> = people.iter().filter(|other| same(other) && !all.contains(&other.id)).map(|other| other.id).collect();
+        all.extend(more);
+    }
+    all.into_iter().min_by_key(|id| id.0).unwrap_or(person)
+}
+
+fn has_address_of(one: &Person, other: &Person) -> bool {
+    // Addresses are plain ASCII (`directory::is_plain_address`).
+    !one.email.is_empty() && one.email.eq_ignore_ascii_case(&other.email)
 }
 
 /// What is in memory may be of before the change. Those of long ago every process has heard of: it reads all of this anew

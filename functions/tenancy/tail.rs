@@ -5,7 +5,8 @@
 //! record it is sealed under the owner's key and bound to its place: that is the MAC under which number and digest stand. A
 //! process remembers the tail that it wrote, so no batch reads for it; who was overtaken by another process reads and
 //! numbers anew, one after the other, and the rest of the batch is as it was. A tail that was put back to an earlier state
-//! is found by whoever remembers more: the chain goes on from the memory, and the gap shows.
+//! is found by whoever remembers as much or more: the chain goes on from the memory, and the gap shows. Once others have
+//! appended more than is remembered, it is theirs.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -127,8 +128,9 @@ impl Slot {
         let found = match self.lock().clone() {
             // Somebody else looked meanwhile, or wrote.
             Some(known) if known.at != At::Unknown => return known,
-            Some(known) if known.tail.number > found.tail.number => {
-                tracing::warn!(place = place.key(), "a place counts fewer audit items than this process wrote; it goes on from memory");
+            // With as many and another last one, somebody numbered from a count that was put back.
+            Some(known) if known.tail.number >= found.tail.number && known.tail != found.tail => {
+                tracing::warn!(place = place.key(), "a place counts other audit items than this process wrote; it goes on from memory");
                 Known { tail: known.tail, ..found }
             }
             _ => found,

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use assay::{
     audit::{
-        self, Event, Extent, Known, LogFault, LogReport,
+        self, Event, ExportError, Extent, Known, LogFault, LogReport,
         chain::Hash,
         entry::{Entry, Head, Lease, Placed},
         export, folder, leaf,
@@ -14,6 +14,7 @@ use assay::{
         sequence, tiles,
         tlog::{Checkpoint, Tile, VerifierKey, bundle},
         verify_folder,
+        zipped::{Zipped, zipped},
     },
     host::verify::{self, Verification},
     platform::ports::BlobContainer,
@@ -350,6 +351,31 @@ async fn an_export_stands_itself_in_the_log_it_exports_and_appears_whole_or_not_
     let keys: Vec<_> = [exported.keys.ed25519].into_iter().chain(exported.keys.p256).collect();
     let report = check(&installation, &keys, None).unwrap();
     assert_eq!((report.header.owner.as_str(), report.disclosed, report.proofs, report.kinds["log.key-made"]), ("deployment", 0, 0, 1));
+}
+
+#[tokio::test]
+async fn a_copy_that_is_too_large_with_the_proofs_of_single_entries_is_packed_without_them_and_says_so() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, 40, "Dana Whitfield").await;
+    let (_, keys) = copy(&store, WHOLE).await;
+    let whole = zipped(&store, true, "log", usize::MAX).await.unwrap();
+    assert!(whole.proofs);
+    let unpacked = |zipped: Zipped| zip::ZipArchive::new(std::io::Cursor::new(zipped.bytes)).unwrap();
+    let mut all = unpacked(whole);
+    let sizes = (0..all.len()).map(|n| all.by_index(n).map(|file| (file.name().contains("/proofs/"), file.size())).unwrap());
+    let of_others: u64 = sizes.filter(|(is_proof, _)| !is_proof).map(|(_, size)| size).sum();
+    // The guide is longer by the words that say so.
+    let packed = zipped(&store, true, "log", usize::try_from(of_others).unwrap() + 500).await.unwrap();
+    assert!(!packed.proofs);
+    let folder = tempfile::tempdir().unwrap();
+    unpacked(packed).extract(folder.path()).unwrap();
+    let log = folder.path().join("log");
+    let report = check(&log, &keys, None).unwrap();
+    assert_eq!((report.checkpoint.size, report.disclosed, report.proofs), (40, 40, 0));
+    assert!(fs::read_to_string(log.join("VERIFY.md")).unwrap().contains("The proofs of single entries are left out"));
+    let refused = zipped(&store, true, "log", 1000).await.err().unwrap();
+    assert!(matches!(refused, ExportError::Write(error) if error.kind() == std::io::ErrorKind::FileTooLarge));
 }
 
 #[tokio::test]

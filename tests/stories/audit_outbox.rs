@@ -9,7 +9,7 @@ use assay::{
     audit::{
         self, Event, Item,
         entry::{Entry, HEAD_KEY, Head},
-        follow::Followed,
+        follow::{Followed, HEAD_GONE},
         leaf, sequence,
     },
     tenancy::{
@@ -144,6 +144,28 @@ async fn a_second_gap_does_not_hide_the_first() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_taken_away_is_an_alarm_once_and_hides_no_item_that_went_with_it() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, "a").await;
+    run(&store).await;
+    happen(&store, "b").await;
+    take_out(&store, &waiting(&store).await[0]).await;
+    let own = ClientPlace::audit(AuditPart::Head);
+    let mut batch = store.batch(own);
+    batch.delete(&store.read::<Head>(own, HEAD_KEY).await.unwrap().unwrap());
+    batch.commit().await.unwrap();
+    run(&store).await;
+    assert_eq!(log(&store).await, (vec![HEAD_GONE.to_owned(), ONE_GONE.to_owned()], vec!["a".into()]));
+    let gap = head(&store).await.gap.unwrap();
+    assert_eq!((gap.what, gap.count), (format!("{HEAD_GONE}; the last: {ONE_GONE}"), 2));
+    happen(&store, "c").await;
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert_eq!((gaps.len(), objects), (2, vec!["a".into(), "c".into()]));
+}
+
+#[tokio::test]
 async fn more_places_than_one_write_takes_that_all_moved_or_all_lost_an_item_stop_no_run() {
     let test = TestApp::new();
     let store = DeploymentScope::of_function("story", "story").store(test.app()).await.unwrap();
@@ -226,6 +248,30 @@ async fn a_count_that_is_put_back_with_its_item_is_found_by_the_process_that_wro
     take_out(&store, &tail).await;
     run(&store).await;
     assert!(log(&store).await.0[2].contains("counts 0 audit items"));
+}
+
+#[tokio::test]
+async fn a_count_that_is_put_back_and_counted_on_elsewhere_is_found_by_the_process_that_wrote_as_many() {
+    let test = TestApp::new();
+    let elsewhere = App { memory: Arc::default(), ..test.app().clone() };
+    let store = client(test.app()).await;
+    happen(&store, "a").await;
+    let earlier = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap().value;
+    happen(&store, "b").await;
+    take_out(&store, &waiting(&store).await[1]).await;
+    let now = store.read::<Tail>(PLACE, TAIL).await.unwrap().unwrap();
+    let mut batch = store.batch(PLACE);
+    batch.replace(&Held { value: earlier, etag: now.etag });
+    batch.commit().await.unwrap();
+    happen(&client(&elsewhere).await, "c").await;
+    happen(&store, "d").await;
+    run(&store).await;
+    let (gaps, objects) = log(&store).await;
+    assert_eq!(objects, ["a", "c", "d"]);
+    assert_eq!(
+        gaps,
+        ["audit item 3 of the client's evidence (part 3 of 16) does not continue the one before it: one of the two was exchanged"]
+    );
 }
 
 /// As the release before wrote them.

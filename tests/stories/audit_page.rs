@@ -1,17 +1,22 @@
 //! The audit trail as an auditor uses it: what its kinds mean, one entry with its proof, and finding entries again.
 
+use std::path::Path;
+
 use assay::{
     audit::{
-        self, Event, LogFault,
+        self, Event, Known, LogFault,
+        anchor::{self, Anchored},
         chain::Hash,
+        log_key::Signer,
         proven::{self, Opened, Stands},
         schema, sequence,
-        tlog::record_proof::RecordProof,
+        tlog::{Checkpoint, record_proof::RecordProof},
     },
     connectors::demo::What,
     gate::Verdict,
     host::verify::{self, Verification, VerificationError},
-    tenancy::ClientPlace,
+    platform::ports::Retention,
+    tenancy::{ClientPlace, Place as _, place::AuditPart},
     web::assets,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -79,7 +84,7 @@ async fn an_entry_has_a_page_that_says_what_happened_and_carries_all_that_its_ch
     let file = |part: &'static str| marco.get(Box::leak(format!("portal/audit/{HARBOR}/entry/{index}/{part}").into_boxed_str()));
     let (proof, opened) = (text(&file("proof").await), text(&file("content").await));
     let keys = log_copy::keys(&flow.client(HARBOR).await).await;
-    let report = audit::verify_record(&proof, &opened, &keys).unwrap();
+    let report = audit::verify_record(&proof, &opened, Known { keys: &keys, seen: None }).unwrap();
     assert_eq!((report.index, report.leaf.kind.as_str()), (index, "proposal.approved"));
     let opened: Opened = serde_json::from_str(&opened).unwrap();
     assert_eq!(BASE64.decode(data(&page, "leaf")).unwrap(), opened.leaf.as_bytes());
@@ -107,7 +112,8 @@ async fn the_files_of_an_entry_are_refused_when_one_of_them_was_changed_or_is_of
     };
     let (proof, opened) = of(1).await;
     let file = |opened: &Opened| serde_json::to_string(opened).unwrap();
-    let outcome = |proof: &str, opened: &Opened| audit::verify_record(proof, &file(opened), &keys).map_err(|fault| fault.to_string());
+    let known = Known { keys: &keys, seen: None };
+    let outcome = |proof: &str, opened: &Opened| audit::verify_record(proof, &file(opened), known).map_err(|fault| fault.to_string());
     outcome(&proof, &opened).unwrap();
     let (other_proof, other) = of(2).await;
     let moved = Opened { index: 1, ..other.clone() };
@@ -125,7 +131,7 @@ async fn the_files_of_an_entry_are_refused_when_one_of_them_was_changed_or_is_of
     }
     let (ours, vaults): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| !key.is_p256());
     for one in [ours, vaults] {
-        assert!(matches!(audit::verify_record(&proof, &file(&opened), &one), Err(LogFault::KeyMissing(_))));
+        assert!(matches!(audit::verify_record(&proof, &file(&opened), Known { keys: &one, seen: None }), Err(LogFault::KeyMissing(_))));
     }
 
     // By the command, with both files in one folder and the keys from elsewhere.
@@ -133,16 +139,63 @@ async fn the_files_of_an_entry_are_refused_when_one_of_them_was_changed_or_is_of
     let path = folder.path().join("entry-1.tlog-proof");
     std::fs::write(&path, &proof).unwrap();
     let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-    let run = || {
+    let run = |path: &Path, seen: Option<&Path>| {
         let said = std::cell::RefCell::new(String::new());
-        let outcome = verify::run(&Verification { paths: std::slice::from_ref(&path), keys: &keys, witnesses: &[], seen: None }, |words| {
+        let paths = [path.to_owned()];
+        let outcome = verify::run(&Verification { paths: &paths, keys: &keys, witnesses: &[], seen }, |words| {
             said.borrow_mut().push_str(words);
         });
         outcome.map(|()| said.into_inner())
     };
-    assert!(matches!(run(), Err(VerificationError::Read { .. })), "without its file");
+    assert!(matches!(run(&path, None), Err(VerificationError::Read { .. })), "without its file");
     std::fs::write(path.with_extension("json"), file(&opened)).unwrap();
-    assert!(run().unwrap().starts_with("Good: entry 1 is included among the "), "{:?}", run());
+    assert!(run(&path, None).unwrap().starts_with("Good: entry 1 is included among the "), "{:?}", run(&path, None));
+
+    // With a checkpoint that was kept: of as many entries it is this one, or another story was told to somebody.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let kept = |text: &str| {
+        let kept = elsewhere.path().join("checkpoint");
+        std::fs::write(&kept, text).unwrap();
+        kept
+    };
+    let note = RecordProof::parse(&proof).unwrap().checkpoint;
+    assert!(run(&path, Some(&kept(&note))).unwrap().contains("It is the checkpoint that was kept."));
+    let signer = Signer::find(flow.app(), store.owner()).await.unwrap().unwrap();
+    let ours = Checkpoint::parse_note(note.as_bytes()).unwrap();
+    let other = Checkpoint { root: Hash::from_bytes([9; 32]), ..ours.clone() };
+    let other = signer.sign(flow.app(), &other.text()).await.unwrap();
+    let fault = run(&path, Some(&kept(&other))).unwrap_err().to_string();
+    assert!(fault.starts_with("SPLIT VIEW") && fault.contains(&note) && fault.contains(&other), "{fault}");
+    let later = signer.sign(flow.app(), &Checkpoint { size: ours.size + 1, ..ours }.text()).await.unwrap();
+    assert!(run(&path, Some(&kept(&later))).unwrap().contains("only a copy of the whole log shows"));
+    let single = elsewhere.path().join("audit.jsonl");
+    std::fs::write(&single, log_copy::single_file(&store, true).await).unwrap();
+    for seen in [None, Some(kept(&note))] {
+        assert!(matches!(run(&single, seen.as_deref()), Err(VerificationError::Unsigned(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_policy_of_which_nobody_says_whether_it_is_locked_is_no_locked_one() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.settle().await;
+    let store = flow.client(HARBOR).await;
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let until = Some(flow.app().now() + Duration::days(10));
+    for (retention, tag) in [
+        (Retention::Unlocked { until }, Some("<span class=\"tag not\">Unlocked</span>")),
+        (Retention::Policy, Some("<span class=\"tag wait\">Lock unknown</span>")),
+        (Retention::Locked { until }, None),
+    ] {
+        let place = ClientPlace::audit(AuditPart::Head);
+        let etag = store.read::<Anchored>(place, anchor::KEY).await.unwrap().map(|held| held.etag);
+        let mut batch = store.batch(place);
+        batch.put(Anchored { size: 1, at: flow.app().now(), alarm: None, retention: Some(retention) }, etag);
+        batch.commit().await.unwrap();
+        let page = text(&marco.get(&format!("portal/audit/{HARBOR}")).await);
+        let (_, copies) = page.split_once("<dt>The copies</dt><dd>").unwrap();
+        assert!(copies.starts_with(tag.unwrap_or("locked, 10 days")), "{copies}");
+    }
 }
 
 #[tokio::test]

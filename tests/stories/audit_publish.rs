@@ -17,9 +17,10 @@ use assay::{
     },
     connectors::demo,
     platform::ports::BlobContainer,
-    tenancy::{ClientPlace, Place, Store, keys::Owner, place::AuditPart},
+    tenancy::{ClientPlace, DeploymentPlace, DeploymentScope, Place, Record, Store, keys::Owner, place::AuditPart},
 };
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tempfile::TempDir;
 use time::Duration;
@@ -576,4 +577,41 @@ async fn two_processes_that_make_the_key_of_the_logs_at_once_end_with_one_and_it
     let lines = key.to_string();
     assert_eq!(lines.lines().count(), 2);
     assert!(lines.lines().all(|line| line.parse::<VerifierKey>().is_ok()));
+}
+
+/// What the store keeps of the key of the logs.
+#[derive(Serialize, Deserialize)]
+struct LogKey {}
+
+impl Record for LogKey {
+    const KIND: &'static str = "log-key";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        "1".into()
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_logs_that_is_lost_is_an_alarm_of_every_log_also_of_a_new_one_and_never_made_anew() {
+    let mut test = TestApp::new();
+    let place = DeploymentPlace::Operations;
+    {
+        let store = client(test.app()).await;
+        happen(&store, 1).await;
+        audit::publish(&store).await.unwrap();
+        let installation = DeploymentScope::of_function("story", "story").store(test.app()).await.unwrap();
+        let mut batch = installation.batch(place);
+        batch.delete(&installation.read::<LogKey>(place, "1").await.unwrap().unwrap());
+        batch.commit().await.unwrap();
+    }
+    test.restart();
+    let store = client(test.app()).await;
+    let installation = DeploymentScope::of_function("story", "story").store(test.app()).await.unwrap();
+    assert!(sequence(&installation, [place]).await.unwrap().complete);
+    happen(&store, 1).await;
+    for error in [audit::publish(&installation).await.unwrap_err(), audit::publish(&store).await.unwrap_err()] {
+        assert!(error.to_string().contains("put its record `log-key` back from a backup"), "{error}");
+    }
+    assert!(installation.read::<LogKey>(place, "1").await.unwrap().is_none());
 }

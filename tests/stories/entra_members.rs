@@ -4,13 +4,13 @@
 use assay::{
     audit::item::Item,
     tenancy::{
-        DeploymentPlace, DeploymentScope, PersonId,
+        DeploymentPlace, DeploymentScope, PersonId, Roster,
         directory::{Identity, Person},
     },
     triggers::{QueueMessage, Tick, notify, sweep},
     web::entra::{
         access,
-        change::{self, Change, ChangeError},
+        change::{self, Change, ChangeError, Changed},
     },
 };
 use bytes::Bytes;
@@ -143,10 +143,35 @@ async fn of_two_who_change_the_same_person_the_second_is_told_and_keeps_what_the
         change::change(&a, now.id, to("Priya One", "one@northgate.example", false)),
         change::change(&b, now.id, to("Priya Two", "two@northgate.example", true)),
     );
-    let overtaken = |outcome: &Result<(), ChangeError>| matches!(outcome, Err(ChangeError::Overtaken));
+    let overtaken = |outcome: &Result<Changed, ChangeError>| matches!(outcome, Err(ChangeError::Overtaken));
     assert!(one.is_ok() && overtaken(&other) || other.is_ok() && overtaken(&one), "{one:?} {other:?}");
     let changes = said(&test, "person.").await.iter().filter(|kind| *kind == "person.changed").count();
     assert_eq!(changes, 3, "one audit item for each change that happened");
+}
+
+#[tokio::test]
+async fn accounts_that_only_their_address_joined_stay_one_human_when_one_of_them_gets_another() {
+    let test = TestApp::with(SETTINGS);
+    let (authority, olivia) = asked(&test).await;
+    let_in(&olivia).await;
+    is(&authority, SAM, "Priya Admin");
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(SAM)), &TYPED).await;
+    let page = format!("portal/people/{}", id_of(SAM));
+    let typed = [("name", "Priya Admin"), ("email", "priya.admin@northgate.example")];
+    let done = olivia.press(&page, &page, &typed).await;
+    assert!(follow(&olivia, &done).await.contains("both still count as one human"));
+    let (priya, admin) = (person(&test, PRIYA).await, person(&test, SAM).await);
+    assert_eq!((admin.email.as_str(), admin.same_as), ("priya.admin@northgate.example", Some(priya.id)));
+    let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();
+    let roster = Roster::read(&store).await.unwrap();
+    assert_eq!(roster.human(priya.id), roster.human(admin.id));
+    let items = all::<Item>(&test, DeploymentPlace::Directory).await;
+    let changed = items.iter().rfind(|item| item.kind == "person.changed").unwrap();
+    assert_eq!((&changed.detail["before"]["same_as"], &changed.detail["after"]["same_as"]), (&json!(null), &json!(priya.id)));
+    // An owner who says that they are two is believed.
+    assert_eq!(olivia.press(&page, &page, &[typed.as_slice(), &[("same-as", "")]].concat()).await.status, 303);
+    assert_eq!(person(&test, SAM).await.same_as, None);
 }
 
 #[tokio::test]
@@ -204,6 +229,34 @@ async fn another_organizations_people_are_not_made_to_run_the_tools_later_either
     let forged = olivia.press(&page, &page, &[TYPED.as_slice(), &[("operates", "yes")]].concat()).await;
     assert!(forged.status == 422 && text(&forged).contains("cannot run the MSP"), "{}", text(&forged));
     assert_eq!(olivia.press(&page, &page, &[("name", "Sam Okafor"), ("email", "sam@partner.example")]).await.status, 303);
+}
+
+#[tokio::test]
+async fn a_guest_is_called_one_and_is_never_one_of_the_msps_own() {
+    let test = TestApp::with(&[SETTINGS, &[("ASSAY_ENTRA_GUESTS", "allow")]].concat());
+    let authority = Authority::of(&test);
+    let olivia = Visitor::signed_in(&test, &authority).await;
+    is(&authority, SAM, "Priya Nair");
+    authority.claim("acct", json!(1));
+    assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
+    deliver(&test).await;
+    let mails = mail_files(test.folder(), "people/");
+    assert!(mails[0].1.contains("A guest in your own directory asks") && !mails[0].1.contains("Priya"), "{}", mails[0].1);
+
+    let asks = text(&olivia.get("portal/people").await);
+    for said in ["A <strong>guest</strong> in your own directory", "cannot run the MSP", "say on their page that both are the same human"] {
+        assert!(asks.contains(said), "{said}: {asks}");
+    }
+    assert!(!asks.contains("name=\"operates\""), "{asks}");
+    let operates = [TYPED.as_slice(), &[("operates", "yes")]].concat();
+    let action = format!("portal/people/{}/let-in", id_of(SAM));
+    assert_eq!(olivia.press("portal/people", &action, &operates).await.status, 422);
+    assert_eq!(olivia.press("portal/people", &action, &TYPED).await.status, 303);
+    assert!(person(&test, SAM).await.standing.is_guest);
+    let page = format!("portal/people/{}", id_of(SAM));
+    let opened = text(&olivia.get(&page).await);
+    assert!(opened.contains("A <strong>guest</strong>") && !opened.contains("name=\"operates\""), "{opened}");
+    assert_eq!(olivia.press(&page, &page, &operates).await.status, 422);
 }
 
 #[tokio::test]

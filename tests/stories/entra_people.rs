@@ -273,6 +273,9 @@ async fn whose_access_is_taken_away_is_out_at_once_without_grants_and_can_be_let
     let priya = Visitor::signed_in(&test, &authority).await;
     let client = grant_of_many_clients(&test, &id_of(PRIYA), 200).await;
     assert_eq!(priya.get(&format!("portal/clients/{}", client.id)).await.status, 200);
+    // It is another account of Olivia's, an owner says.
+    let (page, olivias) = (format!("portal/people/{}", id_of(PRIYA)), id_of(OLIVIA));
+    assert_eq!(olivia.press(&page, &page, &[typed.as_slice(), &[("same-as", &olivias)]].concat()).await.status, 303);
 
     let own = format!("portal/people/{}/end-access", id_of(OLIVIA));
     assert!(!text(&olivia.get("portal/people").await).contains(&own), "nobody takes away their own");
@@ -294,7 +297,12 @@ async fn whose_access_is_taken_away_is_out_at_once_without_grants_and_can_be_let
     assert_eq!(Visitor::of(&test).sign_in(&authority).await.status, 403);
     let page = text(&olivia.get("portal/people").await);
     assert!(page.contains("They had access until") && page.contains("it was taken away"), "{page}");
+    assert!(page.contains("another account of Olivia Hart"), "{page}");
+    let typed = [("name", "Priya Nair"), ("email", "priya.nair@northgate.example")];
     olivia.press("portal/people", &format!("portal/people/{}/let-in", id_of(PRIYA)), &typed).await;
+    let people: Vec<Person> = all(&test, DeploymentPlace::Directory).await;
+    let again = people.iter().find(|person| person.id.to_string() == id_of(PRIYA)).unwrap();
+    assert_eq!((again.email.as_str(), again.same_as), ("priya.nair@northgate.example", Some(olivias.parse().unwrap())));
     assert!(!priya.is_signed_in().await, "what they had before does not come to life again");
     let back = Visitor::signed_in(&test, &authority).await;
     assert_eq!(back.get(&format!("portal/clients/{}", client.id)).await.status, 404, "nor their grants");

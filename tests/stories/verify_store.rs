@@ -5,7 +5,8 @@ use assay::{
     audit::{
         Event, Item, anchor,
         chain::Hash,
-        entry::HEAD_KEY,
+        entry::{HEAD_KEY, Head},
+        follow::HEAD_GONE,
         log_key::Signer,
         publisher::Published,
         record,
@@ -219,6 +220,25 @@ async fn an_audit_item_that_was_taken_out_or_left_behind_and_an_entry_that_was_c
     change::<assay::audit::entry::Entry>(&store, entries, &key, |entry| entry.content = entry.content.replace('{', "{ ")).await;
     let said = faults(&flow).await;
     assert!(said.iter().any(|line| line.contains("the content of entry 3 is not what the entry committed to")), "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_head_that_was_taken_away_with_an_item_is_named_and_the_item_too() {
+    let flow = a_day().await;
+    let store = flow.client(HARBOR).await;
+    let (place, own) = (ClientPlace::Assessment, ClientPlace::audit(AuditPart::Head));
+    let mut batch = store.batch(place);
+    record(&mut batch, Event::new("proposal.approved", "proposal 1", approval(1, "", "")));
+    batch.commit().await.unwrap();
+    let mut batch = store.batch(place);
+    batch.delete(&store.all::<Item>(place, "").await.unwrap()[0]);
+    batch.commit().await.unwrap();
+    let mut batch = store.batch(own);
+    batch.delete(&store.read::<Head>(own, HEAD_KEY).await.unwrap().unwrap());
+    batch.commit().await.unwrap();
+    let said = faults(&flow).await;
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said[0].contains(HEAD_GONE) && said[1].contains("of the client's assessment is gone"), "{said:#?}");
 }
 
 #[tokio::test]

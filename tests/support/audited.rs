@@ -49,6 +49,8 @@ const NOT_RELIED_ON: [&str; 61] = [
     "published",
     "witnessed",
     // How far a log was followed, and what was found there: made anew from the log. Findings are events of their own.
+    "access-followed",
+    "access-told",
     "evidence-followed",
     "evidence-revisions",
     "marks-followed",

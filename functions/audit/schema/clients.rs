@@ -301,7 +301,7 @@ pub(super) const LOG: Area = Area {
             "log.gap",
             Alarm,
             "log",
-            "found that audit items were taken away before they had their place",
+            "found that audit items were taken away before they had their place, or the log's head was",
             &[always("why", Text, "which, and where")],
         ),
         kind(

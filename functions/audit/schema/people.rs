@@ -11,6 +11,7 @@ use super::{
 const NAME: Field = always("name", Text, "the person's name at that time");
 const TID: Field = sometimes("tid", Text, "the directory that the person signs in by, Entra's tid");
 const OID: Field = sometimes("oid", Text, "the person there, Entra's oid");
+const GUEST: Field = sometimes("guest", Flag, "whether they are a guest there, of another organization");
 const PERSON: &str = "person ID";
 
 pub(super) const SIGN_IN: Area = Area {
@@ -59,6 +60,7 @@ pub(super) const PEOPLE: Area = Area {
                 NAME,
                 always("email", Text, "their address, as their directory gives it"),
                 always("sign_in_name", Text, "the name they sign in with"),
+                GUEST,
                 TID,
                 OID,
             ],
@@ -75,6 +77,8 @@ pub(super) const PEOPLE: Area = Area {
                 sometimes("operates", Flag, "whether they run the MSP's tools"),
                 sometimes("owner", Flag, "whether they are an owner"),
                 sometimes("why", Text, "what made them an owner"),
+                sometimes("same_as", Text, "whose other account this is, by id, as an owner said when they were here before"),
+                GUEST,
                 TID,
                 OID,
             ],
@@ -114,6 +118,13 @@ pub(super) const PEOPLE: Area = Area {
             "client ID",
             "changed who may do what for the client",
             &[always("before", MAPS, "person, roles and last day of each, until then"), always("after", MAPS, "the same from then on")],
+        ),
+        kind(
+            "access.put_back",
+            Alarm,
+            "client ID or person ID",
+            "found that access in the database is not as this log tells it: an earlier record was put back, or one is gone",
+            &[always("why", Text, "what the database has otherwise")],
         ),
         kind(
             "client.held",

@@ -2,7 +2,8 @@
 //!
 //! Whoever stops in between leaves a claim that ends; then it is sent again, so it comes at least once. A mail says the same
 //! then, by which its receiver can tell ([`super::outgoing`]). Teams takes no id of ours: a card can stand there twice, if a
-//! process stops between Teams' answer and the one batch that follows it. What was decided meanwhile is not sent any more.
+//! process stops between Teams' answer and the one batch that follows it. What was decided meanwhile is not sent any more, and
+//! nobody is mailed who would not be told now.
 
 use std::time::Duration as Wait;
 
@@ -40,6 +41,9 @@ const ATTEMPTS: usize = 4;
 const TOGETHER: usize = 20;
 /// The longest that a channel can make us wait.
 const LONGEST: Wait = Wait::from_hours(1);
+
+/// Everybody, and whose proposals these are.
+type Who<'r> = (&'r Roster, TenantId);
 
 /// A delivery with what it is about.
 struct Item {
@@ -99,7 +103,9 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     // This one first, so that it is never left out of what goes together.
     due.sort_by_key(|held| (held.value.key() != key, held.value.due_at));
     due.truncate(TOGETHER);
-    let (items, over) = sort_out(app, store, due).await?;
+    let deployment = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
+    let roster = Roster::read(&deployment).await?;
+    let (items, over) = sort_out(app, store, (&roster, tenant), due).await?;
     for posting in over {
         drop_it(store, &posting).await?;
     }
@@ -107,13 +113,12 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
         return Ok(());
     }
     let channel = items[0].posting.value.channel;
-    let deployment = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
     if (channel == Channel::Teams || app.config.delivery.service.is_some())
         && let Err(when) = pace::take(&deployment, channel, pace::Limits::of(app)).await?
     {
         return again(store, &items[0].posting.value, when).await;
     }
-    let Ready { items, what, together } = Box::pin(ready(app, &deployment, tenant, items)).await?;
+    let Ready { items, what, together } = Box::pin(ready(app, &deployment, (&roster, tenant), items)).await?;
     let Some(items) = claim(store, items, now).await? else { return Ok(()) };
     let answer = match what {
         What::Card { secret, body } => teams::post(app, &secret, body).await,
@@ -136,10 +141,12 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     }
 }
 
-/// What is still wanted with all that it is about, and what is not.
+/// What is still wanted with all that it is about, and what is not: a mail can wait for hours, and whose access or role was
+/// taken away meanwhile is told nothing.
 async fn sort_out(
     app: &App,
     store: &Store<'_, ClientPlace>,
+    (roster, tenant): Who<'_>,
     due: Vec<Held<Posting>>,
 ) -> Result<(Vec<Item>, Vec<Held<Posting>>), StoreError> {
     let wanted = due.iter().flat_map(|held| {
@@ -147,12 +154,17 @@ async fn sort_out(
         [Wanted::one::<Proposal>(&proposal), Wanted::one::<Notified>(&notice)]
     });
     let found = store.gather(ClientPlace::Assessment, wanted.collect()).await?;
+    let now = app.now();
+    let is_wanted = |Posting { channel, occasion, to, .. }: &Posting, proposal: &Proposal| {
+        let is_told = || occasion.recipients(&app.config, roster, tenant, proposal, now).iter().any(|person| person.id == *to);
+        occasion.is_owed(proposal, now) && (*channel == Channel::Teams || is_told())
+    };
     let (mut items, mut over) = (Vec::new(), Vec::new());
     for posting in due {
         let proposal = found.one::<Proposal>(&posting.value.proposal.to_string()).await?.map(|held| held.value);
         let notified = found.one::<Notified>(&posting.value.notice()).await?;
         match (proposal, notified) {
-            (Some(proposal), Some(notified)) if posting.value.occasion.is_owed(&proposal, app.now()) => {
+            (Some(proposal), Some(notified)) if is_wanted(&posting.value, &proposal) => {
                 items.push(Item { posting, proposal, notified });
             }
             _ => over.push(posting),
@@ -195,10 +207,10 @@ enum What {
     Nothing(Answer),
 }
 
-async fn ready(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: TenantId, items: Vec<Item>) -> Result<Ready, StoreError> {
+async fn ready(app: &App, deployment: &Store<'_, DeploymentPlace>, who: Who<'_>, items: Vec<Item>) -> Result<Ready, StoreError> {
     match items[0].posting.value.channel {
-        Channel::Teams => card_of(app, deployment, tenant, items).await,
-        Channel::Mail => mail_of(app, deployment, tenant, items).await,
+        Channel::Teams => card_of(app, who, items).await,
+        Channel::Mail => mail_of(app, deployment, who, items).await,
     }
 }
 
@@ -206,18 +218,22 @@ fn in_one(items: &[Item]) -> usize {
     if items.len() >= DIGEST_FROM { items.len() } else { 1 }
 }
 
-async fn card_of(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: TenantId, items: Vec<Item>) -> Result<Ready, StoreError> {
+async fn card_of(app: &App, (roster, tenant): Who<'_>, items: Vec<Item>) -> Result<Ready, StoreError> {
     let Some(secret) = app.config.delivery.teams.clone() else {
         let what = What::Nothing(Answer::Refused { why: "Cards are not configured any more." });
         return Ok(Ready { items, what, together: 1 });
     };
-    let (roster, together) = (Roster::read(deployment).await?, in_one(&items));
-    let notice = if together > 1 { digest(app, &roster, tenant, &items) } else { single(app, &roster, tenant, &items[0]).await? };
+    let together = in_one(&items);
+    let notice = if together > 1 { digest(app, roster, tenant, &items) } else { single(app, roster, tenant, &items[0]).await? };
     Ok(Ready { items, what: What::Card { secret, body: card::message(&notice) }, together })
 }
 
-async fn mail_of(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: TenantId, mut items: Vec<Item>) -> Result<Ready, StoreError> {
-    let roster = Roster::read(deployment).await?;
+async fn mail_of(
+    app: &App,
+    deployment: &Store<'_, DeploymentPlace>,
+    (roster, tenant): Who<'_>,
+    mut items: Vec<Item>,
+) -> Result<Ready, StoreError> {
     let (to, key) = (items[0].posting.value.to, items[0].posting.value.notice());
     let Some(person) = roster.person(to).filter(|person| directory::is_plain_address(&person.email)) else {
         let what = What::Nothing(Answer::Refused { why: "There is no address to mail." });
@@ -235,11 +251,11 @@ async fn mail_of(app: &App, deployment: &Store<'_, DeploymentPlace>, tenant: Ten
     }
     let proposal = &items[0].proposal;
     let mail = if together > 1 {
-        let notice = digest(app, &roster, tenant, &items);
+        let notice = digest(app, roster, tenant, &items);
         let mail = notify::compose(app, &roster.client_name(tenant), proposal, person, &key, &notice);
         Mail { subject: notice.title, message_id: format!("digest.{}", mail.message_id), ..mail }
     } else {
-        notify::mail_to(app, &roster, tenant, proposal, person, &key, items[0].notified.value.at).await?
+        notify::mail_to(app, roster, tenant, proposal, person, &key, items[0].notified.value.at).await?
     };
     let stands_for = items[..together].iter().map(|item| item.posting.value.key()).collect();
     let outgoing = Outgoing { stands_for, ..Outgoing::new(app, &mail) };

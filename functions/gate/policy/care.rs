@@ -13,7 +13,7 @@ use super::{
     super::{
         amend,
         proposal::Proposal,
-        quorum, receipt,
+        quorum, ran, receipt,
         state::{Decision, State},
     },
     CHANGE_POLICY, KEY, Policy, SignedPolicy, Unsound, reach, search, standing,
@@ -137,6 +137,7 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
             None => return Ok(Err(Unsound::Unmarked)),
         },
     };
+    let mark = as_told(&store, mark).await?;
     let found = store.read::<SignedPolicy>(ClientPlace::Assessment, KEY).await?;
     match standing(app, tenant, found.as_ref(), mark.version).await? {
         Ok(policy) => {
@@ -154,6 +155,18 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
             Ok(Err(unsound))
         }
     }
+}
+
+/// The mark, raised to the version of which the log tells where it was put back itself: its number, and nothing of what it
+/// asked.
+async fn as_told(store: &Store<'_, ClientPlace>, known: PolicyMark) -> Result<PolicyMark, StoreError> {
+    let told = ran::policy_told(store).await?;
+    if told <= known.version {
+        return Ok(known);
+    }
+    let raised = PolicyMark { version: told, ..PolicyMark::first(known.tenant) };
+    mark(store.app(), store.correlation(), raised.clone()).await?;
+    Ok(raised)
 }
 
 /// Writes the version that stood last again, from the proposal of which the directory says that it made it. Neither the

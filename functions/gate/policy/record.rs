@@ -6,8 +6,9 @@
 //! version put back, or the record deleted, alone or with all else that lies under the client's key, because the highest
 //! version and the hash of what approved it stand in the directory ([`crate::tenancy::policy_mark`]) under the deployment's
 //! key. If that mark is deleted too, what the client's log says of changes is taken for the version ([`super::search`]).
-//! Not found here: a policy, the mark and the log all put back to one earlier moment, which only a checkpoint that somebody
-//! kept shows; and the moment between a change and its mark.
+//! If both are put back, the log says so when something is to run ([`crate::gate::ran`]) and at the next sweep. Not found
+//! here: a policy, the mark and the log all put back to one earlier moment, which only a checkpoint that somebody kept
+//! shows; and, by a decision, the moment between a change and its mark.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::{Deserialize, Serialize};

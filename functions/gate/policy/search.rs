@@ -5,6 +5,7 @@
 //! far it came is kept. That record may be lost or put back: then entries are read again, and none is left out.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::KEY;
 use crate::{
@@ -64,8 +65,16 @@ pub(super) async fn highest_in_log(store: &Store<'_, ClientPlace>) -> Result<Opt
     }
 }
 
+/// The kinds of items that tell which version came to stand.
+pub(in crate::gate) const KINDS: [&str; 3] = ["policy.changed", "policy.signed", "policy.restored"];
+
 /// Which version came to stand by what this entry tells.
 fn version_in(entry: &Entry) -> Option<u32> {
-    let (_, detail) = entry.of_kind(&["policy.changed", "policy.signed", "policy.restored"])?;
-    u32::try_from(detail["version"].as_u64()?).ok()
+    entry.of_kind(&KINDS).and_then(|(leaf, detail)| version_told(&leaf.kind, &detail))
+}
+
+/// The same of an item.
+pub(in crate::gate) fn version_told(kind: &str, detail: &Value) -> Option<u32> {
+    let version = detail["version"].as_u64().filter(|_| KINDS.contains(&kind))?;
+    u32::try_from(version).ok()
 }

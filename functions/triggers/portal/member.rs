@@ -9,7 +9,7 @@ use crate::{
     web::{
         Problem, Reply,
         entra::{
-            change::{self, Change, ChangeError},
+            change::{self, Change, ChangeError, Changed},
             let_in,
         },
         pages::{Choice, FieldError, MemberPage, Section, ToolsField, paths},
@@ -34,7 +34,8 @@ pub(super) async fn change(reader: &Reader<'_>, id: &str) -> Result<Reply, Probl
     let change = Change { seen: &seen, name: &name, email: &email, operates, same_as: &same_as };
     let done = |what| Ok(reader.back_to(&paths::team(), "done", what));
     let returned = match change::change(&reader.deployment().await?, person, change).await {
-        Ok(()) => return done("changed"),
+        Ok(Changed::AsTyped) => return done("changed"),
+        Ok(Changed::Linked) => return done("linked"),
         Err(ChangeError::NoAccess) => return done("no-access"),
         Err(ChangeError::Form(errors)) => Returned::Wrong(errors),
         Err(ChangeError::Overtaken) => Returned::Overtaken,
@@ -72,7 +73,7 @@ async fn page(reader: &Reader<'_>, person: Person, returned: Option<Returned>) -
         email: MemberPage::email_field(email, &wrong),
         tools: tools(reader, &person, operates),
         errors,
-        who: person.identity.map(|identity| team::who(reader, identity, person.sign_in_name)),
+        who: person.identity.map(|identity| team::who(reader, identity, person.standing.is_guest, person.sign_in_name)),
         person: person.name,
     };
     Ok(reply::page(status, &page))
@@ -95,7 +96,7 @@ fn tools(reader: &Reader<'_>, person: &Person, operates: bool) -> ToolsField {
         ToolsField::Fixed("You are an owner and run the MSP's tools; that is not changed here.")
     } else if person.is_owner {
         ToolsField::Fixed("They are an owner and run the MSP's tools; that is not changed here.")
-    } else if person.identity.is_some_and(|identity| !let_in::is_own_directory(reader.app, identity)) {
+    } else if person.identity.is_some_and(|identity| !let_in::is_own(reader.app, identity, person.standing.is_guest)) {
         ToolsField::Fixed("They belong to another organization, so they cannot run the MSP's tools.")
     } else {
         ToolsField::Choice(operates)

@@ -79,6 +79,9 @@ fn notice(reader: &Reader<'_>) -> Option<String> {
         "turned-away" => "Turned away. They are not let in; for a week you can still change that below.",
         "ended" => "Taken away: they are signed out and can do nothing here any more.",
         "changed" => "Saved. What holds now is shown below.",
+        "linked" => {
+            "Saved. Another account had the same address, so both still count as one human; their page says as whom, and can say otherwise."
+        }
         "no-access" => "They have no access any more, so nothing was changed.",
         _ => "Somebody has answered already, or they asked more than a week ago. What holds now is shown below.",
     };
@@ -117,17 +120,15 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
         Some(_) => (reader.field("name"), reader.field("email"), !reader.field("operates").is_empty()),
         None => (asking.name.clone(), asking.email.clone(), false),
     };
+    let earlier = reader.roster.person(asking.identity.person());
     AskingView {
         name,
         email,
         operates,
-        who: who(reader, asking.identity, asking.sign_in_name.clone()),
+        who: who(reader, asking.identity, asking.is_guest, asking.sign_in_name.clone()),
         asked_at: asking.asked_at,
-        had_access_until: reader
-            .roster
-            .person(asking.identity.person())
-            .and_then(|person| person.access_ended_at)
-            .map(OffsetDateTime::date),
+        had_access_until: earlier.and_then(|person| person.access_ended_at).map(OffsetDateTime::date),
+        same_as: earlier.and_then(|person| person.same_as).map(|other| reader.roster.person_name(other)),
         named_owner: let_in::is_named_owner(reader.app, asking.identity),
         action: paths::answer_asking(&id, LET_IN),
         token: reader.token(&[LET_IN, &id]),
@@ -142,9 +143,10 @@ fn asking_view(reader: &Reader<'_>, asking: &Asking, id: String, errors: Option<
     }
 }
 
-pub(super) fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<String>) -> IdentityView {
+pub(super) fn who(reader: &Reader<'_>, identity: Identity, is_guest: bool, sign_in_name: Option<String>) -> IdentityView {
     IdentityView {
         own_directory: let_in::is_own_directory(reader.app, identity),
+        is_guest,
         sign_in_name,
         directory: identity.tid.to_string(),
         object: identity.oid.to_string(),
@@ -154,7 +156,7 @@ pub(super) fn who(reader: &Reader<'_>, identity: Identity, sign_in_name: Option<
 fn former_member(reader: &Reader<'_>, person: Person) -> Option<FormerView> {
     Some(FormerView {
         ended_at: person.access_ended_at?,
-        who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
+        who: person.identity.map(|identity| who(reader, identity, person.standing.is_guest, person.sign_in_name)),
         name: person.name,
     })
 }
@@ -178,7 +180,7 @@ fn member(reader: &Reader<'_>, person: Person) -> MemberView {
             1 => "works for 1 client".into(),
             n => format!("works for {n} clients"),
         },
-        who: person.identity.map(|identity| who(reader, identity, person.sign_in_name)),
+        who: person.identity.map(|identity| who(reader, identity, person.standing.is_guest, person.sign_in_name)),
         change_href: paths::member(person.id),
         name: person.name,
         email: person.email,

@@ -9,21 +9,22 @@ use super::{
 };
 use crate::{
     audit::{
-        self, ExportError, Extent, PublishError,
+        self, ExportError, PublishError,
         entry::Alarm,
         log_key::{LogKeys, Signer},
         refusal,
         search::{Filter, Who},
         trail::{self, Shown},
         witness::Witnessed,
-        zipped::zipped,
+        zipped::{Zipped, zipped},
     },
     config::WitnessSettings,
+    platform::ports::Retention,
     tenancy::{Actor, ClientPlace, PersonId, Place, Store, StoreError, TenantId, keys::Owner},
     triggers::sweep,
     web::{
         Problem, Reply,
-        pages::{AlarmLine, AuditPage, Link, LogKey, PostForm, Reach, Section, TimelineEntry, WitnessView, paths},
+        pages::{AlarmLine, AuditPage, Link, LogKey, PostForm, Reach, Section, Tag, TimelineEntry, Tone, WitnessView, paths},
         reply,
     },
 };
@@ -64,10 +65,11 @@ pub(super) async fn export(reader: &Reader<'_>, tenant: &str) -> Result<Reply, P
     let store = reader.scope(grant).store(reader.app).await?;
     let places: Vec<ClientPlace> = ClientPlace::with_outbox().collect();
     Box::pin(audit::export::prepare(&store, ClientPlace::Assessment, &places, disclose)).await.map_err(not_exported)?;
-    let (folder, extent) = (format!("audit-{}", tenant.id), Extent { disclose, proofs: true });
-    let zip = Box::pin(zipped(&store, extent, &folder, MOST_BYTES)).await.map_err(not_exported)?;
-    let name = format!("attachment; filename=\"{folder}.zip\"");
-    Ok(reply::file("application/zip", zip).with("content-disposition", name))
+    let folder = format!("audit-{}", tenant.id);
+    let Zipped { bytes, proofs } = Box::pin(zipped(&store, disclose, &folder, MOST_BYTES)).await.map_err(not_exported)?;
+    let left_out = if proofs { "" } else { "-without-proofs" };
+    let name = format!("attachment; filename=\"{folder}{left_out}.zip\"");
+    Ok(reply::file("application/zip", bytes).with("content-disposition", name))
 }
 
 /// A copy that a page gives is built in memory. A longer log is for the command, which writes it as it reads it.
@@ -90,7 +92,7 @@ fn not_exported(error: ExportError) -> Problem {
             409,
             "log-too-long",
             "This log is too long for a download",
-            "A page gives copies of at most 20 MB, and this log is longer. Nothing is wrong with it: ask whoever runs Assay for a copy by the command assay export-audit, which writes a log of any length. The trail says that you asked.",
+            "A page gives copies of at most 20 MB, and this log is longer, also without the proofs of single entries. Nothing is wrong with it: ask whoever runs Assay for a copy by the command assay export-audit, which writes a log of any length. The trail says that you asked.",
         ),
         ExportError::Publish(PublishError::Alarm { what, .. }) => Problem::new(
             409,
@@ -153,7 +155,7 @@ async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, ex
                 .into_iter()
                 .map(|Alarm { what, since, count, last }| AlarmLine { what, since, again: last.map(|last| (count, last)) })
                 .collect(),
-            retention: retention.map(|retention| (retention.is_open(), retention.words(reader.app.now()))),
+            retention: retention.map(|retention| (lock(retention), retention.words(reader.app.now()))),
             keys: keys(reader, owner).await,
             unplaced,
             refused,
@@ -164,6 +166,12 @@ async fn page<P: Place>(reader: &Reader<'_>, store: &Store<'_, P>, of: Of<P>, ex
             looked: trail.looked,
         },
     ))
+}
+
+/// What stands before the words where somebody has to see to it.
+fn lock(retention: Retention) -> Option<Tag> {
+    let tag = if retention == Retention::Policy { Tag::new(Tone::Wait, "Lock unknown") } else { Tag::new(Tone::Not, "Unlocked") };
+    retention.is_open().then_some(tag)
 }
 
 fn witness(settings: &WitnessSettings, known: Option<&Witnessed>) -> WitnessView {

@@ -94,7 +94,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
             "took {} from the list of what ran without an approval: nobody had looked in 30 days",
             detail["items"].as_array().map_or(0, Vec::len)
         ),
-        "log.gap" => format!("found that audit items were taken away before they had their place: {}", text("why")),
+        "log.gap" => format!("found that something of the log was taken away: {}", text("why")),
         "session.ended" if detail["why"].is_string() => format!("closed a session: {}", text("why")),
         "key.unavailable" => {
             format!("was refused a client's records, whose key cannot be used: {}", text("why").rsplit(':').next().unwrap_or_default())
@@ -117,6 +117,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
             format!("changed the connection {}, its credentials too", text("name"))
         }
         "connection.changed" => format!("changed the connection {}", text("name")),
+        "access.put_back" => format!("found access in the database that is not as the log tells it: {}", text("why")),
         "person.added" if detail["owner"] == true => format!("made {} an owner: {}", text("name"), text("why")),
         "person.asked" => format!("asked to be let in: {}", text("name")),
         "person.turned_away" => format!("did not let {} in", text("name")),

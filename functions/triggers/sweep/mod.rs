@@ -94,6 +94,7 @@ impl Sweep {
             Err(error) => self.note("keys", &error),
         }
         self.log(store, store, places).await;
+        self.step("access", gate::authority::watch(store)).await;
     }
 
     async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, roster: &Roster, correlation: &str) {

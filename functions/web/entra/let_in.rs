@@ -39,6 +39,9 @@ pub struct Asking {
     /// With which they sign in there.
     #[serde(default)]
     pub sign_in_name: Option<String>,
+    /// [`Standing::is_guest`].
+    #[serde(default)]
+    pub is_guest: bool,
     #[serde(with = "time::serde::rfc3339")]
     pub asked_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
@@ -129,10 +132,20 @@ pub(super) async fn ask(app: &App, request: &Request, identity: Identity, claims
         return Ok(Asked::Full);
     }
     let Person { name, email, sign_in_name, .. } = person(identity, claims, None, now);
-    let asking =
-        Asking { identity, name, email, sign_in_name, asked_at: now, expires_at: now + KEEP, turned_away: false, told: Vec::new() };
+    let asking = Asking {
+        identity,
+        name,
+        email,
+        sign_in_name,
+        is_guest: claims.is_guest,
+        asked_at: now,
+        expires_at: now + KEEP,
+        turned_away: false,
+        told: Vec::new(),
+    };
     let mut batch = store.batch(DeploymentPlace::Directory);
-    let detail = identity.into_detail(json!({ "name": asking.name, "email": asking.email, "sign_in_name": asking.sign_in_name }));
+    let detail = json!({ "name": asking.name, "email": asking.email, "sign_in_name": asking.sign_in_name, "guest": asking.is_guest });
+    let detail = identity.into_detail(detail);
     audit::record(&mut batch, audit::Event::new("person.asked", format!("person {}", identity.person()), detail));
     batch.put(asking, earlier.map(|held| held.etag.clone()));
     if app.config.mails {
@@ -181,6 +194,11 @@ pub async fn without_access(store: &Directory<'_>) -> Result<(Vec<Asking>, Vec<A
     Ok(asking.into_iter().partition(|asking| !asking.turned_away))
 }
 
+/// Whether somebody is of the MSP's own people. What others are called, their own organization chooses.
+pub fn is_own(app: &App, identity: Identity, is_guest: bool) -> bool {
+    is_own_directory(app, identity) && !is_guest
+}
+
 /// Whether the directory is the MSP's own: the first that the settings name. In another, whoever runs that directory
 /// chooses what its people are called.
 pub fn is_own_directory(app: &App, identity: Identity) -> bool {
@@ -221,7 +239,8 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         };
     }
     let name = one_line(name);
-    let wrong = faults(&name, email, operates && !is_own_directory(store.app(), identity));
+    let is_guest = asking.value.is_guest;
+    let wrong = faults(&name, email, operates && !is_own(store.app(), identity, is_guest));
     if !wrong.is_empty() {
         return Err(LetInError::Form(wrong));
     }
@@ -230,7 +249,7 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         access::clear(store, &[&held.value]).await?;
     }
     let owns = is_named_owner(store.app(), identity);
-    let person = Person {
+    let mut person = Person {
         id: identity.person(),
         name,
         email: email.into(),
@@ -238,14 +257,22 @@ pub async fn let_in(store: &Directory<'_>, id: &str, name: &str, email: &str, op
         operates,
         identity: Some(identity),
         sign_in_name: asking.value.sign_in_name.clone(),
-        same_as: None,
+        // Whose other account this is they are also when they come back.
+        same_as: earlier.as_ref().and_then(|held| held.value.same_as),
         access_ended_at: None,
-        standing: standing(Origin::now(store), owns.then_some(Ownership::Settings)),
+        standing: standing(Origin::now(store), is_guest, owns.then_some(Ownership::Settings)),
     };
+    if let Some(held) = earlier.as_ref().filter(|_| person.same_as.is_none()) {
+        person.same_as = Roster::read(store).await?.parted_by(&held.value, &person).map(|other| other.id);
+    }
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(&asking);
     batch.put(person.clone(), earlier.map(|held| held.etag));
-    let mut detail = identity.into_detail(json!({ "name": person.name, "email": person.email, "operates": person.operates }));
+    let detail = json!({ "name": person.name, "email": person.email, "operates": person.operates, "guest": is_guest });
+    let mut detail = identity.into_detail(detail);
+    if let Some(other) = person.same_as {
+        detail["same_as"] = json!(other);
+    }
     if owns {
         detail["owner"] = json!(true);
         detail["why"] = json!("let in by an owner, and named as the owner by the settings");
@@ -314,13 +341,13 @@ pub(super) fn person(identity: Identity, claims: &Claims, ownership: Option<Owne
         sign_in_name: claims.sign_in_name.as_deref().and_then(shown),
         same_as: None,
         access_ended_at: None,
-        standing: standing(Origin { at: Some(now), by: None }, ownership),
+        standing: standing(Origin { at: Some(now), by: None }, claims.is_guest, ownership),
     }
 }
 
 /// Of somebody who comes in now: whoever gave it has looked at it.
-fn standing(given: Origin, ownership: Option<Ownership>) -> Standing {
-    Standing { given, ownership, until: None, confirmed_at: given.at }
+fn standing(given: Origin, is_guest: bool, ownership: Option<Ownership>) -> Standing {
+    Standing { given, is_guest, ownership, until: None, confirmed_at: given.at }
 }
 
 /// A text of a stranger's as it may stand on a page.

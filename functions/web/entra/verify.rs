@@ -79,6 +79,8 @@ impl Unverified<'_> {
 pub(super) struct Claims {
     pub(super) tid: Uuid,
     pub(super) oid: Uuid,
+    /// Of another organization, whose home is elsewhere.
+    pub(super) is_guest: bool,
     /// As the directory writes them; they inform, and change.
     pub(super) name: Option<String>,
     pub(super) email: Option<String>,
@@ -220,14 +222,13 @@ pub(super) fn verify(
     if of_app || payload.sub.is_none_or(|sub| sub.is_empty() || Some(sub) == payload.oid) {
         return Err(TokenError::NoPerson);
     }
+    // A home account has no `idp`, and a guest need not have one: `acct` alone tells them apart.
+    let is_guest = payload.idp.is_some_and(|idp| idp != issuer) || payload.acct.is_some_and(|acct| acct != 0);
     if !settings.guests {
-        // A home account has no `idp`, and a guest need not have one: `acct` alone tells them apart.
-        match payload.acct {
-            _ if payload.idp.is_some_and(|idp| idp != issuer) => return Err(TokenError::Guest),
-            Some(0) => {}
-            Some(_) => return Err(TokenError::Guest),
-            None => return Err(TokenError::NoAcct),
+        if is_guest {
+            return Err(TokenError::Guest);
         }
+        payload.acct.ok_or(TokenError::NoAcct)?;
     }
     // A time to come proves nothing; it is as if none had been said.
     let proved_at =
@@ -236,6 +237,7 @@ pub(super) fn verify(
     Ok(Claims {
         tid,
         oid,
+        is_guest,
         name: payload.name,
         email: payload.email.or_else(|| sign_in_name.clone()),
         sign_in_name,

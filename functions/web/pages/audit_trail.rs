@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{Choice, Frame, Link, PostForm, TimelineEntry};
+use super::{Choice, Frame, Link, PostForm, Tag, TimelineEntry};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "audit_trail.html", config = "functions/web/pages/askama.toml")]
@@ -27,8 +27,8 @@ pub struct AuditPage {
     pub alarms: Vec<AlarmLine>,
     /// One of them keeps it from being published any further.
     pub stopped: bool,
-    /// What keeps the copies from being changed; `true`: nothing that holds.
-    pub retention: Option<(bool, String)>,
+    /// What keeps the copies from being changed, with a tag where that is not known to hold.
+    pub retention: Option<(Option<Tag>, String)>,
     /// What an auditor verifies a copy with.
     pub keys: Vec<LogKey>,
     /// Items that wait for their place.

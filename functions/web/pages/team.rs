@@ -40,6 +40,8 @@ pub struct AskingView {
     pub asked_at: OffsetDateTime,
     /// They were let in before, and somebody took it away.
     pub had_access_until: Option<Date>,
+    /// Whose other account it was then, and is again once they are let in.
+    pub same_as: Option<String>,
     /// The settings name them: let in, they are an owner.
     pub named_owner: bool,
     pub action: String,
@@ -60,9 +62,17 @@ impl AskingView {
 pub struct IdentityView {
     /// The MSP's own; what other directories say of names is their own affair.
     pub own_directory: bool,
+    /// There, of another organization.
+    pub is_guest: bool,
     pub sign_in_name: Option<String>,
     pub directory: String,
     pub object: String,
+}
+
+impl IdentityView {
+    pub(super) fn is_own(&self) -> bool {
+        self.own_directory && !self.is_guest
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -61,7 +61,10 @@ pub(super) fn audit(empty: bool) -> AuditPage {
             vec![AlarmLine { what: GAP.into(), since: NOW - Duration::minutes(8), again: Some((3, NOW - Duration::minutes(2))) }]
         },
         stopped: false,
-        retention: Some((true, "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into())),
+        retention: Some((
+            Some(Tag::new(Tone::Not, "Unlocked")),
+            "UNLOCKED: no policy against changes; whoever may write there can delete the copies".into(),
+        )),
         keys: if empty {
             vec![]
         } else {

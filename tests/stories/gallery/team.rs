@@ -15,6 +15,7 @@ pub(super) fn sign_in_with_entra() -> SignInPage {
 fn who(own_directory: bool, name: &str) -> IdentityView {
     IdentityView {
         own_directory,
+        is_guest: false,
         sign_in_name: Some(format!("{}@northgate.example", name.to_lowercase().replace(' ', "."))),
         directory: "11111111-2222-4333-8444-555555555555".into(),
         object: "0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e".into(),
@@ -75,6 +76,7 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
         who: who(id == "0192f4", name),
         asked_at: NOW - Duration::hours(2),
         had_access_until: (id == "0192f4").then(|| (NOW - Duration::days(30)).date()),
+        same_as: (id == "0192f4").then(|| "Marco Reyes (admin)".into()),
         named_owner: id == "0192f4",
         action: "#".into(),
         token: TOKEN.into(),
@@ -102,7 +104,12 @@ pub(super) fn team(nobody_asks: bool, wrong: bool) -> TeamPage {
                 asking("0192f4", "Marco Reyes", "marco@northgate.example", vec![]),
             ]
         },
-        turned_away: if nobody_asks { vec![] } else { vec![asking("0192f5", "Lee Park", "lee@elsewhere.example", vec![])] },
+        turned_away: if nobody_asks {
+            vec![]
+        } else {
+            let lee = asking("0192f5", "Lee Park", "lee@elsewhere.example", vec![]);
+            vec![AskingView { who: IdentityView { is_guest: true, ..who(true, "Lee Park") }, ..lee }]
+        },
         members: vec![
             member(
                 "Olivia Hart",

@@ -83,6 +83,8 @@ async fn who_approves_alone_is_loud_at_once_and_an_overdue_review_is_too_until_a
     assert_eq!(mailed(&house, "EMERGENCY: ").await, 3, "both approvers and the owner");
     let mail = house.mails().await.remove(0).1;
     assert!(mail.contains("Priya Nair") && mail.contains("nobody else is reachable"), "{mail}");
+    let mail = in_one_line(&mail);
+    assert!(mail.contains("carried out whether or not anybody answers") && !mail.contains("nothing happens"), "{mail}");
     assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
 
     let due = house.test.app().now() + Duration::hours(24);
@@ -103,6 +105,7 @@ async fn who_approves_alone_is_loud_at_once_and_an_overdue_review_is_too_until_a
     let mails: Vec<String> = house.mails().await.into_iter().map(|(_, mail)| in_one_line(&mail)).collect();
     let saying = |words: &str| mails.iter().filter(|mail| mail.contains(words)).count();
     assert_eq!((saying("let another person approve for it"), saying("This is the last reminder")), (12, 3));
+    assert_eq!((saying("stands, also while nobody does"), saying("nothing happens")), (15, 0));
     assert_eq!(saying("Nobody who approves"), 0, "Zo\u{eb} can");
     let looks = house.answer(id, Verdict::Uphold).await;
     assert!(matches!(refusal(house.decide(&house.priya, id, &looks).await.unwrap_err()), Refusal::SameVoice { .. }));

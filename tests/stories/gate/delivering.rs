@@ -13,7 +13,7 @@ use assay::{
         process::HttpClient,
     },
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId,
+        ClientPlace, DeploymentPlace, DeploymentScope, Held, PersonId, ProposalId, Record as _,
         directory::{Grant, Person},
     },
 };
@@ -179,6 +179,24 @@ async fn what_is_decided_or_over_is_not_posted_any_more() {
     deliver(&house, house.test.app(), Channel::Mail).await;
     assert!(cards(&house).is_empty() && house.mails().await.is_empty() && postings(&house).await.is_empty());
     assert_eq!(house.state(over).await, State::Open);
+}
+
+#[tokio::test]
+async fn whose_role_or_access_is_taken_away_while_the_mail_waits_is_mailed_nothing() {
+    let house = house(&[]).await;
+    house.test.http.lay_response(HOOK, 202, &[], "");
+    let id = asked(&house).await;
+    deliver(&house, house.test.app(), Channel::Teams).await;
+    house.change(&house.sam, |sam| sam.access_ended_at = Some(house.test.app().now())).await;
+    let directory = DeploymentScope::of_function("test", "revoke").store(house.test.app()).await.unwrap();
+    let key = house.grant(&house.priya).key();
+    let mut batch = directory.batch(DeploymentPlace::Directory);
+    batch.delete(&directory.read::<Grant>(DeploymentPlace::Directory, &key).await.unwrap().unwrap());
+    batch.commit().await.unwrap();
+    house.test.clock.advance(Duration::hours(4));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    assert!(house.mails().await.is_empty() && postings(&house).await.is_empty());
+    assert!(house.notified(id).await[0].posted.iter().all(|posted| posted.channel == Channel::Teams));
 }
 
 #[tokio::test]

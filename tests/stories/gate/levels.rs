@@ -156,6 +156,8 @@ async fn what_cannot_be_undone_ends_so_is_told_loudly_and_waits_until_somebody_s
     }
     let mails = mailed(&house).await;
     assert_eq!(mails.iter().filter(|mail| mail.contains("NOT UNDONE: ")).count(), 2, "{mails:?}");
+    let loud = mails.iter().find(|mail| mail.contains("NOT UNDONE: ")).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(loud.contains("If nobody does, it stays as it is.") && !loud.contains("nothing happens"), "{loud}");
     let said = house.audited(id).await;
     assert!(said.ends_with(&["proposal.overridden", "proposal.not_undone", "proposal.failure_told"].map(String::from)), "{said:?}");
     let reviews = house.store().await.all::<ReviewMark>(ClientPlace::Assessment, "").await.unwrap();

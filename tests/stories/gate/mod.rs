@@ -1,5 +1,6 @@
 //! Stories of the gate, told in one house: a client, an engineer who asks, two approvers who decide.
 
+mod access_back;
 mod after;
 mod deciding;
 mod delivering;

@@ -45,6 +45,7 @@ async fn house(settings: &[(&str, &str)]) -> (House, std::sync::Arc<Authority>) 
 /// Everything that the page shows as it is sent, as a browser reads it.
 async fn shown(house: &House, authority: &Authority) -> Vec<String> {
     let page = text(&Visitor::signed_in(&house.test, authority).await.get("portal/delivery").await);
+    assert!(page.contains("reminded as the client&#39;s policy says") && !page.contains("sign in within"), "{page}");
     let raw = page.split("<pre class=\"raw\"").skip(1).map(|part| {
         let (_, part) = part.split_once('>').unwrap();
         let part = part.split("</pre>").next().unwrap();

@@ -153,6 +153,52 @@ async fn an_insider_who_cannot_sign_can_neither_lower_a_quorum_nor_put_a_policy_
     }
 }
 
+/// The mark's document in the directory.
+fn mark_of(house: &House) -> (Partition, String) {
+    (Partition::reserved_for_tenancy(Container::Deployment, "deployment/directory".into()), format!("policy-mark:{}", house.tenant))
+}
+
+#[tokio::test]
+async fn a_policy_that_is_put_back_together_with_its_mark_runs_nothing_and_the_next_sweep_says_so() {
+    for (is_changed_before, is_followed) in [(true, false), (true, true), (false, false), (false, true)] {
+        let house = House::new().await;
+        let documents = &house.test.app().documents;
+        let (directory, mark_id) = mark_of(&house);
+        let mut policy_before = None;
+        if is_changed_before {
+            approved(&house, slower()).await;
+            policy_before = Some(body(&house).await);
+        }
+        let mark_before = documents.read(&directory, &mark_id).await.unwrap().unwrap().body;
+        approved(&house, asks(2)).await;
+        let follow = async || {
+            assert!(audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap().complete);
+            gate::ran::follow(&house.store().await).await.unwrap();
+        };
+        if is_followed {
+            follow().await;
+        }
+        put_back(&house, policy_before.as_ref()).await;
+        let if_match = documents.read(&directory, &mark_id).await.unwrap().unwrap().etag;
+        let op = Op::Replace { id: mark_id, body: mark_before, if_match };
+        assert!(matches!(documents.batch(&directory, vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
+        house.test.clock.advance(Duration::minutes(11));
+
+        // One approval was enough under the policy of before.
+        let id = house.asked(mark()).await;
+        house.approve(&house.sam, id).await.unwrap();
+        assert!(matches!(house.state(id).await, State::Approved { .. }));
+        let highest = if is_changed_before { 2 } else { 1 };
+        let why = if is_changed_before { Unsound::Older { found: 1, highest } } else { Unsound::Gone { highest } };
+        let run = house.execute().await;
+        assert!(matches!(&run, Err(ExecuteError::Policy(said)) if *said == why), "{run:?}");
+        follow().await;
+        let swept = policy::care::look_after(house.test.app(), &house.scope(&house.marco), house.roster().await.as_ref()).await.unwrap();
+        assert_eq!(swept, Err(why));
+        nothing_goes(&house, id, "put back with its mark", why).await;
+    }
+}
+
 #[tokio::test]
 async fn what_was_changed_without_a_decision_is_put_back_from_its_approvals_and_said_once() {
     let house = House::new().await;

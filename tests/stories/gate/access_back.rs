@@ -1,0 +1,138 @@
+//! An insider who can write the database puts access back that was taken away: decisions go by the directory, and nothing
+//! runs by it, since a run goes by the installation's log.
+
+use std::collections::BTreeMap;
+
+use assay::{
+    audit::{self, Event},
+    connectors::client::{Access, Given, change_access},
+    gate::{ExecuteError, Policy, Rule, State, authority},
+    platform::ports::{BatchOutcome, Container, Op, Partition},
+    tenancy::{
+        DeploymentPlace, DeploymentScope, Held, Store, StoreError,
+        directory::{Grant, Person},
+    },
+};
+use serde_json::{Value, json};
+use time::Duration;
+
+use super::{House, draft};
+
+async fn directory(house: &House) -> Store<'_, DeploymentPlace> {
+    DeploymentScope::of_function("test", "story").store(house.test.app()).await.unwrap()
+}
+
+fn partition() -> Partition {
+    Partition::reserved_for_tenancy(Container::Deployment, "deployment/directory".into())
+}
+
+async fn document(house: &House, id: &str) -> Value {
+    house.test.app().documents.read(&partition(), id).await.unwrap().unwrap().body
+}
+
+/// It is as it was, also for who remembers the directory.
+async fn put_back(house: &House, id: &str, body: Value) {
+    let documents = &house.test.app().documents;
+    let op = match documents.read(&partition(), id).await.unwrap() {
+        Some(now) => Op::Replace { id: id.into(), body, if_match: now.etag },
+        None => Op::Create { id: id.into(), body },
+    };
+    assert!(matches!(documents.batch(&partition(), vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
+    house.test.clock.advance(Duration::minutes(11));
+}
+
+/// How far it is known what the log tells: waiting for its place, in it, or followed by the sweep.
+const KNOWN: [&str; 3] = ["waits", "entry", "followed"];
+
+async fn keep_the_log(house: &House, known: &str) {
+    if known != "waits" {
+        audit::sequence(&directory(house).await, [DeploymentPlace::Directory]).await.unwrap();
+    }
+    if known == "followed" {
+        authority::watch(&directory(house).await).await.unwrap();
+    }
+}
+
+async fn alarms(house: &House) -> usize {
+    audit::sequence(&directory(house).await, [DeploymentPlace::Directory]).await.unwrap();
+    let trail = audit::trail::page(&directory(house).await, std::iter::empty(), None).await.unwrap();
+    trail.entries.iter().filter(|shown| shown.kind == "access.put_back").count()
+}
+
+#[tokio::test]
+async fn an_insider_who_puts_a_grant_back_that_was_taken_away_gets_nothing_run_by_it() {
+    for known in KNOWN {
+        let house = House::new().await;
+        let grant = format!("grant:{}:{}", house.tenant, house.priya.id);
+        let before = document(&house, &grant).await;
+        let store = directory(&house).await;
+        let access = Access::read(&store, house.tenant).await.unwrap().unwrap();
+        let stays = |grant: &Grant| Given { person: grant.person, roles: grant.roles.clone(), until: grant.until };
+        let left: Vec<Given> = access.grants().filter(|grant| grant.person != house.priya.id).map(stays).collect();
+        change_access(&store, &access, &left).await.unwrap();
+        keep_the_log(&house, known).await;
+        put_back(&house, &grant, before).await;
+
+        let id = house.asked(draft()).await;
+        house.approve(&house.priya, id).await.unwrap();
+        let State::Refused { why, .. } = house.execute().await.unwrap().state else { panic!("it ran ({known})") };
+        assert!(why.starts_with("Priya Nair") && why.contains("approver"), "{why}");
+        for said in [0, 1, 1] {
+            audit::sequence(&store, [DeploymentPlace::Directory]).await.unwrap();
+            authority::watch(&store).await.unwrap();
+            assert_eq!(alarms(&house).await, said);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_insider_who_takes_the_link_between_two_accounts_away_gets_no_second_voice() {
+    for known in KNOWN {
+        let house = House::new().await;
+        let rule = Rule { approvals: 2, ..Rule::of_kind("mark") };
+        house.set_policy(&Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), ..Policy::default() }).await;
+        let record = format!("person:{}", house.sam.id);
+        let before = document(&house, &record).await;
+        linked(&house).await;
+        keep_the_log(&house, known).await;
+        put_back(&house, &record, before).await;
+
+        let id = house.asked(draft()).await;
+        house.approve(&house.priya, id).await.unwrap();
+        house.approve(&house.sam, id).await.unwrap();
+        let State::Refused { why, .. } = house.execute().await.unwrap().state else { panic!("it ran ({known})") };
+        assert_eq!(why, "Not enough approvals count any more (1 of 2).");
+    }
+}
+
+/// An owner says that Zoë's account is Priya's other one, as the page of a person does it.
+async fn linked(house: &House) {
+    let store = directory(house).await;
+    let mut held: Held<Person> = store.read(DeploymentPlace::Directory, &house.sam.id.to_string()).await.unwrap().unwrap();
+    let known = |person: &Person| json!({ "name": person.name, "email": person.email, "operates": false, "same_as": person.same_as });
+    let before = known(&held.value);
+    held.value.same_as = Some(house.priya.id);
+    let detail = json!({ "name": held.value.name, "before": before, "after": known(&held.value) });
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    audit::record(&mut batch, Event::new("person.changed", format!("person {}", house.sam.id), detail));
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_insider_who_takes_the_mark_of_a_client_away_that_is_switched_off_gets_nothing_run_for_it() {
+    for known in KNOWN {
+        let house = House::new().await;
+        let id = house.asked(draft()).await;
+        house.approve(&house.priya, id).await.unwrap();
+        // As it is once the mark was deleted.
+        let store = directory(&house).await;
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        let detail = json!({ "name": "Harbor Precision", "destroy_from": 0 });
+        audit::record(&mut batch, Event::new("client.offboarding.switched_off", format!("client {}", house.tenant), detail));
+        batch.commit().await.unwrap();
+        keep_the_log(&house, known).await;
+        let run = house.execute().await;
+        assert!(matches!(run, Err(ExecuteError::Store(StoreError::SwitchedOff { .. }))), "{run:?}");
+    }
+}
