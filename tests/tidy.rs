@@ -40,7 +40,12 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("warp::", &["functions/host", "functions/triggers", "functions/web", "tests"], "the server's types stay at the border"),
     ("reserved_for_tenancy", &["functions/tenancy", "functions/platform/ports.rs", "tests"], "only a scope opens a partition"),
     ("Tenant {", MAKERS, "a scope is made of a client that was read, never of an id"),
-    ("Grant {", MAKERS, "a scope is made of a grant that was read, never of an id"),
+    ("Grant::of(", MAKERS, "a scope is made of a grant that was read, never of an id"),
+    (
+        "SwitchedOff::of(",
+        &["functions/tenancy", "functions/custody/offboarding", "tests"],
+        "a scope is made of a switch that was read, never of an id",
+    ),
     ("MappedCompany::confirmed", &["functions/connectors/mapping.rs", "functions/connectors/demo", "tests"], "a person maps a company"),
     (
         "Continuation(",

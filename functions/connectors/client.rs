@@ -248,13 +248,10 @@ fn is(grant: &Grant, given: &Given) -> bool {
 
 fn grants_of(tenant: TenantId, given: &[Given], store: &Directory<'_>) -> Vec<Grant> {
     let origin = Origin::now(store);
-    let grant = |given: &Given| Grant {
-        tenant,
-        person: given.person,
-        roles: given.roles.clone(),
-        until: given.until,
-        confirmed_at: origin.at,
-        given: origin,
+    let grant = |given: &Given| {
+        let mut grant = Grant::of(tenant, given.person, given.roles.clone());
+        (grant.until, grant.confirmed_at, grant.given) = (given.until, origin.at, origin);
+        grant
     };
     given.iter().map(grant).collect()
 }
@@ -276,7 +273,9 @@ pub async fn change_access(store: &Directory<'_>, access: &Access, wanted: &[Giv
             Some(grant) if (&grant.roles, grant.until) == (&held.value.roles, held.value.until) => continue,
             // Another last day is the same gift.
             Some(grant) if grant.roles == held.value.roles => {
-                batch.put(Grant { given: held.value.given, ..grant.clone() }, Some(held.etag.clone()))
+                let mut again = grant.clone();
+                again.given = held.value.given;
+                batch.put(again, Some(held.etag.clone()))
             }
             Some(grant) => batch.put(grant.clone(), Some(held.etag.clone())),
             None => batch.delete(held),

@@ -65,7 +65,7 @@ impl Fold {
         let mut left = self.0.clone();
         let held = store.all::<Grant>(DeploymentPlace::Directory, "").await?;
         for grant in held.iter().map(|held| &held.value) {
-            let (tenant, person) = (grant.tenant, grant.person);
+            let (tenant, person) = (grant.tenant(), grant.person);
             let roles = serde_json::to_value(&grant.roles).unwrap_or_default();
             let is = what(&roles, &serde_json::json!(grant.until.map(time::OffsetDateTime::unix_timestamp)));
             let grant = format!("the grant of person {person} for client {tenant}");

@@ -198,7 +198,7 @@ pub struct Due {
 pub fn due(roster: &Roster, store: &Directory<'_>) -> Due {
     let mut of: HashMap<TenantId, Option<OffsetDateTime>> = HashMap::new();
     for grant in roster.every_grant() {
-        of.entry(grant.tenant).and_modify(|at| *at = (*at).min(grant.confirmed_at)).or_insert(grant.confirmed_at);
+        of.entry(grant.tenant()).and_modify(|at| *at = (*at).min(grant.confirmed_at)).or_insert(grant.confirmed_at);
     }
     let everybody = roster.people.iter().filter(|person| person.has_access()).map(|person| person.standing.confirmed_at);
     Due {

@@ -222,8 +222,8 @@ async fn otherwise(store: &Store<'_, DeploymentPlace>, told: &Told) -> Result<Ve
     let approves = roster.every_grant().filter(|grant| grant.has(Role::Approver) && grant.holds(now));
     let taken = approves
         .filter(|grant| roster.person(grant.person).is_some_and(Person::has_access))
-        .filter(|grant| told.may_approve(grant.tenant, grant.person, now) == Some(false))
-        .map(|grant| (format!("client {}", grant.tenant), format!("person {} is an approver there, which was taken away", grant.person)));
+        .filter(|grant| told.may_approve(grant.tenant(), grant.person, now) == Some(false))
+        .map(|grant| (format!("client {}", grant.tenant()), format!("person {} is an approver there, which was taken away", grant.person)));
     let people = roster.people.iter().filter(|person| told.put_right(person).is_some());
     let known =
         people.map(|person| (format!("person {}", person.id), "their address, or as whom else they are known, is an earlier one".into()));

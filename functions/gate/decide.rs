@@ -87,7 +87,7 @@ pub async fn decide_as(
 ) -> Result<Decided, DecideError> {
     let may_approve = grant.has(Role::Approver)
         && grant.holds(app.now())
-        && grant.tenant == scope.tenant()
+        && grant.tenant() == scope.tenant()
         && grant.person == person.id
         && *scope.actor() == Actor::Person(person.id);
     let store = scope.store(app).await?;

@@ -241,7 +241,7 @@ fn is_own(app: &App, scope: &Scope, own: &Grant) -> bool {
 }
 
 fn is_approver_here(app: &App, scope: &Scope, grant: &Grant) -> bool {
-    grant.tenant == scope.tenant() && grant.holds(app.now()) && grant.has(Role::Approver)
+    grant.tenant() == scope.tenant() && grant.holds(app.now()) && grant.has(Role::Approver)
 }
 
 /// The record of the two after the change, in one batch with its audit item; `None` where it changes nothing.

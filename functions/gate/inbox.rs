@@ -34,7 +34,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Their own grant for the client.
     pub fn grant_for(&self, tenant: TenantId) -> Option<&'a Grant> {
-        self.grants.iter().find(|grant| grant.tenant == tenant && grant.person == self.person.id)
+        self.grants.iter().find(|grant| grant.tenant() == tenant && grant.person == self.person.id)
     }
 }
 
@@ -134,7 +134,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
     let all: Vec<_> = grants.iter().map(|grant| client(app, grant, reader)).collect();
     let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
     for (grant, read) in grants.iter().zip(all) {
-        let name = roster.client_name(grant.tenant);
+        let name = roster.client_name(grant.tenant());
         let OfClient { marks, lately: proposals, reviews, undoable, asked, unsound } = match read {
             Ok(read) => read,
             Err(error) if error.concerns_one_owner() => {
@@ -146,19 +146,19 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
         };
         inbox.reviews.extend(reviews.into_iter().map(|mark| {
             let own = !mark.own_too && roster.human(mark.by) == roster.human(person.id);
-            Review { tenant: grant.tenant, client: name.clone(), mark, own }
+            Review { tenant: grant.tenant(), client: name.clone(), mark, own }
         }));
         let may = grant.has(Role::Approver) && grant.person == person.id;
         let undoable = undoable.into_iter().filter(|mark| may && app.now() < mark.undo_until);
-        inbox.undoable.extend(undoable.map(|mark| Undoable { tenant: grant.tenant, client: name.clone(), mark }));
+        inbox.undoable.extend(undoable.map(|mark| Undoable { tenant: grant.tenant(), client: name.clone(), mark }));
         let asked = asked.iter().filter(|one| may && one.to == person.id).filter_map(|one| {
             let until = one.offered(app.now())?.until;
-            Some(AskedToStandIn { tenant: grant.tenant, client: name.clone(), by: roster.person_name(one.from), until })
+            Some(AskedToStandIn { tenant: grant.tenant(), client: name.clone(), by: roster.person_name(one.from), until })
         });
         inbox.asked_to_stand_in.extend(asked);
         inbox.unsound.extend(unsound.map(|unsound| (name.clone(), unsound)));
         inbox.waiting.extend(marks.iter().filter(|mark| app.now() < mark.decide_by).map(|mark| Waiting {
-            tenant: grant.tenant,
+            tenant: grant.tenant(),
             client: name.clone(),
             asked_by: asked_by(roster, &mark.requester),
             standing: standing(grant, person, mark),
@@ -166,7 +166,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
         }));
         inbox.settled.extend(
             proposals.into_iter().filter_map(|proposal| {
-                settled_at(&proposal).map(|at| Settled { tenant: grant.tenant, client: name.clone(), proposal, at })
+                settled_at(&proposal).map(|at| Settled { tenant: grant.tenant(), client: name.clone(), proposal, at })
             }),
         );
     }
@@ -205,7 +205,7 @@ pub(super) async fn yours(app: &App, reader: Reader<'_>) -> Result<Vec<(TenantId
                 marks
                     .iter()
                     .filter(|mark| app.now() < mark.decide_by && standing(grant, person, mark) == Standing::Yours)
-                    .map(|mark| (grant.tenant, mark.clone())),
+                    .map(|mark| (grant.tenant(), mark.clone())),
             ),
             Err(error) if error.concerns_one_owner() => {}
             Err(error) => return Err(error),

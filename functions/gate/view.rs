@@ -111,21 +111,22 @@ pub async fn proposal_page(
     let (not_for, progress) = (proposal.not_for(), proposal.progress());
     let gave: Vec<_> = proposal.approvals().flat_map(|one| [one.person, one.seat()]).collect();
     let may = |id: &_| *id != reader.person.id && !not_for.contains(id) && !gave.contains(id);
-    let others = notify::approvers(&app.config, roster, grant.tenant, &proposal.requester, app.now()).filter(|person| may(&person.id));
+    let others = notify::approvers(&app.config, roster, grant.tenant(), &proposal.requester, app.now()).filter(|person| may(&person.id));
     let draft = &proposal.draft;
     let level = proposal.level();
     let seats = seats(&proposal, reader, grant, &delegations, app.now());
     let review = review(&proposal, grant, app.now(), &returned);
     let is_to_do = proposal.state == State::Open && level == Level::L3 && grant.has(Role::Approver) && grant.person == reader.person.id;
-    let to_do = DoneForm { action: paths::decide(grant.tenant, proposal.id), token: String::new(), permit: String::new(), fields: vec![] };
-    let nobodys = reviewers::is_nobodys(&app.config, roster, grant.tenant, &proposal, app.now());
+    let to_do =
+        DoneForm { action: paths::decide(grant.tenant(), proposal.id), token: String::new(), permit: String::new(), fields: vec![] };
+    let nobodys = reviewers::is_nobodys(&app.config, roster, grant.tenant(), &proposal, app.now());
     Ok(ProposalPage {
         nobody_reviews: nobodys.then_some(reviewers::NOBODY),
         alone: may_alone(&proposal, grant).then_some((BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN)),
         sign_in: proposal.terms.as_ref().and_then(|terms| terms.rule.sign_in_minutes).map(|minutes| FreshSignIn { minutes, prove: None }),
         review,
         done: is_to_do.then_some(to_do),
-        client: roster.client_name(grant.tenant),
+        client: roster.client_name(grant.tenant()),
         kind: kind_words(&draft.kind),
         question: draft.question.clone(),
         explanation: draft.explanation.clone(),
@@ -169,7 +170,7 @@ fn state(
     (returned, unsound): (Returned, Option<Unsound>),
     token: impl FnOnce(&Proposal) -> String,
 ) -> ProposalState {
-    let entry = || Some(Link::new(paths::client_audit(grant.tenant), "Audit trail"));
+    let entry = || Some(Link::new(paths::client_audit(grant.tenant()), "Audit trail"));
     let decided = |approved, run| match proposal.decision() {
         Some(decision) => ProposalState::Decided {
             approved,
@@ -200,7 +201,7 @@ fn state(
         State::Open => match machine::excluded(proposal, grant.person, delegations, now) {
             Some(refusal) if refusal != Refusal::DelegateOfExcluded => ProposalState::NotYours { why: refusal.sentence() },
             bars => ProposalState::Open(DecisionForm {
-                action: paths::decide(grant.tenant, proposal.id),
+                action: paths::decide(grant.tenant(), proposal.id),
                 token: token(proposal),
                 permit: String::new(),
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
@@ -231,7 +232,7 @@ fn state(
         State::Expired { approved: false, at } => ProposalState::Expired { at: *at },
         State::Withdrawn { at } => closed("Withdrawn", *at, Refusal::Withdrawn.sentence(), None),
         State::Superseded { at, by, cause, .. } => {
-            let link = by.map(|id| Link::new(paths::proposal(grant.tenant, id), "The proposal that stands now"));
+            let link = by.map(|id| Link::new(paths::proposal(grant.tenant(), id), "The proposal that stands now"));
             closed("Superseded", *at, cause.sentence(by.is_some()).into(), link)
         }
     }
@@ -265,7 +266,7 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
         None => "It ran by its level, without anybody\u{2019}s approval. You can look at it afterwards.".into(),
     };
     Some(ReviewForm {
-        action: paths::decide(grant.tenant, proposal.id),
+        action: paths::decide(grant.tenant(), proposal.id),
         token: String::new(),
         permit: String::new(),
         why,
@@ -281,7 +282,7 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
 /// In whose place the reader may answer now: id and name.
 fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[Delegation], now: OffsetDateTime) -> Vec<(String, String)> {
     let roster = reader.roster;
-    let approves = |person| roster.grants_of(grant.tenant, now).any(|other| other.person == person && other.has(Role::Approver));
+    let approves = |person| roster.grants_of(grant.tenant(), now).any(|other| other.person == person && other.has(Role::Approver));
     let is_free = |person| {
         machine::excluded(proposal, person, delegations, now).is_none()
             && proposal.approvals().all(|one| one.person != person && one.seat() != person)

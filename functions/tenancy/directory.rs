@@ -217,10 +217,10 @@ impl Role {
     }
 }
 
-/// What one person may do for one client.
+/// What one person may do for one client. Whose client it is cannot be changed: a [`super::Scope`] is made of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
-    pub tenant: TenantId,
+    tenant: TenantId,
     pub person: PersonId,
     pub roles: Vec<Role>,
     /// From then on it gives nothing; `None` for no end.
@@ -235,6 +235,15 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Given by an owner, without an end; written into the directory, from where it is read.
+    pub fn of(tenant: TenantId, person: PersonId, roles: Vec<Role>) -> Self {
+        Self { tenant, person, roles, until: None, confirmed_at: None, given: Origin::default() }
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
@@ -378,10 +387,20 @@ impl Record for MappedCompany {
 /// `custody::offboarding`, and part of the roster, so that it holds from the next request on, wherever that is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SwitchedOff {
-    pub tenant: TenantId,
+    tenant: TenantId,
     pub by: PersonId,
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
+}
+
+impl SwitchedOff {
+    pub fn of(tenant: TenantId, by: PersonId, at: OffsetDateTime) -> Self {
+        Self { tenant, by, at }
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
 }
 
 impl Record for SwitchedOff {

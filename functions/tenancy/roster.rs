@@ -128,17 +128,17 @@ impl Roster {
 
     /// One person's grants for all clients, as far as they hold now; none for a client that is switched off.
     pub fn grants_for(&self, person: PersonId, now: OffsetDateTime) -> impl Iterator<Item = &Grant> {
-        self.grants.iter().filter(move |grant| grant.person == person && grant.holds(now) && !self.is_off(grant.tenant))
+        self.grants.iter().filter(move |grant| grant.person == person && grant.holds(now) && !self.is_off(grant.tenant()))
     }
 
     /// Everybody's grants for one client, as far as they hold now; none for one that is switched off.
     pub fn grants_of(&self, tenant: TenantId, now: OffsetDateTime) -> impl Iterator<Item = &Grant> {
-        self.grants.iter().filter(move |grant| grant.tenant == tenant && grant.holds(now) && !self.is_off(tenant))
+        self.grants.iter().filter(move |grant| grant.tenant() == tenant && grant.holds(now) && !self.is_off(tenant))
     }
 
     /// The same with those that have ended or rest: for who looks over them.
     pub fn every_grant_of(&self, tenant: TenantId) -> impl Iterator<Item = &Grant> {
-        self.every_grant().filter(move |grant| grant.tenant == tenant)
+        self.every_grant().filter(move |grant| grant.tenant() == tenant)
     }
 
     /// Everybody's, for every client, also those that have ended.
@@ -209,7 +209,7 @@ fn forget_keys(app: &App, changed: Vec<Result<Held<KeysChanged>, StoreError>>) {
 /// A mark that cannot be read stands all the same: its key says whose it is, and what is switched off is never on by damage.
 fn switched_off(found: Vec<Result<Held<SwitchedOff>, StoreError>>) -> Result<BTreeSet<TenantId>, StoreError> {
     let of = |record: Result<Held<SwitchedOff>, StoreError>| match record {
-        Ok(held) => Ok(held.value.tenant),
+        Ok(held) => Ok(held.value.tenant()),
         Err(error) => match error.unreadable::<SwitchedOff>().and_then(|key| key.parse().ok()) {
             Some(tenant) => Ok(tenant),
             None => Err(error),

@@ -43,7 +43,7 @@ impl fmt::Display for Actor {
 /// ```
 /// use assay::tenancy::{Actor, ConnectionId, PersonId, Scope, TenantId, directory::Grant};
 /// fn of_what_was_read(grant: &Grant) -> Scope { Scope::of_person(grant, "c") }
-/// fn names_nobody_else(id: TenantId, grant: &Grant) -> bool { id == grant.tenant }
+/// fn names_nobody_else(id: TenantId, grant: &Grant) -> bool { id == grant.tenant() }
 /// ```
 ///
 /// None of these compiles. From an id:
@@ -67,11 +67,28 @@ impl fmt::Display for Actor {
 /// fn changed(mut scope: Scope, id: TenantId) -> Scope { scope.tenant = id; scope }
 /// ```
 ///
+/// of a grant or of a switch that names another client than the one for which it was written:
+///
+/// ```compile_fail
+/// use assay::tenancy::{Scope, TenantId, directory::Grant};
+/// fn moved(mut grant: Grant, id: TenantId) -> Scope { grant.tenant = id; Scope::of_person(&grant, "c") }
+/// ```
+///
+/// ```compile_fail
+/// use assay::tenancy::{TenantId, directory::Grant};
+/// fn made_from(grant: Grant, tenant: TenantId) -> Grant { Grant { tenant, ..grant } }
+/// ```
+///
+/// ```compile_fail
+/// use assay::tenancy::{Scope, TenantId, directory::{Session, SwitchedOff}};
+/// fn ended(mut off: SwitchedOff, id: TenantId, session: &Session) -> Scope { off.tenant = id; Scope::of_ending(&off, session, "c") }
+/// ```
+///
 /// an id of another sort in a client's place:
 ///
 /// ```compile_fail
 /// use assay::tenancy::{Actor, ConnectionId, PersonId, Scope, TenantId, directory::Grant};
-/// fn another_sort(id: ConnectionId, grant: &Grant) -> bool { id == grant.tenant }
+/// fn another_sort(id: ConnectionId, grant: &Grant) -> bool { id == grant.tenant() }
 /// ```
 ///
 /// a message that nobody verified, and a line of the client map that nobody confirmed:
@@ -109,7 +126,7 @@ pub struct Scope {
 impl Scope {
     /// A signed-in person with a grant for the client.
     pub fn of_person(grant: &Grant, correlation: &str) -> Self {
-        Self { tenant: grant.tenant, actor: Actor::Person(grant.person), correlation: correlation.into() }
+        Self { tenant: grant.tenant(), actor: Actor::Person(grant.person), correlation: correlation.into() }
     }
 
     /// A queue message of that client whose MAC held; `None` when the message belongs to no client.
@@ -130,7 +147,7 @@ impl Scope {
     /// The owner who ends a client that is switched off, for what its log is told of it. Whether the person is an owner, the
     /// page has looked at.
     pub fn of_ending(off: &SwitchedOff, session: &Session, correlation: &str) -> Self {
-        Self { tenant: off.tenant, actor: Actor::Person(session.person), correlation: correlation.into() }
+        Self { tenant: off.tenant(), actor: Actor::Person(session.person), correlation: correlation.into() }
     }
 
     /// Intake, for the client that the connection's human-confirmed client map names, unless it is switched off.

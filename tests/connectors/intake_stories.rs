@@ -557,14 +557,7 @@ async fn a_stop_at_any_call_loses_nothing_and_doubles_nothing() {
 #[tokio::test]
 async fn an_engineer_files_a_document_once_as_a_link_out() {
     let world = World::mapped(connectwise()).await;
-    let grant = Grant {
-        tenant: world.clients[0].id,
-        person: PersonId(uuid::Uuid::from_u128(1)),
-        roles: Vec::new(),
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    };
+    let grant = Grant::of(world.clients[0].id, PersonId(uuid::Uuid::from_u128(1)), Vec::new());
     let store = Scope::of_person(&grant, "story").store(world.app()).await.unwrap();
     let link = file::LinkOut {
         name: "Access request policy, version 3".into(),

@@ -8,7 +8,7 @@ use assay::{
     connectors::demo::{self, What},
     tenancy::{
         DeploymentPlace, PersonId,
-        directory::{Grant, Origin, Person, Role, Standing},
+        directory::{Grant, Person, Role, Standing},
     },
     web::Method,
 };
@@ -41,7 +41,9 @@ async fn add(flow: &Flow) -> Vec<(&'static str, PersonId)> {
     for (n, (name, role)) in (0x701..).zip(ROLES) {
         let id = PersonId(Uuid::from_u128(n));
         let until = Some(flow.app().now() + Duration::days(30));
-        batch.create(&Grant { tenant: HARBOR, person: id, roles: vec![role], until, confirmed_at: None, given: Origin::default() });
+        let mut grant = Grant::of(HARBOR, id, vec![role]);
+        grant.until = until;
+        batch.create(&grant);
         all.push((name, id));
     }
     for (name, id) in &all[1..] {

@@ -73,14 +73,7 @@ async fn add_people(flow: &Flow) {
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
     for (id, tenant, name) in [(A1, A, "Ann".to_owned()), (B1, B, format!("{CANARY} Ben"))] {
-        batch.create(&Grant {
-            tenant,
-            person: id,
-            roles: vec![Role::Engineer, Role::Approver],
-            until: None,
-            confirmed_at: None,
-            given: assay::tenancy::directory::Origin::default(),
-        });
+        batch.create(&Grant::of(tenant, id, vec![Role::Engineer, Role::Approver]));
         batch.create(&Person {
             id,
             email: format!("{}@example.net", name.split(' ').next().unwrap().to_lowercase()),
@@ -347,9 +340,9 @@ async fn add_reader(flow: &Flow, id: PersonId, role: Option<Role>) {
     let held = store.read::<Person>(DeploymentPlace::Directory, &A1.to_string()).await.unwrap().unwrap();
     batch.create(&Person { id, name: format!("Reader {id}"), email: format!("{id}@example.net"), ..held.value });
     if let Some(role) = role {
-        let until = Some(flow.app().now() + Duration::days(30));
-        let given = assay::tenancy::directory::Origin::default();
-        batch.create(&Grant { tenant: A, person: id, roles: vec![role], until, confirmed_at: None, given });
+        let mut grant = Grant::of(A, id, vec![role]);
+        grant.until = Some(flow.app().now() + Duration::days(30));
+        batch.create(&grant);
     }
     batch.commit().await.unwrap();
 }
@@ -550,14 +543,7 @@ async fn no_canary_is_in_any_log_line_whatever_is_asked() {
 #[tokio::test]
 async fn a_decision_on_anothers_proposal_is_one_on_none() {
     let World { flow, of_b, .. } = world().await;
-    let grant = Grant {
-        tenant: A,
-        person: A1,
-        roles: vec![Role::Approver, Role::Engineer],
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    };
+    let grant = Grant::of(A, A1, vec![Role::Approver, Role::Engineer]);
     let person = flow.deployment().await.read::<Person>(DeploymentPlace::Directory, &A1.to_string()).await.unwrap().unwrap().value;
     let proposal = flow.client(B).await.read::<Proposal>(ClientPlace::Assessment, &of_b.to_string()).await.unwrap().unwrap().value;
     let answer = Answer { verdict: Verdict::Approve, version: proposal.version, hash: proposal.hash, comment: "mine".into() };

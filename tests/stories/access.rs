@@ -61,7 +61,7 @@ async fn what_was_given_until_a_day_holds_through_that_day_and_not_a_second_long
     assert_eq!(approver.get(&format!("portal/clients/{HARBOR}")).await.status, 200);
     flow.test.clock.advance(Duration::seconds(1));
     assert_eq!(approver.get(&format!("portal/clients/{HARBOR}")).await.status, 404, "from the next click");
-    assert!(roster(&flow).await.grants_for(person(What::Approver).id, flow.app().now()).all(|grant| grant.tenant != HARBOR));
+    assert!(roster(&flow).await.grants_for(person(What::Approver).id, flow.app().now()).all(|grant| grant.tenant() != HARBOR));
 }
 
 #[tokio::test]

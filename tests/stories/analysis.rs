@@ -51,14 +51,7 @@ impl Client {
             standing: assay::tenancy::directory::Standing::default(),
         };
         let (marco, priya) = (person(1, "Marco Reyes"), person(2, "Priya Nair"));
-        let grant = |person: &Person, role| Grant {
-            tenant,
-            person: person.id,
-            roles: vec![role],
-            until: None,
-            confirmed_at: None,
-            given: assay::tenancy::directory::Origin::default(),
-        };
+        let grant = |person: &Person, role| Grant::of(tenant, person.id, vec![role]);
         let (engineer, approving) = (grant(&marco, Role::Engineer), grant(&priya, Role::Approver));
         {
             let store = DeploymentScope::of_function("test", "c").store(test.app()).await.unwrap();

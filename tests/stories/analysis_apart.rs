@@ -35,7 +35,7 @@ impl Client {
     }
 
     async fn overwrite(&self, place: ClientPlace, id: &str, body: serde_json::Value) -> serde_json::Value {
-        let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{}/{}", self.engineer.tenant, place.key()));
+        let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{}/{}", self.engineer.tenant(), place.key()));
         let held = self.app().documents.read(&partition, id).await.unwrap().unwrap();
         let replace = Op::Replace { id: held.id, body, if_match: held.etag };
         assert!(matches!(self.app().documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));

@@ -134,14 +134,7 @@ async fn the_owner_lets_a_client_take_part_and_its_counts_are_lent_once_a_quarte
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
     let (tenant, person) = (HARBOR, person(What::Owner).id);
-    batch.create(&Grant {
-        tenant,
-        person,
-        roles: vec![Role::Auditor],
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    });
+    batch.create(&Grant::of(tenant, person, vec![Role::Auditor]));
     batch.commit().await.unwrap();
     for _ in 0..2 {
         assert_eq!(owner.press(&page, &action, &[]).await.status, 303);

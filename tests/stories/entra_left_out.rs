@@ -41,14 +41,7 @@ async fn whom_the_settings_leave_out_is_offered_nowhere_and_said_in_words_and_ke
         let roles =
             [(sam, Role::Approver), (id_of(OLIVIA).parse().unwrap(), Role::Engineer), (id_of(PRIYA).parse().unwrap(), Role::Approver)];
         for (person, role) in roles {
-            batch.create(&Grant {
-                tenant,
-                person,
-                roles: vec![role],
-                until: None,
-                confirmed_at: None,
-                given: assay::tenancy::directory::Origin::default(),
-            });
+            batch.create(&Grant::of(tenant, person, vec![role]));
         }
         batch.commit().await.unwrap();
         keys::data_key(test.app(), Owner::Tenant(tenant)).await.unwrap();

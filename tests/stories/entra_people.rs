@@ -349,14 +349,7 @@ async fn grant_of_many_clients(test: &TestApp, person: &str, clients: usize) -> 
         let tenant = Tenant { id: assay::tenancy::TenantId(app.ids.uuid()), name: format!("Client {n}"), created_at: app.now() };
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.create(&tenant);
-        batch.create(&Grant {
-            tenant: tenant.id,
-            person: person.parse().unwrap(),
-            roles: vec![Role::Approver],
-            until: None,
-            confirmed_at: None,
-            given: assay::tenancy::directory::Origin::default(),
-        });
+        batch.create(&Grant::of(tenant.id, person.parse().unwrap(), vec![Role::Approver]));
         batch.commit().await.unwrap();
         first.get_or_insert(tenant);
     }

@@ -45,7 +45,7 @@ async fn a_record_looks_the_same_to_the_engineer_and_to_the_approver_and_says_ho
         let (grant, approver) = &client.approver;
         let roster = decision::roster(client.app()).await;
         let reader = Reader { person: approver, grants: std::slice::from_ref(grant), roster: &roster, correlation: "c" };
-        let page = decision::page(client.app(), reader, grant.tenant, asked.id, frame(), |_| String::new()).await;
+        let page = decision::page(client.app(), reader, grant.tenant(), asked.id, frame(), |_| String::new()).await;
         let token: readiness::view::FormToken<'_> = &|_| String::new();
         let requirement =
             readiness::view::requirement_page(client.app(), &client.engineer, &roster, "CM.L2-3.4.1", "c", frame(), token).await;

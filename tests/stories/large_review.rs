@@ -7,7 +7,7 @@ use assay::{
     host::verify_store,
     tenancy::{
         DeploymentPlace, PersonId,
-        directory::{Grant, Origin, Person, Role, Standing},
+        directory::{Grant, Person, Role, Standing},
     },
 };
 use serde_json::json;
@@ -35,14 +35,9 @@ async fn world() -> Flow {
         let mut batch = store.batch(DeploymentPlace::Directory);
         for n in some {
             let id = auditor(*n);
-            batch.create(&Grant {
-                tenant: HARBOR,
-                person: id,
-                roles: vec![Role::Auditor],
-                until: None,
-                confirmed_at: Some(START),
-                given: Origin::default(),
-            });
+            let mut grant = Grant::of(HARBOR, id, vec![Role::Auditor]);
+            grant.confirmed_at = Some(START);
+            batch.create(&grant);
             batch.create(&Person {
                 id,
                 name: format!("Auditor {n}"),
@@ -61,7 +56,7 @@ async fn world() -> Flow {
     let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);
     for client in [HARBOR, RIDGE] {
-        let theirs = grants.iter().map(|held| &held.value).filter(|grant| grant.tenant == client);
+        let theirs = grants.iter().map(|held| &held.value).filter(|grant| grant.tenant() == client);
         let listed: Vec<_> = theirs.map(|grant| json!({ "person": grant.person, "roles": grant.roles, "until": null })).collect();
         record(&mut batch, Event::new("client.added", format!("client {client}"), json!({ "name": "A client", "grants": listed })));
     }

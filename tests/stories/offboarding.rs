@@ -52,14 +52,7 @@ pub(super) async fn owner_reads(flow: &Flow) {
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
     let roles = vec![Role::Engineer];
-    batch.create(&Grant {
-        tenant: HARBOR,
-        person: person(What::Owner).id,
-        roles,
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    });
+    batch.create(&Grant::of(HARBOR, person(What::Owner).id, roles));
     batch.commit().await.unwrap();
 }
 

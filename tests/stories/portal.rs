@@ -138,14 +138,7 @@ async fn engineer_of(flow: &Flow, tenant: TenantId, name: &str) -> PersonId {
         access_ended_at: None,
         standing: assay::tenancy::directory::Standing::default(),
     });
-    batch.create(&Grant {
-        tenant,
-        person: id,
-        roles: vec![Role::Engineer],
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    });
+    batch.create(&Grant::of(tenant, id, vec![Role::Engineer]));
     batch.commit().await.unwrap();
     id
 }

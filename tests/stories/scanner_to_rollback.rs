@@ -12,7 +12,7 @@ use assay::{
     connectors::demo,
     tenancy::{
         DeploymentPlace, DeploymentScope, ProposalId,
-        directory::{Grant, Identity, Origin, Person, Role, Standing},
+        directory::{Grant, Identity, Person, Role, Standing},
     },
     web::Reply,
 };
@@ -114,14 +114,9 @@ async fn world(test: TestApp) -> Flow {
             access_ended_at: None,
             standing: Standing { confirmed_at: Some(START), ..Standing::default() },
         });
-        batch.create(&Grant {
-            tenant: HARBOR,
-            person: identity.person(),
-            roles: vec![role],
-            until: None,
-            confirmed_at: Some(START),
-            given: Origin::default(),
-        });
+        let mut grant = Grant::of(HARBOR, identity.person(), vec![role]);
+        grant.confirmed_at = Some(START);
+        batch.create(&grant);
     }
     batch.commit().await.unwrap();
     drop(store);

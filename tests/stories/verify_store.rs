@@ -24,7 +24,7 @@ use assay::{
     readiness::{Found, Objective, Standing},
     tenancy::{
         ClientPlace, DeploymentPlace, Held, PersonId, Place, Record, Store,
-        directory::{Grant, Origin, Role},
+        directory::{Grant, Role},
         place::AuditPart,
     },
 };
@@ -61,7 +61,7 @@ async fn grants_are_told(flow: &Flow) {
     let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);
     for client in [HARBOR, RIDGE] {
-        let of_client = grants.iter().map(|held| &held.value).filter(|grant| grant.tenant == client);
+        let of_client = grants.iter().map(|held| &held.value).filter(|grant| grant.tenant() == client);
         let listed: Vec<_> = of_client.map(|grant| json!({ "person": grant.person, "roles": grant.roles, "until": null })).collect();
         record(&mut batch, Event::new("client.added", format!("client {client}"), json!({ "name": "A client", "grants": listed })));
     }
@@ -179,14 +179,7 @@ async fn sau_022_an_approval_or_a_finding_that_somebody_wrote_into_the_store_is_
 
     // A grant that nobody gave.
     let directory = flow.deployment().await;
-    let granted = Grant {
-        tenant: HARBOR,
-        person: PersonId(uuid::Uuid::from_u128(7)),
-        roles: vec![Role::Approver],
-        until: None,
-        confirmed_at: None,
-        given: Origin::default(),
-    };
+    let granted = Grant::of(HARBOR, PersonId(uuid::Uuid::from_u128(7)), vec![Role::Approver]);
     let mut batch = directory.batch(DeploymentPlace::Directory);
     batch.create(&granted);
     batch.commit().await.unwrap();

@@ -496,14 +496,9 @@ async fn seed(test: &TestApp, extent: Extent) {
                 What::Approver => vec![Role::Approver],
                 What::Owner => continue,
             };
-            batch.create(&Grant {
-                tenant: id,
-                person: *person,
-                roles,
-                until: None,
-                confirmed_at: Some(test.app().now()),
-                given: directory::Origin::default(),
-            });
+            let mut grant = Grant::of(id, *person, roles);
+            grant.confirmed_at = Some(test.app().now());
+            batch.create(&grant);
         }
     }
     for DemoPerson { id, name, email, what } in demo::PEOPLE {

@@ -13,6 +13,6 @@ pub const TENANT: TenantId = TenantId(Uuid::from_u128(42));
 
 pub async fn client(app: &App) -> Store<'_, ClientPlace> {
     let person = PersonId(Uuid::from_u128(77));
-    let grant = Grant { tenant: TENANT, person, roles: Vec::new(), until: None, confirmed_at: None, given: Origin::default() };
+    let grant = Grant::of(TENANT, person, Vec::new());
     Scope::of_person(&grant, "c-1").store(app).await.unwrap()
 }

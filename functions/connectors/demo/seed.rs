@@ -60,13 +60,10 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
         let role = |what| if what == What::Approver { Role::Approver } else { Role::Engineer };
         let grants: Vec<Grant> = PEOPLE
             .iter()
-            .map(|person| Grant {
-                tenant: id,
-                person: person.id,
-                roles: vec![role(person.what)],
-                until: None,
-                confirmed_at: Some(now),
-                given: seeded,
+            .map(|person| {
+                let mut grant = Grant::of(id, person.id, vec![role(person.what)]);
+                (grant.confirmed_at, grant.given) = (Some(now), seeded);
+                grant
             })
             .collect();
         let tenant = Tenant { id, name: name.into(), created_at: now };

@@ -228,7 +228,7 @@ pub async fn switch_off(store: &Directory<'_>, known: &Known) -> Result<(), Offb
     let destroy_from = now + Duration::days(store.app().config.offboarding.wait.into());
     let next = Offboarding { off_at: Some(now), destroy_from: Some(destroy_from), ..held.value.clone() };
     let mut batch = store.batch(DeploymentPlace::Directory);
-    batch.create(&SwitchedOff { tenant: known.client.id, by: person(store)?, at: now });
+    batch.create(&SwitchedOff::of(known.client.id, person(store)?, now));
     batch.replace(&Held { value: next, etag: held.etag.clone() });
     say(&mut batch, known, "client.offboarding.switched_off", json!({ "destroy_from": destroy_from.unix_timestamp() }));
     Ok(batch.commit().await?)

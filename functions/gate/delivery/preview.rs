@@ -64,7 +64,7 @@ async fn waiting(app: &App, reader: Reader<'_>) -> Result<Option<(String, Propos
         let store = Scope::of_person(grant, reader.correlation).store(app).await?;
         let held = store.read::<Proposal>(ClientPlace::Assessment, &mark.proposal.to_string()).await?;
         if let Some(held) = held {
-            return Ok(Some((reader.roster.client_name(grant.tenant), held.value)));
+            return Ok(Some((reader.roster.client_name(grant.tenant()), held.value)));
         }
     }
     Ok(None)

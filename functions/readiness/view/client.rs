@@ -20,7 +20,7 @@ pub async fn client_row(app: &App, grant: &Grant, name: &str, correlation: &str)
     let client = Client::read(app, grant, correlation).await?;
     Ok(ClientRow {
         name: name.into(),
-        href: paths::client(grant.tenant),
+        href: paths::client(grant.tenant()),
         readings: client.readings(),
         met: client.met(),
         waiting: client.open.len(),
@@ -47,7 +47,7 @@ pub async fn client_page(app: &App, grant: &Grant, name: &str, correlation: &str
                 standing: *sign,
                 weight: weight(requirement),
                 why: why.clone(),
-                href: paths::requirement(grant.tenant, requirement.cmmc_id),
+                href: paths::requirement(grant.tenant(), requirement.cmmc_id),
             })
             .collect(),
     });
@@ -64,13 +64,13 @@ pub async fn client_page(app: &App, grant: &Grant, name: &str, correlation: &str
         status: Some(status(&today)),
         newest_evidence: client.standing.newest_evidence,
         connections: Vec::new(),
-        policy_href: paths::policy(grant.tenant),
+        policy_href: paths::policy(grant.tenant()),
         people_href: None,
         sprs: None,
         families: families.collect(),
         fix_first: fix_first(&client, grant, &today).await?,
         inbox_href: paths::inbox(),
-        audit_href: paths::client_audit(grant.tenant),
+        audit_href: paths::client_audit(grant.tenant()),
     })
 }
 
@@ -123,7 +123,7 @@ async fn fix_first(client: &Client<'_>, grant: &Grant, today: &Reckoning) -> Res
         };
         fixes.push(Fix {
             id: open.requirement.cmmc_id.into(),
-            href: paths::requirement(grant.tenant, open.requirement.cmmc_id),
+            href: paths::requirement(grant.tenant(), open.requirement.cmmc_id),
             title: open.requirement.title.into(),
             missing,
             points: open.points_lost.to_string(),

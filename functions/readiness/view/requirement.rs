@@ -49,29 +49,29 @@ pub async fn requirement_page(
         let record = objective::among(&found, determination.id).await?.value;
         let roll_back = record.finding.as_ref().and_then(|finding| roll_back(&client, grant, determination, finding));
         let evidence = evidence_of(&mut cards, determination, &record).await?;
-        let mut shown = view(&client, grant.tenant, determination, &record, evidence, roll_back);
+        let mut shown = view(&client, grant.tenant(), determination, &record, evidence, roll_back);
         let rejection = readable(client.rejection(&record).await)?.flatten();
         shown.rejection = rejection.map(|(proposal, decision)| RejectionView {
             by: decision.name,
             at: decision.at,
             comment: decision.comment,
-            proposal: Link::new(paths::proposal(grant.tenant, proposal.id), proposal.draft.question),
+            proposal: Link::new(paths::proposal(grant.tenant(), proposal.id), proposal.draft.question),
         });
         objectives.push(shown);
     }
     let propose = is_engineer.then(|| {
         let choices = open_to_propose(&client, catalogue, requirement);
-        let token = token(&["propose", &grant.tenant.to_string(), requirement.cmmc_id]);
-        ProposeForm::new(paths::propose(grant.tenant, requirement.cmmc_id), token, choices, answers(requirement), MAX_REASON)
+        let token = token(&["propose", &grant.tenant().to_string(), requirement.cmmc_id]);
+        ProposeForm::new(paths::propose(grant.tenant(), requirement.cmmc_id), token, choices, answers(requirement), MAX_REASON)
     });
     let (standing, why) = client.requirement(requirement);
     let neighbor = |at: Option<usize>| {
-        at.and_then(|at| catalogue.requirements.get(at)).map(|r| Link::new(paths::requirement(grant.tenant, r.cmmc_id), r.cmmc_id))
+        at.and_then(|at| catalogue.requirements.get(at)).map(|r| Link::new(paths::requirement(grant.tenant(), r.cmmc_id), r.cmmc_id))
     };
     Ok(Some(RequirementPage {
         frame,
-        client: roster.client_name(grant.tenant),
-        client_href: paths::client(grant.tenant),
+        client: roster.client_name(grant.tenant()),
+        client_href: paths::client(grant.tenant()),
         id: requirement.cmmc_id.into(),
         title: requirement.title.into(),
         statement: requirement.statement.into(),
@@ -140,9 +140,9 @@ fn view(
 fn roll_back(client: &Client<'_>, grant: &Grant, determination: &Determination, finding: &Finding) -> Option<Link> {
     let asked = client.open.iter().find(|mark| mark.kind == ROLL_BACK && mark.subject == determination.id);
     if let Some(mark) = asked {
-        return Some(Link::new(paths::proposal(grant.tenant, mark.proposal), mark.question.clone()));
+        return Some(Link::new(paths::proposal(grant.tenant(), mark.proposal), mark.question.clone()));
     }
-    let form = format!("{}#take-back", paths::proposal(grant.tenant, finding.proposal));
+    let form = format!("{}#take-back", paths::proposal(grant.tenant(), finding.proposal));
     grant.has(Role::Engineer).then(|| Link::new(form, "Ask to take it back"))
 }
 

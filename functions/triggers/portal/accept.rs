@@ -25,8 +25,8 @@ pub(super) fn form(reader: &Reader<'_>, grant: &Grant, known: &Known, rule: &Rul
         .and_then(Result::ok)
         .filter(|_| may_ask(grant))?;
     Some(PostForm {
-        action: paths::accept(grant.tenant),
-        token: reader.token(&["accept", &grant.tenant.to_string(), rule.name()]),
+        action: paths::accept(grant.tenant()),
+        token: reader.token(&["accept", &grant.tenant().to_string(), rule.name()]),
         fields: vec![(RULE.into(), rule.name().into())],
         label: format!("Propose {}", level.word()),
     })

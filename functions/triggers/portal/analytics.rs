@@ -49,7 +49,7 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool, errors: &[Fi
     let reads: Vec<_> = grants.iter().map(|grant| Box::pin(read(reader, grant))).collect();
     let reads: Vec<_> = stream::iter(reads).buffered(CLIENTS_AT_ONCE).collect().await;
     let (mut clients, mut tenants, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-    for (tenant, read) in grants.iter().map(|grant| grant.tenant).zip(reads) {
+    for (tenant, read) in grants.iter().map(|grant| grant.tenant()).zip(reads) {
         match read {
             Ok(client) => {
                 clients.push(client);
@@ -77,24 +77,24 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool, errors: &[Fi
     if let (true, Some(grant)) = (of_one, grants.first()) {
         page.leave_out =
             left_out::form(reader, grant, errors, clients.first().and_then(|client| client.policy.as_ref()).map(|policy| &policy.left_out));
-        page.sampled = Some(Link::new(paths::sampled(grant.tenant), "Sampled for review: what ran without an approval"));
+        page.sampled = Some(Link::new(paths::sampled(grant.tenant()), "Sampled for review: what ran without an approval"));
         page.errors = errors.iter().map(|error| (error.field, error.message.clone())).collect();
     }
     let left_out: BTreeSet<_> = clients.iter().flat_map(|client| client.known.left_out.iter().copied()).collect();
     page.left_out = left_out.into_iter().map(|person| reader.roster.person_name(person)).collect();
     page.unreadable = unreadable;
-    page.pages = pages(reader, grants.first().filter(|_| of_one).map(|grant| grant.tenant));
+    page.pages = pages(reader, grants.first().filter(|_| of_one).map(|grant| grant.tenant()));
     Ok(reply::page(if errors.is_empty() { 200 } else { 422 }, &page))
 }
 
 async fn read(reader: &Reader<'_>, grant: &Grant) -> Result<view::Client, StoreError> {
-    let name = reader.roster.client_name(grant.tenant);
+    let name = reader.roster.client_name(grant.tenant());
     let row = readiness::view::client_row(reader.app, grant, &name, reader.correlation()).await?;
     let store = reader.scope(grant).store(reader.app).await?;
     let (known, behind) = analytics::known(&store).await?;
-    let policy = sound(reader, &store, grant.tenant).await?;
+    let policy = sound(reader, &store, grant.tenant()).await?;
     Ok(view::Client {
-        link: Link::new(paths::client_analytics(grant.tenant), name),
+        link: Link::new(paths::client_analytics(grant.tenant()), name),
         met: row.met,
         waiting: row.waiting,
         known,
@@ -153,7 +153,7 @@ fn about(tenant: TenantId, rule: &Rule) -> Link {
 
 /// Where else there are figures; of one client alone there is nothing else.
 fn pages(reader: &Reader<'_>, of: Option<TenantId>) -> Vec<(bool, Link)> {
-    let mut clients: Vec<_> = reader.grants.iter().map(|grant| (reader.roster.client_name(grant.tenant), grant.tenant)).collect();
+    let mut clients: Vec<_> = reader.grants.iter().map(|grant| (reader.roster.client_name(grant.tenant()), grant.tenant())).collect();
     clients.sort();
     let all = (of.is_none(), Link::new(paths::analytics(), "All clients"));
     let each = clients.into_iter().map(|(name, tenant)| (of == Some(tenant), Link::new(paths::client_analytics(tenant), name)));

@@ -34,7 +34,7 @@ use crate::{
 const CLIENTS_AT_ONCE: usize = 8;
 
 async fn client_row(reader: &Reader<'_>, grant: &Grant) -> Result<ClientRow, StoreError> {
-    view::client_row(reader.app, grant, &reader.roster.client_name(grant.tenant), reader.correlation()).await
+    view::client_row(reader.app, grant, &reader.roster.client_name(grant.tenant()), reader.correlation()).await
 }
 
 pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
@@ -43,7 +43,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let rows: Vec<_> = reader.grants.iter().map(|grant| client_row(reader, grant)).collect();
     let rows: Vec<_> = stream::iter(rows).buffered(CLIENTS_AT_ONCE).collect().await;
     let (mut clients, mut unreadable) = (Vec::new(), Vec::new());
-    for (tenant, row) in reader.grants.iter().map(|grant| grant.tenant).zip(rows) {
+    for (tenant, row) in reader.grants.iter().map(|grant| grant.tenant()).zip(rows) {
         match row {
             Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &serving, tenant), ..row }),
             Err(error) if error.concerns_one_owner() => {
@@ -55,8 +55,8 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
         }
     }
     for grant in &reader.resting {
-        let name = reader.roster.client_name(grant.tenant);
-        unreadable.push(UnreadableClient { name, why: Problem::switched_off().detail, link: offboarding(reader, grant.tenant) });
+        let name = reader.roster.client_name(grant.tenant());
+        unreadable.push(UnreadableClient { name, why: Problem::switched_off().detail, link: offboarding(reader, grant.tenant()) });
     }
     unreadable.sort_by(|a, b| a.name.cmp(&b.name));
     clients.sort_by(|a, b| a.name.cmp(&b.name));
@@ -150,11 +150,11 @@ fn limited_role(reader: &Reader<'_>, grant: &Grant) -> LimitedRole {
         Role::Engineer | Role::Approver | Role::Auditor => None,
     });
     LimitedRole {
-        client: reader.roster.client_name(grant.tenant),
+        client: reader.roster.client_name(grant.tenant()),
         roles: grant.roles.iter().map(|role| role.word()).collect::<Vec<_>>().join(", "),
         last_day: grant.until.and_then(|until| until.date().previous_day()),
         words: words.collect(),
-        copy: grant.has(Role::Assessor).then(|| trail::export_form(reader, grant.tenant)),
+        copy: grant.has(Role::Assessor).then(|| trail::export_form(reader, grant.tenant())),
     }
 }
 
@@ -163,7 +163,7 @@ fn without_grant(reader: &Reader<'_>) -> Vec<Link> {
     if !reader.person.is_owner {
         return Vec::new();
     }
-    let is_without = |tenant: &&Tenant| reader.grants.iter().chain(&reader.resting).all(|grant| grant.tenant != tenant.id);
+    let is_without = |tenant: &&Tenant| reader.grants.iter().chain(&reader.resting).all(|grant| grant.tenant() != tenant.id);
     let mut tenants: Vec<&Tenant> = reader.roster.tenants.iter().filter(is_without).collect();
     tenants.sort_by(|a, b| a.name.cmp(&b.name));
     tenants.into_iter().map(|tenant| Link::new(paths::people(tenant.id), tenant.name.clone())).collect()

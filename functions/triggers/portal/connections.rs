@@ -149,19 +149,19 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
         }
         // Only clients of the reader: others are not theirs to know.
         for entry in mapping::mapped(&store, connection.id).await? {
-            let Some(grant) = reader.grants.iter().find(|grant| grant.tenant == entry.tenant()) else { continue };
+            let Some(grant) = reader.grants.iter().find(|grant| grant.tenant() == entry.tenant()) else { continue };
             mapped.push(MappedLine {
                 connection: connection.name.clone(),
                 company: entry.company().into(),
                 company_name: entry.company_name.clone(),
-                client: reader.roster.client_name(grant.tenant),
-                client_href: paths::client(grant.tenant),
+                client: reader.roster.client_name(grant.tenant()),
+                client_href: paths::client(grant.tenant()),
                 by: reader.roster.person_name(entry.confirmed_by()),
                 at: entry.confirmed_at(),
             });
         }
     }
-    let engineer = |tenant: &&Tenant| reader.grants.iter().any(|grant| grant.tenant == tenant.id && grant.has(Role::Engineer));
+    let engineer = |tenant: &&Tenant| reader.grants.iter().any(|grant| grant.tenant() == tenant.id && grant.has(Role::Engineer));
     let clients = reader.roster.tenants.iter().filter(engineer);
     Ok(reply::page(
         200,

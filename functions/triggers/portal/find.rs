@@ -82,7 +82,7 @@ pub(super) fn form(reader: &Reader<'_>, tenant: Option<TenantId>, address: &str,
         .people
         .iter()
         .filter(|person| match tenant {
-            Some(tenant) => roster.every_grant().any(|grant| grant.tenant == tenant && grant.person == person.id),
+            Some(tenant) => roster.every_grant().any(|grant| grant.tenant() == tenant && grant.person == person.id),
             None => person.is_owner || person.operates,
         })
         .collect();

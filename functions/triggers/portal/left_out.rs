@@ -34,7 +34,7 @@ pub(super) fn back(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Problem> 
 
 pub(super) fn form(reader: &Reader<'_>, grant: &Grant, errors: &[FieldError], today: Option<&BTreeSet<PersonId>>) -> Option<RuleForm> {
     let today = today.filter(|_| may_ask(grant))?;
-    let approvers = reader.roster.grants_of(grant.tenant, reader.app.now()).filter(|other| other.has(Role::Approver));
+    let approvers = reader.roster.grants_of(grant.tenant(), reader.app.now()).filter(|other| other.has(Role::Approver));
     let people: BTreeSet<PersonId> = approvers.map(|other| other.person).chain(today.iter().copied()).collect();
     let of = |person: &PersonId| {
         let now = if today.contains(person) { ", left out now" } else { "" };
@@ -50,8 +50,8 @@ pub(super) fn form(reader: &Reader<'_>, grant: &Grant, errors: &[FieldError], to
         Field::new("why", "Why", why, FieldKind::Prose(MAX_REASON), reader.field("why")).required(),
     ];
     Some(RuleForm {
-        action: paths::leave_out(grant.tenant),
-        token: reader.token(&["leave-out", &grant.tenant.to_string()]),
+        action: paths::leave_out(grant.tenant()),
+        token: reader.token(&["leave-out", &grant.tenant().to_string()]),
         kind: None,
         groups: vec![],
         fields: fields.into_iter().map(|field| field.with_errors(errors)).collect(),
@@ -95,7 +95,7 @@ fn wanted(reader: &Reader<'_>, grant: &Grant, today: Policy) -> Result<Policy, F
     let mut left_out = today.left_out.clone();
     let is_known = |person: &PersonId| {
         today.left_out.contains(person)
-            || reader.roster.grants_of(grant.tenant, reader.app.now()).any(|other| other.person == *person && other.has(Role::Approver))
+            || reader.roster.grants_of(grant.tenant(), reader.app.now()).any(|other| other.person == *person && other.has(Role::Approver))
     };
     let Some(person) = reader.field("reviewer").parse::<PersonId>().ok().filter(is_known) else {
         return wrong("reviewer", "Choose whose decisions it is about.".into());

@@ -227,7 +227,7 @@ const GATED: [&str; 5] = ["level", "gate", "gate_level", "quorum", "approvals"];
 /// A client that this person has no grant for, be there one or not: it looks like an address that is none, and is counted.
 fn names_a_client_of_others(reader: &Reader<'_>, parts: &[&str]) -> bool {
     let (["clients" | "proposals", tenant, _, ..] | ["audit", tenant, ..]) = parts else { return false };
-    tenant.parse().is_ok_and(|tenant: TenantId| reader.grants.iter().all(|grant| grant.tenant != tenant))
+    tenant.parse().is_ok_and(|tenant: TenantId| reader.grants.iter().all(|grant| grant.tenant() != tenant))
 }
 
 /// The page's own path and query, to come back to after sign-in.

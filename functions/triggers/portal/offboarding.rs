@@ -114,7 +114,7 @@ async fn take(reader: &Reader<'_>, known: &Known) -> Result<Reply, Problem> {
 
 /// The reader's own, also while the client is switched off.
 fn grant<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> Option<&'r Grant> {
-    reader.grants.iter().chain(&reader.resting).find(|grant| grant.tenant == tenant)
+    reader.grants.iter().chain(&reader.resting).find(|grant| grant.tenant() == tenant)
 }
 
 async fn not_done(reader: &Reader<'_>, known: &Known, error: OffboardingError) -> Result<Reply, Problem> {

@@ -81,7 +81,7 @@ async fn page(reader: &Reader<'_>, access: &Access, returned: Option<Returned>) 
         frame: reader.frame(Section::Clients).await?,
         client: client.name.clone(),
         clients_href: paths::clients(),
-        client_href: reader.grants.iter().any(|grant| grant.tenant == client.id).then(|| paths::client(client.id)),
+        client_href: reader.grants.iter().any(|grant| grant.tenant() == client.id).then(|| paths::client(client.id)),
         keys_href: paths::keys(client.id),
         offboarding_href: paths::offboarding(client.id),
         action: paths::people(client.id),

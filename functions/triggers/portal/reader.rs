@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         let Some(current) = session::current(app, request).await? else { return Ok(None) };
         let grants = current.roster.grants_for(current.person.id, app.now()).filter(|grant| grant.reads_the_record()).cloned().collect();
         let resting = current.roster.every_grant().filter(|grant| {
-            grant.person == current.person.id && current.roster.is_off(grant.tenant) && grant.holds(app.now()) && grant.reads_the_record()
+            grant.person == current.person.id && current.roster.is_off(grant.tenant()) && grant.holds(app.now()) && grant.reads_the_record()
         });
         let resting = resting.cloned().collect();
         let key = keys::data_key(app, Owner::Deployment).await?;
@@ -83,10 +83,10 @@ impl<'a> Reader<'a> {
     /// hears that it is switched off.
     pub(super) fn client(&self, tenant: &str) -> Result<(Tenant, &Grant), Problem> {
         let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
-        if self.resting.iter().any(|grant| grant.tenant == id) {
+        if self.resting.iter().any(|grant| grant.tenant() == id) {
             return Err(Problem::switched_off());
         }
-        let grant = self.grants.iter().find(|grant| grant.tenant == id).ok_or_else(Problem::not_found)?;
+        let grant = self.grants.iter().find(|grant| grant.tenant() == id).ok_or_else(Problem::not_found)?;
         let tenant = self.roster.tenant(id).cloned().ok_or_else(Problem::not_found)?;
         Ok((tenant, grant))
     }
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
     /// The client of which they take a copy of the log, and whether its content comes along: never to an assessor.
     pub(super) fn takes_the_log_of(&self, tenant: &str) -> Result<(Tenant, &Grant, bool), Problem> {
         let id: TenantId = tenant.parse().map_err(|_| Problem::not_found())?;
-        match self.limited().find(|grant| grant.tenant == id && grant.has(Role::Assessor)) {
+        match self.limited().find(|grant| grant.tenant() == id && grant.has(Role::Assessor)) {
             Some(grant) => Ok((self.roster.tenant(id).cloned().ok_or_else(Problem::not_found)?, grant, false)),
             None => self.client(tenant).map(|(tenant, grant)| (tenant, grant, true)),
         }

@@ -148,7 +148,7 @@ async fn all(reader: &Reader<'_>) -> Result<All, StoreError> {
             };
             let tenant = mapped.iter().find(|entry| Some(entry.company()) == company.as_deref()).map(MappedCompany::tenant);
             let may_see = match tenant {
-                Some(id) => reader.grants.iter().any(|grant| grant.tenant == id),
+                Some(id) => reader.grants.iter().any(|grant| grant.tenant() == id),
                 None => reader.operates(),
             };
             if may_see {

@@ -49,7 +49,7 @@ pub(super) fn export_form(reader: &Reader<'_>, tenant: TenantId) -> PostForm {
 pub(super) async fn deployment(reader: &Reader<'_>) -> Result<Reply, Problem> {
     if !reader.operates() {
         return match reader.grants.first() {
-            Some(grant) => Ok(reply::redirect(&paths::client_audit(grant.tenant))),
+            Some(grant) => Ok(reply::redirect(&paths::client_audit(grant.tenant()))),
             None => Err(Problem::not_found()),
         };
     }
@@ -209,7 +209,7 @@ impl Names {
     pub(super) async fn read(reader: &Reader<'_>) -> Result<Self, StoreError> {
         let store = reader.deployment().await?;
         let mut clients: Vec<_> = reader.roster.tenants.iter().map(|t| (t.id, t.name.clone())).collect();
-        clients.retain(|(id, _)| reader.grants.iter().any(|grant| grant.tenant == *id));
+        clients.retain(|(id, _)| reader.grants.iter().any(|grant| grant.tenant() == *id));
         Ok(Self {
             people: reader.roster.people.iter().map(|p| (p.id, p.name.clone())).collect(),
             connections: crate::connectors::connection::all(&store).await?.into_iter().map(|c| (c.id.to_string(), c.name)).collect(),

@@ -107,7 +107,7 @@ fn take(batch: &mut Batch<'_, '_, DeploymentPlace>, person: &Person, grants: &[&
     for grant in grants {
         batch.delete(*grant);
     }
-    let clients: Vec<String> = grants.iter().map(|held| held.value.tenant.to_string()).collect();
+    let clients: Vec<String> = grants.iter().map(|held| held.value.tenant().to_string()).collect();
     let detail = json!({ "name": person.name, "clients": clients });
     audit::record(batch, audit::Event::new("person.access_ended", format!("person {}", person.id), detail));
 }

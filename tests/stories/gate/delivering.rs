@@ -471,7 +471,9 @@ async fn crowded() -> House {
         let person = Person { id, name: format!("Approver {n}"), email: format!("a{n}@harbor.example"), ..house.sam.clone() };
         let mut batch = store.batch(DeploymentPlace::Directory);
         batch.create(&person);
-        batch.create(&Grant { person: id, ..house.grant(&house.sam) });
+        let mut grant = house.grant(&house.sam);
+        grant.person = id;
+        batch.create(&grant);
         batch.commit().await.unwrap();
     }
     drop(store);

@@ -121,14 +121,7 @@ impl House {
         } else {
             vec![Role::Engineer]
         };
-        Grant {
-            tenant: self.tenant,
-            person: person.id,
-            roles,
-            until: None,
-            confirmed_at: None,
-            given: assay::tenancy::directory::Origin::default(),
-        }
+        Grant::of(self.tenant, person.id, roles)
     }
 
     async fn take_grant(&self, person: &Person) {

@@ -76,14 +76,7 @@ async fn a_client_whose_key_is_revoked_is_named_and_the_others_are_shown() {
     let mut house = House::new().await;
     let id = house.asked(draft()).await;
     let other = Tenant { id: TenantId(Uuid::from_u128(200)), name: "Blue Fjord".into(), created_at: house.test.app().now() };
-    let theirs = Grant {
-        tenant: other.id,
-        person: house.priya.id,
-        roles: vec![Role::Approver],
-        until: None,
-        confirmed_at: None,
-        given: assay::tenancy::directory::Origin::default(),
-    };
+    let theirs = Grant::of(other.id, house.priya.id, vec![Role::Approver]);
     let store = Scope::of_person(&theirs, "c").store(house.test.app()).await.unwrap();
     let mut batch = store.batch(ClientPlace::Assessment);
     gate::stage(&mut batch, draft()).await.unwrap();

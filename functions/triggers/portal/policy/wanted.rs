@@ -68,7 +68,7 @@ fn hours(reader: &Reader<'_>, field: &'static str, stands: &[u32]) -> Result<Vec
 /// The policy with those who were ticked as the ones who may approve alone.
 pub(super) fn with_alone(reader: &Reader<'_>, today: &Policy, grant: &Grant) -> Policy {
     let ticked = |person: &&Person| !reader.field(&format!("alone-{}", person.id)).is_empty();
-    let break_glass = approvers(reader, grant.tenant).filter(ticked).map(|person| person.id).collect();
+    let break_glass = approvers(reader, grant.tenant()).filter(ticked).map(|person| person.id).collect();
     Policy { break_glass, ..today.clone() }
 }
 
@@ -81,7 +81,7 @@ pub(super) fn with_group(reader: &Reader<'_>, today: &Policy, grant: &Grant) -> 
         return Err(FieldError { field: "group", message });
     }
     let members: BTreeSet<PersonId> =
-        approvers(reader, grant.tenant).filter(|person| ticked(reader, person.id)).map(|person| person.id).collect();
+        approvers(reader, grant.tenant()).filter(|person| ticked(reader, person.id)).map(|person| person.id).collect();
     let mut wanted = today.clone();
     if members.is_empty() {
         wanted.groups.remove(&name);
