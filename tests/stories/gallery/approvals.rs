@@ -100,6 +100,7 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         Side { tag: Some(Tag::new(Tone::Met, "MET")), text: "Score unchanged until 3.1.1[b] to [f] are decided".into() },
     );
     ProposalPage {
+        dry_run: None,
         nobody_reviews: None,
         frame: frame(Section::Approvals),
         client: CLIENT.into(),
