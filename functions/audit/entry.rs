@@ -40,15 +40,17 @@ impl Record for Entry {
 }
 
 impl Entry {
-    /// What it says and the detail it commits to, if it is of one of these kinds; for who folds the log.
+    /// What it says, with the person it happened to by their id, and the detail it commits to, if it is of one of these kinds;
+    /// for who folds the log.
     pub fn of_kind(&self, kinds: &[&str]) -> Option<(Leaf, Value)> {
         #[derive(Deserialize)]
         struct Content {
+            object: Option<String>,
             detail: Value,
         }
         let leaf = leaf::read(&self.leaf).ok().filter(|leaf| kinds.contains(&leaf.kind.as_str()))?;
-        let Content { detail } = serde_json::from_str(&self.content).ok()?;
-        Some((leaf, detail))
+        let Content { object, detail } = serde_json::from_str(&self.content).ok()?;
+        Some((Leaf { object: object.unwrap_or(leaf.object), ..leaf }, detail))
     }
 }
 

@@ -117,7 +117,7 @@ fn draft(client: &str, now: &Policy, to: Policy, changes: &[Change], reason: &st
 }
 
 /// The version that a proposal makes when it is carried out.
-pub(super) fn made_by(proposal: &Proposal) -> Option<Policy> {
+pub fn made_by(proposal: &Proposal) -> Option<Policy> {
     let ChangePolicy { from, to } = serde_json::from_str(&proposal.draft.action).ok()?;
     Some(Policy { version: from.checked_add(1)?, made_by: Some(proposal.id), ..to })
 }

@@ -18,7 +18,7 @@ use crate::tenancy::{ClientPlace, ProposalId, Store, StoreError};
 
 pub const LOOKS_BACK: Duration = Duration::days(30);
 /// Proposals looked at; the newest, if there are more.
-const MOST: usize = 1000;
+pub const MOST: usize = 1000;
 
 /// One kind of action in the time looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Fills the decision page, and the inbox ([`list`]): every word an approver reads, and what they may do about it.
 //!
 //! Reads only. What a kind of action is called, where its subject has a page, what it changes as of now, what it did and
-//! how it is rolled back is the area's knowledge: `triggers/portal` sets `kind`, `subject`, `today`, `done` and `take_back`
+//! how it is rolled back is the area's knowledge: `triggers/portal` sets `kind`, `subject`, `today`, `dry_run`, `done` and `take_back`
 //! on the page that comes from here.
 
 mod history;
@@ -134,6 +134,7 @@ pub async fn proposal_page(
         asked_by: asked_by(roster, &proposal.requester),
         asked_at: proposal.staged_at,
         today: None,
+        dry_run: None,
         before: Side::of(draft.before.clone()),
         after: Side::of(draft.after.clone()),
         reasons: proposal.reasons(),

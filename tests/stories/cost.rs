@@ -18,11 +18,11 @@ use crate::support::{
 /// Log 4: head, the record's place and the assessment, the entry behind the head.
 const ONE_RECORD: usize = 8 + 8 + 4;
 
-/// Execution 10: whether the client is on, proposal with receipt and outbox item, which operations the log says have run and
-/// the entries since the sweep kept that (2: an approval whose records were all put back must not run twice), grant, which
-/// revision the record it rests on must have, that record, objective, standing, outbox.
+/// Execution 12: whether the client is on, proposal with receipt and outbox item, which operations the log says have run and
+/// the entries since the sweep kept that (2: an approval whose records were all put back must not run twice), grant, the same
+/// two of the installation's log (2: a grant that was put back lets nothing run), which revision the record it rests on must have, that record, objective, standing, outbox.
 /// Log 3: head, the assessment, the entry behind the head.
-const EXECUTION: usize = 10 + 3;
+const EXECUTION: usize = 12 + 3;
 
 /// The reads of everything that waits in the queues.
 async fn reads_of_pump(flow: &mut Flow) -> usize {

@@ -41,6 +41,13 @@ async fn an_engineer_tries_a_change_on_what_was_and_asks_for_it_and_it_holds_onc
             && html.contains("It would have waited for another approval: 1 of 2."),
         "{html}"
     );
+    // The other two forms are tried as well, without a reason.
+    for (form, typed) in [("alone", "alone-"), ("people", "member-")] {
+        let hidden = hidden_of(&engineer.get(&page).await, &format!("{page}#{form}"));
+        let ticked = format!("{typed}{}", person(What::Approver).id);
+        let tried = engineer.send(hidden, &page, &[(ticked.as_str(), "yes"), ("group", "the client"), ("step", "try")]).await;
+        assert!(tried.status == 200 && text(&tried).contains("id=\"dry-run\""), "{form}: {}", text(&tried));
+    }
     let store = flow.client(HARBOR).await;
     assert_eq!(Policy::read(&store).await.unwrap().unwrap().version, 0);
 
@@ -51,9 +58,13 @@ async fn an_engineer_tries_a_change_on_what_was_and_asks_for_it_and_it_holds_onc
     let address = asked.header("location").unwrap().strip_prefix("/api/").unwrap().to_owned();
     let approver = Browser::of(&flow, What::Approver).await;
     let decide = format!("{address}/decide");
-    let form = hidden_of(&approver.get(&address).await, &format!("{decide}#decide"));
+    let to_decide = approver.get(&address).await;
+    assert!(text(&to_decide).contains("1 approved or done; 1 would have come out otherwise"), "who decides sees it too");
+    let form = hidden_of(&to_decide, &format!("{decide}#decide"));
     assert_eq!(approver.send(form, &decide, &[("decision", "approve")]).await.status, 303);
     flow.pump().await;
+    let decided = Browser::of(&flow, What::Approver).await.get(&address).await;
+    assert!(!text(&decided).contains("would have come out otherwise"));
     let policy = Policy::read(&flow.client(HARBOR).await).await.unwrap().unwrap();
     assert_eq!((policy.version, policy.terms("mark_objective").rule.approvals), (1, 2));
 }

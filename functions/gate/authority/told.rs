@@ -186,6 +186,9 @@ impl OfPerson {
                     say(&mut self.ended, at, false);
                 }
                 say(&mut self.until, at, None);
+                if let Some(other) = person(&detail["same_as"]) {
+                    say(&mut self.same_as, at, Some(other));
+                }
                 if let Some(email) = detail["email"].as_str() {
                     say(&mut self.email, at, email.into());
                 }

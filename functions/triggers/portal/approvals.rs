@@ -5,7 +5,7 @@ use time::Duration;
 use super::{
     Reader,
     after::{self, Recording, Seen},
-    link,
+    link, policy,
 };
 use crate::{
     gate::{
@@ -14,6 +14,8 @@ use crate::{
         delivery::viewed,
         learning::{Because, Look},
         link::Permit,
+        policy::CHANGE_POLICY,
+        state::State,
         view,
     },
     readiness::{self, catalogue::catalogue, propose::MAX_REASON},
@@ -210,11 +212,16 @@ async fn page(
     wanted.extend(readiness::view::wanted(view::subject(app, eyes, grant, id).as_deref()));
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
     let shown = view::read(eyes, &scope, id, moment, &found).await?.ok_or_else(Problem::not_found)?;
+    let is_policy = shown.proposal.draft.kind == CHANGE_POLICY && shown.proposal.state == State::Open;
+    let change = is_policy.then(|| gate::amend::made_by(&shown.proposal)).flatten();
     let asked = shown.proposal.requester == Actor::Person(reader.person.id);
     let own = readiness::view::own_proposal(&found, id, &shown.proposal.draft.action).await?;
     // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
     let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, |_| String::new()).await?;
+    if let Some(wanted) = change {
+        page.dry_run = Box::pin(policy::looked_back(reader, &scope, &wanted)).await?;
+    }
     page.done = page.done.map(|form| after::done_form(reader, form.action, errors));
     if let Some(sign_in) = &mut page.sign_in {
         sign_in.prove = reader.proves_at(Duration::minutes(sign_in.minutes.into()), &paths::proposal(tenant, id));

@@ -26,7 +26,7 @@ use crate::{
     },
     web::{
         Problem, Reply,
-        pages::{DryRunRow, FieldError, Link, Moved, paths},
+        pages::{DryRun, DryRunRow, FieldError, Link, Moved, paths},
         reply,
     },
 };
@@ -39,7 +39,7 @@ const NAMED: usize = 20;
 #[derive(Default)]
 struct Returned {
     errors: Vec<FieldError>,
-    dry_run: Option<Vec<DryRunRow>>,
+    dry_run: Option<DryRun>,
     /// The version that the form was made for does not stand any more.
     moved: Option<Moved>,
 }
@@ -90,8 +90,8 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
         Err(error) => return page(reader, &tenant, grant, Returned { errors: vec![error], ..Returned::default() }).await,
     };
     if reader.field("step") == "try" {
-        let rows = tried(reader, &scope, &today, &wanted).await?;
-        return page(reader, &tenant, grant, Returned { dry_run: Some(rows), ..Returned::default() }).await;
+        let tried = tried(reader, &scope, &today, &wanted).await?;
+        return page(reader, &tenant, grant, Returned { dry_run: Some(tried), ..Returned::default() }).await;
     }
     let (field, subject) = match form.as_str() {
         "group" => ("why-group", "group"),
@@ -148,25 +148,34 @@ fn may_ask(grant: &Grant) -> bool {
     grant.has(Role::Engineer) || grant.has(Role::Approver)
 }
 
-async fn tried(reader: &Reader<'_>, scope: &Scope, today: &Policy, wanted: &Policy) -> Result<Vec<DryRunRow>, Problem> {
+/// What a policy that waits for its approval would have meant; `None` where nobody knows which one stands.
+pub(super) async fn looked_back(reader: &Reader<'_>, scope: &Scope, wanted: &Policy) -> Result<Option<DryRun>, Problem> {
+    match found(reader, scope).await? {
+        Ok(today) => Ok(Some(tried(reader, scope, &today, wanted).await?)),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn tried(reader: &Reader<'_>, scope: &Scope, today: &Policy, wanted: &Policy) -> Result<DryRun, Problem> {
     let (store, tenant) = (scope.store(reader.app).await?, scope.tenant());
     let lately = dry_run::lately(&store, reader.app.now()).await?;
-    let rows = dry_run::weigh(&lately, today, wanted, reader.app.now()).into_iter();
-    Ok(rows
-        .map(|line| {
-            let named = line.otherwise.iter().take(NAMED).map(|one| {
-                let link = Link::new(paths::proposal(tenant, one.proposal), one.question.clone());
-                (link, one.why.join(" "))
-            });
-            DryRunRow {
-                kind: line.kind.into(),
-                staged: line.staged,
-                decided: line.decided,
-                otherwise: line.otherwise.len(),
-                named: named.collect(),
-            }
-        })
-        .collect())
+    let row = |line: dry_run::Line| {
+        let named = line.otherwise.iter().take(NAMED).map(|one| {
+            let link = Link::new(paths::proposal(tenant, one.proposal), one.question.clone());
+            (link, one.why.join(" "))
+        });
+        DryRunRow {
+            kind: line.kind.into(),
+            staged: line.staged,
+            decided: line.decided,
+            otherwise: line.otherwise.len(),
+            named: named.collect(),
+        }
+    };
+    Ok(DryRun {
+        rows: dry_run::weigh(&lately, today, wanted, reader.app.now()).into_iter().map(row).collect(),
+        of_the_newest: (lately.len() >= dry_run::MOST).then_some(dry_run::MOST),
+    })
 }
 
 pub(super) fn approvers<'r>(reader: &'r Reader<'_>, tenant: TenantId) -> impl Iterator<Item = &'r Person> {

@@ -66,7 +66,7 @@ pub use new_client::{NewClientPage, PersonRow, RoleBox};
 pub use offboarding::{OffboardingPage, StepForm, StepView};
 pub use parts::{EvidenceCard, FieldError, Hash, Link, PostForm, Standing, Tag, TimelineEntry, Tone};
 pub use people::PeoplePage;
-pub use policy::{AloneForm, DryRunRow, GroupForm, GroupRow, Moved, PolicyPage, PolicyRow, RuleForm, StandInRow, StandingIn};
+pub use policy::{AloneForm, DryRun, DryRunRow, GroupForm, GroupRow, Moved, PolicyPage, PolicyRow, RuleForm, StandInRow, StandingIn};
 pub use problem::ProblemPage;
 pub use proposal::{
     DecisionForm, DoneForm, FreshSignIn, LevelMark, ProposalPage, ProposalState, Quorum, ReviewForm, Run, Side, TakeBackForm, WithdrawForm,

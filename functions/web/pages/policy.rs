@@ -37,7 +37,7 @@ pub struct PolicyPage {
     pub notice: Option<String>,
     pub errors: Vec<(&'static str, String)>,
     /// What the typed change would have meant.
-    pub dry_run: Option<Vec<DryRunRow>>,
+    pub dry_run: Option<DryRun>,
 }
 
 /// One kind of action.
@@ -123,6 +123,14 @@ pub struct AloneForm {
     pub reason: Field,
     /// Id, name, ticked.
     pub people: Vec<(String, String, bool)>,
+}
+
+/// What another policy would have meant in the last 30 days.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    pub rows: Vec<DryRunRow>,
+    /// So many of the newest were looked at, and there are more.
+    pub of_the_newest: Option<usize>,
 }
 
 #[derive(Clone, Debug)]

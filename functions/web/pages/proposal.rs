@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{EvidenceCard, Field, FieldError, FieldKind, Frame, Link, Tag, TimelineEntry, day};
+use super::{DryRun, EvidenceCard, Field, FieldError, FieldKind, Frame, Link, Tag, TimelineEntry, day};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "proposal.html", config = "functions/web/pages/askama.toml")]
@@ -23,6 +23,8 @@ pub struct ProposalPage {
     pub asked_at: OffsetDateTime,
     /// What changes as of now, while it is open; `None` where nobody can say.
     pub today: Option<(Side, Side)>,
+    /// For another policy, while it is open.
+    pub dry_run: Option<DryRun>,
     /// What changes, in the words of the day it was asked, which the hash covers.
     pub before: Side,
     pub after: Side,

@@ -1,10 +1,10 @@
 //! What waits for an approver, and a proposal in every state.
 
 use assay::web::pages::{
-    AloneForm, Choice, DecidedItem, DecisionForm, DoneForm, DryRunRow, Field, FieldKind, FreshSignIn, GroupForm, GroupRow, InboxItem,
-    InboxPage, LevelMark, Link, Moved, PolicyPage, PolicyRow, PostForm, ProposalPage, ProposalState, Quorum, ReviewForm, ReviewItem,
-    RuleForm, Run, Section, Side, StandInItem, StandInRow, StandingIn, Tag, TakeBackForm, TimelineEntry, Tone, UndoItem, WithdrawForm,
-    paths,
+    AloneForm, Choice, DecidedItem, DecisionForm, DoneForm, DryRun, DryRunRow, Field, FieldKind, FreshSignIn, GroupForm, GroupRow,
+    InboxItem, InboxPage, LevelMark, Link, Moved, PolicyPage, PolicyRow, PostForm, ProposalPage, ProposalState, Quorum, ReviewForm,
+    ReviewItem, RuleForm, Run, Section, Side, StandInItem, StandInRow, StandingIn, Tag, TakeBackForm, TimelineEntry, Tone, UndoItem,
+    WithdrawForm, paths,
 };
 use time::{Duration, macros::datetime};
 
@@ -100,6 +100,7 @@ pub(crate) fn proposal(state: ProposalState) -> ProposalPage {
         Side { tag: Some(Tag::new(Tone::Met, "MET")), text: "Score unchanged until 3.1.1[b] to [f] are decided".into() },
     );
     ProposalPage {
+        dry_run: None,
         nobody_reviews: None,
         frame: frame(Section::Approvals),
         client: CLIENT.into(),
@@ -371,7 +372,14 @@ pub(super) fn policy(tried: bool) -> PolicyPage {
                 let link = Link::new("#", format!("Mark AC.L2-3.1.{n}[a] as MET for Harbor Precision Machining?"));
                 (link, "Sam Okafor approved it without a comment. It would have waited for another approval: 0 of 1.".to_owned())
             };
-            vec![DryRunRow { kind: "Mark an objective".into(), staged: 14, decided: 11, otherwise: 11, named: (1..4).map(row).collect() }]
+            let rows = vec![DryRunRow {
+                kind: "Mark an objective".into(),
+                staged: 14,
+                decided: 11,
+                otherwise: 11,
+                named: (1..4).map(row).collect(),
+            }];
+            DryRun { rows, of_the_newest: Some(1000) }
         }),
     }
 }
