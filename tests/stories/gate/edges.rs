@@ -7,7 +7,7 @@ use assay::{
         delegation::{Delegation, Span},
         event::{Deciding, Event},
         hash::hash_of,
-        machine::{MAX_COMMENT, excluded, next},
+        machine::{MAX_COMMENT, blocked, excluded, next},
         policy::{BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, REVIEW_WITHIN, Terms},
         proposal::Cause,
     },
@@ -211,6 +211,17 @@ fn whom_the_requester_asked_to_stand_in_approves_nothing_and_may_say_no() {
     let evidence = World::new(MARK, 1, None).proposal;
     assert_eq!(with(Verdict::Approve, EVE).of(&evidence), Err(Refusal::DelegateOfExcluded));
     assert_eq!(says(EVE, Verdict::Reject, START).of(&evidence), Err(Refusal::EvidenceYours { title: "Full inventory".into() }));
+}
+
+#[test]
+fn what_another_release_staged_in_its_form_or_without_terms_is_approved_by_nobody_and_may_be_rejected() {
+    let asked = asked(MARK, 1);
+    for other in [Proposal { form: asked.form + 1, ..asked.clone() }, Proposal { terms: None, ..asked.clone() }] {
+        assert_eq!(blocked(&other, START), Some(Refusal::OtherForm));
+        assert_eq!(approve(PRIYA, START).of(&other), Err(Refusal::OtherForm));
+        assert!(says(PRIYA, Verdict::Reject, START).of(&other).is_ok());
+    }
+    assert_eq!(blocked(&asked, START), None);
 }
 
 /// A proposal of an earlier release says nothing of who is whose second account; who asked is still known.
