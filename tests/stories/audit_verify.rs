@@ -179,6 +179,19 @@ fn a_changed_header_is_found_although_the_end_was_made_to_fit() {
     assert!(matches!(with(&|h| h.entries = 3), VerifyError::Head { .. }));
     assert!(matches!(with(&|h| h.version = 2), VerifyError::Version(2)));
     assert!(matches!(with(&|h| h.demo = true), VerifyError::NotAnExport));
+    assert!(matches!(with(&|h| h.format = "something else".into()), VerifyError::NotAnExport));
+}
+
+#[test]
+fn what_stands_behind_the_last_promised_entry_is_called_what_it_is() {
+    let lines = export(4, false);
+    let third: format::Line = serde_json::from_slice(&lines[3]).unwrap();
+    let mut header: format::Header = serde_json::from_slice(&lines[0]).unwrap();
+    (header.entries, header.head) = (3, third.hash);
+    let of_three = |last: Vec<u8>| [vec![line(&header)], lines[1..4].to_vec(), vec![last]].concat();
+    let said = |lines: &[Vec<u8>]| check(lines).unwrap_err().to_string();
+    assert!(said(&of_three(lines[4].clone())).contains("more entries follow"));
+    assert!(said(&of_three(line(&json!({ "end": "is" })))).contains("does not have the form"));
 }
 
 #[test]
@@ -188,7 +201,9 @@ fn a_demo_whose_header_was_rewritten_is_a_demo_by_its_own_entry() {
     assert_eq!((report.header.demo, report.is_demo()), (false, true));
     let words = report.to_string();
     assert!(words.starts_with("DEMO") && words.contains("The file's header does not"), "{words}");
-    assert!(!check(&export(9, false)).unwrap().is_demo());
+    let plain = check(&export(9, false)).unwrap();
+    assert!(!plain.is_demo() && !plain.to_string().contains("An entry of the log says so"));
+    assert!(!check(&export(9, true)).unwrap().to_string().contains("An entry of the log says so"));
 }
 
 proptest! {
