@@ -186,6 +186,7 @@ impl OfPerson {
                     say(&mut self.ended, at, false);
                 }
                 say(&mut self.until, at, None);
+                // Who comes back is still whose other account they were, or is from now on.
                 if let Some(other) = person(&detail["same_as"]) {
                     say(&mut self.same_as, at, Some(other));
                 }
@@ -306,5 +307,18 @@ mod tests {
         let shorter = json!({ "kept": [], "ended": [], "changed": [{ "person": priya, "until": 60 * 8 }] });
         told.take("people.access_reviewed", "installation", &shorter, at(7));
         assert_eq!(told.may_approve(HARBOR, priya, at(8)), Some(false));
+    }
+
+    #[test]
+    fn whose_other_account_somebody_comes_back_as_counts_from_then_on() {
+        let mut told = Told::default();
+        let (priya, sam) = (person(1), person(2));
+        let object = format!("person {priya}");
+        told.take("person.changed", &object, &json!({ "after": { "same_as": null } }), at(1));
+        told.take("person.added", &object, &json!({ "same_as": sam }), at(2));
+        let same_as = |told: &Told| told.people[&priya].same_as.as_ref().and_then(|said| said.is);
+        assert_eq!(same_as(&told), Some(sam));
+        told.take("person.added", &object, &json!({}), at(3));
+        assert_eq!(same_as(&told), Some(sam), "nothing was said of it");
     }
 }
