@@ -224,6 +224,15 @@ fn what_another_release_staged_in_its_form_or_without_terms_is_approved_by_nobod
     assert_eq!(blocked(&asked, START), None);
 }
 
+#[test]
+fn in_the_place_of_whom_the_requester_asked_to_stand_in_nothing_is_approved_and_a_no_is_taken() {
+    let asked = asked(MARK, 1);
+    let both = [delegated(SAM, ZOE), delegated(MARCO, SAM)];
+    let of = |verdict| says(ZOE, verdict, START).stands_for(SAM, &both).of(&asked).map(|after| after.state);
+    assert_eq!(of(Verdict::Approve), Err(Refusal::DelegateOfExcluded));
+    assert_eq!(of(Verdict::Reject), Ok(State::Rejected { at: START }));
+}
+
 /// A proposal of an earlier release says nothing of who is whose second account; who asked is still known.
 #[test]
 fn what_an_earlier_release_staged_is_decided_by_nobody_who_asked_or_was_asked_to_stand_in_by_them() {

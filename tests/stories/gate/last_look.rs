@@ -294,6 +294,18 @@ fn it_is_undone_only_for_who_signed_that_of_this_version_and_may_still_say_so() 
 }
 
 #[test]
+fn it_is_undone_up_to_the_last_second_and_what_was_not_stands() {
+    let good = undoing();
+    let end = START + Duration::HOUR + Duration::days(DAYS.run);
+    let undone = |at| next(&good, Event::Undo(facts(&good)), at).map(drop);
+    assert_eq!(undone(end - SECOND), Ok(()));
+    assert_eq!(undone(end), Err(Refusal::Expired { at: end }));
+    let ends = |at| next(&good, Event::Expire, at).map(|after| after.state);
+    assert_eq!(ends(end - SECOND), Err(Refusal::NotDue));
+    assert_eq!(ends(end), Ok(State::NotUndone { at: end, ran_at: START, why: "It was not undone in time.".into() }));
+}
+
+#[test]
 fn only_what_ran_by_its_level_says_until_when_one_person_can_undo_it() {
     let until = |proposal: &Proposal| match next(proposal, Event::Execute(facts(proposal)), START).unwrap().state {
         State::Executed { undo_until, .. } => undo_until,
