@@ -342,6 +342,13 @@ mod tests {
     }
 
     #[test]
+    fn what_took_no_time_takes_nobodys_vote() {
+        let held_until = |end| Delegation { held: vec![Span { begins_at: hours(1), ends_at: end }], ..pair() };
+        let held = |one: &Delegation| one.held_between(hours(0), hours(2));
+        assert!(!held(&held_until(hours(0))) && !held(&held_until(hours(1))) && held(&held_until(hours(1) + Duration::SECOND)));
+    }
+
+    #[test]
     fn what_an_earlier_release_stored_held_and_is_remembered_as_that() {
         let stored = json!({
             "from": "00000000-0000-0000-0000-000000000001", "to": "00000000-0000-0000-0000-000000000002",

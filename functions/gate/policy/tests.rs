@@ -133,6 +133,15 @@ fn what_people_overrode_too_often_asks_for_more_and_never_for_less() {
 }
 
 #[test]
+fn what_people_are_asked_about_stays_with_them_and_what_made_it_stricter_is_said() {
+    let trained = Policy::default().terms("assign_training");
+    let asked = trained.clone().asking_people();
+    assert_eq!((asked.level(), asked.rule.approvals, asked.demoted_from), (Level::L2, 1, None));
+    let demoted = trained.demoted(Level::L2);
+    assert_eq!(demoted.clone().asking_people(), demoted);
+}
+
+#[test]
 fn accounts_that_are_linked_over_others_are_one_human() {
     let id = |n: u128| PersonId(uuid::Uuid::from_u128(n));
     let same_human = vec![BTreeSet::from([id(4), id(3)]), BTreeSet::from([id(7), id(8)])];
