@@ -101,7 +101,9 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// Of parts, in one call: a context that is fed each of them costs half as much again, and a floor must be none that we beat.
 fn sha256_of(buffer: &mut Vec<u8>, parts: &[&[u8]]) -> [u8; 32] {
     buffer.clear();
-    parts.iter().for_each(|part| buffer.extend_from_slice(part));
+    for part in parts {
+        buffer.extend_from_slice(part);
+    }
     sha256(buffer)
 }
 

@@ -26,7 +26,9 @@ fn each_recipe_in_words_is_a_test_that_carries_its_id() {
     }
     for stem in NOT_BUILT {
         for (_, lines) in files(stem).into_iter().flatten() {
-            lines.iter().for_each(|case| outcome.skip(&format!("{stem} are not built: {}", id(case))));
+            for case in &lines {
+                outcome.skip(&format!("{stem} are not built: {}", id(case)));
+            }
         }
     }
     outcome.end("recipes");

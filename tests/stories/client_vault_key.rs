@@ -186,7 +186,9 @@ async fn what_the_vault_says_of_its_days_counts_where_a_setting_says_less() {
     let (mut flow, fake, own, before) = let_go_with_a_key_of_its_own().await;
     flow.test.restart_with(&[("ASSAY_SIGN_IN", "demo"), ("ASSAY_VAULT_DAYS", "7")]);
     done(&flow, "destroy", &[]).await;
-    [&own, &before].iter().for_each(|key| fake.delete(key));
+    for key in [&own, &before] {
+        fake.delete(key);
+    }
     done(&flow, "look", &[]).await;
     // Longer than the setting and every backup.
     flow.clock_jumps(time::Duration::days(31));

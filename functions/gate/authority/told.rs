@@ -105,7 +105,7 @@ impl Told {
         }
         let given = self.clients.get(&tenant)?.grants.get(&id)?;
         // Whoever is let in again has nothing of what they had.
-        let is_before = person.and_then(|person| person.let_in_again()).is_some_and(|again| given.at < again);
+        let is_before = person.and_then(OfPerson::let_in_again).is_some_and(|again| given.at < again);
         let approves = given.roles.contains(&serde_json::to_value(Role::Approver).unwrap_or_default());
         Some(approves && !is_past(given.until) && !is_before)
     }

@@ -40,7 +40,7 @@ pub async fn requirement_page(
     let catalogue = catalogue();
     let Some(at) = catalogue.requirements.iter().position(|r| r.cmmc_id == requirement) else { return Ok(None) };
     let requirement = &catalogue.requirements[at];
-    let client = Client::read(app, grant, correlation).await?;
+    let client = Box::pin(Client::read(app, grant, correlation)).await?;
     let is_engineer = grant.has(Role::Engineer);
     let mut cards = Cards::of(&client.store, roster);
     let found = client.store.gather(ClientPlace::Assessment, vec![objective::wanted_of(requirement.id)]).await?;
@@ -48,7 +48,7 @@ pub async fn requirement_page(
     for determination in catalogue.objectives_of(requirement.id) {
         let record = objective::among(&found, determination.id).await?.value;
         let roll_back = record.finding.as_ref().and_then(|finding| roll_back(&client, grant, determination, finding));
-        let evidence = evidence_of(&mut cards, determination, &record).await?;
+        let evidence = Box::pin(evidence_of(&mut cards, determination, &record)).await?;
         let mut shown = view(&client, grant.tenant(), determination, &record, evidence, roll_back);
         let rejection = readable(client.rejection(&record).await)?.flatten();
         shown.rejection = rejection.map(|(proposal, decision)| RejectionView {

@@ -43,7 +43,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let rows: Vec<_> = reader.grants.iter().map(|grant| client_row(reader, grant)).collect();
     let rows: Vec<_> = stream::iter(rows).buffered(CLIENTS_AT_ONCE).collect().await;
     let (mut clients, mut unreadable) = (Vec::new(), Vec::new());
-    for (tenant, row) in reader.grants.iter().map(|grant| grant.tenant()).zip(rows) {
+    for (tenant, row) in reader.grants.iter().map(Grant::tenant).zip(rows) {
         match row {
             Ok(row) => clients.push(ClientRow { connections: connections::of_client(reader, &serving, tenant), ..row }),
             Err(error) if error.concerns_one_owner() => {
