@@ -181,4 +181,43 @@ mod tests {
             prop_assert_eq!(held, !told.differences(&[], now).is_empty() && held, "a record that is gone is named");
         }
     }
+
+    fn told(items: &[(&str, i64, OffsetDateTime)]) -> Told {
+        let (from, to) = (PersonId(Uuid::from_u128(1)), PersonId(Uuid::from_u128(2)));
+        let mut told = Told::default();
+        for (kind, until, at) in items {
+            told.take(kind, &json!({ "from": from, "to": to, "until": until }), *at);
+        }
+        told
+    }
+
+    #[test]
+    fn a_record_with_another_begin_or_another_end_is_named_and_the_moment_of_a_write_is_none() {
+        let until = START + Duration::days(2);
+        let told = told(&[("approval.delegated", until.unix_timestamp(), START)]);
+        let is_named = |begins_at, ends_at| {
+            let [mut record] = told.delegations().try_into().expect("one");
+            record.held = vec![Span { begins_at, ends_at }];
+            !told.differences(&[record], START + Duration::HOUR).is_empty()
+        };
+        let (soon, late) = (Duration::seconds(4), Duration::seconds(7));
+        assert!(!is_named(START, until) && !is_named(START - soon, until - soon));
+        assert!(is_named(START - late, until) && is_named(START, until - late) && is_named(START + late, until + late));
+    }
+
+    #[test]
+    fn what_ends_at_once_ends_then_what_was_only_asked_leaves_nothing_and_what_is_long_ago_is_forgotten() {
+        let (until, after) = ((START + Duration::days(2)).unix_timestamp(), START + Duration::HOUR);
+        let ended = told(&[("approval.delegated", until, START), ("approval.stand_in_ended", after.unix_timestamp(), after)]);
+        assert_eq!(ended.delegations()[0].held, [Span { begins_at: START, ends_at: after }]);
+        let mut declined = told(&[("approval.stand_in_declined", START.unix_timestamp(), START)]);
+        declined.forget(START);
+        assert_eq!(declined, Told::default());
+        let mut old = told(&[("approval.delegated", until, START)]);
+        let last = START + REMEMBERED + LONGEST;
+        old.forget(last - Duration::SECOND);
+        assert_eq!(old.delegations().len(), 1);
+        old.forget(last);
+        assert_eq!(old, Told::default());
+    }
 }
