@@ -23,7 +23,7 @@ use crate::{
     audit::{
         self, Item,
         entry::{HEAD_KEY, Head},
-        walk::{self, walk},
+        walk::{self, Walked, walk},
     },
     tenancy::{
         DeploymentPlace, Held, PersonId, Record, Roster, Store, StoreError, TenantId, Wanted,
@@ -104,17 +104,25 @@ pub(super) async fn told(directory: &Store<'_, DeploymentPlace>, waiting: &[Held
         told.clients.extend(held.clients);
         told.people.extend(held.people);
     }
-    let walked = walk(directory, next, u64::MAX, |entry| {
+    read_on(directory, &mut told, next, u64::MAX).await?.reaching(published)?;
+    take_waiting(&mut told, waiting);
+    Ok(told)
+}
+
+/// What the entries from there on tell, `most` of them at most.
+async fn read_on(store: &Store<'_, DeploymentPlace>, told: &mut Told, from: u64, most: u64) -> Result<Walked, StoreError> {
+    walk(store, from, most, |entry| {
         if let Some((leaf, detail)) = entry.of_kind(&KINDS) {
             told.take(&leaf.kind, &leaf.object, &detail, leaf.at);
         }
     })
-    .await?;
-    walked.reaching(published)?;
+    .await
+}
+
+fn take_waiting(told: &mut Told, waiting: &[Held<Item>]) {
     for Item { kind, object, detail, at, .. } in waiting.iter().map(|held| &held.value) {
         told.take(kind, object, detail, *at);
     }
-    Ok(told)
 }
 
 /// Follows the log, and says what the directory has otherwise. For the sweep.
@@ -137,13 +145,8 @@ pub async fn watch(store: &Store<'_, DeploymentPlace>) -> Result<(), StoreError>
         told.people.extend(part.value.people.clone());
     }
     if followed.next < length {
-        let walked = walk(store, followed.next, AT_ONCE.min(length - followed.next), |entry| {
-            if let Some((leaf, detail)) = entry.of_kind(&KINDS) {
-                told.take(&leaf.kind, &leaf.object, &detail, leaf.at);
-            }
-        })
-        .await?;
-        followed.next = walked.reaching(length.min(followed.next + AT_ONCE))?;
+        let most = AT_ONCE.min(length - followed.next);
+        followed.next = read_on(store, &mut told, followed.next, most).await?.reaching(length)?;
         // Each part by itself, since all of many clients may be more than one batch holds; after a crash the same entries are
         // followed again, and change nothing.
         for mut part in parts(&told) {
@@ -216,9 +219,7 @@ async fn say(store: &Store<'_, DeploymentPlace>, told: &Told, known: &mut BTreeM
 /// As object and words.
 async fn otherwise(store: &Store<'_, DeploymentPlace>, told: &Told) -> Result<Vec<(String, String)>, StoreError> {
     let (roster, now, mut told) = (Roster::read(store).await?, store.app().now(), told.clone());
-    for Held { value: Item { kind, object, detail, at, .. }, .. } in store.all::<Item>(DeploymentPlace::Directory, "").await? {
-        told.take(&kind, &object, &detail, at);
-    }
+    take_waiting(&mut told, &store.all(DeploymentPlace::Directory, "").await?);
     let approves = roster.every_grant().filter(|grant| grant.has(Role::Approver) && grant.holds(now));
     let taken = approves
         .filter(|grant| roster.person(grant.person).is_some_and(Person::has_access))
