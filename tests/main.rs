@@ -72,6 +72,7 @@ mod stories {
     mod offboarding;
     mod offboarding_keyless;
     mod offboarding_off;
+    mod offboarding_unread;
     mod offboarding_vault;
     mod own_keys;
     mod pages;

@@ -129,7 +129,7 @@ pub(super) const CLIENTS: Area = Area {
             "client.offboarding.raw_deleted",
             Done,
             CLIENT,
-            "deleted the raw bytes behind the records of a client",
+            "deleted the raw bytes behind the records of a client, and those that never became a record",
             &[NAME, always("files", Number, "how many")],
         ),
         kind(

@@ -144,6 +144,13 @@ pub(super) const TOOLS: Area = Area {
             WAITING,
         ),
         kind("intake.released", Done, RECORD, "took in a record that waited for its company", &[]),
+        kind(
+            "intake.dropped",
+            Done,
+            RECORD,
+            "deleted what waited of a record: the data keys of its client were destroyed",
+            &[always("company", Text, "the tool's id of the company"), always("deliveries", Number, "how many deliveries waited")],
+        ),
     ],
 };
 

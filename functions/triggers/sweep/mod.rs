@@ -123,7 +123,10 @@ impl Sweep {
     async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
         match Scope::of_sweep(tenant, correlation).store(app).await {
             Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
-            Err(StoreError::Destroyed { .. }) => self.step("raw bytes", offboarding::destroy::finish(installation, tenant.id)).await,
+            Err(StoreError::Destroyed { .. }) => {
+                self.step("raw bytes", offboarding::destroy::finish(installation, tenant.id)).await;
+                self.step("what waited", Box::pin(connectors::unread::delete(installation, tenant.id))).await;
+            }
             Err(error) => self.note("client", &error),
         }
     }
