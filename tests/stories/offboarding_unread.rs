@@ -4,18 +4,26 @@
 use assay::{
     connectors::{
         delivery::{Delivery, Outcome, Quarantined, Waiting},
-        demo::{self, Delivery as Sent},
-        unread,
+        demo::{self, Delivery as Sent, What},
+        mapping, unread,
     },
+    evidence::Evidence,
     platform::ports::BlobContainer,
-    tenancy::{ConnectionPlace, DeploymentPlace},
+    tenancy::{
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, TenantId,
+        directory::{Grant, Role, Tenant},
+        keys::{self, Owner},
+        place::EVIDENCE_SHARDS,
+        policy_mark::PolicyMark,
+    },
 };
 use time::Duration;
 
-use super::offboarding::{at_rest, done, known, switched_off, world};
+use super::offboarding::{at_rest, done, known, owners_session, switched_off, world};
 use crate::support::{
+    browser::{Browser, text},
     clock::START,
-    flow::{Extent as World, Flow, HARBOR, deliveries_of},
+    flow::{Extent as World, Flow, HARBOR, deliveries_of, person},
 };
 
 const MAPPING: DeploymentPlace = DeploymentPlace::Connection(demo::CONNECTWISE, ConnectionPlace::Mapping);
@@ -118,4 +126,53 @@ async fn what_its_tools_sent_while_it_was_off_goes_with_its_keys_and_the_certifi
         let text = known(&flow).await.certificate.unwrap().text;
         assert!(text.contains("2 files of raw bytes of deliveries that had become no evidence were deleted"), "{text}");
     }
+}
+
+const BACK: TenantId = TenantId(uuid::Uuid::from_u128(7));
+
+/// The client that was let go is added anew, with its engineer.
+async fn comes_back(flow: &Flow) {
+    keys::make(flow.app(), Owner::Tenant(BACK), None).await.unwrap();
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&Tenant { id: BACK, name: "Harbor Precision, again".into(), created_at: flow.app().now() });
+    batch.create(&PolicyMark::first(BACK)).create(&Grant::of(BACK, person(What::Engineer).id, vec![Role::Engineer]));
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_company_of_a_client_that_was_let_go_is_mapped_anew_when_it_comes_back_and_never_before_its_keys_are_destroyed() {
+    let mut flow = world(World::Small).await;
+    switched_off(&flow).await;
+    comes_back(&flow).await;
+    let company = demo::connectwise::HARBOR.to_string();
+    let owner = DeploymentScope::of_session(&owners_session(&flow), "story").store(flow.app()).await.unwrap();
+    let early = mapping::confirm(&owner, demo::CONNECTWISE, &company, "", BACK).await.unwrap_err();
+    assert_eq!(early.status, 409, "it can still be taken back");
+    drop(owner);
+    let page = async |flow: &Flow| text(&Browser::of(flow, What::Engineer).await.get("portal/mapping").await);
+    assert!(!page(&flow).await.contains("Of clients that were let go"));
+
+    at_rest(&mut flow).await;
+    is_waited_for(&mut flow).await;
+    done(&flow, "destroy", &[]).await;
+    let shown = page(&flow).await;
+    assert!(shown.contains("Of clients that were let go") && shown.contains(&format!("Company {company}")), "{shown}");
+    assert!(!shown.contains(&HARBOR.to_string()), "which client it was is nobody's to know");
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let mapped = marco.press("portal/mapping", "portal/mapping", &[("client", &BACK.to_string())]).await;
+    assert_eq!(mapped.status, 303, "{}", text(&mapped));
+    assert!(!page(&flow).await.contains("Of clients that were let go"));
+
+    // What it sends anew, and what was sent before all this.
+    for sent in &deliveries_of(demo::CONNECTWISE, START)[..2] {
+        flow.vendor_sends(sent).await;
+    }
+    flow.pump().await;
+    let client = flow.client(BACK).await;
+    let mut evidence = Vec::new();
+    for shard in 0..EVIDENCE_SHARDS {
+        evidence.extend(client.all::<Evidence>(ClientPlace::Evidence(shard), "").await.unwrap());
+    }
+    assert_eq!(evidence.len(), 2);
 }

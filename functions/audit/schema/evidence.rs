@@ -103,6 +103,7 @@ pub(super) const TOOLS: Area = Area {
                 always("connection", Text, "the connection, by id"),
                 always("company", Text, "the tool's id of the company"),
                 always("client", Text, "the client, by id"),
+                sometimes("before", Text, "the client that it was until then, whose data keys were destroyed, by id"),
             ],
         ),
         kind(

@@ -59,7 +59,7 @@ pub use frame::{Frame, Section, SignedIn};
 pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem, StandInItem, UndoItem};
 pub use keys::KeysPage;
 pub use lead_on::LeadOnPage;
-pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
+pub use mapping::{LeftBehind, MappedLine, MappingPage, NamelessLine, WaitingCompany};
 pub use member::{MemberPage, ToolsField};
 pub use message::MessagePage;
 pub use new_client::{NewClientPage, PersonRow, RoleBox};

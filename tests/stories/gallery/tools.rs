@@ -5,9 +5,9 @@ use assay::{
     readiness::map::evidence_map,
     web::pages::{
         AlarmView, ChannelView, Choice, ConnectionForm, ConnectionFormPage, ConnectionView, ConnectionsPage, DeadLetterStand,
-        DeadLetterView, DeadLettersPage, DeliveryPage, FieldError, LastPull, Link, MailView, MappedLine, MappingPage, NamelessLine,
-        PostForm, RejectCount, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType, WaitingCompany,
-        paths,
+        DeadLetterView, DeadLettersPage, DeliveryPage, FieldError, LastPull, LeftBehind, Link, MailView, MappedLine, MappingPage,
+        NamelessLine, PostForm, RejectCount, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType,
+        WaitingCompany, paths,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -29,6 +29,17 @@ pub(super) fn mapping(empty: bool) -> MappingPage {
         frame: frame(Section::Connections),
         waiting: if empty { vec![] } else { vec![company("312", Some("Kestrel Avionics & Søn")), company("29683571", None)] },
         nameless: if empty { vec![] } else { vec![NamelessLine { connection: "ConnectWise of Northgate IT".into(), records: 2 }] },
+        left_behind: if empty {
+            vec![]
+        } else {
+            vec![LeftBehind {
+                connection: "ConnectWise of Northgate IT".into(),
+                connection_id: "0192f3".into(),
+                company: "198".into(),
+                company_name: "Fairlead Castings".into(),
+                token: TOKEN.into(),
+            }]
+        },
         mapped: if empty {
             vec![]
         } else {
