@@ -101,7 +101,7 @@ fn key_of(difference: &str) -> &str {
 
 async fn deployment(app: &App, scope: &DeploymentScope, outside: Outside<'_>) -> Result<Found, StoreError> {
     let store = scope.store(app).await?;
-    let places = sweep::deployment_places(app, scope).await?;
+    let places = sweep::every_place(app, scope).await?;
     let (mut grants, mut gaps) = (connectors::granted::Fold::default(), Gaps::default());
     let replayed = Box::pin(replay::replay(&store, places, outside, &mut |event| {
         grants.take(event);
