@@ -181,6 +181,8 @@ impl OfPerson {
     fn take(&mut self, kind: &str, detail: &Value, at: i64) {
         match kind {
             "person.access_ended" => say(&mut self.ended, at, true),
+            // Who becomes an owner at their sign-in came in before; who is let in gets an address.
+            "person.added" if detail["owner"] == true && detail["email"].is_null() => {}
             "person.added" => {
                 if self.ended.is_some() {
                     say(&mut self.ended, at, false);
@@ -307,6 +309,21 @@ mod tests {
         let shorter = json!({ "kept": [], "ended": [], "changed": [{ "person": priya, "until": 60 * 8 }] });
         told.take("people.access_reviewed", "installation", &shorter, at(7));
         assert_eq!(told.may_approve(HARBOR, priya, at(8)), Some(false));
+    }
+
+    #[test]
+    fn who_becomes_an_owner_is_not_let_in_again_by_that() {
+        let mut told = Told::default();
+        let (client, object, priya) = (format!("client {HARBOR}"), format!("person {}", person(1)), person(1));
+        told.take("person.access_ended", &object, &json!({}), at(1));
+        told.take("person.added", &object, &json!({ "email": "priya@northgate.example", "owner": true }), at(2));
+        let gives = json!({ "before": [], "after": [{ "person": priya, "roles": ["approver"], "until": null }] });
+        told.take("client.grants_changed", &client, &gives, at(3));
+        let ends = json!({ "changed": [{ "person": priya, "until": 60 * 8 }] });
+        told.take("people.access_reviewed", "installation", &ends, at(4));
+        told.take("person.added", &object, &json!({ "owner": true, "why": "the app role Owner" }), at(5));
+        assert_eq!(told.may_approve(HARBOR, priya, at(6)), Some(true), "what they got since they came in is theirs");
+        assert_eq!(told.may_approve(HARBOR, priya, at(8)), Some(false), "and ends when it ended");
     }
 
     #[test]
