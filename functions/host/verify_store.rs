@@ -13,7 +13,7 @@ use crate::{
         tlog::Checkpoint,
         trail::Shown,
     },
-    connectors, evidence, gate, readiness,
+    evidence, gate, readiness,
     tenancy::{ClientPlace, DeploymentScope, Roster, Scope, StoreError, directory::Tenant},
     triggers::sweep,
 };
@@ -38,7 +38,7 @@ struct Found {
 const NAME: &str = "verify";
 
 const NOT_COMPARED: &str = "Not compared: what stands in evidence records (only which revision is there), suggestions and scores (made anew from evidence), \
-what people wrote in proposals beyond its hash, people's names, connections and their settings: the log holds hashes of them or nothing.";
+what people wrote in proposals beyond its hash, people's names and who owns the installation or runs the tools, connections and their settings: the log holds hashes of them or nothing.";
 
 /// Looks at every log.
 pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<(), VerifyStoreError> {
@@ -102,15 +102,18 @@ fn key_of(difference: &str) -> &str {
 async fn deployment(app: &App, scope: &DeploymentScope, outside: Outside<'_>) -> Result<Found, StoreError> {
     let store = scope.store(app).await?;
     let places = sweep::deployment_places(app, scope).await?;
-    let (mut grants, mut gaps) = (connectors::granted::Fold::default(), Gaps::default());
+    let (mut access, mut gaps) = (gate::authority::fold::Fold::default(), Gaps::default());
     let replayed = Box::pin(replay::replay(&store, places, outside, &mut |event| {
-        grants.take(event);
+        access.take(event);
         gaps.take(event);
     }))
     .await?;
-    let (count, differences) = grants.compare(&store).await?;
-    let compared = format!("{count} grants are what the log makes of them");
-    Ok(Found { replayed: gaps.added_to(replayed), compared, differences })
+    let found = access.compare(&store).await?;
+    let compared = format!(
+        "the access of {} people, the clients that are off and {} grants are what the log makes of them",
+        found.people, found.grants
+    );
+    Ok(Found { replayed: gaps.added_to(replayed), compared, differences: found.differences })
 }
 
 async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Found, StoreError> {
