@@ -144,6 +144,11 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("90"),
     },
     Setting {
+        name: "ASSAY_UNSIGNED_KEYS_UNTIL",
+        meaning: "for an upgrade from a release that did not sign the records of data keys: the last day (such as 2027-01-31) on which unsigned ones are taken and then signed; empty: none is",
+        default: Some(""),
+    },
+    Setting {
         name: "ASSAY_WITNESS_URL",
         meaning: "the https address of a witness of the audit logs (its submission prefix, C2SP tlog-witness), which others run; empty is none",
         default: Some(""),

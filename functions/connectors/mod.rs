@@ -19,7 +19,6 @@ pub mod event;
 pub mod file;
 pub mod form;
 mod gone;
-pub mod granted;
 pub mod health;
 pub mod intake;
 pub mod known;

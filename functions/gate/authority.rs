@@ -10,6 +10,7 @@
 //! installation's data key, and an earlier release may have told of none. A decision goes by the directory alone, and until
 //! somebody mends it, so does what such a person may read.
 
+pub mod fold;
 pub mod told;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! `assay verify --store`: on the machine that has the store, whether all that happened is in the logs and whether the records
 //! that people see are what the logs make of them (invariants G4, G5, G6). Changes nothing.
 //!
-//! Each log by itself, the installation's and each client's, also of one whose data keys were destroyed; what differs is looked at once more, because a store that is
-//! in use changes under the look, and only what differs both times is said. Words go through `say`; nothing here prints.
+//! Each log by itself, the installation's and each client's, also of one whose data keys were destroyed; what differs is looked
+//! at once more, because a store that is in use changes under the look, and only what differs both times is said. Words go
+//! through `say`; nothing here prints.
 
 use std::collections::HashSet;
 
@@ -17,7 +18,6 @@ use crate::{
         tlog::Checkpoint,
         trail::Shown,
     },
-    connectors,
     custody::offboarding::{self, destroy::Destroyed, steps::day},
     evidence, gate, readiness,
     tenancy::{ClientPlace, DeploymentScope, Roster, Scope, StoreError, directory::Tenant, keys::Owner},
@@ -46,7 +46,7 @@ struct Found {
 const NAME: &str = "verify";
 
 const NOT_COMPARED: &str = "Not compared: what stands in evidence records (only which revision is there), suggestions and scores (made anew from evidence), \
-what people wrote in proposals beyond its hash, people's names, connections and their settings: the log holds hashes of them or nothing.";
+what people wrote in proposals beyond its hash, people's names and who owns the installation or runs the tools, connections and their settings: the log holds hashes of them or nothing.";
 
 /// Looks at every log.
 pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<(), VerifyStoreError> {
@@ -115,15 +115,18 @@ fn key_of(difference: &str) -> &str {
 async fn deployment(app: &App, scope: &DeploymentScope, outside: Outside<'_>) -> Result<Found, StoreError> {
     let store = scope.store(app).await?;
     let places = sweep::every_place(app, scope).await?;
-    let (mut grants, mut gaps) = (connectors::granted::Fold::default(), Gaps::default());
+    let (mut access, mut gaps) = (gate::authority::fold::Fold::default(), Gaps::default());
     let replayed = Box::pin(replay::replay(&store, places, outside, &mut |event| {
-        grants.take(event);
+        access.take(event);
         gaps.take(event);
     }))
     .await?;
-    let (count, differences) = grants.compare(&store).await?;
-    let compared = format!("{count} grants are what the log makes of them");
-    Ok(Found { replayed: gaps.added_to(replayed), ended: None, compared, differences })
+    let found = access.compare(&store).await?;
+    let compared = format!(
+        "the access of {} people, the clients that are off and {} grants are what the log makes of them",
+        found.people, found.grants
+    );
+    Ok(Found { replayed: gaps.added_to(replayed), ended: None, compared, differences: found.differences })
 }
 
 async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Found, StoreError> {

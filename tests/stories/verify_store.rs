@@ -1,6 +1,8 @@
 //! Whoever can write the store and holds a client's key can make a record say anything; the log then says otherwise, and
 //! `assay verify --store` names the record.
 
+use std::collections::HashMap;
+
 use assay::{
     audit::{
         Event, Item, anchor,
@@ -12,10 +14,12 @@ use assay::{
         record,
         replay::Outside,
         tiles,
-        tlog::{Checkpoint, Tile, Tree, merkle},
+        tlog::{Checkpoint, Tree, merkle},
     },
-    connectors::demo::{self, What},
-    custody::offboarding::destroy::Destroyed,
+    connectors::{
+        demo::{self, What},
+        review::{self, About, Answer},
+    },
     gate::{
         Decision, Policy, Proposal, State, Verdict,
         policy::{self, SignedPolicy},
@@ -25,15 +29,17 @@ use assay::{
     readiness::{Found, Objective, Standing},
     tenancy::{
         ClientPlace, DeploymentPlace, Held, PersonId, Place, Record, Store,
-        directory::{Grant, Role},
-        keys::Owner,
+        directory::{self, Grant, Person, Role, SwitchedOff},
         place::AuditPart,
+    },
+    web::entra::{
+        access,
+        change::{self, Change},
     },
 };
 use serde_json::json;
 use time::Duration;
 
-use super::offboarding::{at_rest, done, owner_reads, waited};
 use crate::support::{
     browser::{Browser, text},
     clock::START,
@@ -60,7 +66,7 @@ async fn a_day() -> Flow {
 }
 
 /// As the pages that gave them would have: the story's world begins with its grants.
-async fn grants_are_told(flow: &Flow) {
+pub(super) async fn grants_are_told(flow: &Flow) {
     let store = flow.deployment().await;
     let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);
@@ -73,7 +79,7 @@ async fn grants_are_told(flow: &Flow) {
 }
 
 /// What it says, line by line, and how it ends.
-async fn verified(flow: &Flow) -> (Vec<String>, Result<(), String>) {
+pub(super) async fn verified(flow: &Flow) -> (Vec<String>, Result<(), String>) {
     let said = std::cell::RefCell::new(Vec::new());
     let outcome = verify_store::run(flow.app(), Outside::default(), |words| said.borrow_mut().push(words.to_owned())).await;
     (said.into_inner(), outcome.map_err(|error| error.to_string()))
@@ -95,7 +101,7 @@ async fn proposal(store: &Store<'_, ClientPlace>, is: impl Fn(&Proposal) -> bool
 }
 
 /// The faults of a store in which one thing was done, which is taken back afterwards.
-async fn faults(flow: &Flow) -> Vec<String> {
+pub(super) async fn faults(flow: &Flow) -> Vec<String> {
     let (said, outcome) = verified(flow).await;
     let faults: Vec<String> = said.into_iter().filter(|line| line.contains(": RECORDS: ") || line.contains(": LOG: ")).collect();
     assert_eq!(outcome, Err(format!("{} faults; each is named above", faults.len())));
@@ -315,55 +321,104 @@ async fn a_checkpoint_that_is_gone_a_record_of_another_tree_and_an_anchor_that_t
     assert!(said.len() == 1 && said[0].contains("is gone from the container of the anchors, and no copy is left"), "{said:#?}");
 }
 
-/// What a client leaves behind is its log. Who keeps a checkpoint of it can hold it to that for ever.
-#[tokio::test]
-async fn the_log_of_a_client_that_was_let_go_is_whole_as_it_ended_and_what_was_done_to_it_since_is_named() {
-    let mut flow = Flow::new(Extent::Small).await;
-    owner_reads(&flow).await;
+/// As an insider does it: the record is as it was, and nothing is said of it.
+async fn put_back<T: Record + Clone>(store: &Store<'_, DeploymentPlace>, before: &Held<T>) {
+    let now = store.read::<T>(DeploymentPlace::Directory, &before.value.key()).await.unwrap();
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.put(before.value.clone(), now.map(|held| held.etag));
+    batch.commit().await.unwrap();
+}
+
+/// Installations begin with their grants told, and what a person changes is whole.
+async fn a_directory() -> Flow {
+    let flow = Flow::new(Extent::Small).await;
     grants_are_told(&flow).await;
-    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
-    flow.settle().await;
-    let mut keys = log_copy::keys(&flow.deployment().await).await;
-    for client in [HARBOR, RIDGE] {
-        keys.extend(log_copy::keys(&flow.client(client).await).await);
-    }
-    let checkpoint = tiles::name(Owner::Tenant(HARBOR), tiles::CHECKPOINT);
-    let kept = flow.app().blobs.read(BlobContainer::Log, &checkpoint).await.unwrap().unwrap();
-    waited(&mut flow).await;
-    done(&flow, "destroy", &[]).await;
-    at_rest(&mut flow).await;
+    flow
+}
 
-    let (said, outcome) = verified(&flow).await;
-    assert_eq!(outcome, Ok(()), "{said:#?}");
-    assert!(said.iter().any(|line| line.contains("so it ended when its data keys were destroyed, on ")), "{said:#?}");
-    let outside = Outside { keys: &keys, seen: Some(&kept) };
-    verify_store::run(flow.app(), outside, |_| {}).await.unwrap();
+async fn known(store: &Store<'_, DeploymentPlace>, id: PersonId) -> Held<Person> {
+    store.read(DeploymentPlace::Directory, &id.to_string()).await.unwrap().unwrap()
+}
 
-    let (blobs, log) = (&flow.app().blobs, BlobContainer::Log);
-    let last = blobs.read(log, &checkpoint).await.unwrap().unwrap();
-    let puts = async |name: &str, bytes: bytes::Bytes| {
-        blobs.delete(log, name).await.unwrap();
-        let _ = blobs.create(log, name, bytes).await.unwrap();
-    };
-    puts(&checkpoint, kept).await;
-    let said = faults(&flow).await;
-    assert!(said.iter().any(|line| line.contains("the record of the destruction has ") && line.contains("put back")), "{said:#?}");
-    puts(&checkpoint, last.clone()).await;
-    assert_eq!(verified(&flow).await.1, Ok(()));
-    let size = Checkpoint::parse_note(&last).unwrap().size;
-    let bundle = tiles::name(Owner::Tenant(HARBOR), Tile::at(None, 0, size).unwrap());
-    let honest = blobs.read(log, &bundle).await.unwrap().unwrap();
-    let changed = honest.iter().enumerate().map(|(at, byte)| if at == 40 { byte ^ 1 } else { *byte }).collect::<Vec<_>>();
-    puts(&bundle, changed.into()).await;
-    let said = faults(&flow).await;
-    assert!(said.iter().all(|line| line.contains("do not lead to the root of ")) && said.len() > 2, "{said:#?}");
-    puts(&bundle, honest).await;
-
+#[tokio::test]
+async fn a_grant_and_access_that_were_taken_away_and_are_put_back_are_named_each_by_its_record() {
+    let flow = a_directory().await;
     let store = flow.deployment().await;
-    let place = DeploymentPlace::Keys(HARBOR);
-    let mut batch = store.batch(place);
-    batch.delete(&store.read::<Destroyed>(place, &HARBOR.to_string()).await.unwrap().unwrap());
+    let marco = person(What::Engineer).id;
+    let (record, key) = (known(&store, marco).await, directory::grant_key(HARBOR, marco));
+    let grant: Held<Grant> = store.read(DeploymentPlace::Directory, &key).await.unwrap().unwrap();
+    access::end(&store, person(What::Owner).id, marco).await.unwrap();
+    let ended = known(&store, marco).await;
+    assert_eq!(verified(&flow).await.1, Ok(()), "it is in the log");
+
+    put_back(&store, &record).await;
+    let said = faults(&flow).await;
+    let back = "is there in the store, and was taken away by the log: an earlier state was put back";
+    assert_eq!(said, [format!("The installation: RECORDS: the access of person {marco} {back}")]);
+    put_back(&store, &ended).await;
+    put_back(&store, &grant).await;
+    let said = faults(&flow).await;
+    let of = format!("the grant of person {marco} for client {HARBOR}");
+    assert_eq!(said, [format!("The installation: RECORDS: {of} is engineer without an end in the store, and taken away by the log")]);
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.remove::<Grant>(&key).remove::<Person>(&marco.to_string());
     batch.commit().await.unwrap();
     let said = faults(&flow).await;
-    assert!(said.len() == 1 && said[0].contains("the record of the destruction is gone"), "{said:#?}");
+    assert_eq!(said, [format!("The installation: RECORDS: person {marco} is not in the store, and the log tells of them")]);
+
+    // The other way round: somebody is kept out, and no log says so.
+    put_back(&store, &ended).await;
+    let priya = known(&store, person(What::Approver).id).await;
+    let id = priya.value.id;
+    put_back(&store, &Held { value: access::ended(&priya.value, START), ..priya }).await;
+    let said = faults(&flow).await;
+    assert_eq!(said, [format!("The installation: RECORDS: the access of person {id} is taken away in the store, and stands by the log")]);
+}
+
+#[tokio::test]
+async fn whose_other_account_somebodys_is_their_address_and_their_last_day_are_compared_with_the_log() {
+    let flow = a_directory().await;
+    let store = flow.deployment().await;
+    let (marco, olivia) = (person(What::Engineer), person(What::Owner).id);
+    let before = known(&store, marco.id).await;
+    let (seen, same_as) = (change::fingerprint(&before.value), olivia.to_string());
+    let change = Change { seen: &seen, name: marco.name, email: "reyes@northgate.example", operates: true, same_as: &same_as };
+    change::change(&store, marco.id, change).await.unwrap();
+    let all = review::all(&store).await.unwrap();
+    let seen = all.iter().find(|one| one.about == About::Installation).unwrap().fingerprint();
+    let until = HashMap::from([(marco.id, Answer::Until(Some(START + Duration::days(30))))]);
+    review::record(&store, olivia, About::Installation, &seen, &until).await.unwrap();
+    assert_eq!(verified(&flow).await.1, Ok(()), "all of it is in the log");
+    put_back(&store, &before).await;
+    let of = |what: &str| format!("The installation: RECORDS: the {what} of person {} is ", marco.id);
+    assert_eq!(
+        faults(&flow).await,
+        [
+            of("access") + &format!("without an end in the store, and until {} by the log", START + Duration::days(30)),
+            of("account") + &format!("nobody else's in the store, and also person {olivia}'s by the log"),
+            of("address") + "another one in the store than by the log",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_is_switched_off_in_the_log_alone_or_in_the_store_alone_is_named() {
+    let flow = a_directory().await;
+    let store = flow.deployment().await;
+    let mark = SwitchedOff::of(RIDGE, person(What::Owner).id, START);
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&mark);
+    batch.commit().await.unwrap();
+    assert_eq!(faults(&flow).await, [format!("The installation: RECORDS: client {RIDGE} is switched off in the store, and on by the log")]);
+
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    let detail = json!({ "name": "Ridge Composites", "destroy_from": 0 });
+    record(&mut batch, Event::new("client.offboarding.switched_off", format!("client {RIDGE}"), detail));
+    batch.commit().await.unwrap();
+    assert_eq!(verified(&flow).await.1, Ok(()));
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.remove::<SwitchedOff>(&mark.key());
+    batch.commit().await.unwrap();
+    let back = "is on in the store, and was switched off by the log: an earlier state was put back";
+    assert_eq!(faults(&flow).await, [format!("The installation: RECORDS: client {RIDGE} {back}")]);
 }

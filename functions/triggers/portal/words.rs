@@ -57,6 +57,11 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
         "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
+        "key.put_back" => format!(
+            "found that an earlier record of the client's data keys was put back: data key {} seals again, in place of {}",
+            detail["after"], detail["before"]
+        ),
+        "key.signed" => "signed the record of the data keys with a newer key of the vault".into(),
         "key.rewrapped" if detail["before"]["key"] != detail["after"]["key"] => "wrapped the data keys with another key of a vault".into(),
         "key.vault_key_changed" => {
             format!("let another key of a vault wrap the data keys of a client: {} instead of {}", text("after"), text("before"))

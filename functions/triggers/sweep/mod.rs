@@ -98,6 +98,7 @@ impl Sweep {
     }
 
     async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, roster: &Roster, correlation: &str) {
+        self.step("key record", custody::watch(installation, tenant.id)).await;
         let scope = Scope::of_sweep(tenant, correlation);
         let store = match scope.store(app).await {
             Ok(store) => store,
