@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, mac
 
 pub use super::occasion::Occasion;
 use super::{
-    delivery::{self, Channel, DeliverV1, EVERYBODY, FALLBACK_AFTER, Notice, Posted, Posting},
+    delivery::{self, Channel, DeliverV1, EVERYBODY, Notice, Posted, Posting},
     inbox::asked_by,
     link::{self, link},
     mail::{self, Mail, Mailbox},
@@ -249,7 +249,9 @@ async fn deliver(
         }
         notified.links.push(link::make::row(tenant, proposal, person.id, &key, now));
         if cards || app.config.delivery.service.is_some() {
-            queued.push(posting(Channel::Mail, person.id, if cards && !occasion.is_loud() { now + FALLBACK_AFTER } else { now }));
+            let follows_card = cards && !occasion.is_loud();
+            let due_at = if follows_card { delivery::mail_after_card(now, occasion.ends(proposal)) } else { now };
+            queued.push(posting(Channel::Mail, person.id, due_at));
             continue;
         }
         let mail = mail_to(app, &roster, tenant, proposal, person, &key, now).await?;

@@ -117,6 +117,17 @@ impl Occasion {
         }
     }
 
+    /// From when on nobody can do any more what it asks for, while it stands as it is.
+    pub(super) fn ends(self, proposal: &Proposal) -> Option<OffsetDateTime> {
+        match (self, &proposal.state) {
+            (Self::Asked | Self::Reminded | Self::Escalated | Self::Changed, State::Open | State::Expired { approved: false, .. }) => {
+                Some(proposal.decide_by)
+            }
+            (Self::Ran, State::Executed { undo_until, .. }) => *undo_until,
+            _ => None,
+        }
+    }
+
     /// The subject of a mail.
     pub(super) fn subject(self, client: &str, proposal: &Proposal, day: &str) -> String {
         let label = proposal.draft.label();

@@ -152,6 +152,7 @@ pub(super) const NOTICES: Area = Area {
         kind("notice.accepted", Done, PROPOSAL, "told somebody about a proposal", NOTICE),
         kind("notice.refused", Alarm, PROPOSAL, "could not tell somebody about a proposal", NOTICE),
         kind("notice.not_needed", Done, PROPOSAL, "did not mail an approver about a proposal: they had looked at it", NOTICE),
+        kind("notice.too_late", Alarm, PROPOSAL, "could not tell somebody about a proposal before its time was over", NOTICE),
     ],
 };
 

@@ -105,9 +105,12 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     due.truncate(TOGETHER);
     let deployment = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
     let roster = Roster::read(&deployment).await?;
-    let (items, over) = sort_out(app, store, (&roster, tenant), due).await?;
+    let Sorted { items, late, over } = sort_out(app, store, (&roster, tenant), due).await?;
     for posting in over {
         drop_it(store, &posting).await?;
+    }
+    for item in late {
+        settle(app, store, vec![item], Outcome::TooLate, 1).await?;
     }
     if !items.iter().any(|item| item.posting.value.key() == key) {
         return Ok(());
@@ -141,6 +144,16 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     }
 }
 
+/// Deliveries by what is to become of them.
+#[derive(Default)]
+struct Sorted {
+    items: Vec<Item>,
+    /// Nobody answered, and now nobody can.
+    late: Vec<Item>,
+    /// Not wanted any more.
+    over: Vec<Held<Posting>>,
+}
+
 /// What is still wanted with all that it is about, and what is not: a mail can wait for hours, and whose access or role was
 /// taken away meanwhile is told nothing.
 async fn sort_out(
@@ -148,29 +161,37 @@ async fn sort_out(
     store: &Store<'_, ClientPlace>,
     (roster, tenant): Who<'_>,
     due: Vec<Held<Posting>>,
-) -> Result<(Vec<Item>, Vec<Held<Posting>>), StoreError> {
+) -> Result<Sorted, StoreError> {
     let wanted = due.iter().flat_map(|held| {
         let (proposal, notice) = (held.value.proposal.to_string(), held.value.notice());
         [Wanted::one::<Proposal>(&proposal), Wanted::one::<Notified>(&notice)]
     });
     let found = store.gather(ClientPlace::Assessment, wanted.collect()).await?;
     let now = app.now();
-    let is_wanted = |Posting { channel, occasion, to, .. }: &Posting, proposal: &Proposal| {
-        let is_told = || occasion.recipients(&app.config, roster, tenant, proposal, now).iter().any(|person| person.id == *to);
-        occasion.is_owed(proposal, now) && (*channel == Channel::Teams || is_told())
+    let is_told = |Posting { channel, occasion, to, .. }: &Posting, proposal: &Proposal| {
+        let told = || occasion.recipients(&app.config, roster, tenant, proposal, now);
+        *channel == Channel::Teams || told().iter().any(|person| person.id == *to)
     };
-    let (mut items, mut over) = (Vec::new(), Vec::new());
+    let mut sorted = Sorted::default();
     for posting in due {
         let proposal = found.one::<Proposal>(&posting.value.proposal.to_string()).await?.map(|held| held.value);
         let notified = found.one::<Notified>(&posting.value.notice()).await?;
         match (proposal, notified) {
-            (Some(proposal), Some(notified)) if is_wanted(&posting.value, &proposal) => {
-                items.push(Item { posting, proposal, notified });
+            (Some(proposal), Some(notified)) if is_told(&posting.value, &proposal) => {
+                let occasion = posting.value.occasion;
+                let item = Item { posting, proposal, notified };
+                if occasion.is_owed(&item.proposal, now) {
+                    sorted.items.push(item);
+                } else if occasion.ends(&item.proposal).is_some_and(|ends| ends <= now) {
+                    sorted.late.push(item);
+                } else {
+                    sorted.over.push(item.posting);
+                }
             }
-            _ => over.push(posting),
+            _ => sorted.over.push(posting),
         }
     }
-    Ok((items, over))
+    Ok(sorted)
 }
 
 /// The same deliveries, which only this process sends now; `None` when another was faster.
@@ -364,6 +385,7 @@ async fn write_down(
             Outcome::Accepted => "notice.accepted",
             Outcome::Refused { .. } => "notice.refused",
             Outcome::SignedIn => "notice.not_needed",
+            Outcome::TooLate => "notice.too_late",
         };
         let why = if let Outcome::Refused { why } = outcome { Some(why) } else { None };
         let detail = json!({ "channel": channel.word(), "version": proposal.version, "together": together, "why": why });

@@ -73,7 +73,7 @@ fn teams(on: bool, health: Option<&ChannelHealth>) -> ChannelView {
         }
         (true, false) => (
             Tag::new(Tone::Met, "On"),
-            "A card goes to the channel that the workflow posts to. That Teams took it does not say that anybody saw it: who did not look at it four hours later is mailed.",
+            "A card goes to the channel that the workflow posts to. That Teams took it does not say that anybody saw it: who did not look at it four hours later is mailed, or sooner where less than eight are left: after half of them, and in the last half hour at once.",
         ),
     };
     view("Cards in Microsoft Teams", state, words, on, health)
@@ -89,7 +89,7 @@ fn mails(config: &Config, health: Option<&ChannelHealth>) -> ChannelView {
         (false, _) => (Tag::new(Tone::Unknown, "Off"), "Nobody is mailed. The setting ASSAY_MAIL says how mails go out."),
         (true, true) => (
             Tag::new(Tone::Met, "On"),
-            "Each approver who did not look at it within four hours of a card is mailed, and all of them at once when a card is refused. They are reminded as the client's policy says.",
+            "Each approver who did not look at it within four hours of a card, or within half of the time that is left if that is less, is mailed, and all of them at once when a card is refused. They are reminded as the client's policy says.",
         ),
         (true, false) => (Tag::new(Tone::Met, "On"), "Each approver is mailed at once, and reminded as the client's policy says."),
     };

@@ -38,6 +38,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.review_overdue" => told(detail, "told", "that a review is overdue"),
         "notice.accepted" => format!("told {} about a proposal", channel_words(&text("channel"))),
         "notice.refused" => format!("could not tell {} about a proposal: {}", channel_words(&text("channel")), text("why")),
+        "notice.too_late" => format!("could not tell {} about a proposal before its time was over", channel_words(&text("channel"))),
         "proposal.undone" => format!("undid what was carried out: {} an objective", kind_words(&text("kind"))),
         "policy.changed" => format!("changed the approval policy; version {} stands", detail["version"]),
         "policy.signed" => format!("signed version {} of the approval policy, which an earlier release had stored", detail["version"]),

@@ -1,11 +1,14 @@
 //! Cards in Teams, and the mails that follow when they bring nobody: over what Teams answers, limits, and crashes.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use assay::{
     app::App,
     gate::{
-        self, State, Verdict,
+        self, Policy, Rule, State, Verdict,
         delivery::{self, Channel, DeliverV1, Outcome, Posting, health},
     },
     platform::{
@@ -179,6 +182,37 @@ async fn what_is_decided_or_over_is_not_posted_any_more() {
     deliver(&house, house.test.app(), Channel::Mail).await;
     assert!(cards(&house).is_empty() && house.mails().await.is_empty() && postings(&house).await.is_empty());
     assert_eq!(house.state(over).await, State::Open);
+    // That nobody could be told in time stands there; that nobody had to be any more needs no word.
+    let too_late = async |id| house.notified(id).await[0].posted.iter().filter(|posted| posted.outcome == Outcome::TooLate).count();
+    assert_eq!((too_late(decided).await, too_late(over).await), (0, 3));
+    let kinds = house.audited(over).await;
+    assert_eq!(kinds.iter().filter(|kind| *kind == "notice.too_late").count(), 3, "{kinds:?}");
+}
+
+#[tokio::test]
+async fn who_did_not_look_at_the_card_is_mailed_in_time_however_little_is_left() {
+    let house = house(&[]).await;
+    house.test.http.lay_response(HOOK, 202, &[], "");
+    let rule = Rule { decide_within: 2, remind_before: vec![1], ..Rule::of_kind("mark") };
+    house.set_policy(&Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), ..Policy::default() }).await;
+    asked(&house).await;
+    deliver(&house, house.test.app(), Channel::Teams).await;
+    house.test.clock.advance(Duration::minutes(59));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    assert!(house.mails().await.is_empty(), "the card has half of the two hours");
+    house.test.clock.advance(Duration::minutes(1));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    assert_eq!(house.mails().await.len(), 2, "two hours to decide in, of which one is left");
+
+    // The sweep comes a few minutes late.
+    house.test.clock.advance(Duration::minutes(4));
+    assert_eq!(gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap(), 1);
+    deliver(&house, house.test.app(), Channel::Teams).await;
+    house.test.clock.advance(Duration::minutes(28));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    let mails = house.mails().await;
+    assert_eq!(mails.iter().filter(|(_, mail)| mail.contains("Subject: Reminder: ")).count(), 2, "{mails:?}");
+    assert!(postings(&house).await.is_empty());
 }
 
 #[tokio::test]
