@@ -23,8 +23,8 @@ use crate::{
         proposal::{Proposal, object},
     },
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Held, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted, directory,
-        message::Verified, outbox,
+        ClientPlace, DeploymentPlace, DeploymentScope, Held, Passed, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted,
+        directory, message::Verified, outbox,
     },
     web::pages::paths,
 };
@@ -63,10 +63,11 @@ pub async fn deliver(app: &App, message: &Verified) -> Result<(), NotifyError> {
 }
 
 /// Sends the message of every delivery that is long due once more: a message can be lost, a delivery must not be. For the
-/// sweep; returns how many.
+/// sweep; returns how many. One that cannot be read keeps no other from going, here and where they are sent.
 pub async fn wake(store: &Store<'_, ClientPlace>) -> Result<usize, StoreError> {
     let now = store.app().now();
-    let waiting = store.all::<Posting>(ClientPlace::Assessment, "").await?;
+    let mut passed = Passed::default();
+    let waiting = passed.all(store.all_of_each::<Posting>(ClientPlace::Assessment, "").await?)?;
     let late = waiting.into_iter().filter(|held| {
         let Posting { due_at, claimed_until, .. } = held.value;
         due_at + LATE <= now && claimed_until.is_none_or(|until| until <= now)
@@ -81,12 +82,17 @@ pub async fn wake(store: &Store<'_, ClientPlace>) -> Result<usize, StoreError> {
         batch.commit().await?;
         outbox::flush(store, ClientPlace::Assessment).await?;
     }
-    Ok(woken)
+    passed.end(woken)
+}
+
+/// Those of the deliveries that can be read; of the others the sweep says that they are there.
+async fn readable(store: &Store<'_, ClientPlace>, prefix: &str) -> Result<Vec<Held<Posting>>, StoreError> {
+    Passed::default().all(store.all_of_each(ClientPlace::Assessment, prefix).await?)
 }
 
 async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: &str) -> Result<(), StoreError> {
     let now = app.now();
-    let waiting = store.all::<Posting>(ClientPlace::Assessment, "").await?;
+    let waiting = readable(store, "").await?;
     let Some(this) = waiting.iter().find(|held| held.value.key() == key) else { return Ok(()) };
     if let Some(until) = this.value.claimed_until.filter(|until| *until > now) {
         return again(store, &this.value, until).await;
@@ -172,11 +178,13 @@ async fn sort_out(
         let told = || occasion.recipients(&app.config, roster, tenant, proposal, now);
         *channel == Channel::Teams || told().iter().any(|person| person.id == *to)
     };
-    let mut sorted = Sorted::default();
+    let (mut sorted, mut passed) = (Sorted::default(), Passed::default());
     for posting in due {
-        let proposal = found.one::<Proposal>(&posting.value.proposal.to_string()).await?.map(|held| held.value);
-        let notified = found.one::<Notified>(&posting.value.notice()).await?;
-        match (proposal, notified) {
+        let proposal = found.one::<Proposal>(&posting.value.proposal.to_string()).await;
+        let notified = found.one::<Notified>(&posting.value.notice()).await;
+        // What cannot be read stays where it is, and the others go.
+        let (Some(proposal), Some(notified)) = (passed.by(proposal)?, passed.by(notified)?) else { continue };
+        match (proposal.map(|held| held.value), notified) {
             (Some(proposal), Some(notified)) if is_told(&posting.value, &proposal) => {
                 let occasion = posting.value.occasion;
                 let item = Item { posting, proposal, notified };
@@ -402,7 +410,7 @@ async fn write_down(
 async fn mails_instead(store: &Store<'_, ClientPlace>, card: &Posting) -> Result<(), StoreError> {
     let now = store.app().now();
     let mut batch = store.batch(ClientPlace::Assessment);
-    for held in store.all::<Posting>(ClientPlace::Assessment, &format!("{}:{}:", card.notice(), Channel::Mail.word())).await? {
+    for held in readable(store, &format!("{}:{}:", card.notice(), Channel::Mail.word())).await? {
         outbox::send(&mut batch, "notify", &DeliverV1 { posting: held.value.key() }, Wait::ZERO)?;
         batch.replace(&Held { value: Posting { due_at: now, ..held.value }, etag: held.etag });
     }
