@@ -30,7 +30,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.staged" => format!("asked: {} objective {}", kind_words(&text("kind")), text("subject")),
         "proposal.notified" => told(detail, "mailed", "about a proposal"),
         "proposal.reminded" => told(detail, "reminded", "of a proposal"),
-        "proposal.escalated_notice" => told(detail, "told", "that nobody had decided a proposal"),
+        "proposal.escalated_notice" => told(detail, "told", "that a proposal was not decided yet"),
         "proposal.glass_told" => told(detail, "told", "that one person approved a proposal alone"),
         "proposal.ran_told" => told(detail, "told", "of what was done without asking"),
         "proposal.failure_told" => told(detail, "told", "that something was not carried out, or not undone"),
