@@ -11,7 +11,8 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, health, pace, teams, viewed,
+    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, health, pace, pace::Urgency,
+    teams, viewed,
 };
 use crate::{
     app::App,
@@ -121,9 +122,10 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     if !items.iter().any(|item| item.posting.value.key() == key) {
         return Ok(());
     }
-    let channel = items[0].posting.value.channel;
+    let Posting { channel, occasion, .. } = items[0].posting.value;
+    let urgency = if occasion.is_loud() { Urgency::Loud } else { Urgency::Quiet };
     if (channel == Channel::Teams || app.config.delivery.service.is_some())
-        && let Err(when) = pace::take(&deployment, channel, pace::Limits::of(app)).await?
+        && let Err(when) = pace::take(&deployment, (channel, urgency), pace::Limits::of(app)).await?
     {
         return again(store, &items[0].posting.value, when).await;
     }

@@ -29,7 +29,7 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
         connections_href: paths::connections(),
         channels: vec![teams(config.delivery.teams.is_some(), of(&known, Channel::Teams)), mails(config, of(&known, Channel::Mail))],
         limits: format!(
-            "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
+            "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. A fifth of that is kept for what cannot wait, such as that somebody approved alone in an emergency. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
         ),
         about,
         title: shown.notice.title.clone(),

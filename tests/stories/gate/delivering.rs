@@ -1,14 +1,14 @@
 //! Cards in Teams, and the mails that follow when they bring nobody: over what Teams answers, limits, and crashes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
 use assay::{
     app::App,
     gate::{
-        self, Policy, Rule, State, Verdict,
+        self, Capacity, Policy, Rule, State, Verdict,
         delivery::{self, Channel, DeliverV1, Outcome, Posting, health},
     },
     platform::{
@@ -448,7 +448,7 @@ async fn by_azures_mail_service_each_approver_is_mailed_once_as_the_app_and_a_th
     let calls = house.test.http.calls();
     let operations: Vec<&str> = calls.iter().map(|call| header(call, "Operation-Id")).collect();
     assert_eq!(
-        (operations.len(), operations.iter().collect::<std::collections::BTreeSet<_>>().len()),
+        (operations.len(), operations.iter().collect::<BTreeSet<_>>().len()),
         (3, 2),
         "two people, one of them tried twice"
     );
@@ -468,6 +468,33 @@ async fn by_azures_mail_service_each_approver_is_mailed_once_as_the_app_and_a_th
     assert!(to.contains(&Value::from("priya@northgate.example")) && to.contains(&Value::from("zoe@harbor.example")), "{to:?}");
     let kinds = house.audited(id).await;
     assert_eq!(kinds.iter().filter(|kind| *kind == "notice.accepted").count(), 2, "{kinds:?}");
+}
+
+#[tokio::test]
+async fn however_much_else_goes_out_an_emergency_is_told_at_once() {
+    let settings = [MAIL, &[("ASSAY_NOTICES_PER_MINUTE", "10"), ("ASSAY_NOTICES_PER_HOUR", "10")]].concat();
+    let house = house(&settings).await;
+    let app = App { identity: Arc::new(Token), ..house.test.app().clone() };
+    house.test.http.lay_response(SEND, 202, &[], "{}");
+    let two = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
+    house.set_policy(&Policy { rules: two, break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }).await;
+    let mut id = asked(&house).await;
+    for _ in 0..5 {
+        deliver(&house, &app, Channel::Mail).await;
+        id = asked(&house).await;
+    }
+    deliver(&house, &app, Channel::Mail).await;
+    assert_eq!((house.test.http.calls().len(), postings(&house).await.len()), (8, 4), "the rest waits for the next hour");
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    gate::notify(&app, house.messages("notify").await.last().unwrap()).await.unwrap();
+    deliver(&house, &app, Channel::Mail).await;
+    let calls = house.test.http.calls().split_off(8);
+    let subjects: Vec<Value> =
+        calls.iter().map(|call| serde_json::from_slice::<Value>(&call.body).unwrap()["content"]["subject"].clone()).collect();
+    assert!(subjects.len() == 2 && subjects.iter().all(|subject| subject.as_str().unwrap().starts_with("EMERGENCY: ")), "{subjects:?}");
 }
 
 #[tokio::test]
@@ -492,7 +519,7 @@ async fn a_mail_that_the_service_may_not_have_taken_is_made_anew_once_it_could_n
     house.test.clock.advance(Duration::minutes(10));
     deliver(&house, &app, Channel::Mail).await;
     let calls = house.test.http.calls();
-    let requests: std::collections::BTreeSet<&str> = calls.iter().map(|call| header(call, "Repeatability-Request-Id")).collect();
+    let requests: BTreeSet<&str> = calls.iter().map(|call| header(call, "Repeatability-Request-Id")).collect();
     assert_eq!((calls.len(), requests.len()), (3, 3), "an old request would be refused as too late");
 }
 
