@@ -11,15 +11,14 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, health, pace, pace::Urgency,
-    teams, viewed,
+    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, digest, health, pace,
+    pace::Urgency, teams, viewed,
 };
 use crate::{
     app::App,
     audit,
     gate::{
         link::{self, link},
-        mail::Mail,
         notify::{self, Notified, NotifyError},
         proposal::{Proposal, object},
     },
@@ -27,7 +26,6 @@ use crate::{
         ClientPlace, DeploymentPlace, DeploymentScope, Held, Passed, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory, message::Verified, outbox,
     },
-    web::pages::paths,
 };
 
 const CLAIM: Duration = Duration::minutes(2);
@@ -255,7 +253,11 @@ async fn card_of(app: &App, (roster, tenant): Who<'_>, items: Vec<Item>) -> Resu
         return Ok(Ready { items, what, together: 1 });
     };
     let together = in_one(&items);
-    let notice = if together > 1 { digest(app, roster, tenant, &items) } else { single(app, roster, tenant, &items[0]).await? };
+    let notice = if together > 1 {
+        digest::notice(app, &roster.client_name(tenant), &proposals(&items))
+    } else {
+        single(app, roster, tenant, &items[0]).await?
+    };
     Ok(Ready { items, what: What::Card { secret, body: card::message(&notice) }, together })
 }
 
@@ -280,13 +282,10 @@ async fn mail_of(
     if sent.iter().all(|item| card_was_accepted(&item.notified.value)) && looked_at_all(deployment, person.id, tenant, sent).await? {
         return Ok(Ready { items, what: What::Nothing(Answer::Accepted), together: 0 });
     }
-    let proposal = &items[0].proposal;
     let mail = if together > 1 {
-        let notice = digest(app, roster, tenant, &items);
-        let mail = notify::compose(app, &roster.client_name(tenant), proposal, person, &key, &notice);
-        Mail { subject: notice.title, message_id: format!("digest.{}", mail.message_id), ..mail }
+        digest::mail(app, &roster.client_name(tenant), &proposals(&items), person, &key)
     } else {
-        notify::mail_to(app, roster, tenant, proposal, person, &key, items[0].notified.value.at).await?
+        notify::mail_to(app, roster, tenant, &items[0].proposal, person, &key, items[0].notified.value.at).await?
     };
     let stands_for = items[..together].iter().map(|item| item.posting.value.key()).collect();
     let outgoing = Outgoing { stands_for, ..Outgoing::new(app, &mail) };
@@ -333,12 +332,8 @@ async fn single(app: &App, roster: &Roster, tenant: TenantId, item: &Item) -> Re
     Ok(notify::notice_for(app, (roster, tenant), proposal, posting.value.occasion, address))
 }
 
-fn digest(app: &App, roster: &Roster, tenant: TenantId, items: &[Item]) -> Notice {
-    let soonest = items.iter().map(|item| item.proposal.decide_by).min().unwrap_or_else(|| app.now());
-    let questions: Vec<String> = items.iter().map(|item| item.proposal.draft.question.clone()).collect();
-    let inbox = app.config.link(paths::inbox().trim_start_matches("/api/"));
-    let soonest = soonest.format(notify::EXACT).unwrap_or_default();
-    Notice::digest(&roster.client_name(tenant), &questions, soonest, inbox, app.config.is_demo())
+fn proposals(items: &[Item]) -> Vec<&Proposal> {
+    items.iter().map(|item| &item.proposal).collect()
 }
 
 /// What came of it, in one batch with the audit items and, where a card was refused, the mails in its place.

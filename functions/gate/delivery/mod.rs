@@ -11,6 +11,7 @@
 mod acs;
 pub mod card;
 pub mod deliver;
+mod digest;
 pub mod health;
 pub mod notice;
 pub mod outgoing;

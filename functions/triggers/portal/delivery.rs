@@ -6,11 +6,11 @@ use crate::{
     gate::delivery::{
         Channel,
         health::{self, ChannelHealth},
-        preview::{MailPreview, preview},
+        preview::{MailPreview, Sample, preview},
     },
     web::{
         Problem, Reply,
-        pages::{ChannelView, DeliveryPage, MailView, Section, Tag, Tone, paths},
+        pages::{ChannelView, DeliveryPage, MailView, SampleView, Section, Tag, Tone, paths},
         reply,
     },
 };
@@ -32,15 +32,25 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
             "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. A fifth of that is kept for what cannot wait, such as that somebody approved alone in an emergency. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
         ),
         about,
-        title: shown.notice.title.clone(),
-        facts: shown.notice.facts.clone(),
-        foot: shown.notice.foot.clone(),
-        button: shown.notice.link.0.into(),
-        card: String::from_utf8_lossy(&shown.card).into_owned(),
-        mail: mail(config, shown.mail),
+        samples: shown.samples.into_iter().map(|one| sample(config, one)).collect(),
         frame: reader.frame(Section::Connections).await?,
     };
     Ok(reply::page(200, &page))
+}
+
+fn sample(config: &Config, Sample { name, when, notice, card, mail: sent }: Sample) -> SampleView {
+    let (button, _) = notice.link;
+    SampleView {
+        name,
+        when,
+        title: notice.title,
+        facts: notice.facts,
+        items: notice.items,
+        foot: notice.foot,
+        button,
+        card: String::from_utf8_lossy(&card).into_owned(),
+        mail: mail(config, sent),
+    }
 }
 
 fn mail(config: &Config, mail: MailPreview) -> MailView {

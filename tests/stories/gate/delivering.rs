@@ -447,11 +447,7 @@ async fn by_azures_mail_service_each_approver_is_mailed_once_as_the_app_and_a_th
     assert!(house.mails().await.is_empty() && postings(&house).await.is_empty());
     let calls = house.test.http.calls();
     let operations: Vec<&str> = calls.iter().map(|call| header(call, "Operation-Id")).collect();
-    assert_eq!(
-        (operations.len(), operations.iter().collect::<BTreeSet<_>>().len()),
-        (3, 2),
-        "two people, one of them tried twice"
-    );
+    assert_eq!((operations.len(), operations.iter().collect::<BTreeSet<_>>().len()), (3, 2), "two people, one of them tried twice");
     for call in &calls {
         assert_eq!(header(call, "Authorization"), "Bearer token of the app");
         let body: Value = serde_json::from_slice(&call.body).unwrap();
