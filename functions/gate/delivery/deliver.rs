@@ -11,8 +11,11 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, digest, health, pace,
-    pace::Urgency, teams, viewed,
+    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, digest,
+    due::{Item, Sorted, Who, sort_out},
+    health,
+    pace::{self, Urgency},
+    teams, viewed,
 };
 use crate::{
     app::App,
@@ -23,8 +26,8 @@ use crate::{
         proposal::{Proposal, object},
     },
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Held, Passed, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted,
-        directory, message::Verified, outbox,
+        ClientPlace, DeploymentPlace, DeploymentScope, Held, Passed, Record as _, Roster, Scope, Store, StoreError, TenantId, directory,
+        message::Verified, outbox,
     },
 };
 
@@ -40,16 +43,6 @@ const ATTEMPTS: usize = 4;
 const TOGETHER: usize = 20;
 /// The longest that a channel can make us wait.
 const LONGEST: Wait = Wait::from_hours(1);
-
-/// Everybody, and whose proposals these are.
-type Who<'r> = (&'r Roster, TenantId);
-
-/// A delivery with what it is about.
-struct Item {
-    posting: Held<Posting>,
-    proposal: Proposal,
-    notified: Held<Notified>,
-}
 
 /// Delivers what the message names, together with what else is due for the same recipient.
 pub async fn deliver(app: &App, message: &Verified) -> Result<(), NotifyError> {
@@ -148,58 +141,6 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
         }
         Answer::Refused { why } => settle(app, store, items, Outcome::Refused { why: why.into() }, together).await,
     }
-}
-
-/// Deliveries by what is to become of them.
-#[derive(Default)]
-struct Sorted {
-    items: Vec<Item>,
-    /// Nobody answered, and now nobody can.
-    late: Vec<Item>,
-    /// Not wanted any more.
-    over: Vec<Held<Posting>>,
-}
-
-/// What is still wanted with all that it is about, and what is not: a mail can wait for hours, and whose access or role was
-/// taken away meanwhile is told nothing.
-async fn sort_out(
-    app: &App,
-    store: &Store<'_, ClientPlace>,
-    (roster, tenant): Who<'_>,
-    due: Vec<Held<Posting>>,
-) -> Result<Sorted, StoreError> {
-    let wanted = due.iter().flat_map(|held| {
-        let (proposal, notice) = (held.value.proposal.to_string(), held.value.notice());
-        [Wanted::one::<Proposal>(&proposal), Wanted::one::<Notified>(&notice)]
-    });
-    let found = store.gather(ClientPlace::Assessment, wanted.collect()).await?;
-    let now = app.now();
-    let is_told = |Posting { channel, occasion, to, .. }: &Posting, proposal: &Proposal| {
-        let told = || occasion.recipients(&app.config, roster, tenant, proposal, now);
-        *channel == Channel::Teams || told().iter().any(|person| person.id == *to)
-    };
-    let (mut sorted, mut passed) = (Sorted::default(), Passed::default());
-    for posting in due {
-        let proposal = found.one::<Proposal>(&posting.value.proposal.to_string()).await;
-        let notified = found.one::<Notified>(&posting.value.notice()).await;
-        // What cannot be read stays where it is, and the others go.
-        let (Some(proposal), Some(notified)) = (passed.by(proposal)?, passed.by(notified)?) else { continue };
-        match (proposal.map(|held| held.value), notified) {
-            (Some(proposal), Some(notified)) if is_told(&posting.value, &proposal) => {
-                let occasion = posting.value.occasion;
-                let item = Item { posting, proposal, notified };
-                if occasion.is_owed(&item.proposal, now) {
-                    sorted.items.push(item);
-                } else if occasion.ends(&item.proposal).is_some_and(|ends| ends <= now) {
-                    sorted.late.push(item);
-                } else {
-                    sorted.over.push(item.posting);
-                }
-            }
-            _ => sorted.over.push(posting),
-        }
-    }
-    Ok(sorted)
 }
 
 /// The same deliveries, which only this process sends now; `None` when another was faster.

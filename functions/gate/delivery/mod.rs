@@ -12,6 +12,7 @@ mod acs;
 pub mod card;
 pub mod deliver;
 mod digest;
+mod due;
 pub mod health;
 pub mod notice;
 pub mod outgoing;
