@@ -9,7 +9,7 @@ use assay::{
         proposal::Cause,
     },
     platform::ports::{BatchOutcome, Op, Partition},
-    tenancy::{ClientPlace, Place as _, outbox},
+    tenancy::{ClientPlace, DeploymentPlace, Place as _, outbox},
 };
 use serde_json::json;
 use time::Duration;
@@ -95,8 +95,11 @@ async fn no_record_that_cannot_be_read_keeps_people_from_being_told_that_somebod
     let (app, id, place) = (house.test.app(), house.asked(draft()).await, ClientPlace::Assessment);
     let partition = Partition::reserved_for_tenancy(place.container(), format!("{}/{}", house.tenant, place.key()));
     let lay = |id: &str| Op::Create { id: id.into(), body: json!({ "schema": 1, "sealed": "AAAA" }) };
-    let laid = app.documents.batch(&partition, vec![lay("send:0"), lay("posting:0")]).await.unwrap();
-    assert!(matches!(laid, BatchOutcome::Committed(_)));
+    let operations = DeploymentPlace::Operations;
+    let installation = Partition::reserved_for_tenancy(operations.container(), operations.path("deployment"));
+    for (partition, laid) in [(partition, vec![lay("send:0"), lay("posting:0")]), (installation, vec![lay("pace:teams")])] {
+        assert!(matches!(app.documents.batch(&partition, laid).await.unwrap(), BatchOutcome::Committed(_)));
+    }
     let mut answer = house.answer(id, Verdict::Approve).await;
     answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
     let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };
