@@ -105,12 +105,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_NOTICES_PER_MINUTE",
-        meaning: "most cards, and as many mails of a mail service, that go out in one minute; more wait",
+        meaning: "most cards, and as many mails of a mail service, that go out in one minute; more wait, and a fifth is kept for emergencies",
         default: Some("30"),
     },
     Setting {
         name: "ASSAY_NOTICES_PER_HOUR",
-        meaning: "most cards, and as many mails of a mail service, that go out in one hour; more wait",
+        meaning: "most cards, and as many mails of a mail service, that go out in one hour; more wait, and a fifth is kept for emergencies",
         default: Some("100"),
     },
     Setting {

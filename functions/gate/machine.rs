@@ -22,13 +22,11 @@ use super::{
 use crate::{
     evidence::cui,
     tenancy::{Actor, PersonId},
+    web::step_up::CLOCK_SKEW,
 };
 
 /// The longest comment a decision keeps, in characters.
 pub const MAX_COMMENT: usize = 2000;
-
-/// How far the authority's clock may be ahead of ours, as the sign-in takes it.
-const CLOCK_SKEW: Duration = Duration::seconds(60);
 
 /// The proposal after the event, or why it stays as it is.
 pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {

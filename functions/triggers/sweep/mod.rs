@@ -87,7 +87,7 @@ impl Sweep {
             Err(error) => return self.note("connections", &error),
         };
         for place in &places {
-            self.step("outbox", outbox::flush(store, *place)).await;
+            self.step("outbox", outbox::sweep(store, *place)).await;
         }
         match every_place(app, scope).await {
             Ok(all) => self.step("keys", custody::care(store, DeploymentPlace::Directory, all)).await,
@@ -105,7 +105,7 @@ impl Sweep {
             Err(error) => return self.note("client", &error),
         };
         for place in ClientPlace::with_outbox() {
-            self.step("outbox", outbox::flush(&store, place)).await;
+            self.step("outbox", outbox::sweep(&store, place)).await;
         }
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;

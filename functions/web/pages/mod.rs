@@ -52,7 +52,7 @@ pub use clients::{AccessReviewLink, ClientRow, ClientsPage, LimitedRole, Unreada
 pub use connection_form::{ConnectionForm, ConnectionFormPage};
 pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
 pub use dead_letters::{DeadLetterStand, DeadLetterView, DeadLettersPage, SameReason};
-pub use delivery::{ChannelView, DeliveryPage, MailView};
+pub use delivery::{ChannelView, DeliveryPage, MailView, SampleView};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};

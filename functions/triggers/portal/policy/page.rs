@@ -150,7 +150,7 @@ fn rule_form(reader: &Reader<'_>, tenant: &Tenant, (policy, token): (&Policy, &s
         ),
         Field::new(
             "escalate_before",
-            "Tell all approvers and owners that nobody decided, hours before the deadline",
+            "Tell all approvers and owners that it is not decided, hours before the deadline",
             "Such as 12; three times at most, nothing for never",
             FieldKind::Text,
             or("escalate_before", hours(&rule.escalate_before)),
