@@ -116,16 +116,14 @@ pub async fn proposal_page(
     let level = proposal.level();
     let seats = seats(&proposal, reader, grant, &delegations, app.now());
     let review = review(&proposal, grant, app.now(), &returned);
-    let is_to_do = proposal.state == State::Open && level == Level::L3 && grant.has(Role::Approver) && grant.person == reader.person.id;
-    let to_do =
-        DoneForm { action: paths::decide(grant.tenant(), proposal.id), token: String::new(), permit: String::new(), fields: vec![] };
+    let done = done(&proposal, grant, &delegations, app.now(), &returned);
     let nobodys = reviewers::is_nobodys(&app.config, roster, grant.tenant(), &proposal, app.now());
     Ok(ProposalPage {
         nobody_reviews: nobodys.then_some(reviewers::NOBODY),
         alone: may_alone(&proposal, grant).then_some((BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN)),
         sign_in: proposal.terms.as_ref().and_then(|terms| terms.rule.sign_in_minutes).map(|minutes| FreshSignIn { minutes, prove: None }),
         review,
-        done: is_to_do.then_some(to_do),
+        done,
         client: roster.client_name(grant.tenant()),
         kind: kind_words(&draft.kind),
         question: draft.question.clone(),
@@ -237,6 +235,20 @@ fn state(
             closed("Superseded", *at, cause.sentence(by.is_some()).into(), link)
         }
     }
+}
+
+/// What the reader may say to what only a person does.
+fn done(proposal: &Proposal, grant: &Grant, delegations: &[Delegation], now: OffsetDateTime, returned: &Returned) -> Option<DoneForm> {
+    let is_to_do = proposal.state == State::Open && now < proposal.decide_by && proposal.level() == Level::L3 && grant.has(Role::Approver);
+    is_to_do.then(|| DoneForm {
+        action: paths::decide(grant.tenant(), proposal.id),
+        token: String::new(),
+        permit: String::new(),
+        blocked: None,
+        may_reject: matches!(machine::excluded(proposal, grant.person, delegations, now), None | Some(Refusal::DelegateOfExcluded)),
+        fields: vec![],
+        error: returned.error.clone(),
+    })
 }
 
 /// Whether the policy names the reader among those who may approve alone in an emergency.

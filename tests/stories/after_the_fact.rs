@@ -88,11 +88,16 @@ async fn one_of_those_whom_the_policy_names_approves_alone_and_another_reviews_i
 
 /// As if people had found every objective of the system security plan MET.
 async fn with_a_plan(flow: &Flow) {
+    with_found(flow, "3.12.4", Answer::Met).await;
+}
+
+/// As if people had found every objective of a requirement so.
+async fn with_found(flow: &Flow, requirement: &str, found: Answer) {
     let store = flow.client(HARBOR).await;
     let held: Option<Held<Standing>> = store.read(ClientPlace::Assessment, "now").await.unwrap();
     let (mut standing, etag) = held.map_or_else(Default::default, |held| (held.value, Some(held.etag)));
-    for objective in catalogue().objectives.iter().filter(|objective| objective.id.starts_with("3.12.4[")) {
-        standing.set(objective.id, Answer::Met);
+    for objective in catalogue().objectives.iter().filter(|objective| objective.requirement() == requirement) {
+        standing.set(objective.id, found);
     }
     let mut batch = store.batch(ClientPlace::Assessment);
     batch.put(standing, etag);
@@ -162,6 +167,53 @@ const DEED: [(&str, &str); 6] = [
     ("place", "SharePoint: CMMC/SPRS"),
     ("sha256", "abababababababababababababababababababababababababababababababab"),
 ];
+
+/// 3.1.1 weighs five points.
+#[tokio::test]
+async fn a_score_that_changed_is_not_recorded_as_submitted_and_gives_way_to_the_one_that_stands() {
+    let flow = Flow::new(Extent::Small).await;
+    with_a_plan(&flow).await;
+    with_found(&flow, "3.1.1", Answer::Met).await;
+    let client = format!("portal/clients/{HARBOR}");
+    let engineer = Browser::of(&flow, What::Engineer).await.session();
+    let ask = || async {
+        let asked = Browser::with_cookie(&flow, &engineer).press(&client, &format!("{client}/sprs"), &[]).await;
+        asked.header("location").unwrap_or_else(|| panic!("{}", text(&asked))).strip_prefix("/api/").unwrap().to_owned()
+    };
+    let first = ask().await;
+    let approver = Browser::of(&flow, What::Approver).await;
+    let opened = hidden_of(&approver.get(&first).await, &format!("{first}/decide#done"));
+    for (found, said) in [(Answer::NotMet, "The score today is \u{2212}203 of 110, and this asks to submit \u{2212}198"), (Answer::Met, "")]
+    {
+        with_found(&flow, "3.1.1", found).await;
+        let shown = text(&approver.get(&first).await);
+        assert_eq!(shown.contains("Record it as done"), found == Answer::Met, "{shown}");
+        assert!(shown.contains(said) && shown.contains(">Reject<"), "{shown}");
+    }
+    with_found(&flow, "3.1.1", Answer::NotMet).await;
+    let late = approver.send(opened, &format!("{first}/decide"), &DEED).await;
+    assert!(late.status == 409 && text(&late).contains("has to be put right there"), "{}", text(&late));
+    assert_eq!(filed(&flow).await, 0);
+    with_found(&flow, "3.12.4", Answer::Undecided).await;
+    let without = text(&approver.get(&first).await);
+    assert!(without.contains("There is no score today, because 3.12.4") && !without.contains("Record it as done"), "{without}");
+    with_a_plan(&flow).await;
+
+    let second = ask().await;
+    assert_ne!(second, first);
+    assert_eq!(ask().await, second, "asked once");
+    let id = |page: &str| page.rsplit('/').next().unwrap().to_owned();
+    let gone = proposal(&flow, &id(&first)).await.state;
+    assert!(matches!(gone, State::Superseded { by: Some(by), .. } if by.to_string() == id(&second)), "{gone:?}");
+    let bare = answer(&approver, &second, "done", &[("decision", "reject"), ("comment", "We mend 3.1.1 first.")]).await;
+    assert!(bare.status == 422 && text(&bare).contains("Choose why you reject it"), "{}", text(&bare));
+    let because = ("because", "business_choice");
+    let mute = answer(&approver, &second, "done", &[("decision", "reject"), because]).await;
+    assert!(mute.status == 422 && text(&mute).contains("Say why you reject it"), "{}", text(&mute));
+    let no = answer(&approver, &second, "done", &[("decision", "reject"), because, ("comment", "We mend 3.1.1 first.")]).await;
+    assert_eq!(no.status, 303, "{}", text(&no));
+    assert!(matches!(proposal(&flow, &id(&second)).await.state, State::Rejected { .. }));
+}
 
 /// How often what shows the deed was filed.
 async fn filed(flow: &Flow) -> usize {

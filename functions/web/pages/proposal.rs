@@ -59,7 +59,7 @@ pub struct ProposalPage {
     pub review: Option<ReviewForm>,
     /// Why nobody can do the review that is due, as a sentence.
     pub nobody_reviews: Option<&'static str>,
-    /// For who may record that they did what only a person does (L3).
+    /// What only a person does (L3): for who may record that they did, or say no.
     pub done: Option<DoneForm>,
     /// Only for who asked, until it has run.
     pub withdraw: Option<WithdrawForm>,
@@ -231,13 +231,21 @@ pub struct ReviewForm {
     pub error: Option<String>,
 }
 
-/// Records what a person did outside. Fields of its own, `decision` = `done`, `version`, `hash`, `token`, `permit`.
+/// Records what a person did outside (`decision` = `done`), or says that it is not to be done (`reject`). Fields of its own,
+/// `version`, `hash`, `token`, `permit`.
 #[derive(Clone, Debug)]
 pub struct DoneForm {
     pub action: String,
     pub token: String,
     pub permit: String,
+    /// Why it cannot be recorded now, as a sentence; then only rejecting is offered.
+    pub blocked: Option<String>,
+    /// Who asked takes it back instead.
+    pub may_reject: bool,
+    /// Filled by who knows them.
     pub fields: Vec<Field>,
+    /// Why it came back.
+    pub error: Option<String>,
 }
 
 /// Asks to take back the finding that this proposal made; that is a decision of its own. Fields `finding`, `reason`, `token`.

@@ -279,7 +279,25 @@ pub(super) fn to_do() -> ProposalPage {
         Field::new("done_on", "Day on which you did it", "", FieldKind::Date, String::new()).required(),
         Field::new("reference", "Reference", "What the other side gave you", FieldKind::Text, String::new()).required(),
     ];
-    page.done = Some(DoneForm { action: "#".into(), token: TOKEN.into(), permit: TOKEN.into(), fields });
+    page.done = Some(DoneForm {
+        action: "#".into(),
+        token: TOKEN.into(),
+        permit: TOKEN.into(),
+        blocked: None,
+        may_reject: true,
+        fields: [fields, vec![because(None)]].concat(),
+        error: None,
+    });
+    page
+}
+
+/// What was asked is not so any more.
+pub(super) fn not_to_do() -> ProposalPage {
+    let mut page = to_do();
+    let why = "The score today is 85 of 110, and this asks to submit 95, so it cannot be recorded. Reject it, or let who asked take it back; an engineer can ask again with the score that stands. If 95 is in SPRS already, it has to be put right there.";
+    let comment = Field::new("comment", "Comment", "Needed to reject", FieldKind::Prose(1000), String::new());
+    let error = Some("Say why you reject it: the comment is needed and kept in the audit trail.".into());
+    page.done = page.done.map(|form| DoneForm { blocked: Some(why.into()), fields: vec![because(None), comment], error, ..form });
     page
 }
 
