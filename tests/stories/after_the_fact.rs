@@ -51,6 +51,9 @@ async fn one_of_those_whom_the_policy_names_approves_alone_and_another_reviews_i
     let shown = text(&Browser::with_cookie(&flow, &approver).get(&change).await);
     let said = format!("Who may approve alone in an emergency: none \u{2192} {}", person(What::Approver).name);
     assert!(shown.contains(&said), "{shown}");
+    for of_objectives in ["cannot be read just now", "800-171A", "proposed for rollback", "the evidence does not show"] {
+        assert!(!shown.contains(of_objectives), "{of_objectives}: {shown}");
+    }
     let taken = answer(&Browser::with_cookie(&flow, &approver), &change, "decide", &[("decision", "approve")]).await;
     assert_eq!(taken.status, 303, "{}", text(&taken));
     flow.pump().await;

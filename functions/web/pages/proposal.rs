@@ -14,14 +14,14 @@ pub struct ProposalPage {
     pub kind: String,
     /// As a sentence: `Mark AC.L2-3.1.1[a] as MET for Harbor Precision?`
     pub question: String,
-    /// The subject in words: what the objective says.
+    /// The subject in words, such as what the objective says.
     pub explanation: String,
-    /// The requirement's page.
+    /// The requirement's page, where it is about an objective; NIST says nothing of anything else.
     pub subject: Option<Link>,
     /// A person's name, or `Assay, by rule`.
     pub asked_by: String,
     pub asked_at: OffsetDateTime,
-    /// What changes as of now, while it is open; `None` where nobody can say.
+    /// What changes of an objective as of now, while it is open; `None` where its records cannot be read.
     pub today: Option<(Side, Side)>,
     /// For another policy, while it is open.
     pub dry_run: Option<DryRun>,

@@ -220,6 +220,29 @@ pub(super) fn in_part(state: ProposalState) -> ProposalPage {
     page
 }
 
+/// About no objective.
+pub(super) fn policy_change() -> ProposalPage {
+    let ProposalState::Open(form) = open(None) else { unreachable!() };
+    ProposalPage {
+        kind: "Change this policy".into(),
+        question: "Change the approval policy for Harbor Precision Machining?".into(),
+        explanation: "The policy says what needs whose approval for this client.".into(),
+        subject: None,
+        today: None,
+        dry_run: policy(true).dry_run,
+        before: Side::of("Version 1 stands.".into()),
+        after: Side::of(
+            "Mark an objective: approvals needed: 1 \u{2192} 2\nMark an objective: decided within: 168 hours \u{2192} 72 hours".into(),
+        ),
+        reasons: vec!["Four eyes see more.".into()],
+        evidence: vec![],
+        limits: vec!["What waits for a decision and is affected begins anew under the new policy.".into()],
+        on_approve: "Version 2 stands from then on. It can be changed again; that is a decision of its own.".into(),
+        on_reject: "The policy stays as it is.".into(),
+        ..proposal(ProposalState::Open(DecisionForm { approve_label: "Approve and change the policy".into(), ..form }))
+    }
+}
+
 /// The reader may answer for a colleague, and has to say something.
 pub(super) fn standing_in() -> ProposalState {
     let ProposalState::Open(form) = open(None) else { unreachable!() };
