@@ -7,6 +7,8 @@
 mod history;
 mod list;
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
 use self::history::{history, names_of};
@@ -22,7 +24,7 @@ use super::{
     proposal::{OpenMark, Proposal},
     refusal::Refusal,
     reviewers,
-    state::State,
+    state::{Decision, State},
 };
 use crate::{
     app::{App, Moment},
@@ -145,7 +147,7 @@ pub async fn proposal_page(
         level: LevelMark { word: level.word().into(), meaning: level.meaning().into() },
         quorum: Quorum {
             needed: progress.needed,
-            given: proposal.approvals().map(|one| (one.names(), one.at)).collect(),
+            given: voices(&proposal).map(|one| (one.names(), one.at)).collect(),
             groups_wanted: progress.groups_wanted,
         },
         hash: proposal.hash.clone(),
@@ -173,8 +175,8 @@ fn state(
     let decided = |approved, run| match proposal.decision() {
         Some(decision) => ProposalState::Decided {
             approved,
-            by_you: decision.person == grant.person && proposal.approvals().count() < 2,
-            by: if approved { names_of(proposal.approvals()) } else { decision.names() },
+            by_you: decision.person == grant.person && (!approved || voices(proposal).count() < 2),
+            by: if approved { names_of(voices(proposal)) } else { decision.names() },
             at: decision.at,
             comment: decision.comment.clone(),
             too_late: returned.too_late,
@@ -184,15 +186,17 @@ fn state(
         None => ProposalState::ByLevel { why: proposal.level().meaning().into(), run, entry: entry() },
     };
     let closed = |word: &str, at, why: String, by| ProposalState::Closed { word: word.into(), at, why, by };
-    let own = proposal.approvals().any(|one| one.person == grant.person);
+    let given = proposal.approvals().any(|one| one.person == grant.person).then(|| {
+        let progress = proposal.progress().words();
+        format!(
+            "You approved this ({progress}). It is carried out when the others have approved it too. Until then you can still reject it."
+        )
+    });
     match &proposal.state {
         State::Open if now >= proposal.decide_by => ProposalState::Expired { at: proposal.decide_by },
         State::Open if !grant.has(Role::Approver) && proposal.requester != Actor::Person(grant.person) => {
             ProposalState::NotYours { why: Refusal::NotApprover.sentence() }
         }
-        State::Open if own => ProposalState::NotYours {
-            why: format!("You approved this ({}). It is carried out when the others have approved it too.", proposal.progress().words()),
-        },
         State::Open if proposal.level() == Level::L3 => {
             let way = if grant.has(Role::Approver) { " When it is done, record it below." } else { "" };
             ProposalState::NotYours { why: format!("{}{way}", Refusal::HumanOnly.sentence()) }
@@ -204,9 +208,11 @@ fn state(
                 token: token(proposal),
                 permit: String::new(),
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
+                // Their own voice is given, and nobody gives a second one for another.
+                seats: if given.is_some() { vec![] } else { seats },
+                given,
                 blocked: bars.or(machine::blocked(proposal, now)).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
-                seats,
                 reject_label: "Reject".into(),
                 comment: returned.comment,
                 because: None,
@@ -290,6 +296,12 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
         comment: returned.comment.clone(),
         error: returned.error.clone(),
     })
+}
+
+/// Its approvals, without the second one of who approved as one of several and then alone.
+fn voices(proposal: &Proposal) -> impl Iterator<Item = &Decision> {
+    let mut seen = BTreeSet::new();
+    proposal.approvals().filter(move |one| seen.insert(one.person))
 }
 
 /// In whose place the reader may answer now: id and name.

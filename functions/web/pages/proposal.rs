@@ -196,6 +196,8 @@ pub struct DecisionForm {
     pub permit: String,
     /// With the verb: `Approve and mark MET`.
     pub approve_label: String,
+    /// That the reader approved it as one of several, as a sentence; then only rejecting is offered, and approving alone.
+    pub given: Option<String>,
     /// Why it cannot be approved now, as a sentence; then only rejecting is offered.
     pub blocked: Option<String>,
     /// To approve, too.
@@ -268,8 +270,13 @@ impl TakeBackForm {
 }
 
 impl ProposalPage {
-    /// The reader decides.
+    /// The reader decides, and has not yet.
     fn is_open(&self) -> bool {
+        matches!(&self.state, ProposalState::Open(form) if form.given.is_none())
+    }
+
+    /// The decision stands beside what it is about.
+    fn has_form(&self) -> bool {
         matches!(self.state, ProposalState::Open(_))
     }
 

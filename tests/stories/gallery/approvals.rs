@@ -162,6 +162,7 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         token: TOKEN.into(),
         permit: TOKEN.into(),
         approve_label: "Approve and mark MET".into(),
+        given: None,
         blocked: None,
         comment_needed: false,
         seats: vec![],
@@ -250,10 +251,9 @@ pub(super) fn standing_in() -> ProposalState {
 }
 
 pub(super) fn given() -> ProposalState {
-    ProposalState::NotYours {
-        why: "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too."
-            .into(),
-    }
+    let ProposalState::Open(form) = open(None) else { unreachable!() };
+    let given = "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too. Until then you can still reject it.";
+    ProposalState::Open(DecisionForm { given: Some(given.into()), ..form })
 }
 
 pub(super) fn withdrawable() -> ProposalPage {
