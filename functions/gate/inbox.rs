@@ -231,7 +231,8 @@ pub(super) fn remembered(app: &App, grant: &Grant, correlation: &str) -> Option<
     app.memory.recall(&name(&Scope::of_person(grant, correlation)), app.now() - REMEMBERED)
 }
 
-async fn lately(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
+/// The open proposals of one client, as they were some seconds ago at most.
+pub async fn lately(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
     match remembered(app, grant, correlation) {
         Some(marks) => Ok(marks),
         None => open(app, grant, correlation).await,
