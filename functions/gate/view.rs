@@ -316,10 +316,10 @@ fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[
     asked.filter(|from| approves(*from) && is_free(*from)).map(|from| (from.to_string(), roster.person_name(from))).collect()
 }
 
-/// The oldest other proposal that this person may decide.
+/// Of the other proposals that this person may decide, the one with the nearest deadline.
 async fn next_waiting(app: &App, reader: Reader<'_>, but: ProposalId) -> Result<Option<Link>, StoreError> {
     let waiting = inbox::yours(app, reader).await?;
-    let next = waiting.into_iter().filter(|(_, mark)| mark.proposal != but).min_by_key(|(_, mark)| mark.staged_at);
+    let next = waiting.into_iter().filter(|(_, mark)| mark.proposal != but).min_by_key(|(_, mark)| mark.decide_by);
     Ok(next.map(|(tenant, mark)| Link::new(paths::proposal(tenant, mark.proposal), mark.question)))
 }
 
