@@ -205,7 +205,7 @@ async fn page(
 ) -> Result<Reply, Problem> {
     let (app, eyes) = (reader.app, reader.eyes());
     // A proposal of a client without a grant looks like one that does not exist.
-    let grant = eyes.grant_for(tenant).ok_or_else(Problem::not_found)?;
+    let (_, grant) = reader.client(&tenant.to_string())?;
     let scope = reader.scope(grant);
     let moment = gate::inbox::moment(app, &scope);
     let store = scope.store(app).await?;
