@@ -269,8 +269,11 @@ fn approve(
         return Err(too_old(minutes));
     }
     if decision.broke_glass {
-        if !terms.break_glass.contains(&decision.person) || decision.on_behalf_of.is_some() {
+        if !terms.break_glass.contains(&decision.person) {
             return Err(Refusal::MayNotBreakGlass);
+        }
+        if decision.on_behalf_of.is_some() {
+            return Err(Refusal::GlassForAnother);
         }
         if decision.comment.chars().count() < BREAK_GLASS_REASON {
             return Err(Refusal::BreakGlassReason);

@@ -24,7 +24,7 @@ use crate::support::{
     browser::{Browser, text},
     clock::START,
     end_state::{EndState, all},
-    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, link_in, mails_to, person, pointed_to},
 };
 
 #[tokio::test]
@@ -32,8 +32,17 @@ async fn what_another_instance_switched_off_is_off_with_the_next_request() {
     let flow = world(Extent::Both).await;
     let approver = Browser::of(&flow, What::Approver).await;
     let harbor = format!("portal/clients/{HARBOR}");
-    assert_eq!(approver.get(&harbor).await.status, 200);
+    let link = link_in(&mails_to(&flow.test, person(What::Approver), HARBOR)[0]);
+    let proposal = format!("portal/proposals/{HARBOR}/{}", pointed_to(&link).1);
+    assert_eq!(
+        [approver.get(&harbor).await.status, approver.get(&proposal).await.status, approver.get(&link).await.status],
+        [200, 200, 303]
+    );
     switched_off(&flow).await;
+    for waits in [&link, &proposal] {
+        let told = approver.get(waits).await;
+        assert!(told.status == 423 && text(&told).contains("switched this client off"), "{waits}: {}", told.status);
+    }
     // The instance that answered before knew the client as on, and has its key in memory.
     assert!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().is_some());
     assert_off(&flow, &approver, &harbor).await;

@@ -175,7 +175,8 @@ fn nobody_breaks_the_glass_for_another_with_an_old_sign_in_or_to_say_no() {
     let asked = asked(MARK, 2);
     let reason = "the line stands still until this is done";
     let glass = |who| approve(who, START).in_an_emergency().comment(reason);
-    assert_eq!(glass(PRIYA).stands_for(SAM, &[delegated(SAM, PRIYA)]).of(&asked), Err(Refusal::MayNotBreakGlass));
+    assert_eq!(glass(PRIYA).stands_for(SAM, &[delegated(SAM, PRIYA)]).of(&asked), Err(Refusal::GlassForAnother));
+    assert_eq!(glass(ZOE).stands_for(PRIYA, &[delegated(PRIYA, ZOE)]).of(&asked), Err(Refusal::MayNotBreakGlass));
     assert_eq!(glass(ZOE).of(&asked), Err(Refusal::MayNotBreakGlass));
     let fresh = Duration::minutes(BREAK_GLASS_SIGN_IN.into());
     assert!(glass(PRIYA).signed_in_at(START - fresh).of(&asked).is_ok());
