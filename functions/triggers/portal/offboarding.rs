@@ -391,7 +391,7 @@ impl View<'_, '_> {
                 }
                 lines
             }
-            None => vec!["All data keys of the client, at once. After that nobody can read its records or add to its log, and nobody can take it back. Ask its tools before to send nothing more.".into()],
+            None => vec!["All data keys of the client, at once. After that nobody can read its records or add to its log, and nobody can take it back. What its tools sent while it was off goes with them, and is in no export. Ask its tools before to send nothing more.".into()],
         };
         let mut form = StepForm { is_final: true, ..self.form("destroy", "Destroy the data keys for good") };
         if let Some(why) = &self.alarm {
