@@ -11,6 +11,7 @@ mod witness;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use time::{Date, macros::format_description};
 use url::Url;
 
 pub use self::{
@@ -40,6 +41,8 @@ pub struct Config {
     /// Where this instance runs, by Azure's name of the region; clients may allow some only.
     pub region: Option<String>,
     pub offboarding: OffboardingDays,
+    /// The last day on which records of data keys count that an earlier release left unsigned.
+    pub unsigned_keys_until: Option<Date>,
     /// Who cosigns the checkpoints of the logs.
     pub witness: Option<WitnessSettings>,
     pub deadline: Duration,
@@ -217,6 +220,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             reader.fail("ASSAY_VAULT_DAYS", "must be the vault's soft-delete retention, which is 7 to 90 days");
         }
     }
+    let unsigned_keys_until = reader.day("ASSAY_UNSIGNED_KEYS_UNTIL");
     let witness = witness::read(&mut reader);
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
@@ -243,6 +247,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             demo_vendor,
             region,
             offboarding,
+            unsigned_keys_until,
             witness,
             deadline: Duration::from_secs(deadline),
             max_concurrent: usize::try_from(max_concurrent).unwrap_or(usize::MAX),
@@ -308,6 +313,16 @@ impl<'a> Reader<'a> {
             self.fail(name, "expected secret:NAME, the name of a secret in the vault; never the secret itself");
         }
         secret.map(str::to_owned)
+    }
+
+    /// `None` when the setting is empty.
+    fn day(&mut self, name: &'static str) -> Option<Date> {
+        let value = self.get(name);
+        let day = Date::parse(value, format_description!("[year]-[month]-[day]")).ok();
+        if day.is_none() && !value.is_empty() {
+            self.fail(name, "expected a day, such as 2027-01-31");
+        }
+        day
     }
 
     fn number(&mut self, name: &'static str, min: u64, max: u64) -> u64 {

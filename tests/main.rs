@@ -72,6 +72,7 @@ mod stories {
     mod offboarding;
     mod offboarding_keyless;
     mod offboarding_off;
+    mod offboarding_unread;
     mod offboarding_vault;
     mod own_keys;
     mod pages;
@@ -88,6 +89,7 @@ mod stories {
     mod step_up;
     mod stop_at_every_call;
     mod suggestions;
+    mod verify_ended;
     mod verify_store;
     mod witness;
 }

@@ -85,6 +85,7 @@ pub fn page(frame: Frame, clients: &[Client], of_one: bool, about: impl Fn(usize
         left_out: Vec::new(),
         not_known: clients.iter().filter(|client| client.policy.is_none()).map(|client| client.link.text.clone()).collect(),
         leave_out: None,
+        change_waits: None,
         sampled: None,
         errors: Vec::new(),
         rules: rules.into_iter().map(row).collect(),

@@ -92,7 +92,12 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<Option<u
     let before = last.as_ref().map(|last| &last.value);
     let seen = before.map_or(0, |before| before.size);
     let (seen, wrong) = match compared(app, owner, &signer, published.max(size), seen).await? {
-        (seen, None) if is_quiet => return Ok(Some(seen)),
+        (seen, None) if is_quiet => {
+            if let Some(last) = &last {
+                keep_retention(store, last).await?;
+            }
+            return Ok(Some(seen));
+        }
         (seen, None) => (seen, write(store, size, note).await?),
         wrong => wrong,
     };
@@ -116,6 +121,21 @@ async fn copy<P: Place>(store: &Store<'_, P>, wait: Duration) -> Result<Option<u
     match wrong {
         None => Ok(Some(size)),
         Some(what) => Err(PortError::new(what, PortErrorKind::Unreadable).into()),
+    }
+}
+
+/// A policy is locked or taken away whether the log grows or not.
+async fn keep_retention<P: Place>(store: &Store<'_, P>, last: &Held<Anchored>) -> Result<(), StoreError> {
+    let name = of_size(store.owner(), last.value.size);
+    let retention = Some(store.app().blobs.retention(BlobContainer::Anchors, &name).await?);
+    if last.value.retention == retention {
+        return Ok(());
+    }
+    let mut batch = store.batch(P::audit(AuditPart::Head));
+    batch.replace(&Held { value: Anchored { retention, ..last.value.clone() }, etag: last.etag.clone() });
+    match batch.commit().await {
+        Err(error) if !error.is_conflict() => Err(error),
+        _ => Ok(()),
     }
 }
 

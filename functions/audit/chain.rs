@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::tenancy::seal::hex;
@@ -32,16 +32,29 @@ pub fn link(previous: &Hash, leaf: &str) -> Hash {
 impl Hash {
     /// SHA-256 over the parts, one after the other.
     pub fn over(parts: &[&[u8]]) -> Self {
+        // In one call where they are short: a context that is fed each of them costs half as much again.
+        let mut buffer = [0; 1024];
+        let length = parts.iter().map(|part| part.len()).sum();
+        if let Some(whole) = buffer.get_mut(..length) {
+            let mut rest = &mut *whole;
+            for part in parts {
+                let (here, after) = rest.split_at_mut(part.len());
+                here.copy_from_slice(part);
+                rest = after;
+            }
+            return Self::of(digest(&SHA256, whole));
+        }
         let mut context = Context::new(&SHA256);
         for part in parts {
             context.update(part);
         }
-        Self::of(context)
+        Self::of(context.finish())
     }
 
-    pub fn of(context: Context) -> Self {
+    /// From a finished SHA-256.
+    pub fn of(digest: Digest) -> Self {
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.finish().as_ref());
+        bytes.copy_from_slice(digest.as_ref());
         Self(bytes)
     }
 
@@ -96,7 +109,7 @@ impl TryFrom<String> for Hash {
 
 impl From<Hash> for String {
     fn from(hash: Hash) -> Self {
-        hash.to_string()
+        hex(&hash.0)
     }
 }
 

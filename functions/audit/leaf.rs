@@ -83,6 +83,9 @@ pub fn write(item: &Item, key: &DataKey) -> Result<Written, serde_json::Error> {
 
 /// `person` and an id becomes `person` and the same pseudonym that the person has as an actor.
 fn without_persons(object: &str, key: &DataKey) -> String {
+    if !object.contains("person ") {
+        return object.to_owned();
+    }
     let mut words: Vec<String> = object.split(' ').map(str::to_owned).collect();
     for n in 1..words.len() {
         if words[n - 1] == "person"

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod counted;
 pub mod dead_letter;
 pub mod demo;
+pub mod ended;
 pub mod entry;
 pub mod export;
 pub mod folder;

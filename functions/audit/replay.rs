@@ -24,9 +24,11 @@ use super::{
     verify_log::{self, LogFault},
 };
 use crate::{
+    app::App,
     platform::ports::BlobContainer,
     tenancy::{
         Place, Store, StoreError,
+        keys::Owner,
         place::AuditPart,
         tail::{Appended as _, TAIL, Tail},
     },
@@ -86,7 +88,8 @@ pub async fn replay<P: Place>(
     let mut found = Replayed::default();
     // What is behind is read before what it is behind, because all of it may grow meanwhile: copies, then what is published,
     // then items, then entries. An item that gets its place meanwhile is met twice, never not at all.
-    let marks = marks(store, &mut found, outside).await?;
+    let recorded = recorded(store).await?;
+    let marks = marks(store.app(), store.owner(), recorded, &mut found, outside).await?;
     let published = store.read::<Published>(own, HEAD_KEY).await?.map(|held| held.value);
     let head = store.read::<Head>(own, HEAD_KEY).await?.map(|held| held.value);
     if head.is_none() && entry::has_entries(store).await? {
@@ -102,14 +105,8 @@ pub async fn replay<P: Place>(
     waiting.sort_by_key(|item| (item.at, item.id));
     let mut log = Log { tree: Tree::default(), chain: chain::start(&store.owner().to_string()), ids: HashSet::new() };
     let length = length(store).await?;
-    for mark in marks.iter().filter(|mark| mark.size > length) {
-        found.faults.push(Wrong::new(
-            format!("shorter than {}", mark.what),
-            format!(
-                "{} has {} entries and the store knows {length}: entries were taken off, or an earlier state was put back",
-                mark.what, mark.size
-            ),
-        ));
+    for mark in &marks {
+        found.faults.extend(mark.is_longer(length));
     }
     'log: for from in (0..length).step_by(usize::try_from(STEP).unwrap_or(1)) {
         let to = length.min(from + STEP);
@@ -122,11 +119,8 @@ pub async fn replay<P: Place>(
                     break 'log;
                 }
             }
-            for mark in marks.iter().filter(|mark| mark.size == log.tree.size() && mark.root != log.tree.root()) {
-                found.faults.push(Wrong::new(
-                    format!("root of {}", mark.what),
-                    format!("the first {} entries do not lead to the root of {}: the history was written anew", mark.size, mark.what),
-                ));
+            for mark in &marks {
+                found.faults.extend(mark.is_of_another(&log.tree));
             }
         }
     }
@@ -229,19 +223,63 @@ async fn follows<P: Place>(store: &Store<'_, P>, place: P, head: Option<&Head>) 
 }
 
 /// With what the replayed log must agree: a state of it that was said or kept somewhere.
-struct Mark {
-    what: &'static str,
-    size: u64,
-    root: Hash,
+pub(super) struct Mark {
+    pub(super) what: &'static str,
+    pub(super) size: u64,
+    pub(super) root: Hash,
+}
+
+impl Mark {
+    pub(super) const PUBLISHED: &'static str = "the published checkpoint";
+
+    /// Whether it is of a longer log than this.
+    pub(super) fn is_longer(&self, length: u64) -> Option<Wrong> {
+        let Self { what, size, .. } = self;
+        (*size > length).then(|| {
+            let why = "entries were taken off, or an earlier state was put back";
+            Wrong::new(format!("shorter than {what}"), format!("{what} has {size} entries and the store knows {length}: {why}"))
+        })
+    }
+
+    /// Whether it is of as many entries as this, and of others.
+    pub(super) fn is_of_another(&self, tree: &Tree) -> Option<Wrong> {
+        let Self { what, size, root } = self;
+        (*size == tree.size() && *root != tree.root()).then(|| {
+            let words = format!("the first {size} entries do not lead to the root of {what}: the history was written anew");
+            Wrong::new(format!("root of {what}"), words)
+        })
+    }
+}
+
+/// How far the log came, as the store's own records say.
+#[derive(Default)]
+pub(super) struct Recorded {
+    pub(super) mark: Option<Mark>,
+    /// Entries of the largest copy of a checkpoint that was ever seen.
+    pub(super) copied: u64,
+    pub(super) entries: u64,
+}
+
+async fn recorded<P: Place>(store: &Store<'_, P>) -> Result<Recorded, StoreError> {
+    let own = P::audit(AuditPart::Head);
+    let copied = store.read::<Anchored>(own, anchor::KEY).await?.map_or(0, |held| held.value.size);
+    let published = store.read::<Published>(own, HEAD_KEY).await?.map(|held| held.value.tree);
+    let mark = published.map(|tree| Mark { what: "the record of what is published", size: tree.size(), root: tree.root() });
+    let entries = store.read::<Head>(own, HEAD_KEY).await?.map_or(0, |held| held.value.next);
+    Ok(Recorded { mark, copied, entries })
 }
 
 /// The marks that count, and what is wrong with those that do not.
-async fn marks<P: Place>(store: &Store<'_, P>, found: &mut Replayed, outside: Outside<'_>) -> Result<Vec<Mark>, StoreError> {
-    let (app, owner, own) = (store.app(), store.owner(), P::audit(AuditPart::Head));
-    let seen = store.read::<Anchored>(own, anchor::KEY).await?.map_or(0, |held| held.value.size);
+pub(super) async fn marks(
+    app: &App,
+    owner: Owner,
+    recorded: Recorded,
+    found: &mut Replayed,
+    outside: Outside<'_>,
+) -> Result<Vec<Mark>, StoreError> {
+    let Recorded { mark, copied: seen, entries: length } = recorded;
     let newest = anchor::newest(app, owner, seen).await?;
     let note = app.blobs.read(BlobContainer::Log, &tiles::name(owner, tiles::CHECKPOINT)).await?;
-    let published = store.read::<Published>(own, HEAD_KEY).await?.map(|held| held.value.tree);
     let (ours, name) = match Signer::find(app, owner).await? {
         Some(signer) => {
             let keys = signer.keys(app).await?;
@@ -258,9 +296,8 @@ async fn marks<P: Place>(store: &Store<'_, P>, found: &mut Replayed, outside: Ou
     .unwrap_or_default();
     let given: Vec<VerifierKey> = outside.keys.iter().filter(|key| key.name() == origin).cloned().collect();
     let kept = outside.seen.filter(|kept| Checkpoint::parse_note(kept).is_some_and(|kept| kept.origin == origin));
-    let size = published.as_ref().map_or(0, Tree::size);
+    let size = mark.as_ref().map_or(0, |mark| mark.size);
     if note.is_none() {
-        let length = store.read::<Head>(own, HEAD_KEY).await?.map_or(0, |held| held.value.next);
         if size > 0 {
             let words = format!("the checkpoint is gone, and {size} entries were published");
             found.faults.push(Wrong::new("no checkpoint", words));
@@ -291,7 +328,7 @@ async fn marks<P: Place>(store: &Store<'_, P>, found: &mut Replayed, outside: Ou
         }
     };
     if let Some(note) = &note {
-        open(note, "the published checkpoint", 0);
+        open(note, Mark::PUBLISHED, 0);
     }
     if let Some(kept) = kept {
         open(kept, "the checkpoint that was kept", 0);
@@ -301,6 +338,6 @@ async fn marks<P: Place>(store: &Store<'_, P>, found: &mut Replayed, outside: Ou
         Newest::Is(note) => open(&note, "the newest anchor", seen),
         Newest::Gone(words) => found.faults.push(Wrong::new("anchor", words)),
     }
-    marks.extend(published.map(|tree| Mark { what: "the record of what is published", size: tree.size(), root: tree.root() }));
+    marks.extend(mark);
     Ok(marks)
 }

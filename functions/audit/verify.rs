@@ -150,7 +150,7 @@ fn entry(bytes: &[u8], seq: u64, previous: &Hash) -> Result<Checked, Fault> {
 
 /// The last line, and nothing behind it.
 fn end(lines: &mut Lines<impl BufRead>) -> Result<(), VerifyError> {
-    let before = Hash::of(lines.digest.clone());
+    let before = Hash::of(lines.digest.clone().finish());
     let end: End = match lines.next()? {
         None => return Err(VerifyError::End("its last line is missing")),
         Some(bytes) => match parse(bytes) {

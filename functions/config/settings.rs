@@ -105,12 +105,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_NOTICES_PER_MINUTE",
-        meaning: "most cards, and as many mails of a mail service, that go out in one minute; more wait",
+        meaning: "most cards, and as many mails of a mail service, that go out in one minute; more wait, and a fifth is kept for emergencies",
         default: Some("30"),
     },
     Setting {
         name: "ASSAY_NOTICES_PER_HOUR",
-        meaning: "most cards, and as many mails of a mail service, that go out in one hour; more wait",
+        meaning: "most cards, and as many mails of a mail service, that go out in one hour; more wait, and a fifth is kept for emergencies",
         default: Some("100"),
     },
     Setting {
@@ -142,6 +142,11 @@ pub const SETTINGS: &[Setting] = &[
         name: "ASSAY_VAULT_DAYS",
         meaning: "how many days a deleted key can be recovered in the vault (its soft-delete retention, 7 to 90), which a certificate of destruction waits for, or longer where the vault says so itself",
         default: Some("90"),
+    },
+    Setting {
+        name: "ASSAY_UNSIGNED_KEYS_UNTIL",
+        meaning: "for an upgrade from a release that did not sign the records of data keys: the last day (such as 2027-01-31) on which unsigned ones are taken and then signed; empty: none is",
+        default: Some(""),
     },
     Setting {
         name: "ASSAY_WITNESS_URL",

@@ -121,6 +121,9 @@ pub const UNREADABLE: &str = "unreadable";
 /// The reason of one that waited behind more than [`MAX_WAITING`] newer ones of its record.
 pub const CROWDED_OUT: &str = "crowded_out_while_waiting";
 
+/// The reason of one for a client whose data keys were destroyed.
+pub const CLIENT_GONE: &str = "client_gone";
+
 /// Deliveries of one record that wait for their company to be mapped. The bytes wait in their blobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
@@ -236,11 +239,19 @@ impl Quarantined {
         self.blob.iter().filter(|_| self.handling.purged.is_none()).chain(&self.handling.also)
     }
 
-    /// Deletes every copy of what is held back of this record; again does nothing. Who ordered it is in the log before the
+    /// Deletes every copy of `those` that are held back of this record; again does nothing. Who ordered it is in the log before the
     /// first byte goes (design I5), that it is done only after the last: a crash in between leaves a row that can be
     /// pressed again, never one that says more than is true.
-    pub async fn purge(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, record: &str, by: &str) -> Result<(), StoreError> {
-        for mut held in Self::of_record(store, connection, record).await? {
+    pub async fn purge(
+        store: &Store<'_, DeploymentPlace>,
+        connection: ConnectionId,
+        record: &str,
+        by: &str,
+        those: impl Fn(&Self) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut each = Self::of_record(store, connection, record).await?;
+        each.retain(|held| those(&held.value));
+        for mut held in each {
             let copies: Vec<String> = held.value.copies().cloned().collect();
             if copies.is_empty() {
                 continue;

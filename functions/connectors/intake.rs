@@ -15,7 +15,7 @@ use super::{
     Connection, ConnectorError, Credentials,
     apply::{self, Applied, Arrival},
     autotask, body, connection, connectwise_manage,
-    delivery::{CROWDED_OUT, Delivery, Handling, Outcome, Quarantined, UNKNOWN_COMPANY, WAITS},
+    delivery::{CLIENT_GONE, CROWDED_OUT, Delivery, Handling, Outcome, Quarantined, UNKNOWN_COMPANY, WAITS},
     event::{self, Action, Event, Judged},
     health::{self, Alarm},
     known::{Change, Version},
@@ -109,8 +109,8 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     let Some(sealed) = app.blobs.read(BlobContainer::Raw, &delivery.blob).await? else {
         let said = store.read::<Delivery>(Delivery::place(delivery.connection, delivery.delivery), &record.key()).await?;
         return match said {
-            // The message came again after its end.
-            Some(said) if said.value.reason.as_deref() == Some(CLIENT_GONE) => Ok(()),
+            // The message came again after its end, and after its client's.
+            Some(said) if matches!(said.value.reason.as_deref(), Some(CLIENT_GONE | CROWDED_OUT)) => Ok(()),
             _ => Err(ConnectorError::RawMissing(delivery.blob.clone())),
         };
     };
@@ -337,9 +337,6 @@ pub(super) async fn open_to(store: &Store<'_, DeploymentPlace>, connection: Conn
         Ok(_) => Ok(Company::Waits),
     }
 }
-
-/// The reason of a delivery for a client whose data keys were destroyed.
-const CLIENT_GONE: &str = "client_gone";
 
 pub(super) async fn mapped(
     store: &Store<'_, DeploymentPlace>,

@@ -1,9 +1,10 @@
 //! The client map: which company of the vendor is which client, said by a named human and never guessed.
 //!
-//! A mapping is confirmed once and stays: evidence lies with the client it was confirmed for. What waited for it goes on
-//! through the outbox, in portions; what cannot be read becomes a dead letter with its reason and holds up nothing.
+//! A mapping is confirmed once and stays: evidence lies with the client it was confirmed for. Only when the data keys of that
+//! client are destroyed, so that nobody reads it any more, is its company mapped anew. What waited for a company goes on through
+//! the outbox, in portions; what cannot be read becomes a dead letter with its reason and holds up nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -15,14 +16,14 @@ use super::{
     delivery::{Delivery, Outcome, UNKNOWN_COMPANY, UNREADABLE, Waiting},
     event,
     intake::{self, Company, IntakeV1, ReleaseV1},
-    population,
+    population, unread,
 };
 use crate::{
     app::App,
     audit::{self, dead_letter},
     platform::ports::Continuation,
     tenancy::{
-        Actor, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Scope, Store, StoreError, TenantId,
+        Actor, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, Held, PersonId, Roster, Scope, Store, StoreError, TenantId,
         directory::{self, MappedCompany},
         message, outbox,
         seal::sha256,
@@ -87,6 +88,18 @@ pub async fn mapped(store: &Store<'_, DeploymentPlace>, connection: ConnectionId
     Ok(store.all::<MappedCompany>(place(connection), "").await?.into_iter().map(|held| held.value).collect())
 }
 
+/// Companies whose client's data keys were destroyed: nothing that comes of them is kept until somebody maps them anew.
+pub async fn left_behind(store: &Store<'_, DeploymentPlace>, connection: ConnectionId) -> Result<Vec<MappedCompany>, StoreError> {
+    let (roster, mut left) = (Roster::read(store).await?, Vec::new());
+    for entry in mapped(store, connection).await?.into_iter().filter(|entry| roster.is_off(entry.tenant())) {
+        // One whose keys are in trouble is not let go.
+        if matches!(intake::open_to(store, connection, entry.company()).await, Ok(Company::Destroyed)) {
+            left.push(entry);
+        }
+    }
+    Ok(left)
+}
+
 /// A signed-in person says which client the company is. The caller has checked that the person may see the client.
 pub async fn confirm(
     store: &Store<'_, DeploymentPlace>,
@@ -102,19 +115,25 @@ pub async fn confirm(
         return Err(Problem::not_found());
     }
     let place = place(connection);
-    if let Some(held) = store.read::<MappedCompany>(place, &company).await? {
-        return if held.value.tenant() == tenant {
-            Ok(held.value)
-        } else {
-            Err(Problem::conflict(
+    let before = store.read::<MappedCompany>(place, &company).await?;
+    if let Some(held) = &before {
+        if held.value.tenant() == tenant {
+            return Ok(held.value.clone());
+        }
+        if !matches!(intake::open_to(store, connection, &company).await?, Company::Destroyed) {
+            return Err(Problem::conflict(
                 "This company is mapped to another client already. A mapping stays, because evidence lies with that client.",
-            ))
-        };
+            ));
+        }
+        // What the earlier client left goes with it, and never to another.
+        Box::pin(unread::delete_of(store, connection, &HashSet::from([company.clone()]))).await?;
     }
-    let entry = MappedCompany::confirmed(connection, &company, company_name.trim(), tenant, person, store.app().now());
+    let name = before.as_ref().map(|held| held.value.company_name.as_str()).filter(|_| company_name.trim().is_empty());
+    let name = name.unwrap_or(company_name).trim();
+    let entry = MappedCompany::confirmed(connection, &company, name, tenant, person, store.app().now());
     let mut batch = store.batch(place);
-    batch.create(&entry);
-    audit::record(&mut batch, said(&entry));
+    audit::record(&mut batch, said(&entry, before.as_ref().map(|held| held.value.tenant())));
+    batch.put(entry.clone(), before.map(|held| held.etag));
     outbox::send(
         &mut batch,
         "intake",
@@ -126,9 +145,10 @@ pub async fn confirm(
     Ok(entry)
 }
 
-pub(super) fn said(entry: &MappedCompany) -> audit::Event {
+/// `before`: the client that it was until then.
+pub(super) fn said(entry: &MappedCompany, before: Option<TenantId>) -> audit::Event {
     let (connection, company) = (entry.connection(), entry.company());
-    let detail = json!({ "connection": connection, "company": company, "client": entry.tenant() });
+    let detail = json!({ "connection": connection, "company": company, "client": entry.tenant(), "before": before });
     audit::Event::new("company.mapped", format!("connection {connection} company {company}"), detail)
 }
 

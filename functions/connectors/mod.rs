@@ -31,6 +31,7 @@ pub mod pull;
 pub mod review;
 mod run;
 pub mod unlisted;
+pub mod unread;
 mod waiting;
 
 pub use connection::{Connection, Credentials, Secret, Settings, Vendor};

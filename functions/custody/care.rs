@@ -17,6 +17,7 @@ use crate::{
     tenancy::{
         Held, Place, Record, Store, StoreError,
         key_change::{self, Change, Facts},
+        signing::{self, SigningUse},
     },
 };
 
@@ -41,6 +42,9 @@ pub struct KeyState {
     /// `None` until the record has the form of a release that says so.
     #[serde(with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
+    /// The name of the key that signed the record; `None` until one did.
+    #[serde(default)]
+    signed_by: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     looked_at: OffsetDateTime,
     /// How far what older data keys sealed is sealed again; `None`: all of it.
@@ -60,8 +64,8 @@ struct Progress {
 
 impl KeyState {
     fn of(facts: &Facts, looked_at: OffsetDateTime, resealing: Option<Progress>) -> Self {
-        let Facts { vault_key, vault_version, epoch, since, regions, .. } = facts.clone();
-        Self { vault_key, vault_version, epoch, since, looked_at, resealing, regions: Some(regions.text()) }
+        let Facts { vault_key, vault_version, epoch, since, regions, signed_by, .. } = facts.clone();
+        Self { vault_key, vault_version, epoch, since, signed_by, looked_at, resealing, regions: Some(regions.text()) }
     }
 }
 
@@ -95,7 +99,7 @@ pub async fn care<P: Place>(store: &Store<'_, P>, home: P, places: impl IntoIter
     let (before, after) = (Known::of_state(&held.value), Known::of(&facts));
     let looked_at = if due { now } else { held.value.looked_at };
     let mut state = KeyState::of(&facts, looked_at, held.value.resealing.clone());
-    if (after.epoch, after.is_of_earlier_release) != (before.epoch, before.is_of_earlier_release) {
+    if after.epoch > before.epoch || after.signed_by.is_some() && before.signed_by.is_none() {
         state.resealing = Some(Progress::default());
     }
     let events = events(&before, &after);
@@ -112,9 +116,12 @@ pub async fn care<P: Place>(store: &Store<'_, P>, home: P, places: impl IntoIter
 /// Makes the changes that are due, one after the other.
 async fn changed<P: Place>(store: &Store<'_, P>, mut facts: Facts) -> Result<Facts, StoreError> {
     let (app, owner) = (store.app(), store.owner());
+    let signing = signing::verifying_keys(app, SigningUse::Receipts).await?;
     let next = |facts: &Facts| {
         let old = facts.since.is_some_and(|since| app.now() >= since + MOST_DAYS);
-        if facts.is_of_earlier_release() { Some(Change::Lift) } else { (old || facts.seals >= MOST_SEALS).then_some(Change::NextKey) }
+        // By the newest, so that a key that signed before can be retired.
+        let is_signed = signing.first().is_some_and(|newest| facts.signed_by.as_deref() == Some(newest.kid()));
+        if !is_signed { Some(Change::Lift) } else { (old || facts.seals >= MOST_SEALS).then_some(Change::NextKey) }
     };
     // At most both, one after the other; what somebody else does meanwhile is for the next look.
     for _ in 0..2 {
@@ -135,24 +142,25 @@ struct Known {
     vault_version: String,
     epoch: u32,
     regions: Option<String>,
-    is_of_earlier_release: bool,
+    signed_by: Option<String>,
 }
 
 impl Known {
     fn of(facts: &Facts) -> Self {
-        let Facts { vault_key, vault_version, epoch, since, regions, .. } = facts.clone();
-        Self { vault_key, vault_version, epoch, regions: Some(regions.text()), is_of_earlier_release: since.is_none() }
+        let Facts { vault_key, vault_version, epoch, regions, signed_by, .. } = facts.clone();
+        Self { vault_key, vault_version, epoch, regions: Some(regions.text()), signed_by }
     }
 
     fn of_state(state: &KeyState) -> Self {
-        let KeyState { vault_key, vault_version, epoch, since, regions, .. } = state.clone();
-        Self { vault_key, vault_version, epoch, regions, is_of_earlier_release: since.is_none() }
+        let KeyState { vault_key, vault_version, epoch, regions, signed_by, .. } = state.clone();
+        Self { vault_key, vault_version, epoch, regions, signed_by }
     }
 }
 
 fn events(before: &Known, after: &Known) -> Vec<audit::Event> {
     let mut events = Vec::new();
-    if after.epoch != before.epoch {
+    // Fewer than before: an earlier record was put back, which is said elsewhere ([`super::watch()`]).
+    if after.epoch > before.epoch {
         let detail = json!({ "before": before.epoch, "after": after.epoch });
         events.push(audit::Event::new("key.rotated", format!("data key {}", after.epoch), detail));
     }
@@ -165,8 +173,13 @@ fn events(before: &Known, after: &Known) -> Vec<audit::Event> {
         let detail = json!({ "before": before.regions, "after": after.regions });
         events.push(audit::Event::new("key.regions_changed", "regions", detail));
     }
-    if before.is_of_earlier_release && !after.is_of_earlier_release {
-        events.push(audit::Event::new("key.lifted", format!("data key {}", after.epoch), json!({})));
+    match (&before.signed_by, &after.signed_by) {
+        (None, Some(_)) => events.push(audit::Event::new("key.lifted", format!("data key {}", after.epoch), json!({}))),
+        (Some(one), Some(other)) if one != other => {
+            let detail = json!({ "before": one, "after": other });
+            events.push(audit::Event::new("key.signed", format!("data key {}", after.epoch), detail));
+        }
+        _ => {}
     }
     events
 }

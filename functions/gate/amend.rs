@@ -34,6 +34,9 @@ struct ChangePolicy {
 /// For people, at the reason's field.
 pub const MARKED: &str = "The reason carries a CUI marking; nothing was kept. Say it without.";
 
+/// For people whose change is not asked, beside the way to the one that waits.
+pub const WAITS: &str = "Another change of the policy waits for its decision, so nothing was asked. What you typed is kept here: ask again when that one is decided.";
+
 #[derive(Debug, thiserror::Error)]
 pub enum AmendError {
     #[error(transparent)]

@@ -107,7 +107,7 @@ pub struct AskedToStandIn {
 
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
-    /// What this person may decide before what they only see; in each, the oldest first, and so the nearest deadline.
+    /// What this person may decide before what they only see; in each, the nearest deadline first.
     pub waiting: Vec<Waiting>,
     /// All that waits, on this page or not.
     pub total: usize,
@@ -231,7 +231,8 @@ pub(super) fn remembered(app: &App, grant: &Grant, correlation: &str) -> Option<
     app.memory.recall(&name(&Scope::of_person(grant, correlation)), app.now() - REMEMBERED)
 }
 
-async fn lately(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
+/// The open proposals of one client, as they were some seconds ago at most.
+pub async fn lately(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
     match remembered(app, grant, correlation) {
         Some(marks) => Ok(marks),
         None => open(app, grant, correlation).await,
@@ -285,7 +286,7 @@ async fn client(app: &App, grant: &Grant, reader: Reader<'_>) -> Result<OfClient
 }
 
 /// Of what is settled, the newest staged: twice as many as are shown, because what was staged later may have been
-/// decided earlier. People decide the oldest first, so all that is still open may stand before them.
+/// decided earlier. People decide what closes first, mostly the oldest, so all that is still open may stand before them.
 async fn settled_lately(store: &Store<'_, ClientPlace>) -> Result<Vec<Proposal>, StoreError> {
     const ENOUGH: usize = 2 * LATELY;
     let (mut settled, mut after) = (Vec::new(), None);
@@ -322,10 +323,10 @@ pub(super) fn asked_by(roster: &Roster, requester: &Actor) -> String {
     }
 }
 
-/// Sorts by whose it is, by age, then by id; unreserved characters only, because it stands in an address.
+/// Sorts by whose it is, by deadline, then by id; unreserved characters only, because it stands in an address.
 fn position(waiting: &Waiting) -> String {
     let others = u8::from(waiting.standing != Standing::Yours);
-    format!("{others}.{:020}.{}", waiting.mark.staged_at.unix_timestamp_nanos(), waiting.mark.proposal)
+    format!("{others}.{:020}.{}", waiting.mark.decide_by.unix_timestamp_nanos(), waiting.mark.proposal)
 }
 
 fn settled_at(proposal: &Proposal) -> Option<OffsetDateTime> {

@@ -22,13 +22,11 @@ use super::{
 use crate::{
     evidence::cui,
     tenancy::{Actor, PersonId},
+    web::step_up::CLOCK_SKEW,
 };
 
 /// The longest comment a decision keeps, in characters.
 pub const MAX_COMMENT: usize = 2000;
-
-/// How far the authority's clock may be ahead of ours, as the sign-in takes it.
-const CLOCK_SKEW: Duration = Duration::seconds(60);
 
 /// The proposal after the event, or why it stays as it is.
 pub fn next(proposal: &Proposal, event: Event<'_>, now: OffsetDateTime) -> Result<Proposal, Refusal> {
@@ -271,8 +269,11 @@ fn approve(
         return Err(too_old(minutes));
     }
     if decision.broke_glass {
-        if !terms.break_glass.contains(&decision.person) || decision.on_behalf_of.is_some() {
+        if !terms.break_glass.contains(&decision.person) {
             return Err(Refusal::MayNotBreakGlass);
+        }
+        if decision.on_behalf_of.is_some() {
+            return Err(Refusal::GlassForAnother);
         }
         if decision.comment.chars().count() < BREAK_GLASS_REASON {
             return Err(Refusal::BreakGlassReason);

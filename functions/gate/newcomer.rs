@@ -9,7 +9,7 @@ use std::time::Duration as Wait;
 use time::OffsetDateTime;
 
 use super::{
-    delivery::{Answer, Channel, DIGEST_FROM, Outcome, Outgoing, health, notice::DIGEST_ITEMS, pace},
+    delivery::{Answer, Channel, DIGEST_FROM, Outcome, Outgoing, health, notice::DIGEST_ITEMS, pace, pace::Urgency},
     mail::{Block, Mail},
     notify::{DAY, EXACT, NotifyError, domain, sender},
 };
@@ -62,7 +62,7 @@ pub async fn tell_owners(app: &App, message: &Verified) -> Result<(), NotifyErro
         }
         let limits = pace::Limits::of(app);
         if app.config.delivery.service.is_some()
-            && let Err(when) = pace::take(&store, Channel::Mail, limits).await?
+            && let Err(when) = pace::take(&store, (Channel::Mail, Urgency::Quiet), limits).await?
         {
             return Ok(again(&store, AskedV1 { person, tries }, Wait::try_from(when - app.now()).unwrap_or_default()).await?);
         }

@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, mac
 
 pub use super::occasion::Occasion;
 use super::{
-    delivery::{self, Channel, DeliverV1, EVERYBODY, FALLBACK_AFTER, Notice, Posted, Posting},
+    delivery::{self, Channel, DeliverV1, EVERYBODY, Notice, Posted, Posting},
     inbox::asked_by,
     link::{self, link},
     mail::{self, Mail, Mailbox},
@@ -111,7 +111,7 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     Ok(())
 }
 
-/// Tells once more of what is still open as the policy of its kind says, and loudly of what nobody decided near its
+/// Tells once more of what is still open as the policy of its kind says, and loudly of what is not decided near its
 /// deadline and, once a day for some days, of what nobody reviewed in time; returns of how many proposals. Deliveries whose
 /// message was lost are sent on their way again. For the sweep.
 pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
@@ -238,9 +238,7 @@ async fn deliver(
         notified.links.push(link::make::row(tenant, proposal, EVERYBODY, &key, now));
         queued.push(posting(Channel::Teams, EVERYBODY, now));
     }
-    // Who has answered to what it says now needs no second look.
-    let has_answered = |person: PersonId| occasion == Occasion::Changed && proposal.decisions.iter().any(|one| one.person == person);
-    let is_meant = |person: &&Person| app.config.mails && (to.is_empty() || to.contains(&person.id)) && !has_answered(person.id);
+    let is_meant = |person: &&Person| app.config.mails && (to.is_empty() || to.contains(&person.id));
     for person in occasion.recipients(&app.config, &roster, tenant, proposal, now).into_iter().filter(is_meant) {
         let one = Mailed { person: person.id, name: person.name.clone() };
         if !directory::is_plain_address(&person.email) {
@@ -249,7 +247,9 @@ async fn deliver(
         }
         notified.links.push(link::make::row(tenant, proposal, person.id, &key, now));
         if cards || app.config.delivery.service.is_some() {
-            queued.push(posting(Channel::Mail, person.id, if cards && !occasion.is_loud() { now + FALLBACK_AFTER } else { now }));
+            let follows_card = cards && !occasion.is_loud();
+            let due_at = if follows_card { delivery::mail_after_card(now, occasion.ends(proposal)) } else { now };
+            queued.push(posting(Channel::Mail, person.id, due_at));
             continue;
         }
         let mail = mail_to(app, &roster, tenant, proposal, person, &key, now).await?;

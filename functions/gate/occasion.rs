@@ -3,7 +3,7 @@
 //! Whoever approved what changed afterwards is told that their approval is void, once for each version.
 //!
 //! The loud ones go to every approver and every owner at once and never into a digest: somebody approved alone, a review
-//! is overdue, or a deadline comes near and nobody decided.
+//! is overdue, or a deadline comes near and it is not decided.
 
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ impl Occasion {
         match self {
             Self::Asked => "mailed",
             Self::Reminded => "reminded",
-            Self::Escalated => "told, because nobody had decided,",
+            Self::Escalated => "told, because it was not decided yet,",
             Self::GlassBroken => "told, because somebody approved alone,",
             Self::ReviewOverdue => "told, because the review was overdue,",
             Self::Ran => "told, because it ran by its level,",
@@ -117,12 +117,26 @@ impl Occasion {
         }
     }
 
+    /// From when on nobody can do any more what it asks for, while it stands as it is.
+    pub(super) fn ends(self, proposal: &Proposal) -> Option<OffsetDateTime> {
+        match (self, &proposal.state) {
+            (Self::Asked | Self::Reminded | Self::Escalated | Self::Changed, State::Open | State::Expired { approved: false, .. }) => {
+                Some(proposal.decide_by)
+            }
+            (Self::Ran, State::Executed { undo_until, .. }) => *undo_until,
+            _ => None,
+        }
+    }
+
     /// The subject of a mail.
     pub(super) fn subject(self, client: &str, proposal: &Proposal, day: &str) -> String {
         let label = proposal.draft.label();
         match self {
             Self::Asked => format!("{client}: approve {label} by {day}"),
             Self::Reminded => format!("Reminder: {client}: approve {label} by {day}"),
+            Self::Escalated if proposal.approvals().next().is_some() => {
+                format!("Not enough have approved: {client}: {label} closes {day}")
+            }
             Self::Escalated => format!("Nobody has decided: {client}: {label} closes {day}"),
             Self::GlassBroken => format!("EMERGENCY: {client}: {label} was approved by one person alone"),
             Self::ReviewOverdue => format!("OVERDUE REVIEW: {client}: {label}"),
@@ -143,7 +157,11 @@ impl Occasion {
         now: OffsetDateTime,
     ) -> Vec<&'p Person> {
         // Who asks, and whose evidence it rests on, decide it under none of their accounts.
-        let not_for: BTreeSet<PersonId> = proposal.not_for().into_iter().map(|id| roster.human(id)).collect();
+        let mut not_for: BTreeSet<PersonId> = proposal.not_for().into_iter().map(|id| roster.human(id)).collect();
+        // Who has approved what it says now, or in whose place somebody did, is asked for nothing more.
+        if matches!(self, Self::Asked | Self::Reminded | Self::Changed) {
+            not_for.extend(proposal.approvals().flat_map(|one| [one.person, one.seat()]).map(|id| roster.human(id)));
+        }
         let approves = |person: &Person| roster.grants_of(tenant, now).any(|grant| grant.person == person.id && grant.has(Role::Approver));
         let is_told = |person: &&Person| {
             if self.is_loud() {
@@ -181,7 +199,7 @@ impl Occasion {
         let (title, facts) = match self {
             Self::Asked | Self::Reminded => return None,
             Self::Escalated => {
-                let facts = vec![("Nobody has decided", proposal.progress().words()), ("It closes", exact(proposal.decide_by))];
+                let facts = vec![("Approvals until now", proposal.progress().words()), ("It closes", exact(proposal.decide_by))];
                 (format!("Not decided yet: {question}"), facts)
             }
             Self::GlassBroken => {

@@ -98,7 +98,7 @@ pub struct Rule {
     /// decide.
     #[serde(default = "a_day_before", skip_serializing_if = "is_a_day_before")]
     pub remind_before: Vec<u32>,
-    /// How long before the deadline all approvers and the owners are told that nobody decided, in hours; once for each, and
+    /// How long before the deadline all approvers and the owners are told that it is not decided, in hours; once for each, and
     /// three times at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escalate_before: Vec<u32>,

@@ -191,7 +191,7 @@ impl Proposal {
         self.before_deadline(|rule| &rule.remind_before)
     }
 
-    /// The same for telling everybody that nobody decided.
+    /// The same for telling everybody that it is not decided.
     pub(super) fn escalations(&self) -> impl Iterator<Item = u32> {
         self.before_deadline(|rule| &rule.escalate_before)
     }

@@ -72,6 +72,8 @@ pub enum Refusal {
     SignInTooWeak,
     #[error("not one of those who may break the glass")]
     MayNotBreakGlass,
+    #[error("the glass is broken in one's own name")]
+    GlassForAnother,
     #[error("the reason to break the glass says too little")]
     BreakGlassReason,
     /// L3.
@@ -171,6 +173,10 @@ impl Refusal {
             }
             Self::SignInTooWeak => "This needs a stronger sign-in than the one you have. Nothing was recorded.".into(),
             Self::MayNotBreakGlass => "The policy does not name you among those who may approve alone in an emergency.".into(),
+            Self::GlassForAnother => {
+                "In an emergency you approve alone in your own name, in nobody\u{2019}s place. Nothing was recorded: choose \u{201c}My own\u{201d} and send it again."
+                    .into()
+            }
             Self::BreakGlassReason => {
                 format!("Say in at least {BREAK_GLASS_REASON} characters why this cannot wait: others review it within a day.")
             }
@@ -206,6 +212,7 @@ impl Refusal {
             Self::CommentNeeded { .. }
                 | Self::CommentTooLong
                 | Self::CommentMarked
+                | Self::GlassForAnother
                 | Self::BreakGlassReason
                 | Self::DeedForAnother
                 | Self::EvidenceNeeded

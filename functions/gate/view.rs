@@ -7,6 +7,8 @@
 mod history;
 mod list;
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
 use self::history::{history, names_of};
@@ -22,7 +24,7 @@ use super::{
     proposal::{OpenMark, Proposal},
     refusal::Refusal,
     reviewers,
-    state::State,
+    state::{Decision, State},
 };
 use crate::{
     app::{App, Moment},
@@ -116,16 +118,14 @@ pub async fn proposal_page(
     let level = proposal.level();
     let seats = seats(&proposal, reader, grant, &delegations, app.now());
     let review = review(&proposal, grant, app.now(), &returned);
-    let is_to_do = proposal.state == State::Open && level == Level::L3 && grant.has(Role::Approver) && grant.person == reader.person.id;
-    let to_do =
-        DoneForm { action: paths::decide(grant.tenant(), proposal.id), token: String::new(), permit: String::new(), fields: vec![] };
+    let done = done(&proposal, grant, &delegations, app.now(), &returned);
     let nobodys = reviewers::is_nobodys(&app.config, roster, grant.tenant(), &proposal, app.now());
     Ok(ProposalPage {
         nobody_reviews: nobodys.then_some(reviewers::NOBODY),
         alone: may_alone(&proposal, grant).then_some((BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN)),
         sign_in: proposal.terms.as_ref().and_then(|terms| terms.rule.sign_in_minutes).map(|minutes| FreshSignIn { minutes, prove: None }),
         review,
-        done: is_to_do.then_some(to_do),
+        done,
         client: roster.client_name(grant.tenant()),
         kind: kind_words(&draft.kind),
         question: draft.question.clone(),
@@ -147,7 +147,7 @@ pub async fn proposal_page(
         level: LevelMark { word: level.word().into(), meaning: level.meaning().into() },
         quorum: Quorum {
             needed: progress.needed,
-            given: proposal.approvals().map(|one| (one.names(), one.at)).collect(),
+            given: voices(&proposal).map(|one| (one.names(), one.at)).collect(),
             groups_wanted: progress.groups_wanted,
         },
         hash: proposal.hash.clone(),
@@ -175,8 +175,8 @@ fn state(
     let decided = |approved, run| match proposal.decision() {
         Some(decision) => ProposalState::Decided {
             approved,
-            by_you: decision.person == grant.person && proposal.approvals().count() < 2,
-            by: if approved { names_of(proposal.approvals()) } else { decision.names() },
+            by_you: decision.person == grant.person && (!approved || voices(proposal).count() < 2),
+            by: if approved { names_of(voices(proposal)) } else { decision.names() },
             at: decision.at,
             comment: decision.comment.clone(),
             too_late: returned.too_late,
@@ -186,15 +186,17 @@ fn state(
         None => ProposalState::ByLevel { why: proposal.level().meaning().into(), run, entry: entry() },
     };
     let closed = |word: &str, at, why: String, by| ProposalState::Closed { word: word.into(), at, why, by };
-    let own = proposal.approvals().any(|one| one.person == grant.person);
+    let given = proposal.approvals().any(|one| one.person == grant.person).then(|| {
+        let progress = proposal.progress().words();
+        format!(
+            "You approved this ({progress}). It is carried out when the others have approved it too. Until then you can still reject it."
+        )
+    });
     match &proposal.state {
         State::Open if now >= proposal.decide_by => ProposalState::Expired { at: proposal.decide_by },
         State::Open if !grant.has(Role::Approver) && proposal.requester != Actor::Person(grant.person) => {
             ProposalState::NotYours { why: Refusal::NotApprover.sentence() }
         }
-        State::Open if own => ProposalState::NotYours {
-            why: format!("You approved this ({}). It is carried out when the others have approved it too.", proposal.progress().words()),
-        },
         State::Open if proposal.level() == Level::L3 => {
             let way = if grant.has(Role::Approver) { " When it is done, record it below." } else { "" };
             ProposalState::NotYours { why: format!("{}{way}", Refusal::HumanOnly.sentence()) }
@@ -206,9 +208,11 @@ fn state(
                 token: token(proposal),
                 permit: String::new(),
                 approve_label: format!("Approve and {}", proposal.draft.approve_verb),
+                // Their own voice is given, and nobody gives a second one for another.
+                seats: if given.is_some() { vec![] } else { seats },
+                given,
                 blocked: bars.or(machine::blocked(proposal, now)).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
-                seats,
                 reject_label: "Reject".into(),
                 comment: returned.comment,
                 because: None,
@@ -237,6 +241,20 @@ fn state(
             closed("Superseded", *at, cause.sentence(by.is_some()).into(), link)
         }
     }
+}
+
+/// What the reader may say to what only a person does.
+fn done(proposal: &Proposal, grant: &Grant, delegations: &[Delegation], now: OffsetDateTime, returned: &Returned) -> Option<DoneForm> {
+    let is_to_do = proposal.state == State::Open && now < proposal.decide_by && proposal.level() == Level::L3 && grant.has(Role::Approver);
+    is_to_do.then(|| DoneForm {
+        action: paths::decide(grant.tenant(), proposal.id),
+        token: String::new(),
+        permit: String::new(),
+        blocked: None,
+        may_reject: matches!(machine::excluded(proposal, grant.person, delegations, now), None | Some(Refusal::DelegateOfExcluded)),
+        fields: vec![],
+        error: returned.error.clone(),
+    })
 }
 
 /// Whether the policy names the reader among those who may approve alone in an emergency.
@@ -280,6 +298,12 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
     })
 }
 
+/// Its approvals, without the second one of who approved as one of several and then alone.
+fn voices(proposal: &Proposal) -> impl Iterator<Item = &Decision> {
+    let mut seen = BTreeSet::new();
+    proposal.approvals().filter(move |one| seen.insert(one.person))
+}
+
 /// In whose place the reader may answer now: id and name.
 fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[Delegation], now: OffsetDateTime) -> Vec<(String, String)> {
     let roster = reader.roster;
@@ -292,10 +316,10 @@ fn seats(proposal: &Proposal, reader: Reader<'_>, grant: &Grant, delegations: &[
     asked.filter(|from| approves(*from) && is_free(*from)).map(|from| (from.to_string(), roster.person_name(from))).collect()
 }
 
-/// The oldest other proposal that this person may decide.
+/// Of the other proposals that this person may decide, the one with the nearest deadline.
 async fn next_waiting(app: &App, reader: Reader<'_>, but: ProposalId) -> Result<Option<Link>, StoreError> {
     let waiting = inbox::yours(app, reader).await?;
-    let next = waiting.into_iter().filter(|(_, mark)| mark.proposal != but).min_by_key(|(_, mark)| mark.staged_at);
+    let next = waiting.into_iter().filter(|(_, mark)| mark.proposal != but).min_by_key(|(_, mark)| mark.decide_by);
     Ok(next.map(|(tenant, mark)| Link::new(paths::proposal(tenant, mark.proposal), mark.question)))
 }
 

@@ -1,20 +1,26 @@
 //! `assay verify --store`: on the machine that has the store, whether all that happened is in the logs and whether the records
 //! that people see are what the logs make of them (invariants G4, G5, G6). Changes nothing.
 //!
-//! Each log by itself, the installation's and each client's; what differs is looked at once more, because a store that is
-//! in use changes under the look, and only what differs both times is said. Words go through `say`; nothing here prints.
+//! Each log by itself, the installation's and each client's, also of one whose data keys were destroyed; what differs is looked
+//! at once more, because a store that is in use changes under the look, and only what differs both times is said. Words go
+//! through `say`; nothing here prints.
 
 use std::collections::HashSet;
+
+use time::OffsetDateTime;
 
 use crate::{
     app::App,
     audit::{
+        ended::{self, End},
+        log_key::Signer,
         replay::{self, Outside, Replayed, Wrong},
         tlog::Checkpoint,
         trail::Shown,
     },
+    custody::offboarding::{self, destroy::Destroyed, steps::day},
     evidence, gate, readiness,
-    tenancy::{ClientPlace, DeploymentScope, Roster, Scope, StoreError, directory::Tenant},
+    tenancy::{ClientPlace, DeploymentScope, Roster, Scope, StoreError, directory::Tenant, keys::Owner},
     triggers::sweep,
 };
 
@@ -31,6 +37,8 @@ pub enum VerifyStoreError {
 /// What one log came to.
 struct Found {
     replayed: Replayed,
+    /// When the data keys of a client were destroyed: then its log is all that can be looked at.
+    ended: Option<OffsetDateTime>,
     compared: String,
     differences: Vec<String>,
 }
@@ -44,7 +52,7 @@ what people wrote in proposals beyond its hash, people's names and who owns the 
 pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<(), VerifyStoreError> {
     let scope = DeploymentScope::of_function(NAME, NAME);
     let mut faults = 0;
-    let mut origins = Vec::new();
+    let (mut origins, mut closed) = (Vec::new(), Vec::new());
     let mut tell = |name: &str, found: Result<Found, StoreError>| match found {
         Ok(found) => {
             origins.push(found.replayed.origin.clone());
@@ -60,13 +68,18 @@ pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<
     let roster = Roster::read(&scope.store(app).await?).await?;
     for tenant in &roster.tenants {
         let first = Box::pin(client(app, tenant, outside)).await;
-        tell(&format!("Client {} ({})", tenant.name, tenant.id), twice(first, async || Box::pin(client(app, tenant, outside)).await).await);
+        let found = twice(first, async || Box::pin(client(app, tenant, outside)).await).await;
+        if found.is_err() {
+            closed.extend(Signer::find(app, Owner::Tenant(tenant.id)).await?.map(|signer| signer.origin().to_owned()));
+        }
+        tell(&format!("Client {} ({})", tenant.name, tenant.id), found);
     }
     say(NOT_COMPARED);
     if outside.keys.is_empty() {
         say("Signatures were checked with the keys that the store itself names: give --key to check them with keys from elsewhere.");
     }
     let kept = outside.seen.and_then(Checkpoint::parse_note).map(|seen| seen.origin);
+    origins.extend(closed);
     if let Some(kept) = outside.seen.map(|_| kept.unwrap_or_else(|| "it is not a checkpoint".into())).filter(|kept| !origins.contains(kept))
     {
         return Err(VerifyStoreError::Seen(kept));
@@ -101,7 +114,7 @@ fn key_of(difference: &str) -> &str {
 
 async fn deployment(app: &App, scope: &DeploymentScope, outside: Outside<'_>) -> Result<Found, StoreError> {
     let store = scope.store(app).await?;
-    let places = sweep::deployment_places(app, scope).await?;
+    let places = sweep::every_place(app, scope).await?;
     let (mut access, mut gaps) = (gate::authority::fold::Fold::default(), Gaps::default());
     let replayed = Box::pin(replay::replay(&store, places, outside, &mut |event| {
         access.take(event);
@@ -113,11 +126,14 @@ async fn deployment(app: &App, scope: &DeploymentScope, outside: Outside<'_>) ->
         "the access of {} people, the clients that are off and {} grants are what the log makes of them",
         found.people, found.grants
     );
-    Ok(Found { replayed: gaps.added_to(replayed), compared, differences: found.differences })
+    Ok(Found { replayed: gaps.added_to(replayed), ended: None, compared, differences: found.differences })
 }
 
 async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Found, StoreError> {
-    let store = Scope::of_command(tenant, NAME).store(app).await?;
+    let store = match Scope::of_command(tenant, NAME).store(app).await {
+        Err(StoreError::Destroyed { .. }) => return let_go(app, tenant, outside).await,
+        other => other?,
+    };
     let (mut gate, mut readiness, mut gaps) = (gate::fold::Fold::default(), readiness::fold::Fold::default(), Gaps::default());
     let replayed = Box::pin(replay::replay(&store, ClientPlace::with_outbox(), outside, &mut |event| {
         gate.take(event);
@@ -133,7 +149,26 @@ async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Foun
         of_gate.count
     );
     let differences = of_gate.differences.into_iter().chain(differences).chain(put_back.iter().map(evidence::PutBack::words)).collect();
-    Ok(Found { replayed: gaps.added_to(replayed), compared, differences })
+    Ok(Found { replayed: gaps.added_to(replayed), ended: None, compared, differences })
+}
+
+/// Of one whose data keys were destroyed.
+async fn let_go(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Found, StoreError> {
+    let store = DeploymentScope::of_function(NAME, NAME).store(app).await?;
+    let known = offboarding::read(&store, tenant.id).await?;
+    let destroyed = known.and_then(|known| known.destroyed).map(|held| held.value);
+    let end = destroyed.as_ref().and_then(|Destroyed { entries, root, log_copy, .. }| {
+        Some(End { entries: *entries, root: root.parse().ok()?, copied: log_copy.unwrap_or_default() })
+    });
+    let Some((end, Destroyed { at, .. })) = end.zip(destroyed) else {
+        let origin = Signer::find(app, Owner::Tenant(tenant.id)).await?.map(|signer| signer.origin().to_owned()).unwrap_or_default();
+        let faults = vec![Wrong::new("no end", "the data keys were destroyed, and the record of the destruction is gone")];
+        let replayed = Replayed { origin, faults, ..Replayed::default() };
+        return Ok(Found { replayed, ended: None, compared: String::new(), differences: Vec::new() });
+    };
+    let replayed = Box::pin(ended::ended(app, Owner::Tenant(tenant.id), end, outside)).await?;
+    let compared = "Nobody opens its records any more, so none was compared".to_owned();
+    Ok(Found { replayed, ended: Some(at), compared, differences: Vec::new() })
 }
 
 /// What the log says of itself: items that the sequencer missed.
@@ -157,13 +192,18 @@ impl Gaps {
 
 /// Says it in words; how many faults it has.
 fn describe(name: &str, found: &Found, say: &impl Fn(&str)) -> usize {
-    let Found { replayed, compared, differences } = found;
+    let Found { replayed, ended, compared, differences } = found;
     let Replayed { entries, published, waiting, oldest, judged, faults, .. } = replayed;
     if faults.is_empty() {
         let by = if *judged { "with the keys that were given" } else { "with the store's own keys" };
-        say(&format!(
-            "{name}: {entries} entries, none changed, moved, dropped or repeated; {published} of them are published under a checkpoint that holds {by}; every audit item that was written is in the log or waits."
-        ));
+        let whole = format!(
+            "{name}: {entries} entries, none changed, moved, dropped or repeated; {published} of them are published under a checkpoint that holds {by}; "
+        );
+        let end = match ended {
+            Some(at) => format!("so it ended when its data keys were destroyed, on {}.", day(*at)),
+            None => "every audit item that was written is in the log or waits.".into(),
+        };
+        say(&(whole + &end));
     }
     if let Some(oldest) = oldest {
         say(&format!("  {waiting} wait for their place, the oldest since {oldest}: Assay gives it to them when it runs."));
@@ -188,6 +228,7 @@ mod tests {
     async fn what_is_wrong_both_times_is_said_in_the_second_words_although_the_numbers_moved() {
         let look = |faults: &[(&str, &str)], differences: &[&str]| Found {
             replayed: Replayed { faults: faults.iter().map(|(key, words)| Wrong::new(*key, *words)).collect(), ..Replayed::default() },
+            ended: None,
             compared: String::new(),
             differences: differences.iter().map(|words| (*words).to_owned()).collect(),
         };

@@ -331,8 +331,8 @@ fn spoken_against(suggestion: &Suggestion) -> Option<String> {
     suggestion.reasons.first().map(|reason| format!("Observed against it: {reason}"))
 }
 
-/// The open proposal of this kind about this objective, if one is.
-async fn open_proposal(
+/// The open proposal of this kind about this subject, if one is.
+pub(super) async fn open_proposal(
     store: &Store<'_, ClientPlace>,
     kind: &str,
     subject: &str,

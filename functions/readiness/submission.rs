@@ -7,16 +7,20 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
+    objective::readable,
+    propose::open_proposal,
     score::{Reading, Score, signed},
     standing,
 };
 use crate::{
     app::App,
-    gate::{self, Draft, proposal::OpenMark},
-    tenancy::{ClientPlace, ProposalId, Scope, StoreError, outbox},
+    gate::{self, Draft, Proposal, State, proposal::Cause},
+    tenancy::{ClientPlace, ProposalId, Scope, Store, StoreError, outbox},
 };
 
 pub const KIND: &str = "submit_sprs_score";
+/// One waits at a time.
+const SUBJECT: &str = "SPRS";
 
 /// What is to be submitted: the proposal's exact bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,19 +41,24 @@ pub enum SubmissionError {
     Store(#[from] StoreError),
 }
 
-/// Stages it in the name of the scope's person; one that waits already is given back. `client`: its name.
+/// Stages it in the name of the scope's person. One that waits already with the score of today is given back; one with
+/// another score gives way. `client`: its name.
 pub async fn propose(app: &App, scope: &Scope, client: &str) -> Result<ProposalId, SubmissionError> {
     let store = scope.store(app).await?;
-    let open = store.all::<OpenMark>(ClientPlace::Assessment, "").await?;
-    if let Some(mark) = open.into_iter().map(|held| held.value).find(|mark| mark.kind == KIND) {
-        return Ok(mark.proposal);
-    }
     let now = app.now();
     let Score::Of(points) = standing::read(&store).await?.value.reckon(Reading::Today, now).score else {
         return Err(SubmissionError::NoScore);
     };
+    let open = open_proposal(&store, KIND, SUBJECT).await?.map(|(_, held)| held);
+    if let Some(held) = open.as_ref().filter(|held| asked(&held.value) == Some(points)) {
+        return Ok(held.value.id);
+    }
     let mut batch = store.batch(ClientPlace::Assessment);
     let id = gate::stage(&mut batch, draft(client, &Submission { score: points, as_of: now })).await?;
+    if let Some(held) = open {
+        // It is open, as was read; if it is answered in this moment, the batch conflicts and nothing is asked.
+        let _ = gate::supersede(&mut batch, &held, Some(id), Cause::AskedByHand);
+    }
     batch.commit().await?;
     if let Err(error) = outbox::flush(&store, ClientPlace::Assessment).await {
         tracing::warn!(error = %error, "the outbox waits for the sweep");
@@ -57,11 +66,34 @@ pub async fn propose(app: &App, scope: &Scope, client: &str) -> Result<ProposalI
     Ok(id)
 }
 
+/// Why an open submission is not to be recorded as it was asked, as a sentence: another score stands by now. `None` for what
+/// is no submission.
+pub async fn overtaken(store: &Store<'_, ClientPlace>, proposal: &Proposal) -> Result<Option<String>, StoreError> {
+    let Some(asked) = asked(proposal).filter(|_| proposal.state == State::Open) else { return Ok(None) };
+    let standing = readable(standing::read(store).await)?.map(|kept| kept.value);
+    let today = match standing.map(|standing| standing.reckon(Reading::Today, store.app().now()).score) {
+        Some(Score::Of(points)) if points == asked => return Ok(None),
+        Some(Score::Of(points)) => format!("The score today is {} of 110", signed(points)),
+        Some(Score::IfSspAccepted(_)) => "There is no score today, because 3.12.4, the system security plan, is not found MET".into(),
+        None => "The score of today cannot be read just now".into(),
+    };
+    let asked = signed(asked);
+    Ok(Some(format!(
+        "{today}, and this asks to submit {asked}, so it cannot be recorded. Reject it, or let who asked take it back; an engineer can ask again with the score that stands. If {asked} is in SPRS already, it has to be put right there."
+    )))
+}
+
+/// The score that a proposal asks to submit; `None` when it is of another kind.
+fn asked(proposal: &Proposal) -> Option<i32> {
+    let bytes = Some(&proposal.draft).filter(|draft| draft.kind == KIND).map(|draft| &draft.action)?;
+    serde_json::from_str::<Submission>(bytes).ok().map(|submission| submission.score)
+}
+
 fn draft(client: &str, submission: &Submission) -> Draft {
     let points = signed(submission.score);
     Draft {
         kind: KIND.into(),
-        subject: "SPRS".into(),
+        subject: SUBJECT.into(),
         question: format!("Submit the score of {client}, {points} of 110, in SPRS?"),
         explanation:
             "SPRS is the Department of Defense\u{2019}s Supplier Performance Risk System. A person of the client enters the score there."

@@ -33,6 +33,8 @@ pub struct Facts {
     pub seals: u64,
     /// Where the owner's records may be read.
     pub regions: Regions,
+    /// The name of the key that signed it; `None` in a record of an earlier release.
+    pub signed_by: Option<String>,
 }
 
 impl Facts {
@@ -45,12 +47,13 @@ impl Facts {
             since: keys.map(|keys| keys.since),
             seals: keys.map_or(0, |keys| keys.seals),
             regions: keys.map(|keys| keys.regions.clone()).unwrap_or_default(),
+            signed_by: record.signed_by().map(str::to_owned),
         }
     }
 
     /// Whether an earlier release wrote it: then it is lifted before anything is sealed as this release does.
     pub fn is_of_earlier_release(&self) -> bool {
-        self.since.is_none()
+        self.signed_by.is_none()
     }
 }
 
@@ -63,7 +66,8 @@ pub async fn facts(app: &App, owner: Owner) -> Result<Option<Facts>, StoreError>
 /// One change of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Into this release's form: from now on values are sealed as `s3`, and an earlier release says that it is too old.
+    /// Into this release's form, signed by the newest key: from now on values are sealed as `s3`, and an earlier release says
+    /// that it is too old.
     Lift,
     /// A further data key, which seals from now on.
     NextKey,
@@ -105,11 +109,13 @@ pub async fn count(app: &App, owner: Owner, more: u64) -> Result<bool, StoreErro
     let Some(key) = keys::find(app, owner).await? else { return Ok(false) };
     let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(false) };
     let record = KeyRecord::parse(owner, &document.body)?;
-    let Some(counted) = record.keys().filter(|counted| counted.epoch == key.epoch()) else { return Ok(false) };
+    if record.keys().is_none_or(|counted| counted.epoch != key.epoch()) {
+        return Ok(false);
+    }
     let broken = keys::broken(owner);
     let all = record.open(owner, key.newest().bytes()).map_err(&broken)?;
-    let about = About { since: counted.since, seals: counted.seals.saturating_add(more), regions: counted.regions.clone() };
-    let body = KeyRecord::new(owner, record.wrapped.clone(), &all, about).map_err(&broken)?.body();
+    let Some(counted) = record.counting(owner, &all, more).map_err(&broken)? else { return Ok(false) };
+    let body = counted.body();
     let replace = Op::Replace { id: DOCUMENT.into(), body, if_match: document.etag };
     Ok(matches!(app.documents.batch(&keys::partition(owner), vec![replace]).await?, BatchOutcome::Committed(_)))
 }
@@ -211,6 +217,7 @@ async fn prepared(app: &App, owner: Owner, seen: &Facts, change: Change) -> Resu
         return Ok(Prepared::Moved(Some(now)));
     }
     keys::must_be_admitted(app, owner, &record)?;
+    record.must_be_signed(app, owner).await.map_err(|source| keys::refused(owner, source))?;
     let unwrapped = app.vault.unwrap(&record.wrapped).await.map_err(|source| keys::refused(owner, source))?;
     let key = record.open(owner, &unwrapped).map_err(keys::broken(owner))?;
     let changed = Next { app, owner, record: &record, key: &key, facts: &now }.after(change).await?;
@@ -244,6 +251,6 @@ impl Next<'_> {
                 about = About { since: app.now(), seals: 0, ..about };
             }
         }
-        KeyRecord::new(owner, wrapped, &next.map_err(&broken)?, about).map_err(&broken)
+        KeyRecord::signed(app, owner, wrapped, &next.map_err(&broken)?, about).await
     }
 }

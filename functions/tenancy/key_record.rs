@@ -6,11 +6,17 @@
 //! whose words were changed, is unreadable. One vault call opens all of an owner's data keys, and destroying this one
 //! record destroys them all.
 //!
-//! Records of earlier releases: schema 2 has one data key and a MAC over owner and vault key; schema 1 (the file vault)
+//! Anybody can wrap a data key of their own making with the public half of a vault key, and make its MAC. So the record
+//! is signed too (ES256, the receipts' key, a tag of its own), over its owner, what is wrapped, the epoch with its
+//! beginning, and the regions; the vault unwraps nothing that is not. Not signed: the count of seals, which is written
+//! often, and the older keys; both change with the newest data key only, which the signature fixes.
+//!
+//! Records of earlier releases are not signed, so they are taken only while a person says so (`ASSAY_UNSIGNED_KEYS_UNTIL`):
+//! schema 3 has the rest of this one, schema 2 one data key and a MAC over owner and vault key; schema 1 (the file vault)
 //! no MAC, there the vault itself binds the key's name, which must then be the owner's.
 //!
-//! What this cannot show: who may write documents and knows the public half of a vault key can put a new data key of
-//! their own in place of the owner's. Everything sealed before then no longer opens, so it does not go unseen.
+//! What this cannot show: an earlier record of the same owner that is put back. What was sealed under a later data key does
+//! not open then, and the sweep looks for it ([`crate::custody::watch`], and `care` for vault key and regions).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde_json::{Value, json};
@@ -23,16 +29,22 @@ use super::{
     keys::Owner,
     regions::Regions,
     seal::{Binding, DataKey, Form, SealError, tag, tag_holds},
+    signing::{self, SigningUse},
 };
-use crate::platform::ports::Wrapped;
+use crate::{
+    app::App,
+    platform::ports::{PortError, PortErrorKind, Wrapped},
+};
 
 /// The id of the document, and its kind.
 pub(super) const DOCUMENT: &str = "data-key";
 
-/// Several data keys.
-const SCHEMA: u32 = 3;
+/// Signed.
+const SCHEMA: u32 = 4;
 /// None any more. An earlier release calls it newer, and makes no key.
 const TOMBSTONE: u32 = 5;
+/// Several data keys, and a MAC.
+const UNSIGNED: u32 = 3;
 /// One data key, and a MAC.
 const ONE_KEY: u64 = 2;
 /// Bound by the file vault only.
@@ -41,6 +53,8 @@ const WITHOUT_MAC: u64 = 1;
 /// The first word of what is authenticated, so that no other MAC of the same key can stand here.
 const WORD_2: &[u8] = b"assay data-key record 2";
 const WORD_3: &[u8] = b"assay data-key record 3";
+/// The first word of what is signed.
+const TAG: &[u8] = b"assay data-key record 4";
 
 pub(super) struct KeyRecord {
     pub(super) wrapped: Wrapped,
@@ -49,11 +63,24 @@ pub(super) struct KeyRecord {
 
 enum Stored {
     WithoutMac,
-    OneKey { mac: Vec<u8> },
-    Keys { keys: Keys, mac: Vec<u8> },
+    OneKey {
+        mac: Vec<u8>,
+    },
+    /// `None`: an earlier release wrote it, which did not sign.
+    Keys {
+        keys: Keys,
+        mac: Vec<u8>,
+        signature: Option<Signature>,
+    },
 }
 
-/// What a record of this release says beside the wrapped key.
+struct Signature {
+    kid: String,
+    /// r and s.
+    bytes: Vec<u8>,
+}
+
+/// What a record of several data keys says beside the wrapped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Keys {
     /// Of the newest.
@@ -104,6 +131,14 @@ impl Keys {
         Ok(tag(&key.newest().of_record()?, &self.parts(owner, wrapped).each_ref().map(Vec::as_slice)))
     }
 
+    /// What is signed.
+    fn statement(&self, owner: Owner, wrapped: &Wrapped) -> Vec<u8> {
+        let (owner, regions) = (owner.to_string(), self.regions.text());
+        let (epoch, since) = (self.epoch.to_be_bytes(), self.since.unix_timestamp_nanos().to_be_bytes());
+        let Wrapped { key, version, bytes } = wrapped;
+        signing::framed(&[TAG, owner.as_bytes(), key.as_bytes(), version.as_bytes(), bytes.as_bytes(), &epoch, &since, regions.as_bytes()])
+    }
+
     fn parts(&self, owner: &str, wrapped: &Wrapped) -> [Vec<u8>; 9] {
         [
             WORD_3.to_vec(),
@@ -119,28 +154,58 @@ impl Keys {
     }
 }
 
+const UNSIGNED_NOW: &str = "the key record is not signed: put it back from a backup, or, if an earlier release wrote it, set ASSAY_UNSIGNED_KEYS_UNTIL for the upgrade";
+const NOT_AS_SIGNED: &str =
+    "the key record is not as Assay signed it: find out who can write to the database, and put the record back from a backup";
+const SIGNER_AWAY: &str =
+    "the version of the vault's key that signed the key record is disabled or gone: enable it again, or put the record back from a backup";
+
 /// Where the older data keys of an owner lie.
 fn ring(owner: &str) -> Binding<'_> {
-    Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: SCHEMA, ..Binding::default() }
+    Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: UNSIGNED, ..Binding::default() }
 }
 
 impl KeyRecord {
     /// As this release writes it.
-    pub(super) fn new(owner: Owner, wrapped: Wrapped, key: &DataKey, about: About) -> Result<Self, SealError> {
+    pub(super) async fn signed(app: &App, owner: Owner, wrapped: Wrapped, key: &DataKey, about: About) -> Result<Self, StoreError> {
+        let mut record = Self::unsigned(owner, wrapped, key, about).map_err(super::keys::broken(owner))?;
+        if let Stored::Keys { keys, signature, .. } = &mut record.stored {
+            let made = signing::sign(app, SigningUse::Receipts, &keys.statement(owner, &record.wrapped)).await?;
+            *signature = Some(Signature { kid: made.kid, bytes: made.signature.to_vec() });
+        }
+        Ok(record)
+    }
+
+    fn unsigned(owner: Owner, wrapped: Wrapped, key: &DataKey, about: About) -> Result<Self, SealError> {
         let owner = owner.to_string();
         let keys = Keys::new(&owner, key, about)?;
         let mac = keys.mac(&owner, &wrapped, key)?.to_vec();
-        Ok(Self { wrapped, stored: Stored::Keys { keys, mac } })
+        Ok(Self { wrapped, stored: Stored::Keys { keys, mac, signature: None } })
+    }
+
+    /// The same with so many seals more; `None` for one of an earlier release, which stays as it is.
+    pub(super) fn counting(self, owner: Owner, key: &DataKey, more: u64) -> Result<Option<Self>, SealError> {
+        let Self { wrapped, stored: Stored::Keys { keys, signature: Some(signature), .. } } = self else { return Ok(None) };
+        let keys = Keys { seals: keys.seals.saturating_add(more), ..keys };
+        let mac = keys.mac(&owner.to_string(), &wrapped, key)?.to_vec();
+        Ok(Some(Self { wrapped, stored: Stored::Keys { keys, mac, signature: Some(signature) } }))
     }
 
     pub(super) fn body(&self) -> Value {
         match &self.stored {
             Stored::WithoutMac => json!({ "schema": WITHOUT_MAC, "kind": DOCUMENT, "wrapped": self.wrapped }),
             Stored::OneKey { mac } => json!({ "schema": ONE_KEY, "kind": DOCUMENT, "wrapped": self.wrapped, "mac": BASE64.encode(mac) }),
-            Stored::Keys { keys: Keys { epoch, since, seals, regions, older }, mac } => json!({
-                "schema": SCHEMA, "kind": DOCUMENT, "wrapped": self.wrapped, "epoch": epoch,
-                "since": since.format(&Rfc3339).unwrap_or_default(), "seals": seals, "regions": regions, "older": older, "mac": BASE64.encode(mac),
-            }),
+            Stored::Keys { keys: Keys { epoch, since, seals, regions, older }, mac, signature } => {
+                let mut body = json!({
+                    "schema": UNSIGNED, "kind": DOCUMENT, "wrapped": self.wrapped, "epoch": epoch,
+                    "since": since.format(&Rfc3339).unwrap_or_default(), "seals": seals, "regions": regions, "older": older, "mac": BASE64.encode(mac),
+                });
+                if let Some(Signature { kid, bytes }) = signature {
+                    body["schema"] = json!(SCHEMA);
+                    body["signature"] = json!({ "kid": kid, "bytes": BASE64.encode(bytes) });
+                }
+                body
+            }
         }
     }
 
@@ -172,7 +237,13 @@ impl KeyRecord {
             WITHOUT_MAC if wrapped.key == owner.to_string() => Stored::WithoutMac,
             WITHOUT_MAC => return Err(unreadable()),
             ONE_KEY => Stored::OneKey { mac: mac()? },
-            _ => Stored::Keys { keys: Self::keys_of(body).ok_or_else(unreadable)?, mac: mac()? },
+            _ => {
+                let signature = match schema > u64::from(UNSIGNED) {
+                    true => Some(Self::signature_of(&body["signature"]).ok_or_else(unreadable)?),
+                    false => None,
+                };
+                Stored::Keys { keys: Self::keys_of(body).ok_or_else(unreadable)?, mac: mac()?, signature }
+            }
         };
         Ok(Self { wrapped, stored })
     }
@@ -187,7 +258,29 @@ impl KeyRecord {
         })
     }
 
-    /// What this release's form says beside the wrapped key; `None` in a record of an earlier one.
+    fn signature_of(body: &Value) -> Option<Signature> {
+        Some(Signature { kid: body["kid"].as_str()?.to_owned(), bytes: BASE64.decode(body["bytes"].as_str()?).ok()? })
+    }
+
+    /// The name of the key that signed it; `None` in a record of an earlier release.
+    pub(super) fn signed_by(&self) -> Option<&str> {
+        if let Stored::Keys { signature: Some(signature), .. } = &self.stored { Some(&signature.kid) } else { None }
+    }
+
+    /// Before anything is unwrapped: Assay signed it, for this owner.
+    pub(super) async fn must_be_signed(&self, app: &App, owner: Owner) -> Result<(), PortError> {
+        let Stored::Keys { keys, signature: Some(Signature { kid, bytes }), .. } = &self.stored else {
+            let are_taken = app.config.unsigned_keys_until.is_some_and(|last| app.now().date() <= last);
+            return if are_taken { Ok(()) } else { Err(super::keys::damaged().advising(UNSIGNED_NOW)) };
+        };
+        match signing::find(app, SigningUse::Receipts, kid).await? {
+            Some(key) if key.verifies(&keys.statement(owner, &self.wrapped), bytes) => Ok(()),
+            Some(_) => Err(super::keys::damaged().advising(NOT_AS_SIGNED)),
+            None => Err(PortError::new(SigningUse::Receipts.key(), PortErrorKind::Disabled).advising(SIGNER_AWAY)),
+        }
+    }
+
+    /// What it says beside the wrapped key; `None` in a record of one data key.
     pub(super) fn keys(&self) -> Option<&Keys> {
         match &self.stored {
             Stored::Keys { keys, .. } => Some(keys),
@@ -210,7 +303,7 @@ impl KeyRecord {
                 let parts = [WORD_2, owner.as_bytes(), self.wrapped.key.as_bytes(), self.wrapped.version.as_bytes()];
                 if key.mac_holds(&parts, mac) { Ok(key) } else { Err(SealError::Open) }
             }
-            Stored::Keys { keys, mac } => {
+            Stored::Keys { keys, mac, .. } => {
                 let newest = EpochKey::new(keys.epoch, unwrapped)?;
                 let parts = keys.parts(&owner, &self.wrapped);
                 if !tag_holds(&newest.of_record()?, &parts.each_ref().map(Vec::as_slice), mac) {
@@ -249,7 +342,7 @@ mod tests {
 
     fn record(owner: Owner, name: &str, version: &str) -> Value {
         let about = About { since: NOW, seals: 3, regions: Regions::parse("usgovvirginia").expect("regions") };
-        KeyRecord::new(owner, wrapped(name, version), &two_keys(), about).expect("a record").body()
+        KeyRecord::unsigned(owner, wrapped(name, version), &two_keys(), about).expect("a record").body()
     }
 
     /// As an earlier release wrote it.
@@ -300,6 +393,26 @@ mod tests {
             }
             prop_assert!(!opens(tenant(1), &changed), "{changed}");
             prop_assert!(opens_with(tenant(1), &body, &[8; 32]).is_none(), "another key");
+        }
+
+        #[test]
+        fn whatever_is_changed_of_what_is_wrapped_or_said_of_it_is_another_statement(
+            name in "[a-z:/.-]{1,40}", version in "[0-9a-f]{1,32}", more in "[a-z0-9]{1,3}", which in 0..8u8,
+        ) {
+            let about = About { since: NOW, seals: 3, regions: Regions::default() };
+            let keys = || Keys::new("o", &two_keys(), about.clone()).expect("keys");
+            let (mut changed, mut of, mut owner) = (keys(), wrapped(&name, &version), tenant(1));
+            match which {
+                0 => of.key += &more,
+                1 => of.version += &more,
+                2 => of.bytes += &more,
+                3 => (of.key, of.version) = (format!("{name}{}", &version[..1]), version[1..].to_owned()),
+                4 => changed.epoch += 1,
+                5 => changed.since += time::Duration::NANOSECOND,
+                6 => changed.regions = Regions::parse("usgovvirginia").expect("regions"),
+                _ => owner = tenant(2),
+            }
+            prop_assert_ne!(changed.statement(owner, &of), keys().statement(tenant(1), &wrapped(&name, &version)));
         }
 
         #[test]
@@ -397,7 +510,7 @@ mod tests {
     #[test]
     fn a_record_of_a_newer_release_is_named_as_one() {
         let mut body = record(tenant(1), "a", "1");
-        body["schema"] = json!(4);
-        assert!(matches!(KeyRecord::parse(tenant(1), &body), Err(StoreError::NewerRelease { schema: 4, known: 3, .. })));
+        body["schema"] = json!(5);
+        assert!(matches!(KeyRecord::parse(tenant(1), &body), Err(StoreError::NewerRelease { schema: 5, known: 4, .. })));
     }
 }

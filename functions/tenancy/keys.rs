@@ -164,7 +164,7 @@ async fn create(app: &App, owner: Owner, vault_key: Option<&str>) -> Result<Opti
     let name = vault_key.map_or_else(|| owner.to_string(), str::to_owned);
     let wrapped = wrap(app, owner, &name, &bytes).await?;
     let about = About { since: app.now(), seals: 0, regions: Regions::default() };
-    let record = KeyRecord::new(owner, wrapped, &key, about).map_err(|_| unreadable(owner))?;
+    let record = KeyRecord::signed(app, owner, wrapped, &key, about).await?;
     let create = Op::Create { id: DOCUMENT.into(), body: record.body() };
     match app.documents.batch(&partition(owner), vec![create]).await? {
         BatchOutcome::Committed(_) => {
@@ -240,6 +240,7 @@ async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>
     let record = KeyRecord::parse(owner, &document.body)?;
     must_be_admitted(app, owner, &record)?;
     let unwrap = async {
+        record.must_be_signed(app, owner).await?;
         let bytes = app.vault.unwrap(&record.wrapped).await?;
         note_use(app, owner, &record.wrapped);
         let key = record.open(owner, &bytes).map_err(|_| damaged())?;
@@ -288,6 +289,6 @@ fn lost(owner: Owner) -> StoreError {
 
 const LOST: &str = "there are records, and the key record that opens them is gone: put it back from a backup";
 
-fn damaged() -> PortError {
+pub(super) fn damaged() -> PortError {
     PortError::new(DOCUMENT, PortErrorKind::Unreadable)
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Batch, Gathered, Held, Place, Record, Store, StoreError, TenantId, Wanted,
+    Batch, Gathered, Held, Passed, Place, Record, Store, StoreError, TenantId, Wanted,
     keys::Owner,
     message::{self, Verified},
 };
@@ -50,9 +50,21 @@ pub fn send<P: Place>(batch: &mut Batch<'_, '_, P>, function: &str, body: &impl 
     Ok(pending)
 }
 
-/// Sends everything that waits in this place; returns how many messages went out.
+/// Sends everything that waits in this place; returns how many messages went out. One that cannot be read keeps no other from
+/// going, and does not fail whose own work is done: [`sweep`] says that it is there.
 pub async fn flush<P: Place>(store: &Store<'_, P>, place: P) -> Result<usize, StoreError> {
-    let waiting = store.all::<Pending>(place, "").await?;
+    send_all(store, place, &mut Passed::default()).await
+}
+
+/// The same, and fails at its end for as long as one of them cannot be read. For the sweep.
+pub async fn sweep<P: Place>(store: &Store<'_, P>, place: P) -> Result<usize, StoreError> {
+    let mut passed = Passed::default();
+    let sent = send_all(store, place, &mut passed).await?;
+    passed.end(sent)
+}
+
+async fn send_all<P: Place>(store: &Store<'_, P>, place: P, passed: &mut Passed) -> Result<usize, StoreError> {
+    let waiting = passed.all(store.all_of_each::<Pending>(place, "").await?)?;
     for pending in &waiting {
         deliver(store, &pending.value).await?;
         clear(store, place, pending).await?;

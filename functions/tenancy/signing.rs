@@ -22,8 +22,8 @@ use crate::{
 pub enum SigningUse {
     /// Links in mails and cards, and the tokens of decision forms.
     Links,
-    /// A named human's answer to one proposal version, a policy as it was approved, a certificate of destruction: JSON, tagged
-    /// bytes and text, so that none can stand for another.
+    /// A named human's answer to one proposal version, a policy as it was approved, the record of an owner's data keys, a
+    /// certificate of destruction: JSON, bytes with tags of their own, and text, so that none can stand for another.
     Receipts,
     /// The audit log's checkpoints.
     Checkpoints,
@@ -84,6 +84,16 @@ impl VerifyingKey {
     }
 }
 
+/// A message of several parts, each with its length in bytes before it as 64 bits, big-endian: no two are one.
+pub fn framed(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
 /// The first 16 hex digits of the SHA-256 of a public point.
 fn kid(point: &[u8]) -> String {
     hex(&digest(&SHA256, point).as_ref()[..8])
@@ -103,7 +113,8 @@ pub async fn sign(app: &App, usage: SigningUse, message: &[u8]) -> Result<Signed
     let key = match by_version(&verifying_keys(app, usage).await?) {
         Some(key) => key,
         // Rotated since they were fetched.
-        None => by_version(&fetch(app, usage).await?).ok_or_else(|| refused(PortError::new(usage.key(), PortErrorKind::Missing)))?,
+        None => by_version(&fetch(app, usage).await.map_err(refused)?)
+            .ok_or_else(|| refused(PortError::new(usage.key(), PortErrorKind::Missing)))?,
     };
     match <[u8; 64]>::try_from(made.bytes) {
         // Looked at before it goes out: a signature that nobody can verify is worse than none.
@@ -114,18 +125,19 @@ pub async fn sign(app: &App, usage: SigningUse, message: &[u8]) -> Result<Signed
 
 /// The enabled keys of this use, newest first.
 pub async fn verifying_keys(app: &App, usage: SigningUse) -> Result<Arc<[VerifyingKey]>, StoreError> {
-    let kept = app.memory.recall::<Arc<[VerifyingKey]>>(&remembered(usage), app.now() - KEEP);
-    match kept {
-        Some(keys) => Ok(Arc::clone(&keys)),
-        None => fetch(app, usage).await,
-    }
+    known(app, usage).await.map_err(refused)
 }
 
 /// The enabled key of this name; `None` when there is none, also when it was retired. A name that is not known may be a
 /// newer key's: then the vault is asked again, but not for each of those who send garbage.
 pub async fn verifying_key(app: &App, usage: SigningUse, kid: &str) -> Result<Option<VerifyingKey>, StoreError> {
+    find(app, usage, kid).await.map_err(refused)
+}
+
+/// [`verifying_key`], for whose trouble is not the installation's alone.
+pub(super) async fn find(app: &App, usage: SigningUse, kid: &str) -> Result<Option<VerifyingKey>, PortError> {
     let by_name = |keys: &[VerifyingKey]| keys.iter().find(|key| key.kid == kid).cloned();
-    if let Some(key) = by_name(&verifying_keys(app, usage).await?) {
+    if let Some(key) = by_name(&known(app, usage).await?) {
         return Ok(Some(key));
     }
     if !app.cache.allow(&format!("{}/again", remembered(usage)), 1, app.now(), ASK_AGAIN) {
@@ -134,11 +146,18 @@ pub async fn verifying_key(app: &App, usage: SigningUse, kid: &str) -> Result<Op
     Ok(by_name(&fetch(app, usage).await?))
 }
 
-async fn fetch(app: &App, usage: SigningUse) -> Result<Arc<[VerifyingKey]>, StoreError> {
+async fn known(app: &App, usage: SigningUse) -> Result<Arc<[VerifyingKey]>, PortError> {
+    match app.memory.recall::<Arc<[VerifyingKey]>>(&remembered(usage), app.now() - KEEP) {
+        Some(keys) => Ok(Arc::clone(&keys)),
+        None => fetch(app, usage).await,
+    }
+}
+
+async fn fetch(app: &App, usage: SigningUse) -> Result<Arc<[VerifyingKey]>, PortError> {
     let (name, moment) = (remembered(usage), app.memory.moment(&remembered(usage)));
-    let found = app.vault.public_keys(usage.key()).await.map_err(refused)?;
+    let found = app.vault.public_keys(usage.key()).await?;
     let keys: Option<Vec<_>> = found.iter().map(|public| VerifyingKey::of(&public.version, &public.point)).collect();
-    let keys: Arc<[VerifyingKey]> = keys.ok_or_else(|| refused(PortError::new(usage.key(), PortErrorKind::Unreadable)))?.into();
+    let keys: Arc<[VerifyingKey]> = keys.ok_or_else(|| PortError::new(usage.key(), PortErrorKind::Unreadable))?.into();
     app.memory.keep(&name, Arc::new(Arc::clone(&keys)), moment, app.now());
     Ok(keys)
 }

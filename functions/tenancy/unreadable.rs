@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, StoreError, keys::Owner, seal::SealError};
+use super::{Actor, StoreError, keys::Owner};
 use crate::app::App;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +34,10 @@ pub fn take_notes(app: &App) -> Vec<UnreadableNote> {
     app.memory.take_notes(NOTES).iter().filter_map(|note| serde_json::from_str(note).ok()).collect()
 }
 
-/// Notes a record that was changed or damaged. A data key that this process does not have is another matter: see
-/// [`super::KeyTrouble`].
+/// Notes a record that was changed or damaged. One that names a data key which its owner does not have is such a one too:
+/// the key record was read again for it.
 pub(super) fn note(app: &App, owner: Owner, by: &Actor, error: &StoreError) {
     let (document, why) = match error {
-        StoreError::Sealed { source: SealError::Epoch { .. }, .. } => return,
         StoreError::Sealed { document, source } => (document, source.to_string()),
         StoreError::Shape { document, .. } => (document, "its text has another shape".to_owned()),
         _ => return,

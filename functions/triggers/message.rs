@@ -73,9 +73,11 @@ async fn is_off(app: &App, function: &str, message: &QueueMessage, tenant: Tenan
     Ok(Roster::read(&scope.store(app).await?).await?.is_off(tenant))
 }
 
-/// Puts the message back as it is. Nothing of the client was read.
+/// Puts the message back, under the installation's newest data key: it was found authentic just now, and may go round for
+/// longer than the key before counts. Nothing of the client was read.
 async fn put_back(app: &App, function: &str, message: &QueueMessage, delay: Duration) -> Result<Option<Verified>, Failure> {
-    app.queue.send(function, message.body.clone(), delay).await.map_err(StoreError::from)?;
+    let body = message::renew(app, &message.body).await?;
+    app.queue.send(function, body, delay).await.map_err(StoreError::from)?;
     Ok(None)
 }
 

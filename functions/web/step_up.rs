@@ -12,6 +12,10 @@ use crate::{app::App, tenancy::directory::Session};
 /// How long a proof counts.
 pub const FRESH: Duration = Duration::minutes(10);
 
+/// How far the authority's clock and ours may be apart: whatever a sign-in says within that, everything that asks for a fresh
+/// one takes.
+pub const CLOCK_SKEW: Duration = Duration::minutes(5);
+
 /// Whether this session is good enough for a change of great effect.
 pub fn is_proved(app: &App, session: &Session) -> bool {
     let fresh = session.proof.at.is_some_and(|at| app.now() - at <= FRESH);

@@ -345,7 +345,7 @@ async fn is_held_back_and_can_be_destroyed(world: &World, record: &str) {
     let (held_back, _) = Quarantined::each(&store, id).await.unwrap();
     assert_eq!(held_back.iter().map(|held_back| held_back.record.as_str()).collect::<Vec<_>>(), [record]);
     assert_eq!(world.raw_blobs().await, 1);
-    Quarantined::purge(&store, id, record, "Olivia Hart").await.unwrap();
+    Quarantined::purge(&store, id, record, "Olivia Hart", |_| true).await.unwrap();
     assert_eq!(world.raw_blobs().await, 0, "our only copy");
 }
 

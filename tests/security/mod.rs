@@ -5,6 +5,7 @@ mod cases;
 mod envelope;
 mod http;
 mod jws_vectors;
+mod key_record;
 mod path_names;
 mod recipes;
 mod roles;

@@ -23,6 +23,20 @@ async fn two_approvers(flow: &Flow) {
     assert_eq!(owner.fill_in(&people, &people, &ticked).await.status, 303);
 }
 
+/// The field that names the approver among those who may approve alone.
+fn named() -> String {
+    format!("alone-{}", person(What::Approver).id)
+}
+
+/// The owner asks for another policy by this form of its page; the page of what they asked.
+async fn policy_asked(flow: &Flow, form: &str, typed: &[(&str, &str)]) -> String {
+    let policy = format!("portal/clients/{HARBOR}/policy");
+    let owner = Browser::of(flow, What::Owner).await;
+    let hidden = hidden_of(&owner.get(&policy).await, &format!("{policy}#{form}"));
+    let asked = owner.send(hidden, &policy, &[typed, &[("step", "ask")]].concat()).await;
+    asked.header("location").unwrap_or_else(|| panic!("{}", text(&asked))).strip_prefix("/api/").unwrap().to_owned()
+}
+
 async fn proposal(flow: &Flow, id: &str) -> Proposal {
     let held: Held<Proposal> = flow.client(HARBOR).await.read(ClientPlace::Assessment, id).await.unwrap().unwrap();
     held.value
@@ -39,18 +53,14 @@ async fn answer(browser: &Browser<'_>, page: &str, form: &str, typed: &[(&str, &
 async fn one_of_those_whom_the_policy_names_approves_alone_and_another_reviews_it() {
     let mut flow = Flow::new(Extent::Small).await;
     two_approvers(&flow).await;
-    let policy = format!("portal/clients/{HARBOR}/policy");
     let (approver, owner) = (Browser::of(&flow, What::Approver).await.session(), Browser::of(&flow, What::Owner).await.session());
-    let named = format!("alone-{}", person(What::Approver).id);
-    let asked = {
-        let owner = Browser::with_cookie(&flow, &owner);
-        let hidden = hidden_of(&owner.get(&policy).await, &format!("{policy}#alone"));
-        owner.send(hidden, &policy, &[(named.as_str(), "yes"), ("why-alone", "Somebody must be able to."), ("step", "ask")]).await
-    };
-    let change = asked.header("location").unwrap().strip_prefix("/api/").unwrap().to_owned();
+    let change = policy_asked(&flow, "alone", &[(named().as_str(), "yes"), ("why-alone", "Somebody must be able to.")]).await;
     let shown = text(&Browser::with_cookie(&flow, &approver).get(&change).await);
     let said = format!("Who may approve alone in an emergency: none \u{2192} {}", person(What::Approver).name);
     assert!(shown.contains(&said), "{shown}");
+    for of_objectives in ["cannot be read just now", "800-171A", "proposed for rollback", "What the evidence does not show"] {
+        assert!(!shown.contains(of_objectives), "{of_objectives}: {shown}");
+    }
     let taken = answer(&Browser::with_cookie(&flow, &approver), &change, "decide", &[("decision", "approve")]).await;
     assert_eq!(taken.status, 303, "{}", text(&taken));
     flow.pump().await;
@@ -86,13 +96,61 @@ async fn one_of_those_whom_the_policy_names_approves_alone_and_another_reviews_i
     assert_eq!((done.review_by, done.decisions.last().map(|one| one.verdict)), (None, Some(Verdict::Uphold)));
 }
 
+const TWO: [(&str, &str); 4] = [("needed", "2"), ("decide_within", "168"), ("run_within", "48"), ("why", "Four eyes see more.")];
+
+#[tokio::test]
+async fn who_approved_as_one_of_two_can_still_reject_and_approve_alone_and_is_offered_no_second_approval() {
+    let mut flow = Flow::new(Extent::Small).await;
+    two_approvers(&flow).await;
+    for (form, typed) in [("alone", &[(named().as_str(), "yes"), ("why-alone", "Somebody must be able to.")][..]), ("change", &TWO)] {
+        let change = policy_asked(&flow, form, typed).await;
+        let taken = answer(&Browser::of(&flow, What::Approver).await, &change, "decide", &[("decision", "approve")]).await;
+        assert_eq!(taken.status, 303, "{}", text(&taken));
+        flow.pump().await;
+    }
+    let first = flow.mailed(person(What::Approver), HARBOR, "3.4.1[d]").await.to_string();
+    let second = staged(&flow, proposal(&flow, &first).await.draft).await;
+    let approver = Browser::of(&flow, What::Approver).await.session();
+    for id in [&first, &second] {
+        let (approver, page) = (Browser::with_cookie(&flow, &approver), format!("portal/proposals/{HARBOR}/{id}"));
+        assert_eq!(answer(&approver, &page, "decide", &[("decision", "approve")]).await.status, 303);
+        let shown = text(&approver.get(&page).await);
+        for said in ["You approved this (1 of 2).", ">Reject<", "Approve alone", "All approvals", "1 of 2: "] {
+            assert!(shown.contains(said), "{said}: {shown}");
+        }
+        assert!(!shown.contains("Approve and mark"), "{shown}");
+        let again = answer(&approver, &page, "decide", &[("decision", "approve")]).await;
+        assert_eq!((again.status, proposal(&flow, id).await.decisions.len()), (303, 1), "the same answer once more");
+    }
+    let (alone, no) = (format!("portal/proposals/{HARBOR}/{first}"), format!("portal/proposals/{HARBOR}/{second}"));
+    let urgent = [("decision", "alone"), ("comment", "The assessor leaves in an hour.")];
+    let taken = answer(&Browser::with_cookie(&flow, &approver), &alone, "decide", &urgent).await;
+    assert_eq!(taken.status, 303, "{}", text(&taken));
+    let wrong = [("decision", "reject"), ("because", "model_wrong"), ("comment", "I read the wrong list.")];
+    let taken = answer(&Browser::with_cookie(&flow, &approver), &no, "decide", &wrong).await;
+    assert_eq!(taken.status, 303, "{}", text(&taken));
+    flow.pump().await;
+    assert!(matches!(proposal(&flow, &first).await.state, State::Executed { .. }));
+    assert!(matches!(proposal(&flow, &second).await.state, State::Rejected { .. }));
+    let shown = text(&Browser::with_cookie(&flow, &approver).get(&alone).await);
+    let once = format!("1 of 2: {}, ", person(What::Approver).name);
+    assert!(shown.contains("You approved this") && shown.contains(&once), "one voice: {shown}");
+    let shown = text(&Browser::with_cookie(&flow, &approver).get(&no).await);
+    assert!(shown.contains("You rejected this"), "{shown}");
+}
+
 /// As if people had found every objective of the system security plan MET.
 async fn with_a_plan(flow: &Flow) {
+    with_found(flow, "3.12.4", Answer::Met).await;
+}
+
+/// As if people had found every objective of a requirement so.
+async fn with_found(flow: &Flow, requirement: &str, found: Answer) {
     let store = flow.client(HARBOR).await;
     let held: Option<Held<Standing>> = store.read(ClientPlace::Assessment, "now").await.unwrap();
     let (mut standing, etag) = held.map_or_else(Default::default, |held| (held.value, Some(held.etag)));
-    for objective in catalogue().objectives.iter().filter(|objective| objective.id.starts_with("3.12.4[")) {
-        standing.set(objective.id, Answer::Met);
+    for objective in catalogue().objectives.iter().filter(|objective| objective.requirement() == requirement) {
+        standing.set(objective.id, found);
     }
     let mut batch = store.batch(ClientPlace::Assessment);
     batch.put(standing, etag);
@@ -163,6 +221,53 @@ const DEED: [(&str, &str); 6] = [
     ("sha256", "abababababababababababababababababababababababababababababababab"),
 ];
 
+/// 3.1.1 weighs five points.
+#[tokio::test]
+async fn a_score_that_changed_is_not_recorded_as_submitted_and_gives_way_to_the_one_that_stands() {
+    let flow = Flow::new(Extent::Small).await;
+    with_a_plan(&flow).await;
+    with_found(&flow, "3.1.1", Answer::Met).await;
+    let client = format!("portal/clients/{HARBOR}");
+    let engineer = Browser::of(&flow, What::Engineer).await.session();
+    let ask = || async {
+        let asked = Browser::with_cookie(&flow, &engineer).press(&client, &format!("{client}/sprs"), &[]).await;
+        asked.header("location").unwrap_or_else(|| panic!("{}", text(&asked))).strip_prefix("/api/").unwrap().to_owned()
+    };
+    let first = ask().await;
+    let approver = Browser::of(&flow, What::Approver).await;
+    let opened = hidden_of(&approver.get(&first).await, &format!("{first}/decide#done"));
+    for (found, said) in [(Answer::NotMet, "The score today is \u{2212}203 of 110, and this asks to submit \u{2212}198"), (Answer::Met, "")]
+    {
+        with_found(&flow, "3.1.1", found).await;
+        let shown = text(&approver.get(&first).await);
+        assert_eq!(shown.contains("Record it as done"), found == Answer::Met, "{shown}");
+        assert!(shown.contains(said) && shown.contains(">Reject<"), "{shown}");
+    }
+    with_found(&flow, "3.1.1", Answer::NotMet).await;
+    let late = approver.send(opened, &format!("{first}/decide"), &DEED).await;
+    assert!(late.status == 409 && text(&late).contains("has to be put right there"), "{}", text(&late));
+    assert_eq!(filed(&flow).await, 0);
+    with_found(&flow, "3.12.4", Answer::Undecided).await;
+    let without = text(&approver.get(&first).await);
+    assert!(without.contains("There is no score today, because 3.12.4") && !without.contains("Record it as done"), "{without}");
+    with_a_plan(&flow).await;
+
+    let second = ask().await;
+    assert_ne!(second, first);
+    assert_eq!(ask().await, second, "asked once");
+    let id = |page: &str| page.rsplit('/').next().unwrap().to_owned();
+    let gone = proposal(&flow, &id(&first)).await.state;
+    assert!(matches!(gone, State::Superseded { by: Some(by), .. } if by.to_string() == id(&second)), "{gone:?}");
+    let bare = answer(&approver, &second, "done", &[("decision", "reject"), ("comment", "We mend 3.1.1 first.")]).await;
+    assert!(bare.status == 422 && text(&bare).contains("Choose why you reject it"), "{}", text(&bare));
+    let because = ("because", "business_choice");
+    let mute = answer(&approver, &second, "done", &[("decision", "reject"), because]).await;
+    assert!(mute.status == 422 && text(&mute).contains("Say why you reject it"), "{}", text(&mute));
+    let no = answer(&approver, &second, "done", &[("decision", "reject"), because, ("comment", "We mend 3.1.1 first.")]).await;
+    assert_eq!(no.status, 303, "{}", text(&no));
+    assert!(matches!(proposal(&flow, &id(&second)).await.state, State::Rejected { .. }));
+}
+
 /// How often what shows the deed was filed.
 async fn filed(flow: &Flow) -> usize {
     let (store, mut count) = (flow.client(HARBOR).await, 0);
@@ -216,6 +321,16 @@ async fn a_deed_is_recorded_by_who_has_just_signed_in_and_in_their_own_name() {
     assert_eq!(filed(&flow).await, 1);
 }
 
+/// Asks for it by rule.
+async fn staged(flow: &Flow, draft: Draft) -> String {
+    let store = flow.client(HARBOR).await;
+    let mut batch = store.batch(ClientPlace::Assessment);
+    let id = gate::stage(&mut batch, draft).await.unwrap();
+    batch.commit().await.unwrap();
+    outbox::flush(&store, ClientPlace::Assessment).await.unwrap();
+    id.to_string()
+}
+
 /// Runs what waits with an action of the story's own: this release has no kind whose floor lets it run by its level.
 async fn run_by_level(flow: &Flow, works: bool) -> Proposal {
     let body = flow.test.queue.bodies("execute").pop().unwrap();
@@ -238,14 +353,7 @@ async fn what_ran_without_asking_is_in_the_inbox_while_it_can_be_undone_and_says
         evidence: vec![],
         ..proposal(&flow, &model).await.draft
     };
-    let id = {
-        let store = flow.client(HARBOR).await;
-        let mut batch = store.batch(ClientPlace::Assessment);
-        let id = gate::stage(&mut batch, draft).await.unwrap();
-        batch.commit().await.unwrap();
-        outbox::flush(&store, ClientPlace::Assessment).await.unwrap();
-        id.to_string()
-    };
+    let id = staged(&flow, draft).await;
     assert!(matches!(run_by_level(&flow, true).await.state, State::Executed { undo_until: Some(_), .. }));
     let page = format!("portal/proposals/{HARBOR}/{id}");
     let approver = Browser::of(&flow, What::Approver).await.session();

@@ -16,7 +16,7 @@ use assay::{
         tlog::{Checkpoint, Tile, VerifierKey, bundle, merkle, proof::Plan, proof::extends},
     },
     connectors::demo,
-    platform::ports::BlobContainer,
+    platform::ports::{BlobContainer, Retention},
     tenancy::{ClientPlace, DeploymentPlace, DeploymentScope, Place, Record, Store, keys::Owner, place::AuditPart},
 };
 use bytes::Bytes;
@@ -542,6 +542,26 @@ async fn an_anchor_that_is_gone_is_an_alarm_until_it_is_back() {
     let _ = test.app().blobs.create(BlobContainer::Anchors, &name, note).await.unwrap();
     anchor::anchor(&store).await.unwrap();
     assert_eq!(anchored().await.alarm, None);
+}
+
+#[tokio::test]
+async fn what_keeps_the_copies_is_looked_at_although_the_log_does_not_grow() {
+    let test = TestApp::new();
+    let store = client(test.app()).await;
+    happen(&store, 5).await;
+    audit::publish(&store).await.unwrap();
+    anchor::anchor(&store).await.unwrap();
+    let place = ClientPlace::audit(AuditPart::Head);
+    let mut held = store.read::<Anchored>(place, anchor::KEY).await.unwrap().unwrap();
+    let honest = held.value.clone();
+    // As it was found before somebody took the policy away.
+    held.value.retention = Some(Retention::Locked { until: None });
+    let mut batch = store.batch(place);
+    batch.replace(&held);
+    batch.commit().await.unwrap();
+    test.clock.advance(Duration::minutes(61));
+    anchor::anchor(&store).await.unwrap();
+    assert_eq!(store.read::<Anchored>(place, anchor::KEY).await.unwrap().unwrap().value, honest, "and it was copied when it was");
 }
 
 #[tokio::test]

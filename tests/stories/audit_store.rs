@@ -23,6 +23,10 @@ use assay::{
     tenancy::seal::sha256,
 };
 use async_trait::async_trait;
+use aws_lc_rs::{
+    digest::{Digest, SHA256},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use serde_json::Value;
@@ -188,6 +192,8 @@ impl Documents for Memory {
 pub(crate) struct Rest {
     seconds: AtomicI64,
     ids: AtomicU64,
+    /// One for every use: nothing here takes one for another.
+    pair: EcdsaKeyPair,
 }
 
 impl Rest {
@@ -224,12 +230,13 @@ impl Vault for Rest {
         Ok(Zeroizing::new(BASE64.decode(&wrapped.bytes).unwrap()))
     }
 
-    async fn sign(&self, _: &str, _: &[u8; 32]) -> Result<Signature, PortError> {
-        Err(unavailable())
+    async fn sign(&self, key: &str, hash: &[u8; 32]) -> Result<Signature, PortError> {
+        let signed = Digest::import_less_safe(hash, &SHA256).and_then(|hash| self.pair.sign_digest(&hash)).unwrap();
+        Ok(Signature { key: key.into(), version: "1".into(), bytes: signed.as_ref().to_vec() })
     }
 
     async fn public_keys(&self, _: &str) -> Result<Vec<PublicKey>, PortError> {
-        Err(unavailable())
+        Ok(vec![PublicKey { version: "1".into(), point: self.pair.public_key().as_ref().to_vec() }])
     }
 
     async fn secret(&self, _: &str) -> Result<Zeroizing<String>, PortError> {
@@ -318,7 +325,11 @@ impl Http for Rest {
 pub(crate) fn app(settings: &[(&str, &str)]) -> (App, Arc<Memory>, Arc<Rest>) {
     let raw: RawConfig = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let memory = Arc::new(Memory::default());
-    let rest = Arc::new(Rest { seconds: AtomicI64::new(0), ids: AtomicU64::new(0) });
+    let rest = Arc::new(Rest {
+        seconds: AtomicI64::new(0),
+        ids: AtomicU64::new(0),
+        pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
+    });
     let app = App {
         config: Arc::new(config::check(&raw).unwrap()),
         documents: memory.clone(),

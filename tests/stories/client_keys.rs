@@ -360,7 +360,7 @@ async fn a_data_key_that_was_moved_to_another_client_or_reworded_is_unreadable_t
         flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
         flow.mailed(person(What::Approver), RIDGE, OBJECTIVE).await;
         let (harbor, ridge) = (record(&flow, HARBOR).await.body, record(&flow, RIDGE).await.body);
-        assert_eq!(harbor["schema"], 3);
+        assert_eq!(harbor["schema"], 4);
 
         let with = |name: &str, value: Value| {
             let mut body = harbor.clone();
@@ -399,7 +399,7 @@ async fn a_data_key_that_was_moved_to_another_client_or_reworded_is_unreadable_t
 
 #[tokio::test]
 async fn a_store_of_before_opens_and_only_where_the_vault_binds_the_owners_name() {
-    let mut flow = Flow::new(Extent::Small).await;
+    let mut flow = Flow::begun(TestApp::with(&[("ASSAY_UNSIGNED_KEYS_UNTIL", "2026-12-31")]), Extent::Small).await;
     flow.mailed(person(What::Approver), HARBOR, OBJECTIVE).await;
     let body = record(&flow, HARBOR).await.body;
     put(&flow, HARBOR, without_mac(&body)).await;
@@ -410,16 +410,16 @@ async fn a_store_of_before_opens_and_only_where_the_vault_binds_the_owners_name(
     drop(marco);
     flow.answer(person(What::Approver), HARBOR, OBJECTIVE, Verdict::Approve).await;
     flow.settle().await;
-    assert_eq!(record(&flow, HARBOR).await.body["schema"], 3, "the sweep has given it this release's form");
+    assert_eq!(record(&flow, HARBOR).await.body["schema"], 4, "the sweep has given it this release's form");
 
     let (mut flow, _) = flow_on_key_vault(Extent::Small).await;
     let body = record(&flow, HARBOR).await.body;
     put(&flow, HARBOR, without_mac(&body)).await;
-    flow.test.restart();
-    assert_eq!(kind_of_refusal(&flow, HARBOR).await, Some(PortErrorKind::Unreadable));
+    flow.test.restart_with(&[("ASSAY_SIGN_IN", "demo"), ("ASSAY_UNSIGNED_KEYS_UNTIL", "2026-12-31")]);
+    assert_eq!(kind_of_refusal(&flow, HARBOR).await, Some(PortErrorKind::Unreadable), "the vault binds no name");
 
     let mut newer = body.clone();
-    newer["schema"] = json!(4);
+    newer["schema"] = json!(5);
     put(&flow, HARBOR, newer).await;
     flow.test.restart();
     let marco = Browser::of(&flow, What::Engineer).await;

@@ -6,15 +6,16 @@ use assay::{
     connectors::demo::{self, What},
     custody::care::{MOST_DAYS, MOST_SEALS},
     gate::{Proposal, Verdict},
-    platform::ports::{Container, Document, Op, Partition, Query},
+    platform::ports::{BatchOutcome, Container, Document, Op, Partition, PortErrorKind, Query},
     tenancy::{
-        ClientPlace, DeploymentScope, Place as _, Record, Scope, StoreError,
+        ClientPlace, DeploymentPlace, DeploymentScope, Place as _, Record, Scope, StoreError,
         directory::Tenant,
         key_change::{self, Change, Facts},
         keys::{self, Owner},
         place::AuditPart,
         regions::Regions,
         seal::{Form, epoch_of},
+        signing::SigningUse,
     },
 };
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ use crate::support::{
     end_state::{EndState, all},
     faults::Fault,
     flow::{Extent, Flow, HARBOR, deliveries_of, person},
-    key_vault::{installation_of, key_uri},
+    key_vault::{installation_of, key_uri, signing_key},
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
@@ -302,8 +303,79 @@ async fn a_new_version_of_the_vault_key_is_taken_up_within_a_day_and_the_log_nam
 }
 
 #[tokio::test]
-async fn a_store_of_an_earlier_release_is_read_and_stays_readable_there_until_it_is_lifted() {
+async fn the_key_record_of_before_a_rotation_that_is_put_back_is_an_alarm_and_what_was_sealed_since_is_said_not_to_open() {
     let mut flow = Flow::new(Extent::Small).await;
+    flow.settle().await;
+    let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{HARBOR}"));
+    let put = async |flow: &Flow, body: Value| {
+        let etag = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap().etag;
+        let replace = Op::Replace { id: "data-key".into(), body, if_match: etag };
+        assert!(matches!(flow.app().documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
+    };
+    let leaked = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap().body;
+    let seen = facts(&flow.test).await;
+    key_change::change(flow.app(), OWNER, &seen, Change::NextKey).await.unwrap();
+    flow.clock_jumps(Duration::days(1));
+    flow.settle().await;
+    let newest = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap().body;
+    put(&flow, leaked.clone()).await;
+    flow.test.restart();
+    let told = async |flow: &Flow, kind: &str| {
+        let store = flow.deployment().await;
+        let entries = all::<Entry, _>(&store, DeploymentPlace::Log(AuditPart::Entries(0))).await;
+        entries.into_iter().filter(|entry| entry.leaf.contains(kind)).map(|entry| entry.content).collect::<Vec<_>>()
+    };
+    flow.sweep().await;
+    flow.sweep().await;
+    let alarms = told(&flow, "key.put_back").await;
+    assert_eq!(alarms.len(), 1, "once: {alarms:?}");
+    assert!(!told(&flow, "record.unreadable").await.is_empty());
+    // The last one is put back, and the first again.
+    put(&flow, newest).await;
+    flow.test.restart();
+    flow.sweep().await;
+    put(&flow, leaked).await;
+    flow.test.restart();
+    flow.sweep().await;
+    flow.sweep().await;
+    assert_eq!(told(&flow, "key.put_back").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_newer_key_signs_the_key_records_within_a_day_so_that_the_one_before_can_be_retired() {
+    let (test, fake) = installation_of(OWNER).await;
+    let mut flow = Flow::begun(test, Extent::Small).await;
+    flow.settle().await;
+    let was = facts(&flow.test).await;
+    fake.make_signing_key(&signing_key(SigningUse::Receipts));
+    flow.sweep().await;
+    assert_eq!(facts(&flow.test).await, was, "it is looked for once a day");
+    flow.clock_jumps(Duration::days(1));
+    flow.settle().await;
+    let now = facts(&flow.test).await;
+    assert_eq!(Facts { signed_by: was.signed_by.clone(), seals: was.seals, ..now.clone() }, was, "nothing else is changed");
+    let said = logged(&flow, "key.signed").await;
+    assert_eq!(said.len(), 1);
+    let told = said[0].to_string();
+    assert!(told.contains(&was.signed_by.unwrap()) && told.contains(&now.signed_by.unwrap()), "{told}");
+    fake.retire_oldest(&signing_key(SigningUse::Receipts));
+    flow.test.restart();
+    for owner in [OWNER, Owner::Deployment] {
+        keys::find(flow.app(), owner).await.unwrap().unwrap();
+    }
+    // Too soon after the next one: what was signed by the one before waits for it, and says so.
+    fake.make_signing_key(&signing_key(SigningUse::Receipts));
+    fake.retire_oldest(&signing_key(SigningUse::Receipts));
+    flow.test.restart();
+    let refused = keys::find(flow.app(), OWNER).await.unwrap_err();
+    assert!(refused.is_transient() && refused.to_string().contains(&HARBOR.to_string()));
+    let StoreError::Key { source, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(source.kind, PortErrorKind::Disabled);
+}
+
+#[tokio::test]
+async fn a_store_of_an_earlier_release_is_read_and_stays_readable_there_until_it_is_lifted() {
+    let mut flow = Flow::begun(TestApp::with(&[("ASSAY_UNSIGNED_KEYS_UNTIL", "2026-12-31")]), Extent::Small).await;
     let key = keys::data_key(flow.app(), OWNER).await.unwrap();
     let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{HARBOR}"));
     let record = flow.app().documents.read(&partition, "data-key").await.unwrap().unwrap();

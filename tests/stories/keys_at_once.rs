@@ -20,8 +20,8 @@ use crate::support::{
 };
 
 const OWNER: Owner = Owner::Tenant(HARBOR);
-/// Looking for the record comes before it.
-const FIRST_UNWRAP: usize = 1;
+/// Looking for the record, and for the key that signed it, comes before it.
+const FIRST_UNWRAP: usize = 2;
 
 /// A process that has just begun, with the client's key in Key Vault.
 async fn begun() -> (TestApp, Arc<FakeVaults>) {

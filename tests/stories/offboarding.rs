@@ -471,7 +471,7 @@ async fn who_takes_it_back_in_a_second_tab_while_it_is_being_destroyed_keeps_the
     let store = DeploymentScope::of_session(&session, "story").store(flow.app()).await.unwrap();
     let client = Scope::of_ending(&seen.off.as_ref().unwrap().value, &session, "story").store(flow.app()).await.unwrap();
     done(&flow, "take-back", &[]).await;
-    let late = offboarding::destroy::destroy(&store, Some(&client), &seen, "").await.unwrap_err();
+    let late = offboarding::destroy::destroy(&store, Some(&client), &seen, "", Vec::new()).await.unwrap_err();
     assert!(matches!(&late, OffboardingError::Store(error) if error.is_conflict()), "{late:?}");
     assert!(known(&flow).await.destroyed.is_none());
     assert!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().is_some());

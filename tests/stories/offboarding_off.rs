@@ -6,10 +6,16 @@ use std::sync::Arc;
 use assay::{
     analytics::sharing::{Sharing, Together},
     app::App,
+    audit::{dead_letter, entry::Entry},
     connectors::demo::{self, What},
     custody::offboarding,
     gate::learning::{Rule, pool},
-    tenancy::{DeploymentPlace, DeploymentScope, Held, Roster, TenantId},
+    tenancy::{
+        ClientPlace, DeploymentPlace, DeploymentScope, Held, Roster, TenantId,
+        key_change::{self, Change},
+        keys::{self, Owner},
+        place::AuditPart,
+    },
 };
 use time::Duration;
 
@@ -17,8 +23,8 @@ use super::offboarding::{known, step, switched_off, world};
 use crate::support::{
     browser::{Browser, text},
     clock::START,
-    end_state::EndState,
-    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+    end_state::{EndState, all},
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, link_in, mails_to, person, pointed_to},
 };
 
 #[tokio::test]
@@ -26,10 +32,19 @@ async fn what_another_instance_switched_off_is_off_with_the_next_request() {
     let flow = world(Extent::Both).await;
     let approver = Browser::of(&flow, What::Approver).await;
     let harbor = format!("portal/clients/{HARBOR}");
-    assert_eq!(approver.get(&harbor).await.status, 200);
+    let link = link_in(&mails_to(&flow.test, person(What::Approver), HARBOR)[0]);
+    let proposal = format!("portal/proposals/{HARBOR}/{}", pointed_to(&link).1);
+    assert_eq!(
+        [approver.get(&harbor).await.status, approver.get(&proposal).await.status, approver.get(&link).await.status],
+        [200, 200, 303]
+    );
     switched_off(&flow).await;
+    for waits in [&link, &proposal] {
+        let told = approver.get(waits).await;
+        assert!(told.status == 423 && text(&told).contains("switched this client off"), "{waits}: {}", told.status);
+    }
     // The instance that answered before knew the client as on, and has its key in memory.
-    assert!(assay::tenancy::keys::find(flow.app(), assay::tenancy::keys::Owner::Tenant(HARBOR)).await.unwrap().is_some());
+    assert!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().is_some());
     assert_off(&flow, &approver, &harbor).await;
 
     // And the other way round: another process takes it back.
@@ -145,4 +160,34 @@ async fn what_was_approved_before_it_was_off_does_not_run_until_it_is_on_again()
     assert!(refused.status == 200 && !text(&refused).contains("Harbor Precision"));
     let told = flow.reader(person(What::Approver), HARBOR).await.unwrap().1;
     assert!(told.holds(flow.app().now()), "the grant stays; the roster gives none");
+}
+
+/// What is put back again and again outlives the key that it was sent under.
+#[tokio::test]
+async fn a_message_that_waits_for_its_client_for_longer_than_its_key_counts_is_worked_off_when_the_client_is_on_again() {
+    let mut flow = world(Extent::Small).await;
+    let looked_at = async |flow: &Flow| {
+        let log = all::<Entry, _>(&flow.client(HARBOR).await, ClientPlace::Log(AuditPart::Entries(0))).await;
+        log.iter().filter(|entry| entry.leaf.contains("analysis.recorded")).count()
+    };
+    let before = looked_at(&flow).await;
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[1]).await;
+    flow.pump_once("intake").await;
+    assert_eq!(flow.test.queue.bodies("analyze").len(), 1);
+    switched_off(&flow).await;
+    flow.pump().await;
+    let seen = key_change::facts(flow.app(), Owner::Deployment).await.unwrap().unwrap();
+    key_change::change(flow.app(), Owner::Deployment, &seen, Change::NextKey).await.unwrap();
+    for _ in 0..9 {
+        flow.test.clock.advance(Duration::days(1));
+        flow.pump().await;
+    }
+    let taken_back = step(&flow, "take-back", &[]).await;
+    assert_eq!(taken_back.status, 303, "{}", text(&taken_back));
+    flow.test.clock.advance(Duration::minutes(15));
+    flow.pump().await;
+    flow.settle().await;
+    let scope = DeploymentScope::of_function("story", "c");
+    assert_eq!(dead_letter::all(flow.app(), &scope).await.unwrap(), Vec::new());
+    assert_eq!(looked_at(&flow).await, before + 1);
 }

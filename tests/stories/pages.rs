@@ -149,14 +149,25 @@ fn nothing_is_chosen_for_the_reader_on_the_decision_page() {
 #[test]
 fn a_decided_page_has_no_form_of_a_decision() {
     for (name, html) in gallery::pages().into_iter().filter(|(name, _)| name.starts_with("proposal-")) {
-        let open =
-            ["proposal-open", "proposal-comment-needed", "proposal-stale", "proposal-one-of-two", "proposal-standing-in", "proposal-alone"]
-                .contains(&name);
-        // After the fact there are other answers, none of which approves or rejects.
-        let afterwards = ["proposal-to-review", "proposal-review-overdue", "proposal-to-do"].contains(&name);
-        assert_eq!(html.contains(r#"id="decide""#), open, "{name}");
-        assert_eq!(html.contains(r#"name="decision""#), open || afterwards, "{name}");
-        assert_eq!(html.contains(r#"name="decision" value="reject""#), open, "{name}");
+        let open = [
+            "proposal-open",
+            "proposal-comment-needed",
+            "proposal-stale",
+            "proposal-one-of-two",
+            "proposal-standing-in",
+            "proposal-alone",
+            "proposal-policy-change",
+        ]
+        .contains(&name);
+        let given = name == "proposal-you-gave-one-of-two";
+        // What only a person does is recorded or rejected, and after the fact there are other answers.
+        let to_do = ["proposal-to-do", "proposal-not-to-do"].contains(&name);
+        let afterwards = ["proposal-to-review", "proposal-review-overdue"].contains(&name);
+        assert_eq!(html.contains(r#"id="decide""#), open || given, "{name}");
+        assert!(!given || !html.contains(r#"name="decision" value="approve""#), "nobody approves twice");
+        assert_eq!(html.contains(r#"name="decision""#), open || given || to_do || afterwards, "{name}");
+        assert_eq!(html.contains(r#"name="decision" value="reject""#), open || given || to_do, "{name}");
+        assert_eq!(html.contains(r#"name="decision" value="done""#), name == "proposal-to-do", "{name}");
         assert_eq!(html.contains("Next for you"), !open, "{name}");
     }
 }

@@ -91,6 +91,34 @@ async fn a_reason_that_is_marked_cui_asks_for_no_other_policy_and_is_not_kept() 
     assert!(waits.iter().all(|held| held.value.kind != "change_policy"), "{waits:?}");
 }
 
+#[tokio::test]
+async fn what_is_asked_while_another_change_waits_comes_back_and_says_which_one_waits() {
+    let flow = Flow::new(Extent::Small).await;
+    let (page, figures) = (format!("portal/clients/{HARBOR}/policy"), format!("portal/analytics/{HARBOR}"));
+    let action = format!("{figures}/leave-out");
+    let approver = Browser::of(&flow, What::Approver).await;
+    let rule = hidden_of(&approver.get(&page).await, &format!("{page}#change"));
+    let left_out = hidden_of(&approver.get(&figures).await, &format!("{action}#leave-out"));
+    let waits = Browser::of(&flow, What::Engineer).await.fill_in(&page, &page, &[&TWO[..], &[("step", "ask")]].concat()).await;
+    let waits = waits.header("location").unwrap_or_else(|| panic!("{}", text(&waits))).to_owned();
+
+    let three = [("kind", "mark_objective"), ("needed", "3"), ("decide_within", "72"), ("run_within", "48"), ("why", "Six eyes see most.")];
+    let reviewer = person(What::Approver).id.to_string();
+    let of_him = [("reviewer", reviewer.as_str()), ("count", "out"), ("why", "Six eyes see most.")];
+    for (form, to, typed) in [(rule, &page, &[&three[..], &[("step", "ask")]].concat()[..]), (left_out, &action, &of_him)] {
+        let back = approver.send(form, to, typed).await;
+        let html = text(&back);
+        assert_eq!(back.status, 422, "{html}");
+        for said in ["Another change of the policy waits for its decision", "Six eyes see most.", &format!("href=\"{waits}\"")] {
+            assert!(html.contains(said), "{said}: {html}");
+        }
+    }
+    let shown = text(&approver.get(&figures).await);
+    assert!(shown.contains(&format!("href=\"{waits}\"")) && !shown.contains(&format!("{action}#leave-out")), "{shown}");
+    let open: Vec<Held<OpenMark>> = flow.client(HARBOR).await.all(ClientPlace::Assessment, "").await.unwrap();
+    assert_eq!(open.iter().filter(|held| held.value.kind == "change_policy").count(), 1);
+}
+
 /// The demo's owner has no part in this; the approver's colleague is made an approver first.
 #[tokio::test]
 async fn an_approver_lets_another_stand_in_who_then_answers_on_the_page_in_their_place() {

@@ -41,6 +41,7 @@ use serde_json::json;
 use time::Duration;
 
 use crate::support::{
+    browser::{Browser, text},
     clock::START,
     events::approval,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
@@ -65,7 +66,7 @@ async fn a_day() -> Flow {
 }
 
 /// As the pages that gave them would have: the story's world begins with its grants.
-async fn grants_are_told(flow: &Flow) {
+pub(super) async fn grants_are_told(flow: &Flow) {
     let store = flow.deployment().await;
     let grants = store.all::<Grant>(DeploymentPlace::Directory, "").await.unwrap();
     let mut batch = store.batch(DeploymentPlace::Directory);
@@ -78,7 +79,7 @@ async fn grants_are_told(flow: &Flow) {
 }
 
 /// What it says, line by line, and how it ends.
-async fn verified(flow: &Flow) -> (Vec<String>, Result<(), String>) {
+pub(super) async fn verified(flow: &Flow) -> (Vec<String>, Result<(), String>) {
     let said = std::cell::RefCell::new(Vec::new());
     let outcome = verify_store::run(flow.app(), Outside::default(), |words| said.borrow_mut().push(words.to_owned())).await;
     (said.into_inner(), outcome.map_err(|error| error.to_string()))
@@ -100,7 +101,7 @@ async fn proposal(store: &Store<'_, ClientPlace>, is: impl Fn(&Proposal) -> bool
 }
 
 /// The faults of a store in which one thing was done, which is taken back afterwards.
-async fn faults(flow: &Flow) -> Vec<String> {
+pub(super) async fn faults(flow: &Flow) -> Vec<String> {
     let (said, outcome) = verified(flow).await;
     let faults: Vec<String> = said.into_iter().filter(|line| line.contains(": RECORDS: ") || line.contains(": LOG: ")).collect();
     assert_eq!(outcome, Err(format!("{} faults; each is named above", faults.len())));
@@ -222,6 +223,31 @@ async fn an_audit_item_that_was_taken_out_or_left_behind_and_an_entry_that_was_c
     change::<assay::audit::entry::Entry>(&store, entries, &key, |entry| entry.content = entry.content.replace('{', "{ ")).await;
     let said = faults(&flow).await;
     assert!(said.iter().any(|line| line.contains("the content of entry 3 is not what the entry committed to")), "{said:#?}");
+}
+
+/// Where the weightiest items of the installation wait: a destruction, another vault key.
+#[tokio::test]
+async fn an_audit_item_beside_the_keys_is_shown_while_it_waits_and_named_when_it_was_taken_out() {
+    let flow = a_day().await;
+    let store = flow.deployment().await;
+    let places = [DeploymentPlace::Keys(HARBOR), DeploymentPlace::OwnKeys];
+    for place in places {
+        let mut batch = store.batch(place);
+        record(&mut batch, Event::new("key.regions_changed", "regions", json!({ "before": "", "after": "westeurope" })));
+        batch.commit().await.unwrap();
+    }
+    let (said, outcome) = verified(&flow).await;
+    assert_eq!(outcome, Ok(()), "{said:#?}");
+    let page = text(&Browser::of(&flow, What::Engineer).await.get("portal/audit").await);
+    assert_eq!(page.matches("changed the regions in which the records may be read").count(), 2, "{page}");
+    for place in places {
+        let mut batch = store.batch(place);
+        batch.delete(store.all::<Item>(place, "").await.unwrap().last().unwrap());
+        batch.commit().await.unwrap();
+    }
+    let said = faults(&flow).await;
+    let gone = said.iter().filter(|line| line.contains("is gone: it was written with what it records")).count();
+    assert_eq!((said.len(), gone), (2, 2), "{said:#?}");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ const RELIED_ON: [&str; 17] = [
 const ONCE_MADE: [&str; 3] = ["asking", "destroyed", "sharing"];
 
 /// Kinds that change without an item: another record says the same, or nobody relies on them.
-const NOT_RELIED_ON: [&str; 63] = [
+const NOT_RELIED_ON: [&str; 64] = [
     // The log's own records, and what follows from it or watches it.
     "anchored",
     "appended",
@@ -51,6 +51,7 @@ const NOT_RELIED_ON: [&str; 63] = [
     // How far a log was followed, and what was found there: made anew from the log. Findings are events of their own.
     "access-followed",
     "access-told",
+    "epoch-mark",
     "evidence-followed",
     "evidence-revisions",
     "marks-followed",

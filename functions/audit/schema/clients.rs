@@ -129,7 +129,7 @@ pub(super) const CLIENTS: Area = Area {
             "client.offboarding.raw_deleted",
             Done,
             CLIENT,
-            "deleted the raw bytes behind the records of a client",
+            "deleted the raw bytes behind the records of a client, and those that never became a record",
             &[NAME, always("files", Number, "how many")],
         ),
         kind(
@@ -195,6 +195,13 @@ pub(super) const KEYS: Area = Area {
         ),
         kind("key.rotated", Done, "data key NUMBER", "gave these records a further data key", &[BEFORE, AFTER]),
         kind(
+            "key.put_back",
+            Alarm,
+            CLIENT,
+            "found that an earlier record of a client's data keys was put back: values are sealed under a data key of before",
+            &[BEFORE, always("after", Number, "the newest data key of the record that is there now")],
+        ),
+        kind(
             "key.rewrapped",
             Done,
             "data key NUMBER",
@@ -247,7 +254,14 @@ pub(super) const KEYS: Area = Area {
             "was refused a client's records, whose key cannot be used; repeats within the hour are counted",
             &[always("why", Text, "the client, and what is wrong with its key")],
         ),
-        kind("key.lifted", Done, "data key NUMBER", "gave the record of the data keys this release's form", &[]),
+        kind("key.lifted", Done, "data key NUMBER", "gave the record of the data keys this release's form, signed", &[]),
+        kind(
+            "key.signed",
+            Done,
+            "data key NUMBER",
+            "signed the record of the data keys with a newer key of the vault",
+            &[always("before", Text, "the name of the key that had signed it"), always("after", Text, "and of the one that has now")],
+        ),
     ],
 };
 

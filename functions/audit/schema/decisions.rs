@@ -143,7 +143,7 @@ pub(super) const NOTICES: Area = Area {
     kinds: &[
         kind("proposal.notified", Done, PROPOSAL, "told approvers about a proposal", TOLD),
         kind("proposal.reminded", Done, PROPOSAL, "reminded approvers of a proposal", TOLD),
-        kind("proposal.escalated_notice", Done, PROPOSAL, "told further people that nobody had decided a proposal", TOLD),
+        kind("proposal.escalated_notice", Done, PROPOSAL, "told further people that a proposal was not decided yet", TOLD),
         kind("proposal.glass_told", Done, PROPOSAL, "told people that one person approved a proposal alone", TOLD),
         kind("proposal.review_overdue", Alarm, PROPOSAL, "told people that a review is overdue", TOLD),
         kind("proposal.ran_told", Done, PROPOSAL, "told people of what was done without asking", TOLD),
@@ -152,6 +152,7 @@ pub(super) const NOTICES: Area = Area {
         kind("notice.accepted", Done, PROPOSAL, "told somebody about a proposal", NOTICE),
         kind("notice.refused", Alarm, PROPOSAL, "could not tell somebody about a proposal", NOTICE),
         kind("notice.not_needed", Done, PROPOSAL, "did not mail an approver about a proposal: they had looked at it", NOTICE),
+        kind("notice.too_late", Alarm, PROPOSAL, "could not tell somebody about a proposal before its time was over", NOTICE),
     ],
 };
 

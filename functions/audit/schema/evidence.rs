@@ -103,6 +103,7 @@ pub(super) const TOOLS: Area = Area {
                 always("connection", Text, "the connection, by id"),
                 always("company", Text, "the tool's id of the company"),
                 always("client", Text, "the client, by id"),
+                sometimes("before", Text, "the client that it was until then, whose data keys were destroyed, by id"),
             ],
         ),
         kind(
@@ -144,6 +145,13 @@ pub(super) const TOOLS: Area = Area {
             WAITING,
         ),
         kind("intake.released", Done, RECORD, "took in a record that waited for its company", &[]),
+        kind(
+            "intake.dropped",
+            Done,
+            RECORD,
+            "deleted what waited of a record: the data keys of its client were destroyed",
+            &[always("company", Text, "the tool's id of the company"), always("deliveries", Number, "how many deliveries waited")],
+        ),
     ],
 };
 

@@ -86,7 +86,7 @@ pub async fn seed(app: &App) -> Result<(), StoreError> {
     for (connection, company, name, tenant) in companies() {
         let entry = MappedCompany::confirmed(connection, &company, name, tenant, PEOPLE[0].id, now);
         let mapping = DeploymentPlace::Connection(connection, ConnectionPlace::Mapping);
-        create(&store, mapping, &entry, |_| {}, mapping::said(&entry)).await?;
+        create(&store, mapping, &entry, |_| {}, mapping::said(&entry, None)).await?;
         if pull::report(&store, connection).await?.is_none() {
             pull::request_pull(&store, connection).await?;
         }

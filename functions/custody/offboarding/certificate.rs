@@ -181,7 +181,8 @@ WHAT REMAINS
 WHAT THIS DOES NOT CLAIM
 - That copies elsewhere are gone: exports, mails, the tools that the records came from, backups that somebody else made.
 {days}
-- That raw bytes of deliveries are gone that no longer stood behind a record when the keys were destroyed.
+- That raw bytes of deliveries are gone that stood behind no record any more and did not wait when the keys were destroyed, that
+  named no company, or whose note could not be opened.
 - That any medium was sanitized in the sense of NIST SP 800-88.
 {not_in_it}{other_keys}
 ",
@@ -256,7 +257,7 @@ fn about_its_keys(destroyed: &Destroyed) -> String {
 }
 
 fn destruction(destroyed: &Destroyed, by: &str) -> String {
-    let Destroyed { at, epochs, vault_key, vault_version, raw, export, .. } = destroyed;
+    let Destroyed { at, epochs, vault_key, vault_version, raw, unread, export, .. } = destroyed;
     let at = day(*at);
     let keys = if *epochs == 0 {
         format!(
@@ -283,8 +284,13 @@ They were kept in one record only, wrapped by the vault key {vault_key}, version
     } else {
         format!("{raw} files of raw bytes that its evidence was read from were deleted.")
     };
+    let unread = match unread {
+        Some(files) => format!("{files} files of raw bytes"),
+        None => "All files of raw bytes".to_owned(),
+    };
+    let unread = format!("{unread} of deliveries that had become no evidence were deleted: they waited for it, or carry a CUI marking.");
     format!(
-        "{keys}{others}\nEvery record of the client and the content of its log was sealed under these keys, so nothing opens them any more.\n{raw}"
+        "{keys}{others}\nEvery record of the client and the content of its log was sealed under these keys, so nothing opens them any more.\n{raw}\n{unread}"
     )
 }
 

@@ -75,9 +75,13 @@ pub struct Destroyed {
     /// How long the vault said that it keeps a deleted key; absent where it did not say it of each key.
     #[serde(default)]
     pub vault_says: Option<u16>,
-    /// Raw bytes that are still to be deleted, and how many there were.
+    /// Raw bytes that are still to be deleted, and how many files there were that evidence was read from.
     pub raw_left: Vec<String>,
     pub raw: usize,
+    /// How many there were of deliveries that had become no evidence; absent where they were not looked for, and left to the
+    /// sweep.
+    #[serde(default)]
+    pub unread: Option<usize>,
 }
 
 impl Record for Destroyed {
@@ -90,6 +94,11 @@ impl Record for Destroyed {
 }
 
 impl Destroyed {
+    /// How many files of raw bytes are deleted with it.
+    pub fn files(&self) -> usize {
+        self.raw + self.unread.unwrap_or_default()
+    }
+
     /// Every key of a vault that ever wrapped the data keys, as far as it is known.
     pub fn vault_keys(&self) -> impl Iterator<Item = &str> {
         [self.vault_key.as_str()].into_iter().chain(self.other_vault_keys.iter().map(String::as_str)).filter(|key| !key.is_empty())
@@ -113,12 +122,13 @@ impl Record for Ending {
 
 /// Destroys the client's data keys, or goes on where an earlier try stopped. `client` is the client's store in the name of
 /// its owner who ends it; `None` when its keys are destroyed already, or cannot be used any more. `about_alarm`: what they say
-/// of a log whose end is in doubt.
+/// of a log whose end is in doubt. `unread`: names of raw bytes of the client that no evidence names.
 pub async fn destroy(
     store: &Directory<'_>,
     client: Option<&Store<'_, ClientPlace>>,
     known: &Known,
     about_alarm: &str,
+    unread: Vec<String>,
 ) -> Result<(), OffboardingError> {
     if let Some(destroyed) = &known.destroyed {
         return Ok(delete_raw(store, known, destroyed.clone()).await?);
@@ -190,7 +200,8 @@ pub async fn destroy(
         vault_days: days.vault.max(vault_says.unwrap_or_default()),
         vault_says,
         raw: raw.len(),
-        raw_left: raw,
+        unread: Some(unread.len()),
+        raw_left: [raw, unread].concat(),
     };
     mark(store, known, now).await?;
     let done = key_change::destroy(store, known.client.id, &standing, |batch| {
@@ -285,7 +296,7 @@ async fn delete_raw(store: &Directory<'_>, known: &Known, mut held: Held<Destroy
         let mut batch = store.batch(export::beside_keys(known));
         batch.replace(&held);
         if held.value.raw_left.is_empty() {
-            say(&mut batch, known, "client.offboarding.raw_deleted", json!({ "files": held.value.raw }));
+            say(&mut batch, known, "client.offboarding.raw_deleted", json!({ "files": held.value.files() }));
         }
         let etag = batch.commit_with_etags().await?.into_iter().next().flatten();
         held.etag = etag.ok_or(StoreError::Refused { refused: Vec::new() })?;
@@ -348,6 +359,7 @@ impl Destroyed {
             vault_says: None,
             raw_left: Vec::new(),
             raw: 0,
+            unread: Some(0),
         }
     }
 }

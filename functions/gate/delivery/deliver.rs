@@ -11,22 +11,24 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, health, pace, teams, viewed,
+    Answer, Channel, DIGEST_FROM, DeliverV1, EVERYBODY, Notice, Outcome, Outgoing, Posted, Posting, card, digest,
+    due::{Item, Sorted, Who, sort_out},
+    health,
+    pace::{self, Urgency},
+    teams, viewed,
 };
 use crate::{
     app::App,
     audit,
     gate::{
         link::{self, link},
-        mail::Mail,
         notify::{self, Notified, NotifyError},
         proposal::{Proposal, object},
     },
     tenancy::{
-        ClientPlace, DeploymentPlace, DeploymentScope, Held, Record as _, Roster, Scope, Store, StoreError, TenantId, Wanted, directory,
+        ClientPlace, DeploymentPlace, DeploymentScope, Held, Passed, Record as _, Roster, Scope, Store, StoreError, TenantId, directory,
         message::Verified, outbox,
     },
-    web::pages::paths,
 };
 
 const CLAIM: Duration = Duration::minutes(2);
@@ -42,16 +44,6 @@ const TOGETHER: usize = 20;
 /// The longest that a channel can make us wait.
 const LONGEST: Wait = Wait::from_hours(1);
 
-/// Everybody, and whose proposals these are.
-type Who<'r> = (&'r Roster, TenantId);
-
-/// A delivery with what it is about.
-struct Item {
-    posting: Held<Posting>,
-    proposal: Proposal,
-    notified: Held<Notified>,
-}
-
 /// Delivers what the message names, together with what else is due for the same recipient.
 pub async fn deliver(app: &App, message: &Verified) -> Result<(), NotifyError> {
     let DeliverV1 { posting } = message.body()?;
@@ -63,10 +55,11 @@ pub async fn deliver(app: &App, message: &Verified) -> Result<(), NotifyError> {
 }
 
 /// Sends the message of every delivery that is long due once more: a message can be lost, a delivery must not be. For the
-/// sweep; returns how many.
+/// sweep; returns how many. One that cannot be read keeps no other from going, here and where they are sent.
 pub async fn wake(store: &Store<'_, ClientPlace>) -> Result<usize, StoreError> {
     let now = store.app().now();
-    let waiting = store.all::<Posting>(ClientPlace::Assessment, "").await?;
+    let mut passed = Passed::default();
+    let waiting = passed.all(store.all_of_each::<Posting>(ClientPlace::Assessment, "").await?)?;
     let late = waiting.into_iter().filter(|held| {
         let Posting { due_at, claimed_until, .. } = held.value;
         due_at + LATE <= now && claimed_until.is_none_or(|until| until <= now)
@@ -81,12 +74,17 @@ pub async fn wake(store: &Store<'_, ClientPlace>) -> Result<usize, StoreError> {
         batch.commit().await?;
         outbox::flush(store, ClientPlace::Assessment).await?;
     }
-    Ok(woken)
+    passed.end(woken)
+}
+
+/// Those of the deliveries that can be read; of the others the sweep says that they are there.
+async fn readable(store: &Store<'_, ClientPlace>, prefix: &str) -> Result<Vec<Held<Posting>>, StoreError> {
+    Passed::default().all(store.all_of_each(ClientPlace::Assessment, prefix).await?)
 }
 
 async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: &str) -> Result<(), StoreError> {
     let now = app.now();
-    let waiting = store.all::<Posting>(ClientPlace::Assessment, "").await?;
+    let waiting = readable(store, "").await?;
     let Some(this) = waiting.iter().find(|held| held.value.key() == key) else { return Ok(()) };
     if let Some(until) = this.value.claimed_until.filter(|until| *until > now) {
         return again(store, &this.value, until).await;
@@ -105,16 +103,20 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     due.truncate(TOGETHER);
     let deployment = DeploymentScope::of_function("notify", store.correlation()).store(app).await?;
     let roster = Roster::read(&deployment).await?;
-    let (items, over) = sort_out(app, store, (&roster, tenant), due).await?;
+    let Sorted { items, late, over } = sort_out(app, store, (&roster, tenant), due).await?;
     for posting in over {
         drop_it(store, &posting).await?;
+    }
+    for item in late {
+        settle(app, store, vec![item], Outcome::TooLate, 1).await?;
     }
     if !items.iter().any(|item| item.posting.value.key() == key) {
         return Ok(());
     }
-    let channel = items[0].posting.value.channel;
+    let Posting { channel, occasion, .. } = items[0].posting.value;
+    let urgency = if occasion.is_loud() { Urgency::Loud } else { Urgency::Quiet };
     if (channel == Channel::Teams || app.config.delivery.service.is_some())
-        && let Err(when) = pace::take(&deployment, channel, pace::Limits::of(app)).await?
+        && let Err(when) = pace::take(&deployment, (channel, urgency), pace::Limits::of(app)).await?
     {
         return again(store, &items[0].posting.value, when).await;
     }
@@ -139,38 +141,6 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
         }
         Answer::Refused { why } => settle(app, store, items, Outcome::Refused { why: why.into() }, together).await,
     }
-}
-
-/// What is still wanted with all that it is about, and what is not: a mail can wait for hours, and whose access or role was
-/// taken away meanwhile is told nothing.
-async fn sort_out(
-    app: &App,
-    store: &Store<'_, ClientPlace>,
-    (roster, tenant): Who<'_>,
-    due: Vec<Held<Posting>>,
-) -> Result<(Vec<Item>, Vec<Held<Posting>>), StoreError> {
-    let wanted = due.iter().flat_map(|held| {
-        let (proposal, notice) = (held.value.proposal.to_string(), held.value.notice());
-        [Wanted::one::<Proposal>(&proposal), Wanted::one::<Notified>(&notice)]
-    });
-    let found = store.gather(ClientPlace::Assessment, wanted.collect()).await?;
-    let now = app.now();
-    let is_wanted = |Posting { channel, occasion, to, .. }: &Posting, proposal: &Proposal| {
-        let is_told = || occasion.recipients(&app.config, roster, tenant, proposal, now).iter().any(|person| person.id == *to);
-        occasion.is_owed(proposal, now) && (*channel == Channel::Teams || is_told())
-    };
-    let (mut items, mut over) = (Vec::new(), Vec::new());
-    for posting in due {
-        let proposal = found.one::<Proposal>(&posting.value.proposal.to_string()).await?.map(|held| held.value);
-        let notified = found.one::<Notified>(&posting.value.notice()).await?;
-        match (proposal, notified) {
-            (Some(proposal), Some(notified)) if is_wanted(&posting.value, &proposal) => {
-                items.push(Item { posting, proposal, notified });
-            }
-            _ => over.push(posting),
-        }
-    }
-    Ok((items, over))
 }
 
 /// The same deliveries, which only this process sends now; `None` when another was faster.
@@ -224,7 +194,11 @@ async fn card_of(app: &App, (roster, tenant): Who<'_>, items: Vec<Item>) -> Resu
         return Ok(Ready { items, what, together: 1 });
     };
     let together = in_one(&items);
-    let notice = if together > 1 { digest(app, roster, tenant, &items) } else { single(app, roster, tenant, &items[0]).await? };
+    let notice = if together > 1 {
+        digest::notice(app, &roster.client_name(tenant), &proposals(&items))
+    } else {
+        single(app, roster, tenant, &items[0]).await?
+    };
     Ok(Ready { items, what: What::Card { secret, body: card::message(&notice) }, together })
 }
 
@@ -249,13 +223,10 @@ async fn mail_of(
     if sent.iter().all(|item| card_was_accepted(&item.notified.value)) && looked_at_all(deployment, person.id, tenant, sent).await? {
         return Ok(Ready { items, what: What::Nothing(Answer::Accepted), together: 0 });
     }
-    let proposal = &items[0].proposal;
     let mail = if together > 1 {
-        let notice = digest(app, roster, tenant, &items);
-        let mail = notify::compose(app, &roster.client_name(tenant), proposal, person, &key, &notice);
-        Mail { subject: notice.title, message_id: format!("digest.{}", mail.message_id), ..mail }
+        digest::mail(app, &roster.client_name(tenant), &proposals(&items), person, &key)
     } else {
-        notify::mail_to(app, roster, tenant, proposal, person, &key, items[0].notified.value.at).await?
+        notify::mail_to(app, roster, tenant, &items[0].proposal, person, &key, items[0].notified.value.at).await?
     };
     let stands_for = items[..together].iter().map(|item| item.posting.value.key()).collect();
     let outgoing = Outgoing { stands_for, ..Outgoing::new(app, &mail) };
@@ -302,12 +273,8 @@ async fn single(app: &App, roster: &Roster, tenant: TenantId, item: &Item) -> Re
     Ok(notify::notice_for(app, (roster, tenant), proposal, posting.value.occasion, address))
 }
 
-fn digest(app: &App, roster: &Roster, tenant: TenantId, items: &[Item]) -> Notice {
-    let soonest = items.iter().map(|item| item.proposal.decide_by).min().unwrap_or_else(|| app.now());
-    let questions: Vec<String> = items.iter().map(|item| item.proposal.draft.question.clone()).collect();
-    let inbox = app.config.link(paths::inbox().trim_start_matches("/api/"));
-    let soonest = soonest.format(notify::EXACT).unwrap_or_default();
-    Notice::digest(&roster.client_name(tenant), &questions, soonest, inbox, app.config.is_demo())
+fn proposals(items: &[Item]) -> Vec<&Proposal> {
+    items.iter().map(|item| &item.proposal).collect()
 }
 
 /// What came of it, in one batch with the audit items and, where a card was refused, the mails in its place.
@@ -364,6 +331,7 @@ async fn write_down(
             Outcome::Accepted => "notice.accepted",
             Outcome::Refused { .. } => "notice.refused",
             Outcome::SignedIn => "notice.not_needed",
+            Outcome::TooLate => "notice.too_late",
         };
         let why = if let Outcome::Refused { why } = outcome { Some(why) } else { None };
         let detail = json!({ "channel": channel.word(), "version": proposal.version, "together": together, "why": why });
@@ -380,7 +348,7 @@ async fn write_down(
 async fn mails_instead(store: &Store<'_, ClientPlace>, card: &Posting) -> Result<(), StoreError> {
     let now = store.app().now();
     let mut batch = store.batch(ClientPlace::Assessment);
-    for held in store.all::<Posting>(ClientPlace::Assessment, &format!("{}:{}:", card.notice(), Channel::Mail.word())).await? {
+    for held in readable(store, &format!("{}:{}:", card.notice(), Channel::Mail.word())).await? {
         outbox::send(&mut batch, "notify", &DeliverV1 { posting: held.value.key() }, Wait::ZERO)?;
         batch.replace(&Held { value: Posting { due_at: now, ..held.value }, etag: held.etag });
     }

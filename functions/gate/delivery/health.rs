@@ -65,7 +65,7 @@ async fn write(app: &App, channel: Channel, outcome: &Outcome, correlation: &str
             health.refused += 1;
             (health.refused_at, health.why) = (Some(app.now()), why.clone());
         }
-        Outcome::SignedIn => return Ok(()),
+        Outcome::SignedIn | Outcome::TooLate => return Ok(()),
     }
     let mut batch = store.batch(DeploymentPlace::Operations);
     match held {

@@ -11,6 +11,8 @@
 mod acs;
 pub mod card;
 pub mod deliver;
+mod digest;
+mod due;
 pub mod health;
 pub mod notice;
 pub mod outgoing;
@@ -41,8 +43,16 @@ pub use notice::Notice;
 pub use outgoing::Outgoing;
 pub use teams::is_workflow;
 
-/// After a card, so much time is given before who did not look at it is mailed.
-pub const FALLBACK_AFTER: Duration = Duration::hours(4);
+/// After a card, so much time is given before who did not look at it is mailed, and no more than half of what is left.
+const FALLBACK_AFTER: Duration = Duration::hours(4);
+/// Where so little is left, they are mailed at once.
+const NO_TIME_TO_WAIT: Duration = Duration::minutes(30);
+
+/// When who did not look at a card is mailed, if it is of no use any more from `ends` on.
+pub(in crate::gate) fn mail_after_card(now: OffsetDateTime, ends: Option<OffsetDateTime>) -> OffsetDateTime {
+    let Some(left) = ends.map(|ends| ends - now) else { return now + FALLBACK_AFTER };
+    if left <= NO_TIME_TO_WAIT { now } else { now + FALLBACK_AFTER.min(left / 2) }
+}
 
 /// So many that wait for one recipient on one channel become one digest.
 pub const DIGEST_FROM: usize = 4;
@@ -185,4 +195,6 @@ pub enum Outcome {
     },
     /// They signed in and looked at it after the card, so no mail was sent.
     SignedIn,
+    /// Its time was over before it could be sent, and nobody had answered.
+    TooLate,
 }

@@ -1,4 +1,5 @@
-//! How much may be sent: a counter per channel in the store, because every process sends and none may count alone.
+//! How much may be sent: a counter per channel in the store, because every process sends and none may count alone. A part
+//! is kept for what is loud, so that however much else goes out, people hear of an emergency at once.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -18,6 +19,25 @@ impl Limits {
     pub fn of(app: &App) -> Self {
         Self { per_minute: app.config.delivery.per_minute, per_hour: app.config.delivery.per_hour }
     }
+
+    /// What there is for this one.
+    fn for_one(self, urgency: Urgency) -> Self {
+        let Self { per_minute, per_hour } = self;
+        match urgency {
+            Urgency::Loud => self,
+            Urgency::Quiet => Self { per_minute: per_minute - per_minute / KEPT, per_hour: per_hour - per_hour / KEPT },
+        }
+    }
+}
+
+/// One of so many is kept for what is loud; of fewer none.
+const KEPT: u32 = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gate) enum Urgency {
+    Quiet,
+    /// What [is loud](super::Occasion::is_loud).
+    Loud,
 }
 
 /// What a channel sent in the running minute and hour.
@@ -46,7 +66,7 @@ impl Pace {
     }
 
     /// Counts one more, or says when there is room again; then nothing was counted.
-    fn take(&mut self, limits: Limits, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
+    fn take(&mut self, urgency: Urgency, limits: Limits, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
         let seconds = now.unix_timestamp();
         let (minute, hour) = (seconds.div_euclid(60), seconds.div_euclid(3600));
         if minute != self.minute {
@@ -55,6 +75,7 @@ impl Pace {
         if hour != self.hour {
             (self.hour, self.in_hour) = (hour, 0);
         }
+        let limits = limits.for_one(urgency);
         let start_of = |unit: i64, seconds: i64| OffsetDateTime::from_unix_timestamp((unit + 1) * seconds).unwrap_or(now + Duration::HOUR);
         if self.in_hour >= limits.per_hour {
             return Err(start_of(hour, 3600));
@@ -75,14 +96,21 @@ const A_MOMENT: Duration = Duration::seconds(5);
 /// A place among what may be sent now, or when there is one.
 pub(in crate::gate) async fn take(
     store: &Store<'_, DeploymentPlace>,
-    channel: Channel,
+    (channel, urgency): (Channel, Urgency),
     limits: Limits,
 ) -> Result<Result<(), OffsetDateTime>, StoreError> {
     let now = store.app().now();
     for _ in 0..ATTEMPTS {
-        let held = store.read::<Pace>(DeploymentPlace::Operations, channel.word()).await?;
+        let held = match store.read::<Pace>(DeploymentPlace::Operations, channel.word()).await {
+            // A count that cannot be read holds nothing back: a service says itself when it is too much.
+            Err(error) if error.concerns_one_record() => {
+                tracing::error!(error = %error, "what was sent cannot be counted");
+                return Ok(Ok(()));
+            }
+            other => other?,
+        };
         let mut pace = held.as_ref().map_or_else(|| Pace::new(channel), |held| held.value.clone());
-        if let Err(when) = pace.take(limits, now) {
+        if let Err(when) = pace.take(urgency, limits, now) {
             return Ok(Err(when));
         }
         let mut batch = store.batch(DeploymentPlace::Operations);
@@ -113,19 +141,34 @@ mod tests {
         let now = datetime!(2026-11-25 09:15:40 UTC);
         let mut pace = Pace::new(Channel::Teams);
         for _ in 0..30 {
-            assert_eq!(pace.take(LIMITS, now), Ok(()));
+            assert_eq!(pace.take(Urgency::Loud, LIMITS, now), Ok(()));
         }
-        assert_eq!(pace.take(LIMITS, now), Err(datetime!(2026-11-25 09:16 UTC)));
+        assert_eq!(pace.take(Urgency::Loud, LIMITS, now), Err(datetime!(2026-11-25 09:16 UTC)));
         for minute in [1, 2] {
             for _ in 0..30 {
-                assert_eq!(pace.take(LIMITS, now + Duration::minutes(minute)), Ok(()));
+                assert_eq!(pace.take(Urgency::Loud, LIMITS, now + Duration::minutes(minute)), Ok(()));
             }
         }
         for _ in 0..10 {
-            assert_eq!(pace.take(LIMITS, now + Duration::minutes(3)), Ok(()));
+            assert_eq!(pace.take(Urgency::Loud, LIMITS, now + Duration::minutes(3)), Ok(()));
         }
-        assert_eq!(pace.take(LIMITS, now + Duration::minutes(3)), Err(datetime!(2026-11-25 10:00 UTC)));
-        assert_eq!(pace.take(LIMITS, datetime!(2026-11-25 10:00 UTC)), Ok(()));
+        assert_eq!(pace.take(Urgency::Loud, LIMITS, now + Duration::minutes(3)), Err(datetime!(2026-11-25 10:00 UTC)));
+        assert_eq!(pace.take(Urgency::Loud, LIMITS, datetime!(2026-11-25 10:00 UTC)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_quiet_leaves_a_fifth_to_what_is_loud() {
+        let now = datetime!(2026-11-25 09:15:40 UTC);
+        let mut pace = Pace::new(Channel::Mail);
+        let mut taken = |urgency, at| (0..LIMITS.per_hour).filter(|_| pace.take(urgency, LIMITS, at).is_ok()).count();
+        assert_eq!((taken(Urgency::Quiet, now), taken(Urgency::Loud, now)), (24, 6), "of 30 a minute");
+        for minute in 1..=3 {
+            taken(Urgency::Quiet, now + Duration::minutes(minute));
+        }
+        let later = now + Duration::minutes(4);
+        assert_eq!((taken(Urgency::Quiet, later), taken(Urgency::Loud, later)), (0, 20), "of 100 an hour");
+        let few = Limits { per_minute: 2, per_hour: 4 };
+        assert_eq!(few.for_one(Urgency::Quiet), few);
     }
 
     proptest! {
@@ -134,7 +177,7 @@ mod tests {
             let (mut pace, mut now, mut taken) = (Pace::new(Channel::Teams), datetime!(2026-11-25 09:00 UTC), Vec::new());
             for step in steps {
                 now += Duration::seconds(step);
-                match pace.take(LIMITS, now) {
+                match pace.take(Urgency::Loud, LIMITS, now) {
                     Ok(()) => taken.push(now.unix_timestamp()),
                     Err(when) => prop_assert!(when > now && when - now <= Duration::HOUR),
                 }

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use crate::{
     app::App,
     gate::link,
-    tenancy::{DeploymentPlace, PersonId, ProposalId, Store, StoreError, TenantId, directory::Session},
+    tenancy::{DeploymentPlace, Passed, PersonId, ProposalId, Store, StoreError, TenantId, directory::Session},
     web::pages::paths,
 };
 
@@ -37,9 +37,9 @@ pub fn note(app: &App, person: PersonId, page: Page) {
     app.memory.keep(&name, Arc::new(()), app.memory.moment(&name), app.now());
 }
 
-/// Their sign-ins that are not over.
+/// Their sign-ins that are not over; one that cannot be read led nowhere.
 pub(super) async fn sign_ins(deployment: &Store<'_, DeploymentPlace>, person: PersonId) -> Result<Vec<Session>, StoreError> {
-    let all = deployment.all::<Session>(DeploymentPlace::Directory, "").await?;
+    let all = Passed::default().all(deployment.all_of_each::<Session>(DeploymentPlace::Directory, "").await?)?;
     Ok(all.into_iter().map(|held| held.value).filter(|session| session.person == person).collect())
 }
 

@@ -133,16 +133,11 @@ impl SignedPolicy {
         Ok(self.unproved().filter(|_| key.verifies(&self.bytes(tenant), &signature)))
     }
 
-    /// What is signed: each part with its length in bytes before it, as 64 bits, big-endian.
+    /// What is signed.
     fn bytes(&self, tenant: TenantId) -> Vec<u8> {
         let (tenant, hash) = (tenant.to_string(), sha256(self.text.as_bytes()));
         let (version, at) = (self.version.to_be_bytes(), self.at.unix_timestamp_nanos().to_be_bytes());
-        let mut bytes = Vec::new();
-        for part in [TAG, tenant.as_bytes(), &version, hash.as_bytes(), self.approved.as_bytes(), &at] {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part);
-        }
-        bytes
+        signing::framed(&[TAG, tenant.as_bytes(), &version, hash.as_bytes(), self.approved.as_bytes(), &at])
     }
 }
 

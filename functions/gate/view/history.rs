@@ -90,6 +90,7 @@ fn posted_words(posted: &Posted, roster: &Roster) -> String {
         Outcome::Accepted => format!("told {to}"),
         Outcome::Refused { why } => format!("could not tell {to}: {why}"),
         Outcome::SignedIn => format!("did not mail {to}, who had looked at it"),
+        Outcome::TooLate => format!("could not tell {to}: its time was over by then"),
     }
 }
 

@@ -35,27 +35,29 @@ pub(super) fn verdict(word: &str) -> Option<Verdict> {
 
 const MAX_REFERENCE: usize = 200;
 
-/// The form by which somebody records that they did what only a person does.
-pub(super) fn done_form(reader: &Reader<'_>, action: String, errors: &[FieldError]) -> DoneForm {
+/// The form by which somebody records that they did what only a person does, or says that it is not to be done. `blocked`:
+/// why it cannot be recorded now.
+pub(super) fn done_form(reader: &Reader<'_>, form: DoneForm, blocked: Option<String>, errors: &[FieldError]) -> DoneForm {
     let field = |name, label, hint: &str, kind| Field::new(name, label, hint, kind, reader.field(name)).required().with_errors(errors);
-    DoneForm {
-        action,
-        token: String::new(),
-        permit: String::new(),
-        fields: vec![
+    let mut fields = Vec::new();
+    if blocked.is_none() {
+        let reference = "What the other side gave you: a confirmation number or an entry\u{2019}s name";
+        fields.extend([
             field("done_on", "Day on which you did it", "", FieldKind::Date),
-            field(
-                "reference",
-                "Reference",
-                "What the other side gave you: a confirmation number or an entry\u{2019}s name",
-                FieldKind::Text,
-            ),
+            field("reference", "Reference", reference, FieldKind::Text),
             field("title", "What shows it", "The document or screenshot by its name", FieldKind::Text),
             field("place", "Where that is kept", "A place that the client can open", FieldKind::Text),
             field("sha256", "SHA-256 of the file", "64 characters; it proves later which file was meant", FieldKind::Text),
-            Field::new("comment", "Comment", "May be left out", FieldKind::Prose(1000), reader.field("comment")).with_errors(errors),
-        ],
+        ]);
     }
+    if form.may_reject {
+        fields.push(approvals::because("If you reject: why", reader.field(approvals::BECAUSE), errors));
+    }
+    if form.may_reject || blocked.is_none() {
+        let hint = if form.may_reject { "Needed to reject" } else { "May be left out" };
+        fields.push(Field::new("comment", "Comment", hint, FieldKind::Prose(1000), reader.field("comment")).with_errors(errors));
+    }
+    DoneForm { blocked, fields, ..form }
 }
 
 /// What the form was about when it was opened.
@@ -70,6 +72,8 @@ pub(super) enum Recording {
     /// By this person, of what they saw: the same form once more.
     Recorded,
     Refused(Refusal),
+    /// What was asked is not so any more; the page says what is.
+    Overtaken,
 }
 
 /// Looked at before anything is filed: what shows a deed stays, so it is filed for none that cannot be recorded. The gate
@@ -98,6 +102,7 @@ pub(super) async fn may_record(
         None if proposal.level() != Level::L3 => Recording::Refused(Refusal::NotAsked),
         None if proposal.version != seen.version => Recording::Refused(Refusal::WrongVersion { current: proposal.version }),
         None if proposal.hash != *seen.hash => Recording::Refused(Refusal::WrongHash),
+        None if submission::overtaken(&store, &proposal).await?.is_some() => Recording::Overtaken,
         None => Recording::Open,
     })
 }

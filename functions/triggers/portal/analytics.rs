@@ -75,8 +75,11 @@ async fn page(reader: &Reader<'_>, grants: &[&Grant], of_one: bool, errors: &[Fi
     });
     page.sharing = tenants.first().filter(|_| of_one).map(|tenant| sharing_view(reader, *tenant, together.takes_part(*tenant)));
     if let (true, Some(grant)) = (of_one, grants.first()) {
-        page.leave_out =
+        page.change_waits = left_out::waits(reader, grant).await?;
+        let form =
             left_out::form(reader, grant, errors, clients.first().and_then(|client| client.policy.as_ref()).map(|policy| &policy.left_out));
+        // What somebody typed stays.
+        page.leave_out = form.filter(|_| page.change_waits.is_none() || !errors.is_empty());
         page.sampled = Some(Link::new(paths::sampled(grant.tenant()), "Sampled for review: what ran without an approval"));
         page.errors = errors.iter().map(|error| (error.field, error.message.clone())).collect();
     }

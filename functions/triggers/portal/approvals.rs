@@ -18,7 +18,7 @@ use crate::{
         state::State,
         view,
     },
-    readiness::{self, catalogue::catalogue, propose::MAX_REASON},
+    readiness::{self, catalogue::catalogue, propose::MAX_REASON, submission},
     tenancy::{
         Actor, ClientPlace, PersonId, ProposalId, StoreError, TenantId,
         directory::{Proof, Role},
@@ -106,6 +106,7 @@ pub(super) async fn decide(reader: &Reader<'_>, tenant: &str, id: &str) -> Resul
                 Recording::Open => {}
                 Recording::Recorded => return Ok(reply::redirect(&paths::proposal(tenant_id, id))),
                 Recording::Refused(refusal) => return refused(reader, tenant_id, id, reader.field("comment"), &refusal).await,
+                Recording::Overtaken => return returned(reader, 409, tenant_id, id, &[]).await,
             }
             match Box::pin(after::deed(reader, &scope, id)).await? {
                 Ok((said, shown_by)) => (said, vec![shown_by]),
@@ -204,7 +205,7 @@ async fn page(
 ) -> Result<Reply, Problem> {
     let (app, eyes) = (reader.app, reader.eyes());
     // A proposal of a client without a grant looks like one that does not exist.
-    let grant = eyes.grant_for(tenant).ok_or_else(Problem::not_found)?;
+    let (_, grant) = reader.client(&tenant.to_string())?;
     let scope = reader.scope(grant);
     let moment = gate::inbox::moment(app, &scope);
     let store = scope.store(app).await?;
@@ -216,13 +217,14 @@ async fn page(
     let change = is_policy.then(|| gate::amend::made_by(&shown.proposal)).flatten();
     let asked = shown.proposal.requester == Actor::Person(reader.person.id);
     let own = readiness::view::own_proposal(&found, id, &shown.proposal.draft.action).await?;
+    let overtaken = submission::overtaken(&store, &shown.proposal).await?;
     // Only now: what was found of this client's open proposals is remembered for the number in the navigation.
     let frame = reader.frame(Section::Approvals).await?;
     let mut page = view::proposal_page(app, eyes, grant, shown, frame, returned, |_| String::new()).await?;
     if let Some(wanted) = change {
         page.dry_run = Box::pin(policy::looked_back(reader, &scope, &wanted)).await?;
     }
-    page.done = page.done.map(|form| after::done_form(reader, form.action, errors));
+    page.done = page.done.map(|form| after::done_form(reader, form, overtaken, errors));
     if let Some(sign_in) = &mut page.sign_in {
         sign_in.prove = reader.proves_at(Duration::minutes(sign_in.minutes.into()), &paths::proposal(tenant, id));
     }
@@ -256,9 +258,9 @@ async fn page(
 }
 
 /// The field of the decision's form that says why somebody rejects.
-const BECAUSE: &str = "because";
+pub(super) const BECAUSE: &str = "because";
 
-fn because(label: &'static str, chosen: String, errors: &[FieldError]) -> Field {
+pub(super) fn because(label: &'static str, chosen: String, errors: &[FieldError]) -> Field {
     let choices = Because::ALL.map(|because| Choice { value: because.key().into(), label: because.words().into() });
     let hint = "Needed then. It tells what has to get better: the rule, what it can see, or nothing.";
     Field::new(BECAUSE, label, hint, FieldKind::OneOf(choices.into()), chosen).with_errors(errors)

@@ -15,7 +15,9 @@ use crate::{
     },
     web::{
         Problem, Reply,
-        pages::{Choice, ConnectionsPage, Link, MappedLine, MappingPage, NamelessLine, Section, Tag, Tone, WaitingCompany, paths},
+        pages::{
+            Choice, ConnectionsPage, LeftBehind, Link, MappedLine, MappingPage, NamelessLine, Section, Tag, Tone, WaitingCompany, paths,
+        },
         reply,
     },
 };
@@ -129,7 +131,7 @@ pub(super) async fn clear_alarm(reader: &Reader<'_>, id: &str, alarm: &str) -> R
 pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_operate()?;
     let store = reader.deployment().await?;
-    let (mut waiting, mut nameless, mut mapped) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut waiting, mut nameless, mut left_behind, mut mapped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for connection in crate::connectors::connection::all(&store).await? {
         for company in mapping::unmapped(&store, connection.id).await? {
             if !company.can_be_mapped {
@@ -145,6 +147,16 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
                 records: company.waiting,
                 let_go: company.let_go,
                 since: company.since,
+            });
+        }
+        // By the vendor's name: which client it was is for nobody to know any more.
+        for entry in mapping::left_behind(&store, connection.id).await? {
+            left_behind.push(LeftBehind {
+                connection: connection.name.clone(),
+                connection_id: connection.id.to_string(),
+                token: reader.token(&["map", &connection.id.to_string(), entry.company()]),
+                company: entry.company().into(),
+                company_name: entry.company_name.clone(),
             });
         }
         // Only clients of the reader: others are not theirs to know.
@@ -169,6 +181,7 @@ pub(super) async fn mapping(reader: &Reader<'_>) -> Result<Reply, Problem> {
             frame: reader.frame(Section::Connections).await?,
             waiting,
             nameless,
+            left_behind,
             mapped,
             clients: clients.map(|tenant| Choice { value: tenant.id.to_string(), label: tenant.name.clone() }).collect(),
             action: paths::mapping(),

@@ -6,11 +6,11 @@ use crate::{
     gate::delivery::{
         Channel,
         health::{self, ChannelHealth},
-        preview::{MailPreview, preview},
+        preview::{MailPreview, Sample, preview},
     },
     web::{
         Problem, Reply,
-        pages::{ChannelView, DeliveryPage, MailView, Section, Tag, Tone, paths},
+        pages::{ChannelView, DeliveryPage, MailView, SampleView, Section, Tag, Tone, paths},
         reply,
     },
 };
@@ -29,18 +29,28 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
         connections_href: paths::connections(),
         channels: vec![teams(config.delivery.teams.is_some(), of(&known, Channel::Teams)), mails(config, of(&known, Channel::Mail))],
         limits: format!(
-            "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
+            "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. A fifth of that is kept for what cannot wait, such as that somebody approved alone in an emergency. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
         ),
         about,
-        title: shown.notice.title.clone(),
-        facts: shown.notice.facts.clone(),
-        foot: shown.notice.foot.clone(),
-        button: shown.notice.link.0.into(),
-        card: String::from_utf8_lossy(&shown.card).into_owned(),
-        mail: mail(config, shown.mail),
+        samples: shown.samples.into_iter().map(|one| sample(config, one)).collect(),
         frame: reader.frame(Section::Connections).await?,
     };
     Ok(reply::page(200, &page))
+}
+
+fn sample(config: &Config, Sample { name, when, notice, card, mail: sent }: Sample) -> SampleView {
+    let (button, _) = notice.link;
+    SampleView {
+        name,
+        when,
+        title: notice.title,
+        facts: notice.facts,
+        items: notice.items,
+        foot: notice.foot,
+        button,
+        card: String::from_utf8_lossy(&card).into_owned(),
+        mail: mail(config, sent),
+    }
 }
 
 fn mail(config: &Config, mail: MailPreview) -> MailView {
@@ -73,7 +83,7 @@ fn teams(on: bool, health: Option<&ChannelHealth>) -> ChannelView {
         }
         (true, false) => (
             Tag::new(Tone::Met, "On"),
-            "A card goes to the channel that the workflow posts to. That Teams took it does not say that anybody saw it: who did not look at it four hours later is mailed.",
+            "A card goes to the channel that the workflow posts to. That Teams took it does not say that anybody saw it: who did not look at it four hours later is mailed, or sooner where less than eight are left: after half of them, and in the last half hour at once.",
         ),
     };
     view("Cards in Microsoft Teams", state, words, on, health)
@@ -89,7 +99,7 @@ fn mails(config: &Config, health: Option<&ChannelHealth>) -> ChannelView {
         (false, _) => (Tag::new(Tone::Unknown, "Off"), "Nobody is mailed. The setting ASSAY_MAIL says how mails go out."),
         (true, true) => (
             Tag::new(Tone::Met, "On"),
-            "Each approver who did not look at it within four hours of a card is mailed, and all of them at once when a card is refused. They are reminded as the client's policy says.",
+            "Each approver who did not look at it within four hours of a card, or within half of the time that is left if that is less, is mailed, and all of them at once when a card is refused. They are reminded as the client's policy says.",
         ),
         (true, false) => (Tag::new(Tone::Met, "On"), "Each approver is mailed at once, and reminded as the client's policy says."),
     };

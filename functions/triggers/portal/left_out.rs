@@ -7,7 +7,8 @@ use crate::{
     gate::{
         Policy,
         amend::{self, AmendError},
-        policy::{self, SignedPolicy},
+        inbox,
+        policy::{self, CHANGE_POLICY, SignedPolicy},
     },
     tenancy::{
         ClientPlace, PersonId,
@@ -15,7 +16,7 @@ use crate::{
     },
     web::{
         Problem, Reply,
-        pages::{Choice, Field, FieldError, FieldKind, RuleForm, paths},
+        pages::{Choice, Field, FieldError, FieldKind, Link, RuleForm, paths},
         reply,
     },
 };
@@ -58,6 +59,16 @@ pub(super) fn form(reader: &Reader<'_>, grant: &Grant, errors: &[FieldError], to
     })
 }
 
+/// The change of the policy that waits, for who may ask for one: until it is decided there is no other.
+pub(super) async fn waits(reader: &Reader<'_>, grant: &Grant) -> Result<Option<Link>, Problem> {
+    if !may_ask(grant) {
+        return Ok(None);
+    }
+    let open = inbox::lately(reader.app, grant, reader.correlation()).await?;
+    let change = open.iter().find(|mark| mark.kind == CHANGE_POLICY);
+    Ok(change.map(|mark| Link::new(paths::proposal(grant.tenant(), mark.proposal), mark.question.clone())))
+}
+
 pub(super) async fn ask(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
     let (tenant, grant) = reader.client(id)?;
     if !may_ask(grant) {
@@ -78,7 +89,8 @@ pub(super) async fn ask(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem>
     };
     let seen = Some(wanted.version);
     match amend::propose_over(reader.app, &scope, &tenant.name, (wanted, seen), &reader.field("why")).await {
-        Ok(proposal) | Err(AmendError::Waits(proposal)) => Ok(reply::redirect(&paths::proposal(tenant.id, proposal))),
+        Ok(proposal) => Ok(reply::redirect(&paths::proposal(tenant.id, proposal))),
+        Err(AmendError::Waits(_)) => analytics::of_one(reader, id, &[FieldError { field: "reviewer", message: amend::WAITS.into() }]).await,
         Err(AmendError::Fault(fault)) => {
             analytics::of_one(reader, id, &[FieldError { field: "reviewer", message: fault.to_string() }]).await
         }

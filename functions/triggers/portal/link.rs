@@ -58,6 +58,12 @@ pub(super) async fn follow(reader: &Reader<'_>) -> Result<Reply, Problem> {
             page(reader, 200, heading, Some(tag), sentence, links).await
         }
         Followed::Nowhere => {
+            // It leads there again once the client is switched on.
+            if let Some((tenant, _)) = link::follow::leads_to(reader.app, &token).await?
+                && reader.resting.iter().any(|grant| grant.tenant() == tenant)
+            {
+                return Err(Problem::switched_off());
+            }
             let sentence = "It was changed on its way, is of another installation, or leads to nothing that you may see. What waits for you is under Approvals.";
             page(reader, 404, "This link cannot be used", None, sentence.into(), vec![Link::new(paths::inbox(), "All approvals")]).await
         }

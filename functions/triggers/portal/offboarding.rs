@@ -5,7 +5,7 @@ use std::io;
 use super::Reader;
 use crate::{
     audit::ExportError,
-    connectors::mapping,
+    connectors::{mapping, unread},
     custody::offboarding::{
         self, Export, Known, MOST_CHARS, OffboardingError,
         certificate::{looks, why_not_yet},
@@ -90,13 +90,15 @@ pub(super) async fn act(reader: &Reader<'_>, tenant: &str, step: &str) -> Result
 async fn end(reader: &Reader<'_>, known: &Known) -> Result<(), OffboardingError> {
     let (store, about) = (reader.deployment().await?, reader.field("about"));
     let Some(off) = known.off.as_ref().filter(|_| known.destroyed.is_none()) else {
-        return destroy::destroy(&store, None, known, &about).await;
+        return destroy::destroy(&store, None, known, &about, Vec::new()).await;
     };
+    // Its notes go with the next sweep.
+    let unread = Box::pin(unread::raw_names(&store, known.client.id)).await?;
     if keys::lasting_trouble(reader.app, Owner::Tenant(known.client.id)).await?.is_some() {
-        return destroy::destroy(&store, None, known, &about).await;
+        return destroy::destroy(&store, None, known, &about, unread).await;
     }
     let client = reader.ending_scope(&off.value).store(reader.app).await?;
-    destroy::destroy(&store, Some(&client), known, &about).await
+    destroy::destroy(&store, Some(&client), known, &about, unread).await
 }
 
 async fn take(reader: &Reader<'_>, known: &Known) -> Result<Reply, Problem> {
@@ -385,7 +387,7 @@ impl View<'_, '_> {
                 if one.export.not_possible.is_some() {
                     lines.extend(one.log_alarm.iter().map(|why| format!("ALARM about the end of its log: {why}.")));
                     lines.extend(one.about_alarm.iter().map(|said| format!("What was said of that: {said}")));
-                    lines.push("No entry of that log says so, since nothing could be sealed for it, and the raw bytes that its evidence was read from were not deleted.".into());
+                    lines.push("No entry of that log says so, since nothing could be sealed for it, and the raw bytes that its evidence was read from were not deleted; those of what still waited for it are.".into());
                 }
                 lines
             }
@@ -403,7 +405,7 @@ impl View<'_, '_> {
             let left = one.raw_left.len();
             step.view
                 .lines
-                .push(format!("Of {} files with raw bytes {left} are still to be deleted; Assay goes on every five minutes.", one.raw));
+                .push(format!("Of {} files with raw bytes {left} are still to be deleted; Assay goes on every five minutes.", one.files()));
         }
         step.view.forms.push(form);
         step

@@ -45,6 +45,11 @@ struct Returned {
 }
 
 impl Returned {
+    /// Whether there is something typed to be kept.
+    fn is_one(&self) -> bool {
+        self.moved.is_some() || self.dry_run.is_some() || !self.errors.is_empty()
+    }
+
     fn wrong(field: &'static str, message: String) -> Self {
         Self { errors: vec![FieldError { field, message }], ..Self::default() }
     }
@@ -104,7 +109,8 @@ pub(super) async fn ask(reader: &Reader<'_>, tenant: &str) -> Result<Reply, Prob
         return page(reader, &tenant, grant, Returned::wrong(field, message)).await;
     }
     match amend::propose_over(reader.app, &scope, &tenant.name, (wanted, Some(today.version)), &reason).await {
-        Ok(id) | Err(AmendError::Waits(id)) => Ok(reply::redirect(&paths::proposal(tenant.id, id))),
+        Ok(id) => Ok(reply::redirect(&paths::proposal(tenant.id, id))),
+        Err(AmendError::Waits(_)) => page(reader, &tenant, grant, Returned::wrong(subject, amend::WAITS.into())).await,
         Err(AmendError::Fault(fault)) => page(reader, &tenant, grant, Returned::wrong(subject, fault.to_string())).await,
         Err(AmendError::Marked) => page(reader, &tenant, grant, Returned::wrong(field, amend::MARKED.into())).await,
         Err(AmendError::Moved) => match found(reader, &scope).await? {

@@ -54,7 +54,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
 
 pub(super) async fn destroy(reader: &Reader<'_>, connection: &str) -> Result<Reply, Problem> {
     let (connection, record) = named(reader, DESTROY, connection).await?;
-    Quarantined::purge(&reader.deployment().await?, connection, &record, &reader.person.name).await?;
+    Quarantined::purge(&reader.deployment().await?, connection, &record, &reader.person.name, |_| true).await?;
     Ok(reader.back_to(&paths::set_aside(), "done", DESTROY))
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn deployment(reader: &Reader<'_>) -> Result<Reply, Problem> {
         };
     }
     let store = reader.deployment().await?;
-    let places = sweep::deployment_places(reader.app, &reader.deployment_scope()).await?;
+    let places = sweep::every_place(reader.app, &reader.deployment_scope()).await?;
     page(reader, &store, Of { tenant: None, log: "This installation".into(), places }, None).await
 }
 

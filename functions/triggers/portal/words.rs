@@ -30,7 +30,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.staged" => format!("asked: {} objective {}", kind_words(&text("kind")), text("subject")),
         "proposal.notified" => told(detail, "mailed", "about a proposal"),
         "proposal.reminded" => told(detail, "reminded", "of a proposal"),
-        "proposal.escalated_notice" => told(detail, "told", "that nobody had decided a proposal"),
+        "proposal.escalated_notice" => told(detail, "told", "that a proposal was not decided yet"),
         "proposal.glass_told" => told(detail, "told", "that one person approved a proposal alone"),
         "proposal.ran_told" => told(detail, "told", "of what was done without asking"),
         "proposal.failure_told" => told(detail, "told", "that something was not carried out, or not undone"),
@@ -38,6 +38,7 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "proposal.review_overdue" => told(detail, "told", "that a review is overdue"),
         "notice.accepted" => format!("told {} about a proposal", channel_words(&text("channel"))),
         "notice.refused" => format!("could not tell {} about a proposal: {}", channel_words(&text("channel")), text("why")),
+        "notice.too_late" => format!("could not tell {} about a proposal before its time was over", channel_words(&text("channel"))),
         "proposal.undone" => format!("undid what was carried out: {} an objective", kind_words(&text("kind"))),
         "policy.changed" => format!("changed the approval policy; version {} stands", detail["version"]),
         "policy.signed" => format!("signed version {} of the approval policy, which an earlier release had stored", detail["version"]),
@@ -57,6 +58,11 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
         "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
+        "key.put_back" => format!(
+            "found that an earlier record of the client's data keys was put back: data key {} seals again, in place of {}",
+            detail["after"], detail["before"]
+        ),
+        "key.signed" => "signed the record of the data keys with a newer key of the vault".into(),
         "key.rewrapped" if detail["before"]["key"] != detail["after"]["key"] => "wrapped the data keys with another key of a vault".into(),
         "key.vault_key_changed" => {
             format!("let another key of a vault wrap the data keys of a client: {} instead of {}", text("after"), text("before"))

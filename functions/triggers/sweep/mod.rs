@@ -87,7 +87,7 @@ impl Sweep {
             Err(error) => return self.note("connections", &error),
         };
         for place in &places {
-            self.step("outbox", outbox::flush(store, *place)).await;
+            self.step("outbox", outbox::sweep(store, *place)).await;
         }
         match every_place(app, scope).await {
             Ok(all) => self.step("keys", custody::care(store, DeploymentPlace::Directory, all)).await,
@@ -98,13 +98,14 @@ impl Sweep {
     }
 
     async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, roster: &Roster, correlation: &str) {
+        self.step("key record", custody::watch(installation, tenant.id)).await;
         let scope = Scope::of_sweep(tenant, correlation);
         let store = match scope.store(app).await {
             Ok(store) => store,
             Err(error) => return self.note("client", &error),
         };
         for place in ClientPlace::with_outbox() {
-            self.step("outbox", outbox::flush(&store, place)).await;
+            self.step("outbox", outbox::sweep(&store, place)).await;
         }
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;
@@ -123,7 +124,10 @@ impl Sweep {
     async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
         match Scope::of_sweep(tenant, correlation).store(app).await {
             Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
-            Err(StoreError::Destroyed { .. }) => self.step("raw bytes", offboarding::destroy::finish(installation, tenant.id)).await,
+            Err(StoreError::Destroyed { .. }) => {
+                self.step("raw bytes", offboarding::destroy::finish(installation, tenant.id)).await;
+                self.step("what waited", Box::pin(connectors::unread::delete(installation, tenant.id))).await;
+            }
             Err(error) => self.note("client", &error),
         }
     }

@@ -15,13 +15,17 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::keys::Key;
-use crate::{config::EntraSettings, tenancy::directory::Proof, web::Problem};
+use crate::{
+    config::EntraSettings,
+    tenancy::directory::Proof,
+    web::{Problem, step_up::CLOCK_SKEW},
+};
 
 /// Far more than Entra sends.
 const MAX_TOKEN_BYTES: usize = 32 * 1024;
 
-/// How far two clocks may be apart, in seconds.
-const SKEW: i64 = 5 * 60;
+/// In seconds.
+const SKEW: i64 = CLOCK_SKEW.whole_seconds();
 
 /// Header members by which a sender could choose the key or the meaning (RFC 7515 4.1, RFC 7516, RFC 7797).
 const FORBIDDEN: &[&str] = &["jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc"];

@@ -33,6 +33,8 @@ pub struct AnalyticsPage {
     pub not_known: Vec<String>,
     /// Asks to leave somebody out, or to take them in again; only on the page of one client, for who may ask.
     pub leave_out: Option<RuleForm>,
+    /// A change of the policy that waits, for who may ask for one.
+    pub change_waits: Option<Link>,
     /// Where what ran by itself waits for a look; only on the page of one client.
     pub sampled: Option<Link>,
     /// What is wrong with a form that came back: its field, and a sentence.

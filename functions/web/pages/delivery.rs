@@ -1,4 +1,4 @@
-//! How approvers are told: each channel with its health, and the next card and mail exactly as they are sent.
+//! How approvers are told: each channel with its health, and cards and mails exactly as they are sent.
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -15,10 +15,22 @@ pub struct DeliveryPage {
     pub limits: String,
     /// What the preview is of, as a sentence.
     pub about: String,
+    /// What goes out on one occasion and another; the first is unfolded.
+    pub samples: Vec<SampleView>,
+}
+
+#[derive(Clone, Debug)]
+pub struct SampleView {
+    /// In a word.
+    pub name: &'static str,
+    /// One sentence.
+    pub when: &'static str,
     pub title: String,
     pub facts: Vec<(&'static str, String)>,
+    /// Questions of a digest.
+    pub items: Vec<String>,
     pub foot: Vec<String>,
-    pub button: String,
+    pub button: &'static str,
     /// The body of the POST.
     pub card: String,
     pub mail: MailView,

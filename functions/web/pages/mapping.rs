@@ -12,6 +12,8 @@ pub struct MappingPage {
     pub waiting: Vec<WaitingCompany>,
     /// Records without a company: nothing to map, and not to be hidden.
     pub nameless: Vec<NamelessLine>,
+    /// Of clients that were let go: they can be mapped anew.
+    pub left_behind: Vec<LeftBehind>,
     pub mapped: Vec<MappedLine>,
     /// The clients to choose from: value is the client's id.
     pub clients: Vec<Choice>,
@@ -35,6 +37,17 @@ pub struct WaitingCompany {
     /// Older changes that were let go for newer ones.
     pub let_go: u64,
     pub since: OffsetDateTime,
+    pub token: String,
+}
+
+/// A company whose client's data keys were destroyed.
+#[derive(Clone, Debug)]
+pub struct LeftBehind {
+    pub connection: String,
+    pub connection_id: String,
+    pub company: String,
+    /// The vendor's name for it; may be empty.
+    pub company_name: String,
     pub token: String,
 }
 

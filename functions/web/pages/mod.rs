@@ -52,14 +52,14 @@ pub use clients::{AccessReviewLink, ClientRow, ClientsPage, LimitedRole, Unreada
 pub use connection_form::{ConnectionForm, ConnectionFormPage};
 pub use connections::{AlarmView, ConnectionView, ConnectionsPage, LastPull, RejectCount, UnlistedType};
 pub use dead_letters::{DeadLetterStand, DeadLetterView, DeadLettersPage, SameReason};
-pub use delivery::{ChannelView, DeliveryPage, MailView};
+pub use delivery::{ChannelView, DeliveryPage, MailView, SampleView};
 pub use field::{Choice, Field, FieldKind};
 pub use fingerprint::fingerprint;
 pub use frame::{Frame, Section, SignedIn};
 pub use inbox::{DecidedItem, InboxItem, InboxPage, ReviewItem, StandInItem, UndoItem};
 pub use keys::KeysPage;
 pub use lead_on::LeadOnPage;
-pub use mapping::{MappedLine, MappingPage, NamelessLine, WaitingCompany};
+pub use mapping::{LeftBehind, MappedLine, MappingPage, NamelessLine, WaitingCompany};
 pub use member::{MemberPage, ToolsField};
 pub use message::MessagePage;
 pub use new_client::{NewClientPage, PersonRow, RoleBox};

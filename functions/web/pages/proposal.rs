@@ -14,14 +14,14 @@ pub struct ProposalPage {
     pub kind: String,
     /// As a sentence: `Mark AC.L2-3.1.1[a] as MET for Harbor Precision?`
     pub question: String,
-    /// The subject in words: what the objective says.
+    /// The subject in words, such as what the objective says.
     pub explanation: String,
-    /// The requirement's page.
+    /// The requirement's page, where it is about an objective; NIST says nothing of anything else.
     pub subject: Option<Link>,
     /// A person's name, or `Assay, by rule`.
     pub asked_by: String,
     pub asked_at: OffsetDateTime,
-    /// What changes as of now, while it is open; `None` where nobody can say.
+    /// What changes of an objective as of now, while it is open; `None` where its records cannot be read.
     pub today: Option<(Side, Side)>,
     /// For another policy, while it is open.
     pub dry_run: Option<DryRun>,
@@ -59,7 +59,7 @@ pub struct ProposalPage {
     pub review: Option<ReviewForm>,
     /// Why nobody can do the review that is due, as a sentence.
     pub nobody_reviews: Option<&'static str>,
-    /// For who may record that they did what only a person does (L3).
+    /// What only a person does (L3): for who may record that they did, or say no.
     pub done: Option<DoneForm>,
     /// Only for who asked, until it has run.
     pub withdraw: Option<WithdrawForm>,
@@ -196,6 +196,8 @@ pub struct DecisionForm {
     pub permit: String,
     /// With the verb: `Approve and mark MET`.
     pub approve_label: String,
+    /// That the reader approved it as one of several, as a sentence; then only rejecting is offered, and approving alone.
+    pub given: Option<String>,
     /// Why it cannot be approved now, as a sentence; then only rejecting is offered.
     pub blocked: Option<String>,
     /// To approve, too.
@@ -231,13 +233,21 @@ pub struct ReviewForm {
     pub error: Option<String>,
 }
 
-/// Records what a person did outside. Fields of its own, `decision` = `done`, `version`, `hash`, `token`, `permit`.
+/// Records what a person did outside (`decision` = `done`), or says that it is not to be done (`reject`). Fields of its own,
+/// `version`, `hash`, `token`, `permit`.
 #[derive(Clone, Debug)]
 pub struct DoneForm {
     pub action: String,
     pub token: String,
     pub permit: String,
+    /// Why it cannot be recorded now, as a sentence; then only rejecting is offered.
+    pub blocked: Option<String>,
+    /// Who asked takes it back instead.
+    pub may_reject: bool,
+    /// Filled by who knows them.
     pub fields: Vec<Field>,
+    /// Why it came back.
+    pub error: Option<String>,
 }
 
 /// Asks to take back the finding that this proposal made; that is a decision of its own. Fields `finding`, `reason`, `token`.
@@ -260,8 +270,13 @@ impl TakeBackForm {
 }
 
 impl ProposalPage {
-    /// The reader decides.
+    /// The reader decides, and has not yet.
     fn is_open(&self) -> bool {
+        matches!(&self.state, ProposalState::Open(form) if form.given.is_none())
+    }
+
+    /// The decision stands beside what it is about.
+    fn has_form(&self) -> bool {
         matches!(self.state, ProposalState::Open(_))
     }
 

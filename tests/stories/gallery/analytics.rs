@@ -100,6 +100,7 @@ pub(super) fn analytics(of_one: bool, empty: bool) -> AnalyticsPage {
         not_known: if empty { vec![] } else { vec!["Ridgeline Composites".into()] },
         left_out: vec!["Sam Okafor".into()],
         sampled: of_one.then(|| Link::new("#", "Sampled for review: what ran without an approval")),
+        change_waits: of_one.then(|| Link::new("#", "Change the approval policy for Harbor Precision Machining?")),
         leave_out: of_one.then(|| RuleForm {
             kind: None,
             groups: vec![],

@@ -162,6 +162,7 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         token: TOKEN.into(),
         permit: TOKEN.into(),
         approve_label: "Approve and mark MET".into(),
+        given: None,
         blocked: None,
         comment_needed: false,
         seats: vec![],
@@ -220,6 +221,29 @@ pub(super) fn in_part(state: ProposalState) -> ProposalPage {
     page
 }
 
+/// About no objective.
+pub(super) fn policy_change() -> ProposalPage {
+    let ProposalState::Open(form) = open(None) else { unreachable!() };
+    ProposalPage {
+        kind: "Change this policy".into(),
+        question: "Change the approval policy for Harbor Precision Machining?".into(),
+        explanation: "The policy says what needs whose approval for this client.".into(),
+        subject: None,
+        today: None,
+        dry_run: policy(true).dry_run,
+        before: Side::of("Version 1 stands.".into()),
+        after: Side::of(
+            "Mark an objective: approvals needed: 1 \u{2192} 2\nMark an objective: decided within: 168 hours \u{2192} 72 hours".into(),
+        ),
+        reasons: vec!["Four eyes see more.".into()],
+        evidence: vec![],
+        limits: vec!["What waits for a decision and is affected begins anew under the new policy.".into()],
+        on_approve: "Version 2 stands from then on. It can be changed again; that is a decision of its own.".into(),
+        on_reject: "The policy stays as it is.".into(),
+        ..proposal(ProposalState::Open(DecisionForm { approve_label: "Approve and change the policy".into(), ..form }))
+    }
+}
+
 /// The reader may answer for a colleague, and has to say something.
 pub(super) fn standing_in() -> ProposalState {
     let ProposalState::Open(form) = open(None) else { unreachable!() };
@@ -227,10 +251,9 @@ pub(super) fn standing_in() -> ProposalState {
 }
 
 pub(super) fn given() -> ProposalState {
-    ProposalState::NotYours {
-        why: "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too."
-            .into(),
-    }
+    let ProposalState::Open(form) = open(None) else { unreachable!() };
+    let given = "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too. Until then you can still reject it.";
+    ProposalState::Open(DecisionForm { given: Some(given.into()), ..form })
 }
 
 pub(super) fn withdrawable() -> ProposalPage {
@@ -279,7 +302,25 @@ pub(super) fn to_do() -> ProposalPage {
         Field::new("done_on", "Day on which you did it", "", FieldKind::Date, String::new()).required(),
         Field::new("reference", "Reference", "What the other side gave you", FieldKind::Text, String::new()).required(),
     ];
-    page.done = Some(DoneForm { action: "#".into(), token: TOKEN.into(), permit: TOKEN.into(), fields });
+    page.done = Some(DoneForm {
+        action: "#".into(),
+        token: TOKEN.into(),
+        permit: TOKEN.into(),
+        blocked: None,
+        may_reject: true,
+        fields: [fields, vec![because(None)]].concat(),
+        error: None,
+    });
+    page
+}
+
+/// What was asked is not so any more.
+pub(super) fn not_to_do() -> ProposalPage {
+    let mut page = to_do();
+    let why = "The score today is 85 of 110, and this asks to submit 95, so it cannot be recorded. Reject it, or let who asked take it back; an engineer can ask again with the score that stands. If 95 is in SPRS already, it has to be put right there.";
+    let comment = Field::new("comment", "Comment", "Needed to reject", FieldKind::Prose(1000), String::new());
+    let error = Some("Say why you reject it: the comment is needed and kept in the audit trail.".into());
+    page.done = page.done.map(|form| DoneForm { blocked: Some(why.into()), fields: vec![because(None), comment], error, ..form });
     page
 }
 

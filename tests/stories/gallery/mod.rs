@@ -31,8 +31,8 @@ pub(crate) use self::{
 };
 use analytics::{analytics, sampled, sampled_item};
 use approvals::{
-    alone, by_level, decided, done, given, in_part, inbox, nobodys_review, not_yours, pending, policy, policy_moved, policy_unsound,
-    refused, stale, standing_in, superseded, to_do, to_review, withdrawable,
+    alone, by_level, decided, done, given, in_part, inbox, nobodys_review, not_to_do, not_yours, pending, policy, policy_change,
+    policy_moved, policy_unsound, refused, stale, standing_in, superseded, to_do, to_review, withdrawable,
 };
 use audit::{audit, audit_events, found, proven, record};
 use clients::{
@@ -89,6 +89,8 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("proposal-review-overdue", Box::new(|| to_review(true).render().unwrap())),
         ("proposal-review-nobodys", Box::new(|| nobodys_review().render().unwrap())),
         ("proposal-to-do", Box::new(|| to_do().render().unwrap())),
+        ("proposal-not-to-do", Box::new(|| not_to_do().render().unwrap())),
+        ("proposal-policy-change", Box::new(|| policy_change().render().unwrap())),
         ("policy-unsound", Box::new(|| policy_unsound().render().unwrap())),
         ("policy", Box::new(|| policy(false).render().unwrap())),
         ("policy-moved", Box::new(|| policy_moved().render().unwrap())),

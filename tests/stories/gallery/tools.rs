@@ -5,9 +5,9 @@ use assay::{
     readiness::map::evidence_map,
     web::pages::{
         AlarmView, ChannelView, Choice, ConnectionForm, ConnectionFormPage, ConnectionView, ConnectionsPage, DeadLetterStand,
-        DeadLetterView, DeadLettersPage, DeliveryPage, FieldError, LastPull, Link, MailView, MappedLine, MappingPage, NamelessLine,
-        PostForm, RejectCount, SameReason, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone, UnlistedType, WaitingCompany,
-        paths,
+        DeadLetterView, DeadLettersPage, DeliveryPage, FieldError, LastPull, LeftBehind, Link, MailView, MappedLine, MappingPage,
+        NamelessLine, PostForm, RejectCount, SameReason, SampleView, Section, SetAsideGroup, SetAsidePage, SetAsideRecord, Tag, Tone,
+        UnlistedType, WaitingCompany, paths,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -29,6 +29,17 @@ pub(super) fn mapping(empty: bool) -> MappingPage {
         frame: frame(Section::Connections),
         waiting: if empty { vec![] } else { vec![company("312", Some("Kestrel Avionics & Søn")), company("29683571", None)] },
         nameless: if empty { vec![] } else { vec![NamelessLine { connection: "ConnectWise of Northgate IT".into(), records: 2 }] },
+        left_behind: if empty {
+            vec![]
+        } else {
+            vec![LeftBehind {
+                connection: "ConnectWise of Northgate IT".into(),
+                connection_id: "0192f3".into(),
+                company: "198".into(),
+                company_name: "Fairlead Castings".into(),
+                token: TOKEN.into(),
+            }]
+        },
         mapped: if empty {
             vec![]
         } else {
@@ -236,6 +247,37 @@ pub(super) fn delivery() -> DeliveryPage {
         refused_at: Some(NOW - Duration::hours(1)),
         why: "The workflow is not there any more; it goes when its owner leaves.".into(),
     };
+    let asked = SampleView {
+        name: "Asked",
+        when: "When something waits for a decision.",
+        title: "Mark AC.L2-3.1.1[a] as MET for Harbor Precision?".into(),
+        facts: vec![
+            ("Asked by", "Marco Reyes".into()),
+            ("Why now", "All 43 accounts match a person.".into()),
+            ("Decide by", "Tue 1 Dec 2026, 17:00 UTC".into()),
+        ],
+        items: vec![],
+        foot: vec!["The link only shows the way: nobody can decide without signing in.".into()],
+        button: "Sign in, look and decide",
+        card: r#"{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive"}]}"#.into(),
+        mail: MailView {
+            from: "assay@northgate.example".into(),
+            to: "priya@northgate.example".into(),
+            subject: format!("{CLIENT}: approve AC.L2-3.1.1[a] by Tue 1 Dec"),
+            text: "Mark AC.L2-3.1.1[a] as MET?\n\nhttps://assay.example.net/api/portal/link?token=TOKEN\n".into(),
+            html: "<!doctype html>\n<h1>Mark AC.L2-3.1.1[a] as MET?</h1>\n".into(),
+            what: "Exactly what is sent: the mail with its headers",
+            body: format!("Subject: {CLIENT}: approve AC.L2-3.1.1[a]\r\n\r\nhttps://assay.example.net/api/portal/link?token=TOKEN"),
+        },
+    };
+    let digest = SampleView {
+        name: "Digest",
+        when: "Of an example: when four or more wait for the same reader.",
+        title: format!("{CLIENT}: 4 approvals wait"),
+        facts: vec![("Soonest deadline", "Tue 1 Dec 2026, 17:00 UTC".into())],
+        items: ["a", "b", "c", "d"].map(|letter| format!("Mark AC.L2-3.1.1[{letter}] as MET for {CLIENT}?")).to_vec(),
+        ..asked.clone()
+    };
     DeliveryPage {
         frame: frame(Section::Connections),
         connections_href: paths::connections(),
@@ -250,23 +292,6 @@ pub(super) fn delivery() -> DeliveryPage {
         ],
         limits: "At most 30 cards go out in a minute and 100 in an hour; more wait.".into(),
         about: format!("Of what waits for {CLIENT}, as it is sent."),
-        title: "Mark AC.L2-3.1.1[a] as MET for Harbor Precision?".into(),
-        facts: vec![
-            ("Asked by", "Marco Reyes".into()),
-            ("Why now", "All 43 accounts match a person.".into()),
-            ("Decide by", "Tue 1 Dec 2026, 17:00 UTC".into()),
-        ],
-        foot: vec!["The link only shows the way: nobody can decide without signing in.".into()],
-        button: "Sign in, look and decide".into(),
-        card: r#"{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive"}]}"#.into(),
-        mail: MailView {
-            from: "assay@northgate.example".into(),
-            to: "priya@northgate.example".into(),
-            subject: format!("{CLIENT}: approve AC.L2-3.1.1[a] by Tue 1 Dec"),
-            text: "Mark AC.L2-3.1.1[a] as MET?\n\nhttps://assay.example.net/api/portal/link?token=TOKEN\n".into(),
-            html: "<!doctype html>\n<h1>Mark AC.L2-3.1.1[a] as MET?</h1>\n".into(),
-            what: "Exactly what is sent: the mail with its headers",
-            body: format!("Subject: {CLIENT}: approve AC.L2-3.1.1[a]\r\n\r\nhttps://assay.example.net/api/portal/link?token=TOKEN"),
-        },
+        samples: vec![asked, digest],
     }
 }

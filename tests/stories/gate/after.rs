@@ -56,6 +56,28 @@ async fn reminders_and_escalation_come_as_the_policy_of_the_kind_says_once_each_
     assert!(Policy { rules: BTreeMap::from([("mark_objective".into(), too_many.rule("mark"))]), ..too_many }.check().is_err());
 }
 
+#[tokio::test]
+async fn who_has_approved_is_not_reminded_and_nobody_is_told_that_nobody_had() {
+    let house = House::new().await;
+    let rule = Rule { approvals: 2, remind_before: vec![48], escalate_before: vec![12], ..Rule::of_kind("mark") };
+    house.set_policy(&kind(rule, &house)).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    let left = async |hours: i64| {
+        let decide_by = house.held(id).await.value.decide_by;
+        house.test.clock.advance(decide_by - Duration::hours(hours) - house.test.app().now());
+        assert_eq!(sweep(&house).await, 1);
+    };
+    left(48).await;
+    let mails = house.mails().await;
+    assert!(mails.len() == 1 && mails[0].0.ends_with(&format!("{}.eml", house.sam.id)), "she has approved: {mails:?}");
+    left(12).await;
+    assert_eq!(mailed(&house, "Not enough have approved: ").await, 2, "both, since it closes");
+    let mails: Vec<String> = house.mails().await.into_iter().map(|(_, mail)| in_one_line(&mail)).collect();
+    assert_eq!(mails.iter().filter(|mail| mail.contains("1 of 2")).count(), 2, "{mails:?}");
+    assert!(mails.iter().all(|mail| !mail.contains("Nobody has decided")), "{mails:?}");
+}
+
 fn in_one_line(mail: &str) -> String {
     mail.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,11 +1,14 @@
 //! Cards in Teams, and the mails that follow when they bring nobody: over what Teams answers, limits, and crashes.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
 
 use assay::{
     app::App,
     gate::{
-        self, State, Verdict,
+        self, Capacity, Policy, Rule, State, Verdict,
         delivery::{self, Channel, DeliverV1, Outcome, Posting, health},
     },
     platform::{
@@ -179,6 +182,37 @@ async fn what_is_decided_or_over_is_not_posted_any_more() {
     deliver(&house, house.test.app(), Channel::Mail).await;
     assert!(cards(&house).is_empty() && house.mails().await.is_empty() && postings(&house).await.is_empty());
     assert_eq!(house.state(over).await, State::Open);
+    // That nobody could be told in time stands there; that nobody had to be any more needs no word.
+    let too_late = async |id| house.notified(id).await[0].posted.iter().filter(|posted| posted.outcome == Outcome::TooLate).count();
+    assert_eq!((too_late(decided).await, too_late(over).await), (0, 3));
+    let kinds = house.audited(over).await;
+    assert_eq!(kinds.iter().filter(|kind| *kind == "notice.too_late").count(), 3, "{kinds:?}");
+}
+
+#[tokio::test]
+async fn who_did_not_look_at_the_card_is_mailed_in_time_however_little_is_left() {
+    let house = house(&[]).await;
+    house.test.http.lay_response(HOOK, 202, &[], "");
+    let rule = Rule { decide_within: 2, remind_before: vec![1], ..Rule::of_kind("mark") };
+    house.set_policy(&Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), ..Policy::default() }).await;
+    asked(&house).await;
+    deliver(&house, house.test.app(), Channel::Teams).await;
+    house.test.clock.advance(Duration::minutes(59));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    assert!(house.mails().await.is_empty(), "the card has half of the two hours");
+    house.test.clock.advance(Duration::minutes(1));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    assert_eq!(house.mails().await.len(), 2, "two hours to decide in, of which one is left");
+
+    // The sweep comes a few minutes late.
+    house.test.clock.advance(Duration::minutes(4));
+    assert_eq!(gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap(), 1);
+    deliver(&house, house.test.app(), Channel::Teams).await;
+    house.test.clock.advance(Duration::minutes(28));
+    deliver(&house, house.test.app(), Channel::Mail).await;
+    let mails = house.mails().await;
+    assert_eq!(mails.iter().filter(|(_, mail)| mail.contains("Subject: Reminder: ")).count(), 2, "{mails:?}");
+    assert!(postings(&house).await.is_empty());
 }
 
 #[tokio::test]
@@ -413,11 +447,7 @@ async fn by_azures_mail_service_each_approver_is_mailed_once_as_the_app_and_a_th
     assert!(house.mails().await.is_empty() && postings(&house).await.is_empty());
     let calls = house.test.http.calls();
     let operations: Vec<&str> = calls.iter().map(|call| header(call, "Operation-Id")).collect();
-    assert_eq!(
-        (operations.len(), operations.iter().collect::<std::collections::BTreeSet<_>>().len()),
-        (3, 2),
-        "two people, one of them tried twice"
-    );
+    assert_eq!((operations.len(), operations.iter().collect::<BTreeSet<_>>().len()), (3, 2), "two people, one of them tried twice");
     for call in &calls {
         assert_eq!(header(call, "Authorization"), "Bearer token of the app");
         let body: Value = serde_json::from_slice(&call.body).unwrap();
@@ -434,6 +464,33 @@ async fn by_azures_mail_service_each_approver_is_mailed_once_as_the_app_and_a_th
     assert!(to.contains(&Value::from("priya@northgate.example")) && to.contains(&Value::from("zoe@harbor.example")), "{to:?}");
     let kinds = house.audited(id).await;
     assert_eq!(kinds.iter().filter(|kind| *kind == "notice.accepted").count(), 2, "{kinds:?}");
+}
+
+#[tokio::test]
+async fn however_much_else_goes_out_an_emergency_is_told_at_once() {
+    let settings = [MAIL, &[("ASSAY_NOTICES_PER_MINUTE", "10"), ("ASSAY_NOTICES_PER_HOUR", "10")]].concat();
+    let house = house(&settings).await;
+    let app = App { identity: Arc::new(Token), ..house.test.app().clone() };
+    house.test.http.lay_response(SEND, 202, &[], "{}");
+    let two = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
+    house.set_policy(&Policy { rules: two, break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }).await;
+    let mut id = asked(&house).await;
+    for _ in 0..5 {
+        deliver(&house, &app, Channel::Mail).await;
+        id = asked(&house).await;
+    }
+    deliver(&house, &app, Channel::Mail).await;
+    assert_eq!((house.test.http.calls().len(), postings(&house).await.len()), (8, 4), "the rest waits for the next hour");
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    gate::notify(&app, house.messages("notify").await.last().unwrap()).await.unwrap();
+    deliver(&house, &app, Channel::Mail).await;
+    let calls = house.test.http.calls().split_off(8);
+    let subjects: Vec<Value> =
+        calls.iter().map(|call| serde_json::from_slice::<Value>(&call.body).unwrap()["content"]["subject"].clone()).collect();
+    assert!(subjects.len() == 2 && subjects.iter().all(|subject| subject.as_str().unwrap().starts_with("EMERGENCY: ")), "{subjects:?}");
 }
 
 #[tokio::test]
@@ -458,7 +515,7 @@ async fn a_mail_that_the_service_may_not_have_taken_is_made_anew_once_it_could_n
     house.test.clock.advance(Duration::minutes(10));
     deliver(&house, &app, Channel::Mail).await;
     let calls = house.test.http.calls();
-    let requests: std::collections::BTreeSet<&str> = calls.iter().map(|call| header(call, "Repeatability-Request-Id")).collect();
+    let requests: BTreeSet<&str> = calls.iter().map(|call| header(call, "Repeatability-Request-Id")).collect();
     assert_eq!((calls.len(), requests.len()), (3, 3), "an old request would be refused as too late");
 }
 

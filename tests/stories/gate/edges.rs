@@ -12,6 +12,7 @@ use assay::{
         proposal::Cause,
     },
     tenancy::ProposalId,
+    web::step_up::CLOCK_SKEW,
 };
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -111,14 +112,16 @@ fn it_is_decided_up_to_the_last_second_and_whoever_may_not_hears_that_and_not_th
 }
 
 #[test]
-fn a_sign_in_counts_for_its_minutes_and_a_clock_that_is_a_minute_ahead_is_no_reason_to_refuse() {
+fn a_sign_in_counts_for_its_minutes_and_a_clock_that_is_ahead_as_far_as_the_sign_in_takes_it() {
     let publish = asked("publish_package", 1);
     let signed_in = |at| approve(PRIYA, START).signed_in_at(at).of(&publish).map(drop);
     let old = || Err(Refusal::SignInTooOld { minutes: 10 });
     assert_eq!(signed_in(START - Duration::minutes(10)), Ok(()));
     assert_eq!(signed_in(START - Duration::minutes(10) - SECOND), old());
-    assert_eq!(signed_in(START + Duration::minutes(1)), Ok(()));
-    assert_eq!(signed_in(START + Duration::minutes(1) + SECOND), old());
+    for ahead in [61, 299, 300] {
+        assert_eq!(signed_in(START + Duration::seconds(ahead)), Ok(()), "{ahead}");
+    }
+    assert_eq!(signed_in(START + CLOCK_SKEW + SECOND), old());
     let mut unknown = approve(PRIYA, START);
     unknown.capacity.signed_in_at = None;
     assert_eq!(unknown.of(&publish).map(drop), old());
@@ -172,7 +175,8 @@ fn nobody_breaks_the_glass_for_another_with_an_old_sign_in_or_to_say_no() {
     let asked = asked(MARK, 2);
     let reason = "the line stands still until this is done";
     let glass = |who| approve(who, START).in_an_emergency().comment(reason);
-    assert_eq!(glass(PRIYA).stands_for(SAM, &[delegated(SAM, PRIYA)]).of(&asked), Err(Refusal::MayNotBreakGlass));
+    assert_eq!(glass(PRIYA).stands_for(SAM, &[delegated(SAM, PRIYA)]).of(&asked), Err(Refusal::GlassForAnother));
+    assert_eq!(glass(ZOE).stands_for(PRIYA, &[delegated(PRIYA, ZOE)]).of(&asked), Err(Refusal::MayNotBreakGlass));
     assert_eq!(glass(ZOE).of(&asked), Err(Refusal::MayNotBreakGlass));
     let fresh = Duration::minutes(BREAK_GLASS_SIGN_IN.into());
     assert!(glass(PRIYA).signed_in_at(START - fresh).of(&asked).is_ok());

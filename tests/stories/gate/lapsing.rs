@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay::{
-    gate::{self, Capacity, DecideError, Draft, Policy, Refusal, Rule, State, Verdict, proposal::Cause},
+    gate::{
+        self, Capacity, DecideError, Draft, Policy, Refusal, Rule, State, Verdict,
+        delivery::{self, DeliverV1},
+        proposal::Cause,
+    },
     platform::ports::{BatchOutcome, Op, Partition},
-    tenancy::{ClientPlace, Place as _},
+    tenancy::{ClientPlace, DeploymentPlace, Place as _, outbox},
 };
+use serde_json::json;
 use time::Duration;
 
 use super::{House, draft};
+use crate::support::TestApp;
 
 #[tokio::test]
 async fn nobody_answers_for_a_week_and_it_expires_once_and_for_good() {
@@ -78,6 +84,45 @@ async fn one_damaged_record_keeps_no_other_from_being_reviewed_reminded_and_expi
     house.test.clock.advance(Duration::days(6) + Duration::hours(1));
     gate::remind(house.test.app(), &scope).await.unwrap_err();
     assert!(house.audited(late).await.contains(&"proposal.reminded".to_owned()));
+}
+
+/// Whoever approves alone and can write the database, without any key, lays one of each in the way of the notice.
+#[tokio::test]
+async fn no_record_that_cannot_be_read_keeps_people_from_being_told_that_somebody_approved_alone() {
+    let house = House::on(TestApp::with(&[("ASSAY_TEAMS", "secret:teams")])).await;
+    let two = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
+    house.set_policy(&Policy { rules: two, break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }).await;
+    let (app, id, place) = (house.test.app(), house.asked(draft()).await, ClientPlace::Assessment);
+    let partition = Partition::reserved_for_tenancy(place.container(), format!("{}/{}", house.tenant, place.key()));
+    let lay = |id: &str| Op::Create { id: id.into(), body: json!({ "schema": 1, "sealed": "AAAA" }) };
+    let operations = DeploymentPlace::Operations;
+    let installation = Partition::reserved_for_tenancy(operations.container(), operations.path("deployment"));
+    for (partition, laid) in [(partition, vec![lay("send:0"), lay("posting:0")]), (installation, vec![lay("pace:teams")])] {
+        assert!(matches!(app.documents.batch(&partition, laid).await.unwrap(), BatchOutcome::Committed(_)));
+    }
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    // Each of these would be a dead letter if it failed.
+    gate::notify(app, house.messages("notify").await.last().unwrap()).await.unwrap();
+    for message in house.messages("notify").await {
+        if message.body::<DeliverV1>().is_ok() {
+            delivery::deliver(app, &message).await.unwrap();
+        }
+    }
+    let told = house.mails().await;
+    assert_eq!(told.iter().filter(|(_, mail)| mail.contains("Subject: EMERGENCY: ")).count(), 2, "{told:?}");
+    assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+    // A message that was lost is sent again, too, and the sweep fails for as long as they lie there.
+    let waits = house.asked(Draft { subject: "3.1.1[b]".into(), ..draft() }).await;
+    gate::notify(app, house.messages("notify").await.last().unwrap()).await.unwrap();
+    let sent = house.messages("notify").await.len();
+    house.test.clock.advance(Duration::hours(5));
+    let store = house.store().await;
+    delivery::wake(&store).await.unwrap_err();
+    assert_eq!(house.messages("notify").await.len(), sent + 3, "the card and two mails about {waits}");
+    outbox::sweep(&store, place).await.unwrap_err();
 }
 
 #[tokio::test]

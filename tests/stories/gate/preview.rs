@@ -8,6 +8,7 @@ use assay::{
     },
 };
 use serde_json::json;
+use time::Duration;
 
 use super::{House, delivering::Token, draft};
 use crate::support::{
@@ -68,6 +69,25 @@ fn without_token(sent: &str) -> String {
     let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)).unwrap_or(rest.len());
     let token = &rest[..end];
     sent.replace(token, "TOKEN")
+}
+
+#[tokio::test]
+async fn the_page_shows_a_reminder_to_the_byte_and_what_an_emergency_and_a_digest_look_like() {
+    let (house, authority) = house(&[]).await;
+    let id = house.asked(draft()).await;
+    house.test.clock.advance(house.held(id).await.value.decide_by - Duration::hours(24) - house.test.app().now());
+    let shown = shown(&house, &authority).await;
+    gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap();
+    let mails = house.mails().await;
+    let hers = without_token(&mails.iter().find(|(_, mail)| mail.contains("priya@northgate.example")).unwrap().1);
+    assert!(hers.contains("Subject: Reminder: ") && shown.contains(&hers), "{hers} is none of {shown:#?}");
+    // Card, text, HTML and mail of each, as one reads them.
+    let [_, _, emergency, digest] = shown.chunks(4).collect::<Vec<_>>()[..] else { panic!("{}", shown.len()) };
+    for said in ["Approved by one person alone: Mark AC.L2-3.1.1[a]", "whether or not anybody answers"] {
+        assert!(emergency[1].replace('\n', " ").contains(said), "{emergency:#?}");
+    }
+    assert!(emergency[3].contains("Subject: EMERGENCY: Harbor Precision: AC.L2-3.1.1[a]"), "{emergency:#?}");
+    assert!(digest[0].contains("Example client: 4 approvals wait") && digest[1].contains("CM.L2-3.4.1[b]"), "{digest:#?}");
 }
 
 #[tokio::test]

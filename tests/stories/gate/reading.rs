@@ -1,9 +1,11 @@
 //! What those who decide see: the inbox, and the page of one proposal.
 
+use std::collections::BTreeMap;
+
 use askama::Template as _;
 use assay::{
     gate::{
-        self, Draft, Verdict,
+        self, Draft, Policy, Rule, Verdict,
         inbox::{Reader, Standing, count, inbox},
         proposal::Cause,
         view,
@@ -21,7 +23,7 @@ use super::{House, draft, perform};
 use crate::support::decision;
 
 #[tokio::test]
-async fn the_inbox_shows_yours_and_the_oldest_first_page_by_page_and_counts_what_is_yours() {
+async fn the_inbox_shows_yours_and_the_nearest_deadline_first_page_by_page_and_counts_what_is_yours() {
     let house = House::new().await;
     let roster = decision::roster(house.test.app()).await;
     let app = house.test.app();
@@ -51,6 +53,24 @@ async fn the_inbox_shows_yours_and_the_oldest_first_page_by_page_and_counts_what
 
     house.test.clock.advance(Duration::days(7) - Duration::hours(2));
     assert_eq!(count(app, eyes(&house.priya, &grants, &roster)).await.unwrap(), 1, "what is past its deadline does not wait for you");
+}
+
+#[tokio::test]
+async fn what_closes_in_two_hours_stands_before_what_was_asked_earlier_and_has_a_week() {
+    let house = House::new().await;
+    let rules = BTreeMap::from([("urgent".to_owned(), Rule { decide_within: 2, ..Rule::of_kind("urgent") })]);
+    house.set_policy(&Policy { rules, ..Policy::default() }).await;
+    let mut asked = Vec::new();
+    for kind in ["mark", "mark", "urgent"] {
+        asked.push(house.asked(Draft { kind: kind.into(), ..draft() }).await);
+        house.test.clock.advance(Duration::minutes(1));
+    }
+    let (roster, grants) = (decision::roster(house.test.app()).await, [house.grant(&house.priya)]);
+    let found = inbox(house.test.app(), eyes(&house.priya, &grants, &roster), None, 10).await.unwrap();
+    let ids: Vec<_> = found.waiting.iter().map(|waiting| waiting.mark.proposal).collect();
+    assert_eq!(ids, [asked[2], asked[0], asked[1]]);
+    let next = page(&house, &house.priya, asked[0]).await.next.unwrap();
+    assert!(next.href.ends_with(&asked[2].to_string()), "{}", next.href);
 }
 
 #[tokio::test]

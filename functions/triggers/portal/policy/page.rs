@@ -50,7 +50,7 @@ pub(super) async fn page(reader: &Reader<'_>, tenant: &Tenant, grant: &Grant, re
         (None, false) => 422,
     };
     // What somebody typed stays, also where another change waits by now.
-    let asks = may_ask(grant) && unsound.is_none() && (waits.is_none() || returned.moved.is_some());
+    let asks = may_ask(grant) && unsound.is_none() && (waits.is_none() || returned.is_one());
     let page = PolicyPage {
         frame: reader.frame(Section::Clients).await?,
         client: tenant.name.clone(),
@@ -150,7 +150,7 @@ fn rule_form(reader: &Reader<'_>, tenant: &Tenant, (policy, token): (&Policy, &s
         ),
         Field::new(
             "escalate_before",
-            "Tell all approvers and owners that nobody decided, hours before the deadline",
+            "Tell all approvers and owners that it is not decided, hours before the deadline",
             "Such as 12; three times at most, nothing for never",
             FieldKind::Text,
             or("escalate_before", hours(&rule.escalate_before)),

@@ -1,0 +1,116 @@
+//! What a client's tools sent and what never became evidence: deliveries that wait for it, and bodies that are held back for a
+//! CUI marking.
+//!
+//! Their bytes lie under the installation's key, so the end of the client's data keys does not close them. Whose they are the
+//! client map says, and of a body that names no company the record's owner; what nobody can tell the company of stays.
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde_json::json;
+
+use super::{
+    connection,
+    delivery::{CLIENT_GONE, Delivery, Outcome, Quarantined, Waiting},
+    mapping,
+    owner::OwnedRecord,
+};
+use crate::{
+    audit,
+    platform::ports::BlobContainer,
+    tenancy::{ConnectionId, ConnectionPlace, DeploymentPlace, Held, Record as _, Store, StoreError, TenantId},
+};
+
+type Directory<'a> = Store<'a, DeploymentPlace>;
+
+/// The names of its raw bytes, for who destroys the client's data keys. A note that does not open names none.
+pub async fn raw_names(store: &Directory<'_>, client: TenantId) -> Result<Vec<String>, StoreError> {
+    let mut names = BTreeSet::new();
+    for connection in connection::all(store).await? {
+        let companies = companies_of(store, connection.id, client).await?;
+        for company in &companies {
+            names.extend(waiting(store, connection.id, company).await?.iter().flat_map(|held| blobs(&held.value)).cloned());
+        }
+        names.extend(held_back(store, connection.id, &companies).await?.iter().flat_map(Quarantined::copies).cloned());
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// Deletes all of it, bytes and notes, of a client whose data keys were destroyed; again finds what came at that moment.
+pub async fn delete(store: &Directory<'_>, client: TenantId) -> Result<(), StoreError> {
+    for connection in connection::all(store).await? {
+        let companies = companies_of(store, connection.id, client).await?;
+        delete_of(store, connection.id, &companies).await?;
+    }
+    Ok(())
+}
+
+/// The same of these companies.
+pub(super) async fn delete_of(store: &Directory<'_>, connection: ConnectionId, companies: &HashSet<String>) -> Result<(), StoreError> {
+    for company in companies {
+        for held in waiting(store, connection, company).await? {
+            drop_waiting(store, connection, &held).await?;
+        }
+    }
+    for one in held_back(store, connection, companies).await? {
+        Quarantined::purge(store, connection, &one.record, BY, |other| other.key() == one.key()).await?;
+    }
+    Ok(())
+}
+
+/// Who destroyed what was held back, as the page of records set aside says it.
+const BY: &str = "Assay, with the data keys of its client";
+
+async fn companies_of(store: &Directory<'_>, connection: ConnectionId, client: TenantId) -> Result<HashSet<String>, StoreError> {
+    let mapped = mapping::mapped(store, connection).await?;
+    Ok(mapped.iter().filter(|entry| entry.tenant() == client).map(|entry| entry.company().to_owned()).collect())
+}
+
+async fn waiting(store: &Directory<'_>, connection: ConnectionId, company: &str) -> Result<Vec<Held<Waiting>>, StoreError> {
+    let each = mapping::waiting(store, connection, &format!("{company}:")).await?;
+    each.into_iter().filter(|read| !read.as_ref().is_err_and(|error| error.unreadable::<Waiting>().is_some())).collect()
+}
+
+/// Also of what was let go for newer ones, as far as the note still names it.
+fn blobs(waiting: &Waiting) -> impl Iterator<Item = &String> {
+    waiting.deliveries.iter().chain(&waiting.gone).map(|delivery| &delivery.blob)
+}
+
+async fn held_back(store: &Directory<'_>, connection: ConnectionId, companies: &HashSet<String>) -> Result<Vec<Quarantined>, StoreError> {
+    if companies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut theirs = Vec::new();
+    for one in Quarantined::each(store, connection).await?.0 {
+        if one.copies().next().is_none() {
+            continue;
+        }
+        let company = match &one.company {
+            Some(company) => Some(company.clone()),
+            None => OwnedRecord::read(store, connection, &one.record).await?.map(|held| held.value.company),
+        };
+        if company.is_some_and(|company| companies.contains(&company)) {
+            theirs.push(one);
+        }
+    }
+    Ok(theirs)
+}
+
+async fn drop_waiting(store: &Directory<'_>, connection: ConnectionId, held: &Held<Waiting>) -> Result<(), StoreError> {
+    // Said before the bytes go: a message that comes again finds it.
+    for delivery in &held.value.deliveries {
+        Delivery::set_aside(store, delivery, Outcome::Ignore, CLIENT_GONE).await?;
+    }
+    for blob in blobs(&held.value) {
+        store.app().blobs.delete(BlobContainer::Raw, blob).await?;
+    }
+    let Waiting { company, record, deliveries, .. } = &held.value;
+    let mut batch = store.batch(DeploymentPlace::Connection(connection, ConnectionPlace::Mapping));
+    batch.delete(held);
+    let detail = json!({ "company": company, "deliveries": deliveries.len() });
+    audit::record(&mut batch, audit::Event::new("intake.dropped", format!("connection {connection} {record}"), detail));
+    match batch.commit().await {
+        // More came to wait at this moment: the next look finds it.
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,59 @@
+//! Whether a client's key record is an earlier one that somebody put back: it is as genuine as the last one, and a data key
+//! that leaked would seal again.
+//!
+//! The sweep keeps the highest epoch that it saw of each client among the installation's records, and a record that has fewer
+//! is an alarm in the installation's log, once for each that is put back. What was sealed under a later data key does not open
+//! then, which is said as well (`record.unreadable`). Not found here: a record that is put back together with its mark, or
+//! before the sweep after the change; and the installation's own, without which nothing of the installation opens.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    audit,
+    tenancy::{DeploymentPlace, Held, Record, Store, StoreError, TenantId, key_change, keys::Owner},
+};
+
+/// The highest epoch that a client's key record had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct EpochMark {
+    tenant: TenantId,
+    epoch: u32,
+    /// The lower one of which the log has been told.
+    told: Option<u32>,
+}
+
+impl Record for EpochMark {
+    const KIND: &'static str = "epoch-mark";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.tenant.to_string()
+    }
+}
+
+/// Looks at one client's key record, which needs no key of the client's.
+pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<(), StoreError> {
+    let Some(found) = key_change::facts(store.app(), Owner::Tenant(tenant)).await? else { return Ok(()) };
+    let held = store.read::<EpochMark>(DeploymentPlace::Directory, &tenant.to_string()).await?;
+    let (known, etag) = match held {
+        Some(Held { value, etag }) => (value, Some(etag)),
+        None => (EpochMark { tenant, epoch: 0, told: None }, None),
+    };
+    let fell = found.epoch < known.epoch;
+    let now = EpochMark { tenant, epoch: known.epoch.max(found.epoch), told: fell.then_some(found.epoch) };
+    if now == known {
+        return Ok(());
+    }
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    if fell {
+        let detail = json!({ "before": known.epoch, "after": found.epoch });
+        audit::record(&mut batch, audit::Event::new("key.put_back", format!("client {tenant}"), detail));
+    }
+    batch.put(now, etag);
+    match batch.commit().await {
+        // The sweep of another instance.
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
+}

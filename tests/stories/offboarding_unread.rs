@@ -1,0 +1,178 @@
+//! What the tools of a client send while it is switched off becomes no evidence, so no record of the client names it. It goes
+//! with the client all the same, its company can be another client's then, and what waited in queues is done if it comes back.
+
+use assay::{
+    connectors::{
+        delivery::{Delivery, Outcome, Quarantined, Waiting},
+        demo::{self, Delivery as Sent, What},
+        mapping, unread,
+    },
+    evidence::Evidence,
+    platform::ports::BlobContainer,
+    tenancy::{
+        ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, TenantId,
+        directory::{Grant, Role, Tenant},
+        keys::{self, Owner},
+        place::EVIDENCE_SHARDS,
+        policy_mark::PolicyMark,
+    },
+};
+use time::Duration;
+
+use super::offboarding::{at_rest, done, known, owners_session, switched_off, world};
+use crate::support::{
+    browser::{Browser, text},
+    clock::START,
+    flow::{Extent as World, Flow, HARBOR, deliveries_of, person},
+};
+
+const MAPPING: DeploymentPlace = DeploymentPlace::Connection(demo::CONNECTWISE, ConnectionPlace::Mapping);
+
+/// The same event with a marking in its text.
+fn marked(sent: &Sent) -> Sent {
+    let body = sent.body.replace("Malware alert", "CUI//SP-CTI");
+    assert_ne!(body, sent.body);
+    let mut headers = sent.headers.clone();
+    headers.retain(|(name, _)| *name != "x-content-signature");
+    headers.push(("x-content-signature", demo::connectwise::signature(body.as_bytes())));
+    Sent { body, headers, ..sent.clone() }
+}
+
+async fn raw(flow: &Flow) -> Vec<String> {
+    flow.app().blobs.list(BlobContainer::Raw, &demo::CONNECTWISE.to_string(), None).await.unwrap().names
+}
+
+async fn waiting(flow: &Flow) -> Vec<Waiting> {
+    flow.deployment().await.all::<Waiting>(MAPPING, "").await.unwrap().into_iter().map(|held| held.value).collect()
+}
+
+async fn held_back(flow: &Flow) -> Vec<Quarantined> {
+    Quarantined::each(&flow.deployment().await, demo::CONNECTWISE).await.unwrap().0
+}
+
+async fn is_waited_for(flow: &mut Flow) {
+    let from = known(flow).await.held.unwrap().value.destroy_from.unwrap();
+    flow.clock_jumps(from - flow.app().now());
+}
+
+#[tokio::test]
+async fn what_its_tools_sent_while_it_was_off_goes_with_its_keys_and_the_certificate_counts_it() {
+    for has_key in [true, false] {
+        let mut flow = world(World::Small).await;
+        let vault_file = flow.test.folder().join(format!("vault/{HARBOR}.json"));
+        if has_key {
+            switched_off(&flow).await;
+        } else {
+            done(&flow, "begin", &[("reason", "Contract ended")]).await;
+            std::fs::remove_file(&vault_file).unwrap();
+            flow.test.restart();
+            done(&flow, "no-export", &[("copies", "There are none")]).await;
+            done(&flow, "switch-off", &[]).await;
+        }
+        let before = raw(&flow).await;
+        let deliveries = deliveries_of(demo::CONNECTWISE, START);
+        flow.vendor_sends(&deliveries[1]).await;
+        let message = flow.test.queue.bodies("intake").pop().unwrap();
+        flow.vendor_sends(&marked(&deliveries[3])).await;
+        // Of a company that nobody mapped: no client's.
+        flow.vendor_sends(&deliveries[2]).await;
+        flow.pump().await;
+        let theirs = unread::raw_names(&flow.deployment().await, HARBOR).await.unwrap();
+        assert_eq!((theirs.len(), raw(&flow).await.len(), waiting(&flow).await.len()), (2, before.len() + 3, 2));
+
+        is_waited_for(&mut flow).await;
+        done(&flow, "destroy", &[]).await;
+        let ended = known(&flow).await.destroyed.unwrap().value;
+        assert_eq!((ended.unread, ended.raw_left.len(), ended.raw > 0), (Some(2), 0, has_key));
+        at_rest(&mut flow).await;
+        assert!(raw(&flow).await.iter().all(|name| !theirs.contains(name)), "{theirs:?}");
+        let left = waiting(&flow).await;
+        assert_eq!(left.iter().map(|one| one.company.as_str()).collect::<Vec<_>>(), [demo::connectwise::TIDEWATER.to_string()]);
+        assert!(held_back(&flow).await.iter().all(|one| one.copies().next().is_none() && one.handling.purged.is_some()));
+        // The message once more: it finds its end.
+        flow.run("intake", message.clone()).await.unwrap();
+        let store = flow.deployment().await;
+        let mut said = Vec::new();
+        for place in ConnectionPlace::all() {
+            said.extend(store.all::<Delivery>(DeploymentPlace::Connection(demo::CONNECTWISE, place), "").await.unwrap());
+        }
+        let of_theirs = said.iter().filter(|held| theirs.contains(&held.value.blob));
+        let mut ends: Vec<_> = of_theirs.map(|held| (held.value.outcome, held.value.reason.as_deref())).collect();
+        ends.sort_by_key(|(outcome, _)| outcome.word());
+        assert_eq!(ends, [(Outcome::Ignore, Some("client_gone")), (Outcome::Quarantined, Some("cui_marking"))]);
+        drop((said, store));
+
+        // Held back after it, and noted at the very moment of it.
+        flow.vendor_sends(&marked(&deliveries[3])).await;
+        flow.pump().await;
+        let store = flow.deployment().await;
+        let mut late = Waiting { company: demo::connectwise::HARBOR.to_string(), ..left[0].clone() };
+        late.deliveries[0].blob = format!("{}/late", demo::CONNECTWISE);
+        late.deliveries[0].delivery = uuid::Uuid::from_u128(9);
+        let mut batch = store.batch(MAPPING);
+        batch.create(&late);
+        batch.commit().await.unwrap();
+        drop(store);
+        at_rest(&mut flow).await;
+        assert_eq!(unread::raw_names(&flow.deployment().await, HARBOR).await.unwrap(), Vec::<String>::new());
+        assert_eq!(waiting(&flow).await.len(), 1);
+
+        if has_key {
+            std::fs::remove_file(&vault_file).unwrap();
+        }
+        done(&flow, "look", &[]).await;
+        flow.clock_jumps(Duration::days(91));
+        done(&flow, "certify", &[]).await;
+        let text = known(&flow).await.certificate.unwrap().text;
+        assert!(text.contains("2 files of raw bytes of deliveries that had become no evidence were deleted"), "{text}");
+    }
+}
+
+const BACK: TenantId = TenantId(uuid::Uuid::from_u128(7));
+
+/// The client that was let go is added anew, with its engineer.
+async fn comes_back(flow: &Flow) {
+    keys::make(flow.app(), Owner::Tenant(BACK), None).await.unwrap();
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&Tenant { id: BACK, name: "Harbor Precision, again".into(), created_at: flow.app().now() });
+    batch.create(&PolicyMark::first(BACK)).create(&Grant::of(BACK, person(What::Engineer).id, vec![Role::Engineer]));
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_company_of_a_client_that_was_let_go_is_mapped_anew_when_it_comes_back_and_never_before_its_keys_are_destroyed() {
+    let mut flow = world(World::Small).await;
+    switched_off(&flow).await;
+    comes_back(&flow).await;
+    let company = demo::connectwise::HARBOR.to_string();
+    let owner = DeploymentScope::of_session(&owners_session(&flow), "story").store(flow.app()).await.unwrap();
+    let early = mapping::confirm(&owner, demo::CONNECTWISE, &company, "", BACK).await.unwrap_err();
+    assert_eq!(early.status, 409, "it can still be taken back");
+    drop(owner);
+    let page = async |flow: &Flow| text(&Browser::of(flow, What::Engineer).await.get("portal/mapping").await);
+    assert!(!page(&flow).await.contains("Of clients that were let go"));
+
+    at_rest(&mut flow).await;
+    is_waited_for(&mut flow).await;
+    done(&flow, "destroy", &[]).await;
+    let shown = page(&flow).await;
+    assert!(shown.contains("Of clients that were let go") && shown.contains(&format!("Company {company}")), "{shown}");
+    assert!(!shown.contains(&HARBOR.to_string()), "which client it was is nobody's to know");
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let mapped = marco.press("portal/mapping", "portal/mapping", &[("client", &BACK.to_string())]).await;
+    assert_eq!(mapped.status, 303, "{}", text(&mapped));
+    assert!(!page(&flow).await.contains("Of clients that were let go"));
+
+    // What it sends anew, and what was sent before all this.
+    for sent in &deliveries_of(demo::CONNECTWISE, START)[..2] {
+        flow.vendor_sends(sent).await;
+    }
+    flow.pump().await;
+    let client = flow.client(BACK).await;
+    let mut evidence = Vec::new();
+    for shard in 0..EVIDENCE_SHARDS {
+        evidence.extend(client.all::<Evidence>(ClientPlace::Evidence(shard), "").await.unwrap());
+    }
+    assert_eq!(evidence.len(), 2);
+}
