@@ -329,10 +329,11 @@ async fn put_back<T: Record + Clone>(store: &Store<'_, DeploymentPlace>, before:
     batch.commit().await.unwrap();
 }
 
-/// Installations begin with their grants told, and what a person changes is whole.
+/// An installation whose log tells of its grants.
 async fn a_directory() -> Flow {
-    let flow = Flow::new(Extent::Small).await;
+    let mut flow = Flow::new(Extent::Small).await;
     grants_are_told(&flow).await;
+    flow.pass(Duration::minutes(5)).await;
     flow
 }
 
