@@ -194,7 +194,7 @@ impl Refusal {
                 "Another release of Assay staged this, and its hash does not name all that it must, so it cannot be approved or carried out.".into()
             }
             Self::PolicyChanged => {
-                "The client's policy changed after this was asked, so it cannot be approved or carried out as it stands.".into()
+                "The client's policy changed after this was asked, so it cannot be approved or carried out as it stands. Within five minutes Assay asks for it again under the policy that holds now; then open it again. Rejecting is possible at once.".into()
             }
             Self::PolicyUnsound(unsound) => unsound.sentence(),
             Self::AuthorityGone { name } => format!("{name} approved this and is no longer an approver of this client."),
