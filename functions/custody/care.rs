@@ -95,7 +95,8 @@ pub async fn care<P: Place>(store: &Store<'_, P>, home: P, places: impl IntoIter
         None => write(store, home, None, KeyState::of(&found, now - LOOK_EVERY, None), Vec::new()).await?,
     };
     let due = now >= held.value.looked_at + LOOK_EVERY;
-    let facts = if due { changed(store, found).await? } else { found };
+    // Boxed: it is due once a day, and part of every sweep.
+    let facts = if due { Box::pin(changed(store, found)).await? } else { found };
     let (before, after) = (Known::of_state(&held.value), Known::of(&facts));
     let looked_at = if due { now } else { held.value.looked_at };
     let mut state = KeyState::of(&facts, looked_at, held.value.resealing.clone());
@@ -121,7 +122,7 @@ async fn changed<P: Place>(store: &Store<'_, P>, mut facts: Facts) -> Result<Fac
         let old = facts.since.is_some_and(|since| app.now() >= since + MOST_DAYS);
         // By the newest, so that a key that signed before can be retired.
         let is_signed = signing.first().is_some_and(|newest| facts.signed_by.as_deref() == Some(newest.kid()));
-        if !is_signed { Some(Change::Lift) } else { (old || facts.seals >= MOST_SEALS).then_some(Change::NextKey) }
+        if is_signed { (old || facts.seals >= MOST_SEALS).then_some(Change::NextKey) } else { Some(Change::Lift) }
     };
     // At most both, one after the other; what somebody else does meanwhile is for the next look.
     for _ in 0..2 {

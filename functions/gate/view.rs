@@ -203,7 +203,7 @@ fn state(
         }
         State::Open => match machine::excluded(proposal, grant.person, delegations, now) {
             Some(refusal) if refusal != Refusal::DelegateOfExcluded => ProposalState::NotYours { why: refusal.sentence() },
-            bars => ProposalState::Open(DecisionForm {
+            bars => ProposalState::Open(Box::new(DecisionForm {
                 action: paths::decide(grant.tenant(), proposal.id),
                 token: token(proposal),
                 permit: String::new(),
@@ -217,7 +217,7 @@ fn state(
                 comment: returned.comment,
                 because: None,
                 error: returned.error,
-            }),
+            })),
         },
         State::Approved { run_by } | State::Cleared { run_by } => decided(true, Run::Pending { run_by: *run_by }),
         State::Rejected { .. } => decided(false, Run::Never),

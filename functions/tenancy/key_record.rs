@@ -238,10 +238,8 @@ impl KeyRecord {
             WITHOUT_MAC => return Err(unreadable()),
             ONE_KEY => Stored::OneKey { mac: mac()? },
             _ => {
-                let signature = match schema > u64::from(UNSIGNED) {
-                    true => Some(Self::signature_of(&body["signature"]).ok_or_else(unreadable)?),
-                    false => None,
-                };
+                let signature =
+                    if schema > u64::from(UNSIGNED) { Some(Self::signature_of(&body["signature"]).ok_or_else(unreadable)?) } else { None };
                 Stored::Keys { keys: Self::keys_of(body).ok_or_else(unreadable)?, mac: mac()?, signature }
             }
         };

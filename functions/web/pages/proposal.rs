@@ -125,7 +125,7 @@ impl Side {
 #[derive(Clone, Debug)]
 pub enum ProposalState {
     /// The reader decides.
-    Open(DecisionForm),
+    Open(Box<DecisionForm>),
     /// Open, and the reader may not decide: `You asked for this, so another person decides.`
     NotYours {
         why: String,

@@ -157,7 +157,7 @@ fn because(error: Option<&str>) -> Field {
 }
 
 pub(crate) fn open(error: Option<&str>) -> ProposalState {
-    ProposalState::Open(DecisionForm {
+    ProposalState::Open(Box::new(DecisionForm {
         action: "#".into(),
         token: TOKEN.into(),
         permit: TOKEN.into(),
@@ -170,13 +170,13 @@ pub(crate) fn open(error: Option<&str>) -> ProposalState {
         comment: String::new(),
         because: Some(because(error)),
         error: error.map(Into::into),
-    })
+    }))
 }
 
 pub(super) fn stale() -> ProposalPage {
     let ProposalState::Open(form) = open(None) else { unreachable!() };
     let why = "This evidence is too old to count by now: Workstations with an owner: 212 of 214.";
-    let mut page = proposal(ProposalState::Open(DecisionForm { blocked: Some(why.into()), ..form }));
+    let mut page = proposal(ProposalState::Open(Box::new(DecisionForm { blocked: Some(why.into()), ..*form })));
     page.evidence[0].freshness = Tag::new(Tone::Wait, "Too old to count since 24 Nov 2026");
     page
 }
@@ -240,20 +240,20 @@ pub(super) fn policy_change() -> ProposalPage {
         limits: vec!["What waits for a decision and is affected begins anew under the new policy.".into()],
         on_approve: "Version 2 stands from then on. It can be changed again; that is a decision of its own.".into(),
         on_reject: "The policy stays as it is.".into(),
-        ..proposal(ProposalState::Open(DecisionForm { approve_label: "Approve and change the policy".into(), ..form }))
+        ..proposal(ProposalState::Open(Box::new(DecisionForm { approve_label: "Approve and change the policy".into(), ..*form })))
     }
 }
 
 /// The reader may answer for a colleague, and has to say something.
 pub(super) fn standing_in() -> ProposalState {
     let ProposalState::Open(form) = open(None) else { unreachable!() };
-    ProposalState::Open(DecisionForm { comment_needed: true, seats: vec![("a1".into(), "Sam Okafor".into())], ..form })
+    ProposalState::Open(Box::new(DecisionForm { comment_needed: true, seats: vec![("a1".into(), "Sam Okafor".into())], ..*form }))
 }
 
 pub(super) fn given() -> ProposalState {
     let ProposalState::Open(form) = open(None) else { unreachable!() };
     let given = "You approved this (1 of 2, still wanted: one from the client). It is carried out when the others have approved it too. Until then you can still reject it.";
-    ProposalState::Open(DecisionForm { given: Some(given.into()), ..form })
+    ProposalState::Open(Box::new(DecisionForm { given: Some(given.into()), ..*form }))
 }
 
 pub(super) fn withdrawable() -> ProposalPage {
