@@ -22,6 +22,10 @@ def number(n):
     parts = [digits[i:i + 3] for i in range(0, len(digits), 3)]
     return "/".join(["x" + part for part in parts[:-1]] + parts[-1:])
 
+def parsed(text, what):
+    try: return json.loads(text)
+    except ValueError: fail(f"{what} is no JSON")
+
 def path(level, n, width): return f"tile/{level}/{number(n)}" + ("" if width == 256 else f".p/{width}")
 
 def entries_of(bundle, first):
@@ -53,11 +57,13 @@ def check(folder):
         width = min(256, size - first)
         entries, tile = entries_of(read(folder, path("entries", first // 256, width)), first), read(folder, path(0, first // 256, width))
         if len(entries) != width or len(tile) != 32 * width: fail(f"the bundle or tile of entries {first}.. has another length")
-        lines = [json.loads(line) for line in read(folder, f"disclosed/{number(first // 256)}.jsonl").splitlines()] if header["disclosed"] else []
+        name = f"disclosed/{number(first // 256)}.jsonl"
+        lines = [parsed(line, f"line {n} of {name}") for n, line in enumerate(read(folder, name).splitlines(), 1)] if header["disclosed"] else []
         for n, entry in enumerate(entries):
-            index, leaf = first + n, json.loads(entry)
+            index = first + n
             leaves.append(sha(b"\x00", entry))
             if leaves[-1] != tile[32 * n:32 * n + 32]: fail(f"entry {index} does not match its level 0 tile")
+            leaf = json.loads(entry)
             if leaf["v"] != 1: fail(f"entry {index} has a leaf of an unknown version")
             if leaf["id"] in items: fail(f"entry {index} repeats an item")
             items.add(leaf["id"])

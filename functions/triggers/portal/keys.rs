@@ -12,6 +12,7 @@ use crate::{
         directory::Tenant,
         key_change::{self, Facts},
         keys::Owner,
+        store::TELL_SEALS,
     },
     web::{
         Problem, Reply,
@@ -147,8 +148,13 @@ fn of(facts: &Facts) -> [(&'static str, String); 4] {
         ("Key of the vault", facts.vault_key.clone()),
         ("Its version", facts.vault_version.clone()),
         ("Data key that seals", format!("number {}, since {since}", facts.epoch)),
-        ("Sealed with it, about", facts.seals.to_string()),
+        ("Sealed with it", sealed(facts.seals)),
     ]
+}
+
+/// Processes tell of their seals when they have many, and what they know alone goes with them.
+fn sealed(told: u64) -> String {
+    if told == 0 { format!("fewer than {TELL_SEALS} values by each process so far") } else { format!("about {told} values") }
 }
 
 fn must_own(reader: &Reader<'_>) -> Result<(), Problem> {

@@ -355,7 +355,7 @@ pub(super) fn client_keys(wrong: bool) -> KeysPage {
             ("Key of the vault", "https://assay-harbor.vault.usgovcloudapi.net/keys/client-0190a6f2".into()),
             ("Its version", "4387e9f3d6e14c459867679a90fd0f79".into()),
             ("Data key that seals", "number 2, since 2026-10-01".into()),
-            ("Sealed with it, about", "48112".into()),
+            ("Sealed with it", "about 131072 values".into()),
             ("Keys of a vault before", "https://northgate.vault.usgovcloudapi.net/keys/client-0190a6f2, until 2026-09-30 10:14 UTC".into()),
             ("Regions", "usgovvirginia".into()),
         ],
