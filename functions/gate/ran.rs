@@ -81,8 +81,8 @@ impl Record for Followed {
         HEAD_KEY.into()
     }
 
-    fn upgrade(schema: u32, body: Value) -> Value {
-        if schema < 2 { json!({ "next": 0, "weeks": {}, "stand_ins": {}, "policy": 0 }) } else { body }
+    fn upgrade(_: u32, _: Value) -> Value {
+        json!({ "next": 0, "weeks": {}, "stand_ins": {}, "policy": 0 })
     }
 }
 
