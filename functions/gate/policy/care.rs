@@ -133,7 +133,7 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
     match standing(app, tenant, found.as_ref(), mark.version).await? {
         Ok(policy) => {
             let approved = found.as_ref().map(|held| held.value.approved()).unwrap_or_default();
-            if policy.version > mark.version || mark.approved != approved {
+            if mark.approved != approved {
                 raise(app, store.correlation(), tenant, &policy, approved).await?;
             }
             if let Some(alarm) = alarm {

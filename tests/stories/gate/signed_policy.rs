@@ -400,6 +400,8 @@ async fn a_mark_that_is_deleted_alone_is_made_again_with_what_approved_the_polic
     assert_eq!(house.roster().await.policy_mark(house.tenant), Some(&full));
     put_back(&house, None).await;
     assert_eq!(look_after(&house).await.map(|policy| policy.version), Ok(1));
+    approved(&house, slower()).await;
+    assert_eq!(body(&house).await["revision"], json!(2));
 }
 
 #[tokio::test]
