@@ -233,7 +233,7 @@ impl<R: BufRead> Lines<R> {
         }
         // A line that is far too long is not one of ours: an empty one has no form either.
         self.line.clear();
-        self.cut = length > 0 && length < MAX_LINE_BYTES;
+        self.cut = length > 0;
         Ok((length == MAX_LINE_BYTES).then_some(&self.line))
     }
 }

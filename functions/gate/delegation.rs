@@ -279,10 +279,8 @@ impl Record for Delegation {
         format!("{}:{}", self.from, self.to)
     }
 
-    fn upgrade(schema: u32, mut body: Value) -> Value {
-        if schema < 2 {
-            body["held"] = json!([{ "begins_at": body["begins_at"].take(), "ends_at": body["ends_at"].take() }]);
-        }
+    fn upgrade(_: u32, mut body: Value) -> Value {
+        body["held"] = json!([{ "begins_at": body["begins_at"].take(), "ends_at": body["ends_at"].take() }]);
         body
     }
 }
@@ -340,6 +338,15 @@ mod tests {
         let held = |one: &Delegation| one.held_between(hours(0), hours(2));
         assert!(!held(&held_until(hours(0))) && !held(&held_until(hours(1))) && held(&held_until(hours(1) + Duration::SECOND)));
         assert!(!held_until(hours(1)).holds(hours(1)));
+    }
+
+    #[test]
+    fn what_took_no_time_and_what_no_proposal_of_today_can_have_seen_is_not_remembered() {
+        let ended = |ends_at: OffsetDateTime, length: Duration| Span { begins_at: ends_at - length, ends_at };
+        let (now, oldest) = (hours(0), hours(0) - REMEMBERED);
+        let seen = ended(oldest + Duration::SECOND, Duration::HOUR);
+        let held = vec![ended(oldest, Duration::HOUR), seen, ended(now, Duration::ZERO)];
+        assert_eq!(Delegation { held, ..pair() }.remembering(now).held, [seen]);
     }
 
     #[test]

@@ -225,7 +225,9 @@ where
         Err(Refusal::Expired { .. }) => {
             return match next(proposal, Event::Expire, now) {
                 Ok(after) => {
-                    super::lapse::write(store, held, after.clone()).await?;
+                    let mut batch = store.batch(ClientPlace::Assessment);
+                    super::lapse::end(&mut batch, held, after.clone())?;
+                    batch.commit().await?;
                     Ok(after)
                 }
                 Err(refusal) => refuse(store, held, refusal.sentence()).await,

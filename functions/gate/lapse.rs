@@ -20,14 +20,13 @@ use crate::{
     tenancy::{Batch, ClientPlace, Held, Passed, ProposalId, Roster, Scope, Store, StoreError, Wanted, outbox},
 };
 
-/// Adds to the caller's batch that what this proposal did was taken back by another (two operations). `None`: there is
-/// nothing to say, because it did not run.
-pub fn rolled_back(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, by: ProposalId) -> Option<()> {
-    let after = next(&held.value, Event::RollBack { by }, batch.store().app().now()).ok()?;
+/// Adds to the caller's batch that what this proposal did was taken back by another (two operations); nothing where it did
+/// not run.
+pub fn rolled_back(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, by: ProposalId) {
+    let Ok(after) = next(&held.value, Event::RollBack { by }, batch.store().app().now()) else { return };
     advance(batch, held, after, None);
     let detail = json!({ "version": held.value.version, "hash": held.value.hash, "by": by });
     audit::record(batch, audit::Event::new("proposal.rolled_back", object(held.value.id), detail));
-    Some(())
 }
 
 /// Adds to the caller's batch that this proposal no longer stands (three operations); `by` is the one staged in its
@@ -64,12 +63,10 @@ pub async fn expire(app: &App, scope: &Scope) -> Result<usize, StoreError> {
         let found = store.read::<Proposal>(ClientPlace::Assessment, &id.to_string()).await;
         let Some(held) = passed.by(found)?.flatten() else { continue };
         let Ok(after) = next(&held.value, Event::Expire, now) else { continue };
-        match write(&store, &held, after).await {
-            Ok(()) => expired += 1,
-            // Somebody moved it just now; the next sweep looks again.
-            Err(error) if error.is_conflict() => {}
-            Err(error) => return Err(error),
-        }
+        let mut batch = store.batch(ClientPlace::Assessment);
+        end(&mut batch, &held, after)?;
+        // Where somebody moved it just now, the next sweep looks again.
+        expired += usize::from(batch.commit_unless_overtaken().await?);
     }
     if expired > 0 {
         outbox::flush(&store, ClientPlace::Assessment).await?;
@@ -84,11 +81,8 @@ async fn forget(store: &Store<'_, ClientPlace>, over: Vec<Held<UndoMark>>) -> Re
         for mark in some {
             batch.delete(mark);
         }
-        match batch.commit().await {
-            // Somebody answered one just now; the next sweep looks again.
-            Err(error) if error.is_conflict() => {}
-            other => other?,
-        }
+        // Where somebody answered one just now, the next sweep looks again.
+        batch.commit_unless_overtaken().await?;
     }
     Ok(())
 }
@@ -115,11 +109,7 @@ pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Re
         if revise_under(&mut batch, &held, held.value.draft.clone(), &policy).await?.is_err() {
             continue;
         }
-        match batch.commit().await {
-            Ok(()) => brought += 1,
-            Err(error) if error.is_conflict() => {}
-            Err(error) => return Err(error),
-        }
+        brought += usize::from(batch.commit_unless_overtaken().await?);
     }
     if brought > 0 {
         outbox::flush(&store, ClientPlace::Assessment).await?;
@@ -127,8 +117,8 @@ pub async fn bring_under_policy(app: &App, scope: &Scope, roster: &Roster) -> Re
     passed.end(brought)
 }
 
-pub(super) async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, after: Proposal) -> Result<(), StoreError> {
-    let mut batch = store.batch(ClientPlace::Assessment);
+/// Adds to the batch that it ended so, without anybody.
+pub(super) fn end(batch: &mut Batch<'_, '_, ClientPlace>, held: &Held<Proposal>, after: Proposal) -> Result<(), StoreError> {
     let (version, hash) = (held.value.version, &held.value.hash);
     let (kind, detail, owed) = match &after.state {
         State::NotUndone { why, .. } => ("proposal.not_undone", json!({ "version": version, "hash": hash, "why": why }), true),
@@ -138,9 +128,9 @@ pub(super) async fn write(store: &Store<'_, ClientPlace>, held: &Held<Proposal>,
         }
     };
     if owed && after.level() > Level::L0 {
-        tell(&mut batch, &after, Occasion::NotDone)?;
+        tell(batch, &after, Occasion::NotDone)?;
     }
-    advance(&mut batch, held, after, None);
-    audit::record(&mut batch, audit::Event::new(kind, object(held.value.id), detail));
-    batch.commit().await
+    advance(batch, held, after, None);
+    audit::record(batch, audit::Event::new(kind, object(held.value.id), detail));
+    Ok(())
 }

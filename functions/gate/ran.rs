@@ -81,8 +81,8 @@ impl Record for Followed {
         HEAD_KEY.into()
     }
 
-    fn upgrade(schema: u32, body: Value) -> Value {
-        if schema < 2 { json!({ "next": 0, "weeks": {}, "stand_ins": {}, "policy": 0 }) } else { body }
+    fn upgrade(_: u32, _: Value) -> Value {
+        json!({ "next": 0, "weeks": {}, "stand_ins": {}, "policy": 0 })
     }
 }
 
@@ -243,6 +243,7 @@ pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::{Policy, Rule};
 
     #[test]
     fn a_week_of_fifteen_thousand_fits_one_document() {
@@ -250,6 +251,18 @@ mod tests {
         let week = serde_json::to_vec(&Week { week: 2960, said }).expect("json");
         // Sealed it is a third longer.
         assert!(week.len() * 4 / 3 < crate::platform::ports::MAX_DOCUMENT_BYTES, "{}", week.len());
+    }
+
+    #[test]
+    fn a_run_is_remembered_for_as_long_as_anything_waits_and_a_day() {
+        let stands = |decide_within, run_within, undo_within| {
+            let rule = Rule { decide_within, run_within, undo_within, ..Rule::of_kind("assign_training") };
+            Policy { rules: [("assign_training".to_owned(), rule)].into(), ..Policy::default() }.check().is_ok()
+        };
+        let (decide, run, undo) = (90 * 24, 14 * 24, 7 * 24);
+        assert!(stands(decide, run, undo));
+        assert!(!stands(decide + 1, run, undo) && !stands(decide, run + 1, undo) && !stands(decide, run, undo + 1));
+        assert_eq!(KEPT, Duration::hours(i64::from(decide + run + undo)) + Duration::DAY);
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub async fn perform(proposal: &Proposal, decision: Option<&Decision>, batch: &m
         && let Some(made) = batch.store().read::<Proposal>(batch.place(), &back.of.to_string()).await?
     {
         // One of an earlier release may say otherwise of itself; the objective's record is what counts.
-        let _ = gate::rolled_back(batch, &made, proposal.id);
+        gate::rolled_back(batch, &made, proposal.id);
     }
     write(batch, proposal.id, event, &action, finding).await
 }

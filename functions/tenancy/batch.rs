@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use futures_util::TryFutureExt as _;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -148,6 +148,14 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
     /// Writes all of it or nothing.
     pub fn commit(self) -> impl Future<Output = Result<(), StoreError>> {
         self.commit_with_etags().map_ok(drop)
+    }
+
+    /// The same for what others may do just now: whether it was written, and not refused because somebody was faster.
+    pub fn commit_unless_overtaken(self) -> impl Future<Output = Result<bool, StoreError>> {
+        self.commit().map(|outcome| match outcome {
+            Err(error) if error.is_conflict() => Ok(false),
+            other => other.map(|()| true),
+        })
     }
 
     /// The same, with the new etag of each change in order (`None` for a delete), for who writes the same record again.

@@ -174,15 +174,16 @@ async fn content_that_was_erased_is_said_to_be_and_no_other_content_can_take_its
     fs::write(&path, mixed).unwrap();
     let words = check(folder.path(), &keys, None).unwrap().to_string();
     assert!(words.contains("\nErased: entries 0 to 2, 4.\n"), "{words}");
-    for bad in [
-        good.replace(lines[2], r#"{"index":2,"erased":false}"#),
-        good.replace("Dana", "Dane"),
-        good.replace(&format!("{}\n", lines[2]), ""),
-        good.replace(&format!("{}\n", lines[4]), ""),
-        good.replace(lines[2], lines[1]),
+    for (bad, at) in [
+        (good.replace(lines[2], r#"{"index":2,"erased":false}"#), 2),
+        (good.replace("Dana", "Dane"), 0),
+        (good.replace(&format!("{}\n", lines[2]), ""), 2),
+        (good.replace(&format!("{}\n", lines[4]), ""), 4),
+        (good.replace(lines[2], lines[1]), 2),
     ] {
         fs::write(&path, bad).unwrap();
-        assert!(matches!(check(folder.path(), &keys, None), Err(LogFault::Disclosed(_))));
+        let fault = check(folder.path(), &keys, None).unwrap_err();
+        assert!(matches!(fault, LogFault::Disclosed(index) if index == at), "{fault}");
     }
 }
 

@@ -4,9 +4,10 @@
 use std::{fs, path::Path};
 
 use assay::{
-    audit::{Extent, LogFault, LogReport, folder, log_key::Signer, tlog::Checkpoint},
-    tenancy::keys::Owner,
+    audit::{Extent, LogFault, LogReport, demo, folder, format::DEMO_NOTICE, log_key::Signer, tlog::Checkpoint},
+    tenancy::{ClientPlace, keys::Owner},
 };
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::audit_export::{OWNER, check, happen, small};
@@ -181,4 +182,26 @@ async fn from_when_to_when_and_against_what_it_was_held_is_said() {
     let rfc3339 = &time::format_description::well_known::Rfc3339;
     let (from, to) = (first.format(rfc3339).unwrap(), (first + time::Duration::hours(3)).format(rfc3339).unwrap());
     assert!(words.contains(&format!("\nFrom {from} to {to}.\n")), "{words}");
+}
+
+#[tokio::test]
+async fn a_copy_is_a_demos_where_its_header_or_an_entry_says_so_and_no_other_is() {
+    for (is_marked, says) in [(false, false), (false, true), (true, false), (true, true)] {
+        let test = TestApp::new();
+        let store = client(test.app()).await;
+        if is_marked {
+            demo::mark(&store, ClientPlace::Assessment).await.unwrap();
+        }
+        happen(&store, 2, "Dana Whitfield").await;
+        let (folder, keys) = copy(&store, WHOLE).await;
+        let path = folder.path().join(folder::HEADER);
+        let mut header: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        header["demo"] = says.into();
+        header["notice"] = says.then_some(DEMO_NOTICE).into();
+        fs::write(path, header.to_string()).unwrap();
+        let report = check(folder.path(), &keys, None).unwrap();
+        let words = report.to_string();
+        assert_eq!((report.is_demo(), words.starts_with(DEMO_NOTICE)), (is_marked || says, is_marked || says));
+        assert_eq!(words.contains("The folder's export.json does not"), is_marked && !says, "{words}");
+    }
 }

@@ -299,6 +299,42 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_earlier_and_is_told_again_changes_nothing() {
+        let (client, priya, start) = (format!("client {HARBOR}"), person(1), time::macros::datetime!(2026-11-25 09:00 UTC));
+        let given = json!([{ "person": priya, "roles": ["approver"], "until": null }]);
+        let items = [
+            ("client.added", json!({ "grants": given })),
+            (
+                "client.access_reviewed",
+                json!({ "kept": [], "ended": [], "changed": [{ "person": priya, "until": start.unix_timestamp() + 9 }] }),
+            ),
+            ("client.grants_changed", json!({ "before": given, "after": [] })),
+        ];
+        let mut told = Told::default();
+        let mut take = |n: usize| {
+            let at = start + time::Duration::milliseconds(i64::try_from(n).expect("few"));
+            told.take(items[n].0, &client, &items[n].1, at);
+            [8, 9].map(|second| told.may_approve(HARBOR, priya, start + time::Duration::seconds(second)))
+        };
+        assert_eq!(take(0), [Some(true), Some(true)]);
+        assert_eq!(take(1), [Some(true), Some(false)], "its last day was set");
+        assert_eq!(take(0), [Some(true), Some(false)]);
+        for n in [2, 1, 0] {
+            assert_eq!(take(n), [Some(false), Some(false)], "it was taken away");
+        }
+    }
+
+    #[test]
+    fn what_is_given_at_the_moment_in_which_somebody_comes_back_is_theirs() {
+        let (mut told, priya) = (Told::default(), person(1));
+        told.take("person.access_ended", &format!("person {priya}"), &json!({}), at(1));
+        told.take("person.added", &format!("person {priya}"), &json!({}), at(2));
+        let gives = json!({ "grants": [{ "person": priya, "roles": ["approver"], "until": null }] });
+        told.take("client.added", &format!("client {HARBOR}"), &gives, at(2));
+        assert_eq!(told.may_approve(HARBOR, priya, at(3)), Some(true));
+    }
+
+    #[test]
     fn who_is_let_in_again_has_nothing_of_what_they_had() {
         let mut told = Told::default();
         let (client, priya) = (format!("client {HARBOR}"), person(1));

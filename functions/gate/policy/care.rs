@@ -22,7 +22,7 @@ use crate::{
     app::App,
     audit,
     tenancy::{
-        ClientPlace, DeploymentScope, Held, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId,
+        ClientPlace, DeploymentScope, Held, ProposalId, Record, Roster, Scope, Store, StoreError, TenantId, Wanted,
         keys::Owner,
         policy_mark::{self, PolicyMark},
     },
@@ -36,40 +36,30 @@ pub fn highest(store: &Store<'_, ClientPlace>, roster: &Roster) -> Result<u32, U
 }
 
 /// For a client of an earlier release, or one whose mark somebody deleted: signs what an earlier release stored, if it is
-/// what was approved, and writes the mark. `None`: the log is long, and the next run goes on.
+/// what was approved, and marks the highest version: its number, and nothing of what it asks. `None`: the log is long, and
+/// the next run goes on.
 async fn establish(store: &Store<'_, ClientPlace>, tenant: TenantId) -> Result<Option<PolicyMark>, StoreError> {
     let app = store.app();
-    let Some(logged) = search::highest_in_log(store).await? else { return Ok(None) };
-    let (mut stands, mut approved) = (None, String::new());
+    let Some(mut version) = search::highest_in_log(store).await? else { return Ok(None) };
     if let Some(held) = store.read::<SignedPolicy>(ClientPlace::Assessment, KEY).await? {
         if let Some(policy) = held.value.proved(app, tenant).await? {
-            (stands, approved) = (Some(policy), held.value.approved().to_owned());
-        } else if let Some(policy) = held.value.unproved().filter(|policy| held.value.is_of_earlier_release() && policy.version >= logged)
+            version = version.max(policy.version);
+        } else if let Some(policy) = held.value.unproved().filter(|policy| held.value.is_of_earlier_release() && policy.version >= version)
             && let Some(made) = made_by(store, tenant, policy.made_by).await?.filter(|made| made.policy == policy)
         {
-            (stands, approved) = (Some(policy), made.approved.clone());
+            version = policy.version;
             write(store, tenant, made, Some(held), "policy.signed").await?;
         }
     }
-    let policy = stands.unwrap_or_default();
-    let found = if logged > policy.version {
-        // What stood and is not there any more: its number, and nothing of what it asked.
-        PolicyMark { version: logged, ..PolicyMark::first(tenant) }
-    } else {
-        of(tenant, &policy, &approved)
-    };
+    let found = PolicyMark { version, ..PolicyMark::first(tenant) };
     mark(app, store.correlation(), found.clone()).await?;
     Ok(Some(found))
 }
 
-fn of(tenant: TenantId, policy: &Policy, approved: &str) -> PolicyMark {
-    let (version, made_by, needs) = (policy.version, policy.made_by, reach::needs(policy));
-    PolicyMark { tenant, version, made_by, approved: approved.into(), needs }
-}
-
 /// Says in the directory that this policy stands, and the hash of the proposal that approved it.
 pub async fn raise(app: &App, correlation: &str, tenant: TenantId, policy: &Policy, approved: &str) -> Result<(), StoreError> {
-    mark(app, correlation, of(tenant, policy, approved)).await
+    let (version, made_by, needs) = (policy.version, policy.made_by, reach::needs(policy));
+    mark(app, correlation, PolicyMark { tenant, version, made_by, approved: approved.into(), needs }).await
 }
 
 async fn mark(app: &App, correlation: &str, mark: PolicyMark) -> Result<(), StoreError> {
@@ -138,12 +128,19 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
         },
     };
     let mark = as_told(&store, mark).await?;
-    let found = store.read::<SignedPolicy>(ClientPlace::Assessment, KEY).await?;
+    let read = store.gather(ClientPlace::Assessment, vec![Wanted::one::<SignedPolicy>(KEY), Wanted::one::<Alarm>(KEY)]).await?;
+    let (found, alarm) = (read.one::<SignedPolicy>(KEY).await?, read.one::<Alarm>(KEY).await?);
     match standing(app, tenant, found.as_ref(), mark.version).await? {
         Ok(policy) => {
             let approved = found.as_ref().map(|held| held.value.approved()).unwrap_or_default();
-            if policy.version > mark.version || mark.approved != approved {
+            if mark.approved != approved {
                 raise(app, store.correlation(), tenant, &policy, approved).await?;
+            }
+            if let Some(alarm) = alarm {
+                // Somebody put it right, as from a backup.
+                let mut batch = store.batch(ClientPlace::Assessment);
+                batch.delete(&alarm);
+                batch.commit_unless_overtaken().await?;
             }
             Ok(Ok(policy))
         }
@@ -151,7 +148,7 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
             if let Some(policy) = Box::pin(restore(&store, &mark, found)).await? {
                 return Ok(Ok(policy));
             }
-            say(&store, unsound).await?;
+            say(&store, unsound, alarm).await?;
             Ok(Err(unsound))
         }
     }
@@ -202,16 +199,11 @@ async fn write(
     }
     let detail = json!({ "version": policy.version, "proposal": policy.made_by });
     audit::record(&mut batch, audit::Event::new(kind, "policy", detail));
-    match batch.commit().await {
-        // Another process did the same.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
-async fn say(store: &Store<'_, ClientPlace>, unsound: Unsound) -> Result<(), StoreError> {
+async fn say(store: &Store<'_, ClientPlace>, unsound: Unsound, held: Option<Held<Alarm>>) -> Result<(), StoreError> {
     tracing::error!(owner = %store.owner(), %unsound, "nothing is approved or carried out under this policy");
-    let held: Option<Held<Alarm>> = store.read(ClientPlace::Assessment, KEY).await?;
     let alarm = Alarm { found: unsound.to_string() };
     if held.as_ref().is_some_and(|held| held.value.found == alarm.found) {
         return Ok(());
@@ -219,8 +211,5 @@ async fn say(store: &Store<'_, ClientPlace>, unsound: Unsound) -> Result<(), Sto
     let mut batch = store.batch(ClientPlace::Assessment);
     audit::record(&mut batch, audit::Event::new("policy.unsound", "policy", json!({ "why": alarm.found })));
     batch.put(alarm, held.map(|held| held.etag));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }

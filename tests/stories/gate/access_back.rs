@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use super::{House, draft};
+use crate::support::{faults::Fault, meeting::two_at_once};
 
 async fn directory(house: &House) -> Store<'_, DeploymentPlace> {
     DeploymentScope::of_function("test", "story").store(house.test.app()).await.unwrap()
@@ -134,5 +135,34 @@ async fn an_insider_who_takes_the_mark_of_a_client_away_that_is_switched_off_get
         keep_the_log(&house, known).await;
         let run = house.execute().await;
         assert!(matches!(run, Err(ExecuteError::Store(StoreError::SwitchedOff { .. }))), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_sweeps_that_follow_the_log_at_once_one_is_faster_and_the_other_goes_on() {
+    let house = House::new().await;
+    linked(&house).await;
+    audit::sequence(&directory(&house).await, [DeploymentPlace::Directory]).await.unwrap();
+    let both = two_at_once(house.test.app());
+    let store = DeploymentScope::of_function("test", "story").store(&both).await.unwrap();
+    let (one, other) = tokio::join!(authority::watch(&store), authority::watch(&store));
+    one.unwrap();
+    other.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_fails_while_the_log_is_followed_is_no_faster_sweep() {
+    for at in 0.. {
+        let house = House::new().await;
+        linked(&house).await;
+        let store = directory(&house).await;
+        audit::sequence(&store, [DeploymentPlace::Directory]).await.unwrap();
+        house.test.faults.fail_at(at, Fault::BeforeEffect);
+        let watched = authority::watch(&store).await;
+        if !house.test.faults.struck() {
+            watched.unwrap();
+            break;
+        }
+        assert!(watched.is_err(), "call {at}");
     }
 }

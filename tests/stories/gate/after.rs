@@ -13,7 +13,7 @@ use assay::web::pages::{Frame, Section};
 use time::Duration;
 
 use super::{House, draft, refusal};
-use crate::support::{TestApp, decision};
+use crate::support::{TestApp, decision, faults::Fault, meeting::two_at_once};
 
 fn kind(rule: Rule, house: &House) -> Policy {
     Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }
@@ -135,6 +135,13 @@ async fn who_approves_alone_is_loud_at_once_and_an_overdue_review_is_too_until_a
     assert!(marks(&house).await.is_empty());
 }
 
+async fn delete(house: &House, ids: &[String]) {
+    let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{}/{}", house.tenant, ClientPlace::Assessment.key()));
+    let deletes = ids.iter().map(|id| Op::Delete { id: id.clone(), if_match: None }).collect();
+    let done = house.test.app().documents.batch(&partition, deletes).await.unwrap();
+    assert!(matches!(done, BatchOutcome::Committed(_)));
+}
+
 /// Who broke the glass, and can write the database, deletes the mark of the review.
 #[tokio::test]
 async fn a_mark_that_is_deleted_ends_no_review_and_hides_no_proposal() {
@@ -154,13 +161,7 @@ async fn a_mark_that_is_deleted_ends_no_review_and_hides_no_proposal() {
     };
     assert_eq!((follow().await, follow().await), (0, 0), "all marks are there");
 
-    let delete = async |ids: &[String]| {
-        let partition = Partition::reserved_for_tenancy(Container::Clients, format!("{}/{}", house.tenant, ClientPlace::Assessment.key()));
-        let deletes = ids.iter().map(|id| Op::Delete { id: id.clone(), if_match: None }).collect();
-        let done = house.test.app().documents.batch(&partition, deletes).await.unwrap();
-        assert!(matches!(done, BatchOutcome::Committed(_)));
-    };
-    delete(&[format!("review:{id}"), format!("open:{waits}")]).await;
+    delete(&house, &[format!("review:{id}"), format!("open:{waits}")]).await;
     assert_eq!((marks(&house).await.len(), house.standing().await), (0, (0, 0)));
     assert_eq!((follow().await, follow().await), (2, 0), "made again, and said once");
     assert_eq!((marks(&house).await.len(), house.standing().await), (1, (1, 0)));
@@ -172,6 +173,39 @@ async fn a_mark_that_is_deleted_ends_no_review_and_hides_no_proposal() {
     house.decide(&house.sam, id, &looks).await.unwrap();
     assert_eq!(follow().await, 0, "what ended needs no mark");
     assert!(marks(&house).await.is_empty());
+}
+
+/// A proposal that waits, and its mark is deleted.
+async fn hidden() -> House {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    assay::audit::sequence(&house.store().await, ClientPlace::with_outbox()).await.unwrap();
+    delete(&house, &[format!("open:{id}")]).await;
+    house
+}
+
+#[tokio::test]
+async fn of_two_sweeps_at_once_one_makes_a_mark_again_and_the_other_goes_on() {
+    let house = hidden().await;
+    let both = two_at_once(house.test.app());
+    let store = house.scope(&house.marco).store(&both).await.unwrap();
+    let (one, other) = tokio::join!(gate::remake(&store), gate::remake(&store));
+    assert_eq!((one.unwrap() + other.unwrap(), house.standing().await), (1, (1, 0)));
+}
+
+#[tokio::test]
+async fn a_store_that_fails_while_a_mark_is_made_again_is_no_faster_sweep() {
+    for at in 0.. {
+        let house = hidden().await;
+        let store = house.store().await;
+        house.test.faults.fail_at(at, Fault::BeforeEffect);
+        let made = gate::remake(&store).await;
+        if !house.test.faults.struck() {
+            assert_eq!(made.unwrap(), 1);
+            break;
+        }
+        assert!(made.is_err(), "call {at}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use serde_json::json;
 use time::Duration;
 
 use super::{House, draft};
-use crate::support::TestApp;
+use crate::support::{TestApp, faults::Fault, meeting::two_at_once};
 
 #[tokio::test]
 async fn nobody_answers_for_a_week_and_it_expires_once_and_for_good() {
@@ -36,6 +36,34 @@ async fn nobody_answers_for_a_week_and_it_expires_once_and_for_good() {
     assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.expired"]);
     assert_eq!(house.standing().await, (0, 0));
     assert!(house.messages("execute").await.is_empty());
+    assert_eq!(house.messages("notify").await.len(), 1, "that it was asked, and nothing of an end without a decision");
+}
+
+#[tokio::test]
+async fn of_two_sweeps_at_once_one_expires_it_and_the_other_goes_on() {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    house.test.clock.advance(Duration::days(7));
+    let (both, scope) = (two_at_once(house.test.app()), house.scope(&house.marco));
+    let (one, other) = tokio::join!(gate::expire(&both, &scope), gate::expire(&both, &scope));
+    assert_eq!(one.unwrap() + other.unwrap(), 1);
+    assert_eq!(house.audited(id).await, ["proposal.staged", "proposal.expired"]);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_while_something_expires_is_no_faster_sweep() {
+    for at in 0.. {
+        let house = House::new().await;
+        house.asked(draft()).await;
+        house.test.clock.advance(Duration::days(7));
+        house.test.faults.fail_at(at, Fault::BeforeEffect);
+        let swept = gate::expire(house.test.app(), &house.scope(&house.marco)).await;
+        if !house.test.faults.struck() {
+            assert_eq!(swept.unwrap(), 1);
+            break;
+        }
+        assert!(swept.is_err(), "call {at}");
+    }
 }
 
 /// One flipped character in a document: of the disk, or of whoever writes the database.
@@ -135,6 +163,17 @@ async fn an_approval_whose_message_is_lost_expires_too() {
     assert_eq!(gate::expire(house.test.app(), &house.scope(&house.marco)).await.unwrap(), 1);
     assert!(matches!(house.state(id).await, State::Expired { approved: true, .. }));
     assert_eq!(house.standing().await, (0, 0));
+    assert_eq!(house.messages("notify").await.len(), 2, "that it was asked, and that it was not done");
+}
+
+#[tokio::test]
+async fn of_what_runs_by_rule_and_did_not_run_in_time_nobody_is_told() {
+    let house = House::new().await;
+    let id = house.asked(Draft { kind: "collect_evidence".into(), ..draft() }).await;
+    house.test.clock.advance(Duration::days(2));
+    assert_eq!(gate::expire(house.test.app(), &house.scope(&house.marco)).await.unwrap(), 1);
+    assert!(matches!(house.state(id).await, State::Expired { approved: true, .. }));
+    assert!(house.messages("notify").await.is_empty());
 }
 
 #[tokio::test]

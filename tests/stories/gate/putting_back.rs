@@ -11,6 +11,7 @@ use serde_json::Value;
 use time::Duration;
 
 use super::{House, draft, perform};
+use crate::support::{faults::Fault, meeting::two_at_once};
 
 /// One part of what the store keeps for the client.
 pub(super) struct Part<'h> {
@@ -231,4 +232,39 @@ async fn while_a_restore_has_not_brought_the_logs_last_entries_nothing_runs_and_
     head.put_back(&head_after, |_| true).await;
     entries.put_back(&entries_after, |_| true).await;
     assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+}
+
+/// The log tells of an end that no sweep has followed yet.
+async fn ended() -> House {
+    let house = House::new().await;
+    let id = house.asked(draft()).await;
+    let no = house.answer(id, Verdict::Reject).await;
+    house.decide(&house.sam, id, &no).await.unwrap();
+    assert!(audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap().complete);
+    house
+}
+
+#[tokio::test]
+async fn of_two_sweeps_that_follow_a_clients_log_at_once_one_is_faster_and_the_other_goes_on() {
+    let house = ended().await;
+    let both = two_at_once(house.test.app());
+    let store = house.scope(&house.marco).store(&both).await.unwrap();
+    let (one, other) = tokio::join!(gate::ran::follow(&store), gate::ran::follow(&store));
+    one.unwrap();
+    other.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_fails_while_a_clients_log_is_followed_is_no_faster_sweep() {
+    for at in 0.. {
+        let house = ended().await;
+        let store = house.store().await;
+        house.test.faults.fail_at(at, Fault::BeforeEffect);
+        let followed = gate::ran::follow(&store).await;
+        if !house.test.faults.struck() {
+            followed.unwrap();
+            break;
+        }
+        assert!(followed.is_err(), "call {at}");
+    }
 }

@@ -54,10 +54,11 @@ async fn body(house: &House) -> Value {
 
 /// As it was earlier; `None`: gone.
 async fn put_back(house: &House, body: Option<&Value>) {
-    let now = house.test.app().documents.read(&partition(house), DOCUMENT).await.unwrap().unwrap();
-    let op = match body {
-        Some(body) => Op::Replace { id: DOCUMENT.into(), body: body.clone(), if_match: now.etag },
-        None => Op::Delete { id: DOCUMENT.into(), if_match: Some(now.etag) },
+    let now = house.test.app().documents.read(&partition(house), DOCUMENT).await.unwrap();
+    let op = match (body.cloned(), now) {
+        (Some(body), Some(now)) => Op::Replace { id: DOCUMENT.into(), body, if_match: now.etag },
+        (Some(body), None) => Op::Create { id: DOCUMENT.into(), body },
+        (None, now) => Op::Delete { id: DOCUMENT.into(), if_match: now.map(|now| now.etag) },
     };
     assert!(matches!(house.test.app().documents.batch(&partition(house), vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
 }
@@ -399,6 +400,8 @@ async fn a_mark_that_is_deleted_alone_is_made_again_with_what_approved_the_polic
     assert_eq!(house.roster().await.policy_mark(house.tenant), Some(&full));
     put_back(&house, None).await;
     assert_eq!(look_after(&house).await.map(|policy| policy.version), Ok(1));
+    approved(&house, slower()).await;
+    assert_eq!(body(&house).await["revision"], json!(2));
 }
 
 #[tokio::test]
@@ -412,4 +415,82 @@ async fn a_signature_that_is_broken_is_not_made_good_where_the_mark_is_gone_too(
     // Word for word what was approved, and yet not as it was signed.
     assert_eq!(look_after(&house).await, Err(Unsound::NotSigned));
     assert_eq!(look_after(&house).await, Err(Unsound::NotSigned));
+}
+
+/// As the release before signatures stored it.
+async fn left_unsigned(house: &House, policy: Policy) {
+    let store = house.store().await;
+    let held: Option<Held<Written>> = store.read(ClientPlace::Assessment, policy::KEY).await.unwrap();
+    let mut batch = store.batch(ClientPlace::Assessment);
+    batch.put(Unsigned(policy), held.map(|held| held.etag));
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_not_carried_out_and_what_was_approved_as_something_else_makes_no_policy() {
+    for is_change in [true, false] {
+        let house = House::new().await;
+        let id = if is_change {
+            let scope = house.scope(&house.priya);
+            gate::amend::propose(house.test.app(), &scope, "Harbor Precision", slower(), "In haste.").await.unwrap()
+        } else {
+            house.asked(Draft { action: json!({ "from": 0, "to": slower() }).to_string(), ..draft() }).await
+        };
+        house.approve(&house.sam, id).await.unwrap();
+        if !is_change {
+            assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+        }
+        take_mark(&house).await;
+        left_unsigned(&house, gate::amend::made_by(&house.held(id).await.value).unwrap()).await;
+        assert_eq!(look_after(&house).await, Err(Unsound::NotSigned), "{is_change}");
+    }
+}
+
+#[tokio::test]
+async fn one_who_may_break_the_glass_and_did_not_makes_no_policy_that_two_had_to_approve() {
+    let house = House::new().await;
+    let two = BTreeMap::from([(policy::CHANGE_POLICY.to_owned(), Rule { approvals: 2, ..Rule::of_kind(policy::CHANGE_POLICY) })]);
+    house.set_policy(&Policy { rules: two, break_glass: [house.priya.id].into(), ..Policy::default() }).await;
+    let id = gate::amend::propose(house.test.app(), &house.scope(&house.marco), "Harbor Precision", slower(), "In haste.").await.unwrap();
+    house.approve(&house.priya, id).await.unwrap();
+    let Held { value, etag } = house.held(id).await;
+    let state = State::Executed { at: house.test.app().now(), undo_until: None };
+    house.overwrite(Held { value: Proposal { state, ..value.clone() }, etag }).await;
+    take_mark(&house).await;
+    left_unsigned(&house, gate::amend::made_by(&value).unwrap()).await;
+    assert_eq!(look_after(&house).await, Err(Unsound::NotSigned));
+}
+
+#[tokio::test]
+async fn a_policy_is_put_back_from_the_very_text_whose_hash_the_directory_knows() {
+    let house = House::new().await;
+    approved(&house, asks(2)).await;
+    let stood = look_after(&house).await.unwrap();
+    take_mark(&house).await;
+    policy::care::raise(house.test.app(), "story", house.tenant, &stood, "another text's").await.unwrap();
+    put_back(&house, None).await;
+    assert_eq!(look_after(&house).await, Err(Unsound::Gone { highest: 1 }));
+}
+
+#[tokio::test]
+async fn that_a_policy_is_not_as_it_was_approved_is_said_anew_when_it_is_so_otherwise_and_after_it_was_put_right() {
+    let house = House::new().await;
+    let id = approved(&house, asks(2)).await;
+    let (signed, held) = (body(&house).await, house.held(id).await);
+    let bare = Proposal { decisions: vec![], ..held.value };
+    house.overwrite(Held { value: bare, etag: held.etag }).await;
+    let said = async || {
+        look_after(&house).await.ok();
+        audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
+        let trail = audit::trail::page(&house.store().await, std::iter::empty(), None).await.unwrap();
+        trail.entries.iter().filter(|shown| shown.kind == "policy.unsound").count()
+    };
+    put_back(&house, None).await;
+    assert_eq!((said().await, said().await), (1, 1));
+    left_unsigned(&house, asks(1)).await;
+    assert_eq!((said().await, said().await), (2, 2), "another thing is found");
+    put_back(&house, Some(&signed)).await;
+    assert_eq!(said().await, 2, "as from a backup");
+    left_unsigned(&house, asks(1)).await;
+    assert_eq!((said().await, said().await), (3, 3));
 }
