@@ -246,7 +246,7 @@ async fn ended() -> House {
 
 #[tokio::test]
 async fn of_two_sweeps_that_follow_a_clients_log_at_once_one_is_faster_and_the_other_goes_on() {
-    let house = ended().await;
+    let house = Box::pin(ended()).await;
     let both = two_at_once(house.test.app());
     let store = house.scope(&house.marco).store(&both).await.unwrap();
     let (one, other) = tokio::join!(gate::ran::follow(&store), gate::ran::follow(&store));
@@ -257,7 +257,7 @@ async fn of_two_sweeps_that_follow_a_clients_log_at_once_one_is_faster_and_the_o
 #[tokio::test]
 async fn a_store_that_fails_while_a_clients_log_is_followed_is_no_faster_sweep() {
     for at in 0.. {
-        let house = ended().await;
+        let house = Box::pin(ended()).await;
         let store = house.store().await;
         house.test.faults.fail_at(at, Fault::BeforeEffect);
         let followed = gate::ran::follow(&store).await;
