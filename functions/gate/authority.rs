@@ -214,7 +214,7 @@ async fn say(store: &Store<'_, DeploymentPlace>, told: &Told, known: &mut BTreeM
     }
     *known = now;
     // First in the log, then noted that it was: after a crash it is said twice, never not at all.
-    if news > 0 { batch.commit().await } else { Ok(()) }
+    batch.commit().await
 }
 
 /// As object and words.
