@@ -86,6 +86,48 @@ async fn an_insider_who_puts_a_grant_back_that_was_taken_away_gets_nothing_run_b
     }
 }
 
+/// Where the sweep keeps what it followed of the installation's log.
+fn head() -> Partition {
+    Partition::reserved_for_tenancy(Container::Audit, "deployment/log/head".into())
+}
+
+/// From now on these may do something for the client, as its page does it.
+async fn given(house: &House, of: impl Fn(&Grant) -> Option<Given>) {
+    let store = directory(house).await;
+    let access = Access::read(&store, house.tenant).await.unwrap().unwrap();
+    let given: Vec<Given> = access.grants().filter_map(of).collect();
+    change_access(&store, &access, &given).await.unwrap();
+    keep_the_log(house, "followed").await;
+}
+
+#[tokio::test]
+async fn what_the_sweep_kept_and_an_insider_puts_back_makes_the_look_longer_and_never_wrong() {
+    for is_swept in [false, true] {
+        let house = House::new().await;
+        let (documents, grant) = (&house.test.app().documents, format!("grant:{}:{}", house.tenant, house.priya.id));
+        let until = Some(house.test.app().now() + Duration::days(300));
+        given(&house, |grant| Some(Given { person: grant.person, roles: grant.roles.clone(), until })).await;
+        let (granted, kept) = (document(&house, &grant).await, documents.changes(&head(), None, 1000).await.unwrap().documents);
+        let others = |grant: &Grant| grant.person != house.priya.id;
+        given(&house, |grant| others(grant).then(|| Given { person: grant.person, roles: grant.roles.clone(), until })).await;
+        for old in kept.into_iter().filter(|document| document.id.starts_with("access-told:")) {
+            let if_match = documents.read(&head(), &old.id).await.unwrap().unwrap().etag;
+            let op = Op::Replace { id: old.id, body: old.body, if_match };
+            assert!(matches!(documents.batch(&head(), vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
+        }
+        put_back(&house, &grant, granted).await;
+        if is_swept {
+            for said in [0, 1] {
+                authority::watch(&directory(&house).await).await.unwrap();
+                assert_eq!(alarms(&house).await, said);
+            }
+        }
+        let id = house.asked(draft()).await;
+        house.approve(&house.priya, id).await.unwrap();
+        assert!(matches!(house.execute().await.unwrap().state, State::Refused { .. }), "{is_swept}");
+    }
+}
+
 #[tokio::test]
 async fn an_insider_who_takes_the_link_between_two_accounts_away_gets_no_second_voice() {
     for known in KNOWN {

@@ -3,11 +3,18 @@
 use assay::{
     gate::{
         self, State,
-        link::{self, Spent},
+        link::{
+            self, Spent,
+            token::AUDIENCE_VIEW,
+            verify::{Expected, LinkKey, verify},
+        },
         proposal::Answers,
         state::Cause,
     },
-    tenancy::{ClientPlace, Held, ProposalId, Record as _},
+    tenancy::{
+        ClientPlace, Held, ProposalId, Record as _,
+        signing::{self, SigningUse},
+    },
     web::Reply,
 };
 use serde_json::json;
@@ -263,4 +270,20 @@ async fn the_longest_link_is_short_enough_for_filters_that_write_it_anew() {
     let link = link::link(house.test.app(), house.tenant, &proposal, &row).await.unwrap();
     assert!(link.len() < link::make::MAX_LINK_BYTES, "{} bytes", link.len());
     println!("the longest link has {} bytes", link.len());
+}
+
+#[tokio::test]
+async fn a_link_that_is_mailed_long_after_it_was_promised_opens_for_an_hour() {
+    let house = House::new().await;
+    let (app, id) = (house.test.app(), house.asked(draft()).await);
+    let proposal = house.held(id).await.value;
+    let row = link::make::row(house.tenant, &proposal, house.priya.id, "notice", app.now());
+    house.test.clock.advance(Duration::hours(80));
+    let address = link::link(app, house.tenant, &proposal, &row).await.unwrap();
+    let (_, token) = address.split_once("token=").unwrap();
+    let keys: Vec<_> = signing::verifying_keys(app, SigningUse::Links).await.unwrap().into_iter().map(LinkKey::from).collect();
+    let (iss, tid, sub, oid) = (app.config.origin(), house.tenant.to_string(), id.to_string(), house.priya.id.to_string());
+    let expected = Expected { iss: &iss, aud: AUDIENCE_VIEW, tid: &tid, oid: &oid, sub: &sub, act: &proposal.hash };
+    let opens = |after| verify(token, &keys, app.now() + after, &expected).is_ok();
+    assert!(opens(Duration::ZERO) && opens(Duration::minutes(59)) && !opens(Duration::minutes(70)));
 }
