@@ -34,3 +34,18 @@ impl Passed {
         self.0.map_or(Ok(done), Err)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_record_that_cannot_be_read_is_passed_by_and_said_at_the_end_and_what_concerns_more_ends_the_step() {
+        let newer = || StoreError::NewerRelease { document: "open:1".into(), schema: 3, known: 2 };
+        let mut passed = Passed::default();
+        assert_eq!(passed.all(vec![Ok(1), Err(newer()), Ok(2)]).expect("those that can be read"), [1, 2]);
+        assert!(passed.by::<u8>(Err(StoreError::Refused { refused: vec![] })).is_err());
+        assert!(matches!(passed.end(2), Err(StoreError::NewerRelease { .. })));
+        assert_eq!(Passed::default().end(2).expect("nothing was passed by"), 2);
+    }
+}

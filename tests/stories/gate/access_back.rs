@@ -177,6 +177,11 @@ async fn an_insider_who_takes_the_mark_of_a_client_away_that_is_switched_off_get
         keep_the_log(&house, known).await;
         let run = house.execute().await;
         assert!(matches!(run, Err(ExecuteError::Store(StoreError::SwitchedOff { .. }))), "{run:?}");
+        house.test.clock.advance(Duration::SECOND);
+        let mut batch = store.batch(DeploymentPlace::Directory);
+        audit::record(&mut batch, Event::new("client.offboarding.taken_back", format!("client {}", house.tenant), json!({})));
+        batch.commit().await.unwrap();
+        assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }), "{known}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay::gate::{
     self, Capacity, DecideError, Draft, Policy, Refusal, Rule, State, Verdict,
-    proposal::{Occasion, ReviewMark},
+    proposal::{Occasion, ReviewMark, UndoMark},
 };
 use assay::platform::ports::{BatchOutcome, Container, Op, Partition};
 use assay::tenancy::{ClientPlace, Held, Place as _};
@@ -173,6 +173,36 @@ async fn a_mark_that_is_deleted_ends_no_review_and_hides_no_proposal() {
     house.decide(&house.sam, id, &looks).await.unwrap();
     assert_eq!(follow().await, 0, "what ended needs no mark");
     assert!(marks(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn of_two_marks_the_one_that_was_deleted_is_made_again_and_none_once_its_time_is_over() {
+    let house = House::new().await;
+    let id = house.asked(Draft { kind: "assign_training".into(), undo: Some(super::UNDO.into()), ..draft() }).await;
+    house.execute().await.unwrap();
+    let others = house.answer(id, Verdict::Escalate).await;
+    house.decide(&house.sam, id, &others).await.unwrap();
+    let follow = async || {
+        let store = house.store().await;
+        assay::audit::sequence(&store, ClientPlace::with_outbox()).await.unwrap();
+        gate::remake(&store).await.unwrap()
+    };
+    let there = async || {
+        let undoable: Vec<Held<UndoMark>> = house.store().await.all(ClientPlace::Assessment, "").await.unwrap();
+        (marks(&house).await.len(), undoable.len())
+    };
+    assert_eq!((follow().await, there().await), (0, (1, 1)));
+    for kind in ["review", "undoable"] {
+        delete(&house, &[format!("{kind}:{id}")]).await;
+        assert_eq!((follow().await, follow().await, there().await), (1, 0, (1, 1)), "{kind}");
+    }
+    house.test.faults.mend();
+    gate::remake(&house.store().await).await.unwrap();
+    assert!(!house.test.faults.calls().iter().any(|call| ["documents.read", "documents.batch"].contains(call)), "nothing is new");
+    let State::Executed { undo_until: Some(until), .. } = house.state(id).await else { panic!("it ran") };
+    delete(&house, &[format!("undoable:{id}")]).await;
+    house.test.clock.advance(until - house.test.app().now());
+    assert_eq!((follow().await, there().await), (0, (1, 0)));
 }
 
 /// A proposal that waits, and its mark is deleted.
