@@ -108,6 +108,9 @@ async fn sau_000_whichever_byte_of_a_bundle_is_changed_the_entry_is_named() {
         fs::write(&path, &good[..good.len() - shorter]).unwrap();
         assert!(matches!(check(folder.path(), &keys, None), Err(LogFault::Entry { .. })));
     }
+    let four: usize = bundle::entries(&good).take(4).map(|entry| entry.unwrap().len() + 2).sum();
+    fs::write(&path, &good[..four]).unwrap();
+    assert!(matches!(check(folder.path(), &keys, None), Err(LogFault::Entry { index: 4, .. })));
     fs::write(&path, [&good[..], &[0, 0]].concat()).unwrap();
     assert!(matches!(check(folder.path(), &keys, None), Err(LogFault::Entry { index: 5, .. })));
 }
