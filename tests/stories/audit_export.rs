@@ -188,6 +188,8 @@ async fn content_that_was_erased_is_said_to_be_and_no_other_content_can_take_its
         let fault = check(folder.path(), &keys, None).unwrap_err();
         assert!(matches!(fault, LogFault::Disclosed(index) if index == at), "{fault}");
     }
+    fs::write(&path, format!("{good}{}\n", r#"{"index":5,"erased":true}"#)).unwrap();
+    assert!(matches!(check(folder.path(), &keys, None), Err(LogFault::Form(name)) if name == "disclosed/000.jsonl"));
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ async fn a_webhook_becomes_an_approved_and_provable_objective_and_can_be_taken_b
     flow.answer(sam, HARBOR, OBJECTIVE, Verdict::Approve).await;
     flow.settle().await;
     assert_eq!(objective(&flow, OBJECTIVE).await.finding, None);
+    assert!(matches!(state(&flow, proposal).await, State::RolledBack { by: Some(_), .. }));
 
     // The log went on from where it was: the checkpoint of the first export is one of the second's.
     let second = export(&flow, "second", Some("first")).await;
