@@ -202,7 +202,7 @@ impl Record for Quarantined {
 }
 
 impl Quarantined {
-    fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
+    pub(super) fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
         DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(record))
     }
 

@@ -110,7 +110,7 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
         let said = store.read::<Delivery>(Delivery::place(delivery.connection, delivery.delivery), &record.key()).await?;
         return match said {
             // The message came again after its end, and after its client's.
-            Some(said) if matches!(said.value.reason.as_deref(), Some(CLIENT_GONE | CROWDED_OUT)) => Ok(()),
+            Some(said) if matches!(said.value.reason.as_deref(), Some(CLIENT_GONE | CROWDED_OUT | MARKED)) => Ok(()),
             _ => Err(ConnectorError::RawMissing(delivery.blob.clone())),
         };
     };
@@ -133,7 +133,7 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
         Judged::Event(event) => {
             record.dedupe_key = Some(event.dedupe_key.clone());
             let outcome = if is_held_back {
-                (Outcome::Quarantined, Some("cui_marking"))
+                (Outcome::Quarantined, Some(MARKED))
             } else {
                 place(store, &connection, &event, delivery, &hash).await?
             };
@@ -197,6 +197,9 @@ fn held_back(connection: &Connection, body: &Value, judged: &Judged, delivery: &
 }
 
 type Placed = (Outcome, Option<&'static str>);
+
+/// The reason of one whose body has a CUI marking.
+const MARKED: &str = "cui_marking";
 
 const OLDER: &str = "older_than_last_applied";
 

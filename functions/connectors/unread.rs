@@ -30,7 +30,7 @@ pub async fn raw_names(store: &Directory<'_>, client: TenantId) -> Result<Vec<St
         for company in &companies {
             names.extend(waiting(store, connection.id, company).await?.iter().flat_map(|held| blobs(&held.value)).cloned());
         }
-        names.extend(held_back(store, connection.id, &companies).await?.iter().flat_map(Quarantined::copies).cloned());
+        names.extend(held_back(store, connection.id, &companies).await?.iter().flat_map(|(_, one)| one.copies()).cloned());
     }
     Ok(names.into_iter().collect())
 }
@@ -51,8 +51,9 @@ pub(super) async fn delete_of(store: &Directory<'_>, connection: ConnectionId, c
             drop_waiting(store, connection, &held).await?;
         }
     }
-    for one in held_back(store, connection, companies).await? {
+    for (company, one) in held_back(store, connection, companies).await? {
         Quarantined::purge(store, connection, &one.record, BY, |other| other.key() == one.key()).await?;
+        forget(store, connection, &company, &one).await?;
     }
     Ok(())
 }
@@ -75,24 +76,45 @@ fn blobs(waiting: &Waiting) -> impl Iterator<Item = &String> {
     waiting.deliveries.iter().chain(&waiting.gone).map(|delivery| &delivery.blob)
 }
 
-async fn held_back(store: &Directory<'_>, connection: ConnectionId, companies: &HashSet<String>) -> Result<Vec<Quarantined>, StoreError> {
+/// With the company of each.
+async fn held_back(
+    store: &Directory<'_>,
+    connection: ConnectionId,
+    companies: &HashSet<String>,
+) -> Result<Vec<(String, Quarantined)>, StoreError> {
     if companies.is_empty() {
         return Ok(Vec::new());
     }
     let mut theirs = Vec::new();
     for one in Quarantined::each(store, connection).await?.0 {
-        if one.copies().next().is_none() {
-            continue;
-        }
         let company = match &one.company {
             Some(company) => Some(company.clone()),
             None => OwnedRecord::read(store, connection, &one.record).await?.map(|held| held.value.company),
         };
-        if company.is_some_and(|company| companies.contains(&company)) {
-            theirs.push(one);
+        if let Some(company) = company.filter(|company| companies.contains(company)) {
+            theirs.push((company, one));
         }
     }
     Ok(theirs)
+}
+
+/// The note goes with its bytes: the company may be another client's by then, whose people see what is held back of it.
+async fn forget(store: &Directory<'_>, connection: ConnectionId, company: &str, one: &Quarantined) -> Result<(), StoreError> {
+    let place = Quarantined::place(connection, &one.record);
+    let Some(held) = store.read::<Quarantined>(place, &one.key()).await? else { return Ok(()) };
+    let mut batch = store.batch(place);
+    batch.delete(&held);
+    audit::record(&mut batch, dropped(connection, &one.record, company, 1));
+    match batch.commit().await {
+        // It came once more at this moment: the next look finds it.
+        Err(error) if error.is_conflict() => Ok(()),
+        other => other,
+    }
+}
+
+fn dropped(connection: ConnectionId, record: &str, company: &str, deliveries: usize) -> audit::Event {
+    let detail = json!({ "company": company, "deliveries": deliveries });
+    audit::Event::new("intake.dropped", format!("connection {connection} {record}"), detail)
 }
 
 async fn drop_waiting(store: &Directory<'_>, connection: ConnectionId, held: &Held<Waiting>) -> Result<(), StoreError> {
@@ -106,8 +128,7 @@ async fn drop_waiting(store: &Directory<'_>, connection: ConnectionId, held: &He
     let Waiting { company, record, deliveries, .. } = &held.value;
     let mut batch = store.batch(DeploymentPlace::Connection(connection, ConnectionPlace::Mapping));
     batch.delete(held);
-    let detail = json!({ "company": company, "deliveries": deliveries.len() });
-    audit::record(&mut batch, audit::Event::new("intake.dropped", format!("connection {connection} {record}"), detail));
+    audit::record(&mut batch, dropped(connection, record, company, deliveries.len()));
     match batch.commit().await {
         // More came to wait at this moment: the next look finds it.
         Err(error) if error.is_conflict() => Ok(()),

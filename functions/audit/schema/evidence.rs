@@ -149,8 +149,8 @@ pub(super) const TOOLS: Area = Area {
             "intake.dropped",
             Done,
             RECORD,
-            "deleted what waited of a record: the data keys of its client were destroyed",
-            &[always("company", Text, "the tool's id of the company"), always("deliveries", Number, "how many deliveries waited")],
+            "deleted what waited of a record, or was held back: the data keys of its client were destroyed",
+            &[always("company", Text, "the tool's id of the company"), always("deliveries", Number, "how many deliveries it was")],
         ),
     ],
 };
