@@ -11,7 +11,10 @@
 //! no checkpoint counts that (a minute), which wants the right to delete entries; and what somebody with the client's data
 //! key writes into the weeks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -70,6 +73,11 @@ impl Followed {
         self.stand_ins.take(kind, detail, at);
         self.policy = self.policy.max(search::version_told(kind, detail).unwrap_or_default());
     }
+
+    /// Whether more was said in this week than its record holds: an earlier one was put back.
+    fn knew_more(&self, week: i64, held: usize) -> bool {
+        held < self.weeks.get(&week).copied().unwrap_or_default()
+    }
 }
 
 impl Record for Followed {
@@ -122,6 +130,17 @@ fn week_of(at: OffsetDateTime) -> i64 {
     at.unix_timestamp().div_euclid(Duration::WEEK.whole_seconds())
 }
 
+/// In which it may have been said of a proposal that it ended or ran: a clock may have been behind when it was staged, or be
+/// behind now.
+fn weeks_of(staged_at: OffsetDateTime, now: OffsetDateTime) -> RangeInclusive<i64> {
+    week_of(staged_at.max(now - KEPT)) - 1..=week_of(now) + 1
+}
+
+/// The first week of which anything can still count, for the same reason one before the oldest proposal.
+fn oldest(now: OffsetDateTime) -> i64 {
+    week_of(now - KEPT) - 1
+}
+
 fn named(object: &str, word: &str) -> String {
     format!("{}.{word}", object.trim_start_matches("proposal ").replace('-', ""))
 }
@@ -149,9 +168,7 @@ pub(super) async fn said_of(
     let is_it = |kind: &str, object: &str| said(kind, object).is_some_and(|said| over.contains(&said));
     let waiting = found.all::<Item>("").await?;
     let mut is_over = waiting.iter().any(|held| is_it(&held.value.kind, &held.value.object));
-    let now = store.app().now();
-    // A clock may have been behind when it was staged, or be behind now.
-    let weeks = week_of(proposal.staged_at.max(now - KEPT)) - 1..=week_of(now) + 1;
+    let weeks = weeks_of(proposal.staged_at, store.app().now());
     let wanted = weeks.clone().map(|week| Wanted::one::<Week>(&key_of(week))).chain([Wanted::one::<Followed>(HEAD_KEY), walk::wanted()]);
     let kept = store.gather(PLACE, wanted.collect()).await?;
     // Before the walk, which sees what is published meanwhile.
@@ -160,7 +177,7 @@ pub(super) async fn said_of(
     for week in weeks {
         let says = kept.one::<Week>(&key_of(week)).await?.map(|held| held.value.said).unwrap_or_default();
         is_over |= over.iter().any(|one| says.contains(one));
-        if says.len() < followed.weeks.get(&week).copied().unwrap_or_default() {
+        if followed.knew_more(week, says.len()) {
             followed = Followed::default();
         }
     }
@@ -212,17 +229,17 @@ pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
     .await?;
     followed.stand_ins.forget(store.app().now());
     followed.next = walked.reaching(length)?;
-    let oldest = week_of(store.app().now() - KEPT) - 1;
-    let too_old: Vec<i64> = followed.weeks.keys().copied().filter(|week| *week < oldest).collect();
+    let oldest = oldest(store.app().now());
+    let kept = followed.weeks.split_off(&oldest);
+    let too_old = std::mem::replace(&mut followed.weeks, kept);
     let mut batch = store.batch(PLACE);
-    for week in too_old {
-        followed.weeks.remove(&week);
+    for week in too_old.into_keys() {
         batch.remove::<Week>(&key_of(week));
     }
-    for (week, said) in news.into_iter().filter(|(week, _)| *week >= oldest) {
+    for (week, said) in news.split_off(&oldest) {
         let held = store.read::<Week>(PLACE, &key_of(week)).await?;
         let (mut now, etag) = held.map_or((Week { week, said: BTreeSet::new() }, None), |held| (held.value, Some(held.etag)));
-        if now.said.len() < followed.weeks.get(&week).copied().unwrap_or_default() {
+        if followed.knew_more(week, now.said.len()) {
             tracing::error!(owner = %store.owner(), week, "ALARM: what the log says of proposals was put back; it is followed anew");
             followed = Followed::default();
             batch = store.batch(PLACE);
@@ -263,6 +280,25 @@ mod tests {
         assert!(stands(decide, run, undo));
         assert!(!stands(decide + 1, run, undo) && !stands(decide, run + 1, undo) && !stands(decide, run, undo + 1));
         assert_eq!(KEPT, Duration::hours(i64::from(decide + run + undo)) + Duration::DAY);
+    }
+
+    #[test]
+    fn a_proposal_is_looked_for_from_the_week_before_it_was_staged_to_the_one_after_this() {
+        let now = time::macros::datetime!(2026-11-25 09:00 UTC);
+        let this = week_of(now);
+        assert_eq!(week_of(now + Duration::WEEK), this + 1);
+        assert_eq!(weeks_of(now, now), this - 1..=this + 1);
+        assert_eq!(weeks_of(now - 3 * Duration::WEEK, now), this - 4..=this + 1);
+        // One that is older than anything can be is as old as that, and nothing of what it needs is forgotten.
+        let oldest_of_all = *weeks_of(now - 2 * KEPT, now).start();
+        assert_eq!((oldest_of_all, oldest(now)), (week_of(now - KEPT) - 1, week_of(now - KEPT) - 1));
+    }
+
+    #[test]
+    fn a_week_that_holds_less_than_was_said_in_it_was_put_back() {
+        let followed = Followed { weeks: [(7, 3)].into(), ..Followed::default() };
+        assert_eq!([2, 3, 4].map(|held| followed.knew_more(7, held)), [true, false, false]);
+        assert!(!followed.knew_more(8, 0), "nothing was said in it");
     }
 
     #[test]
