@@ -222,6 +222,7 @@ where
             let Some(open) = recalled else { return Err(ExecuteError::NotApproved) };
             return Ok(demotion::recall(store, held, open).await?);
         }
+        Err(Refusal::PolicyChanged) => return refuse(store, held, POLICY_CHANGED.into()).await,
         Err(Refusal::Expired { .. }) => {
             return match next(proposal, Event::Expire, now) {
                 Ok(after) => {
@@ -318,6 +319,9 @@ async fn facts(
         changed_evidence: if matches!(proposal.state, State::Undoing { .. }) { vec![] } else { changed_evidence(store, proposal).await? },
     })
 }
+
+/// Nobody asks for it again by itself.
+const POLICY_CHANGED: &str = "The client's policy changed after this was approved, so it was not carried out. It can be asked again, under the policy that holds now.";
 
 async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: String) -> Result<Proposal, ExecuteError> {
     end(store, held, Event::Refuse { why }).await

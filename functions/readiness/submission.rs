@@ -79,7 +79,7 @@ pub async fn overtaken(store: &Store<'_, ClientPlace>, proposal: &Proposal) -> R
     };
     let asked = signed(asked);
     Ok(Some(format!(
-        "{today}, and this asks to submit {asked}, so it cannot be recorded. Reject it, or let who asked take it back; an engineer can ask again with the score that stands. If {asked} is in SPRS already, it has to be put right there."
+        "{today}, and this asks to submit {asked}, so it cannot be recorded. Reject it, or let who asked take it back; an engineer can ask again with the score that stands. If {asked} is in SPRS already, submit the score that stands there too."
     )))
 }
 

@@ -245,7 +245,7 @@ async fn a_score_that_changed_is_not_recorded_as_submitted_and_gives_way_to_the_
     }
     with_found(&flow, "3.1.1", Answer::NotMet).await;
     let late = approver.send(opened, &format!("{first}/decide"), &DEED).await;
-    assert!(late.status == 409 && text(&late).contains("has to be put right there"), "{}", text(&late));
+    assert!(late.status == 409 && text(&late).contains("submit the score that stands there too"), "{}", text(&late));
     assert_eq!(filed(&flow).await, 0);
     with_found(&flow, "3.12.4", Answer::Undecided).await;
     let without = text(&approver.get(&first).await);

@@ -77,7 +77,7 @@ pub(super) enum Recording {
 }
 
 /// Looked at before anything is filed: what shows a deed stays, so it is filed for none that cannot be recorded. The gate
-/// looks again when it is.
+/// looks again when it is, at all but the score, of which it knows nothing.
 pub(super) async fn may_record(
     reader: &Reader<'_>,
     scope: &Scope,
