@@ -16,7 +16,7 @@ pub mod told;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use self::told::{KINDS, OfClient, OfPerson, Told};
@@ -54,10 +54,15 @@ struct Followed {
 
 impl Record for Followed {
     const KIND: &'static str = "access-followed";
-    const SCHEMA: u32 = 1;
+    /// 2: items are folded otherwise, so what was followed is followed anew.
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         HEAD_KEY.into()
+    }
+
+    fn upgrade(_: u32, body: Value) -> Value {
+        json!({ "next": 0, "parts": {}, "otherwise": body["otherwise"] })
     }
 }
 
@@ -71,10 +76,14 @@ struct Part {
 
 impl Record for Part {
     const KIND: &'static str = "access-told";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> String {
         self.part.clone()
+    }
+
+    fn upgrade(_: u32, body: Value) -> Value {
+        json!({ "part": body["part"], "written": body["written"], "clients": {}, "people": {} })
     }
 }
 

@@ -108,7 +108,11 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
         drop_it(store, &posting).await?;
     }
     for item in late {
-        settle(app, store, vec![item], Outcome::TooLate, 1).await?;
+        match settle(app, store, vec![item], Outcome::TooLate, 1).await {
+            // Another message for the same reader wrote it down.
+            Err(error) if error.is_conflict() => {}
+            other => other?,
+        }
     }
     if !items.iter().any(|item| item.posting.value.key() == key) {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Notices on their way to people: what waits to be sent, over which channel, how fast, and what came of it.
 //!
-//! A notice is queued in the batch that says it is due, and each of its deliveries ends once: accepted, refused, or no
-//! longer needed. A channel that accepts has not delivered, so a card is followed by a mail to whoever did not look ([`viewed`]).
+//! A notice is queued in the batch that says it is due, and each of its deliveries ends once: accepted, refused, no
+//! longer needed, or too late. A channel that accepts has not delivered, so a card is followed by a mail to whoever did not look ([`viewed`]).
 //! Nothing here decides anything, and a card or mail never carries more than [`notice`] says.
 //!
 //! A digest is of one client. What waits to be sent lies under that client's key, and content of one client is never put

@@ -129,14 +129,15 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
     };
     let mark = as_told(&store, mark).await?;
     let read = store.gather(ClientPlace::Assessment, vec![Wanted::one::<SignedPolicy>(KEY), Wanted::one::<Alarm>(KEY)]).await?;
-    let (found, alarm) = (read.one::<SignedPolicy>(KEY).await?, read.one::<Alarm>(KEY).await?);
+    let (found, alarm) = (read.one::<SignedPolicy>(KEY).await?, read.one::<Alarm>(KEY).await);
     match standing(app, tenant, found.as_ref(), mark.version).await? {
         Ok(policy) => {
             let approved = found.as_ref().map(|held| held.value.approved()).unwrap_or_default();
             if mark.approved != approved {
                 raise(app, store.correlation(), tenant, &policy, approved).await?;
             }
-            if let Some(alarm) = alarm {
+            // One that cannot be read says nothing, and keeps no sound policy from being followed.
+            if let Ok(Some(alarm)) = alarm {
                 // Somebody put it right, as from a backup.
                 let mut batch = store.batch(ClientPlace::Assessment);
                 batch.delete(&alarm);
@@ -148,7 +149,7 @@ pub async fn look_after(app: &App, scope: &Scope, roster: &Roster) -> Result<Res
             if let Some(policy) = Box::pin(restore(&store, &mark, found)).await? {
                 return Ok(Ok(policy));
             }
-            say(&store, unsound, alarm).await?;
+            say(&store, unsound, alarm?).await?;
             Ok(Err(unsound))
         }
     }

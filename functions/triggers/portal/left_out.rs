@@ -64,7 +64,11 @@ pub(super) async fn waits(reader: &Reader<'_>, grant: &Grant) -> Result<Option<L
     if !may_ask(grant) {
         return Ok(None);
     }
-    let open = inbox::lately(reader.app, grant, reader.correlation()).await?;
+    // The form says it too, when it is sent.
+    let open = match inbox::lately(reader.app, grant, reader.correlation()).await {
+        Err(error) if error.concerns_one_record() => return Ok(None),
+        other => other?,
+    };
     let change = open.iter().find(|mark| mark.kind == CHANGE_POLICY);
     Ok(change.map(|mark| Link::new(paths::proposal(grant.tenant(), mark.proposal), mark.question.clone())))
 }
