@@ -33,6 +33,8 @@ const NO_REGION: &str = "Give Azure's names of regions, in lower case letters an
 const NOT_HERE: &str = "Assay itself runs in none of these regions (or ASSAY_REGION does not say where), so it could not read the client's records. Nothing was changed.";
 pub(super) const NO_KEYS: &str = "This client has no data keys yet. Nothing was changed.";
 
+const PUT_BACK: &str = "An earlier record of this client\u{2019}s data keys was put back. Put the last one back from a backup first: a further data key now would take the number of one that is lost. Nothing was changed.";
+
 /// What is known of the client's keys; `None`: it has none yet.
 pub async fn facts(store: &Directory<'_>, tenant: TenantId) -> Result<Option<Facts>, StoreError> {
     key_change::facts(store.app(), Owner::Tenant(tenant)).await
@@ -59,6 +61,11 @@ pub async fn rotate(store: &Directory<'_>, owner: Owner, epoch: &str, reason: &s
         return Err(ChangeError::Refused("Say why, in at most 500 characters: it stands in the log. Nothing was changed."));
     }
     let seen = key_change::facts(store.app(), owner).await?.ok_or(ChangeError::Refused(NO_KEYS))?;
+    if let Owner::Tenant(tenant) = owner
+        && super::watch::is_put_back(store, tenant, seen.epoch).await?
+    {
+        return Err(ChangeError::Refused(PUT_BACK));
+    }
     // The same form sent twice makes one.
     if seen.epoch.to_string() == epoch {
         let detail = json!({ "before": seen.epoch, "after": seen.epoch + 1, "reason": reason });

@@ -32,10 +32,17 @@ impl Record for EpochMark {
     }
 }
 
+/// Whether a key record of this epoch is an earlier one of the client's.
+pub(super) async fn is_put_back(store: &Store<'_, DeploymentPlace>, tenant: TenantId, epoch: u32) -> Result<bool, StoreError> {
+    let mark = store.read::<EpochMark>(DeploymentPlace::Directory, &tenant.to_string()).await?;
+    Ok(mark.is_some_and(|mark| epoch < mark.value.epoch))
+}
+
 /// Looks at one client's key record, which needs no key of the client's.
 pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<(), StoreError> {
-    let Some(found) = key_change::facts(store.app(), Owner::Tenant(tenant)).await? else { return Ok(()) };
+    // The mark first: an epoch only rises, so one that is read later is never lower by itself.
     let held = store.read::<EpochMark>(DeploymentPlace::Directory, &tenant.to_string()).await?;
+    let Some(found) = key_change::facts(store.app(), Owner::Tenant(tenant)).await? else { return Ok(()) };
     let (known, etag) = match held {
         Some(Held { value, etag }) => (value, Some(etag)),
         None => (EpochMark { tenant, epoch: 0, told: None }, None),

@@ -60,6 +60,8 @@ pub enum KeyTrouble {
     Lost,
     /// What is wrapped does not open, or belongs to another owner.
     Damaged,
+    /// The record of what it wraps is not signed by a key that counts now.
+    Unsigned,
     /// The client's records may be read in other regions only.
     Elsewhere,
     /// The data keys were destroyed, at the end of an offboarding.
@@ -79,6 +81,7 @@ impl KeyTrouble {
             Self::Deleted => "deleted",
             Self::Lost => "lost",
             Self::Damaged => "damaged",
+            Self::Unsigned => "unsigned",
             Self::Elsewhere => "region",
             Self::Destroyed => "destroyed",
             Self::Throttled => "throttled",
@@ -109,6 +112,9 @@ impl KeyTrouble {
             Self::Damaged => {
                 "A record or its key is damaged. Nothing was changed: the log of the function app names it; restore it from a backup."
             }
+            Self::Unsigned => {
+                "The record of its data keys is not signed by a key that counts now. Nothing is lost: whoever runs this installation sees to the vault\u{2019}s key receipts or, after an upgrade, to ASSAY_UNSIGNED_KEYS_UNTIL; assay doctor says which."
+            }
             Self::Elsewhere => {
                 "Its records may be read only in regions that it named, and this part of Assay runs elsewhere (or ASSAY_REGION does not say where). Nothing was read."
             }
@@ -131,6 +137,11 @@ impl StoreError {
             _ => return None,
         };
         let is_the_record = source.resource == super::key_record::DOCUMENT;
+        if source.resource == super::key_record::SIGNATURE
+            && !matches!(source.kind, PortErrorKind::Throttled { .. } | PortErrorKind::Unavailable)
+        {
+            return Some(KeyTrouble::Unsigned);
+        }
         Some(match source.kind {
             PortErrorKind::Denied => KeyTrouble::Revoked,
             PortErrorKind::Disabled => KeyTrouble::Disabled,

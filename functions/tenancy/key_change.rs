@@ -50,11 +50,6 @@ impl Facts {
             signed_by: record.signed_by().map(str::to_owned),
         }
     }
-
-    /// Whether an earlier release wrote it: then it is lifted before anything is sealed as this release does.
-    pub fn is_of_earlier_release(&self) -> bool {
-        self.signed_by.is_none()
-    }
 }
 
 /// `None`: the owner has no data key.
@@ -66,8 +61,8 @@ pub async fn facts(app: &App, owner: Owner) -> Result<Option<Facts>, StoreError>
 /// One change of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Into this release's form, signed by the newest key: from now on values are sealed as `s3`, and an earlier release says
-    /// that it is too old.
+    /// Into this release's form, signed by the newest key. After a record of one data key values are sealed as `s3`; an earlier
+    /// release says that it is too old.
     Lift,
     /// A further data key, which seals from now on.
     NextKey,

@@ -39,6 +39,9 @@ use crate::{
 /// The id of the document, and its kind.
 pub(super) const DOCUMENT: &str = "data-key";
 
+/// What a trouble with its signature is about.
+pub(super) const SIGNATURE: &str = "signature of the data-key record";
+
 /// Signed.
 const SCHEMA: u32 = 4;
 /// None any more. An earlier release calls it newer, and makes no key.
@@ -160,6 +163,10 @@ const NOT_AS_SIGNED: &str =
 const SIGNER_AWAY: &str =
     "the version of the vault's key that signed the key record is disabled or gone: enable it again, or put the record back from a backup";
 
+fn unsigned(kind: PortErrorKind) -> PortError {
+    PortError::new(SIGNATURE, kind)
+}
+
 /// Where the older data keys of an owner lie.
 fn ring(owner: &str) -> Binding<'_> {
     Binding { owner, container: "keys", document: DOCUMENT, field: "older", schema: UNSIGNED, ..Binding::default() }
@@ -269,12 +276,14 @@ impl KeyRecord {
     pub(super) async fn must_be_signed(&self, app: &App, owner: Owner) -> Result<(), PortError> {
         let Stored::Keys { keys, signature: Some(Signature { kid, bytes }), .. } = &self.stored else {
             let are_taken = app.config.unsigned_keys_until.is_some_and(|last| app.now().date() <= last);
-            return if are_taken { Ok(()) } else { Err(super::keys::damaged().advising(UNSIGNED_NOW)) };
+            return if are_taken { Ok(()) } else { Err(unsigned(PortErrorKind::Unreadable).advising(UNSIGNED_NOW)) };
         };
-        match signing::find(app, SigningUse::Receipts, kid).await? {
+        let signer =
+            signing::find(app, SigningUse::Receipts, kid).await.map_err(|error| PortError { resource: SIGNATURE.into(), ..error })?;
+        match signer {
             Some(key) if key.verifies(&keys.statement(owner, &self.wrapped), bytes) => Ok(()),
             Some(_) => Err(super::keys::damaged().advising(NOT_AS_SIGNED)),
-            None => Err(PortError::new(SigningUse::Receipts.key(), PortErrorKind::Disabled).advising(SIGNER_AWAY)),
+            None => Err(unsigned(PortErrorKind::Disabled).advising(SIGNER_AWAY)),
         }
     }
 

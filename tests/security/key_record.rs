@@ -4,7 +4,7 @@
 use assay::{
     platform::ports::{BatchOutcome, Container, Op, Partition, PortErrorKind},
     tenancy::{
-        StoreError,
+        KeyTrouble, StoreError,
         key_change::{self, Change},
         keys::{self, Owner},
         signing::{SigningUse, framed},
@@ -194,6 +194,8 @@ async fn unsigned_records_count_as_long_as_a_person_says_so_and_no_day_longer() 
     unsigned.as_object_mut().unwrap().remove("signature");
     put(&flow, &name, &unsigned).await;
     assert_eq!(taken(&mut flow, owner).await, Err(PortErrorKind::Unreadable));
+    let trouble = keys::find(flow.app(), owner).await.unwrap_err().key_trouble().unwrap();
+    assert!(trouble == KeyTrouble::Unsigned && trouble.sentence().contains("ASSAY_UNSIGNED_KEYS_UNTIL"), "{trouble:?}");
     let until = |flow: &mut Flow, day: &str| flow.test.restart_with(&[("ASSAY_SIGN_IN", "demo"), ("ASSAY_UNSIGNED_KEYS_UNTIL", day)]);
     let today = flow.app().now().date();
     until(&mut flow, &today.previous_day().unwrap().to_string());
@@ -203,7 +205,7 @@ async fn unsigned_records_count_as_long_as_a_person_says_so_and_no_day_longer() 
     // What is counted leaves it as it is: the sweep signs it.
     assert!(!key_change::count(flow.app(), owner, 5).await.unwrap());
     let seen = key_change::facts(flow.app(), owner).await.unwrap().unwrap();
-    assert!(seen.is_of_earlier_release());
+    assert!(seen.signed_by.is_none());
     key_change::change(flow.app(), owner, &seen, Change::Lift).await.unwrap();
     until(&mut flow, "");
     keys::find(flow.app(), owner).await.unwrap().unwrap();
