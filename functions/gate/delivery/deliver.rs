@@ -108,7 +108,12 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
         drop_it(store, &posting).await?;
     }
     for item in late {
-        match settle(app, store, vec![item], Outcome::TooLate, 1).await {
+        // Too late for nobody who had looked at it; with the card, that was the delivery.
+        let (to, one) = (item.posting.value.to, std::slice::from_ref(&item));
+        let looked = item.posting.value.channel == Channel::Mail
+            && card_was_accepted(&item.notified.value)
+            && looked_at_all(&deployment, to, tenant, one).await?;
+        match settle(app, store, vec![item], Outcome::TooLate, usize::from(!looked)).await {
             // Another message for the same reader wrote it down.
             Err(error) if error.is_conflict() => {}
             other => other?,
