@@ -137,12 +137,12 @@ async fn a_card_goes_out_once_and_leads_every_approver_to_the_page_and_who_does_
     assert_eq!(priya.get(&link_in(&mails[0].1)).await.status, 200);
 }
 
-/// Who is mailed four hours after the card when Zoë did this an hour after it, in a process that ended since.
-async fn mailed_after(led: impl AsyncFn(&House, &Visitor<'_>, &str) -> Option<String>) -> Vec<String> {
+/// What is asked, when Zoë did this an hour after the card, in a process that ended since, and its mails come so much later.
+async fn after_the_card(led: impl AsyncFn(&House, &Visitor<'_>, &str) -> Option<String>, then: Duration) -> (House, ProposalId) {
     let house = house(authority::SETTINGS).await;
     let authority = Authority::of(&house.test);
     teams_accepts_beside(&house, &authority);
-    asked(&house).await;
+    let id = asked(&house).await;
     deliver(&house, house.test.app(), Channel::Teams).await;
     house.test.clock.advance(Duration::hours(1));
     authority.claim("oid", serde_json::json!(house.sam.identity.unwrap().oid.hyphenated().to_string()));
@@ -151,8 +151,14 @@ async fn mailed_after(led: impl AsyncFn(&House, &Visitor<'_>, &str) -> Option<St
     let next = led(&house, &zoe, &link).await;
     let arrived = zoe.get(&authority.sign_in(&zoe.depart(next.as_deref()).await)).await;
     assert_eq!(arrived.status, 303, "{}", text(&arrived));
-    house.test.clock.advance(Duration::hours(3));
+    house.test.clock.advance(then);
     deliver(&house, house.test.app(), Channel::Mail).await;
+    (house, id)
+}
+
+/// Who is mailed four hours after the card.
+async fn mailed_after(led: impl AsyncFn(&House, &Visitor<'_>, &str) -> Option<String>) -> Vec<String> {
+    let (house, _) = after_the_card(led, Duration::hours(3)).await;
     let of =
         |name: &str| [&house.priya, &house.sam].into_iter().find(|one| name.ends_with(&format!("{}.eml", one.id))).unwrap().name.clone();
     let mut mailed: Vec<String> = house.mails().await.iter().map(|(name, _)| of(name)).collect();
@@ -168,6 +174,17 @@ async fn only_a_sign_in_that_led_to_the_proposal_or_the_inbox_spares_the_mail_an
     assert_eq!(mailed_after(async |_, _, _| None).await, both, "no page in particular");
     assert_eq!(mailed_after(async |_, _, _| Some("/api/portal/connections".into())).await, both, "another page");
     assert_eq!(mailed_after(async |_, _, link| Some(format!("{}x", &link[..link.len() - 1]))).await, both, "a link that does not count");
+}
+
+#[tokio::test]
+async fn of_who_looked_at_the_card_in_time_nobody_says_that_they_could_not_be_told() {
+    let (house, id) = after_the_card(async |_, _, link| Some(link.to_owned()), Duration::days(8)).await;
+    let notified = house.notified(id).await;
+    let of = |who: &Person| {
+        let mails = notified[0].posted.iter().filter(|posted| posted.channel == Channel::Mail && posted.to == who.id);
+        mails.map(|posted| posted.outcome.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((of(&house.sam), of(&house.priya)), (vec![Outcome::SignedIn], vec![Outcome::TooLate]));
 }
 
 #[tokio::test]
