@@ -281,7 +281,7 @@ async fn a_link_that_is_mailed_long_after_it_was_promised_opens_for_an_hour() {
     house.test.clock.advance(Duration::hours(80));
     let address = link::link(app, house.tenant, &proposal, &row).await.unwrap();
     let (_, token) = address.split_once("token=").unwrap();
-    let keys: Vec<_> = signing::verifying_keys(app, SigningUse::Links).await.unwrap().into_iter().map(LinkKey::from).collect();
+    let keys: Vec<_> = signing::verifying_keys(app, SigningUse::Links).await.unwrap().iter().cloned().map(LinkKey::from).collect();
     let (iss, tid, sub, oid) = (app.config.origin(), house.tenant.to_string(), id.to_string(), house.priya.id.to_string());
     let expected = Expected { iss: &iss, aud: AUDIENCE_VIEW, tid: &tid, oid: &oid, sub: &sub, act: &proposal.hash };
     let opens = |after| verify(token, &keys, app.now() + after, &expected).is_ok();
