@@ -179,7 +179,8 @@ async fn an_insider_who_takes_the_mark_of_a_client_away_that_is_switched_off_get
         assert!(matches!(run, Err(ExecuteError::Store(StoreError::SwitchedOff { .. }))), "{run:?}");
         house.test.clock.advance(Duration::SECOND);
         let mut batch = store.batch(DeploymentPlace::Directory);
-        audit::record(&mut batch, Event::new("client.offboarding.taken_back", format!("client {}", house.tenant), json!({})));
+        let detail = json!({ "name": "Harbor Precision", "was_off": true });
+        audit::record(&mut batch, Event::new("client.offboarding.taken_back", format!("client {}", house.tenant), detail));
         batch.commit().await.unwrap();
         assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }), "{known}");
     }

@@ -142,6 +142,8 @@ async fn after_the_card(led: impl AsyncFn(&House, &Visitor<'_>, &str) -> Option<
     let house = house(authority::SETTINGS).await;
     let authority = Authority::of(&house.test);
     teams_accepts_beside(&house, &authority);
+    let rule = Rule { decide_within: 12, ..Rule::of_kind("mark") };
+    house.set_policy(&Policy { rules: BTreeMap::from([("mark".to_owned(), rule)]), ..Policy::default() }).await;
     let id = asked(&house).await;
     deliver(&house, house.test.app(), Channel::Teams).await;
     house.test.clock.advance(Duration::hours(1));
@@ -178,7 +180,7 @@ async fn only_a_sign_in_that_led_to_the_proposal_or_the_inbox_spares_the_mail_an
 
 #[tokio::test]
 async fn of_who_looked_at_the_card_in_time_nobody_says_that_they_could_not_be_told() {
-    let (house, id) = after_the_card(async |_, _, link| Some(link.to_owned()), Duration::days(8)).await;
+    let (house, id) = after_the_card(async |_, _, link| Some(link.to_owned()), Duration::hours(12)).await;
     let notified = house.notified(id).await;
     let of = |who: &Person| {
         let mails = notified[0].posted.iter().filter(|posted| posted.channel == Channel::Mail && posted.to == who.id);

@@ -76,13 +76,11 @@ async fn what_waits_begins_anew_under_a_policy_that_asks_something_else_and_stay
     house.set_policy(&Policy { break_glass: BTreeSet::from([house.sam.id]), ..two() }).await;
     let stale = house.approve(&house.priya, open).await.unwrap_err();
     assert!(matches!(stale, gate::DecideError::Refused(Refusal::PolicyChanged)), "{stale}");
-    let told = house.messages("notify").await.len();
     assert_eq!(
         gate::bring_under_policy(app, &scope, house.roster().await.as_ref()).await.unwrap(),
         2,
         "who may break the glass concerns all"
     );
-    assert!(house.messages("notify").await.len() > told, "and who is asked anew hears of it at once");
     assert_eq!(gate::bring_under_policy(app, &scope, house.roster().await.as_ref()).await.unwrap(), 0);
     assert_eq!((house.held(open).await.value.version, house.held(other).await.value.version), (2, 2));
     assert!(house.decide(&house.sam, other, &seen).await.is_err(), "another version was seen");
