@@ -337,7 +337,7 @@ async fn the_key_record_of_before_a_rotation_that_is_put_back_is_an_alarm_and_wh
     assert!(refused.to_string().contains("Put the last one back from a backup first"), "{refused}");
     assert!(!told(&flow, "record.unreadable").await.is_empty());
     // The last one is put back, and the first again.
-    put(&flow, newest).await;
+    put(&flow, newest.clone()).await;
     flow.test.restart();
     flow.sweep().await;
     put(&flow, leaked).await;
@@ -345,6 +345,12 @@ async fn the_key_record_of_before_a_rotation_that_is_put_back_is_an_alarm_and_wh
     flow.sweep().await;
     flow.sweep().await;
     assert_eq!(told(&flow, "key.put_back").await.len(), 2);
+    // With the last one in its place a further data key is made, as after any leak.
+    put(&flow, newest).await;
+    flow.test.restart();
+    flow.sweep().await;
+    custody::change::rotate(&flow.deployment().await, OWNER, "2", "It may have leaked.").await.unwrap();
+    assert_eq!(facts(&flow.test).await.epoch, 3);
 }
 
 #[tokio::test]
@@ -369,6 +375,11 @@ async fn a_newer_key_signs_the_key_records_within_a_day_so_that_the_one_before_c
     for owner in [OWNER, Owner::Deployment] {
         keys::find(flow.app(), owner).await.unwrap().unwrap();
     }
+    // A vault that does not show the key says nothing of the client's own.
+    fake.refuse(&signing_key(SigningUse::Receipts), Some((403, "ForbiddenByRbac")));
+    flow.test.restart();
+    assert_eq!(keys::find(flow.app(), OWNER).await.unwrap_err().key_trouble(), Some(KeyTrouble::Unsigned));
+    fake.refuse(&signing_key(SigningUse::Receipts), None);
     // Too soon after the next one: what was signed by the one before waits for it, and says so.
     fake.make_signing_key(&signing_key(SigningUse::Receipts));
     fake.retire_oldest(&signing_key(SigningUse::Receipts));

@@ -106,8 +106,11 @@ async fn what_the_sweep_kept_and_an_insider_puts_back_makes_the_look_longer_and_
         let house = House::new().await;
         let (documents, grant) = (&house.test.app().documents, format!("grant:{}:{}", house.tenant, house.priya.id));
         let until = Some(house.test.app().now() + Duration::days(300));
+        changed(&house, |zoe| zoe.name = "Zoë O.".into()).await;
         given(&house, |grant| Some(Given { person: grant.person, roles: grant.roles.clone(), until })).await;
         let (granted, kept) = (document(&house, &grant).await, documents.changes(&head(), None, 1000).await.unwrap().documents);
+        // Every part that is put back was written again since.
+        changed(&house, |zoe| zoe.name = "Zoë Okafor".into()).await;
         let others = |grant: &Grant| grant.person != house.priya.id;
         given(&house, |grant| others(grant).then(|| Given { person: grant.person, roles: grant.roles.clone(), until })).await;
         for old in kept.into_iter().filter(|document| document.id.starts_with("access-told:")) {
@@ -148,13 +151,18 @@ async fn an_insider_who_takes_the_link_between_two_accounts_away_gets_no_second_
     }
 }
 
-/// An owner says that Zoë's account is Priya's other one, as the page of a person does it.
+/// An owner says that Zoë's account is Priya's other one.
 async fn linked(house: &House) {
+    changed(house, |zoe| zoe.same_as = Some(house.priya.id)).await;
+}
+
+/// An owner changes what is known of Zoë, as the page of a person does it.
+async fn changed(house: &House, change: impl FnOnce(&mut Person)) {
     let store = directory(house).await;
     let mut held: Held<Person> = store.read(DeploymentPlace::Directory, &house.sam.id.to_string()).await.unwrap().unwrap();
     let known = |person: &Person| json!({ "name": person.name, "email": person.email, "operates": false, "same_as": person.same_as });
     let before = known(&held.value);
-    held.value.same_as = Some(house.priya.id);
+    change(&mut held.value);
     let detail = json!({ "name": held.value.name, "before": before, "after": known(&held.value) });
     let mut batch = store.batch(DeploymentPlace::Directory);
     audit::record(&mut batch, Event::new("person.changed", format!("person {}", house.sam.id), detail));
