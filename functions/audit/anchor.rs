@@ -133,10 +133,7 @@ async fn keep_retention<P: Place>(store: &Store<'_, P>, last: &Held<Anchored>) -
     }
     let mut batch = store.batch(P::audit(AuditPart::Head));
     batch.replace(&Held { value: Anchored { retention, ..last.value.clone() }, etag: last.etag.clone() });
-    match batch.commit().await {
-        Err(error) if !error.is_conflict() => Err(error),
-        _ => Ok(()),
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 /// Between two looks at the anchors of a log that does not grow.

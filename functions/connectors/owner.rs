@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::{
     Connection,
-    delivery::UNKNOWN_COMPANY,
+    delivery::{Quarantined, UNKNOWN_COMPANY},
     event::Entity,
     intake::{DeliveryV1, IntakeV1},
     known::Version,
@@ -59,6 +59,18 @@ impl OwnedRecord {
 
     pub fn place(connection: ConnectionId, record: &str) -> DeploymentPlace {
         DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(record))
+    }
+
+    /// Whose what is held back is: by itself, and where it names no company by its record.
+    pub async fn company_of(
+        store: &Store<'_, DeploymentPlace>,
+        connection: ConnectionId,
+        held_back: &Quarantined,
+    ) -> Result<Option<String>, StoreError> {
+        match &held_back.company {
+            Some(company) => Ok(Some(company.clone())),
+            None => Ok(Self::read(store, connection, &held_back.record).await?.map(|held| held.value.company)),
+        }
     }
 
     pub fn version(&self) -> Version {

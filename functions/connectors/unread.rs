@@ -87,11 +87,7 @@ async fn held_back(
     }
     let mut theirs = Vec::new();
     for one in Quarantined::each(store, connection).await?.0 {
-        let company = match &one.company {
-            Some(company) => Some(company.clone()),
-            None => OwnedRecord::read(store, connection, &one.record).await?.map(|held| held.value.company),
-        };
-        if let Some(company) = company.filter(|company| companies.contains(company)) {
+        if let Some(company) = OwnedRecord::company_of(store, connection, &one).await?.filter(|company| companies.contains(company)) {
             theirs.push((company, one));
         }
     }
@@ -105,11 +101,8 @@ async fn forget(store: &Directory<'_>, connection: ConnectionId, company: &str, 
     let mut batch = store.batch(place);
     batch.delete(&held);
     audit::record(&mut batch, dropped(connection, &one.record, company, 1));
-    match batch.commit().await {
-        // It came once more at this moment: the next look finds it.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    // Where it came once more at this moment, the next look finds it.
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 fn dropped(connection: ConnectionId, record: &str, company: &str, deliveries: usize) -> audit::Event {
@@ -129,9 +122,6 @@ async fn drop_waiting(store: &Directory<'_>, connection: ConnectionId, held: &He
     let mut batch = store.batch(DeploymentPlace::Connection(connection, ConnectionPlace::Mapping));
     batch.delete(held);
     audit::record(&mut batch, dropped(connection, record, company, deliveries.len()));
-    match batch.commit().await {
-        // More came to wait at this moment: the next look finds it.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    // Where more came to wait at this moment, the next look finds it.
+    batch.commit_unless_overtaken().await.map(drop)
 }

@@ -168,7 +168,8 @@ pub async fn watch(store: &Store<'_, DeploymentPlace>) -> Result<(), StoreError>
                 followed.parts.insert(part.part.clone(), part.written);
                 let mut batch = store.batch(PLACE);
                 batch.put(part, before.map(|before| before.etag));
-                if !went(batch.commit().await)? {
+                // Another sweep may have been faster.
+                if !batch.commit_unless_overtaken().await? {
                     return Ok(());
                 }
             }
@@ -179,15 +180,7 @@ pub async fn watch(store: &Store<'_, DeploymentPlace>) -> Result<(), StoreError>
     }
     let mut batch = store.batch(PLACE);
     batch.put(followed, etag);
-    went(batch.commit().await).map(drop)
-}
-
-/// Whether it was written; another sweep may have been faster.
-fn went(outcome: Result<(), StoreError>) -> Result<bool, StoreError> {
-    match outcome {
-        Err(error) if error.is_conflict() => Ok(false),
-        other => other.map(|()| true),
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 fn parts(told: &Told) -> Vec<Part> {

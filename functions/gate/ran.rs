@@ -250,11 +250,8 @@ pub async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
         batch.put(now, etag);
     }
     batch.put(followed, etag);
-    match batch.commit().await {
-        // Another sweep was faster.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    // Where another sweep was faster, it saw the same entries.
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 #[cfg(test)]

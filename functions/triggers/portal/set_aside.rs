@@ -142,10 +142,7 @@ async fn all(reader: &Reader<'_>) -> Result<All, StoreError> {
         let mapped = mapping::mapped(&store, connection.id).await?;
         for mut older in records.into_values() {
             let newest = older.remove(0);
-            let company = match &newest.company {
-                Some(company) => Some(company.clone()),
-                None => OwnedRecord::read(&store, connection.id, &newest.record).await?.map(|held| held.value.company),
-            };
+            let company = OwnedRecord::company_of(&store, connection.id, &newest).await?;
             let tenant = mapped.iter().find(|entry| Some(entry.company()) == company.as_deref()).map(MappedCompany::tenant);
             let may_see = match tenant {
                 Some(id) => reader.grants.iter().any(|grant| grant.tenant() == id),
