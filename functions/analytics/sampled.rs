@@ -244,11 +244,8 @@ pub(super) async fn let_go(store: &Store<'_, ClientPlace>) -> Result<(), StoreEr
     for held in &over {
         batch.delete(held);
     }
-    match batch.commit().await {
-        // Somebody looked at one of them just now.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    // Somebody looked at one of them just now.
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 /// A page of the list, oldest first, and where it goes on.

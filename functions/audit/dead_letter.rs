@@ -289,10 +289,7 @@ pub async fn see_to(app: &App, scope: &DeploymentScope, id: &str, by: &str) -> R
     let detail = json!({ "queue": held.value.queue, "reason": held.value.reason });
     record(&mut batch, Event::new("message.seen_to", format!("message {id}"), detail));
     batch.replace(&held);
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(false),
-        other => other.map(|()| true),
-    }
+    batch.commit_unless_overtaken().await
 }
 
 /// What came of a button for many.

@@ -15,8 +15,5 @@ pub async fn mark<P: Place>(store: &Store<'_, P>, place: P) -> Result<(), StoreE
     let mut batch = store.batch(place);
     batch.create(&mark);
     record(&mut batch, Event::new(MARKED, "store", serde_json::json!({})));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }

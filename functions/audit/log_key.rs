@@ -156,11 +156,8 @@ async fn make(app: &App) -> Result<(), StoreError> {
     let mut batch = store.batch(DeploymentPlace::Operations);
     batch.create(&key);
     record(&mut batch, Event::new("log.key-made", "log", json!({ "installation": key.installation })));
-    match batch.commit().await {
-        // Another process was faster: its key is there now.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    // Another process was faster: its key is there now.
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 fn scope() -> DeploymentScope {

@@ -124,7 +124,7 @@ async fn begin<P: Place>(store: &Store<'_, P>) -> Result<Option<(Head, Held<Publ
                 published.value.item_waits = false;
                 let mut batch = store.batch(P::audit(AuditPart::Head));
                 batch.replace(&published);
-                pass_over_conflict(batch.commit().await)?;
+                batch.commit_unless_overtaken().await?;
             }
             None => first(store, &head.value).await?,
         }
@@ -149,7 +149,7 @@ async fn first<P: Place>(store: &Store<'_, P>, head: &Head) -> Result<(), StoreE
     if from_before {
         record(&mut batch, Event::new("log.migrated", "log", json!({ "entries": head.next, "head": head.hash })));
     }
-    pass_over_conflict(batch.commit().await)
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 /// Gives the publisher's own items their places; a log that is in such a state that it cannot be is for the alarm to tell.
@@ -160,13 +160,6 @@ async fn place_own<P: Place>(store: &Store<'_, P>) -> bool {
             tracing::warn!(error = %error, "an item of the publisher waits for its place");
             false
         }
-    }
-}
-
-fn pass_over_conflict(outcome: Result<(), StoreError>) -> Result<(), StoreError> {
-    match outcome {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
     }
 }
 
@@ -338,7 +331,7 @@ impl<P: Place> Run<'_, '_, P> {
             batch.replace(&Held { value, etag: self.held.etag.clone() });
             record(&mut batch, Event::new("log.alarm", "log", json!({ "why": what })));
             // In a conflict another run goes on, and finds the same.
-            pass_over_conflict(batch.commit().await)?;
+            batch.commit_unless_overtaken().await?;
             place_own(store).await;
         }
         Ok(PublishError::Alarm { owner, what })

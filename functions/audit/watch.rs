@@ -140,10 +140,7 @@ pub async fn looks(installation: &Store<'_, DeploymentPlace>) -> Result<(), Stor
     let was = installation.read::<Looked>(DeploymentPlace::Operations, Looked::KEY).await?;
     let mut batch = installation.batch(DeploymentPlace::Operations);
     batch.put(Looked { at: installation.app().now() }, was.map(|Held { etag, .. }| etag));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 /// Of a log that has come to its end no alarm is shown; what there was stands in it.
@@ -151,10 +148,7 @@ pub async fn forget(installation: &Store<'_, DeploymentPlace>, owner: Owner) -> 
     let Some(held) = installation.read::<LogAlarm>(DeploymentPlace::Operations, &owner.to_string()).await? else { return Ok(()) };
     let mut batch = installation.batch(DeploymentPlace::Operations);
     batch.delete(&held);
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 /// Brings the copy of a log's alarms up to date. `came_through`: whether the log was brought up to date just now.
@@ -194,10 +188,7 @@ pub async fn tell<P: Place>(store: &Store<'_, P>, installation: &Store<'_, Deplo
         (was, Some(is)) => drop(batch.put(is, was.map(|Held { etag, .. }| etag))),
         (Some(was), None) => drop(batch.delete(&was)),
     }
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 #[cfg(test)]

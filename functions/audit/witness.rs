@@ -145,10 +145,7 @@ async fn write<P: Place>(
         tracing::warn!(owner = %store.owner(), what = away.what, "the witness does not cosign");
     }
     batch.put(next, held.map(|held| held.etag));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 struct Asked<'s, 'a, P> {

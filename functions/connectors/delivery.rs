@@ -83,11 +83,8 @@ impl Delivery {
         let detail = serde_json::json!({ "outcome": self.outcome, "reason": self.reason, "dedupe_key": self.dedupe_key });
         audit::record(&mut batch, audit::Event::new("webhook.delivery", format!("delivery {}", self.id.simple()), detail));
         batch.put(self, held.map(|held| held.etag));
-        match batch.commit().await {
-            // The same message ran twice at once; the other one said the same.
-            Err(error) if error.is_conflict() => Ok(()),
-            other => other,
-        }
+        // The same message ran twice at once; the other one said the same.
+        batch.commit_unless_overtaken().await.map(drop)
     }
 }
 

@@ -169,10 +169,7 @@ pub async fn clear(store: &Store<'_, DeploymentPlace>, connection: ConnectionId,
         &mut batch,
         audit::Event::new("alert.cleared", format!("connection {connection}"), serde_json::json!({ "alarm": alarm })),
     );
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 fn begun(kind: &'static str, key: &str, at: OffsetDateTime) -> audit::Event {

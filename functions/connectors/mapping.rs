@@ -226,11 +226,9 @@ async fn work_off(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, 
     batch.delete(held);
     let object = format!("connection {connection} {}", held.value.record);
     audit::record(&mut batch, audit::Event::new("intake.released", object, json!({})));
-    match batch.commit().await {
-        // The message ran twice at once.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => Ok(other?),
-    }
+    // The message ran twice at once.
+    batch.commit_unless_overtaken().await?;
+    Ok(())
 }
 
 /// A waiting record that cannot be read stays where it is; its dead letter, sent again, tries this one record.

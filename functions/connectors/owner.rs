@@ -106,9 +106,8 @@ impl OwnedRecord {
         let deleted = self.deleted_by.is_some();
         if says_more {
             batch.put(self, held.map(|held| held.etag.clone()));
-            match batch.commit().await {
-                Err(error) if error.is_conflict() => return Ok(false),
-                other => other?,
+            if !batch.commit_unless_overtaken().await? {
+                return Ok(false);
             }
         }
         if deleted {

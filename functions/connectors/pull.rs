@@ -217,10 +217,9 @@ pub async fn step(store: &Store<'_, DeploymentPlace>, pull: &PullV1) -> Result<(
     }
     let (of_run, first_left) = (run.run, run.first_page);
     batch.put(run, Some(held.etag));
-    match batch.commit().await {
-        // The same step ran twice at once, and the other one was faster.
-        Err(error) if error.is_conflict() => return Ok(()),
-        other => other?,
+    // Not written: the same step ran twice at once, and the other one was faster.
+    if !batch.commit_unless_overtaken().await? {
+        return Ok(());
     }
     outbox::flush(store, place(id)).await?;
     if first_left > first_page {

@@ -105,10 +105,9 @@ pub(super) async fn free(store: &Store<'_, DeploymentPlace>, connection: Connect
     }
     batch.delete(&waiting);
     audit::record(&mut batch, audit::Event::new("intake.released", format!("connection {connection} {record}"), Value::Null));
-    match batch.commit().await {
-        // Somebody else frees it, or more came to wait, and looks itself.
-        Err(error) if error.is_conflict() => return Ok(()),
-        other => other?,
+    // Not written: somebody else frees it, or more came to wait, and looks itself.
+    if !batch.commit_unless_overtaken().await? {
+        return Ok(());
     }
     outbox::flush(store, place).await?;
     Ok(())

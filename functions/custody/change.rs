@@ -102,9 +102,7 @@ pub(super) async fn tell(store: &Directory<'_>, tenant: TenantId) -> Result<(), 
     let held = store.read::<KeysChanged>(DeploymentPlace::Directory, &tenant.to_string()).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.put(told, held.map(|held| held.etag));
-    match batch.commit().await {
-        // Somebody else says the same at this moment.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => Ok(other?),
-    }
+    // Somebody else says the same at this moment.
+    batch.commit_unless_overtaken().await?;
+    Ok(())
 }

@@ -152,18 +152,13 @@ async fn follow(store: &Store<'_, ClientPlace>) -> Result<(), StoreError> {
         }
         let mut batch = store.batch(PLACE);
         batch.put(expected, etag);
-        match batch.commit().await {
-            // Another sweep was faster.
-            Err(error) if error.is_conflict() => return Ok(()),
-            other => other?,
+        if !batch.commit_unless_overtaken().await? {
+            return Ok(());
         }
     }
     let mut batch = store.batch(PLACE);
     batch.put(Followed { next }, followed.map(|held| held.etag));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 /// Says in the log, once for each, which records of the shard were put back.
@@ -191,10 +186,7 @@ async fn look_at(store: &Store<'_, ClientPlace>, shard: u8) -> Result<(), StoreE
     batch.commit().await?;
     let mut batch = store.batch(PLACE);
     batch.replace(&held);
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 /// The revisions of a shard's records; one that does not open is not among them.

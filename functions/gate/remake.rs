@@ -105,11 +105,7 @@ pub async fn remake(store: &Store<'_, ClientPlace>) -> Result<usize, StoreError>
     if marked != before {
         let mut batch = store.batch(PLACE);
         batch.put(marked, etag);
-        match batch.commit().await {
-            // Another sweep was faster.
-            Err(error) if error.is_conflict() => {}
-            other => other?,
-        }
+        batch.commit_unless_overtaken().await?;
     }
     passed.end(made)
 }

@@ -188,13 +188,9 @@ async fn commit(
     });
     batch.plainly(replace);
     add(&mut batch);
-    let outcome = batch.commit().await;
+    let outcome = batch.commit_unless_overtaken().await;
     store.app().cache.forget(&keys::cached(owner));
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_conflict() => Ok(false),
-        Err(error) => Err(error),
-    }
+    outcome
 }
 
 enum Prepared {

@@ -93,11 +93,8 @@ pub async fn of<P: Place>(message: &Verified, found: &Gathered<'_, '_, P>) -> Re
 pub async fn clear<P: Place>(store: &Store<'_, P>, place: P, pending: &Held<Pending>) -> Result<(), StoreError> {
     let mut batch = store.batch(place);
     batch.delete(pending);
-    match batch.commit().await {
-        // Somebody else did it.
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    // Somebody else did it.
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 fn key_of(id: Uuid) -> String {

@@ -48,10 +48,7 @@ pub async fn reserve(store: &Store<'_, DeploymentPlace>, id: TenantId, key: &Key
     let name = wanted.key();
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.put(wanted, earlier.map(|held| held.etag));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => {}
-        other => other?,
-    }
+    batch.commit_unless_overtaken().await?;
     let reserved = store.read::<Reservation>(DeploymentPlace::Directory, &name).await?;
     Ok(reserved.filter(|held| held.value.owner == id))
 }

@@ -168,10 +168,7 @@ async fn end(store: &Store<'_, DeploymentPlace>, held: &Held<Session>, detail: s
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.delete(held);
     audit::record(&mut batch, ended(&held.value, detail));
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
 
 fn ended(session: &Session, detail: serde_json::Value) -> audit::Event {

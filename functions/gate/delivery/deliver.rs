@@ -388,8 +388,5 @@ async fn again(store: &Store<'_, ClientPlace>, posting: &Posting, when: OffsetDa
 async fn drop_it(store: &Store<'_, ClientPlace>, posting: &Held<Posting>) -> Result<(), StoreError> {
     let mut batch = store.batch(ClientPlace::Assessment);
     batch.delete(posting);
-    match batch.commit().await {
-        Err(error) if error.is_conflict() => Ok(()),
-        other => other,
-    }
+    batch.commit_unless_overtaken().await.map(drop)
 }
