@@ -28,7 +28,7 @@ use crate::{
     app::App,
     platform::ports::BlobContainer,
     tenancy::{
-        ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, Record as _, Roster, Scope, Store, StoreError,
+        ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, KeyTrouble, Record as _, Roster, Scope, Store, StoreError,
         directory::MappedCompany,
         keys::{self, Owner},
         message::Verified,
@@ -336,6 +336,8 @@ pub(super) async fn open_to(store: &Store<'_, DeploymentPlace>, connection: Conn
     }
     match keys::vault_key(store.app(), Owner::Tenant(entry.tenant())).await {
         Err(StoreError::Destroyed { .. }) => Ok(Company::Destroyed),
+        // Until the record is back.
+        Err(error) if error.key_trouble() == Some(KeyTrouble::Lost) => Ok(Company::Waits),
         Err(error) => Err(error),
         Ok(_) => Ok(Company::Waits),
     }

@@ -1,5 +1,5 @@
 //! Whether a client's key record is an earlier one that somebody put back: it is as genuine as the last one, and a data key
-//! that leaked would seal again.
+//! that leaked would seal again. And whether it is gone, or says that the data keys were destroyed where they were not.
 //!
 //! The sweep keeps the highest epoch that it saw of each client among the installation's records, and a record that has fewer
 //! is an alarm in the installation's log, once for each that is put back. What was sealed under a later data key does not open
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     audit,
-    tenancy::{DeploymentPlace, Held, Record, Store, StoreError, TenantId, key_change, keys::Owner},
+    tenancy::{DeploymentPlace, Held, KeyTrouble, Record, Store, StoreError, TenantId, key_change, keys::Owner},
 };
 
 /// The highest epoch that a client's key record had.
@@ -19,7 +19,7 @@ use crate::{
 struct EpochMark {
     tenant: TenantId,
     epoch: u32,
-    /// The lower one of which the log has been told.
+    /// The lower one of which the log has been told; 0: that there is none.
     told: Option<u32>,
 }
 
@@ -42,20 +42,29 @@ pub(super) async fn is_put_back(store: &Store<'_, DeploymentPlace>, tenant: Tena
 pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<(), StoreError> {
     // The mark first: an epoch only rises, so one that is read later is never lower by itself.
     let held = store.read::<EpochMark>(DeploymentPlace::Directory, &tenant.to_string()).await?;
-    let Some(found) = key_change::facts(store.app(), Owner::Tenant(tenant)).await? else { return Ok(()) };
+    let (found, is_lost) = match key_change::facts(store.app(), Owner::Tenant(tenant)).await {
+        Ok(found) => (found.map_or(0, |facts| facts.epoch), false),
+        // Its data keys were destroyed, and it has none any more.
+        Err(StoreError::Destroyed { .. }) => return Ok(()),
+        Err(error) if error.key_trouble() == Some(KeyTrouble::Lost) => (0, true),
+        Err(error) => return Err(error),
+    };
     let (known, etag) = match held {
         Some(Held { value, etag }) => (value, Some(etag)),
         None => (EpochMark { tenant, epoch: 0, told: None }, None),
     };
-    let fell = found.epoch < known.epoch;
-    let now = EpochMark { tenant, epoch: known.epoch.max(found.epoch), told: fell.then_some(found.epoch) };
+    let fell = is_lost || found < known.epoch;
+    let now = EpochMark { tenant, epoch: known.epoch.max(found), told: fell.then_some(found) };
     if now == known {
         return Ok(());
     }
     let mut batch = store.batch(DeploymentPlace::Directory);
     if fell {
-        let detail = json!({ "before": known.epoch, "after": found.epoch });
-        audit::record(&mut batch, audit::Event::new("key.put_back", format!("client {tenant}"), detail));
+        let (kind, detail) = match found {
+            0 => ("key.lost", json!({ "before": known.epoch })),
+            _ => ("key.put_back", json!({ "before": known.epoch, "after": found })),
+        };
+        audit::record(&mut batch, audit::Event::new(kind, format!("client {tenant}"), detail));
     }
     batch.put(now, etag);
     // Where the sweep of another instance was faster, it said the same.

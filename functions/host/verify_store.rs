@@ -48,6 +48,14 @@ const NAME: &str = "verify";
 const NOT_COMPARED: &str = "Not compared: what stands in evidence records (only which revision is there), suggestions and scores (made anew from evidence), \
 what people wrote in proposals beyond its hash, people's names and who owns the installation or runs the tools, connections and their settings: the log holds hashes of them or nothing.";
 
+/// With what a person does about it where that is known.
+fn why(error: &StoreError) -> String {
+    match error {
+        StoreError::Key { source, .. } => format!("{error}: {}", source.advice()),
+        other => other.to_string(),
+    }
+}
+
 /// Looks at every log.
 pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<(), VerifyStoreError> {
     let scope = DeploymentScope::of_function(NAME, NAME);
@@ -60,7 +68,7 @@ pub async fn run(app: &App, outside: Outside<'_>, say: impl Fn(&str)) -> Result<
         }
         Err(error) => {
             faults += 1;
-            say(&format!("{name}: cannot be looked at: {error}"));
+            say(&format!("{name}: cannot be looked at: {}", why(&error)));
         }
     };
     let first = Box::pin(deployment(app, &scope, outside)).await;
@@ -161,10 +169,7 @@ async fn let_go(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Foun
         Some(End { entries: *entries, root: root.parse().ok()?, copied: log_copy.unwrap_or_default() })
     });
     let Some((end, Destroyed { at, .. })) = end.zip(destroyed) else {
-        let origin = Signer::find(app, Owner::Tenant(tenant.id)).await?.map(|signer| signer.origin().to_owned()).unwrap_or_default();
-        let faults = vec![Wrong::new("no end", "the data keys were destroyed, and the record of the destruction is gone")];
-        let replayed = Replayed { origin, faults, ..Replayed::default() };
-        return Ok(Found { replayed, ended: None, compared: String::new(), differences: Vec::new() });
+        return Err(StoreError::Destroyed { owner: tenant.id.to_string() });
     };
     let replayed = Box::pin(ended::ended(app, Owner::Tenant(tenant.id), end, outside)).await?;
     let compared = "Nobody opens its records any more, so none was compared".to_owned();

@@ -55,7 +55,7 @@ impl Facts {
 /// `None`: the owner has no data key.
 pub async fn facts(app: &App, owner: Owner) -> Result<Option<Facts>, StoreError> {
     let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(None) };
-    Ok(Some(Facts::of(&KeyRecord::parse(owner, &document.body)?)))
+    Ok(Some(Facts::of(&KeyRecord::of(app, owner, &document.body).await?)))
 }
 
 /// One change of the record.
@@ -103,7 +103,7 @@ pub async fn try_vault_key(app: &App, owner: Owner, address: &str) -> Result<(),
 pub async fn count(app: &App, owner: Owner, more: u64) -> Result<bool, StoreError> {
     let Some(key) = keys::find(app, owner).await? else { return Ok(false) };
     let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(false) };
-    let record = KeyRecord::parse(owner, &document.body)?;
+    let record = KeyRecord::of(app, owner, &document.body).await?;
     if record.keys().is_none_or(|counted| counted.epoch != key.epoch()) {
         return Ok(false);
     }
@@ -151,9 +151,9 @@ pub async fn standing(app: &App, owner: Owner) -> Result<Standing, StoreError> {
     let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else {
         return Ok(Standing { facts: None, etag: None });
     };
-    let facts = match KeyRecord::parse(owner, &document.body) {
+    let facts = match KeyRecord::of(app, owner, &document.body).await {
         Ok(record) => Some(Facts::of(&record)),
-        Err(error) if error.key_trouble() == Some(KeyTrouble::Damaged) => None,
+        Err(error) if matches!(error.key_trouble(), Some(KeyTrouble::Damaged | KeyTrouble::Lost)) => None,
         Err(error) => return Err(error),
     };
     Ok(Standing { facts, etag: Some(document.etag) })
@@ -202,7 +202,7 @@ enum Prepared {
 
 async fn prepared(app: &App, owner: Owner, seen: &Facts, change: Change) -> Result<Prepared, StoreError> {
     let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(Prepared::Moved(None)) };
-    let record = KeyRecord::parse(owner, &document.body)?;
+    let record = KeyRecord::of(app, owner, &document.body).await?;
     let now = Facts::of(&record);
     if now != *seen {
         return Ok(Prepared::Moved(Some(now)));

@@ -230,14 +230,14 @@ pub async fn lasting_trouble(app: &App, owner: Owner) -> Result<Option<KeyTroubl
 /// [`StoreError::Destroyed`] when they were destroyed.
 pub async fn vault_key(app: &App, owner: Owner) -> Result<Option<String>, StoreError> {
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
-    KeyRecord::must_stand(owner, &document.body)?;
+    KeyRecord::must_stand(app, owner, &document.body).await?;
     Ok(KeyRecord::vault_key(&document.body).map(str::to_owned))
 }
 
 async fn load(app: &App, owner: Owner) -> Result<Option<Arc<Zeroizing<Vec<u8>>>>, StoreError> {
     let moment = app.cache.moment();
     let Some(document) = app.documents.read(&partition(owner), DOCUMENT).await? else { return Ok(None) };
-    let record = KeyRecord::parse(owner, &document.body)?;
+    let record = KeyRecord::of(app, owner, &document.body).await?;
     must_be_admitted(app, owner, &record)?;
     let unwrap = async {
         record.must_be_signed(app, owner).await?;

@@ -7,6 +7,7 @@
 mod batch;
 pub mod demo_mark;
 pub mod directory;
+pub mod ended;
 mod epoch_key;
 mod error;
 mod gather;

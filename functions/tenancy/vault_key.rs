@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeploymentPlace, Held, Record, Store, StoreError, TenantId,
+    DeploymentPlace, Held, KeyTrouble, Record, Store, StoreError, TenantId,
     keys::{self, Owner},
     seal::sha256,
 };
@@ -57,8 +57,8 @@ pub async fn reserve(store: &Store<'_, DeploymentPlace>, id: TenantId, key: &Key
 pub async fn user(app: &App, owners: Vec<Owner>, key: &KeyUri) -> Result<Option<Owner>, StoreError> {
     for owner in owners {
         let used = match keys::vault_key(app, owner).await {
-            // Nothing is wrapped by it any more.
-            Err(StoreError::Destroyed { .. }) => None,
+            // Nothing is wrapped by it any more, or nobody knows by which.
+            Err(error) if matches!(error.key_trouble(), Some(KeyTrouble::Destroyed | KeyTrouble::Lost)) => None,
             other => other?,
         };
         if used.and_then(|used| KeyUri::parse(&used)).is_some_and(|used| used.is(key)) {

@@ -2,7 +2,7 @@
 //! none of them is taken, and the vault is not asked to unwrap what they wrapped.
 
 use assay::{
-    platform::ports::{BatchOutcome, Container, Op, Partition, PortErrorKind},
+    platform::ports::PortErrorKind,
     tenancy::{
         KeyTrouble, StoreError,
         key_change::{self, Change},
@@ -19,7 +19,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::support::flow::{Extent, Flow, HARBOR, RIDGE};
+use crate::support::{
+    flow::{Extent, Flow, HARBOR, RIDGE},
+    key_record::{put, record},
+};
 
 /// A data key of the attacker's own.
 const MINE: [u8; 32] = [0x66; 32];
@@ -72,10 +75,6 @@ fn signed(body: &Value, kid: &Value, bytes: &[u8]) -> Value {
     body
 }
 
-fn at(owner: &str) -> Partition {
-    Partition::reserved_for_tenancy(Container::Deployment, format!("keys/{owner}"))
-}
-
 /// Both clients and the installation have their data keys.
 async fn begun() -> Flow {
     let flow = Flow::new(Extent::Both).await;
@@ -83,16 +82,6 @@ async fn begun() -> Flow {
         keys::data_key(flow.app(), Owner::Tenant(tenant)).await.unwrap();
     }
     flow
-}
-
-async fn record(flow: &Flow, owner: &str) -> Value {
-    flow.app().documents.read(&at(owner), "data-key").await.unwrap().unwrap().body
-}
-
-async fn put(flow: &Flow, owner: &str, body: &Value) {
-    let etag = flow.app().documents.read(&at(owner), "data-key").await.unwrap().unwrap().etag;
-    let replace = Op::Replace { id: "data-key".into(), body: body.clone(), if_match: etag };
-    assert!(matches!(flow.app().documents.batch(&at(owner), vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
 }
 
 /// Whether a new process takes the record, and why not; and that nothing was unwrapped if not.

@@ -2,6 +2,7 @@
 //! with the client all the same, its company can be another client's then, and what waited in queues is done if it comes back.
 
 use assay::{
+    audit::entry::Entry,
     connectors::{
         delivery::{Delivery, Outcome, Quarantined, Waiting},
         demo::{self, Delivery as Sent, What},
@@ -13,7 +14,7 @@ use assay::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, TenantId,
         directory::{Grant, Role, Tenant},
         keys::{self, Owner},
-        place::EVIDENCE_SHARDS,
+        place::{AuditPart, EVIDENCE_SHARDS},
         policy_mark::PolicyMark,
     },
 };
@@ -23,7 +24,9 @@ use super::offboarding::{at_rest, done, known, owners_session, switched_off, wor
 use crate::support::{
     browser::{Browser, text},
     clock::START,
+    end_state::all,
     flow::{Extent as World, Flow, HARBOR, deliveries_of, person},
+    key_record::{put, record, tombstone},
 };
 
 const MAPPING: DeploymentPlace = DeploymentPlace::Connection(demo::CONNECTWISE, ConnectionPlace::Mapping);
@@ -128,6 +131,64 @@ async fn what_its_tools_sent_while_it_was_off_goes_with_its_keys_and_the_certifi
     }
 }
 
+/// How often the installation's log says it.
+async fn said(flow: &Flow, kind: &str) -> usize {
+    let entries = all::<Entry, _>(&flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0))).await;
+    entries.iter().filter(|entry| entry.leaf.contains(kind)).count()
+}
+
+async fn evidence(flow: &Flow, client: TenantId) -> usize {
+    let (client, mut found) = (flow.client(client).await, 0);
+    for shard in 0..EVIDENCE_SHARDS {
+        found += client.all::<Evidence>(ClientPlace::Evidence(shard), "").await.unwrap().len();
+    }
+    found
+}
+
+#[tokio::test]
+async fn keys_that_somebody_calls_destroyed_in_the_database_cost_the_client_nothing_and_are_an_alarm() {
+    let (mut flow, name) = (world(World::Small).await, HARBOR.to_string());
+    let deliveries = deliveries_of(demo::CONNECTWISE, START);
+    let before = evidence(&flow, HARBOR).await;
+    // Of a client that is on: what comes for it is tried again.
+    let ours = record(&flow, &name).await;
+    put(&flow, &name, &tombstone()).await;
+    flow.test.restart();
+    flow.vendor_sends(&deliveries[1]).await;
+    flow.pass(Duration::minutes(1)).await;
+    put(&flow, &name, &ours).await;
+    flow.test.restart();
+    flow.settle().await;
+    assert_eq!(evidence(&flow, HARBOR).await, before + 1);
+
+    // Of one that is off: what comes waits, and what waits stays.
+    switched_off(&flow).await;
+    at_rest(&mut flow).await;
+    let ours = record(&flow, &name).await;
+    let bytes = raw(&flow).await.len();
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START + Duration::hours(1))[1]).await;
+    flow.vendor_sends(&marked(&deliveries[3])).await;
+    flow.pump().await;
+    put(&flow, &name, &tombstone()).await;
+    flow.test.restart();
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START + Duration::hours(2))[1]).await;
+    let alarms = said(&flow, "key.lost").await;
+    for _ in 0..2 {
+        flow.sweep().await;
+        flow.pump().await;
+    }
+    let left = (raw(&flow).await.len(), waiting(&flow).await.len(), held_back(&flow).await.len());
+    assert_eq!(left, (bytes + 3, 1, 1));
+    assert_eq!(said(&flow, "key.lost").await, alarms + 1, "once for each time");
+    let shown = text(&Browser::of(&flow, What::Engineer).await.get("portal/mapping").await);
+    assert!(!shown.contains("Of clients that were let go"), "{shown}");
+    put(&flow, &name, &ours).await;
+    flow.test.restart();
+    done(&flow, "take-back", &[]).await;
+    flow.settle().await;
+    assert_eq!(waiting(&flow).await.len(), 0, "taken in");
+}
+
 const BACK: TenantId = TenantId(uuid::Uuid::from_u128(7));
 
 /// The client that was let go is added anew, with its engineer.
@@ -169,10 +230,5 @@ async fn the_company_of_a_client_that_was_let_go_is_mapped_anew_when_it_comes_ba
         flow.vendor_sends(sent).await;
     }
     flow.pump().await;
-    let client = flow.client(BACK).await;
-    let mut evidence = Vec::new();
-    for shard in 0..EVIDENCE_SHARDS {
-        evidence.extend(client.all::<Evidence>(ClientPlace::Evidence(shard), "").await.unwrap());
-    }
-    assert_eq!(evidence.len(), 2);
+    assert_eq!(evidence(&flow, BACK).await, 2);
 }

@@ -18,6 +18,7 @@ pub mod flow;
 pub mod hosted;
 pub mod http;
 pub mod ids;
+pub mod key_record;
 pub mod key_vault;
 pub mod log_copy;
 pub mod meeting;

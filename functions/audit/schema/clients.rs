@@ -202,6 +202,13 @@ pub(super) const KEYS: Area = Area {
             &[BEFORE, always("after", Number, "the newest data key of the record that is there now")],
         ),
         kind(
+            "key.lost",
+            Alarm,
+            CLIENT,
+            "found that the record of a client's data keys is gone, or says that they were destroyed, which they were not",
+            &[BEFORE],
+        ),
+        kind(
             "key.rewrapped",
             Done,
             "data key NUMBER",

@@ -24,6 +24,7 @@ use crate::{
     platform::ports::BlobContainer,
     tenancy::{
         ClientPlace, DeploymentPlace, Held, PersonId, Record, Store, StoreError, TenantId,
+        ended::Ended,
         key_change::{self, Facts},
         keys::{self, Owner},
         place::AuditPart,
@@ -85,8 +86,8 @@ pub struct Destroyed {
 }
 
 impl Record for Destroyed {
-    const KIND: &'static str = "destroyed";
-    const SCHEMA: u32 = 1;
+    const KIND: &'static str = Ended::KIND;
+    const SCHEMA: u32 = Ended::SCHEMA;
 
     fn key(&self) -> String {
         self.tenant.to_string()

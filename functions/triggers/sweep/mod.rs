@@ -122,6 +122,7 @@ impl Sweep {
 
     /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, what is left to delete.
     async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
+        self.step("key record", custody::watch(installation, tenant.id)).await;
         match Scope::of_sweep(tenant, correlation).store(app).await {
             Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
             Err(StoreError::Destroyed { .. }) => {
