@@ -2,7 +2,7 @@
 //! that leaked would seal again. And whether it is gone, or says that the data keys were destroyed where they were not.
 //!
 //! The sweep keeps the highest epoch that it saw of each client among the installation's records, and a record that has fewer
-//! is an alarm in the installation's log, once for each that is put back. What was sealed under a later data key does not open
+//! is an alarm in the installation's log, once for each that is put back; a record that Assay did not sign says nothing of either. What was sealed under a later data key does not open
 //! then, which is said as well (`record.unreadable`). Not found here: a record that is put back together with its mark, or
 //! before the sweep after the change; and the installation's own, without which nothing of the installation opens.
 
@@ -42,7 +42,7 @@ pub(super) async fn is_put_back(store: &Store<'_, DeploymentPlace>, tenant: Tena
 pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<(), StoreError> {
     // The mark first: an epoch only rises, so one that is read later is never lower by itself.
     let held = store.read::<EpochMark>(DeploymentPlace::Directory, &tenant.to_string()).await?;
-    let (found, is_lost) = match key_change::facts(store.app(), Owner::Tenant(tenant)).await {
+    let (found, is_lost) = match key_change::signed_facts(store.app(), Owner::Tenant(tenant)).await {
         Ok(found) => (found.map_or(0, |facts| facts.epoch), false),
         // Its data keys were destroyed, and it has none any more.
         Err(StoreError::Destroyed { .. }) => return Ok(()),

@@ -5,6 +5,7 @@
 //! processes one is refused and finds the other's work done. Nothing that was sealed is touched: the older data keys stay
 //! in the record. Who asks for it says so in the log ([`facts`] shows what came of it).
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{
@@ -56,6 +57,18 @@ impl Facts {
 pub async fn facts(app: &App, owner: Owner) -> Result<Option<Facts>, StoreError> {
     let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(None) };
     Ok(Some(Facts::of(&KeyRecord::of(app, owner, &document.body).await?)))
+}
+
+/// The same, only of a record that Assay signed, or that is taken unsigned ([`super::key_record`]).
+pub async fn signed_facts(app: &App, owner: Owner) -> Result<Option<Facts>, StoreError> {
+    let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else { return Ok(None) };
+    Ok(Some(Facts::of(&signed(app, owner, &document.body).await?)))
+}
+
+async fn signed(app: &App, owner: Owner, body: &Value) -> Result<KeyRecord, StoreError> {
+    let record = KeyRecord::of(app, owner, body).await?;
+    record.must_be_signed(app, owner).await.map_err(|source| keys::refused(owner, source))?;
+    Ok(record)
 }
 
 /// One change of the record.

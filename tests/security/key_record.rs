@@ -2,6 +2,7 @@
 //! none of them is taken, and the vault is not asked to unwrap what they wrapped.
 
 use assay::{
+    custody,
     platform::ports::PortErrorKind,
     tenancy::{
         KeyTrouble, StoreError,
@@ -171,6 +172,25 @@ async fn no_word_of_a_signed_key_record_can_be_changed() {
     keys::find(flow.app(), Owner::Tenant(RIDGE)).await.unwrap().unwrap();
     put(&flow, &name, &ours).await;
     assert_eq!(taken(&mut flow, owner).await, Ok(false));
+}
+
+/// Whoever has a leaked data key would like the emergency rotation to be refused for good.
+#[tokio::test]
+async fn a_record_that_nobody_signed_names_no_epoch_that_a_later_one_would_have_to_reach() {
+    let mut flow = begun().await;
+    let name = HARBOR.to_string();
+    flow.settle().await;
+    let ours = record(&flow, &name).await;
+    let mut mine = forged(&flow, &name, &name).await;
+    mine["epoch"] = json!(9);
+    for body in [&mine, &ours] {
+        put(&flow, &name, body).await;
+        flow.test.restart();
+        flow.sweep().await;
+    }
+    assert_eq!(flow.swept, Ok(()));
+    custody::change::rotate(&flow.deployment().await, Owner::Tenant(HARBOR), "1", "It may have leaked.").await.unwrap();
+    assert_eq!(record(&flow, &name).await["epoch"], 2);
 }
 
 #[tokio::test]
