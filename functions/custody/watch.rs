@@ -38,14 +38,14 @@ pub(super) async fn is_put_back(store: &Store<'_, DeploymentPlace>, tenant: Tena
     Ok(mark.is_some_and(|mark| epoch < mark.value.epoch))
 }
 
-/// Looks at one client's key record, which needs no key of the client's.
-pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<(), StoreError> {
+/// Looks at one client's key record, which needs no key of the client's; whether it is the last that was seen.
+pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<bool, StoreError> {
     // The mark first: an epoch only rises, so one that is read later is never lower by itself.
     let held = store.read::<EpochMark>(DeploymentPlace::Directory, &tenant.to_string()).await?;
     let (found, is_lost) = match key_change::signed_facts(store.app(), Owner::Tenant(tenant)).await {
         Ok(found) => (found.map_or(0, |facts| facts.epoch), false),
         // Its data keys were destroyed, and it has none any more.
-        Err(StoreError::Destroyed { .. }) => return Ok(()),
+        Err(StoreError::Destroyed { .. }) => return Ok(true),
         Err(error) if error.key_trouble() == Some(KeyTrouble::Lost) => (0, true),
         Err(error) => return Err(error),
     };
@@ -56,7 +56,7 @@ pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Resu
     let fell = is_lost || found < known.epoch;
     let now = EpochMark { tenant, epoch: known.epoch.max(found), told: fell.then_some(found) };
     if now == known {
-        return Ok(());
+        return Ok(!fell);
     }
     let mut batch = store.batch(DeploymentPlace::Directory);
     if fell {
@@ -68,5 +68,6 @@ pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Resu
     }
     batch.put(now, etag);
     // Where the sweep of another instance was faster, it said the same.
-    batch.commit_unless_overtaken().await.map(drop)
+    batch.commit_unless_overtaken().await?;
+    Ok(!fell)
 }

@@ -346,11 +346,23 @@ async fn the_key_record_of_before_a_rotation_that_is_put_back_is_an_alarm_and_wh
     flow.sweep().await;
     assert_eq!(told(&flow, "key.put_back").await.len(), 2);
     // With the last one in its place a further data key is made, as after any leak.
-    put(&flow, newest).await;
+    put(&flow, newest.clone()).await;
     flow.test.restart();
     flow.sweep().await;
     custody::change::rotate(&flow.deployment().await, OWNER, "2", "It may have leaked.").await.unwrap();
     assert_eq!(facts(&flow.test).await.epoch, 3);
+    // Nor does age make one after an earlier one is back, also where what is known of the keys was taken away with it.
+    flow.sweep().await;
+    flow.clock_jumps(MOST_DAYS);
+    put(&flow, newest).await;
+    let forgets = Op::Delete { id: "key-state:state".into(), if_match: None };
+    assert!(matches!(flow.app().documents.batch(&assessment(), vec![forgets]).await.unwrap(), BatchOutcome::Committed(_)));
+    flow.test.restart();
+    flow.sweep().await;
+    flow.sweep().await;
+    assert_eq!(facts(&flow.test).await.epoch, 2);
+    let refused = custody::change::rotate(&flow.deployment().await, OWNER, "2", "It may have leaked.").await.unwrap_err();
+    assert!(refused.to_string().contains("Put the last one back from a backup first"), "{refused}");
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl Sweep {
     }
 
     async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, roster: &Roster, correlation: &str) {
-        self.step("key record", custody::watch(installation, tenant.id)).await;
+        let has_last_key = self.has_last_key(installation, tenant).await;
         let scope = Scope::of_sweep(tenant, correlation);
         let store = match scope.store(app).await {
             Ok(store) => store,
@@ -113,16 +113,30 @@ impl Sweep {
         self.step("expiries", gate::expire(app, &scope)).await;
         self.step("policy", gate::bring_under_policy(app, &scope, roster)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
-        self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
+        // A further data key would take the number of one that is lost, and a new signature would hide that.
+        if has_last_key {
+            self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
+        }
         self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
         self.step("evidence", evidence::ledger::watch(&store)).await;
         self.step("runs", gate::ran::follow(&store)).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope, roster))).await;
     }
 
+    /// Whether the client's key record is the last that was seen of it.
+    async fn has_last_key(&mut self, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant) -> bool {
+        match custody::watch(installation, tenant.id).await {
+            Ok(is_last) => is_last,
+            Err(error) => {
+                self.note("key record", &error);
+                false
+            }
+        }
+    }
+
     /// Of a client that is switched off only the log goes on; of one whose data keys were destroyed, what is left to delete.
     async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
-        self.step("key record", custody::watch(installation, tenant.id)).await;
+        self.has_last_key(installation, tenant).await;
         match Scope::of_sweep(tenant, correlation).store(app).await {
             Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
             Err(StoreError::Destroyed { .. }) => {
