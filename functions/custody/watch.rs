@@ -1,6 +1,8 @@
 //! Whether a client's key record is an earlier one that somebody put back: it is as genuine as the last one, and a data key
 //! that leaked would seal again. And whether it is gone, or says that the data keys were destroyed where they were not.
 //!
+//! A record of data keys that were destroyed is overwritten again, with the same alarm.
+//!
 //! The sweep keeps the highest epoch that it saw of each client among the installation's records, and a record that has fewer
 //! is an alarm in the installation's log, once for each that is put back; a record that Assay did not sign says nothing of either. What was sealed under a later data key does not open
 //! then, which is said as well (`record.unreadable`). Not found here: a record that is put back together with its mark, or
@@ -9,6 +11,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::offboarding::destroy::Destroyed;
 use crate::{
     audit,
     tenancy::{DeploymentPlace, Held, KeyTrouble, Record, Store, StoreError, TenantId, key_change, keys::Owner},
@@ -40,11 +43,14 @@ pub(super) async fn is_put_back(store: &Store<'_, DeploymentPlace>, tenant: Tena
 
 /// Looks at one client's key record, which needs no key of the client's; whether it is the last that was seen.
 pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Result<bool, StoreError> {
+    if let Some(destroyed) = Destroyed::of(store, tenant).await? {
+        return stays_destroyed(store, &destroyed).await;
+    }
     // The mark first: an epoch only rises, so one that is read later is never lower by itself.
     let held = store.read::<EpochMark>(DeploymentPlace::Directory, &tenant.to_string()).await?;
     let (found, is_lost) = match key_change::signed_facts(store.app(), Owner::Tenant(tenant)).await {
         Ok(found) => (found.map_or(0, |facts| facts.epoch), false),
-        // Its data keys were destroyed, and it has none any more.
+        // At this moment.
         Err(StoreError::Destroyed { .. }) => return Ok(true),
         Err(error) if error.key_trouble() == Some(KeyTrouble::Lost) => (0, true),
         Err(error) => return Err(error),
@@ -70,4 +76,19 @@ pub async fn watch(store: &Store<'_, DeploymentPlace>, tenant: TenantId) -> Resu
     // Where the sweep of another instance was faster, it said the same.
     batch.commit_unless_overtaken().await?;
     Ok(!fell)
+}
+
+/// Whatever somebody put in place of data keys that were destroyed: it opens nothing for longer than until here.
+async fn stays_destroyed(store: &Store<'_, DeploymentPlace>, destroyed: &Destroyed) -> Result<bool, StoreError> {
+    let found = match key_change::standing(store.app(), Owner::Tenant(destroyed.tenant)).await {
+        Err(StoreError::Destroyed { .. }) => return Ok(true),
+        other => other?,
+    };
+    let after = found.facts.as_ref().map_or(0, |facts| facts.epoch);
+    key_change::destroy(store, destroyed.tenant, &found, |batch| {
+        let detail = json!({ "before": destroyed.epochs, "after": after, "destroyed_at": destroyed.at.unix_timestamp() });
+        audit::record(batch, audit::Event::new("key.put_back", format!("client {}", destroyed.tenant), detail));
+    })
+    .await?;
+    Ok(false)
 }

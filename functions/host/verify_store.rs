@@ -18,7 +18,7 @@ use crate::{
         tlog::Checkpoint,
         trail::Shown,
     },
-    custody::offboarding::{self, destroy::Destroyed, steps::day},
+    custody::offboarding::{destroy::Destroyed, steps::day},
     evidence, gate, readiness,
     tenancy::{ClientPlace, DeploymentScope, Roster, Scope, StoreError, directory::Tenant, keys::Owner},
     triggers::sweep,
@@ -156,15 +156,19 @@ async fn client(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Foun
         "{} proposals with their decisions, the policy and {objectives} objectives are what the log makes of them, and no evidence record is older than it says",
         of_gate.count
     );
-    let differences = of_gate.differences.into_iter().chain(differences).chain(put_back.iter().map(evidence::PutBack::words)).collect();
+    let installation = DeploymentScope::of_function(NAME, NAME).store(app).await?;
+    let was_destroyed = Destroyed::of(&installation, tenant.id).await?.map(|Destroyed { at, .. }| {
+        format!("its data keys were destroyed on {}, and a record of them is there again: Assay's next sweep overwrites it", day(at))
+    });
+    let differences = of_gate.differences.into_iter().chain(differences).chain(put_back.iter().map(evidence::PutBack::words));
+    let differences = differences.chain(was_destroyed).collect();
     Ok(Found { replayed: gaps.added_to(replayed), ended: None, compared, differences })
 }
 
 /// Of one whose data keys were destroyed.
 async fn let_go(app: &App, tenant: &Tenant, outside: Outside<'_>) -> Result<Found, StoreError> {
     let store = DeploymentScope::of_function(NAME, NAME).store(app).await?;
-    let known = offboarding::read(&store, tenant.id).await?;
-    let destroyed = known.and_then(|known| known.destroyed).map(|held| held.value);
+    let destroyed = Destroyed::of(&store, tenant.id).await?;
     let end = destroyed.as_ref().and_then(|Destroyed { entries, root, log_copy, .. }| {
         Some(End { entries: *entries, root: root.parse().ok()?, copied: log_copy.unwrap_or_default() })
     });

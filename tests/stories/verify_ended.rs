@@ -3,6 +3,7 @@
 
 use assay::{
     audit::{
+        entry::Entry,
         replay::Outside,
         tiles,
         tlog::{Checkpoint, Tile},
@@ -11,7 +12,7 @@ use assay::{
     custody::offboarding::destroy::Destroyed,
     host::verify_store,
     platform::ports::BlobContainer,
-    tenancy::{DeploymentPlace, keys::Owner},
+    tenancy::{DeploymentPlace, keys::Owner, place::AuditPart},
 };
 
 use super::{
@@ -20,7 +21,9 @@ use super::{
 };
 use crate::support::{
     clock::START,
+    end_state::all,
     flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of},
+    key_record::{put, record},
     log_copy,
 };
 
@@ -38,6 +41,7 @@ async fn the_log_of_a_client_that_was_let_go_is_whole_as_it_ended_and_what_was_d
     let checkpoint = tiles::name(Owner::Tenant(HARBOR), tiles::CHECKPOINT);
     let kept = flow.app().blobs.read(BlobContainer::Log, &checkpoint).await.unwrap().unwrap();
     waited(&mut flow).await;
+    let kept_record = record(&flow, &HARBOR.to_string()).await;
     done(&flow, "destroy", &[]).await;
     at_rest(&mut flow).await;
 
@@ -66,6 +70,19 @@ async fn the_log_of_a_client_that_was_let_go_is_whole_as_it_ended_and_what_was_d
     let said = faults(&flow).await;
     assert!(said.iter().all(|line| line.contains("do not lead to the root of ")) && said.len() > 2, "{said:#?}");
     puts(&bundle, honest).await;
+
+    // Its last key record is as genuine as it was, and opens all of it again.
+    let gone = record(&flow, &HARBOR.to_string()).await;
+    put(&flow, &HARBOR.to_string(), &kept_record).await;
+    flow.test.restart();
+    let said = faults(&flow).await;
+    assert!(said.iter().any(|line| line.contains("and a record of them is there again")), "{said:#?}");
+    at_rest(&mut flow).await;
+    at_rest(&mut flow).await;
+    assert_eq!(record(&flow, &HARBOR.to_string()).await["schema"], gone["schema"]);
+    let log = all::<Entry, _>(&flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0))).await;
+    assert_eq!(log.iter().filter(|entry| entry.leaf.contains("key.put_back")).count(), 1);
+    assert_eq!(verified(&flow).await.1, Ok(()));
 
     let store = flow.deployment().await;
     let place = DeploymentPlace::Keys(HARBOR);

@@ -199,7 +199,11 @@ pub(super) const KEYS: Area = Area {
             Alarm,
             CLIENT,
             "found that an earlier record of a client's data keys was put back: values are sealed under a data key of before",
-            &[BEFORE, always("after", Number, "the newest data key of the record that is there now")],
+            &[
+                BEFORE,
+                always("after", Number, "the newest data key of the record that was put there"),
+                sometimes("destroyed_at", Time, "when its data keys were destroyed: then the record was overwritten again"),
+            ],
         ),
         kind(
             "key.lost",

@@ -95,6 +95,14 @@ impl Record for Destroyed {
 }
 
 impl Destroyed {
+    /// What is recorded of the client's end; one that does not open is none.
+    pub async fn of(store: &Directory<'_>, tenant: TenantId) -> Result<Option<Self>, StoreError> {
+        match store.read::<Self>(DeploymentPlace::Keys(tenant), &tenant.to_string()).await {
+            Err(error) if error.unreadable::<Self>().is_some() => Ok(None),
+            other => Ok(other?.map(|held| held.value)),
+        }
+    }
+
     /// How many files of raw bytes are deleted with it.
     pub fn files(&self) -> usize {
         self.raw + self.unread.unwrap_or_default()

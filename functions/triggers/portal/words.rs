@@ -58,6 +58,9 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "objective.marked" => format!("marked {} as {}; it was {}", shown.object, text("after"), text("before")),
         "objective.rolled_back" => format!("took back a finding: {} was {} and is {} again", shown.object, text("before"), text("after")),
         "key.rotated" => format!("gave these records a further data key, number {}", detail["after"]),
+        "key.put_back" if !detail["destroyed_at"].is_null() => {
+            "found that a record of the client's data keys was put back after they were destroyed, and overwrote it again".into()
+        }
         "key.put_back" => format!(
             "found that an earlier record of the client's data keys was put back: data key {} seals again, in place of {}",
             detail["after"], detail["before"]
