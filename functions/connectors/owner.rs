@@ -61,7 +61,8 @@ impl OwnedRecord {
         DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(record))
     }
 
-    /// Whose what is held back is: by itself, and where it names no company by its record.
+    /// Whose what is held back is: by itself, and where it names no company by its record. One that does not open names none:
+    /// it stands in nobody else's way.
     pub async fn company_of(
         store: &Store<'_, DeploymentPlace>,
         connection: ConnectionId,
@@ -69,7 +70,10 @@ impl OwnedRecord {
     ) -> Result<Option<String>, StoreError> {
         match &held_back.company {
             Some(company) => Ok(Some(company.clone())),
-            None => Ok(Self::read(store, connection, &held_back.record).await?.map(|held| held.value.company)),
+            None => match Self::read(store, connection, &held_back.record).await {
+                Err(error) if error.unreadable::<Self>().is_some() => Ok(None),
+                other => Ok(other?.map(|held| held.value.company)),
+            },
         }
     }
 

@@ -4,11 +4,13 @@
 use assay::{
     audit::entry::Entry,
     connectors::{
-        delivery::{Delivery, Outcome, Quarantined, Waiting},
+        delivery::{Delivery, Handling, Outcome, Quarantined, Waiting},
         demo::{self, Delivery as Sent, What},
-        mapping, unread,
+        mapping,
+        owner::OwnedRecord,
+        unread,
     },
-    evidence::Evidence,
+    evidence::{Evidence, cui::Marking},
     platform::ports::BlobContainer,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, TenantId,
@@ -20,7 +22,10 @@ use assay::{
 };
 use time::Duration;
 
-use super::offboarding::{at_rest, done, known, owners_session, switched_off, world};
+use super::{
+    offboarding::{at_rest, done, known, owners_session, switched_off, waited, world},
+    put_away::damage,
+};
 use crate::support::{
     browser::{Browser, text},
     clock::START,
@@ -187,6 +192,46 @@ async fn keys_that_somebody_calls_destroyed_in_the_database_cost_the_client_noth
     done(&flow, "take-back", &[]).await;
     flow.settle().await;
     assert_eq!(waiting(&flow).await.len(), 0, "taken in");
+}
+
+/// Held back of a record by a body that names no company: whose it is the record's owner says.
+async fn nameless(flow: &Flow) -> Quarantined {
+    let store = flow.deployment().await;
+    for place in ConnectionPlace::all() {
+        let place = DeploymentPlace::Connection(demo::CONNECTWISE, place);
+        let Some(owner) = store.all::<OwnedRecord>(place, "ticket:").await.unwrap().pop() else { continue };
+        let blob = Some(format!("{}/nameless", demo::CONNECTWISE));
+        let (record, at) = (owner.value.record, flow.app().now());
+        let one = Quarantined {
+            record,
+            dedupe_key: "nameless".into(),
+            company: None,
+            marking: Marking::Banner,
+            blob,
+            at,
+            handling: Handling::default(),
+        };
+        one.clone().save(&store, demo::CONNECTWISE).await.unwrap();
+        return one;
+    }
+    panic!("no ticket has an owner");
+}
+
+#[tokio::test]
+async fn a_record_whose_owner_does_not_open_keeps_no_page_from_anybody_and_no_client_from_its_end() {
+    let mut flow = world(World::Small).await;
+    let one = nameless(&flow).await;
+    assert_eq!(unread::raw_names(&flow.deployment().await, HARBOR).await.unwrap(), Vec::from_iter(one.blob.clone()));
+    damage(&flow, OwnedRecord::place(demo::CONNECTWISE, &one.record), &format!("owner:{}", one.record)).await;
+    for who in [What::Owner, What::Approver] {
+        assert_eq!(Browser::of(&flow, who).await.get("portal/clients").await.status, 200);
+    }
+    let shown = text(&Browser::of(&flow, What::Engineer).await.get("portal/set-aside").await);
+    assert!(shown.contains(&one.record.replace(':', " ")), "{shown}");
+    waited(&mut flow).await;
+    done(&flow, "destroy", &[]).await;
+    at_rest(&mut flow).await;
+    assert_eq!(held_back(&flow).await, [one], "nobody can tell whose it is");
 }
 
 const BACK: TenantId = TenantId(uuid::Uuid::from_u128(7));

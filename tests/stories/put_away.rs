@@ -56,7 +56,7 @@ async fn a_forged_message_cannot_be_tried_again_and_is_put_away_by_who_has_seen_
 }
 
 /// As a fault of the disk leaves it.
-async fn damage(flow: &Flow, place: DeploymentPlace, id: &str) {
+pub(super) async fn damage(flow: &Flow, place: DeploymentPlace, id: &str) {
     let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/{}", place.key()));
     let held = flow.app().documents.read(&partition, id).await.unwrap().unwrap();
     let mut body = held.body;
