@@ -98,10 +98,14 @@ async fn held_back(
 async fn forget(store: &Directory<'_>, connection: ConnectionId, company: &str, one: &Quarantined) -> Result<(), StoreError> {
     let place = Quarantined::place(connection, &one.record);
     let Some(held) = store.read::<Quarantined>(place, &one.key()).await? else { return Ok(()) };
+    // It came once more since its copies were deleted: that one is for the next look.
+    if held.value.copies().next().is_some() {
+        return Ok(());
+    }
     let mut batch = store.batch(place);
     batch.delete(&held);
     audit::record(&mut batch, dropped(connection, &one.record, company, 1));
-    // Where it came once more at this moment, the next look finds it.
+    // The same where it comes at this moment.
     batch.commit_unless_overtaken().await.map(drop)
 }
 

@@ -234,6 +234,40 @@ async fn a_record_whose_owner_does_not_open_keeps_no_page_from_anybody_and_no_cl
     assert_eq!(held_back(&flow).await, [one], "nobody can tell whose it is");
 }
 
+#[tokio::test]
+async fn what_comes_once_more_while_its_note_is_dropped_is_not_left_without_one() {
+    let mut reads = None;
+    for comes in [false, true] {
+        let flow = world(World::Small).await;
+        let one = nameless(&flow).await;
+        let store = flow.deployment().await;
+        let Some(at) = reads else {
+            flow.test.faults.mend();
+            unread::delete(&store, HARBOR).await.unwrap();
+            assert!(!comes && held_back(&flow).await.is_empty());
+            // Its copies are deleted, and the note is read again.
+            let calls = flow.test.faults.calls();
+            let batch = |before: usize| calls[..before].iter().rposition(|call| *call == "documents.batch").unwrap();
+            let purged = batch(batch(calls.len()));
+            reads = (purged..calls.len()).find(|at| calls[*at] == "documents.read");
+            continue;
+        };
+        let hold = flow.test.faults.hold_at(at);
+        let again = async {
+            hold.reached().await;
+            let store = flow.deployment().await;
+            let again = Quarantined { blob: one.blob.as_ref().map(|blob| format!("{blob}-again")), ..one.clone() };
+            again.save(&store, demo::CONNECTWISE).await.unwrap();
+            hold.let_go();
+        };
+        let (deleted, ()) = tokio::join!(unread::delete(&store, HARBOR), again);
+        deleted.unwrap();
+        assert_eq!(held_back(&flow).await.iter().flat_map(Quarantined::copies).count(), 1);
+        unread::delete(&store, HARBOR).await.unwrap();
+        assert!(held_back(&flow).await.is_empty());
+    }
+}
+
 const BACK: TenantId = TenantId(uuid::Uuid::from_u128(7));
 
 /// The client that was let go is added anew, with its engineer.
