@@ -146,7 +146,7 @@ pub async fn change_with(
 /// A client's key record as it was seen, also where it cannot be read any more.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// `None`: there is no record, or it is damaged.
+    /// `None`: there is no record, or none that Assay signed.
     pub facts: Option<Facts>,
     /// `None`: there is no record.
     etag: Option<Etag>,
@@ -164,9 +164,9 @@ pub async fn standing(app: &App, owner: Owner) -> Result<Standing, StoreError> {
     let Some(document) = app.documents.read(&keys::partition(owner), DOCUMENT).await? else {
         return Ok(Standing { facts: None, etag: None });
     };
-    let facts = match KeyRecord::of(app, owner, &document.body).await {
+    let facts = match signed(app, owner, &document.body).await {
         Ok(record) => Some(Facts::of(&record)),
-        Err(error) if matches!(error.key_trouble(), Some(KeyTrouble::Damaged | KeyTrouble::Lost)) => None,
+        Err(error) if matches!(error.key_trouble(), Some(KeyTrouble::Damaged | KeyTrouble::Lost | KeyTrouble::Unsigned)) => None,
         Err(error) => return Err(error),
     };
     Ok(Standing { facts, etag: Some(document.etag) })

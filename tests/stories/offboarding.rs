@@ -29,6 +29,7 @@ use crate::support::{
     clock::START,
     faults::Fault,
     flow::{Extent as World, Flow, HARBOR, RIDGE, deliveries_of, person},
+    key_record::{put, record},
 };
 
 const OBJECTIVE: &str = "3.4.1[d]";
@@ -475,6 +476,26 @@ async fn who_takes_it_back_in_a_second_tab_while_it_is_being_destroyed_keeps_the
     assert!(matches!(&late, OffboardingError::Store(error) if error.is_conflict()), "{late:?}");
     assert!(known(&flow).await.destroyed.is_none());
     assert!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().is_some());
+}
+
+/// The keys are in memory, so the record in the database is not needed to open anything.
+#[tokio::test]
+async fn a_record_that_nobody_signed_does_not_say_what_was_destroyed() {
+    let mut flow = world(World::Small).await;
+    waited(&mut flow).await;
+    let name = HARBOR.to_string();
+    assert!(keys::find(flow.app(), Owner::Tenant(HARBOR)).await.unwrap().is_some());
+    let ours = record(&flow, &name).await;
+    let mut theirs = ours.clone();
+    theirs["epoch"] = serde_json::json!(7);
+    theirs["wrapped"]["key"] = serde_json::json!("theirs");
+    put(&flow, &name, &theirs).await;
+    let told = text(&step(&flow, "destroy", &[]).await);
+    assert!(told.contains("is not as Assay signed it") && known(&flow).await.destroyed.is_none(), "{told}");
+    put(&flow, &name, &ours).await;
+    done(&flow, "destroy", &[]).await;
+    let ended = known(&flow).await.destroyed.unwrap().value;
+    assert_eq!((ended.epochs, ended.vault_key), (1, name));
 }
 
 #[tokio::test]

@@ -114,6 +114,8 @@ impl Destroyed {
     }
 }
 
+const NO_RECORD: &str = "Its key record is not there, or is not as Assay signed it, so nobody could say what is destroyed. Put it back from a backup, then press once more. Nothing was done.";
+
 /// That the client's log heard that the end comes; one for each time that the client was switched off.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ending {
@@ -158,13 +160,13 @@ pub async fn destroy(
     let standing = key_change::standing(store.app(), owner).await?;
     let (end, raw) = match (client, &standing.facts) {
         (Some(client), Some(facts)) => Box::pin(last_words(client, known, export, facts, off_at)).await?,
-        (Some(_), None) => return Err(refused("It has no data keys, so there is nothing to destroy. Nothing was done.")),
+        (Some(_), None) => return Err(refused(NO_RECORD)),
         // Nothing can be sealed for its log, and no record says which raw bytes were its own.
         (None, _) => (end_of_log(store.app(), owner).await?, Vec::new()),
     };
     let about_alarm = end.alarm.as_deref().map(|what| no_export::about(what, about_alarm)).transpose()?;
     let former = vault_key::former(store, known.client.id).await?.into_iter().map(|one| one.key).collect::<Vec<_>>();
-    // Without the client's store nothing was unwrapped, so nothing vouches for the name in the key record.
+    // Where the key record is lost, or is not as Assay signed it, what was named for the client says which they are.
     let named = if client.is_none() { named_vault_keys(store, known.client.id).await? } else { Vec::new() };
     let (vault_key, vault_version) = match &standing.facts {
         Some(facts) => (facts.vault_key.clone(), facts.vault_version.clone()),
