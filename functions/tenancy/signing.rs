@@ -140,6 +140,12 @@ pub(super) async fn find(app: &App, usage: SigningUse, kid: &str) -> Result<Opti
     if let Some(key) = by_name(&known(app, usage).await?) {
         return Ok(Some(key));
     }
+    // One looks, and whoever meets the same key at that moment finds what that one found.
+    let looks = app.memory.slot::<tokio::sync::Mutex<()>>(&format!("{}/looks", remembered(usage)));
+    let _turn = looks.lock().await;
+    if let Some(key) = by_name(&known(app, usage).await?) {
+        return Ok(Some(key));
+    }
     if !app.cache.allow(&format!("{}/again", remembered(usage)), 1, app.now(), ASK_AGAIN) {
         return Ok(None);
     }

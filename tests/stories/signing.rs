@@ -131,3 +131,26 @@ async fn a_key_is_named_by_the_digest_of_its_point_whatever_the_vault_calls_it()
         assert_eq!(keys.iter().map(|key| (key.kid(), key.point())).collect::<Vec<_>>(), [(&digest[..16], &point[..])]);
     }
 }
+
+#[tokio::test]
+async fn a_newer_key_is_found_by_all_who_meet_it_at_once() {
+    let (one, other, fake) = two_processes();
+    let usage = SigningUse::Receipts;
+    signing::verifying_keys(one.app(), usage).await.unwrap();
+    fake.make_signing_key(&signing_key(usage));
+    let signed = sign(&other, usage).await;
+    let hold = one.faults.hold_at(0);
+    let look = || {
+        let (app, kid) = (one.app().clone(), signed.kid.clone());
+        tokio::spawn(async move { signing::verifying_key(&app, usage, &kid).await.unwrap().is_some() })
+    };
+    let first = look();
+    hold.reached().await;
+    let second = look();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    hold.let_go();
+    assert!(first.await.unwrap() && second.await.unwrap());
+    assert_eq!(one.faults.calls(), ["vault.public_keys"]);
+}
