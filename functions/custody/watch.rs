@@ -1,12 +1,11 @@
 //! Whether a client's key record is an earlier one that somebody put back: it is as genuine as the last one, and a data key
 //! that leaked would seal again. And whether it is gone, or says that the data keys were destroyed where they were not.
 //!
-//! A record of data keys that were destroyed is overwritten again, with the same alarm.
-//!
 //! The sweep keeps the highest epoch that it saw of each client among the installation's records, and a record that has fewer
-//! is an alarm in the installation's log, once for each that is put back; a record that Assay did not sign says nothing of either. What was sealed under a later data key does not open
-//! then, which is said as well (`record.unreadable`). Not found here: a record that is put back together with its mark, or
-//! before the sweep after the change; and the installation's own, without which nothing of the installation opens.
+//! is an alarm in the installation's log, once for each that is put back; one that Assay did not sign counts as neither. What
+//! was sealed under a later data key does not open then, which is said as well (`record.unreadable`). A record of data keys
+//! that were destroyed is overwritten again. Not found here: a record that is put back together with its mark, or before the
+//! sweep after the change; and the installation's own, without which nothing of the installation opens.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
