@@ -320,7 +320,7 @@ async fn facts(
     })
 }
 
-/// Nobody asks for it again by itself.
+/// What a person asked for is not asked again by itself; what Assay raised is, with its next reading.
 const POLICY_CHANGED: &str = "The client's policy changed after this was approved, so it was not carried out. It can be asked again, under the policy that holds now.";
 
 async fn refuse(store: &Store<'_, ClientPlace>, held: &Held<Proposal>, why: String) -> Result<Proposal, ExecuteError> {

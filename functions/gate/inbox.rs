@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::{App, Moment},
     tenancy::{
-        Actor, ClientPlace, Held, Roster, Scope, Store, StoreError, TenantId, Wanted,
+        Actor, ClientPlace, Held, Passed, Roster, Scope, Store, StoreError, TenantId, Wanted,
         directory::{Grant, Person, Role},
     },
 };
@@ -117,6 +117,8 @@ pub struct Inbox {
     pub settled: Vec<Settled>,
     /// Clients whose records cannot be read just now, by name.
     pub unavailable: Vec<String>,
+    /// Clients of which some records cannot be read: the others are here.
+    pub partly: Vec<String>,
     /// What somebody approved alone or escalated and nobody has reviewed yet; due first.
     pub reviews: Vec<Review>,
     /// Of clients for which the reader approves; what can be undone the shortest first.
@@ -135,7 +137,7 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
     let all: Vec<_> = stream::iter(all).buffered(CLIENTS_AT_ONCE).collect().await;
     for (grant, read) in grants.iter().zip(all) {
         let name = roster.client_name(grant.tenant());
-        let OfClient { marks, lately: proposals, reviews, undoable, asked, unsound } = match read {
+        let OfClient { marks, lately: proposals, reviews, undoable, asked, unsound, is_whole } = match read {
             Ok(read) => read,
             Err(error) if error.concerns_one_owner() => {
                 tracing::warn!(error = %error, "a client is left out of the inbox");
@@ -144,6 +146,9 @@ pub async fn inbox(app: &App, reader: Reader<'_>, after: Option<&str>, limit: us
             }
             Err(error) => return Err(error),
         };
+        if !is_whole {
+            inbox.partly.push(name.clone());
+        }
         inbox.reviews.extend(reviews.into_iter().map(|mark| {
             let own = !mark.own_too && roster.human(mark.by) == roster.human(person.id);
             Review { tenant: grant.tenant(), client: name.clone(), mark, own }
@@ -218,7 +223,8 @@ pub(super) async fn yours(app: &App, reader: Reader<'_>) -> Result<Vec<(TenantId
 pub async fn open(app: &App, grant: &Grant, correlation: &str) -> Result<Arc<Vec<OpenMark>>, StoreError> {
     let scope = Scope::of_person(grant, correlation);
     let moment = moment(app, &scope);
-    let marks = scope.store(app).await?.all::<OpenMark>(ClientPlace::Assessment, "").await?;
+    let marks = scope.store(app).await?.all_of_each::<OpenMark>(ClientPlace::Assessment, "").await?;
+    let marks = Passed::default().all(marks)?;
     Ok(remember(app, &scope, marks, moment))
 }
 
@@ -255,8 +261,9 @@ fn name(scope: &Scope) -> String {
     scope.remembers::<OpenMark>(ClientPlace::Assessment)
 }
 
-/// One client's part.
+/// One client's part, as far as it can be read.
 struct OfClient {
+    is_whole: bool,
     marks: Arc<Vec<OpenMark>>,
     lately: Vec<Proposal>,
     reviews: Vec<ReviewMark>,
@@ -278,21 +285,23 @@ async fn client(app: &App, grant: &Grant, reader: Reader<'_>) -> Result<OfClient
     ];
     let found = store.gather(ClientPlace::Assessment, wanted).await?;
     let unsound = policy::shown(&store, reader.roster, found.one(policy::KEY).await?.as_ref()).await?.err();
-    let marks = remember(app, &scope, found.all("").await?, moment);
-    let reviews = found.all::<ReviewMark>("").await?.into_iter().map(|held| held.value).collect();
-    let undoable = found.all::<UndoMark>("").await?.into_iter().map(|held| held.value).collect();
-    let asked = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
-    Ok(OfClient { marks, lately: settled_lately(&store).await?, reviews, undoable, asked, unsound })
+    let mut passed = Passed::default();
+    let marks = remember(app, &scope, passed.all(found.all_of_each("").await?)?, moment);
+    let reviews = passed.all(found.all_of_each::<ReviewMark>("").await?)?.into_iter().map(|held| held.value).collect();
+    let undoable = passed.all(found.all_of_each::<UndoMark>("").await?)?.into_iter().map(|held| held.value).collect();
+    let asked = passed.all(found.all_of_each::<Delegation>("").await?)?.into_iter().map(|held| held.value).collect();
+    let lately = settled_lately(&store, &mut passed).await?;
+    Ok(OfClient { is_whole: passed.end(()).is_ok(), marks, lately, reviews, undoable, asked, unsound })
 }
 
 /// Of what is settled, the newest staged: twice as many as are shown, because what was staged later may have been
 /// decided earlier. People decide what closes first, mostly the oldest, so all that is still open may stand before them.
-async fn settled_lately(store: &Store<'_, ClientPlace>) -> Result<Vec<Proposal>, StoreError> {
+async fn settled_lately(store: &Store<'_, ClientPlace>, passed: &mut Passed) -> Result<Vec<Proposal>, StoreError> {
     const ENOUGH: usize = 2 * LATELY;
     let (mut settled, mut after) = (Vec::new(), None);
     loop {
-        let (page, next) = store.page::<Proposal>(ClientPlace::Assessment, "", true, ENOUGH, after).await?;
-        settled.extend(page.into_iter().map(|held| held.value).filter(|proposal| proposal.state != State::Open));
+        let (page, next) = store.page_of_each::<Proposal>(ClientPlace::Assessment, "", true, ENOUGH, after).await?;
+        settled.extend(passed.all(page)?.into_iter().map(|held| held.value).filter(|proposal| proposal.state != State::Open));
         match next {
             Some(next) if settled.len() < ENOUGH => after = Some(next),
             _ => return Ok(settled),

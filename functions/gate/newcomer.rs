@@ -62,7 +62,7 @@ pub async fn tell_owners(app: &App, message: &Verified) -> Result<(), NotifyErro
         }
         let limits = pace::Limits::of(app);
         if app.config.delivery.service.is_some()
-            && let Err(when) = pace::take(&store, (Channel::Mail, Urgency::Quiet), limits).await?
+            && let Err(when) = pace::take(&store, (Channel::Mail, Urgency::Usual), limits).await?
         {
             return Ok(again(&store, AskedV1 { person, tries }, Wait::try_from(when - app.now()).unwrap_or_default()).await?);
         }

@@ -13,6 +13,7 @@ pub use super::occasion::Occasion;
 use super::{
     delivery::{self, Channel, DeliverV1, EVERYBODY, Notice, Posted, Posting},
     inbox::asked_by,
+    level::Level,
     link::{self, link},
     mail::{self, Mail, Mailbox},
     occasion::overdue_days,
@@ -122,8 +123,7 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     let marks = passed.all(found.all_of_each::<OpenMark>("").await?)?.into_iter().map(|held| held.value);
     let soon = marks.filter(|mark| mark.decide_by - Duration::hours(mark.notices_from.into()) <= now && now < mark.decide_by);
     let reviews = passed.all(found.all_of_each::<ReviewMark>("").await?)?.into_iter().map(|held| held.value);
-    let overdue = reviews.filter(|mark| mark.due <= now);
-    let due: Vec<(String, bool)> = overdue.map(|mark| (mark.key(), true)).chain(soon.map(|mark| (mark.key(), false))).collect();
+    let due: Vec<(String, bool)> = reviews.map(|mark| (mark.key(), true)).chain(soon.map(|mark| (mark.key(), false))).collect();
     let mut told = 0;
     for (key, is_review) in due {
         let found = store.read::<Proposal>(ClientPlace::Assessment, &key).await;
@@ -131,8 +131,11 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
         let mut was_told = false;
         for (version, occasion) in owed(&proposal, is_review, now) {
             if occasion.is_owed(&proposal, now) {
-                let told = deliver(app, &store, scope.tenant(), &proposal, (version, occasion), &[]).await;
-                was_told |= passed.by(told)?.unwrap_or_default();
+                match deliver(app, &store, scope.tenant(), &proposal, (version, occasion), &[]).await {
+                    // Overtaken, or kept from it: the others are told, and the next sweep tries again.
+                    Err(error) if error.is_conflict() => tracing::warn!(error = %error, "a notice waits for the next sweep"),
+                    told => was_told |= passed.by(told)?.unwrap_or_default(),
+                }
             }
         }
         told += usize::from(was_told);
@@ -149,11 +152,14 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
 /// Which notices are due, with the number that stands where others have a version: one per notice and proposal, whatever
 /// changed in between; of a review, the second at which it is due and
 /// the days since, since a proposal can be reviewed more than once. Of several
-/// that came due since the last sweep only the latest goes out.
+/// that came due since the last sweep only the latest goes out. That somebody approved alone is owed until it is reviewed,
+/// in case the message that says so was lost.
 fn owed(proposal: &Proposal, is_review: bool, now: OffsetDateTime) -> Vec<(u32, Occasion)> {
     if is_review {
         let number = |due: OffsetDateTime| u32::try_from(due.unix_timestamp() + overdue_days(due, now)).unwrap_or(u32::MAX);
-        return proposal.review_by.map(|due| (number(due), Occasion::ReviewOverdue)).into_iter().collect();
+        let alone = proposal.decisions.iter().filter(|one| one.broke_glass).map(|one| (one.version, Occasion::GlassBroken)).last();
+        let overdue = proposal.review_by.filter(|due| *due <= now).map(|due| (number(due), Occasion::ReviewOverdue));
+        return alone.into_iter().chain(overdue).collect();
     }
     let latest = |hours: &mut dyn Iterator<Item = u32>| {
         let is_due = |hours: u32| proposal.decide_by - Duration::hours(hours.into()) <= now;
@@ -197,7 +203,7 @@ async fn deliver(
         return Ok(false);
     }
     let key = key(proposal.id, version, occasion);
-    if let Some(held) = store.read::<Notified>(ClientPlace::Assessment, &key).await? {
+    if let Some(held) = known(store, proposal.id, &key).await? {
         if !held.value.left.is_empty() {
             queue_rest(store, &key).await?;
         }
@@ -263,6 +269,25 @@ async fn deliver(
     write_down(store, notified, queued).await
 }
 
+/// The notice of this key. What lies there and cannot be read tells nobody anything, and is taken away, so that the notice is
+/// made (perhaps once more): its key is known before, and whoever writes the database could lay something there.
+async fn known(store: &Store<'_, ClientPlace>, id: ProposalId, key: &str) -> Result<Option<Held<Notified>>, StoreError> {
+    match store.read::<Notified>(ClientPlace::Assessment, key).await {
+        Err(error) if error.unreadable::<Notified>().is_some() => {
+            let mut batch = store.batch(ClientPlace::Assessment);
+            batch.remove::<Notified>(key);
+            audit::record(&mut batch, in_the_way(id, key));
+            batch.commit().await.map(|()| None)
+        }
+        other => other,
+    }
+}
+
+fn in_the_way(id: ProposalId, what: &str) -> audit::Event {
+    tracing::error!(what, "ALARM: something that Assay did not write stood where a notice is kept");
+    audit::Event::new("notice.in_the_way", object(id), json!({ "record": what }))
+}
+
 /// The process stopped between a mail and the batch that says so, and meanwhile somebody decided: a mail that lies in the
 /// mailbox was sent, so it is written down now, with the time at which it was written.
 async fn catch_up(
@@ -323,16 +348,20 @@ async fn write_down(store: &Store<'_, ClientPlace>, notified: Notified, mut queu
     let cards = queued.iter().filter(|posting| posting.channel == Channel::Teams).count();
     let all = queued.len();
     let left = queued.split_off(queued.len().min(TOGETHER));
-    let notified = Notified { left, ..notified };
-    let mut batch = store.batch(ClientPlace::Assessment);
-    batch.create(&notified);
-    queue(&mut batch, &queued, notified.at)?;
+    let mut notified = Notified { left, ..notified };
     let ids = |list: &[Mailed]| list.iter().map(|one| one.person).collect::<Vec<_>>();
     let detail = json!({ "version": notified.version, "mailed": ids(&notified.mailed), "unreachable": ids(&notified.unreachable), "cards": cards, "queued": all });
-    audit::record(&mut batch, audit::Event::new(notified.occasion.event(), object(notified.proposal), detail));
-    match batch.commit().await {
-        Err(error) if error.exists::<Notified>(&notified.key()) => return Ok(false),
-        other => other?,
+    loop {
+        let mut batch = store.batch(ClientPlace::Assessment);
+        batch.create(&notified);
+        queue(&mut batch, &queued, notified.at)?;
+        audit::record(&mut batch, audit::Event::new(notified.occasion.event(), object(notified.proposal), detail.clone()));
+        match batch.commit().await {
+            Err(error) if error.exists::<Notified>(&notified.key()) => return Ok(false),
+            // Without their notice there are none of ours: they go into the notice first, which then makes room for them.
+            Err(error) if stands_there(&error, &queued).is_some() => notified.left.splice(0..0, std::mem::take(&mut queued)),
+            other => break other?,
+        };
     }
     if !notified.left.is_empty() {
         queue_rest(store, &notified.key()).await?;
@@ -340,7 +369,13 @@ async fn write_down(store: &Store<'_, ClientPlace>, notified: Notified, mut queu
     Ok(true)
 }
 
-/// Queues what had no room in the batch of its notice; whoever stops in between leaves the rest in the notice.
+/// Of these deliveries the one at whose place something stands already.
+fn stands_there<'p>(error: &StoreError, postings: &'p [Posting]) -> Option<&'p Posting> {
+    postings.iter().find(|posting| error.exists::<Posting>(&posting.key()))
+}
+
+/// Queues what had no room in the batch of its notice; whoever stops in between leaves the rest in the notice. A delivery
+/// leaves it in the batch that writes it, so what stands at its place before is not ours: it is taken away.
 async fn queue_rest(store: &Store<'_, ClientPlace>, key: &str) -> Result<(), StoreError> {
     let mut lost = 0;
     loop {
@@ -354,8 +389,18 @@ async fn queue_rest(store: &Store<'_, ClientPlace>, key: &str) -> Result<(), Sto
         batch.replace(&held);
         queue(&mut batch, &next, held.value.at)?;
         match batch.commit().await {
-            // What became of those that are queued is written into the notice too.
-            Err(error) if error.is_conflict() && lost < ATTEMPTS => lost += 1,
+            // One more for each that something stands in the way of.
+            Err(error) if error.is_conflict() && lost < ATTEMPTS + TOGETHER => {
+                lost += 1;
+                // Otherwise what became of those that are queued was written into the notice.
+                if let Some(posting) = stands_there(&error, &next) {
+                    held.value.left.splice(0..0, next.iter().cloned());
+                    let mut batch = store.batch(ClientPlace::Assessment);
+                    batch.replace(&held).remove::<Posting>(&posting.key());
+                    audit::record(&mut batch, in_the_way(posting.proposal, &posting.key()));
+                    batch.commit_unless_overtaken().await?;
+                }
+            }
             other => other?,
         }
     }
@@ -399,7 +444,8 @@ pub(super) fn sender(app: &App) -> Mailbox {
 pub(super) fn notice(app: &App, asked_by: &str, proposal: &Proposal, link: String) -> Notice {
     let (Draft { question, .. }, reasons) = (&proposal.draft, &proposal.reasons());
     let by = proposal.decide_by.format(EXACT).unwrap_or_default();
-    Notice::of_proposal(question, asked_by, reasons, by, link, app.config.is_demo())
+    let notice = Notice::of_proposal(question, asked_by, reasons, by, link.clone(), app.config.is_demo());
+    if proposal.level() == Level::L3 { Notice { link: ("Sign in, and record it or say no", link), ..notice } } else { notice }
 }
 
 /// What the notice of this occasion says.

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     delivery::Notice,
+    level::Level,
     notify::EXACT,
     proposal::{Decision, Proposal},
     reviewers::{NOBODY, is_nobodys},
@@ -100,6 +101,11 @@ impl Occasion {
         matches!(self, Self::Escalated | Self::GlassBroken | Self::ReviewOverdue | Self::NotDone)
     }
 
+    /// Somebody approved alone, and others look at it: for this a part of what may be sent is kept.
+    pub(super) fn is_emergency(self) -> bool {
+        matches!(self, Self::GlassBroken | Self::ReviewOverdue)
+    }
+
     /// Whether it has a mail and card of its own, however many there are: what does not ask for an approval is in no list of
     /// those that wait for one.
     pub(super) fn stands_alone(self) -> bool {
@@ -131,9 +137,10 @@ impl Occasion {
     /// The subject of a mail.
     pub(super) fn subject(self, client: &str, proposal: &Proposal, day: &str) -> String {
         let label = proposal.draft.label();
+        let asked = if proposal.level() == Level::L3 { "do and record" } else { "approve" };
         match self {
-            Self::Asked => format!("{client}: approve {label} by {day}"),
-            Self::Reminded => format!("Reminder: {client}: approve {label} by {day}"),
+            Self::Asked => format!("{client}: {asked} {label} by {day}"),
+            Self::Reminded => format!("Reminder: {client}: {asked} {label} by {day}"),
             Self::Escalated if proposal.approvals().next().is_some() => {
                 format!("Not enough have approved: {client}: {label} closes {day}")
             }

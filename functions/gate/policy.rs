@@ -42,6 +42,11 @@ pub const KINDS: &[(&str, Level, &str)] = &[
     ("lock_worm", Level::L3, "Lock the archive"),
 ];
 
+/// What a kind of action is called; `None` for what this release does not know.
+pub fn words(kind: &str) -> Option<&'static str> {
+    KINDS.iter().find(|(known, ..)| *known == kind).map(|(_, _, words)| *words)
+}
+
 pub fn floor(kind: &str) -> Level {
     KINDS.iter().find(|(known, ..)| *known == kind).map_or(Level::L2, |(_, floor, _)| *floor)
 }

@@ -137,6 +137,8 @@ pub enum Cause {
     EvidenceTooOld,
     /// A person asked about the same.
     AskedByHand,
+    /// It asks to submit a score that is not so any more.
+    ScoreChanged,
 }
 
 impl Cause {
@@ -149,6 +151,9 @@ impl Cause {
                 "Its evidence became too old to count, so this proposal no longer stands. Assay asks again when there is a newer reading."
             }
             (Self::AskedByHand, _) => "A colleague asked about the same by hand, and that proposal stands in its place.",
+            (Self::ScoreChanged, _) => {
+                "The score is another one by now, so what this asks for is not to be submitted. An engineer can ask again, with the score that stands."
+            }
         }
     }
 }

@@ -15,12 +15,13 @@ use self::history::{history, names_of};
 pub use self::list::inbox_page;
 use super::{
     delegation::Delegation,
+    demotion,
     event::Verdict,
     inbox::{self, Reader, asked_by},
     level::Level,
     machine,
     notify::{self, Notified},
-    policy::{self, BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, SignedPolicy, Terms, Unsound},
+    policy::{self, BREAK_GLASS_REASON, BREAK_GLASS_SIGN_IN, Policy, SignedPolicy, Terms},
     proposal::{OpenMark, Proposal},
     refusal::Refusal,
     reviewers,
@@ -30,7 +31,7 @@ use crate::{
     app::{App, Moment},
     evidence::Cards,
     tenancy::{
-        Actor, ClientPlace, Gathered, Held, ProposalId, Scope, StoreError, Wanted,
+        Actor, ClientPlace, Gathered, Held, Passed, ProposalId, Roster, Scope, Store, StoreError, Wanted,
         directory::{Grant, Role},
     },
     web::pages::{
@@ -72,8 +73,8 @@ pub struct Shown {
     notified: Vec<Notified>,
     evidence: Vec<EvidenceCard>,
     delegations: Vec<Delegation>,
-    /// Why nothing can be approved.
-    unsound: Option<Unsound>,
+    /// Why nothing can be approved as it stands.
+    policy: Option<Refusal>,
 }
 
 /// Takes it from what was gathered (at least [`wanted`], by a read that began at `moment`); `None` when there is no such
@@ -86,15 +87,28 @@ pub async fn read(
     found: &Gathered<'_, '_, ClientPlace>,
 ) -> Result<Option<Shown>, StoreError> {
     let (store, key) = (found.store(), id.to_string());
-    inbox::remember(store.app(), scope, found.all("").await?, moment);
+    // What is there for its history and for the number in the navigation keeps nobody from the page.
+    let mut passed = Passed::default();
+    inbox::remember(store.app(), scope, passed.all(found.all_of_each("").await?)?, moment);
     let Some(Held { value: proposal, .. }) = found.one::<Proposal>(&key).await? else { return Ok(None) };
-    let notified = found.all::<Notified>(&format!("{key}:")).await?.into_iter().map(|held| held.value).collect();
+    let notified = passed.all(found.all_of_each::<Notified>(&format!("{key}:")).await?)?.into_iter().map(|held| held.value).collect();
     let cards = Cards::of(store, reader.roster).cards(&proposal.draft.evidence).await?;
     let mut evidence: Vec<EvidenceCard> = cards.into_iter().map(|(card, _)| card).collect();
     evidence.sort_by_key(|card| std::cmp::Reverse(card.collected_at));
     let delegations = found.all::<Delegation>("").await?.into_iter().map(|held| held.value).collect();
-    let unsound = policy::shown(store, reader.roster, found.one(policy::KEY).await?.as_ref()).await?.err();
-    Ok(Some(Shown { proposal, notified, evidence, delegations, unsound }))
+    let policy = match policy::shown(store, reader.roster, found.one(policy::KEY).await?.as_ref()).await? {
+        Err(unsound) => Some(Refusal::PolicyUnsound(unsound)),
+        Ok(policy) => is_outdated(store, &policy, &proposal).await?.then_some(Refusal::PolicyChanged),
+    };
+    Ok(Some(Shown { proposal, notified, evidence, delegations, policy }))
+}
+
+/// Whether an approval is asked for under other terms than hold today; until the sweep asks under those, none is taken.
+async fn is_outdated(store: &Store<'_, ClientPlace>, policy: &Policy, proposal: &Proposal) -> Result<bool, StoreError> {
+    let Some(terms) = proposal.terms.as_ref().filter(|terms| proposal.state == State::Open && terms.level() == Level::L2) else {
+        return Ok(false);
+    };
+    Ok(!terms.is_as(&demotion::today(store, policy, proposal).await?))
 }
 
 /// The decision page for somebody with this grant. `token` makes the anti-forgery token of the form, which is bound to the
@@ -108,7 +122,7 @@ pub async fn proposal_page(
     returned: Returned,
     token: impl FnOnce(&Proposal) -> String + Send,
 ) -> Result<ProposalPage, StoreError> {
-    let Shown { proposal, notified, evidence, delegations, unsound } = shown;
+    let Shown { proposal, notified, evidence, delegations, policy } = shown;
     let roster = reader.roster;
     let (not_for, progress) = (proposal.not_for(), proposal.progress());
     let gave: Vec<_> = proposal.approvals().flat_map(|one| [one.person, one.seat()]).collect();
@@ -147,7 +161,7 @@ pub async fn proposal_page(
         level: LevelMark { word: level.word().into(), meaning: level.meaning().into() },
         quorum: Quorum {
             needed: progress.needed,
-            given: voices(&proposal).map(|one| (one.names(), one.at)).collect(),
+            given: voices(&proposal, roster).map(|one| (one.names(), one.at)).collect(),
             groups_wanted: progress.groups_wanted,
         },
         hash: proposal.hash.clone(),
@@ -156,7 +170,7 @@ pub async fn proposal_page(
         history: history(&proposal, roster, &notified),
         next: next_waiting(app, reader, proposal.id).await?,
         inbox_href: paths::inbox(),
-        state: state(&proposal, grant, app.now(), (&delegations, seats), (returned, unsound), token),
+        state: state(&proposal, (grant, roster), app.now(), (&delegations, seats), (returned, policy), token),
         take_back: None,
         withdraw: None,
         frame,
@@ -165,18 +179,18 @@ pub async fn proposal_page(
 
 fn state(
     proposal: &Proposal,
-    grant: &Grant,
+    (grant, roster): (&Grant, &Roster),
     now: OffsetDateTime,
     (delegations, seats): (&[Delegation], Vec<(String, String)>),
-    (returned, unsound): (Returned, Option<Unsound>),
+    (returned, policy): (Returned, Option<Refusal>),
     token: impl FnOnce(&Proposal) -> String,
 ) -> ProposalState {
     let entry = || Some(Link::new(paths::client_audit(grant.tenant()), "Audit trail"));
     let decided = |approved, run| match proposal.decision() {
         Some(decision) => ProposalState::Decided {
             approved,
-            by_you: decision.person == grant.person && (!approved || voices(proposal).count() < 2),
-            by: if approved { names_of(voices(proposal)) } else { decision.names() },
+            by_you: decision.person == grant.person && (!approved || voices(proposal, roster).count() < 2),
+            by: if approved { names_of(voices(proposal, roster)) } else { decision.names() },
             at: decision.at,
             comment: decision.comment.clone(),
             too_late: returned.too_late,
@@ -211,7 +225,7 @@ fn state(
                 // Their own voice is given, and nobody gives a second one for another.
                 seats: if given.is_some() { vec![] } else { seats },
                 given,
-                blocked: bars.or(machine::blocked(proposal, now)).or(unsound.map(Refusal::PolicyUnsound)).map(|refusal| refusal.sentence()),
+                blocked: bars.or(machine::blocked(proposal, now)).or(policy).map(|refusal| refusal.sentence()),
                 comment_needed: proposal.terms.as_ref().is_some_and(|terms| terms.rule.comment_needed),
                 reject_label: "Reject".into(),
                 comment: returned.comment,
@@ -298,10 +312,10 @@ fn review(proposal: &Proposal, grant: &Grant, now: OffsetDateTime, returned: &Re
     })
 }
 
-/// Its approvals, without the second one of who approved as one of several and then alone.
-fn voices(proposal: &Proposal) -> impl Iterator<Item = &Decision> {
+/// Its approvals, without the second one of who approved as one of several and then alone, under whichever account.
+fn voices<'p>(proposal: &'p Proposal, roster: &Roster) -> impl Iterator<Item = &'p Decision> {
     let mut seen = BTreeSet::new();
-    proposal.approvals().filter(move |one| seen.insert(one.person))
+    proposal.approvals().filter(move |one| seen.insert(roster.human(one.person)))
 }
 
 /// In whose place the reader may answer now: id and name.
@@ -325,8 +339,8 @@ async fn next_waiting(app: &App, reader: Reader<'_>, but: ProposalId) -> Result<
 
 /// `change_policy` -> `Change this policy`; what this release does not know, by its name.
 fn kind_words(kind: &str) -> String {
-    if let Some((_, _, words)) = policy::KINDS.iter().find(|(known, ..)| *known == kind) {
-        return (*words).into();
+    if let Some(words) = policy::words(kind) {
+        return words.into();
     }
     let mut words = kind.replace('_', " ");
     if let Some(first) = words.get_mut(..1) {

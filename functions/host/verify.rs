@@ -31,8 +31,10 @@ pub enum VerificationError {
     Read { path: PathBuf, source: io::Error },
     #[error("{given} is neither a verifier key nor a file with some")]
     NoKey { given: String, source: io::Error },
-    #[error("{given} holds something else than verifier keys, one a line")]
-    Key { given: String, source: KeyError },
+    #[error("{given} holds something else than verifier keys, one a line: \u{201c}{line}\u{201d}")]
+    Key { given: String, line: String, source: KeyError },
+    #[error("there is nothing at {}", .0.display())]
+    Nothing(PathBuf),
     #[error("one of the keys is {0}")]
     Kind(&'static str),
     #[error("{0} lies in what it shall verify: whoever can change the log can change it too. Take the {1} from another place")]
@@ -86,6 +88,9 @@ pub fn run(verification: &Verification<'_>, say: impl Fn(&str)) -> Result<(), Ve
 }
 
 fn one(path: &Path, known: Known<'_>) -> Result<String, VerificationError> {
+    if !path.exists() {
+        return Err(VerificationError::Nothing(path.to_owned()));
+    }
     if path.is_dir() {
         return Ok(audit::verify_folder(path, known)?.to_string());
     }
@@ -104,12 +109,16 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// A key, or the keys of a file, a line each; what begins with `#` is left out.
+/// A key, or the keys of a file, a line each; what begins with `#` is left out, and what stands behind a key, such as the
+/// fingerprint that a page shows beside it.
 pub fn verifier_keys(given: &str, paths: &[PathBuf]) -> Result<Vec<VerifierKey>, VerificationError> {
-    let wrong = |source| VerificationError::Key { given: given.to_owned(), source };
+    let parse = |line: &str| {
+        let key = line.split_whitespace().next().unwrap_or_default();
+        key.parse().map_err(|source| VerificationError::Key { given: given.to_owned(), line: line.to_owned(), source })
+    };
     let path = Path::new(given);
     if given.contains('+') && !path.exists() {
-        return Ok(vec![given.parse().map_err(wrong)?]);
+        return Ok(vec![parse(given)?]);
     }
     let none = |source| VerificationError::NoKey { given: given.to_owned(), source };
     if lies_in_any(path, paths).map_err(none)? {
@@ -117,7 +126,7 @@ pub fn verifier_keys(given: &str, paths: &[PathBuf]) -> Result<Vec<VerifierKey>,
     }
     let text = fs::read_to_string(path).map_err(none)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|line| line.parse().map_err(wrong)).collect()
+    lines.map(parse).collect()
 }
 
 fn kept_checkpoint(path: &Path, paths: &[PathBuf]) -> Result<Vec<u8>, VerificationError> {

@@ -79,7 +79,7 @@ pub fn mark(setting: Setting<'_>, determination: &Determination, objective: &Obj
         approve_verb: format!("mark {word}"),
         on_approve: recorded,
         on_reject: if by_hand {
-            "Nothing changes. Who asked is told why and can propose again.".into()
+            "Nothing changes. Who asked reads why under Approvals and can propose again.".into()
         } else {
             "Nothing changes. Assay asks again only when the evidence says something else.".into()
         },
@@ -178,7 +178,7 @@ pub fn roll_back(setting: Setting<'_>, determination: &Determination, objective:
         after,
         approve_verb: "take it back".into(),
         on_approve: format!("{label} is {again}. That it was taken back is recorded in your name."),
-        on_reject: format!("The finding {word} stays. Who asked is told why and can propose again."),
+        on_reject: format!("The finding {word} stays. Who asked reads why under Approvals and can propose again."),
         undo: None,
     })
 }

@@ -66,7 +66,23 @@ pub async fn propose(app: &App, scope: &Scope, client: &str) -> Result<ProposalI
     Ok(id)
 }
 
-/// Why an open submission is not to be recorded as it was asked, as a sentence: another score stands by now. `None` for what
+/// Ends what asks to submit a score that is not so any more, before anybody is reminded to enter a wrong number. For the
+/// sweep; whether there was one.
+pub async fn end_overtaken(app: &App, scope: &Scope) -> Result<bool, StoreError> {
+    let store = scope.store(app).await?;
+    let Some((_, held)) = open_proposal(&store, KIND, SUBJECT).await? else { return Ok(false) };
+    let today = standing::read(&store).await?.value.reckon(Reading::Today, app.now()).score;
+    if asked(&held.value).is_none_or(|asked| today == Score::Of(asked)) {
+        return Ok(false);
+    }
+    let mut batch = store.batch(ClientPlace::Assessment);
+    if gate::supersede(&mut batch, &held, None, Cause::ScoreChanged).is_err() {
+        return Ok(false);
+    }
+    batch.commit_unless_overtaken().await
+}
+
+/// Why an open submission is not to be recorded as it was asked, as sentences: another score stands by now. `None` for what
 /// is no submission.
 pub async fn overtaken(store: &Store<'_, ClientPlace>, proposal: &Proposal) -> Result<Option<String>, StoreError> {
     let Some(asked) = asked(proposal).filter(|_| proposal.state == State::Open) else { return Ok(None) };
@@ -75,11 +91,15 @@ pub async fn overtaken(store: &Store<'_, ClientPlace>, proposal: &Proposal) -> R
         Some(Score::Of(points)) if points == asked => return Ok(None),
         Some(Score::Of(points)) => format!("The score today is {} of 110", signed(points)),
         Some(Score::IfSspAccepted(_)) => "There is no score today, because 3.12.4, the system security plan, is not found MET".into(),
-        None => "The score of today cannot be read just now".into(),
+        None => {
+            return Ok(Some(
+                "The score of today cannot be read just now, so nothing can be recorded. Open this page again in some minutes.".into(),
+            ));
+        }
     };
     let asked = signed(asked);
     Ok(Some(format!(
-        "{today}, and this asks to submit {asked}, so it cannot be recorded. Reject it, or let who asked take it back; an engineer can ask again with the score that stands. If {asked} is in SPRS already, submit the score that stands there too."
+        "{today}, and this asks to submit {asked}: do not submit that. It cannot be recorded, and within minutes Assay withdraws it by itself; an engineer can ask again, with the score that stands. If {asked} is in SPRS already, submit the score that stands there too."
     )))
 }
 
@@ -100,7 +120,7 @@ fn draft(client: &str, submission: &Submission) -> Draft {
                 .into(),
         action: serde_json::to_string(submission).unwrap_or_default(),
         evidence: vec![],
-        reasons: vec![format!("The score today is {points} of 110, from what people decided here.")],
+        reasons: vec![format!("On {} the score was {points} of 110, from what people decided here.", submission.as_of.date())],
         limits: vec!["Assay neither reads nor writes SPRS: that it stands there is what the person records.".into()],
         before: "Not recorded as submitted.".into(),
         after: format!("Recorded as submitted with {points} of 110: by whom, when, under which reference, and what shows it."),

@@ -90,7 +90,7 @@ impl Problem {
 
     /// A client that an owner switched off: locked (RFC 4918 11.3) until it is switched on again.
     pub fn switched_off() -> Self {
-        let detail = "An owner switched this client off. Its records are neither read nor changed until an owner switches it on again, and nothing was done now. Other clients are not affected.";
+        let detail = "An owner switched this client off. Its records are neither read nor changed until an owner takes that back, under Clients, Offboarding; nothing was done now. Other clients are not affected.";
         Self::new(423, Self::SWITCHED_OFF, "This client is switched off", detail)
     }
 

@@ -3,7 +3,7 @@
 use assay::{
     connectors::demo::What,
     evidence::{Evidence, Origin},
-    gate::{self, Draft, NotPerformed, Policy, Proposal, State, Verdict},
+    gate::{self, Draft, NotPerformed, Policy, Proposal, State, Verdict, proposal::Cause},
     readiness::{Standing, catalogue, score::Answer},
     tenancy::{ClientPlace, Held, ProposalId, message, outbox},
 };
@@ -247,6 +247,8 @@ async fn a_score_that_changed_is_not_recorded_as_submitted_and_gives_way_to_the_
     let late = approver.send(opened, &format!("{first}/decide"), &DEED).await;
     assert!(late.status == 409 && text(&late).contains("submit the score that stands there too"), "{}", text(&late));
     assert_eq!(filed(&flow).await, 0);
+    let seen = text(&Browser::with_cookie(&flow, &engineer).get(&first).await);
+    assert!(seen.contains("do not submit that"), "who asked reads it too: {seen}");
     with_found(&flow, "3.12.4", Answer::Undecided).await;
     let without = text(&approver.get(&first).await);
     assert!(without.contains("There is no score today, because 3.12.4") && !without.contains("Record it as done"), "{without}");
@@ -266,6 +268,31 @@ async fn a_score_that_changed_is_not_recorded_as_submitted_and_gives_way_to_the_
     let no = answer(&approver, &second, "done", &[("decision", "reject"), because, ("comment", "We mend 3.1.1 first.")]).await;
     assert_eq!(no.status, 303, "{}", text(&no));
     assert!(matches!(proposal(&flow, &id(&second)).await.state, State::Rejected { .. }));
+}
+
+/// Nobody does what a mail says that is not so any more: a wrong score in SPRS is a false statement.
+#[tokio::test]
+async fn nobody_is_reminded_to_submit_a_score_that_changed() {
+    let mut flow = Flow::new(Extent::Small).await;
+    with_a_plan(&flow).await;
+    with_found(&flow, "3.1.1", Answer::Met).await;
+    let client = format!("portal/clients/{HARBOR}");
+    let session = Browser::of(&flow, What::Engineer).await.session();
+    let asked = Browser::with_cookie(&flow, &session).press(&client, &format!("{client}/sprs"), &[]).await;
+    let page = asked.header("location").unwrap().strip_prefix("/api/").unwrap().to_owned();
+    let id = page.rsplit('/').next().unwrap();
+    flow.sweep().await;
+    assert_eq!(proposal(&flow, id).await.state, State::Open, "it is so");
+    with_found(&flow, "3.1.1", Answer::NotMet).await;
+    flow.test.clock.advance(Duration::days(6) + Duration::hours(1));
+    flow.sweep().await;
+    let state = proposal(&flow, id).await.state;
+    assert!(matches!(state, State::Superseded { by: None, cause: Cause::ScoreChanged, .. }), "{state:?}");
+    flow.pump().await;
+    let mails = flow.test.mails("");
+    assert!(mails.iter().all(|(_, mail)| !mail.contains("Subject: Reminder")), "{mails:?}");
+    let shown = text(&Browser::of(&flow, What::Engineer).await.get(&page).await);
+    assert!(shown.contains("The score is another one by now"), "{shown}");
 }
 
 /// How often what shows the deed was filed.

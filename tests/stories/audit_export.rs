@@ -410,6 +410,15 @@ async fn what_shall_judge_a_copy_is_not_taken_out_of_it() {
     let inside = run(&folder.path().join("keys"), &kept).unwrap_err();
     assert!(inside.ends_with("Take the keys from another place"), "{inside}");
     assert!(run(&keys, &elsewhere.path().join("nothing")).unwrap_err().ends_with("nothing cannot be read"));
+    // As they are copied from the page, each with its fingerprint behind it; and a line that is none is named.
+    fs::write(&keys, lines.iter().map(|line| format!("{line} fingerprint c924fd48 orchid-canyon\n")).collect::<String>()).unwrap();
+    run(&keys, &kept).unwrap();
+    fs::write(&keys, "Keys to verify a copy with\n").unwrap();
+    let wrong = run(&keys, &kept).unwrap_err();
+    assert!(wrong.ends_with("one a line: \u{201c}Keys to verify a copy with\u{201d}"), "{wrong}");
+    let nowhere = Verification { paths: &[elsewhere.path().join("audit-1")], keys: &lines, witnesses: &[], seen: None };
+    let nowhere = verify::run(&nowhere, |_| {}).unwrap_err().to_string();
+    assert!(nowhere.starts_with("there is nothing at ") && nowhere.ends_with("audit-1"), "{nowhere}");
 }
 
 #[tokio::test]

@@ -52,7 +52,11 @@ pub(super) const PROPOSALS: Area = Area {
                 VERSION,
                 HASH,
                 sometimes("by", Text, "the proposal that stands in its place"),
-                always("cause", Text, "why: new evidence, evidence that grew too old, or a person who asked about the same"),
+                always(
+                    "cause",
+                    Text,
+                    "why: new evidence, evidence that grew too old, a person who asked about the same, or a score that changed",
+                ),
             ],
         ),
         kind("proposal.withdrawn", Done, PROPOSAL, "took back what they had asked", &[VERSION, HASH]),
@@ -153,6 +157,13 @@ pub(super) const NOTICES: Area = Area {
         kind("notice.refused", Alarm, PROPOSAL, "could not tell somebody about a proposal", NOTICE),
         kind("notice.not_needed", Done, PROPOSAL, "did not mail an approver about a proposal: they had looked at it", NOTICE),
         kind("notice.too_late", Alarm, PROPOSAL, "could not tell somebody about a proposal before its time was over", NOTICE),
+        kind(
+            "notice.in_the_way",
+            Alarm,
+            PROPOSAL,
+            "found something that it had not written where a notice is kept, and took it away",
+            &[always("record", Text, "which record was taken away")],
+        ),
     ],
 };
 

@@ -18,6 +18,11 @@ pub struct ChannelHealth {
     pub refused_at: Option<OffsetDateTime>,
     /// Of the last refusal; a sentence of ours.
     pub why: String,
+    /// What could not be sent before its time was over.
+    #[serde(default)]
+    pub late: u64,
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub late_at: Option<OffsetDateTime>,
 }
 
 impl Record for ChannelHealth {
@@ -31,7 +36,7 @@ impl Record for ChannelHealth {
 
 impl ChannelHealth {
     fn new(channel: Channel) -> Self {
-        Self { channel, accepted: 0, accepted_at: None, refused: 0, refused_at: None, why: String::new() }
+        Self { channel, accepted: 0, accepted_at: None, refused: 0, refused_at: None, why: String::new(), late: 0, late_at: None }
     }
 
     /// The last that was heard of it was a refusal.
@@ -65,7 +70,11 @@ async fn write(app: &App, channel: Channel, outcome: &Outcome, correlation: &str
             health.refused += 1;
             (health.refused_at, health.why) = (Some(app.now()), why.clone());
         }
-        Outcome::SignedIn | Outcome::TooLate => return Ok(()),
+        Outcome::TooLate => {
+            health.late += 1;
+            health.late_at = Some(app.now());
+        }
+        Outcome::SignedIn => return Ok(()),
     }
     let mut batch = store.batch(DeploymentPlace::Operations);
     match held {

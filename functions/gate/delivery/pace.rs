@@ -1,5 +1,5 @@
 //! How much may be sent: a counter per channel in the store, because every process sends and none may count alone. A part
-//! is kept for what is loud, so that however much else goes out, people hear of an emergency at once.
+//! is kept for emergencies, so that however much else goes out, people hear of one at once.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -24,20 +24,22 @@ impl Limits {
     fn for_one(self, urgency: Urgency) -> Self {
         let Self { per_minute, per_hour } = self;
         match urgency {
-            Urgency::Loud => self,
-            Urgency::Quiet => Self { per_minute: per_minute - per_minute / KEPT, per_hour: per_hour - per_hour / KEPT },
+            Urgency::Emergency => self,
+            Urgency::Usual => Self { per_minute: per_minute - kept_of(per_minute), per_hour: per_hour - kept_of(per_hour) },
         }
     }
 }
 
-/// One of so many is kept for what is loud; of fewer none.
-const KEPT: u32 = 5;
+/// A fifth is kept for emergencies: one at least, where there are two.
+fn kept_of(limit: u32) -> u32 {
+    (limit / 5).max(u32::from(limit > 1))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gate) enum Urgency {
-    Quiet,
-    /// What [is loud](super::Occasion::is_loud).
-    Loud,
+    Usual,
+    /// What [is one](super::Occasion::is_emergency).
+    Emergency,
 }
 
 /// What a channel sent in the running minute and hour.
@@ -102,10 +104,13 @@ pub(in crate::gate) async fn take(
     let now = store.app().now();
     for _ in 0..ATTEMPTS {
         let held = match store.read::<Pace>(DeploymentPlace::Operations, channel.word()).await {
-            // A count that cannot be read holds nothing back: a service says itself when it is too much.
+            // A count that cannot be read holds nothing back, and begins anew.
             Err(error) if error.concerns_one_record() => {
-                tracing::error!(error = %error, "what was sent cannot be counted");
-                return Ok(Ok(()));
+                tracing::error!(error = %error, "what was sent cannot be read, and is counted anew");
+                let mut batch = store.batch(DeploymentPlace::Operations);
+                batch.remove::<Pace>(channel.word());
+                batch.commit().await?;
+                None
             }
             other => other?,
         };
@@ -141,34 +146,34 @@ mod tests {
         let now = datetime!(2026-11-25 09:15:40 UTC);
         let mut pace = Pace::new(Channel::Teams);
         for _ in 0..30 {
-            assert_eq!(pace.take(Urgency::Loud, LIMITS, now), Ok(()));
+            assert_eq!(pace.take(Urgency::Emergency, LIMITS, now), Ok(()));
         }
-        assert_eq!(pace.take(Urgency::Loud, LIMITS, now), Err(datetime!(2026-11-25 09:16 UTC)));
+        assert_eq!(pace.take(Urgency::Emergency, LIMITS, now), Err(datetime!(2026-11-25 09:16 UTC)));
         for minute in [1, 2] {
             for _ in 0..30 {
-                assert_eq!(pace.take(Urgency::Loud, LIMITS, now + Duration::minutes(minute)), Ok(()));
+                assert_eq!(pace.take(Urgency::Emergency, LIMITS, now + Duration::minutes(minute)), Ok(()));
             }
         }
         for _ in 0..10 {
-            assert_eq!(pace.take(Urgency::Loud, LIMITS, now + Duration::minutes(3)), Ok(()));
+            assert_eq!(pace.take(Urgency::Emergency, LIMITS, now + Duration::minutes(3)), Ok(()));
         }
-        assert_eq!(pace.take(Urgency::Loud, LIMITS, now + Duration::minutes(3)), Err(datetime!(2026-11-25 10:00 UTC)));
-        assert_eq!(pace.take(Urgency::Loud, LIMITS, datetime!(2026-11-25 10:00 UTC)), Ok(()));
+        assert_eq!(pace.take(Urgency::Emergency, LIMITS, now + Duration::minutes(3)), Err(datetime!(2026-11-25 10:00 UTC)));
+        assert_eq!(pace.take(Urgency::Emergency, LIMITS, datetime!(2026-11-25 10:00 UTC)), Ok(()));
     }
 
     #[test]
-    fn what_is_quiet_leaves_a_fifth_to_what_is_loud() {
+    fn a_fifth_is_left_for_emergencies() {
         let now = datetime!(2026-11-25 09:15:40 UTC);
         let mut pace = Pace::new(Channel::Mail);
         let mut taken = |urgency, at| (0..LIMITS.per_hour).filter(|_| pace.take(urgency, LIMITS, at).is_ok()).count();
-        assert_eq!((taken(Urgency::Quiet, now), taken(Urgency::Loud, now)), (24, 6), "of 30 a minute");
+        assert_eq!((taken(Urgency::Usual, now), taken(Urgency::Emergency, now)), (24, 6), "of 30 a minute");
         for minute in 1..=3 {
-            taken(Urgency::Quiet, now + Duration::minutes(minute));
+            taken(Urgency::Usual, now + Duration::minutes(minute));
         }
         let later = now + Duration::minutes(4);
-        assert_eq!((taken(Urgency::Quiet, later), taken(Urgency::Loud, later)), (0, 20), "of 100 an hour");
-        let few = Limits { per_minute: 2, per_hour: 4 };
-        assert_eq!(few.for_one(Urgency::Quiet), few);
+        assert_eq!((taken(Urgency::Usual, later), taken(Urgency::Emergency, later)), (0, 20), "of 100 an hour");
+        let few = Limits { per_minute: 1, per_hour: 4 };
+        assert_eq!(few.for_one(Urgency::Usual), Limits { per_minute: 1, per_hour: 3 });
     }
 
     proptest! {
@@ -177,7 +182,7 @@ mod tests {
             let (mut pace, mut now, mut taken) = (Pace::new(Channel::Teams), datetime!(2026-11-25 09:00 UTC), Vec::new());
             for step in steps {
                 now += Duration::seconds(step);
-                match pace.take(Urgency::Loud, LIMITS, now) {
+                match pace.take(Urgency::Emergency, LIMITS, now) {
                     Ok(()) => taken.push(now.unix_timestamp()),
                     Err(when) => prop_assert!(when > now && when - now <= Duration::HOUR),
                 }

@@ -59,6 +59,7 @@ pub(super) fn history(proposal: &Proposal, roster: &Roster, notified: &[Notified
             let (actor, text) = match cause {
                 Cause::NewEvidence => ("Assay", "withdrew it: new evidence changed the picture"),
                 Cause::EvidenceTooOld => ("Assay", "withdrew it: its evidence became too old to count"),
+                Cause::ScoreChanged => ("Assay", "withdrew it: the score is another one by now"),
                 Cause::AskedByHand => ("A colleague", "asked about the same by hand, and that took its place"),
             };
             history.push(entry(*at, actor, text.into(), None));

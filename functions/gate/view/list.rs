@@ -1,10 +1,12 @@
 //! The page of the inbox.
 
+use super::history::names_of;
 use crate::{
     gate::{
+        event::Verdict,
         inbox::{self, Inbox, Standing},
         refusal::Refusal,
-        state::{Decision, State},
+        state::State,
     },
     web::pages::{DecidedItem, Frame, InboxItem, InboxPage, Link, ReviewItem, StandInItem, Tag, Tone, UndoItem, paths},
 };
@@ -14,8 +16,13 @@ pub fn inbox_page(frame: Frame, inbox: Inbox, notice: Option<String>) -> InboxPa
     let unavailable = inbox.unavailable.iter().map(|client| {
         format!("{client} cannot be shown: its records cannot be read just now. Nothing is lost; other clients are not affected.")
     });
+    let partly = inbox.partly.iter().map(|client| {
+        format!(
+            "Some records of {client} cannot be read, so something may be missing here. Whoever runs Assay sees which in its log; {client} is whole again when they are put back."
+        )
+    });
     let unsound = inbox.unsound.iter().map(|(client, unsound)| format!("{client}: {}", unsound.sentence()));
-    let notice = notice.into_iter().chain(unavailable).chain(unsound).reduce(|all, one| format!("{all} {one}"));
+    let notice = notice.into_iter().chain(unavailable).chain(partly).chain(unsound).reduce(|all, one| format!("{all} {one}"));
     let (total, next) = (inbox.total, inbox.next.map(|next| Link::new(format!("{}?after={next}", paths::inbox()), "Next page")));
     let (yours, others): (Vec<_>, Vec<_>) = inbox.waiting.into_iter().partition(|waiting| waiting.standing == Standing::Yours);
     let items = |list: Vec<inbox::Waiting>| list.into_iter().map(item).collect();
@@ -100,7 +107,10 @@ fn decided_item(settled: &inbox::Settled) -> DecidedItem {
         question: settled.proposal.draft.question.clone(),
         client: settled.client.clone(),
         outcome,
-        by: settled.proposal.decision().map(Decision::names),
+        by: settled.proposal.decision().map(|last| match last.verdict {
+            Verdict::Approve => names_of(settled.proposal.approvals()),
+            _ => last.names(),
+        }),
         at: settled.at,
     }
 }

@@ -224,6 +224,9 @@ async fn page(
     if let Some(wanted) = change {
         page.dry_run = Box::pin(policy::looked_back(reader, &scope, &wanted)).await?;
     }
+    if let (Some(why), ProposalState::NotYours { why: said }) = (&overtaken, &mut page.state) {
+        *said = if page.done.is_some() { "This cannot be recorded as it was asked.".into() } else { why.clone() };
+    }
     page.done = page.done.map(|form| after::done_form(reader, form, overtaken, errors));
     if let Some(sign_in) = &mut page.sign_in {
         sign_in.prove = reader.proves_at(Duration::minutes(sign_in.minutes.into()), &paths::proposal(tenant, id));

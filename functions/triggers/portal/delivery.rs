@@ -122,5 +122,7 @@ fn view(name: &'static str, state: Tag, words: &str, counted: bool, health: Opti
         refused: health.map_or(0, |health| health.refused),
         refused_at: health.and_then(|health| health.refused_at),
         why: health.map(|health| health.why.clone()).unwrap_or_default(),
+        late: health.map_or(0, |health| health.late),
+        late_at: health.and_then(|health| health.late_at),
     }
 }

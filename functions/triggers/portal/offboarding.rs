@@ -185,7 +185,10 @@ async fn page(reader: &Reader<'_>, known: &Known, error: Option<String>) -> Resu
         take_back: record
             .filter(|record| destroyed.is_none() && record.destroying_at.is_none())
             .map(|_| view.form("take-back", "Take the offboarding back")),
-        notice: reader.done("done").filter(|_| error.is_none()).map(|_| "Done. What comes next is marked below."),
+        notice: reader.done("done").filter(|_| error.is_none()).map(|_| match (record, destroyed) {
+            (None, None) => "Taken back: the client is on, and what waited for it is taken in.",
+            _ => "Done. What comes next is marked below.",
+        }),
         error,
     };
     Ok(reply::page(if page.error.is_some() { 409 } else { 200 }, &page))

@@ -4,7 +4,10 @@
 
 use serde_json::Value;
 
-use crate::audit::{schema, trail::Shown};
+use crate::{
+    audit::{schema, trail::Shown},
+    gate::policy,
+};
 
 pub(super) fn sentence(shown: &Shown) -> String {
     let detail = &shown.detail;
@@ -27,7 +30,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
             1 => format!("looked at new {}: 1 suggestion changed", type_words(&text("record_type"))),
             n => format!("looked at new {}: {n} suggestions changed", type_words(&text("record_type"))),
         },
-        "proposal.staged" => format!("asked: {} objective {}", kind_words(&text("kind")), text("subject")),
+        "proposal.staged" => match kind_words(&text("kind")) {
+            Some(words) => format!("asked: {words} objective {}", text("subject")),
+            None => format!("asked: {}", other_words(&text("kind"))),
+        },
         "proposal.notified" => told(detail, "mailed", "about a proposal"),
         "proposal.reminded" => told(detail, "reminded", "of a proposal"),
         "proposal.escalated_notice" => told(detail, "told", "that a proposal was not decided yet"),
@@ -39,18 +45,20 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "notice.accepted" => format!("told {} about a proposal", channel_words(&text("channel"))),
         "notice.refused" => format!("could not tell {} about a proposal: {}", channel_words(&text("channel")), text("why")),
         "notice.too_late" => format!("could not tell {} about a proposal before its time was over", channel_words(&text("channel"))),
-        "proposal.undone" => format!("undid what was carried out: {} an objective", kind_words(&text("kind"))),
+        "notice.in_the_way" => "found something that Assay had not written where a notice is kept, and took it away".into(),
+        "proposal.undone" => format!("undid what was carried out: {}", done_words(&text("kind"))),
         "policy.changed" => format!("changed the approval policy; version {} stands", detail["version"]),
         "policy.signed" => format!("signed version {} of the approval policy, which an earlier release had stored", detail["version"]),
         "policy.unsound" => format!("found that the approval policy is not as it was approved: {}", text("why")),
         "policy.restored" => format!("put back version {} of the approval policy, as it was approved", detail["version"]),
         "proposal.executed" if detail["level"] == "L0" || detail["level"] == "L1" => {
-            format!("carried out by rule: {} {}", kind_words(&text("kind")), shown.object)
+            format!("carried out by rule: {} {}", kind_words(&text("kind")).unwrap_or("an action about"), shown.object)
         }
-        "proposal.executed" => format!("carried out what was approved: {} an objective", kind_words(&text("kind"))),
+        "proposal.executed" => format!("carried out what was approved: {}", done_words(&text("kind"))),
         "proposal.superseded" if detail["cause"] == "evidence_too_old" => {
             "withdrew a proposal: its evidence became too old to count".into()
         }
+        "proposal.superseded" if detail["cause"] == "score_changed" => "withdrew a proposal: the score is another one by now".into(),
         "proposal.superseded" if detail["cause"] == "asked_by_hand" => "set a proposal aside: a person asked about the same".into(),
         "proposal.revised" if detail["level_before"].is_string() => {
             "brought to people what would have run by itself: overrides, or the policy, ask for that now".into()
@@ -265,12 +273,23 @@ fn channel_words(channel: &str) -> &'static str {
     if channel == "teams" { "the Teams channel" } else { "an approver by mail" }
 }
 
-fn kind_words(kind: &str) -> &'static str {
+/// What is done to an objective; `None` where it is about none.
+fn kind_words(kind: &str) -> Option<&'static str> {
     match kind {
-        "mark_objective" => "mark",
-        "roll_back_objective" => "take back the finding of",
-        _ => "an action about",
+        "mark_objective" => Some("mark"),
+        "roll_back_objective" => Some("take back the finding of"),
+        _ => None,
     }
+}
+
+/// `mark an objective`
+fn done_words(kind: &str) -> String {
+    kind_words(kind).map_or_else(|| other_words(kind), |words| format!("{words} an objective"))
+}
+
+/// `Change this policy`
+fn other_words(kind: &str) -> String {
+    policy::words(kind).map_or_else(|| kind.replace('_', " "), str::to_owned)
 }
 
 /// What a review of access said of the people; an earlier release confirmed all of them.
@@ -320,6 +339,8 @@ mod tests {
         let cases = [
             ("objective.marked", "objective 3.4.1[d]", mark, "marked objective 3.4.1[d] as MET; it was undecided"),
             ("objective.rolled_back", "objective 3.4.1[d]", back, "took back a finding: objective 3.4.1[d] was MET and is undecided again"),
+            ("proposal.staged", "proposal 1", json!({ "kind": "mark_objective", "subject": "3.4.1[d]" }), "asked: mark objective 3.4.1[d]"),
+            ("proposal.staged", "proposal 1", json!({ "kind": "submit_sprs_score", "subject": "SPRS" }), "asked: Submit the score to SPRS"),
             ("pull.failed", "connection 1", failed, "stopped reading configurations: the credentials are refused"),
             (
                 "pull.finished",

@@ -110,6 +110,7 @@ impl Sweep {
         self.step("analysis", readiness::leftovers(app, &scope)).await;
         self.step("freshness", readiness::freshness::wake(app, &scope)).await;
         self.step("marks", Box::pin(gate::remake(&store))).await;
+        self.step("submission", Box::pin(readiness::submission::end_overtaken(app, &scope))).await;
         self.step("expiries", gate::expire(app, &scope)).await;
         self.step("policy", gate::bring_under_policy(app, &scope, roster)).await;
         self.step("reminders", Box::pin(gate::remind(app, &scope))).await;

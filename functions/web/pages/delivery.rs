@@ -63,6 +63,9 @@ pub struct ChannelView {
     pub accepted_at: Option<OffsetDateTime>,
     pub refused: u64,
     pub refused_at: Option<OffsetDateTime>,
+    /// Not sent before its time was over.
+    pub late: u64,
+    pub late_at: Option<OffsetDateTime>,
     /// Of the last refusal.
     pub why: String,
 }

@@ -306,6 +306,11 @@ impl ProposalPage {
         }
     }
 
+    /// Only a person does it (L3), and it is recorded here.
+    fn is_deed(&self) -> bool {
+        self.level.word == "L3"
+    }
+
     fn asked_on(&self) -> String {
         day(self.asked_at.date())
     }

@@ -57,7 +57,7 @@ fn element(f: &mut fmt::Formatter<'_>, at: OffsetDateTime, words: &str) -> fmt::
     )
 }
 
-/// Rounded down, in the largest unit that says enough; the day itself beyond four weeks.
+/// Rounded down (days that are ahead: to the nearest), in the largest unit that says enough; the day itself beyond four weeks.
 fn relative(at: OffsetDateTime, now: OffsetDateTime) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -69,7 +69,8 @@ fn relative(at: OffsetDateTime, now: OffsetDateTime) -> String {
         0..MINUTE => return if ahead { "in less than a minute".into() } else { "just now".into() },
         MINUTE..HOUR => count(seconds / MINUTE, "minute"),
         HOUR..DAY => count(seconds / HOUR, "hour"),
-        _ if seconds <= 28 * DAY => count(seconds / DAY, "day"),
+        // What is ahead is never said to be nearer than it is by the better part of a day.
+        _ if seconds <= 28 * DAY => count(if ahead { (seconds + DAY / 2) / DAY } else { seconds / DAY }, "day"),
         _ => return format!("on {}", day(at.to_offset(UtcOffset::UTC).date())),
     };
     if ahead { format!("in {amount}") } else { format!("{amount} ago") }

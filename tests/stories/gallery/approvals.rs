@@ -317,9 +317,10 @@ pub(super) fn to_do() -> ProposalPage {
 /// What was asked is not so any more.
 pub(super) fn not_to_do() -> ProposalPage {
     let mut page = to_do();
-    let why = "The score today is 85 of 110, and this asks to submit 95, so it cannot be recorded. Reject it, or let who asked take it back; an engineer can ask again with the score that stands. If 95 is in SPRS already, it has to be put right there.";
+    let why = "The score today is 85 of 110, and this asks to submit 95: do not submit that. It cannot be recorded, and within minutes Assay withdraws it by itself; an engineer can ask again, with the score that stands. If 95 is in SPRS already, submit the score that stands there too.";
     let comment = Field::new("comment", "Comment", "Needed to reject", FieldKind::Prose(1000), String::new());
     let error = Some("Say why you reject it: the comment is needed and kept in the audit trail.".into());
+    page.state = ProposalState::NotYours { why: "This cannot be recorded as it was asked.".into() };
     page.done = page.done.map(|form| DoneForm { blocked: Some(why.into()), fields: vec![because(None), comment], error, ..form });
     page
 }

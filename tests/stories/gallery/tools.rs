@@ -246,6 +246,8 @@ pub(super) fn delivery() -> DeliveryPage {
         refused: 2,
         refused_at: Some(NOW - Duration::hours(1)),
         why: "The workflow is not there any more; it goes when its owner leaves.".into(),
+        late: 1,
+        late_at: Some(NOW - Duration::hours(3)),
     };
     let asked = SampleView {
         name: "Asked",

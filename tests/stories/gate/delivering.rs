@@ -10,6 +10,7 @@ use assay::{
     gate::{
         self, Capacity, Policy, Rule, State, Verdict,
         delivery::{self, Channel, DeliverV1, Outcome, Posting, health},
+        notify::Occasion,
     },
     platform::{
         ports::{HttpRequest, Identity, PortError, PortErrorKind},
@@ -299,7 +300,7 @@ async fn a_vault_that_holds_no_workflows_address_refuses_and_nothing_is_called()
 
 #[tokio::test]
 async fn more_than_a_minute_takes_waits_for_the_next_and_four_that_wait_become_one() {
-    let house = house(&[("ASSAY_NOTICES_PER_MINUTE", "2")]).await;
+    let house = house(&[("ASSAY_NOTICES_PER_MINUTE", "3")]).await;
     house.test.http.lay_response(HOOK, 202, &[], "");
     for _ in 0..3 {
         asked(&house).await;
@@ -491,15 +492,19 @@ async fn however_much_else_goes_out_an_emergency_is_told_at_once() {
     let house = house(&settings).await;
     let app = App { identity: Arc::new(Token), ..house.test.app().clone() };
     house.test.http.lay_response(SEND, 202, &[], "{}");
-    let two = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
+    let rule = Rule { approvals: 2, escalate_before: vec![1], ..Rule::of_kind("mark") };
+    let two = BTreeMap::from([("mark".to_owned(), rule)]);
     house.set_policy(&Policy { rules: two, break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }).await;
-    let mut id = asked(&house).await;
+    let mut id = house.asked(draft()).await;
     for _ in 0..5 {
-        deliver(&house, &app, Channel::Mail).await;
-        id = asked(&house).await;
+        id = house.asked(draft()).await;
     }
+    // An hour before the deadline of all, everybody is told loudly of each, in a mail of its own.
+    house.test.clock.advance(Duration::days(7) - Duration::minutes(30));
+    gate::remind(&app, &house.scope(&house.marco)).await.unwrap();
     deliver(&house, &app, Channel::Mail).await;
-    assert_eq!((house.test.http.calls().len(), postings(&house).await.len()), (8, 4), "the rest waits for the next hour");
+    let (sent, wait) = (house.test.http.calls(), postings(&house).await);
+    assert!(sent.len() == 8 && wait.iter().filter(|one| one.occasion == Occasion::Escalated).count() > 2, "{} {wait:?}", sent.len());
     let mut answer = house.answer(id, Verdict::Approve).await;
     answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
     let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };

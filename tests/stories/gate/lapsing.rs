@@ -6,6 +6,7 @@ use assay::{
     gate::{
         self, Capacity, DecideError, Draft, Policy, Refusal, Rule, State, Verdict,
         delivery::{self, DeliverV1},
+        inbox::{self, Reader},
         proposal::Cause,
     },
     platform::ports::{BatchOutcome, Op, Partition},
@@ -14,7 +15,7 @@ use assay::{
 use serde_json::json;
 use time::Duration;
 
-use super::{House, draft};
+use super::{House, draft, reading::page};
 use crate::support::{TestApp, faults::Fault, meeting::two_at_once};
 
 #[tokio::test]
@@ -125,7 +126,12 @@ async fn no_record_that_cannot_be_read_keeps_people_from_being_told_that_somebod
     let lay = |id: &str| Op::Create { id: id.into(), body: json!({ "schema": 1, "sealed": "AAAA" }) };
     let operations = DeploymentPlace::Operations;
     let installation = Partition::reserved_for_tenancy(operations.container(), operations.path("deployment"));
-    for (partition, laid) in [(partition, vec![lay("send:0"), lay("posting:0")]), (installation, vec![lay("pace:teams")])] {
+    let notice = format!("{id}:v1:glass");
+    let card = format!("posting:{notice}:teams:{}", delivery::EVERYBODY);
+    let mail = format!("posting:{notice}:mail:{}", house.sam.id);
+    let own = [&format!("notified:{notice}"), &card, &mail].map(|known_before| lay(known_before));
+    let any = ["send:0", "posting:0", "open:0", "notified:0"].map(lay);
+    for (partition, laid) in [(partition, own.into_iter().chain(any).collect()), (installation, vec![lay("pace:teams")])] {
         assert!(matches!(app.documents.batch(&partition, laid).await.unwrap(), BatchOutcome::Committed(_)));
     }
     let mut answer = house.answer(id, Verdict::Approve).await;
@@ -141,7 +147,14 @@ async fn no_record_that_cannot_be_read_keeps_people_from_being_told_that_somebod
     }
     let told = house.mails().await;
     assert_eq!(told.iter().filter(|(_, mail)| mail.contains("Subject: EMERGENCY: ")).count(), 2, "{told:?}");
+    let found = house.audited(id).await.into_iter().filter(|kind| kind == "notice.in_the_way").count();
+    assert_eq!(found, 3, "the notice, the card and a mail: {:?}", house.audited(id).await);
     assert!(matches!(house.execute().await.unwrap().state, State::Executed { .. }));
+    assert!(page(&house, &house.sam, id).await.review.is_some(), "and it can be reviewed");
+    let (grants, roster) = ([house.grant(&house.sam)], house.roster().await);
+    let reader = Reader { person: &house.sam, grants: &grants, roster: &roster, correlation: "c" };
+    let shown = inbox::inbox(app, reader, None, 10).await.unwrap();
+    assert_eq!((shown.reviews.len(), shown.partly), (1, vec!["Harbor Precision".to_owned()]), "and stands in the inbox, which says so");
     // A message that was lost is sent again, too, and the sweep fails for as long as they lie there.
     let waits = house.asked(Draft { subject: "3.1.1[b]".into(), ..draft() }).await;
     gate::notify(app, house.messages("notify").await.last().unwrap()).await.unwrap();
@@ -151,6 +164,26 @@ async fn no_record_that_cannot_be_read_keeps_people_from_being_told_that_somebod
     delivery::wake(&store).await.unwrap_err();
     assert_eq!(house.messages("notify").await.len(), sent + 3, "the card and two mails about {waits}");
     outbox::sweep(&store, place).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn that_somebody_approved_alone_is_told_by_the_sweep_where_the_message_is_lost() {
+    let house = House::new().await;
+    let two = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
+    house.set_policy(&Policy { rules: two, break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }).await;
+    let (app, id) = (house.test.app(), house.asked(draft()).await);
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };
+    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    let message = house.messages("notify").await.pop().unwrap();
+    for _ in 0..2 {
+        gate::remind(app, &house.scope(&house.marco)).await.unwrap();
+        gate::notify(app, &message).await.unwrap();
+    }
+    let told = house.mails().await;
+    assert_eq!(told.iter().filter(|(_, mail)| mail.contains("Subject: EMERGENCY: ")).count(), 2, "once each: {told:?}");
+    assert_eq!(house.audited(id).await.iter().filter(|kind| *kind == "proposal.glass_told").count(), 1);
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay::gate::{
-    self, Level, Policy, Refusal, Rule, State, Verdict,
-    amend::{self, AmendError},
-    policy::CHANGE_POLICY,
+use assay::{
+    gate::{
+        self, Level, Policy, Refusal, Rule, State, Verdict,
+        amend::{self, AmendError},
+        policy::CHANGE_POLICY,
+    },
+    web::pages::ProposalState,
 };
 
-use super::{House, draft};
+use super::{House, draft, reading::page};
 
 fn with(kind: &str, rule: Rule) -> Policy {
     Policy { rules: BTreeMap::from([(kind.to_owned(), rule)]), ..Policy::default() }
@@ -74,6 +77,9 @@ async fn what_waits_begins_anew_under_a_policy_that_asks_something_else_and_stay
     assert!(why.contains("changed after this was approved, so it was not carried out. It can be asked again"), "{why}");
     let open = house.asked(gate::Draft { kind: "mark_objective".into(), ..draft() }).await;
     house.set_policy(&Policy { break_glass: BTreeSet::from([house.sam.id]), ..two() }).await;
+    let shown = page(&house, &house.priya, open).await.state;
+    let blocked = |state: &ProposalState| matches!(state, ProposalState::Open(form) if form.blocked.as_deref() == Some(&Refusal::PolicyChanged.sentence()));
+    assert!(blocked(&shown), "before anybody reads and types: {shown:?}");
     let stale = house.approve(&house.priya, open).await.unwrap_err();
     assert!(matches!(stale, gate::DecideError::Refused(Refusal::PolicyChanged)), "{stale}");
     assert_eq!(
@@ -83,6 +89,7 @@ async fn what_waits_begins_anew_under_a_policy_that_asks_something_else_and_stay
     );
     assert_eq!(gate::bring_under_policy(app, &scope, house.roster().await.as_ref()).await.unwrap(), 0);
     assert_eq!((house.held(open).await.value.version, house.held(other).await.value.version), (2, 2));
+    assert!(!blocked(&page(&house, &house.priya, open).await.state));
     assert!(house.decide(&house.sam, other, &seen).await.is_err(), "another version was seen");
     house.approve(&house.priya, open).await.unwrap();
     house.approve(&house.sam, open).await.unwrap();

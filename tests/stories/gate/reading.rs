@@ -1,11 +1,11 @@
 //! What those who decide see: the inbox, and the page of one proposal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template as _;
 use assay::{
     gate::{
-        self, Draft, Policy, Rule, Verdict,
+        self, Capacity, Draft, Policy, Rule, Verdict,
         inbox::{Reader, Standing, count, inbox},
         proposal::Cause,
         view,
@@ -203,6 +203,23 @@ async fn without_a_grant_a_proposal_looks_like_none() {
     assert!(seen.is_none() && nothing.is_none());
 }
 
+#[tokio::test]
+async fn who_approves_with_one_account_and_then_alone_with_another_is_shown_as_one_voice() {
+    let house = House::new().await;
+    let two = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
+    house.set_policy(&Policy { rules: two, break_glass: BTreeSet::from([house.sam.id]), ..Policy::default() }).await;
+    let id = house.asked(draft()).await;
+    house.approve(&house.priya, id).await.unwrap();
+    house.change(&house.sam, |other| other.same_as = Some(house.priya.id)).await;
+    let mut answer = house.answer(id, Verdict::Approve).await;
+    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
+    house.decide_as(&house.sam, id, &answer, &alone).await.unwrap();
+    let shown = page(&house, &house.marco, id).await;
+    assert_eq!((shown.quorum.needed, shown.quorum.given.len()), (2, 1), "{:?}", shown.quorum.given);
+    assert!(matches!(shown.state, ProposalState::Decided { by, .. } if by == "Priya Nair"));
+}
+
 /// What a trigger needs: futures that may move between threads.
 #[tokio::test]
 async fn every_use_case_can_run_on_a_server() {
@@ -243,7 +260,7 @@ fn frame(house: &House) -> Frame {
     Frame::new(&house.test.app().config, house.test.app().now(), Section::Approvals, None, 0)
 }
 
-async fn page(house: &House, person: &Person, id: ProposalId) -> ProposalPage {
+pub(super) async fn page(house: &House, person: &Person, id: ProposalId) -> ProposalPage {
     let grants = [house.grant(person)];
     let roster = decision::roster(house.test.app()).await;
     let reader = eyes(person, &grants, &roster);
