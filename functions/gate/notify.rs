@@ -157,7 +157,7 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
 fn owed(proposal: &Proposal, is_review: bool, now: OffsetDateTime) -> Vec<(u32, Occasion)> {
     if is_review {
         let number = |due: OffsetDateTime| u32::try_from(due.unix_timestamp() + overdue_days(due, now)).unwrap_or(u32::MAX);
-        let alone = proposal.decisions.iter().filter(|one| one.broke_glass).map(|one| (one.version, Occasion::GlassBroken)).last();
+        let alone = proposal.decisions.iter().rev().find(|one| one.broke_glass).map(|one| (one.version, Occasion::GlassBroken));
         let overdue = proposal.review_by.filter(|due| *due <= now).map(|due| (number(due), Occasion::ReviewOverdue));
         return alone.into_iter().chain(overdue).collect();
     }

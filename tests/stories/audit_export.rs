@@ -411,7 +411,7 @@ async fn what_shall_judge_a_copy_is_not_taken_out_of_it() {
     assert!(inside.ends_with("Take the keys from another place"), "{inside}");
     assert!(run(&keys, &elsewhere.path().join("nothing")).unwrap_err().ends_with("nothing cannot be read"));
     // As they are copied from the page, each with its fingerprint behind it; and a line that is none is named.
-    fs::write(&keys, lines.iter().map(|line| format!("{line} fingerprint c924fd48 orchid-canyon\n")).collect::<String>()).unwrap();
+    fs::write(&keys, lines.iter().map(|line| format!("{line} fingerprint c924fd48 orchid-canyon")).collect::<Vec<_>>().join("\n")).unwrap();
     run(&keys, &kept).unwrap();
     fs::write(&keys, "Keys to verify a copy with\n").unwrap();
     let wrong = run(&keys, &kept).unwrap_err();
