@@ -244,7 +244,7 @@ pub(super) async fn let_go(store: &Store<'_, ClientPlace>) -> Result<(), StoreEr
     for held in &over {
         batch.delete(held);
     }
-    // Somebody looked at one of them just now.
+    // Where somebody looked at one of them just now, the next sweep lets the others go.
     batch.commit_unless_overtaken().await.map(drop)
 }
 

@@ -156,7 +156,7 @@ async fn make(app: &App) -> Result<(), StoreError> {
     let mut batch = store.batch(DeploymentPlace::Operations);
     batch.create(&key);
     record(&mut batch, Event::new("log.key-made", "log", json!({ "installation": key.installation })));
-    // Another process was faster: its key is there now.
+    // Where another process was faster, its key is there now.
     batch.commit_unless_overtaken().await.map(drop)
 }
 

@@ -83,7 +83,7 @@ impl Delivery {
         let detail = serde_json::json!({ "outcome": self.outcome, "reason": self.reason, "dedupe_key": self.dedupe_key });
         audit::record(&mut batch, audit::Event::new("webhook.delivery", format!("delivery {}", self.id.simple()), detail));
         batch.put(self, held.map(|held| held.etag));
-        // The same message ran twice at once; the other one said the same.
+        // Where the same message ran twice at once, what the other one said stands.
         batch.commit_unless_overtaken().await.map(drop)
     }
 }

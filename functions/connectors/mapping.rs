@@ -226,7 +226,7 @@ async fn work_off(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, 
     batch.delete(held);
     let object = format!("connection {connection} {}", held.value.record);
     audit::record(&mut batch, audit::Event::new("intake.released", object, json!({})));
-    // The message ran twice at once.
+    // Overtaken where the message ran twice at once, or more came to wait, which is for the next look.
     batch.commit_unless_overtaken().await?;
     Ok(())
 }

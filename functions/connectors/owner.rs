@@ -68,13 +68,12 @@ impl OwnedRecord {
         connection: ConnectionId,
         held_back: &Quarantined,
     ) -> Result<Option<String>, StoreError> {
-        match &held_back.company {
-            Some(company) => Ok(Some(company.clone())),
-            None => match Self::read(store, connection, &held_back.record).await {
-                Err(error) if error.unreadable::<Self>().is_some() => Ok(None),
-                other => Ok(other?.map(|held| held.value.company)),
-            },
+        let Quarantined { company, record, .. } = held_back;
+        if company.is_some() {
+            return Ok(company.clone());
         }
+        let owner = store.read_if_it_opens::<Self>(Self::place(connection, record), record).await?;
+        Ok(owner.map(|held| held.value.company))
     }
 
     pub fn version(&self) -> Version {

@@ -102,7 +102,7 @@ pub(super) async fn tell(store: &Directory<'_>, tenant: TenantId) -> Result<(), 
     let held = store.read::<KeysChanged>(DeploymentPlace::Directory, &tenant.to_string()).await?;
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.put(told, held.map(|held| held.etag));
-    // Somebody else says the same at this moment.
+    // Where it was overtaken, somebody else said the same at this moment.
     batch.commit_unless_overtaken().await?;
     Ok(())
 }

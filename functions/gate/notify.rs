@@ -150,10 +150,9 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
 }
 
 /// Which notices are due, with the number that stands where others have a version: one per notice and proposal, whatever
-/// changed in between; of a review, the second at which it is due and
-/// the days since, since a proposal can be reviewed more than once. Of several
-/// that came due since the last sweep only the latest goes out. That somebody approved alone is owed until it is reviewed,
-/// in case the message that says so was lost.
+/// changed in between; of a review, the second at which it is due and the days since, because a proposal can be reviewed more
+/// than once. Of several that came due since the last sweep only the latest goes out. That somebody approved alone is owed
+/// until it is reviewed, in case the message that says so was lost.
 fn owed(proposal: &Proposal, is_review: bool, now: OffsetDateTime) -> Vec<(u32, Occasion)> {
     if is_review {
         let number = |due: OffsetDateTime| u32::try_from(due.unix_timestamp() + overdue_days(due, now)).unwrap_or(u32::MAX);

@@ -27,8 +27,5 @@ impl Record for Ended {
 /// Whether it is there, and opens.
 pub(super) async fn is_recorded(app: &App, tenant: TenantId) -> Result<bool, StoreError> {
     let store = DeploymentScope::of_function("keys", "keys").store(app).await?;
-    match store.read::<Ended>(DeploymentPlace::Keys(tenant), &tenant.to_string()).await {
-        Err(error) if error.unreadable::<Ended>().is_some() => Ok(false),
-        other => Ok(other?.is_some()),
-    }
+    Ok(store.read_if_it_opens::<Ended>(DeploymentPlace::Keys(tenant), &tenant.to_string()).await?.is_some())
 }

@@ -93,7 +93,7 @@ pub async fn of<P: Place>(message: &Verified, found: &Gathered<'_, '_, P>) -> Re
 pub async fn clear<P: Place>(store: &Store<'_, P>, place: P, pending: &Held<Pending>) -> Result<(), StoreError> {
     let mut batch = store.batch(place);
     batch.delete(pending);
-    // Somebody else did it.
+    // Where it was overtaken, somebody else did it.
     batch.commit_unless_overtaken().await.map(drop)
 }
 

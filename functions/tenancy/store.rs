@@ -138,6 +138,14 @@ impl<'a, P: Place> Store<'a, P> {
         }
     }
 
+    /// The same, where one that does not open is none: for what must not stand in anybody's way.
+    pub async fn read_if_it_opens<T: Record>(&self, place: P, key: &str) -> Result<Option<Held<T>>, StoreError> {
+        match self.read::<T>(place, key).await {
+            Err(error) if error.unreadable::<T>().is_some() => Ok(None),
+            other => other,
+        }
+    }
+
     /// One page of the records whose key starts with `prefix`.
     pub async fn page<T: Record>(
         &self,

@@ -97,10 +97,8 @@ impl Record for Destroyed {
 impl Destroyed {
     /// What is recorded of the client's end; one that does not open is none.
     pub async fn of(store: &Directory<'_>, tenant: TenantId) -> Result<Option<Self>, StoreError> {
-        match store.read::<Self>(DeploymentPlace::Keys(tenant), &tenant.to_string()).await {
-            Err(error) if error.unreadable::<Self>().is_some() => Ok(None),
-            other => Ok(other?.map(|held| held.value)),
-        }
+        let held = store.read_if_it_opens::<Self>(DeploymentPlace::Keys(tenant), &tenant.to_string()).await?;
+        Ok(held.map(|held| held.value))
     }
 
     /// How many files of raw bytes are deleted with it.

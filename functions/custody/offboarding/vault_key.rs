@@ -232,6 +232,6 @@ pub(super) async fn watch(store: &Directory<'_>, known: &Known) -> Result<(), Of
 async fn put_quietly(store: &Directory<'_>, next: &Offboarding, held: &Held<Offboarding>) -> Result<(), StoreError> {
     let mut batch = store.batch(DeploymentPlace::Directory);
     batch.replace(&Held { value: next.clone(), etag: held.etag.clone() });
-    // Somebody else wrote it at this moment.
+    // Where somebody else wrote it at this moment, theirs stands.
     batch.commit_unless_overtaken().await.map(drop)
 }

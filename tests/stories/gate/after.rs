@@ -149,10 +149,7 @@ async fn a_mark_that_is_deleted_ends_no_review_and_hides_no_proposal() {
     house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, &house)).await;
     let id = house.asked(draft()).await;
     let waits = house.asked(Draft { subject: "3.1.1[b]".into(), ..draft() }).await;
-    let mut answer = house.answer(id, Verdict::Approve).await;
-    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
-    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
-    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.approve_alone(&house.priya, id).await;
     house.execute().await.unwrap();
     let follow = async || {
         let store = house.store().await;
@@ -246,10 +243,7 @@ async fn a_review_that_nobody_can_do_is_called_that_on_the_page_and_to_the_owner
     let id = house.asked(draft()).await;
     // Zoë is the same person with another account.
     house.change(&house.sam, |sam| sam.same_as = Some(house.priya.id)).await;
-    let mut answer = house.answer(id, Verdict::Approve).await;
-    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
-    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
-    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.approve_alone(&house.priya, id).await;
     gate::notify(house.test.app(), house.messages("notify").await.last().unwrap()).await.unwrap();
     let saying = async || {
         let told = house
@@ -277,10 +271,7 @@ async fn what_was_approved_alone_and_never_ran_is_reviewed_all_the_same() {
     let house = House::new().await;
     house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, &house)).await;
     let id = house.asked(draft()).await;
-    let mut answer = house.answer(id, Verdict::Approve).await;
-    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
-    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
-    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.approve_alone(&house.priya, id).await;
     house.take_grant(&house.priya).await;
     assert!(matches!(house.execute().await.unwrap().state, State::Refused { .. }));
     let looks = house.answer(id, Verdict::Uphold).await;
@@ -308,10 +299,7 @@ async fn one_of_two_who_approved_can_still_approve_alone_and_a_review_that_is_as
 async fn approved_alone(house: &House) -> assay::tenancy::ProposalId {
     house.set_policy(&kind(Rule { approvals: 2, ..Rule::of_kind("mark") }, house)).await;
     let id = house.asked(draft()).await;
-    let mut answer = house.answer(id, Verdict::Approve).await;
-    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
-    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
-    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.approve_alone(&house.priya, id).await;
     id
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay::{
     gate::{
-        self, Capacity, DecideError, Draft, Policy, Refusal, Rule, State, Verdict,
+        self, DecideError, Draft, Policy, Refusal, Rule, State, Verdict,
         delivery::{self, DeliverV1},
         inbox::{self, Reader},
         proposal::Cause,
@@ -89,10 +89,7 @@ async fn one_damaged_record_keeps_no_other_from_being_reviewed_reminded_and_expi
     let damaged = house.asked(Draft { subject: "3.1.1[b]".into(), ..draft() }).await;
     let reviewed = house.asked(draft()).await;
     let waits = house.asked(Draft { subject: "3.1.1[c]".into(), ..draft() }).await;
-    let mut answer = house.answer(reviewed, Verdict::Approve).await;
-    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
-    let alone = Capacity { break_glass: true, signed_in_at: Some(house.test.app().now()), ..Capacity::default() };
-    house.decide_as(&house.priya, reviewed, &answer, &alone).await.unwrap();
+    house.approve_alone(&house.priya, reviewed).await;
     house.execute().await.unwrap();
     damage(&house, &format!("proposal:{damaged}")).await;
     let scope = house.scope(&house.marco);
@@ -134,10 +131,7 @@ async fn no_record_that_cannot_be_read_keeps_people_from_being_told_that_somebod
     for (partition, laid) in [(partition, own.into_iter().chain(any).collect()), (installation, vec![lay("pace:teams")])] {
         assert!(matches!(app.documents.batch(&partition, laid).await.unwrap(), BatchOutcome::Committed(_)));
     }
-    let mut answer = house.answer(id, Verdict::Approve).await;
-    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
-    let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };
-    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.approve_alone(&house.priya, id).await;
     // Each of these would be a dead letter if it failed.
     gate::notify(app, house.messages("notify").await.last().unwrap()).await.unwrap();
     for message in house.messages("notify").await {
@@ -172,10 +166,7 @@ async fn that_somebody_approved_alone_is_told_by_the_sweep_where_the_message_is_
     let two = BTreeMap::from([("mark".to_owned(), Rule { approvals: 2, ..Rule::of_kind("mark") })]);
     house.set_policy(&Policy { rules: two, break_glass: BTreeSet::from([house.priya.id]), ..Policy::default() }).await;
     let (app, id) = (house.test.app(), house.asked(draft()).await);
-    let mut answer = house.answer(id, Verdict::Approve).await;
-    answer.comment = "The assessor leaves in an hour and nobody else is reachable.".into();
-    let alone = Capacity { break_glass: true, signed_in_at: Some(app.now()), ..Capacity::default() };
-    house.decide_as(&house.priya, id, &answer, &alone).await.unwrap();
+    house.approve_alone(&house.priya, id).await;
     let message = house.messages("notify").await.pop().unwrap();
     for _ in 0..2 {
         gate::remind(app, &house.scope(&house.marco)).await.unwrap();

@@ -222,6 +222,14 @@ impl House {
         self.decide(person, id, &answer).await
     }
 
+    /// In an emergency, with what the gate wants for it.
+    async fn approve_alone(&self, person: &Person, id: ProposalId) {
+        let comment = "The assessor leaves in an hour and nobody else is reachable.".into();
+        let answer = Answer { comment, ..self.answer(id, Verdict::Approve).await };
+        let alone = Capacity { break_glass: true, signed_in_at: Some(self.test.app().now()), ..Capacity::default() };
+        self.decide_as(person, id, &answer, &alone).await.unwrap();
+    }
+
     /// Every message that was sent to a function, opened.
     async fn messages(&self, function: &str) -> Vec<Verified> {
         let mut opened = Vec::new();
