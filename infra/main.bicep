@@ -1,0 +1,778 @@
+// One installation of Assay in one resource group: identities, network, keys, database, storage, the function app, and
+// what watches them. Modules depend on each other in that order; every role is given before what needs it is made.
+// Only syntax that ARM knows as language version 1.0, because a managed application takes no other. Conditions stand on
+// modules, never on resources: tools that check Bicep lose a resource's properties there.
+
+targetScope = 'resourceGroup'
+
+// ---- What a person decides ----
+
+@description('Required. What every name begins with: 3 to 10 lower-case letters and digits, a letter first.')
+@minLength(3)
+@maxLength(10)
+param namePrefix string
+
+@description('Optional. The region of everything that has one.')
+param location string = resourceGroup().location
+
+@description('Required. The regions in which data may lie; location must be one of them.')
+@minLength(1)
+param allowedLocations array
+
+@description('Required. commercial-noCUI: no CUI may come near this installation. gov-CUI: Azure Government, for providers whose clients handle CUI.')
+@allowed(['commercial-noCUI', 'gov-CUI'])
+param dataBoundary string
+
+@description('Required. Whom alerts and cost warnings are mailed to.')
+@minLength(6)
+@maxLength(254)
+param alertEmail string
+
+@description('Optional. flex: Flex Consumption, from nothing to many instances. premium: an EP1 plan, where the region has no Flex.')
+@allowed(['flex', 'premium'])
+param hosting string = environment().name == 'AzureUSGovernment' ? 'premium' : 'flex'
+
+@description('Optional. The application (client) id of the app registration by which people sign in; empty: nobody can sign in yet.')
+@maxLength(36)
+param entraClientId string = ''
+
+@description('Optional. The directories whose people may sign in; the first is the provider\'s own.')
+param entraDirectories array = [tenant().tenantId]
+
+@description('Optional. The object id of the person who is an owner from the first sign-in on; empty: whoever has the app role Owner.')
+@maxLength(36)
+param ownerObjectId string = ''
+
+@description('Optional. An authentication context of Conditional Access (c1 to c99) for changes of great effect; empty: a sign-in within ten minutes.')
+@maxLength(3)
+param authenticationContext string = ''
+
+@description('Optional. How approvers are mailed: acs (Azure Communication Services, public cloud only), smtp (a mail server) or none.')
+@allowed(['acs', 'smtp', 'none'])
+param mail string = environment().name == 'AzureUSGovernment' ? 'none' : 'acs'
+
+@description('Conditional. With mail smtp: the server.')
+param smtpHost string = ''
+
+@description('Conditional. With mail smtp: the port; TLS from the first byte on 465, STARTTLS on any other.')
+@minValue(1)
+@maxValue(65535)
+param smtpPort int = 587
+
+@description('Conditional. With mail smtp: the name to sign in there with; empty: none.')
+param smtpUser string = ''
+
+@description('Conditional. With mail smtp: the password of smtpUser.')
+@secure()
+param smtpPassword string = ''
+
+@description('Conditional. With mail smtp: the address that mails are from.')
+param mailFrom string = ''
+
+@description('Optional. The address of a Teams workflow, to which cards are posted; empty: no cards.')
+@secure()
+param teamsWebhook string = ''
+
+@description('Optional. The https address that people use, when a custom domain leads to the app; empty: the app\'s own.')
+param publicUrl string = ''
+
+// ---- Keys and data ----
+
+@description('Optional. The name of a vault in this resource group that already has the encryption key; empty: a vault is made.')
+@maxLength(24)
+param ownVaultName string = ''
+
+@description('Conditional. With ownVaultName: the key\'s address in that vault, without a version.')
+param ownKeyUri string = ''
+
+@description('Optional. Whether the database bills by use (serverless) or holds a throughput ready (autoscale).')
+@allowed(['serverless', 'autoscale'])
+param databaseCapacity string = 'serverless'
+
+@description('Conditional. With autoscale: the most request units a second.')
+@minValue(1000)
+@maxValue(1000000)
+param databaseThroughput int = 4000
+
+@description('Optional. How many days back the database can be restored.')
+@allowed([7, 30])
+param backupDays int = 30
+
+@description('Optional. For how many days the copies of checkpoints are held; 2190 is six years (32 CFR 170.16(c)(4)).')
+@minValue(1)
+@maxValue(146000)
+param anchorDays int = 2190
+
+@description('Optional. How many days a client is switched off before its data keys can be destroyed.')
+@minValue(1)
+@maxValue(365)
+param offboardingDays int = 30
+
+@description('Optional. Storage redundancy; the geo-redundant ones keep a copy in the paired region, which allowedLocations must then name.')
+@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
+param storageSku string = 'Standard_ZRS'
+
+@description('Optional. Whether app and database stand in several availability zones; the region must have them.')
+param zoneRedundant bool = true
+
+// ---- Network ----
+
+@description('Optional. The virtual network\'s range, /24 or larger: its first /26 is the app\'s, the second the private endpoints\'.')
+param networkPrefix string = '10.90.0.0/24'
+
+@description('Optional. Whether private DNS zones are made here; false where the provider\'s hub has them.')
+param createDnsZones bool = true
+
+@description('Optional. Addresses or ranges from which operators reach vault, database and storage themselves (assay doctor); none: only the app does.')
+param operatorAddresses array = []
+
+// ---- Size and watch ----
+
+@description('Optional. Most instances at once: 40 to 1000 on Flex, 1 to 100 on Premium.')
+@minValue(1)
+@maxValue(1000)
+param maxInstances int = 40
+
+@description('Optional. On Flex: megabytes of memory of an instance.')
+@allowed([512, 2048, 4096])
+param instanceMemory int = 2048
+
+@description('Optional. For how many days logs are kept.')
+@minValue(30)
+@maxValue(730)
+param logDays int = 365
+
+@description('Optional. The month\'s budget in the subscription\'s currency; 0: none.')
+@minValue(0)
+param monthlyBudget int = 500
+
+@description('Optional. The first day of the month from which the budget counts.')
+param budgetStart string = utcNow('yyyy-MM-01')
+
+@description('Optional. Whether Azure\'s policies hold the resource group to allowedLocations; needs the right to assign policies.')
+param assignPolicies bool = true
+
+@description('Optional. Whether vaults, database and evidence are locked against deletion; needs the right to make locks.')
+param createLocks bool = true
+
+@description('Optional. When the first version of each key ends, in seconds since 1970. An installation that is deployed again keeps its keys.')
+param keysExpire int = dateTimeToEpoch(dateTimeAdd(utcNow(), 'P2Y'))
+
+@description('Optional. When the secrets given here end, in seconds since 1970.')
+param secretsExpire int = dateTimeToEpoch(dateTimeAdd(utcNow(), 'P1Y'))
+
+@description('Optional. Settings of Assay besides those of this template, such as ASSAY_WITNESS_URL.')
+param moreSettings object = {}
+
+@description('Optional. Changes every name: when a deleted installation\'s names are still held by the vault\'s protection (90 days).')
+@maxLength(20)
+param nameSalt string = ''
+
+@description('Optional. Tags of all resources. Nothing of a client, nothing export-controlled: Azure shows tags to many.')
+param tags object = {}
+
+@description('Optional. Where the offer\'s files lie. Set by the Marketplace; empty: the program is published by hand.')
+param _artifactsLocation string = deployment().properties.templateLink.uri
+
+@description('Optional. The token that lets them be read. Set by the Marketplace.')
+@secure()
+param _artifactsLocationSasToken string = ''
+
+// ---- Refused before anything is made, in words ----
+
+@description('Whether this is Azure Government.')
+var isGovernment = environment().name == 'AzureUSGovernment'
+
+@description('What may stand in namePrefix.')
+var nameCharacters = 'abcdefghijklmnopqrstuvwxyz0123456789'
+
+@description('What namePrefix holds besides.')
+var foreignCharacters = filter(
+  range(0, length(namePrefix)),
+  i => !contains(nameCharacters, substring(namePrefix, i, 1))
+)
+
+@description('What is around the @ of alertEmail.')
+var mailParts = split(alertEmail, '@')
+
+@description('What every key in the own vault begins with.')
+var ownKeyStart = 'https://${ownVaultName}${environment().suffixes.keyvaultDns}/keys/'
+
+@description('The parts of the address of an own key: https:, nothing, host, keys, name.')
+var ownKeyParts = split(ownKeyUri, '/')
+
+@description('What is wrong with what was typed, and what to type instead; all of it at once.')
+var problems = filter(
+  [
+    empty(foreignCharacters) && !contains('0123456789', first(namePrefix))
+      ? ''
+      : 'namePrefix: type 3 to 10 lower-case letters and digits, a letter first, such as assay.'
+    contains(allowedLocations, location)
+      ? ''
+      : 'location: ${location} is not among allowedLocations (${join(allowedLocations, ', ')}); type one of these, by its short name such as eastus.'
+    (dataBoundary == 'gov-CUI') == isGovernment
+      ? ''
+      : 'dataBoundary: gov-CUI in Azure Government and nowhere else, commercial-noCUI in any other cloud.'
+    hosting == 'flex' && isGovernment ? 'hosting: Azure Government has no Flex Consumption; type premium.' : ''
+    mail == 'acs' && isGovernment ? 'mail: acs is for the public cloud only in this release; type smtp or none.' : ''
+    mail == 'smtp' && (empty(smtpHost) || !contains(mailFrom, '@'))
+      ? 'mail: smtp needs smtpHost, such as smtp.example.net, and mailFrom, such as assay@example.net.'
+      : ''
+    length(mailParts) == 2 && contains(last(mailParts), '.') && !contains(alertEmail, ' ')
+      ? ''
+      : 'alertEmail: type one mail address, such as alerts@example.net.'
+    (empty(ownVaultName) && empty(ownKeyUri)) || (length(ownKeyParts) == 5 && startsWith(
+        toLower(ownKeyUri),
+        toLower(ownKeyStart)
+      ))
+      ? ''
+      : 'ownKeyUri: type the address of a key in the vault ownVaultName of this resource group, without a version: ${ownKeyStart}NAME.'
+  ],
+  problem => !empty(problem)
+)
+
+@description('Tags of all, with the data boundary, so that nobody has to guess what may lie here.')
+var allTags = union(tags, { 'assay-data-boundary': dataBoundary })
+
+@description('The same for the identities, on which everything else depends: where something is wrong, nothing is made.')
+var checkedTags = empty(problems) ? allTags : fail(join(problems, ' '))
+
+// ---- Names ----
+
+@description('The same for the same resource group, and no one else\'s.')
+var suffix = uniqueString(resourceGroup().id, nameSalt)
+
+@description('The name of most things.')
+var name = '${namePrefix}-${suffix}'
+
+@description('The identity of Cosmos DB and Storage.')
+var keysIdentityName = '${name}-keys'
+
+@description('The identity of the function app.')
+var appIdentityName = '${name}-app'
+
+@description('The vault of the encryption keys.')
+var encryptionVaultName = empty(ownVaultName) ? '${namePrefix}e${suffix}' : ownVaultName
+
+@description('The vault of the app\'s own keys.')
+var appVaultName = '${namePrefix}v${suffix}'
+
+@description('The three storage accounts: of the host, of the program, of the evidence.')
+var storageNames = {
+  host: '${namePrefix}h${suffix}'
+  packages: '${namePrefix}p${suffix}'
+  evidence: '${namePrefix}d${suffix}'
+}
+
+@description('The vault of the encryption keys, as an address.')
+var encryptionVaultUri = 'https://${encryptionVaultName}${environment().suffixes.keyvaultDns}/'
+
+@description('The key of each service.')
+var encryptionKeys = empty(ownVaultName)
+  ? { cosmos: 'cosmos', storage: 'storage' }
+  : { cosmos: last(ownKeyParts), storage: last(ownKeyParts) }
+
+@description('Whether vault, database and storage have a public side at all.')
+var publicNetworkAccess = empty(operatorAddresses) ? 'Disabled' : 'Enabled'
+
+@description('The queues; the host puts what failed five times into the one with -poison.')
+var queueNames = ['intake', 'analyze', 'notify', 'execute', 'publish']
+
+@description('The private DNS zone of each service, of this cloud.')
+var zones = {
+  blob: 'privatelink.blob.${environment().suffixes.storage}'
+  queue: 'privatelink.queue.${environment().suffixes.storage}'
+  table: 'privatelink.table.${environment().suffixes.storage}'
+  vault: 'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}'
+  // The only names here that Azure does not tell a template.
+  #disable-next-line no-hardcoded-env-urls
+  Sql: isGovernment ? 'privatelink.documents.azure.us' : 'privatelink.documents.azure.com'
+}
+
+// ---- What it is made of ----
+
+// Tells the Marketplace that this deployment is of this offer; modules are deployments too, so it must be named.
+#disable-next-line no-deployments-resources
+resource attribution 'Microsoft.Resources/deployments@2025-04-01' = {
+  name: 'pid-5d0e0f2b-3a43-4f0e-9a52-7c1b1f6f9a44-partnercenter'
+  properties: {
+    mode: 'Incremental'
+    template: {
+      '$schema': 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#'
+      contentVersion: '1.0.0.0'
+      resources: []
+    }
+  }
+}
+
+module identity 'modules/identity.bicep' = {
+  name: 'assay-identity'
+  params: {
+    location: location
+    keysName: keysIdentityName
+    appName: appIdentityName
+    tags: checkedTags
+  }
+}
+
+module monitor 'modules/monitor.bicep' = {
+  name: 'assay-monitor'
+  params: {
+    location: location
+    workspaceName: '${name}-logs'
+    insightsName: '${name}-insights'
+    retentionDays: logDays
+    alertEmail: alertEmail
+    identityName: appIdentityName
+    principalId: identity.outputs.appPrincipalId
+    tags: allTags
+  }
+}
+
+module network 'modules/network.bicep' = {
+  name: 'assay-network'
+  params: {
+    location: location
+    name: '${name}-network'
+    addressPrefix: networkPrefix
+    appPrefix: cidrSubnet(networkPrefix, 26, 0)
+    endpointsPrefix: cidrSubnet(networkPrefix, 26, 1)
+    delegation: hosting == 'flex' ? 'Microsoft.App/environments' : 'Microsoft.Web/serverFarms'
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+}
+
+module dns 'modules/dns.bicep' = if (createDnsZones) {
+  name: 'assay-dns'
+  params: {
+    zones: map(items(zones), zone => zone.value)
+    networkId: network.outputs.networkId
+    tags: allTags
+  }
+}
+
+module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName)) {
+  name: 'assay-vault-encryption'
+  params: {
+    location: location
+    name: encryptionVaultName
+    identityName: keysIdentityName
+    principalId: identity.outputs.keysPrincipalId
+    expires: keysExpire
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+}
+
+module ownEncryptionKey 'modules/own-encryption-key.bicep' = if (!empty(ownVaultName)) {
+  name: 'assay-own-encryption-key'
+  params: {
+    vaultName: encryptionVaultName
+    keyName: last(ownKeyParts)
+    identityName: keysIdentityName
+    principalId: identity.outputs.keysPrincipalId
+  }
+}
+
+module appVault 'modules/vault-app.bicep' = {
+  name: 'assay-vault-app'
+  params: {
+    location: location
+    name: appVaultName
+    identityName: appIdentityName
+    principalId: identity.outputs.appPrincipalId
+    expires: keysExpire
+    publicNetworkAccess: publicNetworkAccess
+    operatorAddresses: operatorAddresses
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+}
+
+module teamsSecret 'modules/secret.bicep' = if (!empty(teamsWebhook)) {
+  name: 'assay-secret-teams'
+  params: {
+    vaultName: appVaultName
+    name: 'teams'
+    value: teamsWebhook
+    expires: secretsExpire
+  }
+  dependsOn: [appVault]
+}
+
+module smtpSecret 'modules/secret.bicep' = if (mail == 'smtp' && !empty(smtpUser)) {
+  name: 'assay-secret-smtp'
+  params: {
+    vaultName: appVaultName
+    name: 'smtp'
+    value: smtpPassword
+    expires: secretsExpire
+  }
+  dependsOn: [appVault]
+}
+
+module cosmos 'modules/cosmos.bicep' = {
+  name: 'assay-cosmos'
+  params: {
+    location: location
+    name: name
+    keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
+    encryptionKeyUri: '${encryptionVaultUri}keys/${encryptionKeys.cosmos}'
+    identityName: appIdentityName
+    principalId: identity.outputs.appPrincipalId
+    capacity: databaseCapacity
+    maxThroughput: databaseThroughput
+    backupDays: backupDays
+    zoneRedundant: zoneRedundant
+    publicNetworkAccess: publicNetworkAccess
+    operatorAddresses: operatorAddresses
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [encryptionVault, ownEncryptionKey]
+}
+
+module hostStorage 'modules/storage.bicep' = {
+  name: 'assay-storage-host'
+  params: {
+    location: location
+    name: storageNames.host
+    sku: storageSku
+    keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
+    encryptionVaultUri: encryptionVaultUri
+    encryptionKeyName: encryptionKeys.storage
+    containers: []
+    queues: concat(queueNames, map(queueNames, queueName => '${queueName}-poison'))
+    undeleteDays: 7
+    publicNetworkAccess: publicNetworkAccess
+    operatorAddresses: operatorAddresses
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [encryptionVault, ownEncryptionKey]
+}
+
+module packagesStorage 'modules/storage.bicep' = {
+  name: 'assay-storage-packages'
+  params: {
+    location: location
+    name: storageNames.packages
+    sku: storageSku
+    keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
+    encryptionVaultUri: encryptionVaultUri
+    encryptionKeyName: encryptionKeys.storage
+    containers: ['packages']
+    queues: []
+    undeleteDays: 7
+    publicNetworkAccess: publicNetworkAccess
+    operatorAddresses: operatorAddresses
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [encryptionVault, ownEncryptionKey]
+}
+
+module evidenceStorage 'modules/storage.bicep' = {
+  name: 'assay-storage-evidence'
+  params: {
+    location: location
+    name: storageNames.evidence
+    sku: storageSku
+    keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
+    encryptionVaultUri: encryptionVaultUri
+    encryptionKeyName: encryptionKeys.storage
+    containers: ['raw', 'mailbox', 'log']
+    queues: []
+    // Within the days that a certificate of destruction waits for.
+    undeleteDays: 3
+    publicNetworkAccess: publicNetworkAccess
+    operatorAddresses: operatorAddresses
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [encryptionVault, ownEncryptionKey]
+}
+
+module anchors 'modules/anchors.bicep' = {
+  name: 'assay-anchors'
+  params: {
+    accountName: storageNames.evidence
+    days: anchorDays
+  }
+  dependsOn: [evidenceStorage]
+}
+
+module storageRights 'modules/storage-rights.bicep' = {
+  name: 'assay-storage-rights'
+  params: {
+    hostAccountName: storageNames.host
+    packagesAccountName: storageNames.packages
+    evidenceAccountName: storageNames.evidence
+    containers: ['raw', 'mailbox', 'log']
+    anchorsContainer: 'anchors'
+    identityName: appIdentityName
+    principalId: identity.outputs.appPrincipalId
+  }
+  dependsOn: [hostStorage, packagesStorage, evidenceStorage, anchors]
+}
+
+module endpoints 'modules/endpoint.bicep' = [
+  for target in [
+    { name: 'cosmos', service: 'Sql', id: resourceId('Microsoft.DocumentDB/databaseAccounts', name) }
+    { name: 'vault', service: 'vault', id: resourceId('Microsoft.KeyVault/vaults', appVaultName) }
+    { name: 'host-blob', service: 'blob', id: resourceId('Microsoft.Storage/storageAccounts', storageNames.host) }
+    { name: 'host-queue', service: 'queue', id: resourceId('Microsoft.Storage/storageAccounts', storageNames.host) }
+    { name: 'host-table', service: 'table', id: resourceId('Microsoft.Storage/storageAccounts', storageNames.host) }
+    {
+      name: 'packages-blob'
+      service: 'blob'
+      id: resourceId('Microsoft.Storage/storageAccounts', storageNames.packages)
+    }
+    {
+      name: 'evidence-blob'
+      service: 'blob'
+      id: resourceId('Microsoft.Storage/storageAccounts', storageNames.evidence)
+    }
+  ]: {
+    name: 'assay-endpoint-${target.name}'
+    params: {
+      location: location
+      name: '${name}-${target.name}'
+      subnetId: network.outputs.endpointsSubnetId
+      targetId: target.id
+      service: target.service
+      createNames: createDnsZones
+      zoneId: resourceId('Microsoft.Network/privateDnsZones', zones[target.service])
+      tags: allTags
+    }
+    dependsOn: [dns, cosmos, appVault, hostStorage, packagesStorage, evidenceStorage]
+  }
+]
+
+module communication 'modules/mail.bicep' = if (mail == 'acs') {
+  name: 'assay-mail'
+  params: {
+    name: name
+    dataLocation: 'United States'
+    identityName: appIdentityName
+    principalId: identity.outputs.appPrincipalId
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+}
+
+module flex 'modules/app-flex.bicep' = if (hosting == 'flex') {
+  name: 'assay-app-flex'
+  params: {
+    location: location
+    name: name
+    planName: '${name}-plan'
+    identityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', appIdentityName)
+    packagesUrl: '${packagesStorage.outputs.blobEndpoint}packages'
+    subnetId: network.outputs.appSubnetId
+    maxInstances: max(maxInstances, 40)
+    instanceMemory: instanceMemory
+    zoneRedundant: zoneRedundant
+    tags: allTags
+  }
+  dependsOn: [storageRights, endpoints]
+}
+
+module premium 'modules/app-premium.bicep' = if (hosting == 'premium') {
+  name: 'assay-app-premium'
+  params: {
+    location: location
+    name: name
+    planName: '${name}-plan'
+    identityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', appIdentityName)
+    subnetId: network.outputs.appSubnetId
+    maxInstances: min(maxInstances, 100)
+    zoneRedundant: zoneRedundant
+    tags: allTags
+  }
+  dependsOn: [storageRights, endpoints]
+}
+
+// ---- The app's settings: with every name that the program reads ----
+
+@description('What the Functions host needs, wherever it runs: its storage and its telemetry, both without a key.')
+var hostSettings = {
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identity.outputs.appClientId
+  AzureWebJobsStorage__blobServiceUri: hostStorage.outputs.blobEndpoint
+  AzureWebJobsStorage__queueServiceUri: hostStorage.outputs.queueEndpoint
+  AzureWebJobsStorage__tableServiceUri: hostStorage.outputs.tableEndpoint
+  APPLICATIONINSIGHTS_CONNECTION_STRING: monitor.outputs.connectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD;ClientId=${identity.outputs.appClientId}'
+}
+
+@description('On Premium besides: what runs, and where the program lies. Flex refuses these.')
+var premiumSettings = {
+  FUNCTIONS_EXTENSION_VERSION: '~4'
+  FUNCTIONS_WORKER_RUNTIME: 'custom'
+  WEBSITE_RUN_FROM_PACKAGE: '${packagesStorage.outputs.blobEndpoint}packages/assay.zip'
+  WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID: resourceId(
+    'Microsoft.ManagedIdentity/userAssignedIdentities',
+    appIdentityName
+  )
+  WEBSITE_SKIP_CONTENTSHARE_VALIDATION: '1'
+}
+
+@description('Assay\'s own.')
+var assaySettings = {
+  ASSAY_STORE: 'azure'
+  ASSAY_CLOUD: isGovernment ? 'government' : 'public'
+  ASSAY_CREDENTIAL: 'managed-identity'
+  ASSAY_IDENTITY: identity.outputs.appClientId
+  ASSAY_COSMOS_URL: cosmos.outputs.endpoint
+  ASSAY_COSMOS_DATABASE: 'assay'
+  ASSAY_QUEUE_URL: hostStorage.outputs.queueEndpoint
+  ASSAY_BLOB_URL: evidenceStorage.outputs.blobEndpoint
+  ASSAY_DEPLOYMENT_KEY: appVault.outputs.deploymentKeyUri
+  ASSAY_SIGN_IN: empty(entraClientId) ? 'none' : 'entra'
+  ASSAY_ENTRA_CLIENT_ID: entraClientId
+  ASSAY_ENTRA_TENANTS: join(entraDirectories, ',')
+  ASSAY_ENTRA_CREDENTIAL: 'managed-identity'
+  ASSAY_ENTRA_OWNER: ownerObjectId
+  ASSAY_ENTRA_AUTH_CONTEXT: authenticationContext
+  ASSAY_MAIL: mail
+  ASSAY_ACS_URL: communication.?outputs.endpoint ?? ''
+  ASSAY_MAIL_FROM: communication.?outputs.from ?? mailFrom
+  ASSAY_SMTP_HOST: smtpHost
+  ASSAY_SMTP_PORT: string(smtpPort)
+  ASSAY_SMTP_TLS: smtpPort == 465 ? 'implicit' : 'starttls'
+  ASSAY_SMTP_USER: smtpUser
+  ASSAY_SMTP_PASSWORD: empty(smtpUser) ? '' : 'secret:smtp'
+  ASSAY_TEAMS: empty(teamsWebhook) ? '' : 'secret:teams'
+  ASSAY_REGION: location
+  ASSAY_OFFBOARDING_DAYS: string(offboardingDays)
+  ASSAY_BACKUP_DAYS: string(backupDays)
+  ASSAY_VAULT_DAYS: '90'
+}
+
+module settings 'modules/app-settings.bicep' = {
+  name: 'assay-app-settings'
+  params: {
+    appName: name
+    hostSettings: hosting == 'premium' ? union(hostSettings, premiumSettings) : hostSettings
+    assaySettings: union(assaySettings, moreSettings)
+    publicUrl: publicUrl
+    workspaceId: monitor.outputs.workspaceId
+  }
+  dependsOn: [flex, premium]
+}
+
+module package 'modules/package.bicep' = if (hosting == 'flex' && !empty(_artifactsLocation)) {
+  name: 'assay-package'
+  params: {
+    appName: name
+    // Azure evaluates this also where the module is left out, and takes no empty address.
+    packageUri: uri(
+      empty(_artifactsLocation) ? 'https://none.invalid/' : _artifactsLocation,
+      'app/assay.zip${_artifactsLocationSasToken}'
+    )
+  }
+  dependsOn: [settings]
+}
+
+// ---- What watches it ----
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'assay-alerts'
+  params: {
+    location: location
+    prefix: name
+    insightsId: monitor.outputs.insightsId
+    appId: resourceId('Microsoft.Web/sites', name)
+    peopleId: monitor.outputs.peopleId
+    tags: allTags
+  }
+  dependsOn: [settings]
+}
+
+module encryptionKeyExpiry 'modules/key-expiry.bicep' = {
+  name: 'assay-key-expiry-encryption'
+  params: {
+    location: location
+    vaultName: encryptionVaultName
+    peopleId: monitor.outputs.peopleId
+    tags: allTags
+  }
+  dependsOn: [encryptionVault, ownEncryptionKey]
+}
+
+module appKeyExpiry 'modules/key-expiry.bicep' = {
+  name: 'assay-key-expiry-app'
+  params: {
+    location: location
+    vaultName: appVaultName
+    peopleId: monitor.outputs.peopleId
+    tags: allTags
+  }
+  dependsOn: [appVault]
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'assay-workbook'
+  params: {
+    location: location
+    insightsName: '${name}-insights'
+    tags: allTags
+  }
+  dependsOn: [monitor]
+}
+
+module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
+  name: 'assay-budget'
+  params: {
+    amount: max(monthlyBudget, 1)
+    startDate: budgetStart
+    email: alertEmail
+  }
+}
+
+module policy 'modules/policy.bicep' = if (assignPolicies) {
+  name: 'assay-policy'
+  params: {
+    location: location
+    allowedLocations: allowedLocations
+  }
+}
+
+module locks 'modules/locks.bicep' = if (createLocks) {
+  name: 'assay-locks'
+  params: {
+    vaultNames: empty(ownVaultName) ? [encryptionVaultName, appVaultName] : [appVaultName]
+    cosmosName: name
+    evidenceName: storageNames.evidence
+  }
+  // Last: what is made after a lock could not be mended by taking it away again.
+  dependsOn: [settings, cosmos, encryptionVault, appVault, anchors, storageRights]
+}
+
+// ---- What a person needs next ----
+
+@description('The function app.')
+output appName string = name
+
+@description('Its host name.')
+output hostName string = settings.outputs.hostName
+
+@description('The address to register for sign-in.')
+output redirectUri string = 'https://${settings.outputs.hostName}/api/portal/signed-in'
+
+@description('The principal of the app\'s identity: the subject of the federated credential.')
+output appPrincipalId string = identity.outputs.appPrincipalId
+
+@description('The vault of the app\'s own keys.')
+output appVaultUri string = appVault.outputs.vaultUri
+
+@description('The database.')
+output cosmosEndpoint string = cosmos.outputs.endpoint
+
+@description('The storage account whose container anchors is to be locked.')
+output evidenceAccountName string = storageNames.evidence
+
+@description('The storage account that takes the program, on Premium.')
+output packagesAccountName string = storageNames.packages

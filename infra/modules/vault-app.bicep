@@ -1,0 +1,161 @@
+// The vault of Assay's own keys and secrets, and of the clients' keys that it makes: reached over a private endpoint only.
+// The app's role makes and uses keys; it deletes, purges, imports, backs up and restores none, so whoever takes the app
+// over cannot destroy a client's records with it.
+
+@description('Required. The region.')
+param location string
+
+@description('Required. The vault\'s name.')
+param name string
+
+@description('Required. The name of the app\'s identity, for stable names of what it is given.')
+param identityName string
+
+@description('Required. That identity\'s principal.')
+param principalId string
+
+@description('Required. When the first version of each key ends, in seconds since 1970; the vault makes the next one a month before.')
+param expires int
+
+@description('Optional. Enabled only where operatorAddresses lets somebody in.')
+@allowed(['Disabled', 'Enabled'])
+param publicNetworkAccess string = 'Disabled'
+
+@description('Required. Addresses or ranges from which people may reach the vault besides; none: nobody, only the app.')
+param operatorAddresses array
+
+@description('Required. The workspace that gets the logs.')
+param workspaceId string
+
+@description('Required. Tags.')
+param tags object
+
+@description('Key Vault Secrets User: reads secrets.')
+var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
+
+@description('What signs: links, what people decided, and the checkpoints of the audit logs.')
+var signingKeys = ['links', 'receipts', 'checkpoints']
+
+@description('A next version a month before the last one ends. What an ended version wrapped is still unwrapped, what it signed still verifies.')
+var rotation = {
+  attributes: { expiryTime: 'P2Y' }
+  lifetimeActions: [
+    { trigger: { timeBeforeExpiry: 'P30D' }, action: { type: 'rotate' } }
+    { trigger: { timeBeforeExpiry: 'P30D' }, action: { type: 'notify' } }
+  ]
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    tenantId: tenant().tenantId
+    // Keys in hardware modules (FIPS 140-3 level 3).
+    sku: { family: 'A', name: 'premium' }
+    enableRbacAuthorization: true
+    enableSoftDelete: true
+    softDeleteRetentionInDays: 90
+    enablePurgeProtection: true
+    publicNetworkAccess: publicNetworkAccess
+    networkAcls: {
+      defaultAction: 'Deny'
+      bypass: 'None'
+      ipRules: [for address in operatorAddresses: { value: address }]
+      virtualNetworkRules: []
+    }
+  }
+}
+
+resource deploymentKey 'Microsoft.KeyVault/vaults/keys@2025-05-01' = {
+  parent: vault
+  name: 'deployment'
+  tags: tags
+  properties: {
+    kty: 'RSA-HSM'
+    keySize: 3072
+    keyOps: ['wrapKey', 'unwrapKey']
+    attributes: { enabled: true, exp: expires }
+    rotationPolicy: rotation
+  }
+}
+
+resource signingKey 'Microsoft.KeyVault/vaults/keys@2025-05-01' = [
+  for keyName in signingKeys: {
+    parent: vault
+    name: keyName
+    tags: tags
+    properties: {
+      kty: 'EC-HSM'
+      curveName: 'P-256'
+      keyOps: ['sign', 'verify']
+      attributes: { enabled: true, exp: expires }
+      rotationPolicy: rotation
+    }
+  }
+]
+
+// Not a built-in one: Crypto User may delete nothing either, but not make the key of a new client; Crypto Officer may destroy.
+resource keysRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(vault.id, 'keys')
+  properties: {
+    roleName: 'Assay keys ${name}'
+    description: 'Makes keys for new clients and uses keys. Deletes, purges, imports, backs up and restores none.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [
+      {
+        actions: []
+        notActions: []
+        dataActions: [
+          'Microsoft.KeyVault/vaults/keys/read'
+          'Microsoft.KeyVault/vaults/keys/create/action'
+          'Microsoft.KeyVault/vaults/keys/wrap/action'
+          'Microsoft.KeyVault/vaults/keys/unwrap/action'
+          'Microsoft.KeyVault/vaults/keys/sign/action'
+        ]
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+resource appKeys 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, identityName, 'keys')
+  scope: vault
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: keysRole.id
+  }
+}
+
+resource appSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, identityName, secretsUser)
+  scope: vault
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
+  }
+}
+
+#disable-next-line use-recent-api-versions
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: vault
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
+
+@description('The vault\'s resource id.')
+output vaultId string = vault.id
+
+@description('The vault\'s address.')
+output vaultUri string = vault.properties.vaultUri
+
+@description('The installation\'s own key, without a version.')
+output deploymentKeyUri string = deploymentKey.properties.keyUri
