@@ -108,9 +108,9 @@ param anchorDays int = 2190
 @maxValue(365)
 param offboardingDays int = 30
 
-@description('Optional. Storage redundancy; the geo-redundant ones keep a copy in the paired region, which allowedLocations must then name.')
+@description('Optional. Storage redundancy: by default as zoneRedundant says; the geo-redundant ones keep a copy in the paired region, which allowedLocations must then name.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
-param storageSku string = 'Standard_ZRS'
+param storageSku string = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
 
 @description('Optional. Whether app and database stand in several availability zones; the region must have them.')
 param zoneRedundant bool = true
@@ -217,6 +217,9 @@ var problems = filter(
     mail == 'acs' && isGovernment ? 'mail: acs is for the public cloud only in this release; type smtp or none.' : ''
     mail == 'smtp' && (empty(smtpHost) || !contains(mailFrom, '@'))
       ? 'mail: smtp needs smtpHost, such as smtp.example.net, and mailFrom, such as assay@example.net.'
+      : ''
+    mail == 'smtp' && !empty(smtpUser) && empty(smtpPassword)
+      ? 'smtpPassword: type the password of smtpUser, or leave smtpUser empty.'
       : ''
     length(mailParts) == 2 && contains(last(mailParts), '.') && !contains(alertEmail, ' ')
       ? ''

@@ -1,6 +1,8 @@
 using '../main.bicep'
 
-// Azure Government: for providers whose clients handle CUI. Premium, because there is no Flex Consumption there.
+// Azure Government: for providers whose clients handle CUI. Premium, because there is no Flex Consumption there. What a
+// provider gives instead: the regions, the address of alerts and the mail server, and after infra/sign-in what that
+// printed.
 param namePrefix = 'assay'
 param location = 'usgovvirginia'
 param allowedLocations = ['usgovvirginia']
@@ -12,12 +14,5 @@ param mail = 'smtp'
 param smtpHost = 'smtp.example.net'
 param smtpUser = 'assay'
 param mailFrom = 'assay@example.net'
-param entraClientId = '00000000-0000-4000-8000-000000000001'
-param entraDirectories = ['00000000-0000-4000-8000-000000000002']
-param ownerObjectId = '00000000-0000-4000-8000-000000000003'
-// What would else be taken from the clock, so that two builds are the same. A real deployment leaves these three out.
-param budgetStart = '2027-01-01'
-param keysExpire = 1861920000
-param secretsExpire = 1830384000
-// The program is published by hand (README.md); the Marketplace sets this itself.
+// The program is published by hand (infra/README.md); the Marketplace sets this itself.
 param _artifactsLocation = ''
