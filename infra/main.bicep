@@ -700,6 +700,7 @@ module encryptionKeyExpiry 'modules/key-expiry.bicep' = {
     location: location
     vaultName: encryptionVaultName
     peopleId: monitor.outputs.peopleId
+    workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
   dependsOn: [encryptionVault, ownEncryptionKey]
@@ -711,6 +712,7 @@ module appKeyExpiry 'modules/key-expiry.bicep' = {
     location: location
     vaultName: appVaultName
     peopleId: monitor.outputs.peopleId
+    workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
   dependsOn: [appVault]

@@ -10,6 +10,9 @@ param vaultName string
 @description('Required. Whom it is told to.')
 param peopleId string
 
+@description('Required. The workspace that gets the logs.')
+param workspaceId string
+
 @description('Required. Tags.')
 param tags object
 
@@ -48,5 +51,17 @@ resource expiry 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15'
         actionGroups: [peopleId]
       }
     }
+  }
+}
+
+// An event that reached nobody is told here.
+#disable-next-line use-recent-api-versions
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: topic
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ category: 'DeliveryFailures', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }
