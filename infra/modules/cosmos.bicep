@@ -131,7 +131,6 @@ resource recordsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2
         dataActions: [
           'Microsoft.DocumentDB/databaseAccounts/readMetadata'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery'
-          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/readChangeFeed'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/create'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/replace'
@@ -154,7 +153,6 @@ resource entriesRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2
         dataActions: [
           'Microsoft.DocumentDB/databaseAccounts/readMetadata'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery'
-          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/readChangeFeed'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/create'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read'
         ]
