@@ -9,6 +9,7 @@ use crate::{
     app::App,
     config::{Config, ConfigError, StoreKind},
     platform::{
+        append_only::AppendOnly,
         azure::{self, AzureStore, Below, Credential},
         local::{LocalStore, NoIdentity, OpenError, QueueClient},
         ports::{Clock, Ids, PortError},
@@ -83,7 +84,7 @@ pub fn app(config: Config) -> Result<App, AssembleError> {
             let LocalStore { documents, blobs, vault } = LocalStore::open(Path::new(data), clock.clone())?;
             let queue = Arc::new(QueueClient::new(queue_url.clone(), queue_token.clone()));
             App {
-                documents,
+                documents: AppendOnly::over(documents),
                 blobs,
                 vault,
                 queue,
@@ -101,6 +102,7 @@ pub fn app(config: Config) -> Result<App, AssembleError> {
             let credential = Credential::new(settings, &transport).map_err(|error| AssembleError::Credential(error.into()))?;
             let below = Below { transport: Some(transport), runtime: None };
             let AzureStore { documents, queue, blobs, vault, .. } = AzureStore::new(settings, &credential, ids.clone(), below)?;
+            let documents = AppendOnly::over(documents);
             App { documents, blobs, vault, queue, clock, ids, http, identity: credential, cache, memory, config: Arc::new(config) }
         }
     })

@@ -60,6 +60,7 @@ mod stories {
     mod gallery;
     mod gate;
     mod geo_fence;
+    mod heads;
     mod key_rotation;
     mod keys_at_once;
     mod killed_handler;

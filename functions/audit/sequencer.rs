@@ -52,7 +52,8 @@ pub struct Sequenced {
     /// How many items got their place in this run.
     pub placed: usize,
     /// Whether everything that was recorded in these places before the run stands in the log, behind a head that knows it.
-    /// False while another run is at work, or one that died still holds the lease: it, or the sweep after it, places the rest.
+    /// False while another run is at work, or one that died still holds the lease, or the head is not where this release keeps
+    /// it yet: that run, or the sweep after it, places the rest.
     pub complete: bool,
 }
 
@@ -80,6 +81,9 @@ pub async fn sequence<P: Place>(store: &Store<'_, P>, places: impl IntoIterator<
     };
     if looks.iter().all(idle) {
         return Ok(Sequenced { placed: 0, complete: true });
+    }
+    if !store.move_head().await? {
+        return Ok(Sequenced { placed: 0, complete: false });
     }
     let Some(mut run) = Run::begin(store, head, followed).await? else { return Ok(Sequenced { placed: 0, complete: false }) };
     let outcome = run.place_all(looks, &places).await;

@@ -281,13 +281,17 @@ fn not_reached(what: &str) -> PortError {
     PortError::new(what, PortErrorKind::Unavailable).advising(NOT_REACHED)
 }
 
-/// A replace of what is not there: refused by a store that would take a true one.
+/// A replace of what is not there: refused by a store that would take a true one. Where nothing is replaced, a document of
+/// nobody's, which stays; the one of the first look does for all.
 async fn may_write(app: &App, container: Container) -> Result<(), PortError> {
     let partition = place::probe(container);
     app.documents.read(&partition, "probe").await?;
-    let body = serde_json::json!({ "kind": "probe" });
-    let nowhere = Op::Replace { id: "probe".into(), body, if_match: Etag("\"nowhere\"".into()) };
-    app.documents.batch(&partition, vec![nowhere]).await.map(|_| ())
+    let (id, body) = ("probe".into(), serde_json::json!({ "kind": "probe" }));
+    let probe = match container {
+        Container::Audit => Op::Create { id, body },
+        _ => Op::Replace { id, body, if_match: Etag("\"nowhere\"".into()) },
+    };
+    app.documents.batch(&partition, vec![probe]).await.map(|_| ())
 }
 
 /// A delete of a message that nobody sent. Sending is a right of its own, and a message that is sent is worked on.

@@ -1,5 +1,6 @@
 //! The ports and their adapters. Only `assemble` names an adapter.
 
+pub mod append_only;
 pub mod azure;
 pub mod cloud;
 pub mod key_uri;

@@ -69,18 +69,22 @@ pub enum Container {
     Deployment,
     /// What belongs to one client company.
     Clients,
-    /// Logs: append-only entries and their heads, of clients and of the deployment.
+    /// The entries of all logs, of clients and of the deployment. Nothing in it is ever replaced or deleted
+    /// ([`super::append_only`]).
     Audit,
+    /// What stands beside a log's entries and moves with them: its head, and how far it is published, copied and followed.
+    Heads,
 }
 
 impl Container {
-    pub const ALL: [Self; 3] = [Self::Deployment, Self::Clients, Self::Audit];
+    pub const ALL: [Self; 4] = [Self::Deployment, Self::Clients, Self::Audit, Self::Heads];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Deployment => "deployment",
             Self::Clients => "clients",
             Self::Audit => "audit",
+            Self::Heads => "heads",
         }
     }
 }

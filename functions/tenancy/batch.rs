@@ -171,6 +171,7 @@ impl<'s, 'a, P: Place> Batch<'s, 'a, P> {
         let stamped = kinds.iter().any(|kind| place.kept().contains(&kind.as_str()));
         let appends = changes.iter().any(|change| matches!(change, Change::Append(..)));
         let (key, changed) = (store.key_to_write().await?, changes.len());
+        store.must_stand(place).await?;
         store.note_seals(changed + usize::from(stamped) + usize::from(appends));
         let mut prepared = Vec::with_capacity(changed);
         for change in changes {

@@ -15,7 +15,7 @@ use super::seal::{Form, SealError};
 pub const KEY_BYTES: usize = 32;
 
 /// Containers whose key is derived once; of another it is derived each time.
-const KNOWN: [&str; 5] = ["deployment", "clients", "audit", "raw", "cookie"];
+const KNOWN: [&str; 6] = ["deployment", "clients", "audit", "heads", "raw", "cookie"];
 
 /// HKDF wants a salt in FIPS mode; these two also tell apart what each form derives.
 const SALT_1: &[u8] = b"assay data key 1";

@@ -53,9 +53,9 @@ impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
         let learns = !slot.is_known() && matching.len() < MAX_MATCHES;
         matching.extend(learns.then(|| IdMatch::Exact(id_of::<Tail>(TAIL))));
         let mut query = Query { matching, limit: PAGE, ..Query::default() };
-        let mut documents = Vec::new();
+        let (place, mut documents) = (store.stands(place).await?, Vec::new());
         loop {
-            let page = store.app().documents.query(&store.partition(place), &query).await?;
+            let (_, page) = store.query(place, &query).await?;
             documents.extend(page.documents);
             match page.next {
                 Some(next) => query.after = Some(next),
@@ -82,7 +82,7 @@ impl<'s, 'a, P: Place> Gathered<'s, 'a, P> {
         limit: usize,
     ) -> Result<(Self, bool), StoreError> {
         let matching = wanted.iter().map(|one| one.0.clone()).collect();
-        let page = store.app().documents.query(&store.partition(place), &Query { matching, limit, ..Query::default() }).await?;
+        let (place, page) = store.query(place, &Query { matching, limit, ..Query::default() }).await?;
         Ok((Self { store, place, wanted, documents: page.documents }, page.next.is_some()))
     }
 

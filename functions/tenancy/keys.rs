@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     Actor, ClientPlace, DeploymentPlace, Place, StoreError, TenantId,
     error::KeyTrouble,
+    heads,
     key_record::{About, DOCUMENT, KeyRecord},
     place::AuditPart,
     regions::Regions,
@@ -194,20 +195,21 @@ pub(super) async fn wrap(app: &App, owner: Owner, vault_key: &str, bytes: &[u8])
 
 /// Whether anything of the owner's was ever written in the places with which every owner begins.
 async fn has_records(app: &App, owner: Owner) -> Result<bool, StoreError> {
+    const LOG: [AuditPart; 2] = [AuditPart::Head, AuditPart::FormerHead];
     let own = |container, key: String| Partition::reserved_for_tenancy(container, format!("{owner}/{key}"));
     let places: Vec<Partition> = match owner {
         Owner::Tenant(_) => {
-            let places = ClientPlace::with_outbox().chain([ClientPlace::Log(AuditPart::Head)]);
+            let places = ClientPlace::with_outbox().chain(LOG.map(ClientPlace::Log));
             places.map(|place| own(place.container(), place.key())).collect()
         }
         Owner::Deployment => {
-            let places = [DeploymentPlace::Directory, DeploymentPlace::Operations, DeploymentPlace::Log(AuditPart::Head)];
-            places.map(|place| own(place.container(), place.key())).into()
+            let places = [DeploymentPlace::Directory, DeploymentPlace::Operations].into_iter().chain(LOG.map(DeploymentPlace::Log));
+            places.map(|place| own(place.container(), place.key())).collect()
         }
     };
-    let first = Query { limit: 1, ..Query::prefix("") };
+    let first = Query { limit: 1 + heads::MARKS.len(), ..Query::prefix("") };
     let pages = try_join_all(places.iter().map(|place| app.documents.query(place, &first))).await?;
-    Ok(pages.iter().any(|page| !page.documents.is_empty()))
+    Ok(pages.iter().flat_map(|page| &page.documents).any(|document| !heads::is_mark(&document.id)))
 }
 
 /// Why the owner's data keys cannot be used until somebody does something about it; `None` when they can be, or when there

@@ -11,6 +11,7 @@ pub mod ended;
 mod epoch_key;
 mod error;
 mod gather;
+mod heads;
 pub mod ids;
 pub mod key_change;
 mod key_record;

@@ -23,7 +23,7 @@ pub struct Opened {
 impl<P: Place> Store<'_, P> {
     /// One page, in the order of ids. What is no sealed record is left out.
     pub async fn opened_page(&self, place: P, after: Option<Continuation>) -> Result<(Vec<Opened>, Option<Continuation>), StoreError> {
-        let page = self.app().documents.query(&self.partition(place), &Query { after, ..Query::prefix("") }).await?;
+        let (place, page) = self.query(place, &Query { after, ..Query::prefix("") }).await?;
         if page.documents.is_empty() {
             return Ok((Vec::new(), page.next));
         }

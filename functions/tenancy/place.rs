@@ -41,16 +41,25 @@ pub const AUDIT_ENTRIES_PER_PART: u64 = 100_000;
 /// Which part of an owner's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditPart {
-    /// The sequencer's head and lease.
+    /// The sequencer's head and lease, and what else follows the entries and is written again and again.
     Head,
     /// Entries `n * AUDIT_ENTRIES_PER_PART ..`.
     Entries(u64),
+    /// Where a release before kept the head, among the entries ([`super::heads`]). Nothing there changes any more.
+    FormerHead,
 }
 
 impl AuditPart {
+    fn container(self) -> Container {
+        match self {
+            Self::Head => Container::Heads,
+            Self::Entries(_) | Self::FormerHead => Container::Audit,
+        }
+    }
+
     fn key(self) -> String {
         match self {
-            Self::Head => "log/head".into(),
+            Self::Head | Self::FormerHead => "log/head".into(),
             Self::Entries(n) => format!("log/{n:08}"),
         }
     }
@@ -84,7 +93,7 @@ impl Place for ClientPlace {
     fn container(&self) -> Container {
         match self {
             Self::Assessment | Self::Evidence(_) => Container::Clients,
-            Self::Log(_) => Container::Audit,
+            Self::Log(part) => part.container(),
         }
     }
 
@@ -140,7 +149,7 @@ impl ConnectionPlace {
 impl Place for DeploymentPlace {
     fn container(&self) -> Container {
         match self {
-            Self::Log(_) => Container::Audit,
+            Self::Log(part) => part.container(),
             _ => Container::Deployment,
         }
     }

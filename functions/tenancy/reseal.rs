@@ -30,7 +30,7 @@ impl<P: Place> Store<'_, P> {
     /// Looks at up to `limit` documents after `after`.
     pub async fn reseal(&self, place: P, after: Option<Continuation>, limit: usize) -> Result<Resealed, StoreError> {
         let query = Query { after, limit, ..Query::prefix("") };
-        let page = self.app().documents.query(&self.partition(place), &query).await?;
+        let (place, page) = self.query(place, &query).await?;
         let mut done = Resealed { looked: page.documents.len(), documents: 0, unreadable: Vec::new(), next: page.next };
         if page.documents.is_empty() {
             return Ok(done);

@@ -132,6 +132,7 @@ impl<'a, P: Place> Store<'a, P> {
     }
 
     pub async fn read<T: Record>(&self, place: P, key: &str) -> Result<Option<Held<T>>, StoreError> {
+        let place = self.stands(place).await?;
         match self.app.documents.read(&self.partition(place), &id_of::<T>(key)).await? {
             Some(document) => Ok(Some(self.unseal(self.key_of_found().await?, place, &document).await?)),
             None => Ok(None),
@@ -169,7 +170,7 @@ impl<'a, P: Place> Store<'a, P> {
         after: Option<Continuation>,
     ) -> Result<(Vec<Result<Held<T>, StoreError>>, Option<Continuation>), StoreError> {
         let query = Query { after, descending, limit, ..Query::prefix(id_of::<T>(prefix)) };
-        let page = self.app.documents.query(&self.partition(place), &query).await?;
+        let (place, page) = self.query(place, &query).await?;
         if page.documents.is_empty() {
             return Ok((Vec::new(), page.next));
         }
@@ -356,6 +357,11 @@ impl<'a, P: Place> Store<'a, P> {
     /// Which blob held the text of a record when it was read, by document id.
     fn large(&self) -> MutexGuard<'_, HashMap<String, String>> {
         self.large.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record's text in a blob is somebody else's too.
+    pub(super) fn forget_text(&self, id: &str) {
+        self.large().remove(id);
     }
 
     /// Takes away the texts of records that this batch wrote again or deleted. What a stop leaves of it is sealed and named

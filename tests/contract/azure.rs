@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use assay::platform::append_only::AppendOnly;
+
 use super::{Ports, local};
 use crate::support::{clock::VirtualClock, cosmos::Emulator, ids::SeededIds, storage_account::FakeStorage};
 
@@ -10,7 +12,7 @@ use crate::support::{clock::VirtualClock, cosmos::Emulator, ids::SeededIds, stor
 pub async fn ports() -> Ports {
     let clock = Arc::new(VirtualClock::default());
     let emulator = Emulator::new();
-    let documents = Arc::new(emulator.documents(Arc::new(SeededIds::new(1, clock.clone()))).await);
+    let documents = AppendOnly::over(Arc::new(emulator.documents(Arc::new(SeededIds::new(1, clock.clone()))).await));
     let (queue, blobs) = FakeStorage::new(clock.clone()).open();
     let local = local::ports().await;
     let Ports { keep, .. } = local;

@@ -5,16 +5,20 @@ use std::{
     time::Duration,
 };
 
-use assay::platform::{
-    azure::CosmosDocuments,
-    ports::{BatchOutcome, Container, Documents as _, Ids, Op, OpStatus, PortError, PortErrorKind, Query},
+use assay::{
+    assemble,
+    config::{self, RawConfig},
+    platform::{
+        azure::{CosmosDocuments, DATA_ACTIONS},
+        ports::{BatchOutcome, Container, Documents as _, Ids, Op, OpStatus, PortError, PortErrorKind, Query},
+    },
 };
 use serde_json::json;
 
 use super::documents::{commit, create, ids, partition};
 use crate::support::{
     clock::VirtualClock,
-    cosmos::{At, CosmosFault, Emulator, fault},
+    cosmos::{At, CosmosFault, Emulator, fault, settings},
     ids::SeededIds,
 };
 
@@ -161,4 +165,41 @@ async fn a_later_try_works_when_what_was_missing_is_there() {
     documents.read(&place, "a").await.unwrap_err();
     emulator.tokens.refuses.store(false, Ordering::Relaxed);
     assert_eq!(documents.read(&place, "a").await.unwrap(), None);
+}
+
+/// The adapters' own limits are held elsewhere; this is what the product is put together with.
+#[test]
+fn whichever_store_is_assembled_nothing_is_replaced_or_deleted_among_the_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = [("ASSAY_DATA", folder.path().to_str().unwrap()), ("ASSAY_SIGN_IN", "demo")];
+    let local: RawConfig = local.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    for settings in [local, settings(&[])] {
+        let app = assemble::app(config::check(&settings).unwrap()).unwrap();
+        let delete = Op::Delete { id: "entry:0000000000000000".into(), if_match: None };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // Of Azure nothing is asked for it.
+        let refused = runtime.block_on(app.documents.batch(&partition(Container::Audit), vec![delete])).unwrap_err();
+        assert_eq!(refused.kind, PortErrorKind::Invalid, "{refused}");
+        assert!(refused.to_string().contains("where nothing is replaced or deleted"), "{refused}");
+    }
+}
+
+#[test]
+fn a_role_for_each_container_is_written_down_and_the_one_of_the_entries_neither_replaces_nor_deletes() {
+    assert_eq!(DATA_ACTIONS.map(|(container, _)| container), Container::ALL);
+    let mut of_entries = Vec::new();
+    for (container, actions) in DATA_ACTIONS {
+        let changes = ["/replace", "/delete", "/upsert"].map(|change| actions.iter().filter(|action| action.ends_with(change)).count());
+        assert_eq!(changes, if container == Container::Audit { [0; 3] } else { [1, 1, 0] }, "{container:?}");
+        assert!(actions.iter().all(|action| action.starts_with("Microsoft.DocumentDB/databaseAccounts/") && !action.contains('*')));
+        if container == Container::Audit {
+            of_entries = actions.to_vec();
+        }
+    }
+    // Whoever makes the role by hand makes this one.
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, role) = guide.split_once(r#""RoleName": "Assay log entries""#).unwrap();
+    let (role, _) = role.split_once("] } ] }").unwrap();
+    let named: Vec<&str> = role.split('"').filter(|word| word.starts_with("Microsoft.")).collect();
+    assert_eq!(named, of_entries);
 }

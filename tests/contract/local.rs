@@ -3,6 +3,7 @@
 use std::{fs, io::ErrorKind, path::Path, sync::Arc, time::Duration};
 
 use assay::platform::{
+    append_only::AppendOnly,
     local::{LocalStore, OpenError, OpenOptions},
     ports::{BlobContainer, Blobs as _, Container, Documents as _, PortErrorKind, Query, Vault as _},
 };
@@ -23,7 +24,7 @@ pub async fn ports() -> Ports {
     let store = open_at(folder.path(), &Arc::default(), &clock).unwrap();
     let path = folder.path().to_owned();
     Ports {
-        documents: store.documents,
+        documents: AppendOnly::over(store.documents),
         queue: Arc::new(MemoryQueue::new(clock.clone())),
         blobs: store.blobs,
         vault: store.vault,

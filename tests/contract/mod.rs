@@ -78,6 +78,7 @@ macro_rules! documents_contract {
                 contract_documents_get_a_new_etag_with_every_write_and_never_an_old_one,
                 contract_documents_refuse_a_batch_as_a_whole_and_say_why,
                 contract_documents_refuse_what_is_beyond_the_limits,
+                contract_documents_among_the_entries_of_logs_are_only_created,
                 contract_documents_refuse_ids_that_another_store_could_not_hold,
                 contract_documents_are_listed_by_prefix_in_pages_both_ways,
                 contract_documents_of_several_kinds_come_in_one_list,

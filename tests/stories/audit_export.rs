@@ -247,7 +247,7 @@ async fn sau_003_a_log_that_was_written_anew_with_its_own_keys_holds_alone_and_n
     happen(&store, 12, "Dana Whitfield").await;
     let (honest, keys) = copy(&store, WHOLE).await;
     let kept = fs::read(honest.path().join("checkpoint")).unwrap();
-    wipe(&store).await;
+    wipe(&client(&test.insider()).await).await;
     happen(&store, 15, "Nobody").await;
     let (rewritten, _) = copy(&store, WHOLE).await;
     check(rewritten.path(), &keys, None).expect("alone it holds");

@@ -268,6 +268,8 @@ async fn an_entry_that_was_changed_in_the_store_or_a_foreign_checkpoint_stops_th
                 let place = ClientPlace::Log(AuditPart::Entries(0));
                 let mut held = store.read::<Entry>(place, &audit::entry::entry_key(seq)).await.unwrap().unwrap();
                 held.value.leaf = held.value.leaf.replace("proposal.approved", "proposal.rejected");
+                let insider = test.insider();
+                let store = client(&insider).await;
                 let mut batch = store.batch(place);
                 batch.replace(&held);
                 batch.commit().await.unwrap();

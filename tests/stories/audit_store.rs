@@ -14,6 +14,7 @@ use std::{
 use assay::{
     app::App,
     config::{self, RawConfig},
+    platform::append_only::AppendOnly,
     platform::ports::{
         Appending, BatchOutcome, BlobContainer, BlobPage, Blobs, ChangePage, ChangeToken, Clock, Continuation, Creation, Document,
         Documents, Etag, HeldBlob, Http, HttpRequest, HttpResponse, IdMatch, Ids, LeaseId, Leasing, MAX_BATCH_BYTES, MAX_BATCH_OPS,
@@ -332,7 +333,7 @@ pub(crate) fn app(settings: &[(&str, &str)]) -> (App, Arc<Memory>, Arc<Rest>) {
     });
     let app = App {
         config: Arc::new(config::check(&raw).unwrap()),
-        documents: memory.clone(),
+        documents: AppendOnly::over(memory.clone()),
         queue: rest.clone(),
         blobs: rest.clone(),
         vault: rest.clone(),

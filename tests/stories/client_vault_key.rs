@@ -8,7 +8,7 @@ use assay::{
     evidence::Evidence,
     platform::ports::{Container, Op, Partition, PortErrorKind},
     tenancy::{
-        ClientPlace, DeploymentPlace, TenantId,
+        ClientPlace, DeploymentPlace, DeploymentScope, TenantId,
         key_change::{self, Facts},
         keys::{self, Owner},
         place::{AuditPart, EVIDENCE_SHARDS},
@@ -272,10 +272,13 @@ async fn a_log_that_ends_before_its_checkpoint_says_nothing_about_all_vault_keys
     waited(&mut flow).await;
     let (store, place) = (flow.deployment().await, DeploymentPlace::Log(AuditPart::Entries(0)));
     let last = store.all::<Entry>(place, "").await.unwrap().pop().unwrap();
-    let mut batch = store.batch(place);
+    let insider = flow.test.insider();
+    let taken = DeploymentScope::of_function("story", "story").store(&insider).await.unwrap();
+    let mut batch = taken.batch(place);
     batch.delete(&last);
     batch.commit().await.unwrap();
-    drop(store);
+    drop((store, taken));
+    drop(insider);
     done(&flow, "destroy", &[]).await;
     assert!(!known(&flow).await.destroyed.unwrap().value.vault_keys_compared);
 }

@@ -63,8 +63,8 @@ async fn what_is_missing_or_not_allowed_is_named_by_its_setting_with_what_to_do(
     let app = App { documents: Arc::new(empty.documents(test.ids.clone()).await), ..test.app().clone() };
     let findings = doctor::examine(&app).await;
     let bad = bad(&findings);
-    assert_eq!(bad.len(), 3, "{bad:?}");
-    for (line, container) in bad.iter().zip(["deployment", "clients", "audit"]) {
+    assert_eq!(bad.len(), 4, "{bad:?}");
+    for (line, container) in bad.iter().zip(["deployment", "clients", "audit", "heads"]) {
         assert!(line.contains(&format!("container {container}: not there")) && line.contains("make it"), "{line}");
     }
     assert!(findings.iter().filter_map(|finding| finding.ailment(false)).all(|ailment| !ailment.problem.contains("https://")));
@@ -73,7 +73,7 @@ async fn what_is_missing_or_not_allowed_is_named_by_its_setting_with_what_to_do(
     let app = App { documents: Arc::new(empty.documents(test.ids.clone()).await), ..test.app().clone() };
     let findings = doctor::examine(&app).await;
     let kinds: Vec<_> = findings.iter().filter_map(|finding| finding.outcome.as_ref().err().map(|error| error.kind)).collect();
-    assert_eq!(kinds, [PortErrorKind::Denied; 3]);
+    assert_eq!(kinds, [PortErrorKind::Denied; 4]);
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ async fn an_entry_that_is_away_for_a_while_is_not_folded_past() {
     let id = format!("{}:{}", Entry::KIND, entry_key(taken.seq));
     let document = flow.app().documents.read(&partition, &id).await.unwrap().unwrap();
     let write = async |op: Op| {
-        assert!(matches!(flow.app().documents.batch(&partition, vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
+        assert!(matches!(flow.test.insider().documents.batch(&partition, vec![op]).await.unwrap(), BatchOutcome::Committed(_)));
     };
     write(Op::Delete { id: id.clone(), if_match: None }).await;
     let follow = async || {

@@ -44,7 +44,7 @@ use crate::support::{
     browser::{Browser, text},
     clock::START,
     events::approval,
-    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+    flow::{Extent, Flow, HARBOR, RIDGE, client_of, deliveries_of, person},
     log_copy,
 };
 
@@ -220,6 +220,8 @@ async fn an_audit_item_that_was_taken_out_or_left_behind_and_an_entry_that_was_c
 
     let entries = ClientPlace::audit(AuditPart::Entries(0));
     let key = assay::audit::entry::entry_key(3);
+    let insider = flow.test.insider();
+    let store = client_of(&insider, HARBOR).await;
     change::<assay::audit::entry::Entry>(&store, entries, &key, |entry| entry.content = entry.content.replace('{', "{ ")).await;
     let said = faults(&flow).await;
     assert!(said.iter().any(|line| line.contains("the content of entry 3 is not what the entry committed to")), "{said:#?}");

@@ -6,6 +6,7 @@ use assay::{
     app::App,
     config::{self, RawConfig},
     platform::{
+        append_only::AppendOnly,
         local::{LocalStore, NoIdentity},
         ports::{Blobs, Documents, Identity, Queue, Vault},
     },
@@ -28,6 +29,8 @@ use super::{
 pub struct TestApp {
     // Taken while the folder is opened again: it has one owner at a time.
     app: Option<App>,
+    /// As whoever runs the store reaches them, whom no rule of the product holds.
+    documents: Option<Arc<dyn Documents>>,
     settings: RawConfig,
     pub clock: Arc<VirtualClock>,
     pub ids: Arc<SeededIds>,
@@ -87,6 +90,7 @@ impl TestApp {
         let clock = Arc::new(clock);
         let mut test = Self {
             app: None,
+            documents: None,
             settings: raw,
             ids: Arc::new(SeededIds::new(seed, clock.clone())),
             queue: Arc::new(MemoryQueue::new(clock.clone())),
@@ -106,6 +110,11 @@ impl TestApp {
         self.app.as_ref().unwrap()
     }
 
+    /// The same store in the hands of somebody who may write everything in it: who changes what the product never does.
+    pub fn insider(&self) -> App {
+        App { documents: self.documents.clone().unwrap(), ..self.app().clone() }
+    }
+
     /// The process ends; its data folder stays.
     pub fn closed(self) -> TempDir {
         self.folder
@@ -119,11 +128,13 @@ impl TestApp {
     /// A new process on the same folder: caches are empty, everything that was durable is there. The caller must have
     /// let go of every clone of the old App.
     pub fn restart(&mut self) {
-        self.app = None;
-        self.app = Some(self.faults.wrap(match &self.azure {
+        (self.app, self.documents) = (None, None);
+        let app = match &self.azure {
             Some(azure) => self.opened_on(azure),
             None => self.opened_on_folder(),
-        }));
+        };
+        self.documents = Some(app.documents.clone());
+        self.app = Some(self.faults.wrap(App { documents: AppendOnly::over(app.documents.clone()), ..app }));
     }
 
     /// The same with these settings in place of those it had.

@@ -354,8 +354,7 @@ impl Flow {
 
     /// A client's records, as the sweep sees them.
     pub async fn client(&self, tenant: TenantId) -> Store<'_, ClientPlace> {
-        let tenant = Tenant { id: tenant, name: String::new(), created_at: START };
-        Scope::of_sweep(&tenant, "story").store(self.app()).await.unwrap()
+        client_of(self.app(), tenant).await
     }
 
     pub async fn deployment(&self) -> Store<'_, DeploymentPlace> {
@@ -382,6 +381,12 @@ impl Flow {
         }
         died
     }
+}
+
+/// The same by another App.
+pub async fn client_of(app: &App, tenant: TenantId) -> Store<'_, ClientPlace> {
+    let tenant = Tenant { id: tenant, name: String::new(), created_at: START };
+    Scope::of_sweep(&tenant, "story").store(app).await.unwrap()
 }
 
 /// What lies in a person's mailbox about one client, as text.

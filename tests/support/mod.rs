@@ -15,6 +15,7 @@ pub mod end_state;
 pub mod events;
 pub mod faults;
 pub mod flow;
+pub mod former_heads;
 pub mod hosted;
 pub mod http;
 pub mod ids;

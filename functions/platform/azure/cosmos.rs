@@ -28,6 +28,29 @@ use crate::platform::ports::{Container, PortError, PortErrorKind};
 /// The one partition key path of every container.
 pub const PARTITION_KEY_PATH: &str = "/partition";
 
+/// What Assay does with the documents of each container, in Cosmos DB's words: a data role scoped to that container needs
+/// these and no others. Opening a client reads the account's own description, opening a container the container's
+/// (`readMetadata`; the database is never read). Pages are queries; `upsert`, the change feed, stored procedures and conflicts
+/// are not used. Each operation of a batch wants its own action.
+pub const DATA_ACTIONS: [(Container, &[&str]); Container::ALL.len()] =
+    [(Container::Deployment, ALL), (Container::Clients, ALL), (Container::Audit, APPEND_ONLY), (Container::Heads, ALL)];
+
+const ALL: &[&str] = &[
+    "Microsoft.DocumentDB/databaseAccounts/readMetadata",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/create",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/replace",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/delete",
+];
+/// Who takes the app over cannot change or take away an entry (`platform::append_only`).
+const APPEND_ONLY: &[&str] = &[
+    "Microsoft.DocumentDB/databaseAccounts/readMetadata",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/create",
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read",
+];
+
 /// How often and how long a throttled call is tried again before the caller hears of it.
 const BUSY_RETRIES: u32 = 4;
 const BUSY_WAIT: Duration = Duration::from_secs(4);

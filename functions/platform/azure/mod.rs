@@ -24,7 +24,7 @@ use azure_data_cosmos::CosmosRuntime;
 
 pub use self::{
     blobs::AzureBlobs,
-    cosmos::{Cosmos, PARTITION_KEY_PATH},
+    cosmos::{Cosmos, DATA_ACTIONS, PARTITION_KEY_PATH},
     credential::Credential,
     documents::CosmosDocuments,
     queue::AzureQueue,

@@ -93,8 +93,9 @@ impl Sweep {
             Ok(all) => self.step("keys", custody::care(store, DeploymentPlace::Directory, all)).await,
             Err(error) => self.note("keys", &error),
         }
-        self.log(store, store, places).await;
-        self.step("access", gate::authority::watch(store)).await;
+        if self.log(store, store, places).await {
+            self.step("access", gate::authority::watch(store)).await;
+        }
     }
 
     async fn client(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, roster: &Roster, correlation: &str) {
@@ -118,7 +119,9 @@ impl Sweep {
         if has_last_key {
             self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
         }
-        self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
+        if !self.log(&store, installation, ClientPlace::with_outbox().collect()).await {
+            return;
+        }
         self.step("evidence", evidence::ledger::watch(&store)).await;
         self.step("runs", gate::ran::follow(&store)).await;
         self.step("figures", Box::pin(analytics::follow(app, &scope, roster))).await;
@@ -139,7 +142,9 @@ impl Sweep {
     async fn switched_off(&mut self, app: &App, installation: &Store<'_, DeploymentPlace>, tenant: &Tenant, correlation: &str) {
         self.has_last_key(installation, tenant).await;
         match Scope::of_sweep(tenant, correlation).store(app).await {
-            Ok(store) => self.log(&store, installation, ClientPlace::with_outbox().collect()).await,
+            Ok(store) => {
+                self.log(&store, installation, ClientPlace::with_outbox().collect()).await;
+            }
             Err(StoreError::Destroyed { .. }) => {
                 self.step("raw bytes", offboarding::destroy::finish(installation, tenant.id)).await;
                 self.step("what waited", Box::pin(connectors::unread::delete(installation, tenant.id))).await;
@@ -148,9 +153,14 @@ impl Sweep {
         }
     }
 
-    /// What was recorded gets its place, is published, and is copied where nobody can take it back.
-    async fn log<P: Place>(&mut self, store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, places: Vec<P>) {
-        let published = publish::bring_up_to_date(store, places).await;
+    /// What was recorded gets its place, is published, and is copied where nobody can take it back. `false`: after an upgrade
+    /// the log rests for a sweep, and so does who follows it.
+    async fn log<P: Place>(&mut self, store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, places: Vec<P>) -> bool {
+        let published = match Box::pin(store.move_head()).await {
+            Ok(true) => publish::bring_up_to_date(store, places).await,
+            Ok(false) => return false,
+            Err(error) => Err(error.into()),
+        };
         let came_through = published.is_ok();
         match published {
             Ok(()) => self.step("anchor", Box::pin(anchor::anchor(store))).await,
@@ -159,6 +169,7 @@ impl Sweep {
             Err(PublishError::Alarm { .. }) => self.fail("log"),
         }
         self.step("alarms", watch::tell(store, installation, came_through)).await;
+        true
     }
 
     async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {

@@ -88,7 +88,7 @@ async fn an_insider_who_puts_a_grant_back_that_was_taken_away_gets_nothing_run_b
 
 /// Where the sweep keeps what it followed of the installation's log.
 fn head() -> Partition {
-    Partition::reserved_for_tenancy(Container::Audit, "deployment/log/head".into())
+    Partition::reserved_for_tenancy(Container::Heads, "deployment/log/head".into())
 }
 
 /// From now on these may do something for the client, as its page does it.

@@ -21,12 +21,16 @@ pub(super) struct Part<'h> {
 
 impl<'h> Part<'h> {
     pub(super) fn of(house: &'h House, name: &str) -> Self {
-        let container = if name.starts_with("log/") { Container::Audit } else { Container::Clients };
+        let container = match name {
+            "log/head" => Container::Heads,
+            _ if name.starts_with("log/") => Container::Audit,
+            _ => Container::Clients,
+        };
         Self { house, partition: Partition::reserved_for_tenancy(container, format!("{}/{name}", house.tenant)) }
     }
 
     async fn all(&self) -> Vec<Document> {
-        self.house.test.app().documents.changes(&self.partition, None, 10_000).await.unwrap().documents
+        self.house.test.insider().documents.changes(&self.partition, None, 10_000).await.unwrap().documents
     }
 
     pub(super) async fn copy(&self, of: impl Fn(&str) -> bool) -> Vec<(String, Value)> {
@@ -46,7 +50,7 @@ impl<'h> Part<'h> {
         }
         let is_new = |document: &&Document| copy.iter().all(|(id, _)| *id != document.id);
         ops.extend(now.iter().filter(is_new).map(|new| Op::Delete { id: new.id.clone(), if_match: Some(new.etag.clone()) }));
-        let outcome = self.house.test.app().documents.batch(&self.partition, ops).await.unwrap();
+        let outcome = self.house.test.insider().documents.batch(&self.partition, ops).await.unwrap();
         assert!(matches!(outcome, BatchOutcome::Committed(_)), "{outcome:?}");
     }
 }
