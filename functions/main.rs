@@ -19,7 +19,7 @@ use assay::{
     custody::offboarding,
     host::{self, Limits, StartError, command::LocalCommand, log::json_lines, verify::Verification},
     tenancy::{DeploymentScope, TenantId, keys::Owner},
-    triggers::sweep,
+    triggers::{health::doctor, sweep},
 };
 use clap::{Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
@@ -179,7 +179,7 @@ fn doctor() -> Result<(), Box<dyn std::error::Error>> {
     }
     let runtime = runtime(1)?;
     let app = assemble::app(config)?;
-    let findings = runtime.block_on(host::doctor::examine(&app));
+    let findings = runtime.block_on(doctor::examine(&app));
     for finding in &findings {
         say(&finding.to_string());
         if let Some(cause) = finding.outcome.as_ref().err().and_then(std::error::Error::source) {

@@ -85,6 +85,7 @@ mod stories {
     mod sampled;
     mod scanner_to_rollback;
     mod scoring;
+    mod setup;
     mod sign_in;
     mod signing;
     mod step_up;

@@ -6,6 +6,7 @@
 //! committed to by a salted hash, people appear as per-client pseudonyms.
 
 pub mod anchor;
+pub mod anchor_lock;
 pub mod chain;
 pub mod counted;
 pub mod dead_letter;

@@ -30,6 +30,7 @@ pub mod population;
 pub mod pull;
 pub mod review;
 mod run;
+pub mod trial;
 pub mod unlisted;
 pub mod unread;
 mod waiting;

@@ -8,7 +8,6 @@ pub mod body;
 pub mod command;
 #[cfg(feature = "demo")]
 pub mod demo;
-pub mod doctor;
 pub mod envelope;
 pub mod handler;
 mod headers;

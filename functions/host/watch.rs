@@ -7,11 +7,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch::Sender, time::timeout};
 
-use super::{
-    doctor::{self, Finding},
-    start::Life,
+use super::start::Life;
+use crate::{
+    app::App,
+    config::ConfigError,
+    platform::ports::PortErrorKind,
+    triggers::health::doctor::{self, Finding},
+    web::problem::chain,
 };
-use crate::{app::App, config::ConfigError, platform::ports::PortErrorKind, web::problem::chain};
 
 /// Between two looks when all was well, and when it was not.
 const WELL: Duration = Duration::from_mins(5);
@@ -21,14 +24,14 @@ const NOT_WELL: Duration = Duration::from_mins(1);
 pub(super) async fn over(life: &Sender<Life>, app: &Arc<App>) {
     let mut watch = Watch::default();
     while !life.is_closed() {
-        let findings = doctor::glance(app).await;
-        for finding in watch.changed(&findings) {
+        let look = doctor::look(app, false).await;
+        for finding in watch.changed(&look.findings) {
             match &finding.outcome {
                 Ok(()) => tracing::info!(finding = %finding, "a dependency is as it should be again"),
                 Err(error) => tracing::error!(finding = %finding, cause = chain(error), "a dependency is not as it should be"),
             }
         }
-        let (ailments, pause) = watch.heed(&findings);
+        let (ailments, pause) = watch.heed(&look.findings);
         life.send_replace(Life::Ready(app.clone(), ailments.map(Arc::new)));
         let _ = timeout(pause, life.closed()).await;
     }

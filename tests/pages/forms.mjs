@@ -52,6 +52,21 @@ export async function changeConnection(person) {
   await sendWrongly(person, 'change-connection-errors', { name: '' });
 }
 
+/** A connection is tested, and all that Assay depends on is looked at: the page after it says at once what came of it. */
+export async function firstDay(person) {
+  const { page } = person;
+  await page.goto('/api/portal/connections');
+  await person.send(() => page.getByRole('button', { name: /^Test it now/ }).first().click());
+  const tested = await page.getByRole('status').innerText();
+  person.check('connection-tested', 'answer', tested.includes('It answered'), `it says "${tested}"`);
+  await person.lookHere('connection-tested');
+  await page.goto('/api/portal/health');
+  await person.send(() => page.getByRole('button', { name: 'Look at all of it now' }).click());
+  const looked = await page.getByRole('status').innerText();
+  person.check('health-looked', 'answer', looked.includes('Looked at now'), `it says "${looked}"`);
+  await person.lookHere('health-looked');
+}
+
 /** An engineer proposes an objective by hand, and sees that others decide on it. */
 export async function propose(person) {
   const { page } = person;

@@ -28,6 +28,7 @@ async function owner() {
   await person.look('not-found', '/api/portal/nothing-here', { status: 404 });
   await forms.newClient(person);
   await forms.newConnections(person);
+  await forms.firstDay(person);
   await person.close();
 }
 

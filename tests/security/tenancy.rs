@@ -414,6 +414,7 @@ const OF_THE_INSTALLATION: &[&str] = &[
     "connections/id",
     "connections/id/alarms/alarm/clear",
     "connections/id/pull",
+    "connections/id/test",
     "dead-letters/id/replay",
     "dead-letters/id/see-to",
     "people/id",

@@ -57,7 +57,7 @@ async fn an_engineer_adds_a_connectwise_connection_and_a_signed_webhook_to_its_a
         let reply = fill_in_connectwise(&marco, &[]).await;
         let connection = connection_named(&flow, "The second ConnectWise").await;
         let page = text(&marco.follow(&reply).await);
-        assert!(page.contains("Added. Give the vendor"), "{page}");
+        assert!(page.contains("Added. Test it now, give the vendor"), "{page}");
         assert!(page.contains(&format!("{ORIGIN}/api/{}", connection.webhook_path())), "the webhook address");
         assert_eq!(audited(&flow, "connection.added").await.len(), 2, "the story's own, and this one");
         connection

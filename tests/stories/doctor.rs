@@ -9,10 +9,7 @@ use assay::{
     app::App,
     config,
     connectors::demo::What,
-    host::{
-        doctor::{self, Finding},
-        start::{Life, start},
-    },
+    host::start::{Life, start},
     platform::{
         azure::Credential,
         ports::{BatchOutcome, BlobContainer, Container, Document, Op, Partition, PortErrorKind},
@@ -22,6 +19,7 @@ use assay::{
         directory::Tenant,
         keys::{self, Owner},
     },
+    triggers::health::doctor::{self, Finding},
 };
 use uuid::Uuid;
 

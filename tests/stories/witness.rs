@@ -18,9 +18,9 @@ use assay::{
         trail, verify_folder,
         witness::{self, Witnessed},
     },
-    host::doctor,
     platform::{ports::BlobContainer, process::HttpClient},
     tenancy::{ClientPlace, Place, Store, keys::Owner, place::AuditPart},
+    triggers::health::doctor,
 };
 use time::Duration;
 

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use assay::platform::ports::{Op, Partition};
 
 /// Kinds of record that people rely on.
-const RELIED_ON: [&str; 17] = [
+const RELIED_ON: [&str; 18] = [
     "access-review",
+    "anchors-lock",
     "certificate",
     "company",
     "connection",

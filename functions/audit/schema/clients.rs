@@ -295,6 +295,18 @@ pub(super) const LOG: Area = Area {
             ],
         ),
         kind(
+            "anchors.lock_recorded",
+            Done,
+            "installation",
+            "recorded that the copies of the logs are locked against changes",
+            &[
+                always("level", Text, "how much of a human it took: L3, a named person does it"),
+                always("account", Text, "the storage account"),
+                always("days", Number, "for how many days each copy is held, as Azure answered"),
+                always("answer", Text, "SHA-256 of that answer, in hex"),
+            ],
+        ),
+        kind(
             "log.key-made",
             Done,
             "log",

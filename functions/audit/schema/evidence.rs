@@ -95,6 +95,16 @@ pub(super) const TOOLS: Area = Area {
         kind("connection.added", Done, "connection ID", "added a connection", CONNECTION),
         kind("connection.changed", Done, "connection ID", "changed a connection", CONNECTION_CHANGED),
         kind(
+            "connection.tested",
+            Done,
+            "connection ID",
+            "tested a connection",
+            &[
+                always("name", Text, "what people call it"),
+                always("outcome", Text, "how the vendor answered: good, refused, wrong_company, unreachable, busy or strange"),
+            ],
+        ),
+        kind(
             "company.mapped",
             Done,
             "connection ID company ID",

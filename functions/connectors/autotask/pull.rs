@@ -62,6 +62,13 @@ pub fn configurations_of(company: &str) -> Bytes {
     Bytes::from(json!({ "filter": [{ "op": "eq", "field": "companyID", "value": company }] }).to_string())
 }
 
+/// At most one configuration item, for a live test: how many came. The user's zone is asked anew.
+pub async fn one(app: &App, connection: &Connection) -> Result<usize, CallError> {
+    app.cache.forget(&zone_name(connection));
+    let question = json!({ "MaxRecords": 1, "filter": [{ "op": "gt", "field": "id", "value": 0 }] });
+    Ok(page(app, connection, "ConfigurationItems", Bytes::from(question.to_string()), None).await?.rows.len())
+}
+
 /// One page of an entity such as `ConfigurationItems`; `next` is what the page before said.
 pub async fn page(app: &App, connection: &Connection, entity: &str, question: Bytes, next: Option<&str>) -> Result<Page, CallError> {
     #[derive(Deserialize)]
@@ -116,7 +123,7 @@ pub async fn usage(app: &App, connection: &Connection) -> Result<f64, CallError>
 
 /// The base address of the user's database, ending with a slash; on the connection's own host.
 pub async fn zone(app: &App, connection: &Connection) -> Result<Url, CallError> {
-    let name = format!("autotask-zone/{}", connection.id);
+    let name = zone_name(connection);
     if let Some(kept) = app.cache.get(&name, app.now()) {
         let zone = trusted_zone(&String::from_utf8_lossy(&kept)).ok_or(CallError::Refused("zone address not trusted"))?;
         return of_connection(zone, connection);
@@ -124,6 +131,10 @@ pub async fn zone(app: &App, connection: &Connection) -> Result<Url, CallError> 
     let zone = of_connection(fetch_zone(app, connection).await?, connection)?;
     app.cache.put(&name, Zeroizing::new(zone.as_str().as_bytes().to_vec()), app.now(), KEEP_ZONE);
     Ok(zone)
+}
+
+fn zone_name(connection: &Connection) -> String {
+    format!("autotask-zone/{}", connection.id)
 }
 
 async fn fetch_zone(app: &App, connection: &Connection) -> Result<Url, CallError> {

@@ -45,6 +45,12 @@ pub fn companies() -> String {
     query(&[("pageSize", &PAGE_SIZE.to_string())])
 }
 
+/// At most one configuration, for a live test: how many came. Where the API is, is asked anew, with the login company.
+pub async fn one(app: &App, connection: &Connection) -> Result<usize, CallError> {
+    app.cache.forget(&codebase_name(connection));
+    Ok(page(app, connection, "company/configurations", &query(&[("pageSize", "1")])).await?.rows.len())
+}
+
 /// One page of `path`, such as `company/configurations`.
 pub async fn page(app: &App, connection: &Connection, path: &str, query: &str) -> Result<Page, CallError> {
     match page_once(app, connection, path, query).await {

@@ -46,7 +46,8 @@ pub(super) fn answer(path: &str, body: &[u8], now: OffsetDateTime) -> Answer {
         let query: Value = serde_json::from_slice(body).unwrap_or_default();
         let company =
             query["filter"].as_array().and_then(|f| f.iter().find(|f| f["field"] == "companyID")).and_then(|f| f["value"].as_u64());
-        let items = if company == Some(RIDGE.into()) { configuration_items(now) } else { Vec::new() };
+        let mut items = if company.is_none_or(|company| company == u64::from(RIDGE)) { configuration_items(now) } else { Vec::new() };
+        items.truncate(query["MaxRecords"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX));
         return Answer::json(&json!({
             "pageDetails": { "count": items.len(), "requestCount": 500, "prevPageUrl": null, "nextPageUrl": null },
             "items": items

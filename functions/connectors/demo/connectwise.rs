@@ -52,13 +52,14 @@ pub(super) fn answer(path: &str, query: &str, now: OffsetDateTime) -> Answer {
     if path.ends_with("/company/configurations") {
         let conditions = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "conditions").map(|(_, v)| v.into_owned());
         let harbor = conditions.is_none_or(|c| c.contains(&format!("company/id={HARBOR}")));
-        return Answer::json(&if harbor { configurations(now) } else { json!([]) });
+        let size = url::form_urlencoded::parse(query.as_bytes()).find_map(|(name, v)| (name == "pageSize").then(|| v.parse().ok())?);
+        return Answer::json(&if harbor { configurations(now, size.unwrap_or(usize::MAX)) } else { json!([]) });
     }
     Answer::not_found()
 }
 
 /// The devices of Harbor Precision as the RMM last synced them.
-fn configurations(now: OffsetDateTime) -> Value {
+fn configurations(now: OffsetDateTime, most: usize) -> Value {
     const DEVICES: &[(&str, &str, &str)] = &[
         ("HPM-CNC-01", "Managed Workstation", "Windows 11 Pro"),
         ("HPM-CNC-02", "Managed Workstation", "Windows 11 Pro"),
@@ -74,7 +75,7 @@ fn configurations(now: OffsetDateTime) -> Value {
         ("HPM-FS-01", "Managed Server", "Windows Server 2022"),
     ];
     let synced = stamp(now - Duration::hours(2));
-    let rows = DEVICES.iter().zip(7701u32..).map(|((name, kind, os), id)| {
+    let rows = DEVICES.iter().zip(7701u32..).take(most).map(|((name, kind, os), id)| {
         json!({
             "id": id, "name": name,
             "type": { "id": if *kind == "Managed Server" { SERVERS } else { WORKSTATIONS }, "name": kind },

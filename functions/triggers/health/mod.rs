@@ -3,6 +3,8 @@
 //! The one function that answers without an `App`, and at once. It tells settings' names and what was expected of
 //! them; never a value, a path, a host or an error's inner text.
 
+pub mod doctor;
+
 use serde_json::json;
 
 use crate::{app::App, config::ConfigError, platform::process::Module, web::Reply};

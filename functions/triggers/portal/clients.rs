@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use time::{Date, macros::format_description};
 use uuid::Uuid;
 
-use super::{Reader, after, approvals, connections, set_aside, trail};
+use super::{Reader, after, approvals, connections, set_aside, setup, trail};
 use crate::{
     audit::{
         dead_letter,
@@ -79,10 +79,12 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
     }
     let (open, listed) = set_aside::counted(reader).await?;
     let access = if reader.person.is_owner { Some(access_review(reader).await?) } else { None };
+    let missing = if reader.person.is_owner { setup::missing(reader, &healths, &serving) } else { vec![] };
     let frame = reader.frame(Section::Clients).await?;
     Ok(reply::page(
         200,
         &ClientsPage {
+            setup: (!missing.is_empty()).then(|| (paths::setup(), missing)),
             waiting: clients.iter().map(|row| row.waiting).sum(),
             clients,
             unreadable,

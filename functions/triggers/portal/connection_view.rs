@@ -9,7 +9,7 @@ use crate::{
         delivery::{Delivery, Outcome, UNREADABLE},
         health,
         pull::{Cause, Report, State},
-        unlisted,
+        trial, unlisted,
     },
     web::pages::{AlarmView, ConnectionView, LastPull, PostForm, RejectCount, Tag, Tone, UnlistedType, paths},
 };
@@ -37,6 +37,16 @@ pub(super) fn view(
             .collect(),
         last_pull: health.pull.as_ref().map(last_pull),
         unlisted: unlisted_types(&health.unlisted),
+        tested: trial::last(reader.app, &health.connection).map(|trial| {
+            let tag = if trial.outcome.is_good() { Tag::new(Tone::Met, "Answers") } else { Tag::new(Tone::Not, "Look here") };
+            (tag, trial.outcome.words(health.connection.vendor()), trial.at)
+        }),
+        test: PostForm {
+            action: paths::test_connection(*id),
+            token: reader.token(&["test", &id.to_string()]),
+            fields: vec![],
+            label: "Test it now".into(),
+        },
         pull: Some(PostForm {
             action: paths::pull(*id),
             token: reader.token(&["pull", &id.to_string()]),

@@ -8,6 +8,7 @@ use crate::{
     connectors::{
         health, mapping,
         pull::{self, Requested},
+        trial::{self, Tested},
     },
     tenancy::{
         ConnectionId, TenantId,
@@ -29,7 +30,7 @@ pub(super) async fn healths(reader: &Reader<'_>) -> Result<Vec<health::Health>, 
 /// A connection, and whom it serves.
 pub(super) struct Serving<'h> {
     health: &'h health::Health,
-    clients: HashSet<TenantId>,
+    pub(super) clients: HashSet<TenantId>,
 }
 
 pub(super) async fn serving<'h>(reader: &Reader<'_>, healths: &'h [health::Health]) -> Result<Vec<Serving<'h>>, Problem> {
@@ -83,6 +84,7 @@ pub(super) async fn list(reader: &Reader<'_>) -> Result<Reply, Problem> {
             add_href: paths::new_connection(),
             dead_letters: dead_letter::waiting(reader.app, &reader.deployment_scope()).await?,
             dead_letters_href: paths::dead_letters(),
+            health_href: paths::health(),
             notice: notice(reader),
         },
     ))
@@ -92,13 +94,16 @@ fn notice(reader: &Reader<'_>) -> Option<String> {
     if reader.done("cleared").is_some() {
         return Some("Noted, with your name. It comes back if it happens again.".into());
     }
+    if let Some(said) = reader.done("tested") {
+        return Some(said);
+    }
     let words = match (reader.done("pull").as_deref(), reader.done("saved").as_deref()) {
         (Some("started"), _) => "Reading has started and goes on by itself. Open this page again to see how far it is.",
         (Some("running"), _) => "A read is under way already.",
         (Some("unmapped"), _) => {
             "Nothing was read: none of this connection's companies is mapped to a client. Companies are listed for mapping when their first events come in."
         }
-        (_, Some("added")) => "Added. Give the vendor the webhook address below, then say what its boards and types mean.",
+        (_, Some("added")) => "Added. Test it now, give the vendor the webhook address below, then say what its boards and types mean.",
         (_, Some("changed")) => "Changed.",
         _ => return None,
     };
@@ -116,6 +121,19 @@ pub(super) async fn pull(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem
         Requested::NoSuchConnection => return Err(Problem::not_found()),
     };
     Ok(reader.back_to(&paths::connections(), "pull", word))
+}
+
+/// A live test, whose result the page says; which process answers next does not matter for that.
+pub(super) async fn test(reader: &Reader<'_>, id: &str) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    let id: ConnectionId = id.parse().map_err(|_| Problem::not_found())?;
+    reader.must_be_own_form(&["test", &id.to_string()])?;
+    let said = match trial::test(&reader.deployment().await?, id).await? {
+        Tested::Now(connection, outcome) => format!("{}: {}", connection.name, outcome.words(connection.vendor())),
+        Tested::TooOften => "It was tested a moment ago, and the vendor was not asked again. Wait a minute, then test again.".into(),
+        Tested::NoSuchConnection => return Err(Problem::not_found()),
+    };
+    Ok(reader.back_to(&paths::connections(), "tested", &said))
 }
 
 /// A person has seen to an alarm: it goes from the page, and the log says who took it away.

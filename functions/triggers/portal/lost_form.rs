@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What people write into forms, by the field's name. No credential is among it: the forms of connections are left out.
-const TYPED: [(&str, &str); 13] = [
+const TYPED: [(&str, &str); 14] = [
     ("comment", "Comment"),
     ("why", "Why"),
     ("why-group", "Why"),
@@ -30,10 +30,11 @@ const TYPED: [(&str, &str); 13] = [
     ("name", "Name"),
     ("email", "E-mail"),
     ("key", "Key"),
+    ("azure-says", "What Azure answers"),
 ];
 
 /// Last parts of addresses that act, below the page that has the form.
-const ACTS: [&str; 6] = ["propose", "roll-back", "decide", "withdraw", "export", "sprs"];
+const ACTS: [&str; 7] = ["propose", "roll-back", "decide", "withdraw", "export", "sprs", "lock"];
 
 /// The answer to a form of nobody who is signed in.
 pub(super) async fn of_nobody(app: &App, request: &Request, parts: &[&str]) -> Result<Reply, Problem> {

@@ -17,6 +17,7 @@ mod delivery;
 mod entry;
 mod events;
 mod find;
+mod health;
 mod keys;
 mod left_out;
 mod link;
@@ -29,6 +30,7 @@ mod policy;
 mod reader;
 mod sampled;
 mod set_aside;
+mod setup;
 mod sign_in;
 mod stand_in;
 mod team;
@@ -140,6 +142,9 @@ async fn show(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["set-aside"] => set_aside::list(reader).await,
         ["dead-letters"] => dead_letters::list(reader).await,
         ["delivery"] => delivery::show(reader).await,
+        ["setup"] => Box::pin(setup::show(reader)).await,
+        ["setup", "lock"] => setup::back(reader),
+        ["health"] => health::show(reader).await,
         ["analytics"] => Box::pin(analytics::all(reader)).await,
         ["analytics", tenant] => Box::pin(analytics::client(reader, tenant)).await,
         ["analytics", tenant, "sampled"] => sampled::list(reader, tenant).await,
@@ -192,8 +197,11 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
         ["connections"] => Box::pin(connection_form::add(reader)).await,
         ["connections", id] => Box::pin(connection_form::change(reader, id)).await,
         ["connections", id, "pull"] => connections::pull(reader, id).await,
+        ["connections", id, "test"] => Box::pin(connections::test(reader, id)).await,
         ["connections", id, "alarms", alarm, "clear"] => connections::clear_alarm(reader, id, alarm).await,
         ["mapping"] => connections::confirm(reader).await,
+        ["setup", "lock"] => Box::pin(setup::record_lock(reader)).await,
+        ["health"] => Box::pin(health::look_again(reader)).await,
         ["analytics", tenant, "sampled", id] => Box::pin(sampled::answer(reader, tenant, id)).await,
         ["analytics", tenant, "leave-out"] => Box::pin(left_out::ask(reader, tenant)).await,
         ["analytics", tenant, "accept"] => Box::pin(accept::ask(reader, tenant)).await,
@@ -208,7 +216,7 @@ async fn act(reader: &Reader<'_>, parts: &[&str]) -> Result<Reply, Problem> {
     }
 }
 
-/// Who may do what, keys, and the end of a client: whoever finds a browser open must not be able to let
+/// Who may do what, keys, a lock that cannot be taken back, and the end of a client: whoever finds a browser open must not be able to let
 /// themselves in or put an end to anything. Taking access away never waits.
 fn is_of_great_effect(parts: &[&str]) -> bool {
     matches!(
@@ -217,6 +225,7 @@ fn is_of_great_effect(parts: &[&str]) -> bool {
             | ["clients", _, "people"]
             | ["clients", _, "offboarding" | "keys", _]
             | ["keys" | "people", _]
+            | ["setup", "lock"]
             | ["people", _, "let-in"]
     )
 }

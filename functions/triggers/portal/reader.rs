@@ -156,6 +156,7 @@ impl<'a> Reader<'a> {
             name: self.person.name.clone(),
             roles: roles.join(", "),
             operates: self.operates(),
+            owns: self.person.is_owner,
             sign_out_token: self.token(&["sign-out"]),
         };
         let frame = Frame::new(&self.app.config, self.app.now(), section, Some(signed_in), waiting);

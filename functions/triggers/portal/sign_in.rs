@@ -79,6 +79,10 @@ pub(super) async fn finish(app: &App, request: &Request) -> Result<Reply, Proble
     if request.method != Method::Get {
         return Ok(reply::redirect(&paths::sign_in()));
     }
+    // From an administrator's consent: no sign-in, and nothing is believed of it.
+    if request.query_value("admin_consent").is_some() && request.query_value("code").is_none() {
+        return Ok(reply::redirect(&paths::setup()));
+    }
     match entra::finish(app, request).await {
         Ok(arrival) => {
             let [session, attempt] = &arrival.cookies;

@@ -129,6 +129,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
             Some(why) => format!("stopped reading configurations: {why}"),
             None => "stopped reading configurations".into(),
         },
+        "connection.tested" => format!("tested the connection {}: {}", text("name"), text("outcome").replace('_', " ")),
+        "anchors.lock_recorded" => {
+            format!("recorded that the copies of the logs are locked for {} days, as they saw it in Azure", detail["days"])
+        }
         "connection.added" => format!("added the connection {}", text("name")),
         "connection.changed" if detail["credentials_changed"] == true => {
             format!("changed the connection {}, its credentials too", text("name"))

@@ -10,7 +10,7 @@ use super::{Prompt, attempt::Begun, keys::Authority};
 use crate::{app::App, config::EntraSettings, web::pages::paths};
 
 /// What we want to know: that it is they, their name, their address. Access to anything is not asked for.
-pub(super) const SCOPE: &str = "openid profile email";
+pub const SCOPE: &str = "openid profile email";
 
 pub(super) fn address(app: &App, settings: &EntraSettings, authority: &Authority, attempt: &Begun, prompt: Prompt) -> Url {
     let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, attempt.verifier.as_bytes()));
@@ -42,6 +42,16 @@ pub(super) fn address(app: &App, settings: &EntraSettings, authority: &Authority
     }
     drop(query);
     address
+}
+
+/// Where an administrator of a directory consents to that for everybody in it. It leads back to the redirect URI.
+pub fn admin_consent(app: &App, settings: &EntraSettings, directory: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("client_id", &settings.client_id.to_string())
+        .append_pair("scope", SCOPE)
+        .append_pair("redirect_uri", &redirect_uri(app))
+        .finish();
+    format!("{}/adminconsent?{query}", settings.issuer(directory))
 }
 
 /// As it is registered with the app: from configuration, never from a request.

@@ -23,7 +23,11 @@ use self::{
     let_in::{Asked, Asking},
     verify::Claims,
 };
-pub use self::{attempt::drop_expired, verify::TokenError};
+pub use self::{
+    attempt::drop_expired,
+    authorize::{SCOPE, admin_consent},
+    verify::TokenError,
+};
 use super::{
     Problem, Request,
     session::{Begun, Next, SetCookie, scope},

@@ -45,6 +45,8 @@ pub struct ClientsPage {
     pub people_href: Option<String>,
     /// The review of access; only for the owner.
     pub access: Option<AccessReviewLink>,
+    /// For an owner, while nothing can be approved: where the setup is, and the titles of what is missing.
+    pub setup: Option<(String, Vec<&'static str>)>,
     /// What was just done.
     pub notice: Option<String>,
     pub dead_letters_href: String,

@@ -14,6 +14,7 @@ pub struct ConnectionsPage {
     pub add_href: String,
     pub dead_letters: usize,
     pub dead_letters_href: String,
+    pub health_href: String,
     pub notice: Option<String>,
 }
 
@@ -34,6 +35,9 @@ pub struct ConnectionView {
     pub last_pull: Option<LastPull>,
     /// Types of the last read that mean nothing yet.
     pub unlisted: Vec<UnlistedType>,
+    /// The last live test of these credentials: how it went, in a word and in sentences, and when.
+    pub tested: Option<(Tag, &'static str, OffsetDateTime)>,
+    pub test: PostForm,
     /// Only for an engineer or owner.
     pub pull: Option<PostForm>,
     /// What the vendor must post to.

@@ -28,6 +28,8 @@ pub struct SignedIn {
     pub roles: String,
     /// Tools, mapping and dead letters are theirs too.
     pub operates: bool,
+    /// The installation is theirs: they set it up.
+    pub owns: bool,
     /// Anti-forgery token of the sign-out form.
     pub sign_out_token: String,
 }
@@ -41,6 +43,7 @@ pub enum Section {
     Connections,
     Audit,
     People,
+    Setup,
 }
 
 /// A part of the navigation.
@@ -76,6 +79,7 @@ impl Frame {
     pub(super) fn nav(&self) -> Vec<NavItem> {
         let item = |section, label, href, waiting| NavItem { label, href, here: self.section == section, waiting };
         let operates = self.person.as_ref().is_some_and(|person| person.operates);
+        let owns = self.person.as_ref().is_some_and(|person| person.owns);
         [
             Some(item(Section::Clients, "Clients", paths::clients(), 0)),
             Some(item(Section::Approvals, "Approvals", paths::inbox(), self.waiting)),
@@ -83,6 +87,7 @@ impl Frame {
             operates.then(|| item(Section::Connections, "Connections", paths::connections(), 0)),
             self.asking.map(|asking| item(Section::People, "People", paths::team(), asking)),
             Some(item(Section::Audit, "Audit trail", paths::audit(), 0)),
+            owns.then(|| item(Section::Setup, "Setup", paths::setup(), 0)),
         ]
         .into_iter()
         .flatten()

@@ -122,6 +122,11 @@ pub fn pull(connection: ConnectionId) -> String {
     format!("{BASE}connections/{connection}/pull")
 }
 
+/// POST: one small read, to see whether it answers.
+pub fn test_connection(connection: ConnectionId) -> String {
+    format!("{BASE}connections/{connection}/test")
+}
+
 /// POST: a person has seen to it. `alarm` is a segment of ours.
 pub fn clear_alarm(connection: ConnectionId, alarm: &str) -> String {
     format!("{BASE}connections/{connection}/alarms/{alarm}/clear")
@@ -282,6 +287,21 @@ pub fn answer_asking(person: &str, answer: &str) -> String {
 /// POST: they may not sign in any more.
 pub fn end_access(person: PersonId) -> String {
     format!("{BASE}people/{person}/end-access")
+}
+
+/// The steps of a first day.
+pub fn setup() -> String {
+    format!("{BASE}setup")
+}
+
+/// POST: that the copies of the logs are locked.
+pub fn record_lock() -> String {
+    format!("{BASE}setup/lock")
+}
+
+/// What Assay depends on. POST: looks again.
+pub fn health() -> String {
+    format!("{BASE}health")
 }
 
 /// POST.

@@ -6,6 +6,7 @@ mod approvals;
 mod audit;
 mod clients;
 mod offboarding;
+mod setup;
 mod team;
 mod tools;
 
@@ -149,6 +150,10 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("clients-assessor", Box::new(|| clients_of_assessor().render().unwrap())),
         ("access", Box::new(|| access(false).render().unwrap())),
         ("access-errors", Box::new(|| access(true).render().unwrap())),
+        ("setup", Box::new(|| setup::setup(false).render().unwrap())),
+        ("setup-errors", Box::new(|| setup::setup(true).render().unwrap())),
+        ("health", Box::new(|| setup::health(true).render().unwrap())),
+        ("health-not-looked", Box::new(|| setup::health(false).render().unwrap())),
         ("delivery", Box::new(|| delivery().render().unwrap())),
         ("message", Box::new(|| message().render().unwrap())),
         ("problem", Box::new(|| problem().render().unwrap())),
@@ -173,7 +178,8 @@ pub(crate) fn write() -> PathBuf {
 }
 
 fn frame(section: Section) -> Frame {
-    let person = SignedIn { name: "Priya Nair".into(), roles: "Approver".into(), operates: true, sign_out_token: TOKEN.into() };
+    let person =
+        SignedIn { name: "Priya Nair".into(), roles: "Approver".into(), operates: true, owns: false, sign_out_token: TOKEN.into() };
     Frame::new(&config(), NOW, section, Some(person), 3)
 }
 

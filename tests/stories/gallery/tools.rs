@@ -94,6 +94,8 @@ pub(super) fn connections(empty: bool) -> ConnectionsPage {
             LastPull { at, result, until: None, notes }
         }),
         unlisted: if note.is_some() { unlisted() } else { vec![] },
+        tested: last.map(|at| (Tag::new(Tone::Not, "Look here"), "It refused: a key or the client id is wrong.", at)),
+        test: PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Test it now".into() },
         pull: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Read everything now".into() }),
         register: "Register it in ConnectWise as a callback for tickets and one for configurations, level owner.",
         webhook_address: "https://assay.example.net/api/webhooks/connectwise_manage/0192f3a4c5d67e8f9012a3b4c5d6e7f8/tickets".into(),
@@ -133,6 +135,7 @@ pub(super) fn connections(empty: bool) -> ConnectionsPage {
         add_href: paths::new_connection(),
         dead_letters: usize::from(!empty) * 2,
         dead_letters_href: paths::dead_letters(),
+        health_href: paths::health(),
         notice: (!empty).then(|| "A full read of ConnectWise has started. It goes on when you close this page.".into()),
     }
 }

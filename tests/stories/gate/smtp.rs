@@ -7,9 +7,9 @@ use assay::{
         self,
         delivery::{self, Channel, DeliverV1, Outcome, Posting, health},
     },
-    host::doctor,
     platform::ports::PortErrorKind,
     tenancy::{ClientPlace, DeploymentScope, ProposalId},
+    triggers::health::doctor,
 };
 use time::Duration;
 

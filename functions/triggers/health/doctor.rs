@@ -1,7 +1,7 @@
 //! What Assay depends on, looked at one by one: there or not, allowed or not, how quickly, and how to mend it.
 //!
 //! `assay doctor` prints it all; the handler looks again and again once it is ready, and health then names what somebody
-//! must mend. It asks through the ports, as the functions do, and leaves everything as it was: a write here is one that a
+//! must mend; the pages show the last look of their process. It asks through the ports, as the functions do, and leaves everything as it was: a write here is one that a
 //! store allowed to write refuses because of what it names, or a blob that is deleted at once.
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -9,7 +9,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     app::App,
@@ -25,7 +28,7 @@ use crate::{
         place::{self, AuditPart},
         signing::{self, SigningUse},
     },
-    triggers::{Kind, TABLE},
+    triggers::{Kind, Running, TABLE},
     web::entra,
 };
 
@@ -80,7 +83,7 @@ impl fmt::Display for Finding {
 
 /// Everything: what the installation depends on, and each client's key, which is unwrapped for it.
 pub async fn examine(app: &App) -> Vec<Finding> {
-    let look = Look { app, until: Instant::now() + LONGEST };
+    let look = Looking { app, until: Instant::now() + LONGEST };
     let mut findings = look.installation().await;
     // Without an identity nothing can be asked.
     if findings.len() > 1 {
@@ -92,15 +95,47 @@ pub async fn examine(app: &App) -> Vec<Finding> {
 
 /// What all clients depend on: for a look every few minutes, which unwraps no client's key.
 pub async fn glance(app: &App) -> Vec<Finding> {
-    Look { app, until: Instant::now() + LONGEST }.installation().await
+    Looking { app, until: Instant::now() + LONGEST }.installation().await
 }
 
-struct Look<'a> {
+/// What a look found.
+#[derive(Debug)]
+pub struct Look {
+    pub at: OffsetDateTime,
+    pub findings: Vec<Finding>,
+    /// Whether each client's key was looked at too.
+    pub with_clients: bool,
+}
+
+const REMEMBERED: &str = "doctor/look";
+const ONE_AT_A_TIME: &str = "doctor/one";
+
+/// Looks, and remembers what it found for the pages of this process. Two at once would take each other's probe away.
+///
+/// Boxed, because a page asks for it, and what it looks at names the table of functions, the pages among them.
+pub fn look(app: &App, with_clients: bool) -> Running<'_, Arc<Look>> {
+    Box::pin(async move {
+        let one = app.memory.slot::<Mutex<()>>(ONE_AT_A_TIME);
+        let _one = one.lock().await;
+        let moment = app.memory.moment(REMEMBERED);
+        let findings = if with_clients { examine(app).await } else { glance(app).await };
+        let look = Arc::new(Look { at: app.now(), findings, with_clients });
+        app.memory.keep(REMEMBERED, look.clone(), moment, look.at);
+        look
+    })
+}
+
+/// The last look of this process; `None` before its first.
+pub fn last_look(app: &App) -> Option<Arc<Look>> {
+    app.memory.recall(REMEMBERED, OffsetDateTime::UNIX_EPOCH)
+}
+
+struct Looking<'a> {
     app: &'a App,
     until: Instant,
 }
 
-impl Look<'_> {
+impl Looking<'_> {
     /// Everything at once, after the identity without which nothing can be asked.
     async fn installation(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -230,8 +265,8 @@ impl Look<'_> {
             Err(_) => return vec![finding("the keys of all clients".into(), Err(not_reached("keys")))],
         };
         let all = roster.tenants.len();
-        let looks: Vec<Option<Finding>> =
-            stream::iter(&roster.tenants).map(|tenant| self.client(tenant.id)).buffered(KEYS_AT_ONCE).collect().await;
+        let looks: Vec<_> = roster.tenants.iter().map(|tenant| self.client(tenant.id)).collect();
+        let looks: Vec<Option<Finding>> = stream::iter(looks).buffered(KEYS_AT_ONCE).collect().await;
         let left = looks.iter().filter(|look| look.is_none()).count();
         let (good, mut findings): (Vec<_>, Vec<_>) = looks.into_iter().flatten().partition(|finding| finding.outcome.is_ok());
         if !good.is_empty() {
