@@ -59,6 +59,7 @@ mod stories {
     mod freshness;
     mod gallery;
     mod gate;
+    mod gauges;
     mod geo_fence;
     mod key_rotation;
     mod keys_at_once;
