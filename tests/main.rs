@@ -59,6 +59,7 @@ mod stories {
     mod freshness;
     mod gallery;
     mod gate;
+    mod gauges;
     mod geo_fence;
     mod heads;
     mod key_rotation;

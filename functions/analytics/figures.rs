@@ -36,7 +36,7 @@ pub struct Share {
 }
 
 impl Share {
-    fn add(&mut self, counts: bool) {
+    pub(super) fn add(&mut self, counts: bool) {
         self.n += 1;
         self.k += u64::from(counts);
     }
@@ -89,7 +89,7 @@ impl Figures {
 
     fn count(&mut self, item: &Item, now: OffsetDateTime, times: &mut Vec<u64>) {
         let in_window = |at: OffsetDateTime| at <= now && now - at < WINDOW;
-        let decisions: Vec<&Given> = item.decisions.iter().filter(|given| in_window(given.at)).collect();
+        let decisions = decided_within(item, now, WINDOW);
         self.staged += u64::from(in_window(item.staged_at));
         self.decided += decisions.len() as u64;
         if item.executed_at.is_some_and(in_window) {
@@ -119,8 +119,13 @@ impl Figures {
     }
 }
 
+/// What people decided about it in the last `window`.
+pub(super) fn decided_within(item: &Item, now: OffsetDateTime, window: Duration) -> Vec<&Given> {
+    item.decisions.iter().filter(|given| given.at <= now && now - given.at < window).collect()
+}
+
 /// What a rule's item teaches: of several people who truly saw it, the one who overrides counts.
-fn label_of(item: &Item, decisions: &[&Given]) -> Option<Label> {
+pub(super) fn label_of(item: &Item, decisions: &[&Given]) -> Option<Label> {
     let viewed = |given: &Given| given.viewed_ms.and_then(|ms| i64::try_from(ms).ok()).map(Duration::milliseconds);
     let of_rule = decisions.iter().filter(|given| item.by_rule && !given.left_out);
     of_rule.filter_map(|given| label(given.approved, given.because, viewed(given))).max_by_key(|label| label.overridden)

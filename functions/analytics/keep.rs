@@ -10,9 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::{
-    Tally,
+    Lately, Tally,
+    lately::TakenIn,
     sampled::{self, Drawing, Sampled},
 };
 use crate::{
@@ -78,6 +80,9 @@ pub struct Known {
     /// How far the drawing has come, and of what test items can be made.
     #[serde(default)]
     pub(super) drawing: Drawing,
+    /// In a store of an earlier release it begins where that one had come to.
+    #[serde(default)]
+    taken_in: TakenIn,
 }
 
 const GATE_CHANGED: &str = "rule.gate_changed";
@@ -99,6 +104,11 @@ impl Known {
         Self { config: config.hash(), left_out: config.excluded.clone(), ..Self::default() }
     }
 
+    /// What happened lately, as far as it is folded.
+    fn lately(&self, now: OffsetDateTime) -> Lately {
+        Lately::of(&self.taken_in, self.tally.items(), now)
+    }
+
     /// Under which it is folded on.
     fn config(&self) -> Config {
         Config { excluded: self.left_out.clone(), ..config() }
@@ -114,13 +124,21 @@ impl Known {
     }
 }
 
-/// Folds what the log got since the last run; returns how many rules are gated otherwise. For the sweep; `roster` was read
-/// before.
-pub async fn follow(app: &App, scope: &Scope, roster: &Roster) -> Result<usize, StoreError> {
+/// What one run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// How many rules are gated otherwise.
+    pub changes: usize,
+    /// `None`: not known, because the log goes on behind what was folded, or the policy is not as it was approved.
+    pub lately: Option<Lately>,
+}
+
+/// Folds what the log got since the last run. For the sweep; `roster` was read before.
+pub async fn follow(app: &App, scope: &Scope, roster: &Roster) -> Result<Followed, StoreError> {
     let store = scope.store(app).await?;
     // Under a policy that is not as it was approved nobody is left out and nobody taken in: the figures wait.
     let found = store.read::<SignedPolicy>(ClientPlace::Assessment, policy::KEY).await?;
-    let Ok(policy) = policy::shown(&store, roster, found.as_ref()).await? else { return Ok(0) };
+    let Ok(policy) = policy::shown(&store, roster, found.as_ref()).await? else { return Ok(Followed::default()) };
     let config = Config { excluded: policy.left_out, ..config() };
     let (held, end) = begin(&store).await?;
     let etag = held.as_ref().map(|held| held.etag.clone());
@@ -133,6 +151,7 @@ pub async fn follow(app: &App, scope: &Scope, roster: &Roster) -> Result<usize, 
             counted |= fold_group(&store, &mut known).await?;
         }
     }
+    let nothing = Followed { changes: 0, lately: (known.next >= end).then(|| known.lately(app.now())) };
     let changes = if known.next < end { Vec::new() } else { known.take_untold() };
     let (kept, demoted) = (store.read::<Demoted>(ClientPlace::Assessment, demotion::KEY).await?, known.ledger.demoted(&config));
     // Also where somebody deleted or changed it: the log says what holds.
@@ -140,7 +159,7 @@ pub async fn follow(app: &App, scope: &Scope, roster: &Roster) -> Result<usize, 
         known.next >= end && known.pending.is_empty() && kept.as_ref().map_or(!demoted.is_empty(), |kept| kept.value.rules != demoted);
     sampled::let_go(&store).await?;
     if changes.is_empty() && !counted && !gates && known.drawn.is_empty() && known.next - before < MAY_LAG {
-        return Ok(0);
+        return Ok(nothing);
     }
     let mut batch = store.batch(ClientPlace::Assessment);
     if gates {
@@ -161,8 +180,8 @@ pub async fn follow(app: &App, scope: &Scope, roster: &Roster) -> Result<usize, 
     batch.put(known, etag);
     match batch.commit().await {
         // Another sweep did the same.
-        Err(error) if error.is_conflict() => Ok(0),
-        other => other.map(|()| changes.len()),
+        Err(error) if error.is_conflict() => Ok(nothing),
+        other => other.map(|()| Followed { changes: changes.len(), ..nothing }),
     }
 }
 
@@ -210,7 +229,9 @@ async fn fold_group(store: &Store<'_, ClientPlace>, known: &mut Known) -> Result
     let mut counted = false;
     for shown in group.entries.iter().rev() {
         let Some(seq) = shown.place.map(|place| place.seq).filter(|seq| *seq >= known.next) else { continue };
-        let Known { drawing, drawn, tally, .. } = &mut *known;
+        let Known { drawing, drawn, tally, taken_in, .. } = &mut *known;
+        // Not worth a write of its own: what is not kept is folded again.
+        taken_in.take_in(&shown.kind, shown.at, &shown.detail);
         drawn.extend(sampled::drawn(drawing, (seq, shown.at), (&shown.kind, &shown.object), &shown.detail, |item| tally.subject(item)));
         // Somebody looked, or nobody did in time: it does not come into the list again.
         if let Some(id) = shown.object.strip_prefix("sample ") {

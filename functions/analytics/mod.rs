@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod figures;
 pub mod keep;
+pub mod lately;
 pub mod sampled;
 pub mod sharing;
 mod tally;
@@ -15,6 +16,7 @@ pub mod view;
 mod weeks;
 
 pub use figures::{Figures, Share};
-pub use keep::{Known, follow, known};
+pub use keep::{Followed, Known, follow, known};
+pub use lately::Lately;
 pub use tally::{Item, Looked, Tally};
 pub use weeks::{Week, weeks};

@@ -197,6 +197,18 @@ pub struct Letters {
     pub unreadable: Vec<String>,
 }
 
+impl Letters {
+    /// How many wait for a person; one that cannot be read does.
+    pub fn waiting(&self) -> usize {
+        self.unreadable.len() + self.readable.iter().filter(|letter| letter.state == DeadLetterState::Waiting).count()
+    }
+
+    /// How many became dead letters, or did again, at `since` or later.
+    pub fn died_since(&self, since: OffsetDateTime) -> usize {
+        self.readable.iter().filter(|letter| letter.at >= since).count()
+    }
+}
+
 /// Each stands for itself: a damaged record hides no other.
 pub async fn each(app: &App, scope: &DeploymentScope) -> Result<Letters, StoreError> {
     let mut letters = Letters::default();
@@ -218,10 +230,9 @@ pub async fn all(app: &App, scope: &DeploymentScope) -> Result<Vec<DeadLetter>, 
     Ok(each(app, scope).await?.readable)
 }
 
-/// How many wait for a person; one that cannot be read does.
+/// How many wait for a person.
 pub async fn waiting(app: &App, scope: &DeploymentScope) -> Result<usize, StoreError> {
-    let letters = each(app, scope).await?;
-    Ok(letters.unreadable.len() + letters.readable.iter().filter(|letter| letter.state == DeadLetterState::Waiting).count())
+    Ok(each(app, scope).await?.waiting())
 }
 
 /// Whether sending it again may help: what is not of ours, or is not what we said, never becomes so.

@@ -8,12 +8,19 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
+    Item,
     anchor::{self, Anchored},
-    entry::{Alarm, HEAD_KEY, Head},
+    entry::{self, Alarm, HEAD_KEY, Head},
+    leaf,
     publisher::Published,
+    tiles,
+    tlog::Checkpoint,
     witness::{self, Witnessed},
 };
-use crate::tenancy::{DeploymentPlace, Held, Place, Record, Store, StoreError, Wanted, keys::Owner, place::AuditPart};
+use crate::{
+    platform::ports::BlobContainer,
+    tenancy::{DeploymentPlace, Held, Place, Record, Store, StoreError, Wanted, keys::Owner, place::AuditPart},
+};
 
 /// For so long after the last one gaps are shown: they cannot be mended, and stand in the log for ever.
 pub const GAP_SHOWN: Duration = Duration::days(30);
@@ -108,6 +115,29 @@ fn behind(
     let copied = anchored.map_or(0, |anchored| anchored.size);
     let is_due = anchored.is_none_or(|anchored| now - anchored.at > COPY_LATE);
     (size > copied && is_due).then_some("its newest checkpoint is not copied to where it cannot be changed")
+}
+
+/// Items of a place that are looked at for the oldest of them: those that cannot be read are passed over.
+const OLDEST: usize = 10;
+/// Entries behind a checkpoint that are looked at for the first of them.
+const BEHIND: u64 = 100;
+
+/// Since when the oldest of what was recorded waits for a checkpoint that outsiders can fetch; `None`: nothing waits. For a
+/// log that was not brought up to date: it reads the checkpoint, the entry behind it, and each of `unplaced`, where items may
+/// wait for their place in the log.
+pub async fn waits_since<P: Place>(store: &Store<'_, P>, unplaced: &[P]) -> Result<Option<OffsetDateTime>, StoreError> {
+    let note = store.app().blobs.read(BlobContainer::Log, &tiles::name(store.owner(), tiles::CHECKPOINT)).await?;
+    // Whether it is ours is the publisher's to say; not what is written down as published, which is so before it is signed.
+    let covered = note.and_then(|note| Checkpoint::parse_note(&note)).map_or(0, |checkpoint| checkpoint.size);
+    // More than the one behind it: that may be what is gone, which is why nothing was published.
+    let entries = entry::range(store, covered, covered + BEHIND).await?;
+    let mut oldest = entries.first().and_then(|entry| leaf::read(&entry.leaf).ok()).map(|leaf| leaf.at);
+    for place in unplaced {
+        let (items, _) = store.page_of_each::<Item>(*place, "", false, OLDEST, None).await?;
+        let first = items.into_iter().flatten().map(|held| held.value.at).min();
+        oldest = oldest.into_iter().chain(first).min();
+    }
+    Ok(oldest)
 }
 
 /// When a sweep last looked after the logs.

@@ -220,6 +220,18 @@ pub async fn rejects(store: &Store<'_, DeploymentPlace>, connection: Option<Conn
     counted::begun_since(store, &format!("{}:", of(connection)), since, |reject: &Reject| reject.first_at).await
 }
 
+/// How many requests were refused since then, of all connections and of none; a look at each, and one more for every
+/// hundred hours and reasons.
+pub async fn refused(store: &Store<'_, DeploymentPlace>, since: OffsetDateTime) -> Result<u64, StoreError> {
+    let connections = connection::all(store).await?;
+    let mut refused = 0;
+    for connection in connections.iter().map(|connection| Some(connection.id)).chain([None]) {
+        let begun = counted::begun_since(store, &format!("{}:", of(connection)), since, |reject: &Reject| reject.first_at).await?;
+        refused += begun.iter().map(|reject| reject.count).sum::<u64>();
+    }
+    Ok(refused)
+}
+
 /// The newest deliveries of a connection.
 pub async fn deliveries(store: &Store<'_, DeploymentPlace>, connection: ConnectionId, limit: usize) -> Result<Vec<Delivery>, StoreError> {
     let mut found = Vec::new();

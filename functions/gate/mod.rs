@@ -43,7 +43,7 @@ pub use execute::{ExecuteError, NotPerformed, Performing, execute};
 pub use lapse::{bring_under_policy, expire, rolled_back, supersede};
 pub use level::Level;
 pub use newcomer::tell_owners;
-pub use notify::{NotifyError, notify, remind};
+pub use notify::{NotifyError, Reminded, notify, remind};
 pub use policy::{Policy, Rule};
 pub use proposal::{Draft, Proposal, revise, stage};
 pub use refusal::Refusal;

@@ -112,16 +112,26 @@ pub async fn notify(app: &App, message: &Verified) -> Result<(), NotifyError> {
     Ok(())
 }
 
+/// What one run of the reminders came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reminded {
+    /// Of how many proposals somebody was told.
+    pub told: usize,
+    /// How many wait for a decision, and since when the one that waits longest does.
+    pub waiting: usize,
+    pub oldest: Option<OffsetDateTime>,
+}
+
 /// Tells once more of what is still open as the policy of its kind says, and loudly of what is not decided near its
-/// deadline and, once a day for some days, of what nobody reviewed in time; returns of how many proposals. Deliveries whose
-/// message was lost are sent on their way again. For the sweep.
-pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
+/// deadline and, once a day for some days, of what nobody reviewed in time. Deliveries whose message was lost are sent on
+/// their way again. For the sweep.
+pub async fn remind(app: &App, scope: &Scope) -> Result<Reminded, StoreError> {
     let store = scope.store(app).await?;
     let now = app.now();
     let found = store.gather(ClientPlace::Assessment, vec![Wanted::all::<OpenMark>(""), Wanted::all::<ReviewMark>("")]).await?;
     let mut passed = Passed::default();
-    let marks = passed.all(found.all_of_each::<OpenMark>("").await?)?.into_iter().map(|held| held.value);
-    let soon = marks.filter(|mark| mark.decide_by - Duration::hours(mark.notices_from.into()) <= now && now < mark.decide_by);
+    let marks: Vec<OpenMark> = passed.all(found.all_of_each("").await?)?.into_iter().map(|held| held.value).collect();
+    let soon = marks.iter().filter(|mark| mark.decide_by - Duration::hours(mark.notices_from.into()) <= now && now < mark.decide_by);
     let reviews = passed.all(found.all_of_each::<ReviewMark>("").await?)?.into_iter().map(|held| held.value);
     let due: Vec<(String, bool)> = reviews.map(|mark| (mark.key(), true)).chain(soon.map(|mark| (mark.key(), false))).collect();
     let mut told = 0;
@@ -146,7 +156,7 @@ pub async fn remind(app: &App, scope: &Scope) -> Result<usize, StoreError> {
     if app.config.delivery.is_queued() {
         delivery::wake(&store).await?;
     }
-    passed.end(told)
+    passed.end(Reminded { told, waiting: marks.len(), oldest: marks.iter().map(|mark| mark.staged_at).min() })
 }
 
 /// Which notices are due, with the number that stands where others have a version: one per notice and proposal, whatever

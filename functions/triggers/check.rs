@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Kind, TABLE, Trigger, route::Template};
+use super::{Kind, TABLE, Trigger, route::Template, telemetry};
 use crate::config::ConfigError;
 
 /// A function as far as addresses go, whether it comes from [`TABLE`] or from a folder.
@@ -220,7 +220,9 @@ pub fn check_own(deadline: Duration, answer_time: Duration) -> Vec<ConfigError> 
         Err(problem) => return vec![of_host_json(problem)],
     };
     let functions: Vec<Declared> = TABLE.iter().map(Declared::of).collect();
-    let mut reasons: Vec<ConfigError> = check_table(&settings.route_prefix, &functions).into_iter().map(of_host_json).collect();
+    let mut problems = check_table(&settings.route_prefix, &functions);
+    problems.extend(telemetry::check(&serde_json::from_str(HOST_JSON).unwrap_or_default()));
+    let mut reasons: Vec<ConfigError> = problems.into_iter().map(of_host_json).collect();
     // A host time-out kills the process, and two together shut the host down: ours must fire first (measured).
     if deadline + answer_time >= settings.function_timeout {
         let most = settings.function_timeout.saturating_sub(answer_time).as_secs();

@@ -11,6 +11,7 @@
 
 pub mod check;
 pub mod route;
+pub mod telemetry;
 
 pub mod analyze;
 pub mod execute;

@@ -5,27 +5,25 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Cursor, Read as _, Write},
-    sync::{Arc, Mutex},
+    io::{Cursor, Read as _},
 };
 
 use assay::{
     connectors::demo::What,
     evidence::{Evidence, EvidenceRef, Filed, Origin, Population},
     gate::{self, Draft},
-    host::log::json_lines,
     readiness::{catalogue::catalogue, map::evidence_map, suggest::suggest, topic::Topic},
     tenancy::{ClientPlace, DeploymentPlace, Held, PersonId, ProposalId, Scope, directory::Person, outbox},
     web::{Method, visible::is_hidden},
 };
 use serde_json::Value;
 use time::OffsetDateTime;
-use tracing_subscriber::EnvFilter;
 
 use super::cases::{Outcome, expects, files, id};
 use crate::support::{
     browser::{Browser, text as html_of},
     flow::{Extent, Flow, HARBOR, mails_to, person},
+    lines::Lines,
 };
 
 /// Where a text can come in, by the words of a case's `where`.
@@ -285,26 +283,11 @@ fn no_title_changes_a_suggestion(text: &str, now: OffsetDateTime) -> Result<(), 
     if verdict(text) == verdict("Full inventory") { Ok(()) } else { Err("a title changed the suggestion".into()) }
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn one_log_record(text: &str) -> Result<(), String> {
-    let lines = Lines::default();
-    let to = lines.clone();
-    tracing::subscriber::with_default(json_lines(EnvFilter::new("info"), move || to.clone()), || {
-        tracing::warn!(title = text, "{text}");
-    });
-    let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let (lines, listening) = Lines::listen("info");
+    tracing::warn!(title = text, "{text}");
+    drop(listening);
+    let written = lines.text();
     let record: Option<Value> = serde_json::from_str(&written).ok();
     let whole = record.is_some_and(|record| record["title"] == text && record["message"] == text);
     if whole && written.matches('\n').count() == 1 { Ok(()) } else { Err(format!("in the log: {written}")) }

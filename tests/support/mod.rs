@@ -21,6 +21,7 @@ pub mod http;
 pub mod ids;
 pub mod key_record;
 pub mod key_vault;
+pub mod lines;
 pub mod log_copy;
 pub mod meeting;
 pub mod process;

@@ -33,28 +33,41 @@ pub async fn run(message: QueueMessage, app: &App) -> Result<(), Failure> {
 
 async fn client(app: &App, scope: &Scope, about: &PublishV1) -> Result<(), PublishError> {
     let places = ClientPlace::with_outbox().filter(|place| about.covers(place)).collect();
-    bring_up_to_date(&scope.store(app).await?, places).await
+    bring_up_to_date(&scope.store(app).await?, places).await.published
 }
 
 async fn deployment(app: &App, correlation: &str, about: &PublishV1) -> Result<(), PublishError> {
     let scope = DeploymentScope::of_function(request::FUNCTION, correlation);
     let mut places = sweep::every_place(app, &scope).await?;
     places.retain(|place| about.covers(place));
-    bring_up_to_date(&scope.store(app).await?, places).await
+    bring_up_to_date(&scope.store(app).await?, places).await.published
+}
+
+/// How far a log was brought.
+pub(super) struct Brought {
+    /// Whether everything that was recorded before has its place in the log.
+    pub(super) is_placed: bool,
+    pub(super) published: Result<(), PublishError>,
 }
 
 /// Gives what waits its place, then publishes. Boxed: many calls one after the other.
-pub(super) async fn bring_up_to_date<P: Place>(store: &Store<'_, P>, places: Vec<P>) -> Result<(), PublishError> {
-    if !Box::pin(audit::sequence(store, places.iter().copied())).await?.complete {
+pub(super) async fn bring_up_to_date<P: Place>(store: &Store<'_, P>, places: Vec<P>) -> Brought {
+    let is_placed = match Box::pin(audit::sequence(store, places.iter().copied())).await {
+        Ok(sequenced) => sequenced.complete,
+        Err(error) => return Brought { is_placed: false, published: Err(error.into()) },
+    };
+    if !is_placed {
         // Another run has the log: what it does not place is asked for again.
         for place in &places {
             request::note(store.app(), store.owner(), place);
         }
     }
-    Box::pin(audit::publish(store)).await?;
+    let published = Box::pin(audit::publish(store)).await.map(drop);
     // What is published stands, with or without a witness.
-    if let Err(error) = Box::pin(audit::witness::cosign(store)).await {
+    if published.is_ok()
+        && let Err(error) = Box::pin(audit::witness::cosign(store)).await
+    {
         tracing::warn!(error = %error, "the checkpoint was not cosigned; the sweep asks again");
     }
-    Ok(())
+    Brought { is_placed, published }
 }

@@ -1,13 +1,20 @@
 //! Timer `sweep`, every five minutes: whatever a crash, a lost message or the passing of time left to do.
 //!
 //! Each step is idempotent and stands alone: one that fails is logged, the others still run, and the invocation fails at
-//! the end so that the failure is seen. A client whose key cannot be used does not hold up the others (design I7).
+//! the end so that the failure is seen. A client whose key cannot be used does not hold up the others (design I7). What was
+//! read on the way is one line for Azure's alerts ([`gauges`]).
+
+pub mod gauges;
 
 use std::future::Future;
 
 use time::Duration;
 
-use super::{Failure, Tick, publish};
+use self::gauges::Gauges;
+use super::{
+    Failure, Tick,
+    publish::{self, Brought},
+};
 use crate::{
     analytics,
     app::App,
@@ -26,10 +33,10 @@ const EVERY: Duration = Duration::minutes(5);
 
 pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     let correlation = tick.invocation_id.as_str();
-    let mut sweep = Sweep { failed: Vec::new() };
+    let mut sweep = Sweep::default();
     app.cache.wipe_expired(app.now());
     let deployment = DeploymentScope::of_function("sweep", correlation);
-    sweep.step("poison queues", dead_letter::drain_poison(app, &deployment)).await;
+    sweep.poison(app, &deployment).await;
     sweep.step("sessions", session::drop_expired(app, correlation)).await;
     sweep.step("sign-ins", entra::drop_expired(app, correlation)).await;
     sweep.step("access that ended", entra::access::finish(app, correlation)).await;
@@ -39,7 +46,13 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     // Before the clients: their number grows, and a run that its deadline cuts off among them must not starve this.
     let store = deployment.store(app).await?;
     sweep.deployment(app, &deployment, &store).await;
+    if let Some(refused) =
+        sweep.figure("refused requests", connectors::health::refused(&store, app.now() - analytics::lately::WINDOW)).await
+    {
+        sweep.gauges.refused(refused);
+    }
     let roster = Roster::read(&store).await?;
+    sweep.gauges.clients(roster.tenants.iter().filter(|tenant| !roster.is_off(tenant.id)).count());
     sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &roster, correlation))).await;
     let mut tenants = roster.tenants.clone();
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
@@ -58,6 +71,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     }
     // Last: a run that its deadline cuts off among the clients has not looked after all of them.
     sweep.step("freshness of logs", watch::looks(&store)).await;
+    sweep.gauges.ended();
     if sweep.failed.is_empty() { Ok(()) } else { Err(Failure::Other(format!("not done: {}", sweep.failed.join(", ")))) }
 }
 
@@ -76,11 +90,22 @@ pub async fn deployment_places(app: &App, scope: &DeploymentScope) -> Result<Vec
     Ok([DeploymentPlace::Directory, DeploymentPlace::Operations].into_iter().chain(theirs).collect())
 }
 
+#[derive(Default)]
 struct Sweep {
     failed: Vec<&'static str>,
+    gauges: Gauges,
 }
 
 impl Sweep {
+    async fn poison(&mut self, app: &App, scope: &DeploymentScope) {
+        if let Some(drained) = self.step("poison queues", dead_letter::drain_poison(app, scope)).await {
+            self.gauges.poisoned(drained);
+        }
+        if let Some(letters) = self.figure("dead letters", dead_letter::each(app, scope)).await {
+            self.gauges.letters(&letters, app.now());
+        }
+    }
+
     async fn deployment(&mut self, app: &App, scope: &DeploymentScope, store: &Store<'_, DeploymentPlace>) {
         let places = match deployment_places(app, scope).await {
             Ok(places) => places,
@@ -90,7 +115,9 @@ impl Sweep {
             self.step("outbox", outbox::sweep(store, *place)).await;
         }
         match every_place(app, scope).await {
-            Ok(all) => self.step("keys", custody::care(store, DeploymentPlace::Directory, all)).await,
+            Ok(all) => {
+                self.step("keys", custody::care(store, DeploymentPlace::Directory, all)).await;
+            }
             Err(error) => self.note("keys", &error),
         }
         if self.log(store, store, places).await {
@@ -114,7 +141,9 @@ impl Sweep {
         self.step("submission", Box::pin(readiness::submission::end_overtaken(app, &scope))).await;
         self.step("expiries", gate::expire(app, &scope)).await;
         self.step("policy", gate::bring_under_policy(app, &scope, roster)).await;
-        self.step("reminders", Box::pin(gate::remind(app, &scope))).await;
+        if let Some(reminded) = self.step("reminders", Box::pin(gate::remind(app, &scope))).await {
+            self.gauges.approvals(&reminded, app.now());
+        }
         // A further data key would take the number of one that is lost, and a new signature would hide that.
         if has_last_key {
             self.step("keys", custody::care(&store, ClientPlace::Assessment, ClientPlace::with_outbox())).await;
@@ -124,7 +153,10 @@ impl Sweep {
         }
         self.step("evidence", evidence::ledger::watch(&store)).await;
         self.step("runs", gate::ran::follow(&store)).await;
-        self.step("figures", Box::pin(analytics::follow(app, &scope, roster))).await;
+        match self.step("figures", Box::pin(analytics::follow(app, &scope, roster))).await.and_then(|followed| followed.lately) {
+            Some(lately) => self.gauges.lately(&lately),
+            None => self.gauges.missed(),
+        }
     }
 
     /// Whether the client's key record is the last that was seen of it.
@@ -156,14 +188,29 @@ impl Sweep {
     /// What was recorded gets its place, is published, and is copied where nobody can take it back. `false`: after an upgrade
     /// the log rests for a sweep, and so does who follows it.
     async fn log<P: Place>(&mut self, store: &Store<'_, P>, installation: &Store<'_, DeploymentPlace>, places: Vec<P>) -> bool {
-        let published = match Box::pin(store.move_head()).await {
-            Ok(true) => publish::bring_up_to_date(store, places).await,
-            Ok(false) => return false,
-            Err(error) => Err(error.into()),
+        let Brought { is_placed, published } = match Box::pin(store.move_head()).await {
+            Ok(true) => publish::bring_up_to_date(store, places.clone()).await,
+            Ok(false) => {
+                self.gauges.missed();
+                return false;
+            }
+            Err(error) => Brought { is_placed: false, published: Err(error.into()) },
         };
         let came_through = published.is_ok();
+        // Otherwise nothing waits that was recorded before, and nothing is read for it.
+        let since = if came_through && is_placed {
+            Some(None)
+        } else {
+            let unplaced = if is_placed { &[][..] } else { &places };
+            self.figure("age of the checkpoint", Box::pin(watch::waits_since(store, unplaced))).await
+        };
+        if let Some(since) = since {
+            self.gauges.log(since, store.app().now());
+        }
         match published {
-            Ok(()) => self.step("anchor", Box::pin(anchor::anchor(store))).await,
+            Ok(()) => {
+                self.step("anchor", Box::pin(anchor::anchor(store))).await;
+            }
             Err(PublishError::Store(error)) => self.note("log", &error),
             // Said by the publisher; the sweep fails until somebody has seen to it.
             Err(PublishError::Alarm { .. }) => self.fail("log"),
@@ -172,10 +219,17 @@ impl Sweep {
         true
     }
 
-    async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) {
-        if let Err(error) = work.await {
-            self.note(what, &error);
+    async fn step<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+        work.await.inspect_err(|error| self.note(what, error)).ok()
+    }
+
+    /// Reads what only the gauges show: where that fails, nothing is left to do.
+    async fn figure<T>(&mut self, what: &'static str, work: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+        let read = work.await.inspect_err(|error| tracing::warn!(figure = what, error = %error, "not read; the line goes without it"));
+        if read.is_err() {
+            self.gauges.missed();
         }
+        read.ok()
     }
 
     fn note(&mut self, what: &'static str, error: &StoreError) {
@@ -184,6 +238,7 @@ impl Sweep {
     }
 
     fn fail(&mut self, what: &'static str) {
+        self.gauges.missed();
         if !self.failed.contains(&what) {
             self.failed.push(what);
         }

@@ -1,20 +1,15 @@
 //! Requests that try to be two things at once, by the recipes `shd-*` and `sbd-*` of what a socket shows.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
-use assay::{host::log::json_lines, triggers};
+use assay::triggers;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
-use tracing_subscriber::EnvFilter;
 
 use super::{
     core::TABLE,
     fixture::{ROOMY, call, ready},
     socket::{Connection, serving},
 };
+use crate::support::lines::Lines;
 
 /// Everything that comes until the server hangs up.
 async fn to_the_end(connection: &mut Connection) -> String {
@@ -56,32 +51,18 @@ async fn shd_4_encoded_dot_segments_lead_nowhere() {
     assert_eq!(handler.answer(call("GET", "/api/health", &[], "")).await.status, 200);
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Our own reference is the host's and of few characters; what a caller names so is neither taken nor printed.
 #[tokio::test]
 async fn shd_5_a_correlation_id_with_an_escape_writes_nothing_into_the_log() {
     let escape = "a\u{1b}[2Jb\nforged";
-    let (lines, (handler, _)) = (Lines::default(), ready(TABLE, ROOMY));
-    let to = lines.clone();
-    let guard = tracing::subscriber::set_default(json_lines(EnvFilter::new("info"), move || to.clone()));
+    let (handler, _) = ready(TABLE, ROOMY);
+    let (lines, listening) = Lines::listen("info");
     for name in ["x-correlation-id", "x-azure-functions-invocationid", "x-ms-invocation-id"] {
         handler.answer(call("GET", "/api/show/x", &[(name, escape)], "")).await;
         handler.answer(call("GET", "/api/odd/panics", &[(name, escape)], "")).await;
     }
-    drop(guard);
-    let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    drop(listening);
+    let written = lines.text();
     assert!(written.lines().count() >= 6, "{written}");
     assert!(!written.contains(['\u{1b}']) && !written.contains("[2J") && !written.contains("forged"), "{written}");
     assert!(written.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{written}");

@@ -20,7 +20,7 @@ fn kind(rule: Rule, house: &House) -> Policy {
 }
 
 async fn sweep(house: &House) -> usize {
-    gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap()
+    gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap().told
 }
 
 /// How often each subject's beginning was mailed since, and to how many.

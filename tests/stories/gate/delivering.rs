@@ -226,7 +226,7 @@ async fn who_did_not_look_at_the_card_is_mailed_in_time_however_little_is_left()
 
     // The sweep comes a few minutes late.
     house.test.clock.advance(Duration::minutes(4));
-    assert_eq!(gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap(), 1);
+    assert_eq!(gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap().told, 1);
     deliver(&house, house.test.app(), Channel::Teams).await;
     house.test.clock.advance(Duration::minutes(28));
     deliver(&house, house.test.app(), Channel::Mail).await;
@@ -367,7 +367,7 @@ async fn a_delivery_whose_message_was_lost_is_sent_on_its_way_again_by_the_sweep
     house.test.http.lay_response(HOOK, 202, &[], "");
     asked(&house).await;
     let sent = house.messages("notify").await.len();
-    assert_eq!(gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap(), 0);
+    assert_eq!(gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap().told, 0);
     assert_eq!(house.messages("notify").await.len(), sent, "it is not late yet");
     house.test.clock.advance(Duration::minutes(16));
     gate::remind(house.test.app(), &house.scope(&house.marco)).await.unwrap();

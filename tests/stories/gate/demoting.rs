@@ -58,7 +58,7 @@ async fn overridden(house: &House) {
 /// What the sweep does.
 async fn learn(house: &House) -> usize {
     audit::sequence(&house.store().await, [ClientPlace::Assessment]).await.unwrap();
-    analytics::follow(house.test.app(), &by_rule(house), &*house.roster().await).await.unwrap()
+    analytics::follow(house.test.app(), &by_rule(house), &*house.roster().await).await.unwrap().changes
 }
 
 async fn told(house: &House) -> Vec<Value> {

@@ -94,7 +94,7 @@ async fn one_damaged_record_keeps_no_other_from_being_reviewed_reminded_and_expi
     damage(&house, &format!("proposal:{damaged}")).await;
     let scope = house.scope(&house.marco);
     house.test.clock.advance(Duration::hours(25));
-    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 1, "the damaged one is not due yet");
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap().told, 1, "the damaged one is not due yet");
     house.test.clock.advance(Duration::days(5));
     gate::remind(house.test.app(), &scope).await.unwrap_err();
     assert!(house.audited(reviewed).await.contains(&"proposal.review_overdue".to_owned()), "{:?}", house.audited(reviewed).await);

@@ -80,10 +80,10 @@ async fn one_reminder_goes_out_a_day_before_the_deadline_and_none_for_what_is_se
     let no = house.answer(settled, Verdict::Reject).await;
     house.decide(&house.sam, settled, &no).await.unwrap();
     let scope = house.scope(&house.marco);
-    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 0);
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap().told, 0);
     house.test.clock.advance(Duration::days(6));
-    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 1);
-    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap(), 0);
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap().told, 1);
+    assert_eq!(gate::remind(house.test.app(), &scope).await.unwrap().told, 0);
     let mails = house.mails().await;
     assert_eq!(mails.len(), 2);
     assert!(mails.iter().all(|(_, mail)| mail.contains("Subject: Reminder: Harbor Precision: approve")));
