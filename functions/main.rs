@@ -17,7 +17,13 @@ use assay::{
     audit::{self, Exported, Extent, replay::Outside},
     config::{self, Config, ConfigError, Part, RawConfig},
     custody::offboarding,
-    host::{self, Limits, StartError, command::LocalCommand, log::json_lines, verify::Verification},
+    host::{
+        self, Limits, StartError,
+        command::LocalCommand,
+        log::json_lines,
+        package::{Package, Zip},
+        verify::Verification,
+    },
     tenancy::{DeploymentScope, TenantId, keys::Owner},
     triggers::{health::doctor, sweep},
 };
@@ -51,6 +57,9 @@ enum Command {
         /// The folder that holds everything [default: data/demo with --demo, else data/local]
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
+        /// An app folder with a program of its own, such as an unpacked package, in place of this program
+        #[arg(long, value_name = "DIR", conflicts_with = "demo")]
+        app: Option<PathBuf>,
     },
     /// Check settings and what they point to, and say what to mend
     Doctor,
@@ -109,11 +118,20 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Lay out the app folder that the Functions host reads
+    /// Make what is installed: the zip that Azure takes, the app folder that `func start` takes, or both
     Package {
+        /// The zip; looked at before it is written, and one that is there is replaced. `infra/package` builds what it takes
+        #[arg(long, value_name = "FILE", required_unless_present = "stage", requires = "zig")]
+        zip: Option<PathBuf>,
+        /// With --zip: the folder of the zig that linked this program, for the licences of what it linked in
+        #[arg(long, value_name = "DIR", requires = "zip")]
+        zig: Option<PathBuf>,
+        /// With --zip: the checkout that this program was built in
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        checkout: PathBuf,
         /// The folder: new, empty, or one that this command laid out before
         #[arg(long, value_name = "DIR")]
-        stage: PathBuf,
+        stage: Option<PathBuf>,
         /// Take a program that has the demo in it: for trying on this machine, never for a real installation
         #[arg(long)]
         demo: bool,
@@ -134,10 +152,13 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         Command::Serve => Err(serve()?),
-        Command::Package { stage, demo } => Ok(host::package::package(&stage, &std::env::current_exe()?, demo)?),
-        Command::Local { demo, fresh, port, data } => {
+        Command::Package { zip, zig, checkout, stage, demo } => {
+            let zip = zip.as_deref().zip(zig.as_deref()).map(|(file, zig)| Zip { file, checkout: &checkout, zig });
+            package(zip, stage.as_deref(), demo)
+        }
+        Command::Local { demo, fresh, port, data, app } => {
             let data = data.unwrap_or_else(|| PathBuf::from(if demo { "data/demo" } else { "data/local" }));
-            local(demo, fresh, port, data)
+            local(demo, fresh, port, data, app)
         }
         Command::Doctor => doctor(),
         Command::Verify { keys, seen, store: true, data, .. } => verify_store(data.as_deref(), &keys, seen.as_deref()),
@@ -149,10 +170,19 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
+fn package(zip: Option<Zip<'_>>, stage: Option<&Path>, demo: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let executable = std::env::current_exe()?;
+    if let (Some(checked), Some(zip)) = (host::package::package(Package { stage, zip, executable: &executable, demo })?, zip) {
+        writeln!(stdout(), "{}: {checked}", zip.file.display())?;
+    }
+    Ok(())
+}
+
 /// The stand-in host and its child, until Ctrl-C.
-fn local(demo: bool, fresh: bool, port: u16, data: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
+fn local(demo: bool, fresh: bool, port: u16, data: PathBuf, app: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
     let (clock, ids) = assemble::clock_and_ids();
-    let command = LocalCommand { data, port, demo, fresh, executable: std::env::current_exe()?, settings: environment().0, clock, ids };
+    let command =
+        LocalCommand { data, port, demo, fresh, app, executable: std::env::current_exe()?, settings: environment().0, clock, ids };
     let runtime = runtime(workers())?;
     Ok(runtime.block_on(host::command::run(command, say))?)
 }

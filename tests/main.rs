@@ -19,6 +19,8 @@ mod host_golden;
 mod host_handler;
 #[path = "contract/host_table.rs"]
 mod host_table;
+#[path = "contract/package.rs"]
+mod package;
 #[path = "contract/program.rs"]
 mod program;
 #[path = "security/mod.rs"]

@@ -1,7 +1,7 @@
 //! `assay local`: lays out the app folder in the data folder, runs the stand-in host on it, and with `--demo` brings
 //! make-believe clients to life.
 //!
-//! The handler is this same program as its child; nothing is shared with it but the app folder and loopback. Words for
+//! The handler is this same program as its child, or with `--app` the one of an unpacked package; nothing is shared with it but the app folder and loopback. Words for
 //! the terminal go through `say`, so that `main` stays the only place that prints.
 
 use std::{
@@ -28,7 +28,9 @@ pub struct LocalCommand {
     pub demo: bool,
     /// Throw the data away first.
     pub fresh: bool,
-    /// The program that the handler is: this one.
+    /// An app folder that is there, with its own program; else one is laid out in the data folder.
+    pub app: Option<PathBuf>,
+    /// The program that the handler is where one is laid out: this one.
     pub executable: PathBuf,
     /// Settings of the environment, handed on to the handler.
     pub settings: BTreeMap<String, String>,
@@ -67,9 +69,14 @@ pub async fn run(command: LocalCommand, say: impl Fn(&str) + Send + Sync) -> Res
     #[cfg(feature = "demo")]
     let has_asked = demo::has_asked(&command.data);
     fs::create_dir_all(&command.data).map_err(|source| CommandError::Folder { folder: command.data.clone(), source })?;
-    let app_folder = command.data.join("app");
     let lock = local::lock(&command.data)?;
-    package::stage(&app_folder, &command.executable)?;
+    let app_folder = if let Some(there) = command.app {
+        there
+    } else {
+        let folder = command.data.join("app");
+        package::stage(&folder, &command.executable)?;
+        folder
+    };
     let handler_log = command.data.join("handler.log");
     let options = local::Options {
         port: command.port,

@@ -85,7 +85,7 @@ fn package_works_from_the_program_alone_and_refuses_a_foreign_folder_in_one_line
     let stage = folder.path().join("stage");
     let output = assay(&["package", "--stage", stage.to_str().unwrap()]).output().unwrap();
     assert_eq!((output.status.code(), stage.exists()), (Some(1), false), "a program with the demo's sign-in is not for an installation");
-    assert!(words(&output).contains("--no-default-features"), "{}", words(&output));
+    assert!(words(&output).contains("infra/package"), "{}", words(&output));
     let output = assay(&["package", "--demo", "--stage", stage.to_str().unwrap()]).output().unwrap();
     assert!(output.status.success(), "{}", words(&output));
     assert!(stage.join("health/function.json").is_file());

@@ -1,42 +1,12 @@
-//! Lays out the app folder that the host reads: `host.json`, `<function>/function.json` and the executable.
+//! Lays out the app folder that the host reads: `host.json`, `<function>/function.json` and the executable. For `func start`
+//! and the stand-in host.
 //!
-//! The host loads `function.json` only from folders directly beside `host.json`, while our sources keep them under
-//! `functions/triggers`: this is where they become flat. The files are in the binary, so an installed one can do it.
 //! It never writes into a folder that is not an app folder of ours.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
-use crate::triggers::check::{DEFINITIONS, HOST_JSON};
-
-/// `defaultExecutablePath` of `host.json`: the host sets the execute bit on this file only, where it does at all.
-pub const EXECUTABLE: &str = "assay";
-
-#[derive(Debug, thiserror::Error)]
-pub enum PackageError {
-    #[error("{} is not empty and not an app folder of Assay; name an empty or a new folder", .0.display())]
-    Foreign(PathBuf),
-    #[error(
-        "this build has the demo in it, with which anybody signs in as anybody; build one without it (cargo build --profile dist --no-default-features) and package that, or give --demo for a folder to try on this machine"
-    )]
-    HasDemo,
-    #[error("{} cannot be written", path.display())]
-    Io {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// [`stage`] for an installation: a program with the demo's sign-in in it goes along only when that is asked for.
-pub fn package(dir: &Path, executable: &Path, demo: bool) -> Result<(), PackageError> {
-    if cfg!(feature = "demo") && !demo {
-        return Err(PackageError::HasDemo);
-    }
-    stage(dir, executable)
-}
+use super::{EXECUTABLE, PackageError, at, texts};
+use crate::triggers::check::DEFINITIONS;
 
 /// Lays out the app folder in `dir`, which is new, empty, or one that an earlier run laid out. Same input, same folder:
 /// files of this release are replaced, functions that it no longer has are removed, anything else is left alone.
@@ -45,20 +15,16 @@ pub fn stage(dir: &Path, executable: &Path) -> Result<(), PackageError> {
     if !is_empty(dir)? && !is_ours(dir) {
         return Err(PackageError::Foreign(dir.to_owned()));
     }
-    // First, so that an interrupted run leaves a folder that the next one takes for ours.
-    put(&dir.join("host.json"), HOST_JSON)?;
     remove_old_functions(dir)?;
-    for (name, definition) in DEFINITIONS {
-        let folder = dir.join(name);
-        fs::create_dir_all(&folder).map_err(at(&folder))?;
-        put(&folder.join("function.json"), definition)?;
+    // host.json first, so that an interrupted run leaves a folder that the next one takes for ours.
+    for (name, text) in texts() {
+        let path = dir.join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(at(folder))?;
+        }
+        put(&path, text)?;
     }
     put_executable(&dir.join(EXECUTABLE), executable)
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> PackageError {
-    let path = path.to_owned();
-    |source| PackageError::Io { path, source }
 }
 
 fn is_empty(dir: &Path) -> Result<bool, PackageError> {
