@@ -10,6 +10,7 @@
 mod connectors;
 mod contract;
 mod host_local;
+mod infra;
 mod support;
 mod tidy;
 

@@ -192,7 +192,7 @@ async fn while_one_sequencer_holds_the_lease_another_leaves_the_work_to_it() {
     happen(&store, 2, numbered).await;
     let other = app.clone();
     let second = async move { assert_eq!(run(&client(&other).await).await.unwrap(), 0) };
-    memory.at_call(20, Mishap::Interrupted(Box::pin(second)));
+    memory.at_call(26, Mishap::Interrupted(Box::pin(second)));
     assert_eq!(run(&store).await.unwrap(), 2);
     assert!(memory.calm().1);
 }
@@ -202,7 +202,7 @@ async fn a_clock_that_jumps_back_a_day_stops_nobody() {
     let (app, memory, clock) = app(&[]);
     let store = client(&app).await;
     happen(&store, 3, numbered).await;
-    memory.at_call(21, Mishap::Dies);
+    memory.at_call(27, Mishap::Dies);
     run(&store).await.unwrap_err();
     memory.calm();
     clock.turn_clock(-86_400);

@@ -8,6 +8,7 @@ use assay::{
     audit::{
         self, Event, Item,
         entry::{Entry, HEAD_KEY, Head},
+        follow::HEAD_GONE,
         leaf,
         replay::Outside,
         sequence, tiles,
@@ -167,8 +168,8 @@ async fn a_store_of_the_release_before_goes_on_without_a_gap_an_alarm_or_a_secon
     let auditor = Browser::of(&flow, What::Approver).await;
     flow.test.faults.mend();
     let page = text(&auditor.get(&format!("portal/audit/{HARBOR}")).await);
-    assert!(page.contains("evidence.observed") || page.contains("Evidence"), "{page}");
-    assert!(!page.contains("taken away"), "{page}");
+    assert!(page.contains("reported ticket 918311") && page.contains("entry/0\""), "{page}");
+    assert!(!page.contains(HEAD_GONE), "{page}");
     assert!(!flow.test.faults.calls().contains(&"documents.batch"));
     assert_eq!(verified(&flow).await.1, Ok(()));
 

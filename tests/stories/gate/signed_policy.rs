@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use super::{House, draft, perform};
+use crate::support::flow::client_of;
 
 fn mark() -> Draft {
     Draft { kind: "mark_objective".into(), ..draft() }
@@ -357,7 +358,9 @@ async fn a_log_that_is_shorter_than_its_checkpoint_says_nothing_of_which_policy_
     let last = places.last().unwrap();
     let place = entry::part_of(last.seq);
     let held: Held<Entry> = store.read(place, &entry::entry_key(last.seq)).await.unwrap().unwrap();
-    let mut batch = store.batch(place);
+    let insider = house.test.insider();
+    let taken = client_of(&insider, house.tenant).await;
+    let mut batch = taken.batch(place);
     batch.delete(&held);
     batch.commit().await.unwrap();
     for _ in 0..3 {
