@@ -98,10 +98,10 @@ param databaseThroughput int = 4000
 @allowed([7, 30])
 param backupDays int = 30
 
-@description('Optional. For how many days the copies of checkpoints are held; 2190 is six years (32 CFR 170.16(c)(4)).')
+@description('Optional. For how many days the copies of checkpoints are held; 2192 is six years (32 CFR 170.16(c)(4)).')
 @minValue(1)
 @maxValue(146000)
-param anchorDays int = 2190
+param anchorDays int = 2192
 
 @description('Optional. How many days a client is switched off before its data keys can be destroyed.')
 @minValue(1)

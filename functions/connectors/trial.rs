@@ -49,7 +49,7 @@ pub struct Trial {
 /// What a request for a test came to.
 #[derive(Clone, Debug)]
 pub enum Tested {
-    Now(Connection, Outcome),
+    Now(Box<Connection>, Outcome),
     /// As often as allowed already.
     TooOften,
     NoSuchConnection,
@@ -70,7 +70,7 @@ pub async fn test(store: &Store<'_, DeploymentPlace>, id: ConnectionId) -> Resul
     audit::record(&mut batch, audit::Event::new("connection.tested", format!("connection {id}"), detail));
     batch.commit().await?;
     app.memory.keep(&name, Arc::new(Trial { at: app.now(), outcome, of: fingerprint(&connection) }), moment, app.now());
-    Ok(Tested::Now(connection, outcome))
+    Ok(Tested::Now(Box::new(connection), outcome))
 }
 
 /// The last test in this process with the host and credentials that the connection has now.

@@ -71,18 +71,17 @@ impl<P: Place> Store<'_, P> {
             return Ok(true);
         }
         let (documents, former, now) = (&self.app().documents, self.partition(P::audit(AuditPart::FormerHead)), self.app().now());
-        let since = match documents.read(&former, BAR).await? {
-            Some(bar) => since(&bar.body).unwrap_or(now),
-            None => {
-                // A new log has nothing to bring, and nothing to wait for.
-                let is_new = documents.query(&former, &Query { limit: 1, ..Query::prefix("") }).await?.documents.is_empty();
-                let ops = if is_new { vec![bar(now), mark(now)] } else { vec![bar(now)] };
-                // Refused: another process was faster with the same.
-                if let (BatchOutcome::Committed(_), true) = (documents.batch(&former, ops).await?, is_new) {
-                    return self.is_moved().await;
-                }
-                now
+        let since = if let Some(bar) = documents.read(&former, BAR).await? {
+            since(&bar.body).unwrap_or(now)
+        } else {
+            // A new log has nothing to bring, and nothing to wait for.
+            let is_new = documents.query(&former, &Query { limit: 1, ..Query::prefix("") }).await?.documents.is_empty();
+            let ops = if is_new { vec![bar(now), mark(now)] } else { vec![bar(now)] };
+            // Refused: another process was faster with the same.
+            if let (BatchOutcome::Committed(_), true) = (documents.batch(&former, ops).await?, is_new) {
+                return self.is_moved().await;
             }
+            now
         };
         if !is_alone(&self.app().config, since, now) {
             return Ok(false);

@@ -57,7 +57,7 @@ fn lines(source: &str) -> Vec<Line> {
         }
         if let Some((before, after)) = code.clone().split_once("/*") {
             in_comment = !after.contains("*/");
-            code = before.to_owned();
+            before.clone_into(&mut code);
         }
         let code = code.split("//").next().unwrap_or_default().trim_end().to_owned();
         found.push(Line { number: at + 1, code, whole: whole.trim().to_owned() });
@@ -167,7 +167,7 @@ fn digest_of_sources() -> String {
         let text = fs::read_to_string(file(&name)).unwrap_or_else(|error| panic!("infra/{name}: {error}"));
         digest.update(text.replace("\r\n", "\n").as_bytes());
     }
-    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 #[test]

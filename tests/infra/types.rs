@@ -225,26 +225,25 @@ impl Check<'_> {
             return;
         }
         let shapes = node.get("of").and_then(Value::as_object);
-        match shapes.and_then(|of| of.iter().find(|(name, _)| name.eq_ignore_ascii_case(found))) {
-            Some((_, shape)) => {
-                let mut shape = shape.clone();
-                let own = shape.get_mut("obj").and_then(Value::as_object_mut);
-                if let (Some(own), Some(base)) = (own, node.get("base").and_then(Value::as_object)) {
-                    base.iter().for_each(|(name, node)| drop(own.entry(name.clone()).or_insert_with(|| node.clone())));
+        if let Some((_, shape)) = shapes.and_then(|of| of.iter().find(|(name, _)| name.eq_ignore_ascii_case(found))) {
+            let mut shape = shape.clone();
+            let own = shape.get_mut("obj").and_then(Value::as_object_mut);
+            if let (Some(own), Some(base)) = (own, node.get("base").and_then(Value::as_object)) {
+                for (name, node) in base {
+                    own.entry(name.clone()).or_insert_with(|| node.clone());
                 }
-                self.value(&shape, value, path);
             }
-            None => {
-                let known: Vec<_> = shapes.into_iter().flat_map(|of| of.keys()).map(String::as_str).collect();
-                self.fault(&format!("{path}.{by}"), format_args!("`{found}` is none of {}", known.join(", ")));
-            }
+            self.value(&shape, value, path);
+        } else {
+            let known: Vec<_> = shapes.into_iter().flat_map(|of| of.keys()).map(String::as_str).collect();
+            self.fault(&format!("{path}.{by}"), format_args!("`{found}` is none of {}", known.join(", ")));
         }
     }
 
     fn object(&mut self, known: &Map<String, Value>, more: Option<&Value>, value: &Value, path: &str) {
         let Some(object) = value.as_object() else { return self.fault(path, format_args!("{} is no object", short(value))) };
         let looped = loops(object);
-        for (name, value) in object.iter().filter(|(name, _)| *name != OPEN && !(*name == "copy" && !looped.is_empty())) {
+        for (name, value) in object.iter().filter(|(name, _)| *name != OPEN && (*name != "copy" || looped.is_empty())) {
             let at = format!("{path}.{name}");
             match (known.iter().find(|(of, _)| of.eq_ignore_ascii_case(name)), more) {
                 (Some((_, node)), _) | (None, Some(node)) => self.value(node, value, &at),
@@ -324,7 +323,7 @@ mod tests {
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     }
 
-    fn faults(types: &Types, body: Value) -> Vec<String> {
+    fn faults(types: &Types, body: &Value) -> Vec<String> {
         types.check(&template::compiled("t.json", &json!({"resources": [body]})).unwrap())
     }
 
@@ -337,7 +336,7 @@ mod tests {
     fn infra_each_kind_of_wrong_property_is_named_with_what_to_write_instead() {
         let Some(schemas) = schemas() else { return };
         let types = Types::read(&schemas).unwrap();
-        assert_eq!(faults(&types, account()), Vec::<String>::new());
+        assert_eq!(faults(&types, &account()), Vec::<String>::new());
         let cases: &[(&str, Value, &str)] = &[
             ("/properties/allowBlobPublicAcces", json!(false), "unknown property"),
             ("/properties/allowBlobPublicAccess", json!("no"), "is no bool"),
@@ -356,12 +355,12 @@ mod tests {
             let mut body = account();
             let (parent, name) = at.rsplit_once('/').unwrap();
             body.pointer_mut(parent).unwrap()[name] = value.clone();
-            let found = faults(&types, body);
+            let found = faults(&types, &body);
             assert!(found.len() <= 2 && found.iter().any(|fault| fault.contains(told)), "{at} = {value}: {found:?}");
         }
         let mut body = account();
         body.as_object_mut().unwrap().remove("location");
-        assert!(faults(&types, body)[0].ends_with("location: missing, and Azure requires it"));
+        assert!(faults(&types, &body)[0].ends_with("location: missing, and Azure requires it"));
     }
 
     #[test]
@@ -372,8 +371,8 @@ mod tests {
             json!({"type": "Microsoft.Web/sites/extensions", "apiVersion": "2024-11-01", "name": "app/onedeploy",
                 "properties": {"packageUri": "https://x", "remoteBuild": false}, extra: 1})
         };
-        assert_eq!(faults(&types, onedeploy("comments")), Vec::<String>::new());
-        assert_eq!(faults(&types, onedeploy("propertys")).len(), 1);
+        assert_eq!(faults(&types, &onedeploy("comments")), Vec::<String>::new());
+        assert_eq!(faults(&types, &onedeploy("propertys")).len(), 1);
         for (of, _) in UNCHECKED {
             let (kind, version) = of.split_once('@').unwrap();
             assert_ne!(types.pinned(kind), Some(version), "{of} is in the subset: take it out of UNCHECKED");

@@ -253,8 +253,8 @@ async fn a_process_that_is_slow_changes_nothing_of_what_another_wrote_since() {
                 hold.let_go();
             }
         };
-        let (moved, ()) = tokio::join!(moves, overtakes);
-        assert!(moved.unwrap());
+        let (outcome, ()) = tokio::join!(moves, overtakes);
+        assert!(outcome.unwrap());
         test.faults.mend();
         ends(&another(test.app())).await;
         if !hold.struck() {

@@ -392,7 +392,7 @@ async fn an_owner_who_is_alone_reads_how_others_come_in_and_when_the_setting_is_
 
 #[tokio::test]
 async fn people_of_a_further_directory_who_never_came_may_lack_its_consent() {
-    let both = format!("{},{PARTNER}", HOME);
+    let both = format!("{HOME},{PARTNER}");
     let test = TestApp::with(&[SETTINGS, &[("ASSAY_ENTRA_TENANTS", both.as_str()), ("ASSAY_ENTRA_OWNER", OLIVIA)]].concat());
     let authority = Authority::of(&test);
     let olivia = Visitor::signed_in(&test, &authority).await;

@@ -36,8 +36,8 @@ pub async fn write(app: &App, partition: &Partition, ops: Vec<Op>) {
 }
 
 /// Puts the heads of these logs where the release before kept them. Whoever opened the store begins anew afterwards.
-pub async fn as_before(test: &TestApp, owners: &[Owner]) {
-    let app = &test.insider();
+pub async fn as_before(before: &TestApp, owners: &[Owner]) {
+    let app = &before.insider();
     for owner in owners {
         let (heads, former) = (heads_of(*owner), former_heads_of(*owner));
         // Of a client that was let go nobody opens anything any more.

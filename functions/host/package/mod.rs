@@ -89,7 +89,7 @@ fn write(Zip { file, checkout, zig }: Zip<'_>, executable: &Path) -> Result<Chec
     let program = fs::read(executable).map_err(at(executable))?;
     let bytes = zipped(&program, &Bill::of(&program, checkout, zig)?).map_err(at(file))?;
     let checked = check(&bytes).map_err(|faults| PackageError::Unfit { faults })?;
-    let new = file.with_extension("zip.new");
+    let new = file.with_extension("new");
     fs::write(&new, &bytes).map_err(at(&new))?;
     fs::rename(&new, file).map_err(at(file))?;
     Ok(checked)

@@ -79,7 +79,9 @@ pub(super) fn waits(what: &str) -> &'static str {
         "container clients" => {
             "pages of whoever has a role for a client do not open, and nothing is taken in, analyzed or decided; messages wait."
         }
-        "container audit" => "the log does not go on: what happens is kept where it happened and takes its place later.",
+        "container audit" | "container heads" => {
+            "the log does not go on: what happens is kept where it happened and takes its place later."
+        }
         "queue intake" => "webhooks are answered that they be sent again, and what came before is not processed.",
         "queue analyze" => "evidence comes in, and no new suggestions or questions come of it.",
         "queue notify" => "nobody is told; what waits for people stands under Approvals all the same.",

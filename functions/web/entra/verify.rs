@@ -58,7 +58,7 @@ pub enum TokenError {
     NoPerson,
     #[error("the token is of a guest")]
     Guest,
-    /// The optional claim that the app registration must add (README, "Run it against your own Azure").
+    /// The optional claim that the app registration must add (README, "In your own Azure").
     #[error("the token does not say whether it is of a guest: add the optional claim acct to the app registration's ID token")]
     NoAcct,
 }

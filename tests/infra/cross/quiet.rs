@@ -137,8 +137,7 @@ fn site(installation: &mut Installation) -> &mut Value {
 
 fn diagnostics(installation: &mut Installation) -> &mut Value {
     let site = installation.site().id.clone();
-    let of_site = |one: &&mut crate::infra::template::Resource| {
-        one.is("Microsoft.Insights/diagnosticSettings") && one.scope.as_deref() == Some(site.as_str())
-    };
+    let of_site =
+        |one: &&mut template::Resource| one.is("Microsoft.Insights/diagnosticSettings") && one.scope.as_deref() == Some(site.as_str());
     &mut installation.resources.iter_mut().find(of_site).unwrap().body
 }

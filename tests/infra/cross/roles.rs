@@ -393,7 +393,7 @@ fn infra_built_in_roles_are_those_with_a_reason_and_nobody_is_owner_or_contribut
 #[test]
 fn infra_roles_of_our_own_are_for_vault_blobs_and_mails_and_hold_nothing_that_the_code_does_not_do() {
     let mut known = vault_rights();
-    BlobContainer::ALL.into_iter().for_each(|container| known.extend(blob_rights(container)));
+    known.extend(BlobContainer::ALL.into_iter().flat_map(blob_rights));
     known.extend(MAIL.iter().map(|action| (*action).to_owned()));
     for installation in installations() {
         let mut assigned = BTreeSet::new();

@@ -84,9 +84,10 @@ fn judge(id: &str, policy: &Value, resources: &[Seen], exemptions: &[Exemption])
         };
         match complied {
             Ok(true) => outcome.complies += 1,
-            told => match exemptions.iter().position(|exemption| exemption.covers(id, resource)) {
-                Some(at) => outcome.exempt.push(at),
-                None => {
+            told => {
+                if let Some(at) = exemptions.iter().position(|exemption| exemption.covers(id, resource)) {
+                    outcome.exempt.push(at);
+                } else {
                     let why = told.err().map_or_else(|| "does not comply".into(), |why| format!("cannot be judged: {why}"));
                     let name = policy["displayName"].as_str().unwrap_or_default();
                     outcome.faults.push(format!(
@@ -94,7 +95,7 @@ fn judge(id: &str, policy: &Value, resources: &[Seen], exemptions: &[Exemption])
                         resource.kind, resource.name
                     ));
                 }
-            },
+            }
         }
     }
     outcome
@@ -190,7 +191,9 @@ fn all_policies(policies: &Policies, clouds: &[(&str, &str, Vec<Resource>)], exe
         reasons.dedup();
         let why: Vec<_> = reasons.iter().map(|at| exemptions[*at].reason.as_str()).collect();
         let _ = write!(row, " {} |", why.join(" "));
-        reasons.iter().for_each(|at| used[*at] = true);
+        for at in &reasons {
+            used[*at] = true;
+        }
         rows.push(row);
     }
     for (exemption, _) in exemptions.iter().zip(&used).filter(|(_, used)| !**used) {

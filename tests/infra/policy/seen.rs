@@ -147,7 +147,7 @@ fn parent(id: &str) -> String {
     id.rsplitn(3, '/').nth(2).unwrap_or_default().to_owned()
 }
 
-fn child(of: &Seen, kind: &str, name: &str, properties: Value) -> Seen {
+fn child(of: &Seen, kind: &str, name: &str, properties: &Value) -> Seen {
     Seen {
         kind: format!("{}/{kind}", of.kind),
         name: format!("{}/{name}", of.name),
@@ -188,7 +188,7 @@ fn networks(all: &mut Vec<Seen>) {
         let flat: Vec<Value> = flat.collect();
         for subnet in &inside {
             let name = property(subnet, "name").and_then(Value::as_str).unwrap_or_default();
-            made.push(child(network, "subnets", name, subnet.get("properties").cloned().unwrap_or_default()));
+            made.push(child(network, "subnets", name, subnet.get("properties").unwrap_or(&Value::Null)));
         }
         network.properties().insert("subnets".into(), Value::Array(flat));
     }
@@ -199,7 +199,7 @@ fn networks(all: &mut Vec<Seen>) {
         .map(|subnet| {
             let grouped = subnet.body.pointer("/properties/networkSecurityGroup/id").is_some();
             let status = if grouped { "Healthy" } else { "Unhealthy" };
-            let mut made = child(subnet, "assessments", "eade5b56-eefd-444f-95c8-23f29e5d93cb", json!({"status": {"code": status}}));
+            let mut made = child(subnet, "assessments", "eade5b56-eefd-444f-95c8-23f29e5d93cb", &json!({"status": {"code": status}}));
             made.kind = "Microsoft.Security/assessments".into();
             made
         })
@@ -226,7 +226,7 @@ fn connections(all: &mut Vec<Seen>) {
         let count = targets.iter().filter(|target| **target == one.id.to_lowercase()).count();
         if count > 0 {
             one.properties().insert("privateEndpointConnections".into(), vec![approved.clone(); count].into());
-            made.extend((0..count).map(|at| child(one, "privateEndpointConnections", &at.to_string(), approved.clone())));
+            made.extend((0..count).map(|at| child(one, "privateEndpointConnections", &at.to_string(), &approved)));
         }
     }
     all.extend(made);
@@ -247,7 +247,7 @@ fn sites(all: &mut Vec<Seen>) {
         if identity.contains("UserAssigned") {
             config.insert("xManagedServiceIdentityId".into(), 1.into());
         }
-        made.push(child(site, "config", "web", Value::Object(config)));
+        made.push(child(site, "config", "web", &Value::Object(config)));
     }
     // Other configurations, such as the app settings, say nothing of what a policy asks of `web`.
     all.retain(|one| !one.is("Microsoft.Web/sites/config"));

@@ -13,7 +13,8 @@ const GROUP: &str = "/subscriptions/s/resourceGroups/g/providers";
 
 fn resource(kind: &str, name: &str, version: &str, body: Value) -> Value {
     let kinds: Vec<_> = kind.split('/').collect();
-    let path: String = kinds[1..].iter().zip(name.split('/')).map(|(kind, name)| format!("/{kind}/{name}")).collect();
+    let path: Vec<_> = kinds[1..].iter().zip(name.split('/')).map(|(kind, name)| format!("/{kind}/{name}")).collect();
+    let path = path.concat();
     let mut made = body;
     let own = made.as_object_mut().unwrap();
     own.insert("id".into(), format!("{GROUP}/{}{path}", kinds[0]).into());

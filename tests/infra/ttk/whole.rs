@@ -138,10 +138,11 @@ fn says(expr: &Expr, part: &Expr) -> bool {
 fn resource_location(templates: &Templates<'_>) -> Vec<String> {
     let mut told = Vec::new();
     for (at, resource) in resources(templates) {
-        if let Some(location) = property(resource, "location").and_then(Value::as_str) {
-            if !is_expression(location) && !location.eq_ignore_ascii_case("global") {
-                told.push(format!("{at}: {} has the location {location}; write [parameters('location')] or global", resource["name"]));
-            }
+        if let Some(location) = property(resource, "location").and_then(Value::as_str)
+            && !is_expression(location)
+            && !location.eq_ignore_ascii_case("global")
+        {
+            told.push(format!("{at}: {} has the location {location}; write [parameters('location')] or global", resource["name"]));
         }
     }
     told
