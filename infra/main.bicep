@@ -103,6 +103,9 @@ param backupDays int = 30
 @maxValue(146000)
 param anchorDays int = 2192
 
+@description('Optional. True once the policy of the anchors is locked: a locked one takes no change, also not the same again.')
+param anchorsLocked bool = false
+
 @description('Optional. How many days a client is switched off before its data keys can be destroyed.')
 @minValue(1)
 @maxValue(365)
@@ -142,11 +145,11 @@ param instanceMemory int = 2048
 @maxValue(730)
 param logDays int = 365
 
-@description('Optional. The month\'s budget in the subscription\'s currency; 0: none.')
+@description('Optional. The month\'s budget in the subscription\'s currency; 0: none is made, and one that is there stays as it is.')
 @minValue(0)
 param monthlyBudget int = 500
 
-@description('Optional. The first day of the month from which the budget counts.')
+@description('Optional. The first day of the month from which the budget counts: from the second month on what the first deployment said, because Azure lets nobody move it.')
 param budgetStart string = utcNow('yyyy-MM-01')
 
 @description('Optional. Whether Azure\'s policies hold the resource group to allowedLocations; needs the right to assign policies.')
@@ -497,7 +500,7 @@ module evidenceStorage 'modules/storage.bicep' = {
   dependsOn: [encryptionVault, ownEncryptionKey]
 }
 
-module anchors 'modules/anchors.bicep' = {
+module anchors 'modules/anchors.bicep' = if (!anchorsLocked) {
   name: 'assay-anchors'
   params: {
     accountName: storageNames.evidence
@@ -512,6 +515,7 @@ module storageRights 'modules/storage-rights.bicep' = {
     hostAccountName: storageNames.host
     packagesAccountName: storageNames.packages
     evidenceAccountName: storageNames.evidence
+    appWritesPackages: hosting == 'flex'
     containers: ['raw', 'mailbox', 'log']
     anchorsContainer: 'anchors'
     identityName: appIdentityName
@@ -694,7 +698,7 @@ module alerts 'modules/alerts.bicep' = {
   dependsOn: [settings]
 }
 
-module encryptionKeyExpiry 'modules/key-expiry.bicep' = {
+module encryptionKeyExpiry 'modules/key-expiry.bicep' = if (empty(ownVaultName)) {
   name: 'assay-key-expiry-encryption'
   params: {
     location: location
@@ -703,7 +707,7 @@ module encryptionKeyExpiry 'modules/key-expiry.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault]
 }
 
 module appKeyExpiry 'modules/key-expiry.bicep' = {
@@ -778,6 +782,9 @@ output cosmosEndpoint string = cosmos.outputs.endpoint
 
 @description('The storage account whose container anchors is to be locked.')
 output evidenceAccountName string = storageNames.evidence
+
+@description('The first day of the month from which the budget counts: for the next deployment.')
+output budgetStart string = budgetStart
 
 @description('The storage account that takes the program, on Premium.')
 output packagesAccountName string = storageNames.packages

@@ -102,7 +102,8 @@ pub async fn remake(store: &Store<'_, ClientPlace>) -> Result<usize, StoreError>
             marked.marks.insert(id, Some(kinds));
         }
     }
-    if marked != before {
+    // After an upgrade the log's head rests for a sweep; what was looked at is looked at again.
+    if marked != before && Box::pin(store.move_head()).await? {
         let mut batch = store.batch(PLACE);
         batch.put(marked, etag);
         batch.commit_unless_overtaken().await?;

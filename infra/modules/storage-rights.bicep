@@ -1,6 +1,6 @@
-// What the app may do in the three storage accounts. In `host` what the Functions host needs; in `packages` it reads and
-// writes its own program; in `evidence` no more than it does, container by container: copies of checkpoints it makes and
-// reads, and cannot replace or delete.
+// What the app may do in the three storage accounts. In `host` what the Functions host needs; in `packages` it reads
+// its own program, and on Flex writes it; in `evidence` no more than it does, container by container: copies of
+// checkpoints it makes and reads, and cannot replace or delete.
 
 @description('Required. The account of the host and the queues.')
 param hostAccountName string
@@ -10,6 +10,9 @@ param packagesAccountName string
 
 @description('Required. The account of what came in and of the published logs.')
 param evidenceAccountName string
+
+@description('Required. Whether the app\'s identity puts its program there, as it does on Flex; else it only reads it.')
+param appWritesPackages bool
 
 @description('Required. The containers there in which blobs are written and deleted.')
 param containers array
@@ -30,8 +33,8 @@ var hostRoles = [
   '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 ]
 
-@description('What the platform needs for the program: Storage Blob Data Contributor.')
-var packagesRole = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+@description('What is needed for the program: on Flex Storage Blob Data Contributor, since the platform puts it there as the app; else Storage Blob Data Reader.')
+var packagesRole = appWritesPackages ? 'ba92f5b4-2d11-453d-a403-e96b0029c9fe' : '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
 
 @description('What data actions on blobs begin with.')
 var blobAction = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs'

@@ -46,7 +46,6 @@ param tags object
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   //checkov:skip=CKV_AZURE_206:three zones by default; whether a copy may lie in another region is the provider's to say
-  //checkov:skip=CKV_AZURE_36:no trusted service reads or writes here; the app comes by the private endpoint
   name: name
   location: location
   tags: tags
@@ -66,7 +65,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     publicNetworkAccess: publicNetworkAccess
     networkAcls: {
       defaultAction: 'Deny'
-      bypass: 'None'
+      // The rule below that takes former versions away runs as one of Azure's trusted services.
+      bypass: 'AzureServices'
       ipRules: [for address in operatorAddresses: { value: address, action: 'Allow' }]
       virtualNetworkRules: []
     }

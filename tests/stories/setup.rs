@@ -12,7 +12,7 @@ use assay::{
     gate::{Level, policy},
     platform::ports::Retention,
     tenancy::{
-        DeploymentPlace, Place as _, Roster, TenantId,
+        DeploymentPlace, PersonId, Place as _, Roster, TenantId,
         directory::{Person, Standing},
         place::AuditPart,
         signing::SigningUse,
@@ -22,6 +22,7 @@ use assay::{
 };
 use serde_json::json;
 use time::Duration;
+use uuid::Uuid;
 
 use super::entra_people::{all, is};
 use crate::support::{
@@ -349,6 +350,36 @@ async fn a_broken_vault_is_shown_on_both_pages_in_the_doctors_words_and_with_wha
     doctor::look(&app_again, false).await;
     assert!(plain(&ask(Method::Get, "portal/health", "").await).contains("are as they should be."));
     assert_eq!(stands(&ask(Method::Get, "portal/setup", "").await, "Settings and parts"), "Done");
+}
+
+#[tokio::test]
+async fn whose_key_it_is_owners_read_and_not_who_runs_the_tools_without_a_role_there() {
+    let flow = Flow::new(Extent::Small).await;
+    let id = PersonId(Uuid::from_u128(0x700));
+    let store = flow.deployment().await;
+    let mut batch = store.batch(DeploymentPlace::Directory);
+    batch.create(&Person {
+        id,
+        name: "Tess Tools".into(),
+        email: String::new(),
+        is_owner: false,
+        operates: true,
+        identity: None,
+        sign_in_name: None,
+        same_as: None,
+        access_ended_at: None,
+        standing: Standing::default(),
+    });
+    batch.commit().await.unwrap();
+    let looked = text(&Browser::of(&flow, What::Owner).await.press("portal/health", "portal/health", &[]).await);
+    let seen = text(&Browser::of_person(&flow, id).await.get("portal/health").await);
+    let tenants = Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
+    assert!(!tenants.is_empty());
+    for client in tenants {
+        let row = format!("the key of client {}", client.id);
+        assert!(looked.contains(&row) && looked.contains(&client.name), "{looked}");
+        assert!(seen.contains(&row) && !seen.contains(&client.name), "{seen}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Reader;
 use crate::{
     platform::ports::PortErrorKind,
+    tenancy::TenantId,
     triggers::health::doctor::{self, Finding},
     web::{
         Problem, Reply,
@@ -56,7 +57,10 @@ async fn page(reader: &Reader<'_>, notice: Option<&'static str>) -> Result<Reply
 
 fn part(reader: &Reader<'_>, finding: &Finding) -> PartView {
     let Finding { what, setting, outcome, untried, took } = finding;
-    let client = reader.roster.tenants.iter().find(|tenant| what.contains(&tenant.id.to_string())).map(|tenant| tenant.name.clone());
+    // Whose key it is tells who has a role there, and owners.
+    let may_know = |client: TenantId| reader.person.is_owner || reader.grants.iter().any(|grant| grant.tenant() == client);
+    let of_client = reader.roster.tenants.iter().find(|tenant| what.contains(&tenant.id.to_string()));
+    let client = of_client.filter(|tenant| may_know(tenant.id)).map(|tenant| tenant.name.clone());
     let (tag, words, waits) = match outcome {
         Ok(()) => (Tag::new(Tone::Met, "Good"), untried.clone().unwrap_or_default(), None),
         Err(error) => {

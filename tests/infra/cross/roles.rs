@@ -110,7 +110,14 @@ const BUILT_IN: &[BuiltIn] = &[
         name: "Storage Blob Data Contributor",
         who: Who::App,
         on: On::PackagesAccount,
-        why: "the platform keeps the program there, and nothing else is in that account",
+        why: "on Flex the platform puts the program there as the app, and nothing else is in that account",
+    },
+    BuiltIn {
+        id: "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+        name: "Storage Blob Data Reader",
+        who: Who::App,
+        on: On::PackagesAccount,
+        why: "on Premium the app runs the program from there, and cannot put another one in its place",
     },
     BuiltIn {
         id: "4633458b-17de-408a-b874-0445c86b69e6",

@@ -52,8 +52,17 @@ const WITHOUT_TOOLTIP: &[&str] =
 const OF_THE_APPLICATION: &[&str] = &["applicationresourcename", "jitaccesspolicy", "managedidentity", "managedresourcegroupid"];
 
 /// `(fault, why)`: what the portal documents, and the published schema, which is older, does not know.
-const NEWER: &[(&str, &str)] =
-    &[("/parameters/config: unknown property isWizard", "portaldocs, createUiDefinition: every step is to be seen before it is made")];
+const NEWER: &[(&str, &str)] = &[
+    ("/parameters/config: unknown property isWizard", "portaldocs, createUiDefinition: every step is to be seen before it is made"),
+    (
+        "/parameters/config/basics/resourceGroup: unknown property allowExisting",
+        "createUiDefinition, config: a key of one's own lies in a resource group that is there already",
+    ),
+    (
+        "/parameters/config/basics/subscription: unknown property resourceProviders",
+        "createUiDefinition, config: the portal registers them, or says so before anything is made",
+    ),
+];
 
 struct Pages<'a> {
     definition: &'a Value,

@@ -86,7 +86,8 @@ impl Essentials {
             (Essential::Parts, parts_are_bad),
             (Essential::Client, approvers.is_empty()),
             (Essential::Connection, healths.is_empty()),
-            (Essential::Event, !healths.iter().any(is_heard)),
+            // Whose companies are mapped was heard once, whatever came last.
+            (Essential::Event, mapped.is_empty() && !healths.iter().any(is_heard)),
             (Essential::Meaning, !healths.iter().any(|health| means_something(&health.connection))),
             (Essential::Mapping, !approvers.iter().any(|one| mapped.contains(&one.client.id))),
             (Essential::Approvers, !approvers.iter().any(Approvers::suffice)),
@@ -102,8 +103,18 @@ pub(super) fn bad(look: &Look) -> impl Iterator<Item = &Finding> {
 }
 
 /// Parts without which people still ask and approve.
-const APPROVED_WITHOUT: [&str; 5] =
-    ["the mail server", "queue notify", "blob container mailbox", "blob container anchors", "the witness of the logs"];
+const APPROVED_WITHOUT: [&str; 10] = [
+    "the mail server",
+    "queue notify",
+    "queue publish",
+    "queue execute",
+    "container heads",
+    "blob container mailbox",
+    "blob container log",
+    "blob container anchors",
+    "signing key checkpoints",
+    "the witness of the logs",
+];
 
 /// An event of it was verified and is no refusal.
 pub(super) fn is_heard(health: &Health) -> bool {
