@@ -14,6 +14,7 @@ use assay::{
     tenancy::{
         DeploymentPlace, PersonId, Place as _, Roster, TenantId,
         directory::{Person, Standing},
+        keys::Owner,
         place::AuditPart,
         signing::SigningUse,
     },
@@ -31,9 +32,9 @@ use crate::support::{
     browser::{Browser, hidden_of, text},
     clock::START,
     cosmos,
-    flow::{Extent, Flow, deliveries_of, person},
+    flow::{Extent, Flow, HARBOR, deliveries_of, person},
     http::response,
-    key_vault::{FakeVaults, open, signing_key},
+    key_vault::{FakeVaults, installation_of, key_uri, open, signing_key},
     visitor::Visitor,
 };
 
@@ -354,7 +355,10 @@ async fn a_broken_vault_is_shown_on_both_pages_in_the_doctors_words_and_with_wha
 
 #[tokio::test]
 async fn whose_key_it_is_owners_read_and_not_who_runs_the_tools_without_a_role_there() {
-    let flow = Flow::new(Extent::Small).await;
+    let (test, fake) = installation_of(Owner::Tenant(HARBOR)).await;
+    let mut flow = Flow::begun(test, Extent::Small).await;
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[0]).await;
+    flow.settle().await;
     let id = PersonId(Uuid::from_u128(0x700));
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
@@ -371,15 +375,19 @@ async fn whose_key_it_is_owners_read_and_not_who_runs_the_tools_without_a_role_t
         standing: Standing::default(),
     });
     batch.commit().await.unwrap();
-    let looked = text(&Browser::of(&flow, What::Owner).await.press("portal/health", "portal/health", &[]).await);
-    let seen = text(&Browser::of_person(&flow, id).await.get("portal/health").await);
+    fake.refuse(&key_uri("harbor"), Some((403, "KeyDisabled")));
+    flow.test.clock.advance(Duration::minutes(6));
+    let (olivia, tess) = (Browser::of(&flow, What::Owner).await, Browser::of_person(&flow, id).await);
+    let hidden = hidden_of(&olivia.get("portal/health").await, "portal/health");
+    let token = hidden.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+    let looked = text(&portal::run(olivia.request(Method::Post, "portal/health", &token), flow.app()).await);
+    let seen = text(&tess.get("portal/health").await);
     let tenants = Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
-    assert!(!tenants.is_empty());
-    for client in tenants {
-        let row = format!("the key of client {}", client.id);
-        assert!(looked.contains(&row) && looked.contains(&client.name), "{looked}");
-        assert!(seen.contains(&row) && !seen.contains(&client.name), "{seen}");
-    }
+    let name = &tenants.iter().find(|client| client.id == HARBOR).unwrap().name;
+    let row = format!("the key of client {HARBOR}");
+    assert!(looked.contains(&row) && looked.contains(name), "{name}: {looked}");
+    assert!(seen.contains(&row), "{seen}");
+    assert!(!seen.contains(name), "{name}: {seen}");
 }
 
 #[tokio::test]
