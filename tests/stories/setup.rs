@@ -377,11 +377,11 @@ async fn whose_key_it_is_owners_read_and_not_who_runs_the_tools_without_a_role_t
     batch.commit().await.unwrap();
     fake.refuse(&key_uri("harbor"), Some((403, "KeyDisabled")));
     flow.test.clock.advance(Duration::minutes(6));
-    let (olivia, tess) = (Browser::of(&flow, What::Owner).await, Browser::of_person(&flow, id).await);
+    let (olivia, runs_tools) = (Browser::of(&flow, What::Owner).await, Browser::of_person(&flow, id).await);
     let hidden = hidden_of(&olivia.get("portal/health").await, "portal/health");
     let token = hidden.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
     let looked = text(&portal::run(olivia.request(Method::Post, "portal/health", &token), flow.app()).await);
-    let seen = text(&tess.get("portal/health").await);
+    let seen = text(&runs_tools.get("portal/health").await);
     let tenants = Roster::read(&flow.deployment().await).await.unwrap().tenants.clone();
     let name = &tenants.iter().find(|client| client.id == HARBOR).unwrap().name;
     let row = format!("the key of client {HARBOR}");
