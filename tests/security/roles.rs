@@ -8,7 +8,7 @@ use assay::{
     connectors::demo::{self, What},
     tenancy::{
         DeploymentPlace, PersonId,
-        directory::{Grant, Person, Role, Standing},
+        directory::{Grant, Person, Role},
     },
     web::Method,
 };
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::tenancy::{Ids, routes};
 use crate::support::{
     browser::{Browser, text},
-    flow::{Extent, Flow, HARBOR, person},
+    flow::{Extent, Flow, HARBOR, person, somebody},
 };
 
 /// `METHOD address: who`, a line each; who is not named is refused.
@@ -47,18 +47,7 @@ async fn add(flow: &Flow) -> Vec<(&'static str, PersonId)> {
         all.push((name, id));
     }
     for (name, id) in &all[1..] {
-        batch.create(&Person {
-            id: *id,
-            name: format!("A {name}"),
-            email: String::new(),
-            is_owner: false,
-            operates: *name == "tools",
-            identity: None,
-            sign_in_name: None,
-            same_as: None,
-            access_ended_at: None,
-            standing: Standing::default(),
-        });
+        batch.create(&Person { operates: *name == "tools", ..somebody(*id, &format!("A {name}")) });
     }
     batch.commit().await.unwrap();
     all

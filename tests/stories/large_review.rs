@@ -7,7 +7,7 @@ use assay::{
     host::verify_store,
     tenancy::{
         DeploymentPlace, PersonId,
-        directory::{Grant, Person, Role, Standing},
+        directory::{Grant, Person, Role},
     },
 };
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::support::{
     browser::Browser,
     clock::START,
     faults::Fault,
-    flow::{Extent, Flow, HARBOR, RIDGE},
+    flow::{Extent, Flow, HARBOR, RIDGE, somebody},
 };
 
 /// Of whom all are ended, in more than one batch.
@@ -38,18 +38,7 @@ async fn world() -> Flow {
             let mut grant = Grant::of(HARBOR, id, vec![Role::Auditor]);
             grant.confirmed_at = Some(START);
             batch.create(&grant);
-            batch.create(&Person {
-                id,
-                name: format!("Auditor {n}"),
-                email: format!("auditor{n}@northgate.example"),
-                is_owner: false,
-                operates: false,
-                identity: None,
-                sign_in_name: None,
-                same_as: None,
-                access_ended_at: None,
-                standing: Standing::default(),
-            });
+            batch.create(&Person { email: format!("auditor{n}@northgate.example"), ..somebody(id, &format!("Auditor {n}")) });
         }
         batch.commit().await.unwrap();
     }

@@ -32,7 +32,7 @@ use crate::support::{
     browser::{Browser, hidden_of, text},
     clock::START,
     cosmos,
-    flow::{Extent, Flow, HARBOR, deliveries_of, person},
+    flow::{Extent, Flow, HARBOR, deliveries_of, person, somebody},
     http::response,
     key_vault::{FakeVaults, installation_of, key_uri, open, signing_key},
     visitor::Visitor,
@@ -362,18 +362,7 @@ async fn whose_key_it_is_owners_read_and_not_who_runs_the_tools_without_a_role_t
     let id = PersonId(Uuid::from_u128(0x700));
     let store = flow.deployment().await;
     let mut batch = store.batch(DeploymentPlace::Directory);
-    batch.create(&Person {
-        id,
-        name: "Tess Tools".into(),
-        email: String::new(),
-        is_owner: false,
-        operates: true,
-        identity: None,
-        sign_in_name: None,
-        same_as: None,
-        access_ended_at: None,
-        standing: Standing::default(),
-    });
+    batch.create(&Person { operates: true, ..somebody(id, "Tess Tools") });
     batch.commit().await.unwrap();
     fake.refuse(&key_uri("harbor"), Some((403, "KeyDisabled")));
     flow.test.clock.advance(Duration::minutes(6));

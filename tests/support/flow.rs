@@ -18,7 +18,7 @@ use assay::{
     tenancy::{
         ClientPlace, ConnectionId, ConnectionPlace, DeploymentPlace, DeploymentScope, PersonId, ProposalId, Scope, Store, StoreError,
         TenantId,
-        directory::{self, Grant, MappedCompany, Person, Role, Tenant},
+        directory::{self, Grant, MappedCompany, Person, Role, Standing, Tenant},
         keys::{self, Owner},
         policy_mark::PolicyMark,
     },
@@ -437,6 +437,22 @@ pub fn mail_files(data: &Path, prefix: &str) -> Vec<(String, String)> {
     mails.filter(|(name, _)| name.starts_with(prefix)).collect()
 }
 
+/// Somebody without a role, an account or a mail address.
+pub fn somebody(id: PersonId, name: &str) -> Person {
+    Person {
+        id,
+        name: name.into(),
+        email: String::new(),
+        is_owner: false,
+        operates: false,
+        identity: None,
+        sign_in_name: None,
+        same_as: None,
+        access_ended_at: None,
+        standing: Standing::default(),
+    }
+}
+
 pub fn person(what: What) -> &'static DemoPerson {
     demo::PEOPLE.iter().find(|person| person.what == what).unwrap()
 }
@@ -518,7 +534,7 @@ async fn seed(test: &TestApp, extent: Extent) {
             sign_in_name: None,
             same_as: None,
             access_ended_at: None,
-            standing: directory::Standing { confirmed_at: Some(test.app().now()), ..directory::Standing::default() },
+            standing: Standing { confirmed_at: Some(test.app().now()), ..Standing::default() },
         });
     }
     batch.commit().await.unwrap();

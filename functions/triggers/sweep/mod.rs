@@ -52,7 +52,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
         sweep.gauges.refused(refused);
     }
     let roster = Roster::read(&store).await?;
-    sweep.gauges.clients(roster.tenants.iter().filter(|tenant| !roster.is_off(tenant.id)).count());
+    sweep.gauges.clients(roster.tenants_on().count());
     sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &roster, correlation))).await;
     let mut tenants = roster.tenants.clone();
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
