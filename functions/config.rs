@@ -4,6 +4,7 @@
 //! errors, health shows them by the setting's name, and invocations fail with 500 so that messages wait.
 
 mod azure;
+mod boundary;
 mod entra;
 mod mail;
 mod settings;
@@ -15,6 +16,7 @@ use time::{Date, macros::format_description};
 use url::Url;
 
 pub use self::{
+    boundary::DataBoundary,
     entra::{EntraCredential, EntraSettings},
     mail::{AcsSettings, MailService, SmtpSettings, SmtpTls},
     settings::{SETTINGS, Setting},
@@ -38,6 +40,8 @@ pub struct Config {
     pub access_review: time::Duration,
     /// Set in the demo only: every vendor host is answered by this loopback address.
     pub demo_vendor: Option<Url>,
+    /// Which data may lie here; `None`: nobody said it of this data folder.
+    pub boundary: Option<DataBoundary>,
     /// Where this instance runs, by Azure's name of the region; clients may allow some only.
     pub region: Option<String>,
     pub offboarding: OffboardingDays,
@@ -200,6 +204,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     if sign_in == SignIn::Demo && public_url.as_ref().is_some_and(|url| !is_loopback(url)) {
         reader.fail("ASSAY_SIGN_IN", "demo sign-in works only where ASSAY_PUBLIC_URL is an address of this machine");
     }
+    let boundary = boundary::read(&mut reader, kind == Some("azure"), cloud.as_ref());
     let region = Some(reader.text("ASSAY_REGION").to_ascii_lowercase().replace(' ', "")).filter(|region| !region.is_empty());
     if region.as_ref().is_some_and(|region| !region.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         reader.fail("ASSAY_REGION", "must be the name of an Azure region, such as usgovvirginia");
@@ -245,6 +250,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             public_url,
             sign_in,
             demo_vendor,
+            boundary,
             region,
             offboarding,
             unsigned_keys_until,

@@ -652,6 +652,7 @@ var assaySettings = {
   ASSAY_SMTP_USER: smtpUser
   ASSAY_SMTP_PASSWORD: empty(smtpUser) ? '' : 'secret:smtp'
   ASSAY_TEAMS: empty(teamsWebhook) ? '' : 'secret:teams'
+  ASSAY_DATA_BOUNDARY: dataBoundary
   ASSAY_REGION: location
   ASSAY_OFFBOARDING_DAYS: string(offboardingDays)
   ASSAY_BACKUP_DAYS: string(backupDays)

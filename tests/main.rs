@@ -49,6 +49,7 @@ mod stories {
     mod client_vault_key;
     mod connecting;
     mod cost;
+    mod data_boundary;
     mod dead_letters;
     mod decision_page;
     mod doctor;

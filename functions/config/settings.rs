@@ -124,6 +124,11 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(""),
     },
     Setting {
+        name: "ASSAY_DATA_BOUNDARY",
+        meaning: "which data may lie here: commercial-noCUI (no CUI: a copy of what carries a marking is destroyed as soon as it is found) or gov-CUI (Azure Government only: such a copy stays until a person has it destroyed); empty on Azure is commercial-noCUI",
+        default: Some(""),
+    },
+    Setting {
         name: "ASSAY_REGION",
         meaning: "in which Azure region this instance runs, such as usgovvirginia; clients may name regions, and elsewhere their records are not read",
         default: Some(""),

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     app::App,
+    config::DataBoundary,
     platform::ports::BlobContainer,
     tenancy::{
         ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, KeyTrouble, Record as _, Roster, Scope, Store, StoreError,
@@ -110,7 +111,9 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
         let said = store.read::<Delivery>(Delivery::place(delivery.connection, delivery.delivery), &record.key()).await?;
         return match said {
             // The message came again after its end, and after its client's.
-            Some(said) if matches!(said.value.reason.as_deref(), Some(CLIENT_GONE | CROWDED_OUT | MARKED)) => Ok(()),
+            Some(said) if matches!(said.value.reason.as_deref(), Some(CLIENT_GONE | CROWDED_OUT)) => Ok(()),
+            // Its bytes were destroyed for their marking; a stop before that was written down is made good.
+            Some(said) if said.value.outcome != Outcome::Accept => Ok(no_cui_stays(store, &connection, &delivery.blob).await?),
             _ => Err(ConnectorError::RawMissing(delivery.blob.clone())),
         };
     };
@@ -159,8 +162,12 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     record.outcome = outcome;
     record.reason = reason.map(str::to_owned);
     record.save(store, connection.id).await?;
+    // After the record, or a second try would miss the bytes.
+    if is_held_back {
+        no_cui_stays(store, &connection, &delivery.blob).await?;
+    }
     if reason == Some(CLIENT_GONE) {
-        // Nobody will ever take it in: its bytes go too. After the record, or a second try would miss them.
+        // Nobody will ever take it in: its bytes go too.
         app.blobs.delete(BlobContainer::Raw, &delivery.blob).await?;
     }
     Ok(())
@@ -195,6 +202,22 @@ fn held_back(connection: &Connection, body: &Value, judged: &Judged, delivery: &
         handling: Handling::default(),
     })
 }
+
+/// Where no CUI may lie, the copy that was taken in before anybody could look into it is destroyed.
+async fn no_cui_stays(store: &Store<'_, DeploymentPlace>, connection: &Connection, blob: &String) -> Result<(), StoreError> {
+    if store.app().config.boundary != Some(DataBoundary::CommercialNoCui) {
+        return Ok(());
+    }
+    for one in Quarantined::each(store, connection.id).await?.0 {
+        if one.copies().any(|copy| copy == blob) {
+            Quarantined::purge(store, connection.id, &one.record, BY, |other| other.key() == one.key()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Who destroyed it, as the page of records set aside says it.
+const BY: &str = "Assay at once, because no CUI may lie here";
 
 type Placed = (Outcome, Option<&'static str>);
 

@@ -511,5 +511,5 @@ async fn the_pages_show_readings_requirements_and_evidence_without_calling_a_sug
 }
 
 pub(super) fn frame(client: &Client) -> Frame {
-    Frame { now: client.now(), section: Section::Clients, person: None, waiting: 0, asking: None, demo: true }
+    Frame { now: client.now(), section: Section::Clients, person: None, waiting: 0, asking: None, demo: true, boundary: None }
 }

@@ -3,7 +3,10 @@
 use time::{Date, OffsetDateTime};
 
 use super::{Ago, Deadline, Hash, day, paths};
-use crate::{config::Config, web::assets};
+use crate::{
+    config::{Config, DataBoundary},
+    web::assets,
+};
 
 /// Field of every page that extends `layout.html`.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Frame {
     pub asking: Option<usize>,
     /// Demo sign-in: every page says so.
     pub demo: bool,
+    /// Which data may lie here, where somebody said it: the footer of every page has it.
+    pub boundary: Option<DataBoundary>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +62,7 @@ pub(super) struct NavItem {
 
 impl Frame {
     pub fn new(config: &Config, now: OffsetDateTime, section: Section, person: Option<SignedIn>, waiting: usize) -> Self {
-        Self { now, section, person, waiting, asking: None, demo: config.is_demo() }
+        Self { now, section, person, waiting, asking: None, demo: config.is_demo(), boundary: config.boundary }
     }
 
     /// A page for a browser that is not signed in.
@@ -111,6 +116,23 @@ impl Frame {
         let at = at.to_offset(time::UtcOffset::UTC);
         let (date, (hour, minute, second)) = (at.date(), at.to_hms());
         format!("{date} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+
+    /// The setting's word, and what it means.
+    pub(super) fn data_boundary(&self) -> Option<(&'static str, &'static str)> {
+        let means = match self.boundary? {
+            DataBoundary::CommercialNoCui => {
+                "No Controlled Unclassified Information (CUI) may lie in this installation. What carries a CUI marking is held back, and our copy of it destroyed at once."
+            }
+            DataBoundary::GovCui => {
+                "Azure Government. What carries a marking of Controlled Unclassified Information (CUI) is held back; our copy of it stays, sealed, until a person has it destroyed."
+            }
+        };
+        Some((self.boundary?.name(), means))
+    }
+
+    pub(super) fn no_cui_stays(&self) -> bool {
+        self.boundary == Some(DataBoundary::CommercialNoCui)
     }
 
     pub(super) fn home(&self) -> String {

@@ -1,0 +1,111 @@
+//! Where no CUI may lie, the copy that Assay took in before it could look into it is destroyed at once, wherever that stops;
+//! elsewhere it stays until a person has it destroyed.
+
+use assay::{
+    connectors::{
+        delivery::Quarantined,
+        demo::{self, Delivery, What, connectwise},
+    },
+    platform::ports::BlobContainer,
+};
+
+use time::Duration;
+
+use crate::support::{
+    TestApp,
+    browser::{Browser, text},
+    clock::{START, VirtualClock},
+    disk,
+    end_state::EndState,
+    faults::Fault,
+    flow::{Extent, Flow, deliveries_of},
+};
+
+const NARROW: &[(&str, &str)] = &[("ASSAY_DATA_BOUNDARY", "commercial-noCUI")];
+
+/// A ticket with a marking in its text, signed by the tool.
+pub(super) fn marked() -> Delivery {
+    let sent = deliveries_of(demo::CONNECTWISE, START).remove(0);
+    let body = sent.body.replace("Phishing mail", "CUI//SP-CTI");
+    assert_ne!(body, sent.body);
+    let mut headers = sent.headers;
+    headers.retain(|(name, _)| *name != "x-content-signature");
+    headers.push(("x-content-signature", connectwise::signature(body.as_bytes())));
+    Delivery { body, headers, ..sent }
+}
+
+async fn held_back(flow: &Flow) -> Quarantined {
+    let (mut all, unreadable) = Quarantined::each(&flow.deployment().await, demo::CONNECTWISE).await.unwrap();
+    assert_eq!((all.len(), unreadable), (1, 0));
+    all.remove(0)
+}
+
+async fn raw(flow: &Flow) -> usize {
+    flow.app().blobs.list(BlobContainer::Raw, &demo::CONNECTWISE.to_string(), None).await.unwrap().names.len()
+}
+
+#[tokio::test]
+async fn where_no_cui_may_lie_our_copy_is_destroyed_at_once_and_each_page_says_what_may_lie_here() {
+    let mut flow = Flow::begun(TestApp::with(NARROW), Extent::Small).await;
+    flow.vendor_sends(&marked()).await;
+    assert_eq!(raw(&flow).await, 1, "taken in before anybody could look");
+    flow.settle().await;
+    let held = held_back(&flow).await;
+    assert_eq!((raw(&flow).await, held.copies().count()), (0, 0));
+    assert!(held.handling.purged.is_some() && held.handling.seen.is_none(), "a person still has to look");
+    let marco = Browser::of(&flow, What::Engineer).await;
+    let page = text(&marco.get("portal/set-aside").await);
+    for said in ["Destroyed by Assay at once", "no CUI may lie in this installation", ">commercial-noCUI</abbr>"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("Destroy our copy"), "{page}");
+    let log = text(&marco.get("portal/audit").await);
+    assert!(log.contains("destroy"), "{log}");
+    // The tool sends the same again, on another day.
+    flow.vendor_sends(&marked()).await;
+    flow.settle().await;
+    assert_eq!((raw(&flow).await, held_back(&flow).await.copies().count()), (0, 0));
+    let end = EndState::of(&flow).await;
+    assert_eq!((end.dead_letters, end.left_over), (Vec::<String>::new(), Vec::<String>::new()));
+}
+
+#[tokio::test]
+async fn a_copy_stays_until_a_person_destroys_it_where_nobody_said_that_none_may_lie() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.vendor_sends(&marked()).await;
+    flow.settle().await;
+    assert_eq!((raw(&flow).await, held_back(&flow).await.copies().count()), (1, 1));
+    let page = text(&Browser::of(&flow, What::Engineer).await.get("portal/set-aside").await);
+    assert!(page.contains("Destroy our copy") && !page.contains("Data boundary"), "{page}");
+}
+
+/// Whichever call is the last of the process, no copy stays and no row says that one does.
+#[tokio::test]
+async fn wherever_the_destruction_stops_no_copy_stays_and_nothing_says_that_one_does() {
+    let mut first = Flow::begun(TestApp::with(NARROW), Extent::Small).await;
+    first.settle().await;
+    let (now, folder) = (first.app().now(), first.test.closed());
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        let mut call = 0;
+        loop {
+            let copied = tempfile::tempdir().unwrap();
+            disk::copy(folder.path(), copied.path());
+            let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, NARROW), START);
+            flow.vendor_sends(&marked()).await;
+            flow.mortal = true;
+            flow.test.faults.stop_at(flow.test.faults.count() + call, fault);
+            flow.pump_once("intake").await;
+            let struck = flow.deaths > 0;
+            flow.test.faults.mend();
+            flow.pass(Duration::minutes(6)).await;
+            let end = EndState::of(&flow).await;
+            let found = (raw(&flow).await, held_back(&flow).await.copies().count(), end.audit.get("deployment evidence.purged").copied());
+            assert_eq!((found, end.dead_letters.len()), ((0, 0, Some(1)), 0), "{fault:?} at call {call}");
+            if !struck {
+                break;
+            }
+            call += 1;
+        }
+        assert!(call > 15, "{call} calls");
+    }
+}
