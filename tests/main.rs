@@ -52,6 +52,7 @@ mod stories {
     mod data_boundary;
     mod dead_letters;
     mod decision_page;
+    mod delivery_test;
     mod doctor;
     mod entra_left_out;
     mod entra_members;

@@ -158,6 +158,13 @@ pub(super) const NOTICES: Area = Area {
         kind("notice.not_needed", Done, PROPOSAL, "did not mail an approver about a proposal: they had looked at it", NOTICE),
         kind("notice.too_late", Alarm, PROPOSAL, "could not tell somebody about a proposal before its time was over", NOTICE),
         kind(
+            "delivery.tested",
+            Done,
+            "installation",
+            "tested how people are told",
+            &[sometimes("teams", Text, TRIED), sometimes("mail", Text, TRIED)],
+        ),
+        kind(
             "notice.in_the_way",
             Alarm,
             PROPOSAL,
@@ -166,6 +173,8 @@ pub(super) const NOTICES: Area = Area {
         ),
     ],
 };
+
+const TRIED: &str = "how the service answered: accepted, refused, no_answer, no_room or no_address; nothing: it is off";
 
 const TOLD: &[Field] = &[
     VERSION,

@@ -20,6 +20,7 @@ pub mod pace;
 pub mod preview;
 mod smtp;
 mod teams;
+pub mod trial;
 pub mod viewed;
 
 use std::time::Duration as Wait;

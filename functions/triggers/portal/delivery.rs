@@ -7,13 +7,34 @@ use crate::{
         Channel,
         health::{self, ChannelHealth},
         preview::{MailPreview, Sample, preview},
+        trial,
     },
     web::{
         Problem, Reply,
-        pages::{ChannelView, DeliveryPage, MailView, SampleView, Section, Tag, Tone, paths},
+        pages::{ChannelView, DeliveryPage, MailView, PostForm, SampleView, Section, Tag, Tone, paths},
         reply,
     },
 };
+
+const TEST: &str = "test delivery";
+const TOO_OFTEN: &str = "It was tested a moment ago, and nothing was sent again. Wait a minute, then test again.";
+
+/// One mail to who asks and one card to the channel.
+pub(super) async fn test(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    reader.must_be_own_form(&[TEST])?;
+    let said = match trial::test(&reader.deployment().await?, &reader.person).await? {
+        None => TOO_OFTEN.to_owned(),
+        Some(all) => all.into_iter().map(|(channel, tested)| tested.words(channel)).collect::<Vec<_>>().join("\n"),
+    };
+    Ok(reader.back_to(&paths::delivery(), "tested", &said))
+}
+
+/// The form's own address, opened again, is the page.
+pub(super) fn back(reader: &Reader<'_>) -> Result<Reply, Problem> {
+    reader.must_operate()?;
+    Ok(reply::redirect(&paths::delivery()))
+}
 
 pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
     reader.must_operate()?;
@@ -28,6 +49,13 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let page = DeliveryPage {
         connections_href: paths::connections(),
         channels: vec![teams(config.delivery.teams.is_some(), of(&known, Channel::Teams)), mails(config, of(&known, Channel::Mail))],
+        tested: reader.done("tested").map(|said| said.lines().map(str::to_owned).collect()).unwrap_or_default(),
+        test: (config.mails || config.delivery.teams.is_some()).then(|| PostForm {
+            action: paths::test_delivery(),
+            token: reader.token(&[TEST]),
+            fields: Vec::new(),
+            label: "Send a test".into(),
+        }),
         limits: format!(
             "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. A fifth of that is kept for what cannot wait, such as that somebody approved alone in an emergency. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
         ),

@@ -130,6 +130,11 @@ pub(super) fn sentence(shown: &Shown) -> String {
             None => "stopped reading configurations".into(),
         },
         "connection.tested" => format!("tested the connection {}: {}", text("name"), text("outcome").replace('_', " ")),
+        "delivery.tested" => match (text("teams"), text("mail")) {
+            (teams, mail) if mail.is_empty() => format!("tested how people are told: card {}", teams.replace('_', " ")),
+            (teams, mail) if teams.is_empty() => format!("tested how people are told: mail {}", mail.replace('_', " ")),
+            (teams, mail) => format!("tested how people are told: card {}, mail {}", teams.replace('_', " "), mail.replace('_', " ")),
+        },
         "anchors.lock_recorded" => {
             format!("recorded that the copies of the logs are locked for {} days, as they saw it in Azure", detail["days"])
         }

@@ -3,7 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{Frame, Tag};
+use super::{Frame, PostForm, Tag};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "delivery.html", config = "functions/web/pages/askama.toml")]
@@ -11,6 +11,10 @@ pub struct DeliveryPage {
     pub frame: Frame,
     pub connections_href: String,
     pub channels: Vec<ChannelView>,
+    /// What came of a test that this person just made, a sentence each.
+    pub tested: Vec<String>,
+    /// `None`: nothing is on that could be tested.
+    pub test: Option<PostForm>,
     /// One sentence.
     pub limits: String,
     /// What the preview is of, as a sentence.

@@ -171,6 +171,11 @@ pub fn delivery() -> String {
     format!("{BASE}delivery")
 }
 
+/// POST.
+pub fn test_delivery() -> String {
+    format!("{BASE}delivery/test")
+}
+
 /// The deployment's log.
 pub fn audit() -> String {
     format!("{BASE}audit")

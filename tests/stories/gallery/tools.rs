@@ -295,6 +295,11 @@ pub(super) fn delivery() -> DeliveryPage {
             ),
             channel("Mails into the mailbox", Tag::new(Tone::Met, "On"), "Each approver is mailed at once.", false),
         ],
+        tested: vec![
+            "The card was refused: Teams does not know this address. Mend that, then test again.".into(),
+            "The mail was taken: look into your mailbox, and into its folder for junk.".into(),
+        ],
+        test: Some(PostForm { action: "#".into(), token: TOKEN.into(), fields: vec![], label: "Send a test".into() }),
         limits: "At most 30 cards go out in a minute and 100 in an hour; more wait.".into(),
         about: format!("Of what waits for {CLIENT}, as it is sent."),
         samples: vec![asked, digest],

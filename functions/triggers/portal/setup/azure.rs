@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Days that each copy is held: the six years for which artifacts are kept (32 CFR 170.16(c)(4), 170.17(c)(4)).
-const DAYS: u32 = 2192;
+const DAYS: u32 = 2557;
 
 /// The name of the storage account; `None` where everything is kept in a folder.
 pub(super) fn storage_account(app: &App) -> Option<String> {

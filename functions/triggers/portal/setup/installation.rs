@@ -66,13 +66,13 @@ pub(super) fn told(reader: &Reader<'_>, facts: &Facts) -> Step {
         (true, None, Some(at)) => (State::Done, format!("The last one was taken {}.", Ago { at, now: reader.app.now() }.words())),
         (true, None, None) => (
             State::Advised,
-            "It is on, and nothing was sent yet: the first one goes out with the first question. That it was taken shows here then.".into(),
+            "It is on, and nothing was sent yet. Send a test there; that it was taken shows here then.".into(),
         ),
     };
     let demo = config.is_demo() && !is_sent;
     step(if demo { State::Nothing } else { state }, title, why, done)
         .says(if demo { "The demo puts mails into its mailbox, as files to look at.".to_owned() } else { line })
-        .leads(paths::delivery(), "See what is on, and what the next card and mail look like")
+        .leads(paths::delivery(), "Send a test, and see what the next card and mail look like")
 }
 
 pub(super) fn lock(reader: &Reader<'_>, facts: &Facts, error: Option<&(&'static str, String)>) -> Step {
