@@ -97,6 +97,7 @@ mod stories {
     mod step_up;
     mod stop_at_every_call;
     mod suggestions;
+    mod upgrade;
     mod verify_ended;
     mod verify_store;
     mod witness;

@@ -1,8 +1,8 @@
 //! `Store`: typed, sealed records of one owner, read one by one, in pages, or several kinds at once.
 //!
 //! A document holds its schema number, its kind and one sealed field; everything else about a client is inside the
-//! seal. Lists go by id prefix within one place, so nothing needs to be readable to be found. A record written by a
-//! newer release than this one is refused in words, an older one is upgraded on read.
+//! seal. Lists go by id prefix within one place, so nothing needs to be readable to be found. A record in a form that only
+//! newer releases know is refused in words, an older one is upgraded on read.
 
 use std::{
     collections::HashMap,
@@ -33,6 +33,9 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
     /// Also the prefix of every id of this kind, before a colon.
     const KIND: &'static str;
     const SCHEMA: u32;
+    /// The newest schema that this release reads. One more than it writes for the release in which a form is understood and not
+    /// written yet, so that this one can be put back after the next.
+    const READS: u32 = Self::SCHEMA;
 
     /// The part of the id after `KIND:`; unreserved characters and colons only.
     fn key(&self) -> String;
@@ -302,8 +305,8 @@ impl<'a, P: Place> Store<'a, P> {
     pub(super) async fn unseal<T: Record>(&self, key: &DataKey, place: P, document: &Document) -> Result<Held<T>, StoreError> {
         let Document { id, etag, body } = document;
         let schema = body["schema"].as_u64().unwrap_or(u64::MAX);
-        if schema > u64::from(T::SCHEMA) {
-            return Err(StoreError::NewerRelease { document: id.clone(), schema, known: T::SCHEMA });
+        if schema > u64::from(T::READS) {
+            return Err(StoreError::NewerRelease { document: id.clone(), schema, known: T::READS });
         }
         let Some(plain) = self.plain(key, place, document).await? else {
             return self.unseal_anew(key, place, id, etag).await;

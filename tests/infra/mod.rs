@@ -33,12 +33,6 @@ fn schemas() -> Option<PathBuf> {
     shared::dir("ASSAY_SCHEMAS", "schemas")
 }
 
-/// Whether what is generated is to be written anew.
-#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says so")]
-fn writes() -> bool {
-    std::env::var("ASSAY_WRITE").is_ok()
-}
-
 /// Any JSON, with words that templates, types and policies give a meaning.
 fn any_json() -> impl Strategy<Value = Value> {
     const WORDS: &[&str] = &[

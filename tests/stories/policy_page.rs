@@ -187,7 +187,7 @@ async fn an_approver_lets_another_stand_in_who_then_answers_on_the_page_in_their
 }
 
 /// Brings the policy to its next version: the engineer asks, the approver decides.
-async fn changed(flow: &mut Flow, hours: &str) {
+pub(super) async fn changed(flow: &mut Flow, hours: &str) {
     let page = format!("portal/clients/{HARBOR}/policy");
     let fields = [("kind", "mark_objective"), ("needed", "1"), ("decide_within", hours), ("run_within", "48"), ("why", "Shorter.")];
     let engineer = Browser::of(flow, What::Engineer).await;

@@ -23,7 +23,7 @@ fn operator() -> DeploymentScope {
     DeploymentScope::of_function("story", "story")
 }
 
-async fn somebody_forges_a_message(flow: &mut Flow) {
+pub(super) async fn somebody_forges_a_message(flow: &mut Flow) {
     let forged = Bytes::from_static(b"{\"mac\":\"AAAA\"}");
     flow.test.queue.send("execute", forged, std::time::Duration::ZERO).await.unwrap();
     flow.pump().await;

@@ -137,6 +137,14 @@ impl TestApp {
         self.app = Some(self.faults.wrap(App { documents: AppendOnly::over(app.documents.clone()), ..app }));
     }
 
+    /// What lies in the folder while no process has it open; then a new one does.
+    pub fn while_closed<T>(&mut self, look: impl FnOnce(&Path) -> T) -> T {
+        (self.app, self.documents) = (None, None);
+        let seen = look(self.folder.path());
+        self.restart();
+        seen
+    }
+
     /// The same with these settings in place of those it had.
     pub fn restart_with(&mut self, settings: &[(&str, &str)]) {
         self.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

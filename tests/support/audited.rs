@@ -122,6 +122,16 @@ const NOT_RELIED_ON: [&str; 65] = [
     "demo",
 ];
 
+/// Every kind of record that the product writes.
+pub fn kinds() -> BTreeSet<&'static str> {
+    [&RELIED_ON[..], &ONCE_MADE, &NOT_RELIED_ON].concat().into_iter().collect()
+}
+
+/// Whether people rely on what records of this kind say.
+pub fn is_relied_on(kind: &str) -> bool {
+    RELIED_ON.contains(&kind) || ONCE_MADE.contains(&kind)
+}
+
 /// What is wrong with this batch, in words.
 pub fn fault(partition: &Partition, ops: &[Op]) -> Option<String> {
     // What is sealed again is replaced as it was, and nothing else is: so a change that replaces alone is not judged here.
@@ -164,7 +174,7 @@ mod tests {
         assert!(fault(&partition, &[op("lease"), op("verdict")]).unwrap().contains("the kind \"verdict\""));
 
         let listed = [&RELIED_ON[..], &ONCE_MADE, &NOT_RELIED_ON].concat();
-        assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), listed.len(), "one stands in two lists");
+        assert_eq!(super::kinds().len(), listed.len(), "one stands in two lists");
         let mut ours = BTreeSet::from(["data-key", "moved"].map(str::to_owned));
         let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("functions")];
         while let Some(folder) = folders.pop() {

@@ -19,3 +19,15 @@ pub fn dir(variable: &str, default: &str) -> Option<PathBuf> {
     println!("skipped: ../shared not there");
     None
 }
+
+/// A file that whoever runs the tests names.
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says so")]
+pub fn file(variable: &str) -> Option<PathBuf> {
+    std::env::var(variable).ok().map(PathBuf::from)
+}
+
+/// Whether what is generated is to be written anew.
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says so")]
+pub fn writes() -> bool {
+    std::env::var("ASSAY_WRITE").is_ok()
+}

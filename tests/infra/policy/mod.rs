@@ -237,7 +237,7 @@ fn infra_policies_of_azure_hold_on_our_own_template_and_the_table_says_so() {
     let (before, rest) = readme.split_once(BEGIN).expect("infra/README.md has the line that begins the table of policies");
     let (stands, after) = rest.split_once(END).expect("infra/README.md has the line that ends the table of policies");
     if stands != table {
-        if super::writes() {
+        if crate::support::shared::writes() {
             fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         } else {
             panic!(
