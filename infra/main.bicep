@@ -152,6 +152,9 @@ param monthlyBudget int = 500
 @description('Optional. The first day of the month from which the budget counts: from the second month on what the first deployment said, because Azure lets nobody move it.')
 param budgetStart string = utcNow('yyyy-MM-01')
 
+@description('Optional. Whether people are told a month before a key or secret ends; false only where the region\'s Event Grid makes no alerts.')
+param tellKeyExpiry bool = true
+
 @description('Optional. Whether Azure\'s policies hold the resource group to allowedLocations; needs the right to assign policies.')
 param assignPolicies bool = true
 
@@ -273,8 +276,8 @@ var storageNames = {
 @description('The vault of the encryption keys, as an address.')
 var encryptionVaultUri = 'https://${encryptionVaultName}${environment().suffixes.keyvaultDns}/'
 
-@description('The key of each service.')
-var encryptionKeys = empty(ownVaultName)
+@description('The name of each service\'s key.')
+var encryptionKeyNames = empty(ownVaultName)
   ? { cosmos: 'cosmos', storage: 'storage' }
   : { cosmos: last(ownKeyParts), storage: last(ownKeyParts) }
 
@@ -365,7 +368,6 @@ module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName
     name: encryptionVaultName
     identityName: keysIdentityName
     principalId: identity.outputs.keysPrincipalId
-    expires: keysExpire
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
@@ -388,12 +390,61 @@ module appVault 'modules/vault-app.bicep' = {
     name: appVaultName
     identityName: appIdentityName
     principalId: identity.outputs.appPrincipalId
-    expires: keysExpire
     publicNetworkAccess: publicNetworkAccess
     operatorAddresses: operatorAddresses
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
+}
+
+// What ends is told only of what is made after these; so keys and secrets come after them.
+
+module encryptionKeyExpiry 'modules/key-expiry.bicep' = if (tellKeyExpiry && empty(ownVaultName)) {
+  name: 'assay-key-expiry-encryption'
+  params: {
+    location: location
+    vaultName: encryptionVaultName
+    peopleId: monitor.outputs.peopleId
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [encryptionVault]
+}
+
+module appKeyExpiry 'modules/key-expiry.bicep' = if (tellKeyExpiry) {
+  name: 'assay-key-expiry-app'
+  params: {
+    location: location
+    vaultName: appVaultName
+    peopleId: monitor.outputs.peopleId
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [appVault]
+}
+
+module encryptionKeys 'modules/keys.bicep' = if (empty(ownVaultName)) {
+  name: 'assay-keys-encryption'
+  params: {
+    vaultName: encryptionVaultName
+    wrappingKeys: ['cosmos', 'storage']
+    signingKeys: []
+    expires: keysExpire
+    tags: allTags
+  }
+  dependsOn: [encryptionVault, encryptionKeyExpiry]
+}
+
+module appKeys 'modules/keys.bicep' = {
+  name: 'assay-keys-app'
+  params: {
+    vaultName: appVaultName
+    wrappingKeys: ['deployment']
+    signingKeys: ['links', 'receipts', 'checkpoints']
+    expires: keysExpire
+    tags: allTags
+  }
+  dependsOn: [appVault, appKeyExpiry]
 }
 
 module teamsSecret 'modules/secret.bicep' = if (!empty(teamsWebhook)) {
@@ -404,7 +455,7 @@ module teamsSecret 'modules/secret.bicep' = if (!empty(teamsWebhook)) {
     value: teamsWebhook
     expires: secretsExpire
   }
-  dependsOn: [appVault]
+  dependsOn: [appVault, appKeyExpiry]
 }
 
 module smtpSecret 'modules/secret.bicep' = if (mail == 'smtp' && !empty(smtpUser)) {
@@ -415,7 +466,7 @@ module smtpSecret 'modules/secret.bicep' = if (mail == 'smtp' && !empty(smtpUser
     value: smtpPassword
     expires: secretsExpire
   }
-  dependsOn: [appVault]
+  dependsOn: [appVault, appKeyExpiry]
 }
 
 module cosmos 'modules/cosmos.bicep' = {
@@ -424,7 +475,7 @@ module cosmos 'modules/cosmos.bicep' = {
     location: location
     name: name
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
-    encryptionKeyUri: '${encryptionVaultUri}keys/${encryptionKeys.cosmos}'
+    encryptionKeyUri: '${encryptionVaultUri}keys/${encryptionKeyNames.cosmos}'
     identityName: appIdentityName
     principalId: identity.outputs.appPrincipalId
     capacity: databaseCapacity
@@ -436,7 +487,7 @@ module cosmos 'modules/cosmos.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module hostStorage 'modules/storage.bicep' = {
@@ -447,7 +498,7 @@ module hostStorage 'modules/storage.bicep' = {
     sku: storageSku
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
     encryptionVaultUri: encryptionVaultUri
-    encryptionKeyName: encryptionKeys.storage
+    encryptionKeyName: encryptionKeyNames.storage
     containers: []
     queues: concat(queueNames, map(queueNames, queueName => '${queueName}-poison'))
     undeleteDays: 7
@@ -456,7 +507,7 @@ module hostStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module packagesStorage 'modules/storage.bicep' = {
@@ -467,7 +518,7 @@ module packagesStorage 'modules/storage.bicep' = {
     sku: storageSku
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
     encryptionVaultUri: encryptionVaultUri
-    encryptionKeyName: encryptionKeys.storage
+    encryptionKeyName: encryptionKeyNames.storage
     containers: ['packages']
     queues: []
     undeleteDays: 7
@@ -476,7 +527,7 @@ module packagesStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module evidenceStorage 'modules/storage.bicep' = {
@@ -487,7 +538,7 @@ module evidenceStorage 'modules/storage.bicep' = {
     sku: storageSku
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
     encryptionVaultUri: encryptionVaultUri
-    encryptionKeyName: encryptionKeys.storage
+    encryptionKeyName: encryptionKeyNames.storage
     containers: ['raw', 'mailbox', 'log']
     queues: []
     // Within the days that a certificate of destruction waits for.
@@ -497,7 +548,7 @@ module evidenceStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module anchors 'modules/anchors.bicep' = if (!anchorsLocked) {
@@ -636,7 +687,7 @@ var assaySettings = {
   ASSAY_COSMOS_DATABASE: 'assay'
   ASSAY_QUEUE_URL: hostStorage.outputs.queueEndpoint
   ASSAY_BLOB_URL: evidenceStorage.outputs.blobEndpoint
-  ASSAY_DEPLOYMENT_KEY: appVault.outputs.deploymentKeyUri
+  ASSAY_DEPLOYMENT_KEY: appKeys.outputs.keyUri
   ASSAY_SIGN_IN: empty(entraClientId) ? 'none' : 'entra'
   ASSAY_ENTRA_CLIENT_ID: entraClientId
   ASSAY_ENTRA_TENANTS: join(entraDirectories, ',')
@@ -698,30 +749,6 @@ module alerts 'modules/alerts.bicep' = {
   dependsOn: [settings]
 }
 
-module encryptionKeyExpiry 'modules/key-expiry.bicep' = if (empty(ownVaultName)) {
-  name: 'assay-key-expiry-encryption'
-  params: {
-    location: location
-    vaultName: encryptionVaultName
-    peopleId: monitor.outputs.peopleId
-    workspaceId: monitor.outputs.workspaceId
-    tags: allTags
-  }
-  dependsOn: [encryptionVault]
-}
-
-module appKeyExpiry 'modules/key-expiry.bicep' = {
-  name: 'assay-key-expiry-app'
-  params: {
-    location: location
-    vaultName: appVaultName
-    peopleId: monitor.outputs.peopleId
-    workspaceId: monitor.outputs.workspaceId
-    tags: allTags
-  }
-  dependsOn: [appVault]
-}
-
 module workbook 'modules/workbook.bicep' = {
   name: 'assay-workbook'
   params: {
@@ -774,11 +801,17 @@ output redirectUri string = 'https://${settings.outputs.hostName}/api/portal/sig
 @description('The principal of the app\'s identity: the subject of the federated credential.')
 output appPrincipalId string = identity.outputs.appPrincipalId
 
-@description('The vault of the app\'s own keys.')
-output appVaultUri string = appVault.outputs.vaultUri
+@description('The vault of the app\'s own keys and secrets.')
+output appVaultName string = appVaultName
+
+@description('The vault of the keys that encrypt at rest.')
+output encryptionVaultName string = encryptionVaultName
 
 @description('The database.')
-output cosmosEndpoint string = cosmos.outputs.endpoint
+output cosmosName string = name
+
+@description('The storage account of the Functions host, with the queues.')
+output hostAccountName string = storageNames.host
 
 @description('The storage account whose container anchors is to be locked.')
 output evidenceAccountName string = storageNames.evidence
