@@ -98,10 +98,10 @@ param databaseThroughput int = 4000
 @allowed([7, 30])
 param backupDays int = 30
 
-@description('Optional. For how many days the copies of checkpoints are held; 2192 is six years (32 CFR 170.16(c)(4)).')
+@description('Optional. For how many days the copies of checkpoints are held; 2557 is six years from the CMMC status date (32 CFR 170.16(c)(4), 170.17(c)(4)) and one for what was copied before it.')
 @minValue(1)
 @maxValue(146000)
-param anchorDays int = 2192
+param anchorDays int = 2557
 
 @description('Optional. True once the policy of the anchors is locked: a locked one takes no change, also not the same again.')
 param anchorsLocked bool = false
@@ -126,7 +126,7 @@ param networkPrefix string = '10.90.0.0/24'
 @description('Optional. Whether private DNS zones are made here; false where the provider\'s hub has them.')
 param createDnsZones bool = true
 
-@description('Optional. Addresses or ranges from which operators reach vault, database and storage themselves (assay doctor); none: only the app does.')
+@description('Optional. Public IPv4 addresses, or ranges up to /30, from which operators reach vault, database and storage themselves (assay doctor); none: only the app does.')
 param operatorAddresses array = []
 
 // ---- Size and watch ----
@@ -176,6 +176,9 @@ param nameSalt string = ''
 
 @description('Optional. Tags of all resources. Nothing of a client, nothing export-controlled: Azure shows tags to many.')
 param tags object = {}
+
+@description('Optional. Where people get assay.zip of this very release, with its SHA-256 beside it. Filled in by who publishes: on Premium it is put there by hand.')
+param programUrl string = ''
 
 @description('Optional. Where the offer\'s files lie. Set by the Marketplace; empty: the program is published by hand.')
 param _artifactsLocation string = deployment().properties.templateLink.uri
@@ -230,6 +233,12 @@ var problems = filter(
     length(mailParts) == 2 && contains(last(mailParts), '.') && !contains(alertEmail, ' ')
       ? ''
       : 'alertEmail: type one mail address, such as alerts@example.net.'
+    empty(filter(
+        operatorAddresses,
+        address => contains(address, ':') || endsWith(address, '/31') || endsWith(address, '/32')
+      ))
+      ? ''
+      : 'operatorAddresses: type public IPv4 addresses without a length, such as 203.0.113.7, or ranges up to /30.'
     (empty(ownVaultName) && empty(ownKeyUri)) || (length(ownKeyParts) == 5 && startsWith(
         toLower(ownKeyUri),
         toLower(ownKeyStart)
@@ -701,7 +710,7 @@ var assaySettings = {
   ASSAY_SMTP_PORT: string(smtpPort)
   ASSAY_SMTP_TLS: smtpPort == 465 ? 'implicit' : 'starttls'
   ASSAY_SMTP_USER: smtpUser
-  ASSAY_SMTP_PASSWORD: empty(smtpUser) ? '' : 'secret:smtp'
+  ASSAY_SMTP_PASSWORD: mail == 'smtp' && !empty(smtpUser) ? 'secret:smtp' : ''
   ASSAY_TEAMS: empty(teamsWebhook) ? '' : 'secret:teams'
   ASSAY_REGION: location
   ASSAY_OFFBOARDING_DAYS: string(offboardingDays)
@@ -779,7 +788,7 @@ module policy 'modules/policy.bicep' = if (assignPolicies) {
 module locks 'modules/locks.bicep' = if (createLocks) {
   name: 'assay-locks'
   params: {
-    vaultNames: empty(ownVaultName) ? [encryptionVaultName, appVaultName] : [appVaultName]
+    vaultNames: [encryptionVaultName, appVaultName]
     cosmosName: name
     evidenceName: storageNames.evidence
   }
@@ -821,3 +830,6 @@ output budgetStart string = budgetStart
 
 @description('The storage account that takes the program, on Premium.')
 output packagesAccountName string = storageNames.packages
+
+@description('Where the program is got, to put it there.')
+output programUrl string = empty(programUrl) ? 'ask the publisher, or build it: infra/package' : programUrl
