@@ -115,7 +115,7 @@ param offboardingDays int = 30
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
 
-@description('Optional. Whether app and database stand in several availability zones; the region must have them.')
+@description('Optional. Whether app and database stand in several availability zones; the region must have them, and what it costs stands in infra/README.md.')
 param zoneRedundant bool = true
 
 // ---- Network ----
