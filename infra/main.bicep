@@ -149,7 +149,7 @@ param logDays int = 365
 @minValue(0)
 param monthlyBudget int = 500
 
-@description('Optional. The first day of the month from which the budget counts: from the second month on what the first deployment said, because Azure lets nobody move it.')
+@description('Optional. The first day of the month from which the budget counts: from the second month on the first deployment\'s, which infra/sign-in prints, because Azure lets nobody move it.')
 param budgetStart string = utcNow('yyyy-MM-01')
 
 @description('Optional. Whether people are told a month before a key or secret ends; false only where the region\'s Event Grid makes no alerts.')
@@ -824,9 +824,6 @@ output hostAccountName string = storageNames.host
 
 @description('The storage account whose container anchors is to be locked.')
 output evidenceAccountName string = storageNames.evidence
-
-@description('The first day of the month from which the budget counts: for the next deployment.')
-output budgetStart string = budgetStart
 
 @description('The storage account that takes the program, on Premium.')
 output packagesAccountName string = storageNames.packages
