@@ -98,10 +98,10 @@ param databaseThroughput int = 4000
 @allowed([7, 30])
 param backupDays int = 30
 
-@description('Optional. For how many days the copies of checkpoints are held; 2192 is six years (32 CFR 170.16(c)(4)).')
+@description('Optional. For how many days the copies of checkpoints are held; 2557 is six years from the CMMC status date (32 CFR 170.16(c)(4), 170.17(c)(4)) and one for what was copied before it.')
 @minValue(1)
 @maxValue(146000)
-param anchorDays int = 2192
+param anchorDays int = 2557
 
 @description('Optional. True once the policy of the anchors is locked: a locked one takes no change, also not the same again.')
 param anchorsLocked bool = false
@@ -115,7 +115,7 @@ param offboardingDays int = 30
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
 
-@description('Optional. Whether app and database stand in several availability zones; the region must have them.')
+@description('Optional. Whether app and database stand in several availability zones; the region must have them, and what it costs stands in infra/README.md.')
 param zoneRedundant bool = true
 
 // ---- Network ----
@@ -126,7 +126,7 @@ param networkPrefix string = '10.90.0.0/24'
 @description('Optional. Whether private DNS zones are made here; false where the provider\'s hub has them.')
 param createDnsZones bool = true
 
-@description('Optional. Addresses or ranges from which operators reach vault, database and storage themselves (assay doctor); none: only the app does.')
+@description('Optional. Public IPv4 addresses, or ranges up to /30, from which operators reach vault, database and storage themselves (assay doctor); none: only the app does.')
 param operatorAddresses array = []
 
 // ---- Size and watch ----
@@ -149,8 +149,11 @@ param logDays int = 365
 @minValue(0)
 param monthlyBudget int = 500
 
-@description('Optional. The first day of the month from which the budget counts: from the second month on what the first deployment said, because Azure lets nobody move it.')
+@description('Optional. The first day of the month from which the budget counts: from the second month on the first deployment\'s, which infra/sign-in prints, because Azure lets nobody move it.')
 param budgetStart string = utcNow('yyyy-MM-01')
+
+@description('Optional. Whether people are told a month before a key or secret ends; false only where the region\'s Event Grid makes no alerts.')
+param tellKeyExpiry bool = true
 
 @description('Optional. Whether Azure\'s policies hold the resource group to allowedLocations; needs the right to assign policies.')
 param assignPolicies bool = true
@@ -173,6 +176,9 @@ param nameSalt string = ''
 
 @description('Optional. Tags of all resources. Nothing of a client, nothing export-controlled: Azure shows tags to many.')
 param tags object = {}
+
+@description('Optional. Where people get assay.zip of this very release, with its SHA-256 beside it. Filled in by who publishes: on Premium it is put there by hand.')
+param programUrl string = ''
 
 @description('Optional. Where the offer\'s files lie. Set by the Marketplace; empty: the program is published by hand.')
 param _artifactsLocation string = deployment().properties.templateLink.uri
@@ -227,6 +233,12 @@ var problems = filter(
     length(mailParts) == 2 && contains(last(mailParts), '.') && !contains(alertEmail, ' ')
       ? ''
       : 'alertEmail: type one mail address, such as alerts@example.net.'
+    empty(filter(
+        operatorAddresses,
+        address => contains(address, ':') || endsWith(address, '/31') || endsWith(address, '/32')
+      ))
+      ? ''
+      : 'operatorAddresses: type public IPv4 addresses without a length, such as 203.0.113.7, or ranges up to /30.'
     (empty(ownVaultName) && empty(ownKeyUri)) || (length(ownKeyParts) == 5 && startsWith(
         toLower(ownKeyUri),
         toLower(ownKeyStart)
@@ -273,8 +285,8 @@ var storageNames = {
 @description('The vault of the encryption keys, as an address.')
 var encryptionVaultUri = 'https://${encryptionVaultName}${environment().suffixes.keyvaultDns}/'
 
-@description('The key of each service.')
-var encryptionKeys = empty(ownVaultName)
+@description('The name of each service\'s key.')
+var encryptionKeyNames = empty(ownVaultName)
   ? { cosmos: 'cosmos', storage: 'storage' }
   : { cosmos: last(ownKeyParts), storage: last(ownKeyParts) }
 
@@ -365,7 +377,6 @@ module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName
     name: encryptionVaultName
     identityName: keysIdentityName
     principalId: identity.outputs.keysPrincipalId
-    expires: keysExpire
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
@@ -388,12 +399,61 @@ module appVault 'modules/vault-app.bicep' = {
     name: appVaultName
     identityName: appIdentityName
     principalId: identity.outputs.appPrincipalId
-    expires: keysExpire
     publicNetworkAccess: publicNetworkAccess
     operatorAddresses: operatorAddresses
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
+}
+
+// What ends is told only of what is made after these; so keys and secrets come after them.
+
+module encryptionKeyExpiry 'modules/key-expiry.bicep' = if (tellKeyExpiry && empty(ownVaultName)) {
+  name: 'assay-key-expiry-encryption'
+  params: {
+    location: location
+    vaultName: encryptionVaultName
+    peopleId: monitor.outputs.peopleId
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [encryptionVault]
+}
+
+module appKeyExpiry 'modules/key-expiry.bicep' = if (tellKeyExpiry) {
+  name: 'assay-key-expiry-app'
+  params: {
+    location: location
+    vaultName: appVaultName
+    peopleId: monitor.outputs.peopleId
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+  dependsOn: [appVault]
+}
+
+module encryptionKeys 'modules/keys.bicep' = if (empty(ownVaultName)) {
+  name: 'assay-keys-encryption'
+  params: {
+    vaultName: encryptionVaultName
+    wrappingKeys: ['cosmos', 'storage']
+    signingKeys: []
+    expires: keysExpire
+    tags: allTags
+  }
+  dependsOn: [encryptionVault, encryptionKeyExpiry]
+}
+
+module appKeys 'modules/keys.bicep' = {
+  name: 'assay-keys-app'
+  params: {
+    vaultName: appVaultName
+    wrappingKeys: ['deployment']
+    signingKeys: ['links', 'receipts', 'checkpoints']
+    expires: keysExpire
+    tags: allTags
+  }
+  dependsOn: [appVault, appKeyExpiry]
 }
 
 module teamsSecret 'modules/secret.bicep' = if (!empty(teamsWebhook)) {
@@ -404,7 +464,7 @@ module teamsSecret 'modules/secret.bicep' = if (!empty(teamsWebhook)) {
     value: teamsWebhook
     expires: secretsExpire
   }
-  dependsOn: [appVault]
+  dependsOn: [appVault, appKeyExpiry]
 }
 
 module smtpSecret 'modules/secret.bicep' = if (mail == 'smtp' && !empty(smtpUser)) {
@@ -415,7 +475,7 @@ module smtpSecret 'modules/secret.bicep' = if (mail == 'smtp' && !empty(smtpUser
     value: smtpPassword
     expires: secretsExpire
   }
-  dependsOn: [appVault]
+  dependsOn: [appVault, appKeyExpiry]
 }
 
 module cosmos 'modules/cosmos.bicep' = {
@@ -424,7 +484,7 @@ module cosmos 'modules/cosmos.bicep' = {
     location: location
     name: name
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
-    encryptionKeyUri: '${encryptionVaultUri}keys/${encryptionKeys.cosmos}'
+    encryptionKeyUri: '${encryptionVaultUri}keys/${encryptionKeyNames.cosmos}'
     identityName: appIdentityName
     principalId: identity.outputs.appPrincipalId
     capacity: databaseCapacity
@@ -436,7 +496,7 @@ module cosmos 'modules/cosmos.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module hostStorage 'modules/storage.bicep' = {
@@ -447,7 +507,7 @@ module hostStorage 'modules/storage.bicep' = {
     sku: storageSku
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
     encryptionVaultUri: encryptionVaultUri
-    encryptionKeyName: encryptionKeys.storage
+    encryptionKeyName: encryptionKeyNames.storage
     containers: []
     queues: concat(queueNames, map(queueNames, queueName => '${queueName}-poison'))
     undeleteDays: 7
@@ -456,7 +516,7 @@ module hostStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module packagesStorage 'modules/storage.bicep' = {
@@ -467,7 +527,7 @@ module packagesStorage 'modules/storage.bicep' = {
     sku: storageSku
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
     encryptionVaultUri: encryptionVaultUri
-    encryptionKeyName: encryptionKeys.storage
+    encryptionKeyName: encryptionKeyNames.storage
     containers: ['packages']
     queues: []
     undeleteDays: 7
@@ -476,7 +536,7 @@ module packagesStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module evidenceStorage 'modules/storage.bicep' = {
@@ -487,7 +547,7 @@ module evidenceStorage 'modules/storage.bicep' = {
     sku: storageSku
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
     encryptionVaultUri: encryptionVaultUri
-    encryptionKeyName: encryptionKeys.storage
+    encryptionKeyName: encryptionKeyNames.storage
     containers: ['raw', 'mailbox', 'log']
     queues: []
     // Within the days that a certificate of destruction waits for.
@@ -497,7 +557,7 @@ module evidenceStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
 }
 
 module anchors 'modules/anchors.bicep' = if (!anchorsLocked) {
@@ -636,7 +696,7 @@ var assaySettings = {
   ASSAY_COSMOS_DATABASE: 'assay'
   ASSAY_QUEUE_URL: hostStorage.outputs.queueEndpoint
   ASSAY_BLOB_URL: evidenceStorage.outputs.blobEndpoint
-  ASSAY_DEPLOYMENT_KEY: appVault.outputs.deploymentKeyUri
+  ASSAY_DEPLOYMENT_KEY: appKeys.outputs.keyUri
   ASSAY_SIGN_IN: empty(entraClientId) ? 'none' : 'entra'
   ASSAY_ENTRA_CLIENT_ID: entraClientId
   ASSAY_ENTRA_TENANTS: join(entraDirectories, ',')
@@ -650,7 +710,7 @@ var assaySettings = {
   ASSAY_SMTP_PORT: string(smtpPort)
   ASSAY_SMTP_TLS: smtpPort == 465 ? 'implicit' : 'starttls'
   ASSAY_SMTP_USER: smtpUser
-  ASSAY_SMTP_PASSWORD: empty(smtpUser) ? '' : 'secret:smtp'
+  ASSAY_SMTP_PASSWORD: mail == 'smtp' && !empty(smtpUser) ? 'secret:smtp' : ''
   ASSAY_TEAMS: empty(teamsWebhook) ? '' : 'secret:teams'
   ASSAY_DATA_BOUNDARY: dataBoundary
   ASSAY_REGION: location
@@ -699,30 +759,6 @@ module alerts 'modules/alerts.bicep' = {
   dependsOn: [settings]
 }
 
-module encryptionKeyExpiry 'modules/key-expiry.bicep' = if (empty(ownVaultName)) {
-  name: 'assay-key-expiry-encryption'
-  params: {
-    location: location
-    vaultName: encryptionVaultName
-    peopleId: monitor.outputs.peopleId
-    workspaceId: monitor.outputs.workspaceId
-    tags: allTags
-  }
-  dependsOn: [encryptionVault]
-}
-
-module appKeyExpiry 'modules/key-expiry.bicep' = {
-  name: 'assay-key-expiry-app'
-  params: {
-    location: location
-    vaultName: appVaultName
-    peopleId: monitor.outputs.peopleId
-    workspaceId: monitor.outputs.workspaceId
-    tags: allTags
-  }
-  dependsOn: [appVault]
-}
-
 module workbook 'modules/workbook.bicep' = {
   name: 'assay-workbook'
   params: {
@@ -753,7 +789,7 @@ module policy 'modules/policy.bicep' = if (assignPolicies) {
 module locks 'modules/locks.bicep' = if (createLocks) {
   name: 'assay-locks'
   params: {
-    vaultNames: empty(ownVaultName) ? [encryptionVaultName, appVaultName] : [appVaultName]
+    vaultNames: [encryptionVaultName, appVaultName]
     cosmosName: name
     evidenceName: storageNames.evidence
   }
@@ -775,17 +811,23 @@ output redirectUri string = 'https://${settings.outputs.hostName}/api/portal/sig
 @description('The principal of the app\'s identity: the subject of the federated credential.')
 output appPrincipalId string = identity.outputs.appPrincipalId
 
-@description('The vault of the app\'s own keys.')
-output appVaultUri string = appVault.outputs.vaultUri
+@description('The vault of the app\'s own keys and secrets.')
+output appVaultName string = appVaultName
+
+@description('The vault of the keys that encrypt at rest.')
+output encryptionVaultName string = encryptionVaultName
 
 @description('The database.')
-output cosmosEndpoint string = cosmos.outputs.endpoint
+output cosmosName string = name
+
+@description('The storage account of the Functions host, with the queues.')
+output hostAccountName string = storageNames.host
 
 @description('The storage account whose container anchors is to be locked.')
 output evidenceAccountName string = storageNames.evidence
 
-@description('The first day of the month from which the budget counts: for the next deployment.')
-output budgetStart string = budgetStart
-
 @description('The storage account that takes the program, on Premium.')
 output packagesAccountName string = storageNames.packages
+
+@description('Where the program is got, to put it there.')
+output programUrl string = empty(programUrl) ? 'ask the publisher, or build it: infra/package' : programUrl

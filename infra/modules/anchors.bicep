@@ -5,7 +5,7 @@
 @description('Required. The storage account.')
 param accountName string
 
-@description('Required. For how many days each copy is held. 2192 is six years (32 CFR 170.16(c)(4), 170.17(c)(4)).')
+@description('Required. For how many days each copy is held.')
 @minValue(1)
 @maxValue(146000)
 param days int

@@ -28,7 +28,7 @@ param maxInstances int
 @allowed([512, 2048, 4096])
 param instanceMemory int
 
-@description('Optional. Whether instances stand in several zones; two are then always ready and billed.')
+@description('Optional. Whether instances stand in several zones. Two are then always ready and billed of whatever scales by itself: HTTP, each queue, the sweep.')
 param zoneRedundant bool = true
 
 @description('Required. Tags.')

@@ -1,7 +1,8 @@
-// Keeps people from deleting the vaults, the database and the evidence by mistake. Who deploys this needs the right to
-// make locks; who takes the installation down takes them away first (infra/README.md).
+// Keeps people from deleting the vaults, the database and the evidence by mistake; a vault that the provider brought too.
+// Roles on them cannot be taken away either while a lock is there. Who deploys this needs the right to make locks; who
+// takes the installation down takes them away first (infra/README.md).
 
-@description('Required. The vaults. Empty names are left out.')
+@description('Required. The vaults.')
 param vaultNames array
 
 @description('Required. The Cosmos DB account.')

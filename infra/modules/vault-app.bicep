@@ -1,4 +1,5 @@
 // The vault of Assay's own keys and secrets, and of the clients' keys that it makes: reached over a private endpoint only.
+// Its own keys are another step (keys), because somebody is to be told of their end.
 // The app's role makes and uses keys; it deletes, purges, imports, backs up and restores none, so whoever takes the app
 // over cannot destroy a client's records with it.
 
@@ -13,9 +14,6 @@ param identityName string
 
 @description('Required. That identity\'s principal.')
 param principalId string
-
-@description('Required. When the first version of each key ends, in seconds since 1970; the vault makes the next one a month before.')
-param expires int
 
 @description('Optional. Enabled only where operatorAddresses lets somebody in.')
 @allowed(['Disabled', 'Enabled'])
@@ -32,18 +30,6 @@ param tags object
 
 @description('Key Vault Secrets User: reads secrets.')
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
-
-@description('What signs: links, what people decided, and the checkpoints of the audit logs.')
-var signingKeys = ['links', 'receipts', 'checkpoints']
-
-@description('A next version a month before the last one ends. What an ended version wrapped is still unwrapped, what it signed still verifies.')
-var rotation = {
-  attributes: { expiryTime: 'P2Y' }
-  lifetimeActions: [
-    { trigger: { timeBeforeExpiry: 'P30D' }, action: { type: 'rotate' } }
-    { trigger: { timeBeforeExpiry: 'P30D' }, action: { type: 'notify' } }
-  ]
-}
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
@@ -66,34 +52,6 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
     }
   }
 }
-
-resource deploymentKey 'Microsoft.KeyVault/vaults/keys@2025-05-01' = {
-  parent: vault
-  name: 'deployment'
-  tags: tags
-  properties: {
-    kty: 'RSA-HSM'
-    keySize: 3072
-    keyOps: ['wrapKey', 'unwrapKey']
-    attributes: { enabled: true, exp: expires }
-    rotationPolicy: rotation
-  }
-}
-
-resource signingKey 'Microsoft.KeyVault/vaults/keys@2025-05-01' = [
-  for keyName in signingKeys: {
-    parent: vault
-    name: keyName
-    tags: tags
-    properties: {
-      kty: 'EC-HSM'
-      curveName: 'P-256'
-      keyOps: ['sign', 'verify']
-      attributes: { enabled: true, exp: expires }
-      rotationPolicy: rotation
-    }
-  }
-]
 
 // Not a built-in one: Crypto User may delete nothing either, but not make the key of a new client; Crypto Officer may destroy.
 resource keysRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
@@ -153,9 +111,3 @@ resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 
 @description('The vault\'s resource id.')
 output vaultId string = vault.id
-
-@description('The vault\'s address.')
-output vaultUri string = vault.properties.vaultUri
-
-@description('The installation\'s own key, without a version.')
-output deploymentKeyUri string = deploymentKey.properties.keyUri

@@ -1,5 +1,6 @@
 // The vault of the keys with which Cosmos DB and Storage encrypt at rest. These services reach it as trusted services of
 // Azure, which a vault with a private endpoint alone would not let in; nobody else gets through its firewall.
+// One key for each, so that one can be revoked without the other; they are another step (keys).
 
 @description('Required. The region.')
 param location string
@@ -13,9 +14,6 @@ param identityName string
 @description('Required. That identity\'s principal.')
 param principalId string
 
-@description('Required. When the first version of each key ends, in seconds since 1970; the vault makes the next one a month before.')
-param expires int
-
 @description('Required. The workspace that gets the logs.')
 param workspaceId string
 
@@ -24,9 +22,6 @@ param tags object
 
 @description('Key Vault Crypto Service Encryption User: get, wrap and unwrap.')
 var encryptionUser = 'e147488a-f6f5-4113-8e2d-b22465e65bf6'
-
-@description('The keys: one for each service, so that one can be revoked without the other.')
-var keyNames = ['cosmos', 'storage']
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   //checkov:skip=CKV_AZURE_189:Cosmos DB and Storage reach their keys as trusted services, which a private vault does not let in
@@ -45,27 +40,6 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
     networkAcls: { defaultAction: 'Deny', bypass: 'AzureServices', ipRules: [], virtualNetworkRules: [] }
   }
 }
-
-resource key 'Microsoft.KeyVault/vaults/keys@2025-05-01' = [
-  for keyName in keyNames: {
-    parent: vault
-    name: keyName
-    tags: tags
-    properties: {
-      kty: 'RSA-HSM'
-      keySize: 3072
-      keyOps: ['wrapKey', 'unwrapKey']
-      attributes: { enabled: true, exp: expires }
-      rotationPolicy: {
-        attributes: { expiryTime: 'P2Y' }
-        lifetimeActions: [
-          { trigger: { timeBeforeExpiry: 'P30D' }, action: { type: 'rotate' } }
-          { trigger: { timeBeforeExpiry: 'P30D' }, action: { type: 'notify' } }
-        ]
-      }
-    }
-  }
-]
 
 resource encryptionRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, identityName, encryptionUser)

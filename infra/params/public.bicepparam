@@ -1,7 +1,7 @@
 using '../main.bicep'
 
-// Azure's public cloud: no CUI. What a provider gives instead: the regions and the address of alerts, and after
-// infra/sign-in what that printed.
+// Azure's public cloud: no CUI. A copy of this file is your own (infra/README.md): the regions and the address of alerts,
+// and after infra/sign-in what that printed.
 param namePrefix = 'assay'
 param location = 'eastus2'
 param allowedLocations = ['eastus2']

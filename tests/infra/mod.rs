@@ -7,6 +7,7 @@
 
 mod cross;
 mod expression;
+mod guide;
 mod policy;
 mod sources;
 mod template;

@@ -1,6 +1,7 @@
 //! The code and the template agree, in both directions: settings, queues, containers, keys, roles; and neither lets the
-//! platform log addresses. The code side is read from the code itself, never from a list kept here for it.
+//! platform log addresses; what must be made first is made first. The code side is read from the code itself, never from a list kept here for it.
 
+mod order;
 mod quiet;
 mod roles;
 mod settings;
