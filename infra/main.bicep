@@ -76,6 +76,18 @@ param teamsWebhook string = ''
 @description('Optional. The https address that people use, when a custom domain leads to the app; empty: the app\'s own.')
 param publicUrl string = ''
 
+@description('Optional. For who publishes: the id of the managed plan whose clients are billed by the month; empty: nothing is billed by use. Counts only where the Marketplace manages the resource group, and only in the public cloud.')
+@maxLength(50)
+param meteringPlan string = ''
+
+@description('Optional. For who publishes: the id of the dimension of that plan.')
+@maxLength(50)
+param meteringDimension string = 'clients'
+
+@description('Optional. For who publishes: how many clients a month the plan\'s own price includes.')
+@minValue(0)
+param meteringIncluded int = 0
+
 // ---- Keys and data ----
 
 @description('Optional. The name of a vault in this resource group that already has the encryption key; empty: a vault is made.')
@@ -248,6 +260,12 @@ var problems = filter(
   ],
   problem => !empty(problem)
 )
+
+@description('The managed application to which this resource group belongs; empty: to none.')
+var managedApplication = resourceGroup().?managedBy ?? ''
+
+@description('Whether clients are counted for the Marketplace, which knows usage of managed applications in the public cloud only.')
+var isMetered = !empty(meteringPlan) && !empty(managedApplication) && !isGovernment
 
 @description('Tags of all, with the data boundary, so that nobody has to guess what may lie here.')
 var allTags = union(tags, { 'assay-data-boundary': dataBoundary })
@@ -713,6 +731,10 @@ var assaySettings = {
   ASSAY_SMTP_PASSWORD: mail == 'smtp' && !empty(smtpUser) ? 'secret:smtp' : ''
   ASSAY_TEAMS: empty(teamsWebhook) ? '' : 'secret:teams'
   ASSAY_DATA_BOUNDARY: dataBoundary
+  ASSAY_METERING_PLAN: isMetered ? meteringPlan : ''
+  ASSAY_METERING_RESOURCE: isMetered ? managedApplication : ''
+  ASSAY_METERING_DIMENSION: meteringDimension
+  ASSAY_METERING_INCLUDED: string(meteringIncluded)
   ASSAY_REGION: location
   ASSAY_OFFBOARDING_DAYS: string(offboardingDays)
   ASSAY_BACKUP_DAYS: string(backupDays)
