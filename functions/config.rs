@@ -7,6 +7,7 @@ mod azure;
 mod boundary;
 mod entra;
 mod mail;
+mod metering;
 mod settings;
 mod witness;
 
@@ -19,6 +20,7 @@ pub use self::{
     boundary::DataBoundary,
     entra::{EntraCredential, EntraSettings},
     mail::{AcsSettings, MailService, SmtpSettings, SmtpTls},
+    metering::MeteringSettings,
     settings::{SETTINGS, Setting},
     witness::WitnessSettings,
 };
@@ -49,6 +51,8 @@ pub struct Config {
     pub unsigned_keys_until: Option<Date>,
     /// Who cosigns the checkpoints of the logs.
     pub witness: Option<WitnessSettings>,
+    /// To whose bill clients are counted; `None`: to nobody's.
+    pub metering: Option<MeteringSettings>,
     pub deadline: Duration,
     pub max_concurrent: usize,
 }
@@ -227,6 +231,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     }
     let unsigned_keys_until = reader.day("ASSAY_UNSIGNED_KEYS_UNTIL");
     let witness = witness::read(&mut reader);
+    let metering = metering::read(&mut reader);
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.
@@ -255,6 +260,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
             offboarding,
             unsigned_keys_until,
             witness,
+            metering,
             deadline: Duration::from_secs(deadline),
             max_concurrent: usize::try_from(max_concurrent).unwrap_or(usize::MAX),
         }),

@@ -15,6 +15,7 @@ pub mod readiness; // the 110 requirements: catalogue, suggestions, findings, sc
 pub mod analytics; // figures about the work, folded from the log
 pub mod evidence; // what was observed or filed, its hash, population, freshness; the CUI guard
 pub mod gate; // proposals, decisions, execution: nothing at L2 happens without a named human
+pub mod metering; // the managed plan's metered billing: clients counted once a month, and reported
 
 pub mod audit; // the append-only log: items, sequencer, export, offline verification
 pub mod web; // requests and replies, pages, sessions, problem documents

@@ -76,6 +76,7 @@ mod stories {
     mod lost_form;
     mod main_job;
     mod messages;
+    mod metering;
     mod offboarding;
     mod offboarding_keyless;
     mod offboarding_off;

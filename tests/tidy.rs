@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["assemble", "host"],
     &["triggers"],
     &["readiness", "training", "connectors", "custody"],
-    &["gate", "evidence", "analytics"],
+    &["gate", "evidence", "analytics", "metering"],
     &["analyst", "audit", "web", "mesh"],
     &["tenancy", "oscal"],
     &["app", "config"],

@@ -164,6 +164,26 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(""),
     },
     Setting {
+        name: "ASSAY_METERING_PLAN",
+        meaning: "managed application: id of the Marketplace plan to which clients are reported for metered billing (public cloud only); empty: nothing is counted or reported",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_METERING_RESOURCE",
+        meaning: "metered billing: the managed application's id, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Solutions/applications/NAME (managedBy of its resource group)",
+        default: Some(""),
+    },
+    Setting {
+        name: "ASSAY_METERING_DIMENSION",
+        meaning: "metered billing: id of the plan's dimension that counts client tenants under assessment",
+        default: Some("clients"),
+    },
+    Setting {
+        name: "ASSAY_METERING_INCLUDED",
+        meaning: "metered billing: how many clients of each month the plan's base fee includes",
+        default: Some("0"),
+    },
+    Setting {
         name: "ASSAY_DEADLINE_SECONDS",
         meaning: "an invocation's own deadline; must be shorter than functionTimeout of host.json",
         default: Some("240"),

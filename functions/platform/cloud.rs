@@ -14,6 +14,8 @@ pub struct CloudProfile {
     pub graph: Option<Url>,
     /// Azure's own pages.
     pub portal: Option<Url>,
+    /// The Marketplace's metering service; `None`: none is known there.
+    pub metering: Option<Url>,
     /// For whom a token for Cosmos DB is made out; `None`: for the account's own address.
     pub cosmos_audience: Option<String>,
     pub storage_audience: String,
@@ -32,6 +34,7 @@ impl CloudProfile {
             authority: known("https://login.microsoftonline.com/"),
             graph: Some(known("https://graph.microsoft.com/")),
             portal: Some(known("https://portal.azure.com/")),
+            metering: Some(known("https://marketplaceapi.microsoft.com/")),
             cosmos_audience: Some("https://cosmos.azure.com".into()),
             storage_audience: "https://storage.azure.com".into(),
             exchange_audience: "api://AzureADTokenExchange".into(),
@@ -41,13 +44,15 @@ impl CloudProfile {
         }
     }
 
-    /// Azure Government. Cosmos DB takes tokens for the account's own address in every cloud.
+    /// Azure Government. Cosmos DB takes tokens for the account's own address in every cloud. Its Marketplace has only offers
+    /// with a licence of one's own or a price by the hour ("Azure Government Marketplace"), so none is metered.
     pub fn government() -> Self {
         Self {
             name: "government",
             authority: known("https://login.microsoftonline.us/"),
             graph: Some(known("https://graph.microsoft.us/")),
             portal: Some(known("https://portal.azure.us/")),
+            metering: None,
             cosmos_audience: None,
             storage_audience: "https://storage.azure.com".into(),
             exchange_audience: "api://AzureADTokenExchangeUSGov".into(),
@@ -82,6 +87,7 @@ impl CloudProfile {
             authority: address("authority", authority)?,
             graph: graph.map(|graph| address("graph", Some(graph))).transpose()?,
             portal: portal.map(|portal| address("portal", Some(portal))).transpose()?,
+            metering: None,
             cosmos_audience: cosmos,
             storage_audience: storage.ok_or("expected storage=AUDIENCE")?,
             exchange_audience: exchange.ok_or("expected exchange=AUDIENCE")?,

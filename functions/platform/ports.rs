@@ -470,6 +470,9 @@ pub trait Identity: Send + Sync {
     /// A token for Azure Communication Services; [`PortErrorKind::Missing`] as above.
     async fn mail_token(&self) -> Result<Zeroizing<String>, PortError>;
 
+    /// A token for the Marketplace's metering API; [`PortErrorKind::Missing`] as above.
+    async fn metering_token(&self) -> Result<Zeroizing<String>, PortError>;
+
     /// Whether it can be had: asks for one token. [`PortErrorKind::Missing`] as above.
     async fn check(&self) -> Result<(), PortError>;
 }

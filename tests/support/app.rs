@@ -40,6 +40,8 @@ pub struct TestApp {
     pub disk: Arc<Disk>,
     /// Instead of the file vault, from the next restart on.
     pub vault: Option<Arc<dyn Vault>>,
+    /// Instead of none, from the next restart on.
+    pub identity: Option<Arc<dyn Identity>>,
     /// Watches every port of [`Self::app`].
     pub faults: Arc<Faults>,
     folder: TempDir,
@@ -98,6 +100,7 @@ impl TestApp {
             http: Arc::default(),
             disk: Arc::default(),
             vault: None,
+            identity: None,
             faults: Arc::default(),
             folder,
             azure: None,
@@ -176,7 +179,11 @@ impl TestApp {
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             http: self.http.clone(),
-            identity: self.azure.as_ref().map_or_else(|| Arc::new(NoIdentity) as Arc<dyn Identity>, AzureWorld::identity),
+            identity: self
+                .identity
+                .clone()
+                .or_else(|| self.azure.as_ref().map(AzureWorld::identity))
+                .unwrap_or_else(|| Arc::new(NoIdentity)),
             cache: Arc::default(),
             memory: Arc::default(),
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use assay::platform::ports::{Op, Partition};
 
 /// Kinds of record that people rely on.
-const RELIED_ON: [&str; 18] = [
+const RELIED_ON: [&str; 20] = [
     "access-review",
     "anchors-lock",
     "certificate",
@@ -21,6 +21,7 @@ const RELIED_ON: [&str; 18] = [
     "evidence",
     "former-vault-keys",
     "grant",
+    "metered-month",
     "objective",
     "person",
     "policy",
@@ -28,6 +29,7 @@ const RELIED_ON: [&str; 18] = [
     "quarantined",
     "switched-off",
     "tenant",
+    "usage-event",
 ];
 
 /// The same, of which only the making is judged: what is left to delete of raw bytes is counted down, what a client lends is

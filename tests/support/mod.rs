@@ -23,6 +23,7 @@ pub mod key_record;
 pub mod key_vault;
 pub mod lines;
 pub mod log_copy;
+pub mod marketplace;
 pub mod meeting;
 pub mod next_release;
 pub mod process;

@@ -35,6 +35,9 @@ const COSMOS: &str = "https://cosmos.azure.com/.default";
 /// Of Azure Communication Services in the public cloud, the only one whose hosts the settings take.
 const MAIL: &str = "https://communication.azure.com/.default";
 
+/// The application id of the Marketplace's metering service, in the public cloud, the only one that has it.
+const METERING: &str = "20e940b3-4c77-4b0b-9a53-9e16a1b010a7/.default";
+
 #[derive(Debug)]
 pub struct Credential {
     source: Arc<dyn TokenCredential>,
@@ -121,6 +124,10 @@ impl Identity for Credential {
 
     async fn mail_token(&self) -> Result<Zeroizing<String>, PortError> {
         Ok(Zeroizing::new(self.token(MAIL).await?.token.secret().to_owned()))
+    }
+
+    async fn metering_token(&self) -> Result<Zeroizing<String>, PortError> {
+        Ok(Zeroizing::new(self.token(METERING).await?.token.secret().to_owned()))
     }
 
     async fn check(&self) -> Result<(), PortError> {

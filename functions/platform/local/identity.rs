@@ -17,6 +17,10 @@ impl Identity for NoIdentity {
         self.assertion().await
     }
 
+    async fn metering_token(&self) -> Result<Zeroizing<String>, PortError> {
+        self.assertion().await
+    }
+
     async fn check(&self) -> Result<(), PortError> {
         self.assertion().await.map(|_| ())
     }

@@ -20,6 +20,7 @@ use crate::{
     audit::witness::{self, Witnessed},
     config::{ConfigError, MailService, Part},
     gate::delivery,
+    metering,
     platform::{
         ports::{BlobContainer, Container, Etag, Op, PortError, PortErrorKind, Received, Retention},
         process::Module,
@@ -42,6 +43,7 @@ const KEYS_AT_ONCE: usize = 8;
 const NOT_REACHED: &str =
     "it was not looked at to the end, because everything together took 60 seconds: mend what else is listed, and look again";
 const AWAY: &str = "nothing waits for it, and checkpoints are published without its line: ask whoever runs it";
+const MISSED: &str = "the Marketplace takes nothing that is older than 24 hours; whoever publishes the offer can be told, and the audit log has each (metering.missed)";
 const NOT_IN_MODE: &str = "this build is for the AWS-LC FIPS module, which is not in FIPS mode here: build it anew on this system";
 const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
 const NO_DATA_KEY: &str = "it has no data key yet, so none of its records can be written or read: put back its key record from a backup";
@@ -173,7 +175,7 @@ impl Looking<'_> {
             Finding { untried, ..key.await }
         };
         let signing = SigningUse::ALL.map(|usage| self.part(format!("signing key {}", usage.key()), Part::Keys, may_sign(self.app, usage)));
-        let (documents, queues, blobs, key, signing, sign_in, mail, witness) = tokio::join!(
+        let (documents, queues, blobs, key, signing, sign_in, mail, witness, metering) = tokio::join!(
             join_all(documents),
             join_all(queues),
             join_all(blobs),
@@ -181,10 +183,11 @@ impl Looking<'_> {
             join_all(signing),
             self.sign_in(),
             self.mail(),
-            self.witness()
+            self.witness(),
+            self.metering()
         );
-        findings
-            .extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(signing).chain(sign_in).chain(mail).chain(witness));
+        findings.extend(documents.into_iter().chain(queues).chain(blobs).chain([key]).chain(signing));
+        findings.extend(sign_in.into_iter().chain(mail).chain(witness).chain(metering));
         findings
     }
 
@@ -252,6 +255,34 @@ impl Looking<'_> {
         let found =
             self.at("the mail server".into(), Some("ASSAY_SMTP_HOST, ASSAY_SMTP_PORT, ASSAY_SMTP_TLS, ASSAY_SMTP_USER"), look).await;
         Some(Finding { untried: Some("sending is not tried".into()), ..found })
+    }
+
+    /// Whether clients can be reported for metered billing, where they are; and a line for each month of which some never were.
+    /// Nobody can mend that, so it names no setting.
+    async fn metering(&self) -> Vec<Finding> {
+        if self.app.config.metering.is_none() {
+            return Vec::new();
+        }
+        let setting = Some("ASSAY_METERING_PLAN, ASSAY_METERING_RESOURCE, ASSAY_METERING_DIMENSION");
+        let standing = match metering::health::standing(self.app).await {
+            Ok(standing) => standing,
+            Err(error) => return vec![self.at("metered billing".into(), setting, async { Err(error.into_port()) }).await],
+        };
+        let waits = standing.waits.as_ref().map(|(since, why)| format!(", since {}: {why}", since.format(&Rfc3339).unwrap_or_default()));
+        let what = format!("metered billing{}", waits.unwrap_or_default());
+        let look = self.at(what, setting, metering::health::can_report(self.app, &standing)).await;
+        let missed = standing.missed.into_iter().map(|(month, clients)| {
+            let outcome = Err(PortError::new("metered billing", PortErrorKind::Missing).advising(MISSED));
+            Finding {
+                what: format!("metered billing of {month}, {clients} never reported"),
+                setting: None,
+                outcome,
+                untried: None,
+                took: look.took,
+            }
+        });
+        let missed: Vec<Finding> = missed.collect();
+        [look].into_iter().chain(missed).collect()
     }
 
     /// The keys of all clients: a line for each where something is wrong and one line for all the others; and what of the

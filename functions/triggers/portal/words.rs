@@ -138,6 +138,21 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "anchors.lock_recorded" => {
             format!("recorded that the copies of the logs are locked for {} days, as they saw it in Azure", detail["days"])
         }
+        "metering.counted" => format!(
+            "counted {} for metered billing in {}, {} of them above what the base fee includes",
+            clients(detail["clients"].as_array().map_or(0, Vec::len)),
+            text("month"),
+            detail["billable"]
+        ),
+        "metering.sent" => {
+            format!("reported {} of {} for metered billing, and the Marketplace took it", clients(&detail["quantity"]), text("month"))
+        }
+        "metering.missed" => format!(
+            "could not report {} of {} for metered billing, and never will: {}",
+            clients(&detail["quantity"]),
+            text("month"),
+            text("why")
+        ),
         "connection.added" => format!("added the connection {}", text("name")),
         "connection.changed" if detail["credentials_changed"] == true => {
             format!("changed the connection {}, its credentials too", text("name"))
@@ -189,6 +204,12 @@ pub(super) fn sentence(shown: &Shown) -> String {
         "message.seen_to" => format!("saw to a message that could not be processed: {}", text("reason")),
         kind => schema::find(kind).map_or_else(|| shown.text(), |kind| kind.says.to_owned()),
     }
+}
+
+/// `1 client`
+fn clients(count: impl std::fmt::Display) -> String {
+    let count = count.to_string();
+    format!("{count} client{}", if count == "1" { "" } else { "s" })
 }
 
 fn anywhere(regions: &str) -> &str {
@@ -366,6 +387,18 @@ mod tests {
                 "changed Priya Nair: now called Priya Shah, with another e-mail address, now runs the MSP's tools",
             ),
             ("proposal.notified", "proposal 1", json!({ "mailed": ["a", "b"] }), "mailed 2 approvers about a proposal"),
+            (
+                "metering.counted",
+                "month 2026-03",
+                json!({ "month": "2026-03", "clients": ["a", "b", "c"], "billable": 1 }),
+                "counted 3 clients for metered billing in 2026-03, 1 of them above what the base fee includes",
+            ),
+            (
+                "metering.sent",
+                "month 2026-03",
+                json!({ "month": "2026-03", "quantity": 1 }),
+                "reported 1 client of 2026-03 for metered billing, and the Marketplace took it",
+            ),
             (
                 "evidence.quarantined",
                 "connection 1 ticket:9",

@@ -21,7 +21,7 @@ use crate::{
     audit::{self, PublishError, anchor, dead_letter, watch},
     connectors,
     custody::{self, offboarding},
-    evidence, gate, readiness,
+    evidence, gate, metering, readiness,
     tenancy::{
         ClientPlace, ConnectionPlace, DeploymentPlace, DeploymentScope, Place, Roster, Scope, Store, StoreError, directory::Tenant, outbox,
     },
@@ -53,6 +53,7 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     }
     let roster = Roster::read(&store).await?;
     sweep.gauges.clients(roster.tenants_on().count());
+    sweep.step("metering", Box::pin(metering::run(app, &roster, correlation))).await;
     sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &roster, correlation))).await;
     let mut tenants = roster.tenants.clone();
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.

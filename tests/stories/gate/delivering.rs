@@ -439,6 +439,10 @@ impl Identity for Token {
         Ok(Zeroizing::new("token of the app".into()))
     }
 
+    async fn metering_token(&self) -> Result<Zeroizing<String>, PortError> {
+        Err(PortError::new("stub", PortErrorKind::Missing))
+    }
+
     async fn check(&self) -> Result<(), PortError> {
         Ok(())
     }

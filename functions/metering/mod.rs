@@ -1,0 +1,33 @@
+//! Metered billing of the managed plan: how many client tenants were under assessment, reported to the Azure Marketplace.
+//!
+//! Each client counts once in a calendar month (UTC) in which a sweep found it switched on. It is counted durably first
+//! ([`count`]), with the usage event of that hour; once the hour is over nothing is added to the event any more, and it is
+//! sent ([`send`]) as it stands until the Marketplace has it, which takes one for each hour and calls another try a
+//! duplicate. So a stop at any call bills nothing twice. What it did not take within 24 hours can never be sent: that is
+//! recorded as missed, and not billed later by guessing. Nothing but the number leaves: no client's name or id.
+//!
+//! Without `ASSAY_METERING_PLAN` nothing is counted, sent or read. Not found here: a database that is put back as it was
+//! before a count counts again.
+
+mod count;
+pub mod health;
+mod marketplace;
+mod send;
+mod usage;
+
+use crate::{
+    app::App,
+    tenancy::{DeploymentPlace, DeploymentScope, Roster, StoreError},
+};
+
+pub use usage::{Month, UsageEvent};
+
+const PLACE: DeploymentPlace = DeploymentPlace::Operations;
+
+/// Counts the clients that are on and were not counted this month, and sends what is due. For the sweep.
+pub async fn run(app: &App, roster: &Roster, correlation: &str) -> Result<(), StoreError> {
+    let Some(settings) = &app.config.metering else { return Ok(()) };
+    let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
+    count::count(&store, settings, roster).await?;
+    send::send(&store, settings).await
+}
