@@ -38,8 +38,9 @@ const THIS: &str = env!("CARGO_PKG_VERSION");
 const BEFORE: &str = "0.1.0";
 const NEXT: &str = "next";
 
-/// Kinds of record that no year leaves behind: what is there for a moment, on Azure or with a witness only, or an alarm.
-const NOT_LEFT: [&str; 24] = [
+/// Kinds of record that no year leaves behind: what is there for a moment, on Azure, with a witness or with a metered
+/// plan only, or an alarm.
+const NOT_LEFT: [&str; 26] = [
     "alert",
     "anchors-lock",
     "approved",
@@ -51,6 +52,7 @@ const NOT_LEFT: [&str; 24] = [
     "last-failure",
     "lease",
     "log-alarm",
+    "metered-month",
     "pace",
     "policy-alarm",
     "policy-sought",
@@ -62,6 +64,7 @@ const NOT_LEFT: [&str; 24] = [
     "sharing",
     "undoable",
     "unreadable",
+    "usage-event",
     "vault-key",
     "witnessed",
 ];
