@@ -265,7 +265,7 @@ var problems = filter(
 var managedApplication = resourceGroup().?managedBy ?? ''
 
 @description('Whether clients are counted for the Marketplace, which knows usage of managed applications in the public cloud only.')
-var isMetered = !empty(meteringPlan) && !empty(managedApplication) && !isGovernment
+var isMetered = !empty(meteringPlan) && contains(managedApplication, '/providers/Microsoft.Solutions/applications/') && !isGovernment
 
 @description('Tags of all, with the data boundary, so that nobody has to guess what may lie here.')
 var allTags = union(tags, { 'assay-data-boundary': dataBoundary })

@@ -63,7 +63,7 @@ fn is_managed_application(id: &str) -> bool {
     };
     let words = [(subscriptions, "subscriptions"), (groups, "resourceGroups"), (providers, "providers")];
     let words = words.into_iter().chain([(namespace, "Microsoft.Solutions"), (applications, "applications")]);
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_name = |name: &str| !name.is_empty() && !name.chars().any(char::is_control);
     words.into_iter().all(|(found, word)| found.eq_ignore_ascii_case(word))
         && Uuid::try_parse(subscription).is_ok()
         && is_name(group)

@@ -89,6 +89,11 @@ impl Delivery {
 }
 
 impl Delivery {
+    /// It became no evidence and never will: its bytes may be gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.outcome != Outcome::Accept && !self.may_go_on()
+    }
+
     /// What it says now is not the last word.
     fn may_go_on(&self) -> bool {
         matches!(self.reason.as_deref(), Some(WAITS | UNREADABLE))
@@ -260,6 +265,8 @@ impl Quarantined {
             for blob in &copies {
                 store.app().blobs.delete(BlobContainer::Raw, blob).await?;
             }
+            // The newest name stays, for a message about the same bytes that comes late.
+            held.value.blob = held.value.handling.also.pop().or(held.value.blob.take());
             held.value.handling.also.clear();
             held.value.handling.purged = Some(Handled { by: by.into(), at: store.app().now() });
             handled(store, connection, &held, "evidence.purged", detail).await?;

@@ -113,7 +113,12 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
             // The message came again after its end, and after its client's.
             Some(said) if matches!(said.value.reason.as_deref(), Some(CLIENT_GONE | CROWDED_OUT)) => Ok(()),
             // Its bytes were destroyed for their marking; a stop before that was written down is made good.
-            Some(said) if said.value.outcome != Outcome::Accept => Ok(no_cui_stays(store, &connection, &delivery.blob).await?),
+            Some(said) if said.value.is_over() => Ok(no_cui_stays(store, &connection, &delivery.blob).await?),
+            // The tool sent the same twice: the other message found the marking.
+            None if is_marked(store, &connection, &delivery.blob).await? => {
+                (record.outcome, record.reason) = (Outcome::Quarantined, Some(MARKED.into()));
+                Ok(record.save(store, connection.id).await?)
+            }
             _ => Err(ConnectorError::RawMissing(delivery.blob.clone())),
         };
     };
@@ -128,14 +133,14 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     // Whatever is made of it: its bytes are kept, so people must see it and be able to have them destroyed.
     let (Ok(seen) | Err(seen)) = &body;
     let held_back = held_back(&connection, seen, &judged, delivery, &hash);
-    let is_held_back = held_back.is_some();
+    let marked = held_back.as_ref().map(|held_back| held_back.record.clone());
     if let Some(held_back) = held_back {
         held_back.save(store, connection.id).await?;
     }
     let (outcome, reason) = match judged {
         Judged::Event(event) => {
             record.dedupe_key = Some(event.dedupe_key.clone());
-            let outcome = if is_held_back {
+            let outcome = if marked.is_some() {
                 (Outcome::Quarantined, Some(MARKED))
             } else {
                 place(store, &connection, &event, delivery, &hash).await?
@@ -163,8 +168,8 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     record.reason = reason.map(str::to_owned);
     record.save(store, connection.id).await?;
     // After the record, or a second try would miss the bytes.
-    if is_held_back {
-        no_cui_stays(store, &connection, &delivery.blob).await?;
+    if let Some(marked) = marked {
+        destroy_copy(store, &connection, &marked, &delivery.blob).await?;
     }
     if reason == Some(CLIENT_GONE) {
         // Nobody will ever take it in: its bytes go too.
@@ -204,16 +209,26 @@ fn held_back(connection: &Connection, body: &Value, judged: &Judged, delivery: &
 }
 
 /// Where no CUI may lie, the copy that was taken in before anybody could look into it is destroyed.
-async fn no_cui_stays(store: &Store<'_, DeploymentPlace>, connection: &Connection, blob: &String) -> Result<(), StoreError> {
+async fn destroy_copy(store: &Store<'_, DeploymentPlace>, connection: &Connection, record: &str, blob: &String) -> Result<(), StoreError> {
     if store.app().config.boundary != Some(DataBoundary::CommercialNoCui) {
         return Ok(());
     }
+    Quarantined::purge(store, connection.id, record, BY, |one| one.copies().any(|copy| copy == blob)).await
+}
+
+/// The same, where only the bytes are known.
+async fn no_cui_stays(store: &Store<'_, DeploymentPlace>, connection: &Connection, blob: &String) -> Result<(), StoreError> {
     for one in Quarantined::each(store, connection.id).await?.0 {
         if one.copies().any(|copy| copy == blob) {
-            Quarantined::purge(store, connection.id, &one.record, BY, |other| other.key() == one.key()).await?;
+            destroy_copy(store, connection, &one.record, blob).await?;
         }
     }
     Ok(())
+}
+
+/// Whether these bytes were held back, and destroyed since.
+async fn is_marked(store: &Store<'_, DeploymentPlace>, connection: &Connection, blob: &String) -> Result<bool, StoreError> {
+    Ok(Quarantined::each(store, connection.id).await?.0.iter().any(|one| one.blob.as_ref() == Some(blob)))
 }
 
 /// Who destroyed it, as the page of records set aside says it.

@@ -87,7 +87,7 @@ fn body(event: &UsageEvent) -> String {
 fn of(response: &HttpResponse, quantity: u64) -> Answer {
     let said: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     match response.status {
-        200..=299 => Answer::Accepted { id: id_of(&said), before: false },
+        200..=299 if said["status"] == "Accepted" => Answer::Accepted { id: id_of(&said), before: false },
         409 => {
             let taken = &said["additionalInfo"]["acceptedMessage"];
             let ours = f64::from(u32::try_from(quantity).unwrap_or(u32::MAX));

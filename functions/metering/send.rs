@@ -14,7 +14,7 @@ use crate::{
     audit::{self, Event},
     config::MeteringSettings,
     platform::ports::Etag,
-    tenancy::{DeploymentPlace, Held, Store, StoreError},
+    tenancy::{DeploymentPlace, Held, Record as _, Store, StoreError},
 };
 
 const NOT_SENT: &str = "Assay did not run, or could not send it, until its day was over.";
@@ -30,6 +30,8 @@ pub(super) async fn send(store: &Store<'_, DeploymentPlace>, settings: &Metering
         if !event.value.is_due(now) || !close(store, &event.value).await? {
             continue;
         }
+        // As it stands since it was closed: somebody may have added to it after it was read.
+        let Some(event) = store.read::<UsageEvent>(PLACE, &event.value.key()).await? else { continue };
         match marketplace::report(store.app(), settings, &event.value).await {
             Answer::Accepted { id, before } => end(store, &event, End::Sent { id, before }).await?,
             Answer::Taken { quantity } => {

@@ -61,7 +61,8 @@ async fn where_no_cui_may_lie_our_copy_is_destroyed_at_once_and_each_page_says_w
     assert!(!page.contains("Destroy our copy"), "{page}");
     let log = text(&marco.get("portal/audit").await);
     assert!(log.contains("destroy"), "{log}");
-    // The tool sends the same again, on another day.
+    // The tool sends the same again, twice before the first is looked into.
+    flow.vendor_sends(&marked()).await;
     flow.vendor_sends(&marked()).await;
     flow.settle().await;
     assert_eq!((raw(&flow).await, held_back(&flow).await.copies().count()), (0, 0));
@@ -93,7 +94,7 @@ async fn wherever_the_destruction_stops_no_copy_stays_and_nothing_says_that_one_
             let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, NARROW), START);
             flow.vendor_sends(&marked()).await;
             flow.mortal = true;
-            flow.test.faults.stop_at(flow.test.faults.count() + call, fault);
+            flow.test.faults.stop_at(call, fault);
             flow.pump_once("intake").await;
             let struck = flow.deaths > 0;
             flow.test.faults.mend();
@@ -106,6 +107,6 @@ async fn wherever_the_destruction_stops_no_copy_stays_and_nothing_says_that_one_
             }
             call += 1;
         }
-        assert!(call > 15, "{call} calls");
+        assert!(call > 8, "{call} calls");
     }
 }

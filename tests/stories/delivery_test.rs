@@ -81,7 +81,7 @@ async fn what_a_service_refuses_is_said_with_what_to_mend_and_the_other_way_is_t
         let expected = if status == 401 { "refused" } else { "no_answer" };
         assert_eq!(said(&flow).await, [format!(r#"{{"mail":"accepted","teams":"{expected}"}}"#)]);
         let setup = text(&owner.get("portal/setup").await);
-        assert!(setup.contains("was refused"), "{setup}");
+        assert_eq!(setup.contains("The last one by teams was refused"), status == 401, "{setup}");
     }
 }
 

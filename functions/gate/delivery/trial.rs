@@ -62,8 +62,8 @@ pub async fn test(store: &Store<'_, DeploymentPlace>, person: &Person) -> Result
     for (channel, tested) in &all {
         let outcome = match tested {
             Tested::Accepted => Outcome::Accepted,
-            Tested::Refused(why) | Tested::Later(why) => Outcome::Refused { why: (*why).into() },
-            Tested::NoRoom | Tested::NoAddress => continue,
+            Tested::Refused(why) => Outcome::Refused { why: (*why).into() },
+            Tested::Later(_) | Tested::NoRoom | Tested::NoAddress => continue,
         };
         health::count(app, *channel, &outcome, store.correlation()).await;
     }

@@ -104,7 +104,7 @@ fn teams(on: bool, health: Option<&ChannelHealth>) -> ChannelView {
         ),
         (true, true) => (
             Tag::new(Tone::Not, "Failing"),
-            "The last card was refused, and mails went out in its place. Mend what is said below; the next card is tried all the same.",
+            "The last card was refused. Mails go out in place of cards that are. Mend what is said below; the next card is tried all the same.",
         ),
         (true, false) if health.is_none() => {
             (Tag::new(Tone::Unknown, "Nothing posted yet"), "A card goes to the channel that the workflow posts to.")
