@@ -4,7 +4,7 @@
 use assay::{
     connectors::{
         delivery::Quarantined,
-        demo::{self, Delivery, What, connectwise},
+        demo::{self, Delivery, What},
     },
     platform::ports::BlobContainer,
 };
@@ -18,20 +18,15 @@ use crate::support::{
     disk,
     end_state::EndState,
     faults::Fault,
-    flow::{Extent, Flow, deliveries_of},
+    flow::{Extent, Flow, deliveries_of, with_body},
 };
 
 const NARROW: &[(&str, &str)] = &[("ASSAY_DATA_BOUNDARY", "commercial-noCUI")];
 
 /// A ticket with a marking in its text, signed by the tool.
-pub(super) fn marked() -> Delivery {
-    let sent = deliveries_of(demo::CONNECTWISE, START).remove(0);
-    let body = sent.body.replace("Phishing mail", "CUI//SP-CTI");
-    assert_ne!(body, sent.body);
-    let mut headers = sent.headers;
-    headers.retain(|(name, _)| *name != "x-content-signature");
-    headers.push(("x-content-signature", connectwise::signature(body.as_bytes())));
-    Delivery { body, headers, ..sent }
+fn marked() -> Delivery {
+    let sent = &deliveries_of(demo::CONNECTWISE, START)[0];
+    with_body(sent, sent.body.replace("Phishing mail", "CUI//SP-CTI"))
 }
 
 async fn held_back(flow: &Flow) -> Quarantined {

@@ -30,7 +30,7 @@ use crate::support::{
     browser::{Browser, text},
     clock::START,
     end_state::all,
-    flow::{Extent as World, Flow, HARBOR, deliveries_of, person},
+    flow::{Extent as World, Flow, HARBOR, deliveries_of, person, with_body},
     key_record::{put, record, tombstone},
 };
 
@@ -38,12 +38,7 @@ const MAPPING: DeploymentPlace = DeploymentPlace::Connection(demo::CONNECTWISE, 
 
 /// The same event with a marking in its text.
 fn marked(sent: &Sent) -> Sent {
-    let body = sent.body.replace("Malware alert", "CUI//SP-CTI");
-    assert_ne!(body, sent.body);
-    let mut headers = sent.headers.clone();
-    headers.retain(|(name, _)| *name != "x-content-signature");
-    headers.push(("x-content-signature", demo::connectwise::signature(body.as_bytes())));
-    Sent { body, headers, ..sent.clone() }
+    with_body(sent, sent.body.replace("Malware alert", "CUI//SP-CTI"))
 }
 
 async fn raw(flow: &Flow) -> Vec<String> {

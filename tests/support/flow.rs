@@ -462,6 +462,15 @@ pub fn deliveries_of(connection: ConnectionId, at: OffsetDateTime) -> Vec<Delive
     demo::deliveries(at).into_iter().filter(|delivery| delivery.connection == connection).collect()
 }
 
+/// A callback of ConnectWise with another body, signed as the tool signs it.
+pub fn with_body(sent: &Delivery, body: String) -> Delivery {
+    assert_ne!(body, sent.body);
+    let mut headers = sent.headers.clone();
+    headers.retain(|(name, _)| *name != "x-content-signature");
+    headers.push(("x-content-signature", connectwise::signature(body.as_bytes())));
+    Delivery { body, headers, ..sent.clone() }
+}
+
 fn queue_functions() -> impl Iterator<Item = (&'static str, QueueFn)> {
     TABLE.iter().filter_map(|trigger| match trigger.kind {
         Kind::Queue { queue, run } => Some((queue, run)),
@@ -541,7 +550,7 @@ async fn seed(test: &TestApp, extent: Extent) {
 
     let [connectwise, autotask] = demo::connections();
     connection::add(&store, &connectwise).await.unwrap();
-    map(&store, demo::CONNECTWISE, demo::connectwise::HARBOR, HARBOR).await;
+    map(&store, demo::CONNECTWISE, connectwise::HARBOR, HARBOR).await;
     if extent == Extent::Both {
         connection::add(&store, &autotask).await.unwrap();
         map(&store, demo::AUTOTASK, demo::autotask::RIDGE, RIDGE).await;

@@ -183,10 +183,7 @@ fn partition_of(at: &Address) -> Partition {
 }
 
 fn named(container: &str) -> Container {
-    [Container::Deployment, Container::Clients, Container::Audit, Container::Heads]
-        .into_iter()
-        .find(|known| known.name() == container)
-        .unwrap_or_else(|| panic!("no container {container}"))
+    Container::ALL.into_iter().find(|known| known.name() == container).unwrap_or_else(|| panic!("no container {container}"))
 }
 
 fn number(body: &Value, field: &str) -> u64 {

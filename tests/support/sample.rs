@@ -1,7 +1,7 @@
 //! A data folder as one file of the repository, and what lies in it: every document, also of kinds that nobody asks for.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -46,10 +46,6 @@ pub fn documents(folder: &Path) -> BTreeMap<Address, Value> {
         found.insert(address, serde_json::from_slice(&stored.value()[REVISION_BYTES..]).unwrap());
     }
     found
-}
-
-pub fn kinds(documents: &BTreeMap<Address, Value>) -> BTreeSet<&str> {
-    documents.keys().map(Address::kind).collect()
 }
 
 /// A store as a release left it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::support::{next_release::Opened, sample::Address};
+use crate::support::next_release::Opened;
 
 /// What differs from the release before, and why that one can be put back all the same.
 pub(super) const SINCE: &[(&str, &str)] = &[
@@ -39,9 +39,8 @@ pub(super) struct Forms(BTreeMap<String, Fields>);
 impl Forms {
     pub(super) fn of(opened: &Opened) -> Self {
         let mut forms: BTreeMap<String, Fields> = BTreeMap::new();
-        for (Address { container, id, .. }, (body, plain)) in opened {
-            let kind = id.split_once(':').map_or(id.as_str(), |(kind, _)| kind);
-            let form = forms.entry(format!("{container}/{kind} schema {}", body["schema"])).or_default();
+        for (at, (body, plain)) in opened {
+            let form = forms.entry(format!("{}/{} schema {}", at.container, at.kind(), body["schema"])).or_default();
             walk(&mut String::from("document"), body, form);
             if let Some(plain) = plain {
                 walk(&mut String::from("record"), plain, form);

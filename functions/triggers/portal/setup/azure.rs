@@ -7,7 +7,8 @@ use crate::{
     web::entra,
 };
 
-/// Days that each copy is held: the six years for which artifacts are kept (32 CFR 170.16(c)(4), 170.17(c)(4)).
+/// Days that each copy is held: six years from the CMMC status date (32 CFR 170.16(c)(4), 170.17(c)(4)), and one for what was
+/// copied before it.
 const DAYS: u32 = 2557;
 
 /// The name of the storage account; `None` where everything is kept in a folder.
