@@ -49,6 +49,10 @@ const OBJECTIVE: &str = "3.4.1[d]";
 /// it has not shown all.
 const TRIES: usize = 4;
 
+/// Longer than a queue hides a message whose delivery the host did not see to its end (ten minutes), and than an analysis that
+/// was killed holds its lease.
+const LEASES_ARE_OVER: time::Duration = time::Duration::minutes(11);
+
 /// Audit entries that may be more or fewer than in the undisturbed run, and why.
 const MAY_DIFFER: &[(&str, &str)] = &[
     ("deployment session.signed-in", "a person whose sign-in got no answer signs in again"),
@@ -278,10 +282,10 @@ impl Run {
         self.hosted.until_well(host).await;
     }
 
-    /// The data folder and what the host's queues still hold, taken over by this process; three minutes are over.
+    /// The data folder and what the host's queues still hold, taken over by this process once [`LEASES_ARE_OVER`].
     async fn the_rest_of_the_time(self) -> EndState {
         let (system, ids) = assemble::clock_and_ids();
-        let later = system.now().max(self.clock.now()) + time::Duration::minutes(3);
+        let later = system.now().max(self.clock.now()) + LEASES_ARE_OVER;
         let queues = Queues::open(&self.folder.path().join("queues.redb"), Arc::new(VirtualClock::at(later)), ids).unwrap();
         let test = TestApp::on(self.folder, VirtualClock::at(later), 7, &[]);
         for queue in QUEUES {
