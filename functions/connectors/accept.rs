@@ -1,4 +1,5 @@
-//! Takes a webhook in: verify the raw bytes, keep them once, queue, answer. Nothing else before the answer.
+//! Takes a webhook in: verify the raw bytes, keep them once, queue, answer. Nothing else before the answer, but that where no
+//! CUI may lie nothing is kept of what carries a marking ([`marked`]).
 //!
 //! A verified body is answered 200 whatever it says, because senders give up or switch the webhook off when they are
 //! told no; what became of it shows in its delivery record. Nothing is stored for a body that is not verified, and
@@ -8,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{
     Connection, Credentials, Vendor, autotask, connection, connectwise_manage,
     health::{self, Alarm},
     intake::{DeliveryV1, IntakeV1},
+    marked,
 };
 use crate::{
     app::App,
@@ -102,18 +103,24 @@ async fn verify(app: &App, connection: &Connection, request: &Request) -> Verdic
     }
 }
 
-/// Raw bytes first, then the message: what is queued can always be read.
+/// Raw bytes first, then the message: what is queued can always be read. What carries a marking where none may lie is written
+/// down as such, and is over.
 async fn keep(app: &App, store: &Store<'_, DeploymentPlace>, connection: &Connection, request: &Request) -> Result<Reply, StoreError> {
     let received_at = app.now();
     let blob = raw_name(connection.id, received_at, &request.body);
-    let sealed = store.seal_blob(BlobContainer::Raw.name(), &blob, &request.body)?;
+    let delivery = DeliveryV1 { connection: connection.id, delivery: app.ids.uuid(), blob, received_at };
+    let answer = Reply::json(200, &json!({ "delivery": delivery.delivery.simple().to_string() }));
+    if marked::is_not_kept(store, connection, &delivery, &request.body).await? {
+        return Ok(answer);
+    }
+    let blob = &delivery.blob;
+    let sealed = store.seal_blob(BlobContainer::Raw.name(), blob, &request.body)?;
     // The same bytes sent again keep the first copy.
-    app.blobs.create(BlobContainer::Raw, &blob, Bytes::from(sealed)).await?;
-    let delivery: Uuid = app.ids.uuid();
-    let body = IntakeV1::Delivery(DeliveryV1 { connection: connection.id, delivery, blob, received_at });
-    let message = message::seal(app, "intake", None, delivery, &body).await?;
+    app.blobs.create(BlobContainer::Raw, blob, Bytes::from(sealed)).await?;
+    let id = delivery.delivery;
+    let message = message::seal(app, "intake", None, id, &IntakeV1::Delivery(delivery)).await?;
     app.queue.send("intake", message, Duration::ZERO).await?;
-    Ok(Reply::json(200, &json!({ "delivery": delivery.simple().to_string() })))
+    Ok(answer)
 }
 
 /// The blob's name: the same bytes of a connection on one day have one name.

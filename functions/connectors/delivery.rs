@@ -68,6 +68,19 @@ impl Record for Delivery {
 }
 
 impl Delivery {
+    /// Of which nothing is said yet.
+    pub(super) fn of(delivery: &DeliveryV1) -> Self {
+        Self {
+            id: delivery.delivery,
+            received_at: delivery.received_at,
+            outcome: Outcome::Ignore,
+            reason: None,
+            dedupe_key: None,
+            events: Vec::new(),
+            blob: delivery.blob.clone(),
+        }
+    }
+
     pub fn place(connection: ConnectionId, id: Uuid) -> DeploymentPlace {
         DeploymentPlace::Connection(connection, ConnectionPlace::deliveries_of(&id.simple().to_string()))
     }
@@ -178,6 +191,9 @@ pub struct Quarantined {
     pub at: OffsetDateTime,
     #[serde(default)]
     pub handling: Handling,
+    /// It came by a webhook and was found before it was kept: there never was a copy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_kept: bool,
 }
 
 /// What became of it since.
@@ -213,7 +229,10 @@ impl Quarantined {
         let place = Self::place(connection, &self.record);
         let mut batch = store.batch(place);
         batch.create(&self);
-        let detail = serde_json::json!({ "record": self.record, "marking": self.marking });
+        let mut detail = serde_json::json!({ "record": self.record, "marking": self.marking });
+        if self.never_kept {
+            detail["kept"] = false.into();
+        }
         audit::record(&mut batch, audit::Event::new("evidence.quarantined", object(connection, &self.record), detail));
         match batch.commit().await {
             Err(error) if error.is_conflict() => self.came_again(store, place).await,
@@ -258,7 +277,9 @@ impl Quarantined {
             if copies.is_empty() {
                 continue;
             }
-            let detail = serde_json::json!({ "record": record, "copies": copies.len() });
+            // A raw blob's name ends with the hash of its bytes.
+            let hashes: Vec<&str> = copies.iter().filter_map(|blob| blob.rsplit('/').next()).collect();
+            let detail = serde_json::json!({ "record": record, "copies": copies.len(), "sha256": hashes });
             let mut order = store.batch(Self::place(connection, record));
             audit::record(&mut order, audit::Event::new("evidence.purge_ordered", object(connection, record), detail.clone()));
             order.commit().await?;

@@ -7,33 +7,30 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Connection, ConnectorError, Credentials,
+    Connection, ConnectorError,
     apply::{self, Applied, Arrival},
-    autotask, body, connection, connectwise_manage,
-    delivery::{CLIENT_GONE, CROWDED_OUT, Delivery, Handling, Outcome, Quarantined, UNKNOWN_COMPANY, WAITS},
-    event::{self, Action, Event, Judged},
-    health::{self, Alarm},
+    connection,
+    delivery::{CLIENT_GONE, CROWDED_OUT, Delivery, Outcome, UNKNOWN_COMPANY, WAITS},
+    event::{Action, Event, Fields, Judged},
     known::{Change, Version},
     mapping,
+    marked::{self, Looked},
     owner::OwnedRecord,
     pull::{self, PullV1},
     waiting::{self, Wait},
 };
 use crate::{
     app::App,
-    config::DataBoundary,
     platform::ports::BlobContainer,
     tenancy::{
         ConnectionId, ConnectionPlace, DeploymentPlace, IntakeScope, KeyTrouble, Record as _, Roster, Scope, Store, StoreError,
         directory::MappedCompany,
         keys::{self, Owner},
         message::Verified,
-        seal::sha256,
     },
 };
 
@@ -94,15 +91,7 @@ async fn open<'a>(app: &'a App, connection: ConnectionId, message: &Verified) ->
 /// One delivery from its bytes to its delivery record.
 pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &DeliveryV1) -> Result<(), ConnectorError> {
     let app = store.app();
-    let mut record = Delivery {
-        id: delivery.delivery,
-        received_at: delivery.received_at,
-        outcome: Outcome::Ignore,
-        reason: None,
-        dedupe_key: None,
-        events: Vec::new(),
-        blob: delivery.blob.clone(),
-    };
+    let mut record = Delivery::of(delivery);
     let Some(connection) = connection::read(store, delivery.connection).await? else {
         record.reason = Some("connection_removed".into());
         return Ok(record.save(store, delivery.connection).await?);
@@ -113,10 +102,10 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
             // The message came again after its end, and after its client's.
             Some(said) if matches!(said.value.reason.as_deref(), Some(CLIENT_GONE | CROWDED_OUT)) => Ok(()),
             // Its bytes were destroyed for their marking; a stop before that was written down is made good.
-            Some(said) if said.value.is_over() => Ok(no_cui_stays(store, &connection, &delivery.blob).await?),
+            Some(said) if said.value.is_over() => Ok(marked::no_cui_stays(store, &connection, &delivery.blob).await?),
             // The tool sent the same twice: the other message found the marking.
-            None if is_marked(store, &connection, &delivery.blob).await? => {
-                (record.outcome, record.reason) = (Outcome::Quarantined, Some(MARKED.into()));
+            None if marked::was_destroyed(store, &connection, &delivery.blob).await? => {
+                (record.outcome, record.reason) = (Outcome::Quarantined, Some(marked::MARKED.into()));
                 Ok(record.save(store, connection.id).await?)
             }
             _ => Err(ConnectorError::RawMissing(delivery.blob.clone())),
@@ -124,120 +113,36 @@ pub(super) async fn work_off(store: &Store<'_, DeploymentPlace>, delivery: &Deli
     };
     let raw = store.open_blob(BlobContainer::Raw.name(), &delivery.blob, sealed.to_vec()).await?;
 
-    let hash = sha256(&raw);
-    let body = body::read(&raw).ok_or_else(|| Value::String(String::from_utf8_lossy(&raw).into_owned()));
-    let judged = match &body {
-        Ok(body) => judge(&connection, body, &raw, delivery.received_at),
-        Err(_) => Judged::Reject { reason: "malformed" },
-    };
-    // Whatever is made of it: its bytes are kept, so people must see it and be able to have them destroyed.
-    let (Ok(seen) | Err(seen)) = &body;
-    let held_back = held_back(&connection, seen, &judged, delivery, &hash);
+    let Looked { judged, held_back, hash } = marked::look(&connection, delivery, &raw);
     let marked = held_back.as_ref().map(|held_back| held_back.record.clone());
     if let Some(held_back) = held_back {
         held_back.save(store, connection.id).await?;
     }
-    let (outcome, reason) = match judged {
-        Judged::Event(event) => {
+    match judged {
+        Judged::Event(event) if marked.is_none() => {
             record.dedupe_key = Some(event.dedupe_key.clone());
-            let outcome = if marked.is_some() {
-                (Outcome::Quarantined, Some(MARKED))
-            } else {
-                place(store, &connection, &event, delivery, &hash).await?
-            };
-            if outcome.0 == Outcome::Accept {
+            let (outcome, reason) = place(store, &connection, &event, delivery, &hash).await?;
+            if outcome == Outcome::Accept {
                 record.events.push(event.facts());
             }
-            outcome
+            (record.outcome, record.reason) = (outcome, reason.map(str::to_owned));
         }
-        Judged::Reject { reason } => (Outcome::Reject, Some(reason)),
-        Judged::Stale { reason, dedupe_key } => {
-            record.dedupe_key = Some(dedupe_key);
-            (Outcome::Stale, Some(reason))
-        }
-        Judged::Ignore { reason, dedupe_key } => {
-            record.dedupe_key = Some(dedupe_key);
-            (Outcome::Ignore, Some(reason))
-        }
-        Judged::Hint { reason } => {
-            health::alarm(store, Some(connection.id), Alarm::DeactivationNotice, reason).await?;
-            (Outcome::HintOnly, Some(reason))
-        }
-    };
-    record.outcome = outcome;
-    record.reason = reason.map(str::to_owned);
+        judged => marked::put_down(store, &connection, judged, &mut record).await?,
+    }
+    let is_gone = record.reason.as_deref() == Some(CLIENT_GONE);
     record.save(store, connection.id).await?;
     // After the record, or a second try would miss the bytes.
     if let Some(marked) = marked {
-        destroy_copy(store, &connection, &marked, &delivery.blob).await?;
+        marked::destroy_copy(store, &connection, &marked, &delivery.blob).await?;
     }
-    if reason == Some(CLIENT_GONE) {
+    if is_gone {
         // Nobody will ever take it in: its bytes go too.
         app.blobs.delete(BlobContainer::Raw, &delivery.blob).await?;
     }
     Ok(())
 }
 
-fn judge(connection: &Connection, body: &Value, raw: &[u8], received_at: OffsetDateTime) -> Judged {
-    match &connection.credentials {
-        Credentials::ConnectwiseManage { .. } => connectwise_manage::event::judge(body, raw),
-        Credentials::Autotask { webhook_guids, .. } => autotask::event::judge(body, webhook_guids, received_at),
-    }
-}
-
-/// What is kept of a body with a CUI marking.
-fn held_back(connection: &Connection, body: &Value, judged: &Judged, delivery: &DeliveryV1, hash: &str) -> Option<Quarantined> {
-    let marking = event::marking(body)?;
-    let (dedupe_key, company) = match judged {
-        Judged::Event(event) => (event.dedupe_key.clone(), event.company.clone()),
-        Judged::Stale { dedupe_key, .. } | Judged::Ignore { dedupe_key, .. } => (dedupe_key.clone(), None),
-        Judged::Reject { .. } | Judged::Hint { .. } => (format!("body:{hash}"), None),
-    };
-    let record = match &connection.credentials {
-        Credentials::ConnectwiseManage { .. } => connectwise_manage::event::record_key(body),
-        Credentials::Autotask { .. } => autotask::event::record_key(body),
-    };
-    Some(Quarantined {
-        record: record.unwrap_or_else(|| format!("delivery:{}", delivery.delivery.simple())),
-        dedupe_key,
-        company,
-        marking,
-        blob: Some(delivery.blob.clone()),
-        at: delivery.received_at,
-        handling: Handling::default(),
-    })
-}
-
-/// Where no CUI may lie, the copy that was taken in before anybody could look into it is destroyed.
-async fn destroy_copy(store: &Store<'_, DeploymentPlace>, connection: &Connection, record: &str, blob: &String) -> Result<(), StoreError> {
-    if store.app().config.boundary != Some(DataBoundary::CommercialNoCui) {
-        return Ok(());
-    }
-    Quarantined::purge(store, connection.id, record, BY, |one| one.copies().any(|copy| copy == blob)).await
-}
-
-/// The same, where only the bytes are known.
-async fn no_cui_stays(store: &Store<'_, DeploymentPlace>, connection: &Connection, blob: &String) -> Result<(), StoreError> {
-    for one in Quarantined::each(store, connection.id).await?.0 {
-        if one.copies().any(|copy| copy == blob) {
-            destroy_copy(store, connection, &one.record, blob).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether these bytes were held back, and destroyed since.
-async fn is_marked(store: &Store<'_, DeploymentPlace>, connection: &Connection, blob: &String) -> Result<bool, StoreError> {
-    Ok(Quarantined::each(store, connection.id).await?.0.iter().any(|one| one.blob.as_ref() == Some(blob)))
-}
-
-/// Who destroyed it, as the page of records set aside says it.
-const BY: &str = "Assay at once, because no CUI may lie here";
-
 type Placed = (Outcome, Option<&'static str>);
-
-/// The reason of one whose body has a CUI marking.
-const MARKED: &str = "cui_marking";
 
 const OLDER: &str = "older_than_last_applied";
 
@@ -350,7 +255,7 @@ async fn retire(
         return Ok(());
     }
     let heard = Some(delivery.received_at);
-    let gone = Change { version, whole: false, deleted: true, undated: false, heard, fields: event::Fields::new(), raw: None };
+    let gone = Change { version, whole: false, deleted: true, undated: false, heard, fields: Fields::new(), raw: None };
     let scope = Scope::of_client_map(&entry, &roster, store.correlation())?;
     write(store, connection, event, delivery, &scope, gone, &format!("moved:{}", event.dedupe_key)).await?;
     Ok(())

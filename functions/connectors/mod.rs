@@ -24,6 +24,7 @@ pub mod intake;
 pub mod known;
 mod lines;
 pub mod mapping;
+mod marked;
 pub mod owner;
 mod page;
 pub mod population;

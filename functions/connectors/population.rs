@@ -89,6 +89,7 @@ pub async fn write_page(
                 blob: None,
                 at: now,
                 handling: Handling::default(),
+                never_kept: false,
             };
             held_back.save(store, connection.id).await?;
         } else if !elsewhere.contains(&row.event.id) {

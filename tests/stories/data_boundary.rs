@@ -1,5 +1,5 @@
-//! Where no CUI may lie, the copy that Assay took in before it could look into it is destroyed at once, wherever that stops;
-//! elsewhere it stays until a person has it destroyed.
+//! Where no CUI may lie, nothing is kept of a message that carries a marking but that it came, wherever that stops, and a copy
+//! from before is destroyed at once; elsewhere our copy stays until a person has it destroyed.
 
 use assay::{
     connectors::{
@@ -40,29 +40,62 @@ async fn raw(flow: &Flow) -> usize {
 }
 
 #[tokio::test]
-async fn where_no_cui_may_lie_our_copy_is_destroyed_at_once_and_each_page_says_what_may_lie_here() {
+async fn where_no_cui_may_lie_a_marked_message_is_never_kept_and_each_page_says_what_may_lie_here() {
     let mut flow = Flow::begun(TestApp::with(NARROW), Extent::Small).await;
     flow.vendor_sends(&marked()).await;
-    assert_eq!(raw(&flow).await, 1, "taken in before anybody could look");
-    flow.settle().await;
+    assert_eq!(raw(&flow).await, 0, "looked into before a byte was kept");
     let held = held_back(&flow).await;
-    assert_eq!((raw(&flow).await, held.copies().count()), (0, 0));
-    assert!(held.handling.purged.is_some() && held.handling.seen.is_none(), "a person still has to look");
+    assert!(held.never_kept && held.copies().next().is_none() && held.handling.seen.is_none(), "a person still has to look");
+    flow.vendor_sends(&deliveries_of(demo::CONNECTWISE, START)[1]).await;
+    flow.settle().await;
+    assert_eq!(raw(&flow).await, 1, "what carries none is kept");
     let marco = Browser::of(&flow, What::Engineer).await;
     let page = text(&marco.get("portal/set-aside").await);
-    for said in ["Destroyed by Assay at once", "no CUI may lie in this installation", ">commercial-noCUI</abbr>"] {
+    for said in ["found before anything was kept", "No CUI may lie in this installation", ">commercial-noCUI</abbr>"] {
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(!page.contains("Destroy our copy"), "{page}");
     let log = text(&marco.get("portal/audit").await);
-    assert!(log.contains("destroy"), "{log}");
-    // The tool sends the same again, twice before the first is looked into.
+    assert!(log.contains("nothing of it was kept"), "{log}");
+    // The tool sends the same again.
     flow.vendor_sends(&marked()).await;
     flow.vendor_sends(&marked()).await;
     flow.settle().await;
-    assert_eq!((raw(&flow).await, held_back(&flow).await.copies().count()), (0, 0));
+    assert_eq!((raw(&flow).await, held_back(&flow).await.copies().count()), (1, 0));
     let end = EndState::of(&flow).await;
     assert_eq!((end.dead_letters, end.left_over), (Vec::<String>::new(), Vec::<String>::new()));
+    assert_eq!(end.audit["deployment evidence.quarantined"], 1);
+}
+
+/// The tool sends until it hears that the message was taken.
+#[tokio::test]
+async fn wherever_the_look_at_a_marked_message_stops_nothing_is_kept_and_it_is_listed_once() {
+    let mut first = Flow::begun(TestApp::with(NARROW), Extent::Small).await;
+    first.settle().await;
+    let (now, folder) = (first.app().now(), first.test.closed());
+    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
+        let mut call = 0;
+        loop {
+            let copied = tempfile::tempdir().unwrap();
+            disk::copy(folder.path(), copied.path());
+            let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, NARROW), START);
+            let before = raw(&flow).await;
+            flow.mortal = true;
+            flow.test.faults.stop_at(call, fault);
+            flow.vendor_sends(&marked()).await;
+            let struck = flow.deaths > 0;
+            flow.test.faults.mend();
+            flow.pass(Duration::minutes(6)).await;
+            let end = EndState::of(&flow).await;
+            let listed = (held_back(&flow).await.never_kept, end.audit["deployment evidence.quarantined"]);
+            assert_eq!((raw(&flow).await, listed, end.dead_letters.len()), (before, (true, 1), 0), "{fault:?} at call {call}");
+            if !struck {
+                break;
+            }
+            call += 1;
+        }
+        assert!(call > 3, "{call} calls");
+    }
 }
 
 #[tokio::test]
@@ -86,8 +119,11 @@ async fn wherever_the_destruction_stops_no_copy_stays_and_nothing_says_that_one_
         loop {
             let copied = tempfile::tempdir().unwrap();
             disk::copy(folder.path(), copied.path());
-            let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, NARROW), START);
+            let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, &[]), START);
+            // Taken in, twice, before the boundary was set.
             flow.vendor_sends(&marked()).await;
+            flow.vendor_sends(&marked()).await;
+            flow.test.restart_with(&[NARROW[0], ("ASSAY_SIGN_IN", "demo")]);
             flow.mortal = true;
             flow.test.faults.stop_at(call, fault);
             flow.pump_once("intake").await;

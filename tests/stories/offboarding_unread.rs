@@ -205,6 +205,7 @@ async fn nameless(flow: &Flow) -> Quarantined {
             blob,
             at,
             handling: Handling::default(),
+            never_kept: false,
         };
         one.clone().save(&store, demo::CONNECTWISE).await.unwrap();
         return one;

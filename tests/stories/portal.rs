@@ -295,6 +295,7 @@ async fn records_that_carry_a_cui_marking_are_listed_for_their_client_with_what_
             blob: blob.map(str::to_owned),
             at: START - Duration::minutes(minutes),
             handling: Handling::default(),
+            never_kept: false,
         };
         held_back.save(&store, demo::AUTOTASK).await.unwrap();
     }
@@ -326,6 +327,7 @@ async fn held_back(flow: &Flow, record: &str, blob: &str, minutes: i64) {
         blob: Some(blob.into()),
         at: START + Duration::minutes(minutes),
         handling: Handling::default(),
+        never_kept: false,
     };
     held_back.save(&store, demo::CONNECTWISE).await.unwrap();
 }

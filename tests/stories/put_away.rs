@@ -74,6 +74,7 @@ async fn is_held_back(flow: &Flow, record: &str) -> Quarantined {
         blob: None,
         at: START,
         handling: Handling::default(),
+        never_kept: false,
     };
     held_back.clone().save(&flow.deployment().await, demo::CONNECTWISE).await.unwrap();
     held_back

@@ -15,7 +15,7 @@ use std::{
 use assay::{
     connectors::demo::{self, What},
     gate::{Proposal, State, Verdict},
-    tenancy::{ClientPlace, Held, Record, StoreError},
+    tenancy::{ClientPlace, Held, Record, StoreError, seal::sha256},
 };
 use forms::{Forms, SINCE};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ use crate::support::{
 
 const THIS: &str = env!("CARGO_PKG_VERSION");
 const BEFORE: &str = "0.1.0";
+/// Stores of releases that are out, with the SHA-256 of their files: they are what that program left, and are never written anew.
+const RELEASED: [(&str, &str); 1] = [(BEFORE, "e01860ba6c5dec8e77feb9ef2b14a14ef22d106d4c48714dcdce2864652a3c07")];
 const NEXT: &str = "next";
 
 /// Kinds of record that no year leaves behind: what is there for a moment, on Azure, with a witness or with a metered
@@ -68,6 +70,13 @@ const NOT_LEFT: [&str; 26] = [
     "vault-key",
     "witnessed",
 ];
+
+#[test]
+fn the_stores_of_releases_that_are_out_are_what_those_left() {
+    for (release, hash) in RELEASED {
+        assert_eq!(sha256(&std::fs::read(path(release)).unwrap()), hash, "{release}");
+    }
+}
 
 #[tokio::test]
 async fn a_store_that_a_release_before_left_goes_on_as_if_nothing_had_happened() {

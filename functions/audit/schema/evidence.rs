@@ -59,7 +59,11 @@ pub(super) const EVIDENCE: Area = Area {
             Alarm,
             RECORD,
             "set a record aside: it carries a CUI marking",
-            &[always("record", Text, "which record of the tool"), always("marking", Text, "the marking that was found")],
+            &[
+                always("record", Text, "which record of the tool"),
+                always("marking", Text, "the marking that was found"),
+                sometimes("kept", Flag, "false: nothing of the message was ever kept, because no CUI may lie there"),
+            ],
         ),
         kind("evidence.purge_ordered", Done, RECORD, "ordered Assay's sealed copy of a record to be destroyed", PURGE),
         kind("evidence.purged", Done, RECORD, "destroyed Assay's sealed copy of a record, which carries a CUI marking", PURGE),
@@ -85,8 +89,11 @@ pub(super) const EVIDENCE: Area = Area {
     ],
 };
 
-const PURGE: &[Field] =
-    &[always("record", Text, "which record of the tool"), always("copies", Number, "how many sealed copies there were")];
+const PURGE: &[Field] = &[
+    always("record", Text, "which record of the tool"),
+    always("copies", Number, "how many sealed copies there were"),
+    sometimes("sha256", TEXTS, "SHA-256 of the bytes of each copy, in hex; missing before 0.2.0"),
+];
 
 pub(super) const TOOLS: Area = Area {
     name: "tools",

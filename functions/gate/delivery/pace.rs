@@ -25,7 +25,7 @@ impl Limits {
         let Self { per_minute, per_hour } = self;
         match urgency {
             Urgency::Emergency => self,
-            Urgency::Usual => Self { per_minute: per_minute - kept_of(per_minute), per_hour: per_hour - kept_of(per_hour) },
+            Urgency::Usual | Urgency::Test => Self { per_minute: per_minute - kept_of(per_minute), per_hour: per_hour - kept_of(per_hour) },
         }
     }
 }
@@ -38,9 +38,14 @@ fn kept_of(limit: u32) -> u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gate) enum Urgency {
     Usual,
+    /// A delivery test, of which there are [`TESTS`] an hour: they go from what approvers are sent.
+    Test,
     /// What [is one](super::Occasion::is_emergency).
     Emergency,
 }
+
+/// Delivery tests of a channel in one hour.
+const TESTS: u32 = 10;
 
 /// What a channel sent in the running minute and hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +56,14 @@ pub struct Pace {
     in_minute: u32,
     hour: i64,
     in_hour: u32,
+    /// Of these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    tests: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Record for Pace {
@@ -64,7 +77,7 @@ impl Record for Pace {
 
 impl Pace {
     fn new(channel: Channel) -> Self {
-        Self { channel, minute: 0, in_minute: 0, hour: 0, in_hour: 0 }
+        Self { channel, minute: 0, in_minute: 0, hour: 0, in_hour: 0, tests: 0 }
     }
 
     /// Counts one more, or says when there is room again; then nothing was counted.
@@ -75,11 +88,11 @@ impl Pace {
             (self.minute, self.in_minute) = (minute, 0);
         }
         if hour != self.hour {
-            (self.hour, self.in_hour) = (hour, 0);
+            (self.hour, self.in_hour, self.tests) = (hour, 0, 0);
         }
         let limits = limits.for_one(urgency);
         let start_of = |unit: i64, seconds: i64| OffsetDateTime::from_unix_timestamp((unit + 1) * seconds).unwrap_or(now + Duration::HOUR);
-        if self.in_hour >= limits.per_hour {
+        if self.in_hour >= limits.per_hour || urgency == Urgency::Test && self.tests >= TESTS {
             return Err(start_of(hour, 3600));
         }
         if self.in_minute >= limits.per_minute {
@@ -87,6 +100,7 @@ impl Pace {
         }
         self.in_minute += 1;
         self.in_hour += 1;
+        self.tests += u32::from(urgency == Urgency::Test);
         Ok(())
     }
 }
@@ -174,6 +188,16 @@ mod tests {
         assert_eq!((taken(Urgency::Usual, later), taken(Urgency::Emergency, later)), (0, 20), "of 100 an hour");
         let few = Limits { per_minute: 1, per_hour: 4 };
         assert_eq!(few.for_one(Urgency::Usual), Limits { per_minute: 1, per_hour: 3 });
+    }
+
+    #[test]
+    fn an_hour_holds_ten_tests_and_what_approvers_are_sent_goes_on() {
+        let now = datetime!(2026-11-25 09:15:40 UTC);
+        let mut pace = Pace::new(Channel::Mail);
+        let mut taken = |urgency, at| (0..20).filter(|_| pace.take(urgency, LIMITS, at).is_ok()).count();
+        assert_eq!((taken(Urgency::Test, now), taken(Urgency::Usual, now)), (10, 14));
+        assert_eq!(taken(Urgency::Test, now + Duration::minutes(1)), 0);
+        assert_eq!(taken(Urgency::Test, now + Duration::hours(1)), 10);
     }
 
     proptest! {

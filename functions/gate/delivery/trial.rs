@@ -2,7 +2,8 @@
 //!
 //! It goes out as a notice does, over the same services and among the same limits, and says that it is a test and asks
 //! nothing. Nothing of a client stands in it. It is sent once: what does not go now is not tried again. That somebody tested,
-//! and how it went, stands in the log and counts in the channels' health.
+//! and how it went, stands in the log and counts in the channels' health; a process that stops between the services' answers
+//! and that leaves a test of which the log does not know.
 
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ async fn mailed(store: &Store<'_, DeploymentPlace>, person: &Person, notice: &No
 /// Whether one more may be sent now; then it is counted.
 async fn room(store: &Store<'_, DeploymentPlace>, channel: Channel) -> Result<bool, StoreError> {
     let limits = pace::Limits::of(store.app());
-    Ok(pace::take(store, (channel, Urgency::Usual), limits).await?.is_ok())
+    Ok(pace::take(store, (channel, Urgency::Test), limits).await?.is_ok())
 }
 
 fn of(answer: &Answer) -> Tested {
@@ -146,7 +147,9 @@ impl Tested {
             (Self::Accepted, Channel::Mail) => "The mail was taken: look into your mailbox, and into its folder for junk.".into(),
             (Self::Refused(why), _) => format!("The {what} was refused: {why} Mend that, then test again."),
             (Self::Later(why), _) => format!("The {what} was not taken: {why} Test again in a few minutes."),
-            (Self::NoRoom, _) => format!("No {what} was sent: as many went out as the settings allow. Test again in a while."),
+            (Self::NoRoom, _) => format!(
+                "No {what} was sent: as many went out just now as the settings allow, or ten tests within this hour. Test again in a while."
+            ),
             (Self::NoAddress, _) => {
                 "No mail was sent: you have no mail address here. It comes with your next sign-in, once your directory has one for you."
                     .into()

@@ -96,7 +96,12 @@ impl Listed {
         };
         let words = |handled: &Handled| (handled.by.clone(), handled.at);
         SetAsideRecord {
-            came: if self.newest.blob.is_some() { "by a webhook" } else { "in a whole read" },
+            came: if self.newest.blob.is_some() || self.newest.never_kept { "by a webhook" } else { "in a whole read" },
+            no_copy: if self.newest.never_kept {
+                "None: its marking was found before anything was kept."
+            } else {
+                "None: of a whole read no bytes are kept."
+            },
             marking: self.newest.marking.word(),
             at: self.newest.at,
             copies,

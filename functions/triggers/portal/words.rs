@@ -21,7 +21,10 @@ pub(super) fn sentence(shown: &Shown) -> String {
         },
         "evidence.missed" => format!("did not list {}; the next read decides whether it is gone", thing(&shown.object)),
         "evidence.put_back" => format!("found that an older state of {} was put back in the database", thing(&shown.object)),
-        "evidence.quarantined" => format!("set {} aside: it carries a CUI marking", text("record").replace(':', " ")),
+        "evidence.quarantined" => {
+            let kept = if detail["kept"] == false { ", so nothing of it was kept" } else { "" };
+            format!("set {} aside: it carries a CUI marking{kept}", text("record").replace(':', " "))
+        }
         "evidence.purge_ordered" => format!("ordered Assay's sealed copy of {} to be destroyed", text("record").replace(':', " ")),
         "evidence.purged" => format!("destroyed Assay's sealed copy of {}, which carries a CUI marking", text("record").replace(':', " ")),
         "evidence.seen_to" => format!("saw to {}, which carries a CUI marking", text("record").replace(':', " ")),

@@ -35,6 +35,8 @@ pub struct SetAsideRecord {
     pub connection: String,
     /// How it came: by a webhook, or in a whole read.
     pub came: &'static str,
+    /// Where there never was a copy of ours.
+    pub no_copy: &'static str,
     /// The form of the marking, never the text around it.
     pub marking: &'static str,
     pub at: OffsetDateTime,

@@ -225,6 +225,7 @@ pub(super) fn set_aside(empty: bool) -> SetAsidePage {
         marking: "banner marking",
         at: NOW - Duration::days(3),
         copies,
+        no_copy: "None: of a whole read no bytes are kept.",
         destroyed: seen.then(marco),
         destroy: (copies > 0).then(|| form("Destroy our copy")),
         seen: seen.then(marco),
