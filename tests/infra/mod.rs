@@ -8,6 +8,7 @@
 mod cross;
 mod expression;
 mod guide;
+mod offer;
 mod policy;
 mod sources;
 mod template;
