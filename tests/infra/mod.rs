@@ -6,8 +6,10 @@
 //! Each rule also has a test of its own in which something bad fails.
 
 mod cross;
+mod evaluate;
 mod expression;
 mod guide;
+mod metered;
 mod offer;
 mod policy;
 mod sources;
