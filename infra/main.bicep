@@ -270,7 +270,7 @@ var isMetered = !empty(meteringPlan) && contains(managedApplication, '/providers
 @description('Tags of all, with the data boundary, so that nobody has to guess what may lie here.')
 var allTags = union(tags, { 'assay-data-boundary': dataBoundary })
 
-@description('The same for the identities, on which everything else depends: where something is wrong, nothing is made.')
+@description('The same for the identities and the plan, on which everything else depends: where something is wrong, nothing is made.')
 var checkedTags = empty(problems) ? allTags : fail(join(problems, ' '))
 
 // ---- Names ----
@@ -280,6 +280,9 @@ var suffix = uniqueString(resourceGroup().id, nameSalt)
 
 @description('The name of most things.')
 var name = '${namePrefix}-${suffix}'
+
+@description('The plan of the function app.')
+var planName = '${name}-plan'
 
 @description('The identity of Cosmos DB and Storage.')
 var keysIdentityName = '${name}-keys'
@@ -388,6 +391,29 @@ module dns 'modules/dns.bicep' = if (createDnsZones) {
   }
 }
 
+// What a region may lack is asked of Azure before anything is made that holds its name after it is gone, or its zones.
+
+module flexPlan 'modules/plan-flex.bicep' = if (hosting == 'flex') {
+  name: 'assay-plan-flex'
+  params: {
+    location: location
+    name: planName
+    zoneRedundant: zoneRedundant
+    tags: checkedTags
+  }
+}
+
+module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
+  name: 'assay-plan-premium'
+  params: {
+    location: location
+    name: planName
+    maxInstances: min(maxInstances, 100)
+    zoneRedundant: zoneRedundant
+    tags: checkedTags
+  }
+}
+
 module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName)) {
   name: 'assay-vault-encryption'
   params: {
@@ -398,6 +424,7 @@ module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
+  dependsOn: [flexPlan, premiumPlan]
 }
 
 module ownEncryptionKey 'modules/own-encryption-key.bicep' = if (!empty(ownVaultName)) {
@@ -408,6 +435,7 @@ module ownEncryptionKey 'modules/own-encryption-key.bicep' = if (!empty(ownVault
     identityName: keysIdentityName
     principalId: identity.outputs.keysPrincipalId
   }
+  dependsOn: [flexPlan, premiumPlan]
 }
 
 module appVault 'modules/vault-app.bicep' = {
@@ -422,6 +450,7 @@ module appVault 'modules/vault-app.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
+  dependsOn: [flexPlan, premiumPlan]
 }
 
 // What ends is told only of what is made after these; so keys and secrets come after them.
@@ -652,7 +681,7 @@ module flex 'modules/app-flex.bicep' = if (hosting == 'flex') {
   params: {
     location: location
     name: name
-    planName: '${name}-plan'
+    planId: resourceId('Microsoft.Web/serverfarms', planName)
     identityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', appIdentityName)
     packagesUrl: '${packagesStorage.outputs.blobEndpoint}packages'
     subnetId: network.outputs.appSubnetId
@@ -661,7 +690,7 @@ module flex 'modules/app-flex.bicep' = if (hosting == 'flex') {
     zoneRedundant: zoneRedundant
     tags: allTags
   }
-  dependsOn: [storageRights, endpoints]
+  dependsOn: [flexPlan, storageRights, endpoints]
 }
 
 module premium 'modules/app-premium.bicep' = if (hosting == 'premium') {
@@ -669,14 +698,13 @@ module premium 'modules/app-premium.bicep' = if (hosting == 'premium') {
   params: {
     location: location
     name: name
-    planName: '${name}-plan'
+    planId: resourceId('Microsoft.Web/serverfarms', planName)
     identityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', appIdentityName)
     subnetId: network.outputs.appSubnetId
-    maxInstances: min(maxInstances, 100)
     zoneRedundant: zoneRedundant
     tags: allTags
   }
-  dependsOn: [storageRights, endpoints]
+  dependsOn: [premiumPlan, storageRights, endpoints]
 }
 
 // ---- The app's settings: with every name that the program reads ----
