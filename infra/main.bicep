@@ -157,9 +157,9 @@ param instanceMemory int = 2048
 @maxValue(730)
 param logDays int = 365
 
-@description('Optional. The month\'s budget in the subscription\'s currency; 0: none is made, and one that is there stays as it is.')
-@minValue(0)
-param monthlyBudget int = 500
+@description('Optional. The month\'s budget in the subscription\'s currency; -1: what fifty clients cost with this hosting, in zones or not, and a quarter more; 0: none is made, and one that is there stays as it is.')
+@minValue(-1)
+param monthlyBudget int = -1
 
 @description('Optional. The first day of the month from which the budget counts: from the second month on the first deployment\'s, which infra/sign-in prints, because Azure lets nobody move it.')
 param budgetStart string = utcNow('yyyy-MM-01')
@@ -313,6 +313,11 @@ var encryptionKeyNames = empty(ownVaultName)
 
 @description('Whether vault, database and storage have a public side at all.')
 var publicNetworkAccess = empty(operatorAddresses) ? 'Disabled' : 'Enabled'
+
+@description('The month\'s budget. The first mail comes at 80 %, so each stands a quarter above the table in infra/README.md.')
+var budgetAmount = monthlyBudget >= 0
+  ? monthlyBudget
+  : hosting == 'premium' ? (zoneRedundant ? 800 : 400) : (zoneRedundant ? 600 : 250)
 
 @description('The queues; the host puts what failed five times into the one with -poison.')
 var queueNames = ['intake', 'analyze', 'notify', 'execute', 'publish']
@@ -819,10 +824,10 @@ module workbook 'modules/workbook.bicep' = {
   dependsOn: [monitor]
 }
 
-module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
+module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
   name: 'assay-budget'
   params: {
-    amount: max(monthlyBudget, 1)
+    amount: max(budgetAmount, 1)
     startDate: budgetStart
     email: alertEmail
   }
