@@ -13,6 +13,7 @@ mod guide;
 mod metered;
 mod offer;
 mod policy;
+mod sign_in;
 mod sources;
 mod template;
 mod ttk;
