@@ -157,9 +157,9 @@ param instanceMemory int = 2048
 @maxValue(730)
 param logDays int = 365
 
-@description('Optional. The month\'s budget in the subscription\'s currency; 0: none is made, and one that is there stays as it is.')
-@minValue(0)
-param monthlyBudget int = 500
+@description('Optional. The month\'s budget in the subscription\'s currency; -1: what fifty clients cost with this hosting, in zones or not, and a quarter more; 0: none is made, and one that is there stays as it is.')
+@minValue(-1)
+param monthlyBudget int = -1
 
 @description('Optional. The first day of the month from which the budget counts: from the second month on the first deployment\'s, which infra/sign-in prints, because Azure lets nobody move it.')
 param budgetStart string = utcNow('yyyy-MM-01')
@@ -270,7 +270,7 @@ var isMetered = !empty(meteringPlan) && contains(managedApplication, '/providers
 @description('Tags of all, with the data boundary, so that nobody has to guess what may lie here.')
 var allTags = union(tags, { 'assay-data-boundary': dataBoundary })
 
-@description('The same for the identities, on which everything else depends: where something is wrong, nothing is made.')
+@description('The same for the identities and the plan, on which everything else depends: where something is wrong, nothing is made.')
 var checkedTags = empty(problems) ? allTags : fail(join(problems, ' '))
 
 // ---- Names ----
@@ -280,6 +280,9 @@ var suffix = uniqueString(resourceGroup().id, nameSalt)
 
 @description('The name of most things.')
 var name = '${namePrefix}-${suffix}'
+
+@description('The plan of the function app.')
+var planName = '${name}-plan'
 
 @description('The identity of Cosmos DB and Storage.')
 var keysIdentityName = '${name}-keys'
@@ -310,6 +313,11 @@ var encryptionKeyNames = empty(ownVaultName)
 
 @description('Whether vault, database and storage have a public side at all.')
 var publicNetworkAccess = empty(operatorAddresses) ? 'Disabled' : 'Enabled'
+
+@description('The month\'s budget. The first mail comes at 80 %, so each stands a quarter above the table in infra/README.md.')
+var budgetAmount = monthlyBudget >= 0
+  ? monthlyBudget
+  : hosting == 'premium' ? (zoneRedundant ? 800 : 400) : (zoneRedundant ? 600 : 250)
 
 @description('The queues; the host puts what failed five times into the one with -poison.')
 var queueNames = ['intake', 'analyze', 'notify', 'execute', 'publish']
@@ -388,6 +396,29 @@ module dns 'modules/dns.bicep' = if (createDnsZones) {
   }
 }
 
+// What a region may lack is asked of Azure before anything is made that holds its name after it is gone, or its zones.
+
+module flexPlan 'modules/plan-flex.bicep' = if (hosting == 'flex') {
+  name: 'assay-plan-flex'
+  params: {
+    location: location
+    name: planName
+    zoneRedundant: zoneRedundant
+    tags: checkedTags
+  }
+}
+
+module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
+  name: 'assay-plan-premium'
+  params: {
+    location: location
+    name: planName
+    maxInstances: min(maxInstances, 100)
+    zoneRedundant: zoneRedundant
+    tags: checkedTags
+  }
+}
+
 module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName)) {
   name: 'assay-vault-encryption'
   params: {
@@ -398,6 +429,7 @@ module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
+  dependsOn: [flexPlan, premiumPlan]
 }
 
 module ownEncryptionKey 'modules/own-encryption-key.bicep' = if (!empty(ownVaultName)) {
@@ -408,6 +440,7 @@ module ownEncryptionKey 'modules/own-encryption-key.bicep' = if (!empty(ownVault
     identityName: keysIdentityName
     principalId: identity.outputs.keysPrincipalId
   }
+  dependsOn: [flexPlan, premiumPlan]
 }
 
 module appVault 'modules/vault-app.bicep' = {
@@ -422,6 +455,7 @@ module appVault 'modules/vault-app.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
+  dependsOn: [flexPlan, premiumPlan]
 }
 
 // What ends is told only of what is made after these; so keys and secrets come after them.
@@ -652,7 +686,7 @@ module flex 'modules/app-flex.bicep' = if (hosting == 'flex') {
   params: {
     location: location
     name: name
-    planName: '${name}-plan'
+    planId: resourceId('Microsoft.Web/serverfarms', planName)
     identityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', appIdentityName)
     packagesUrl: '${packagesStorage.outputs.blobEndpoint}packages'
     subnetId: network.outputs.appSubnetId
@@ -661,7 +695,7 @@ module flex 'modules/app-flex.bicep' = if (hosting == 'flex') {
     zoneRedundant: zoneRedundant
     tags: allTags
   }
-  dependsOn: [storageRights, endpoints]
+  dependsOn: [flexPlan, storageRights, endpoints]
 }
 
 module premium 'modules/app-premium.bicep' = if (hosting == 'premium') {
@@ -669,14 +703,13 @@ module premium 'modules/app-premium.bicep' = if (hosting == 'premium') {
   params: {
     location: location
     name: name
-    planName: '${name}-plan'
+    planId: resourceId('Microsoft.Web/serverfarms', planName)
     identityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', appIdentityName)
     subnetId: network.outputs.appSubnetId
-    maxInstances: min(maxInstances, 100)
     zoneRedundant: zoneRedundant
     tags: allTags
   }
-  dependsOn: [storageRights, endpoints]
+  dependsOn: [premiumPlan, storageRights, endpoints]
 }
 
 // ---- The app's settings: with every name that the program reads ----
@@ -791,10 +824,10 @@ module workbook 'modules/workbook.bicep' = {
   dependsOn: [monitor]
 }
 
-module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
+module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
   name: 'assay-budget'
   params: {
-    amount: max(monthlyBudget, 1)
+    amount: max(budgetAmount, 1)
     startDate: budgetStart
     email: alertEmail
   }

@@ -7,8 +7,8 @@ param location string
 @description('Required. The app\'s name.')
 param name string
 
-@description('Required. The name of its plan.')
-param planName string
+@description('Required. The resource id of its plan.')
+param planId string
 
 @description('Required. The resource id of its identity.')
 param identityId string
@@ -34,15 +34,6 @@ param zoneRedundant bool = true
 @description('Required. Tags.')
 param tags object
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
-  name: planName
-  location: location
-  tags: tags
-  kind: 'functionapp'
-  sku: { name: 'FC1', tier: 'FlexConsumption' }
-  properties: { reserved: true, zoneRedundant: zoneRedundant }
-}
-
 resource app 'Microsoft.Web/sites@2024-11-01' = {
   //checkov:skip=CKV_AZURE_17:vendors have no client certificates; each is verified by its own rule
   //checkov:skip=CKV_AZURE_212:an instance more is a question of cost, and zoneRedundant answers it
@@ -54,7 +45,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   kind: 'functionapp,linux'
   identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
   properties: {
-    serverFarmId: plan.id
+    serverFarmId: planId
     httpsOnly: true
     // Vendors call in from the internet; who they are is verified by each vendor's own rule.
     publicNetworkAccess: 'Enabled'

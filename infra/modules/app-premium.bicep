@@ -8,8 +8,8 @@ param location string
 @description('Required. The app\'s name.')
 param name string
 
-@description('Required. The name of its plan.')
-param planName string
+@description('Required. The resource id of its plan.')
+param planId string
 
 @description('Required. The resource id of its identity.')
 param identityId string
@@ -17,30 +17,11 @@ param identityId string
 @description('Required. The subnet, delegated to Microsoft.Web/serverFarms.')
 param subnetId string
 
-@description('Required. Most instances at once.')
-@minValue(1)
-@maxValue(100)
-param maxInstances int
-
 @description('Optional. Whether instances stand in several zones; three are then always running and billed.')
 param zoneRedundant bool = true
 
 @description('Required. Tags.')
 param tags object
-
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
-  name: planName
-  location: location
-  tags: tags
-  kind: 'elastic'
-  sku: { name: 'EP1', tier: 'ElasticPremium', capacity: zoneRedundant ? 3 : 1 }
-  properties: {
-    reserved: true
-    zoneRedundant: zoneRedundant
-    elasticScaleEnabled: true
-    maximumElasticWorkerCount: zoneRedundant ? max(maxInstances, 3) : maxInstances
-  }
-}
 
 resource app 'Microsoft.Web/sites@2024-11-01' = {
   //checkov:skip=CKV_AZURE_17:vendors have no client certificates; each is verified by its own rule
@@ -52,7 +33,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   kind: 'functionapp,linux'
   identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
   properties: {
-    serverFarmId: plan.id
+    serverFarmId: planId
     reserved: true
     httpsOnly: true
     // Vendors call in from the internet; who they are is verified by each vendor's own rule.

@@ -10,7 +10,7 @@ param dataBoundary = 'gov-CUI'
 param alertEmail = 'alerts@example.net'
 param hosting = 'premium'
 param maxInstances = 5
-// Three instances of Premium, one in each zone, are more than the 500 that are planned by default.
+// The default is reckoned from the public cloud's prices.
 param monthlyBudget = 900
 param mail = 'smtp'
 param smtpHost = 'smtp.example.net'

@@ -5,10 +5,15 @@
 //! definitions of pages, and the `.bicep` sources. Whether these are what the sources make, `.ci/run` asks the CLI.
 //! Each rule also has a test of its own in which something bad fails.
 
+mod budget;
 mod cross;
+mod evaluate;
 mod expression;
 mod guide;
+mod metered;
+mod offer;
 mod policy;
+mod sign_in;
 mod sources;
 mod template;
 mod ttk;

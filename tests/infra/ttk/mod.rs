@@ -8,7 +8,7 @@ mod deployments;
 mod parameters;
 mod psrule;
 mod schema;
-mod ui;
+pub(super) mod ui;
 mod view;
 mod whole;
 
