@@ -1,6 +1,6 @@
 //! How metered billing does, for the doctor: whether usage can be reported, what waits, and what never was.
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::{
     PLACE,
@@ -35,8 +35,7 @@ pub async fn can_report(app: &App, standing: &Standing) -> Result<(), PortError>
 pub async fn standing(app: &App) -> Result<Standing, StoreError> {
     let store = DeploymentScope::of_function("doctor", "doctor").store(app).await?;
     let now = app.now();
-    let first = now.replace_day(1).unwrap_or(now);
-    let months = [Month::of(first - Duration::days(1)), Month::of(now)];
+    let months = [Month::before(now), Month::of(now)];
     let wanted = months.iter().map(|month| Wanted::one::<Month>(month)).chain([Wanted::all::<UsageEvent>("")]).collect();
     let found = store.gather(PLACE, wanted).await?;
     let mut standing = Standing::default();

@@ -6,13 +6,15 @@
 //! duplicate. So a stop at any call bills nothing twice. What it did not take within 24 hours can never be sent: that is
 //! recorded as missed, and not billed later by guessing. Nothing but the number leaves: no client's name or id.
 //!
-//! Without `ASSAY_METERING_PLAN` nothing is counted, sent or read. Not found here: a database that is put back as it was
-//! before a count counts again.
+//! Without `ASSAY_METERING_PLAN` nothing is counted, sent or read. A month's record that was deleted or put back counts nobody
+//! again: it is compared with the log ([`told`]). Not found here: an event that waits and is deleted in the database, which
+//! bills less than the log says.
 
 mod count;
 pub mod health;
 mod marketplace;
 mod send;
+mod told;
 mod usage;
 
 use crate::{

@@ -30,6 +30,13 @@ pub(super) const METERING: Area = Area {
             ],
         ),
         kind(
+            "metering.put_back",
+            Alarm,
+            "month MONTH",
+            "found that whom the month had counted was deleted or put back in the database, and took it from the log",
+            &[MONTH, always("clients", Number, "how many were counted by the log and not by the record")],
+        ),
+        kind(
             "metering.sent",
             Done,
             "month MONTH",

@@ -144,6 +144,11 @@ pub(super) fn sentence(shown: &Shown) -> String {
             text("month"),
             detail["billable"]
         ),
+        "metering.put_back" => format!(
+            "found that {} counted in {} had been taken out of the database, and took them from the log",
+            clients(&detail["clients"]),
+            text("month")
+        ),
         "metering.sent" => {
             format!("reported {} of {} for metered billing, and the Marketplace took it", clients(&detail["quantity"]), text("month"))
         }

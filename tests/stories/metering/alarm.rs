@@ -1,0 +1,85 @@
+//! What cannot be sent: said while somebody can mend it, and afterwards that it was missed.
+
+use assay::triggers::health::doctor;
+use serde_json::json;
+use time::macros::datetime;
+
+use super::house;
+use crate::support::{
+    TestApp,
+    marketplace::{METERED, Saying},
+};
+
+#[tokio::test]
+async fn an_identity_that_may_not_report_is_named_by_the_doctor_until_it_may() {
+    let house = house(1, &[]).await;
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    assert!(house.doctors().await.iter().all(|finding| finding.outcome.is_ok()));
+    house.marketplace.says(&[Saying::Status(403)]);
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    let found = house.doctors().await;
+    let line = found[0].to_string();
+    assert!(line.starts_with("BAD   metered billing, since 2026-03-02T09:10:00Z") && line.contains("ASSAY_METERING_RESOURCE"), "{line}");
+    assert!(line.contains("nothing is lost yet") && found[0].ailment(true).is_some(), "{line}");
+    house.sweep_at(datetime!(2026-03-02 10:05 UTC)).await;
+    assert!(house.doctors().await.iter().all(|finding| finding.outcome.is_ok()));
+    assert_eq!(house.marketplace.billed("2026-03"), 1);
+
+    // Where there is no identity at all.
+    let nobody = TestApp::with(METERED);
+    let found = doctor::glance(nobody.app()).await;
+    let line = found.iter().find(|finding| finding.what == "metered billing").unwrap();
+    assert!(line.outcome.is_err() && line.ailment(false).is_some(), "{line}");
+}
+
+#[tokio::test]
+async fn what_is_not_taken_within_a_day_is_an_alarm_and_a_line_and_is_never_billed_later() {
+    let house = house(3, &[]).await;
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    house.marketplace.says(&[Saying::Status(403); 2]);
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    house.sweep_at(datetime!(2026-03-03 09:10 UTC)).await;
+    assert_eq!((house.waiting().await, house.marketplace.asked().len()), (1, 2), "to the last moment");
+    house.sweep_at(datetime!(2026-03-03 09:15 UTC)).await;
+    let missed = house.told("metering.missed").await;
+    assert_eq!((missed.len(), &missed[0]["quantity"], &missed[0]["tried"]), (1, &json!(3), &json!(true)));
+    assert!(missed[0]["why"].as_str().unwrap().contains("does not let Assay's identity report"), "{missed:?}");
+    // The day after, whatever comes: these three are not billed for this month.
+    house.adds(3).await;
+    house.sweep_at(datetime!(2026-03-03 09:20 UTC)).await;
+    house.sweep_at(datetime!(2026-03-03 10:00 UTC)).await;
+    assert_eq!((house.marketplace.billed("2026-03"), house.quantities("metering.sent").await), (1, vec![1]));
+
+    let found = house.doctors().await;
+    assert!(found[0].outcome.is_ok(), "nothing waits");
+    let line = &found[1];
+    assert_eq!(line.what, "metered billing of 2026-03, 3 never reported");
+    assert!(line.outcome.is_err() && line.ailment(true).is_none(), "nobody can mend it: {line}");
+    house.test.clock.set(datetime!(2026-04-30 12:00 UTC));
+    assert_eq!(house.doctors().await.len(), 2, "in the month after too");
+    house.test.clock.set(datetime!(2026-05-01 12:00 UTC));
+    assert_eq!(house.doctors().await.len(), 1);
+}
+
+/// Assay did not run for two days.
+#[tokio::test]
+async fn what_was_never_sent_in_its_day_is_missed_too_and_called_that() {
+    let house = house(1, &[]).await;
+    house.sweep_at(datetime!(2026-03-31 23:30 UTC)).await;
+    house.sweep_at(datetime!(2026-06-02 12:00 UTC)).await;
+    let missed = house.told("metering.missed").await;
+    assert_eq!((missed.len(), &missed[0]["month"], &missed[0]["tried"]), (1, &json!("2026-03"), &json!(false)));
+    house.sweep_at(datetime!(2026-06-02 13:00 UTC)).await;
+    assert_eq!((house.marketplace.billed("2026-03"), house.marketplace.billed("2026-06")), (0, 1));
+}
+
+#[tokio::test]
+async fn an_hour_that_has_another_event_takes_none_of_ours_and_that_is_not_called_sent() {
+    let house = house(2, &[]).await;
+    house.marketplace.has("2026-03-02T09", 7);
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    let missed = house.told("metering.missed").await;
+    assert!(missed.len() == 1 && missed[0]["why"].as_str().unwrap().contains("with the quantity 7"), "{missed:?}");
+    assert_eq!((house.told("metering.sent").await.len(), house.waiting().await), (0, 0));
+}
