@@ -3,8 +3,12 @@
 use url::Url;
 use uuid::Uuid;
 
-use super::Reader;
+use super::{ConfigError, RawConfig, Reader};
 use crate::platform::cloud::CloudProfile;
+
+const PLAN: &str = "ASSAY_METERING_PLAN";
+const RESOURCE: &str = "ASSAY_METERING_RESOURCE";
+const DIMENSION: &str = "ASSAY_METERING_DIMENSION";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeteringSettings {
@@ -18,16 +22,17 @@ pub struct MeteringSettings {
     pub included: u64,
 }
 
-/// `None` without a plan, or when something is wrong; the reader has the errors.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
-    const PLAN: &str = "ASSAY_METERING_PLAN";
-    const RESOURCE: &str = "ASSAY_METERING_RESOURCE";
-    const DIMENSION: &str = "ASSAY_METERING_DIMENSION";
+/// `None` without a plan. What is wrong with it is its own and not the program's: approvals and evidence go on without bills.
+pub(super) fn read(raw: &RawConfig) -> Result<Option<MeteringSettings>, Vec<ConfigError>> {
+    let mut reader = Reader { raw, errors: Vec::new() };
+    let settings = (!reader.text(PLAN).is_empty()).then(|| of_plan(&mut reader)).flatten();
+    if reader.errors.is_empty() { Ok(settings) } else { Err(reader.errors) }
+}
+
+/// `None` when something is wrong; the reader has the errors.
+fn of_plan(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
     let (plan, resource, dimension) = (reader.text(PLAN), reader.text(RESOURCE), reader.text(DIMENSION));
     let included = reader.number("ASSAY_METERING_INCLUDED", 0, 1_000_000);
-    if plan.is_empty() {
-        return None;
-    }
     let endpoint = match reader.get("ASSAY_CLOUD") {
         "public" => CloudProfile::public().metering,
         "government" => CloudProfile::government().metering,
@@ -73,7 +78,7 @@ fn is_managed_application(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{RawConfig, check};
+    use crate::config::check;
 
     const APP: &str =
         "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/msp/providers/Microsoft.Solutions/applications/assay";
@@ -81,7 +86,8 @@ mod tests {
     fn with(changes: &[(&str, &str)]) -> Result<Option<MeteringSettings>, Vec<&'static str>> {
         let base = [("ASSAY_METERING_PLAN", "managed"), ("ASSAY_METERING_RESOURCE", APP)];
         let raw: RawConfig = base.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        check(&raw).map(|config| config.metering).map_err(|errors| errors.into_iter().map(|error| error.setting).collect())
+        let metering = check(&raw).expect("whatever is wrong with it, the program runs").metering;
+        metering.map_err(|errors| errors.into_iter().map(|error| error.setting).collect())
     }
 
     #[test]
@@ -113,7 +119,7 @@ mod tests {
             assert_eq!(with(&[("ASSAY_CLOUD", cloud), ("ASSAY_METERING_PLAN", "")]), Ok(None), "{cloud}");
         }
         let raw = RawConfig::from([("ASSAY_CLOUD".into(), "government".into()), ("ASSAY_METERING_PLAN".into(), "managed".into())]);
-        let errors = check(&raw).expect_err("refused");
+        let errors = check(&raw).expect("it runs").metering.expect_err("refused");
         assert!(errors.iter().any(|error| error.problem.contains("in the public cloud only")), "{errors:?}");
     }
 }

@@ -28,7 +28,7 @@ const PLACE: DeploymentPlace = DeploymentPlace::Operations;
 
 /// Counts the clients that are on and were not counted this month, and sends what is due. For the sweep.
 pub async fn run(app: &App, roster: &Roster, correlation: &str) -> Result<(), StoreError> {
-    let Some(settings) = &app.config.metering else { return Ok(()) };
+    let Ok(Some(settings)) = &app.config.metering else { return Ok(()) };
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
     count::count(&store, settings, roster).await?;
     send::send(&store, settings).await

@@ -43,6 +43,7 @@ const KEYS_AT_ONCE: usize = 8;
 const NOT_REACHED: &str =
     "it was not looked at to the end, because everything together took 60 seconds: mend what else is listed, and look again";
 const AWAY: &str = "nothing waits for it, and checkpoints are published without its line: ask whoever runs it";
+const OFF: &str = "no client is counted or reported until it is mended; nothing else waits for it";
 const MISSED: &str = "the Marketplace takes nothing that is older than 24 hours; whoever publishes the offer can be told, and the audit log has each (metering.missed)";
 const NOT_IN_MODE: &str = "this build is for the AWS-LC FIPS module, which is not in FIPS mode here: build it anew on this system";
 const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
@@ -257,11 +258,13 @@ impl Looking<'_> {
         Some(Finding { untried: Some("sending is not tried".into()), ..found })
     }
 
-    /// Whether clients can be reported for metered billing, where they are; and a line for each month of which some never were.
+    /// Whether clients can be reported for metered billing, where they are, or why its settings are wrong; and a line for each month of which some never were.
     /// Nobody can mend that, so it names no setting.
     async fn metering(&self) -> Vec<Finding> {
-        if self.app.config.metering.is_none() {
-            return Vec::new();
+        match &self.app.config.metering {
+            Ok(Some(_)) => {}
+            Ok(None) => return Vec::new(),
+            Err(wrong) => return wrong.iter().map(metering_is_off).collect(),
         }
         let setting = Some("ASSAY_METERING_PLAN, ASSAY_METERING_RESOURCE, ASSAY_METERING_DIMENSION");
         let standing = match metering::health::standing(self.app).await {
@@ -326,6 +329,16 @@ impl Looking<'_> {
             }
         };
         if Instant::now() >= self.until { None } else { Some(self.at(format!("the key of client {id}"), None, key).await) }
+    }
+}
+
+fn metering_is_off(wrong: &ConfigError) -> Finding {
+    Finding {
+        what: format!("metered billing is off: {}", wrong.problem),
+        setting: Some(wrong.setting),
+        outcome: Err(PortError::new("metered billing", PortErrorKind::Invalid).advising(OFF)),
+        untried: None,
+        took: Duration::ZERO,
     }
 }
 

@@ -83,3 +83,24 @@ async fn an_hour_that_has_another_event_takes_none_of_ours_and_that_is_not_calle
     assert!(missed.len() == 1 && missed[0]["why"].as_str().unwrap().contains("with the quantity 7"), "{missed:?}");
     assert_eq!((house.told("metering.sent").await.len(), house.waiting().await), (0, 0));
 }
+
+/// Approvals and evidence matter more than bills.
+#[tokio::test]
+async fn wrong_settings_turn_metered_billing_off_by_their_names_and_stop_nothing_else() {
+    let mut house = house(1, &[]).await;
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    let demo: &[(&str, &str)] = &[("ASSAY_SIGN_IN", "demo")];
+    house.test.restart_with(&[METERED, demo, &[("ASSAY_METERING_RESOURCE", "assay")]].concat());
+    house.adds(1).await;
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    assert_eq!((house.marketplace.asked().len(), house.told("metering.counted").await.len(), house.waiting().await), (0, 1, 1));
+    let found = house.doctors().await;
+    let line = found[0].to_string();
+    assert!(line.starts_with("BAD   metered billing is off: expected the managed application's id"), "{line}");
+    assert!(line.contains("(ASSAY_METERING_RESOURCE, ") && found[0].ailment(false).is_some(), "{line}");
+    // Mended within the day, everybody is on the bill.
+    house.test.restart_with(&[METERED, demo].concat());
+    house.sweep_at(datetime!(2026-03-02 10:05 UTC)).await;
+    house.sweep_at(datetime!(2026-03-02 11:00 UTC)).await;
+    assert_eq!((house.marketplace.billed("2026-03"), house.doctors().await.iter().all(|finding| finding.outcome.is_ok())), (2, true));
+}
