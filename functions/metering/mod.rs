@@ -17,6 +17,8 @@ mod send;
 mod told;
 mod usage;
 
+use time::OffsetDateTime;
+
 use crate::{
     app::App,
     tenancy::{DeploymentPlace, DeploymentScope, Roster, StoreError},
@@ -26,10 +28,24 @@ pub use usage::{Month, UsageEvent};
 
 const PLACE: DeploymentPlace = DeploymentPlace::Operations;
 
+/// What a sweep left of it, for the gauges.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// Since when the oldest event that could be sent is not accepted, tried or not.
+    pub waits: Option<OffsetDateTime>,
+    /// Events that this sweep recorded as missed.
+    pub missed: u64,
+    /// Why somebody was not counted, or an event passed by.
+    pub failed: Option<StoreError>,
+}
+
 /// Counts the clients that are on and were not counted this month, and sends what is due. For the sweep.
-pub async fn run(app: &App, roster: &Roster, correlation: &str) -> Result<(), StoreError> {
-    let Ok(Some(settings)) = &app.config.metering else { return Ok(()) };
+pub async fn run(app: &App, roster: &Roster, correlation: &str) -> Result<Usage, StoreError> {
+    let Ok(Some(settings)) = &app.config.metering else { return Ok(Usage::default()) };
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
-    count::count(&store, settings, roster).await?;
-    send::send(&store, settings).await
+    let counted = count::count(&store, settings, roster).await;
+    // Whatever kept somebody from being counted, what was counted is sent.
+    let mut usage = send::send(&store, settings).await?;
+    usage.failed = counted.err().or(usage.failed);
+    Ok(usage)
 }

@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::{
-    PLACE,
+    PLACE, Usage,
     marketplace::{self, Answer},
     usage::{Month, UsageEvent},
 };
@@ -14,36 +14,61 @@ use crate::{
     audit::{self, Event},
     config::MeteringSettings,
     platform::ports::Etag,
-    tenancy::{DeploymentPlace, Held, Record as _, Store, StoreError},
+    tenancy::{DeploymentPlace, Held, Passed, Record as _, Store, StoreError},
 };
 
 const NOT_SENT: &str = "Assay did not run, or could not send it, until its day was over.";
 
-pub(super) async fn send(store: &Store<'_, DeploymentPlace>, settings: &MeteringSettings) -> Result<(), StoreError> {
+/// What became of an event.
+enum Came {
+    Over,
+    Missed,
+    Waits,
+    /// And the others would be answered the same.
+    Away,
+}
+
+/// An event that cannot be read, or whose month cannot, holds up no other.
+pub(super) async fn send(store: &Store<'_, DeploymentPlace>, settings: &MeteringSettings) -> Result<Usage, StoreError> {
     let now = store.app().now();
-    for event in store.all::<UsageEvent>(PLACE, "").await? {
-        if event.value.is_too_late(now) {
-            let why = event.value.last.clone().unwrap_or_else(|| NOT_SENT.to_owned());
-            end(store, &event, End::Missed { why }).await?;
-            continue;
-        }
-        if !event.value.is_due(now) || !close(store, &event.value).await? {
-            continue;
-        }
-        // As it stands since it was closed: somebody may have added to it after it was read.
-        let Some(event) = store.read::<UsageEvent>(PLACE, &event.value.key()).await? else { continue };
-        match marketplace::report(store.app(), settings, &event.value).await {
-            Answer::Accepted { id, before } => end(store, &event, End::Sent { id, before }).await?,
-            Answer::Taken { quantity } => {
-                let why = format!("The Marketplace has another event of this hour, with the quantity {quantity}, and takes no second one.");
-                end(store, &event, End::Missed { why }).await?;
+    let (mut usage, mut passed) = (Usage::default(), Passed::default());
+    let events = passed.all(store.all_of_each::<UsageEvent>(PLACE, "").await?)?;
+    for event in events.into_iter().filter(|event| event.value.is_due(now)) {
+        let due = event.value.due();
+        match passed.by(one(store, settings, event).await)? {
+            Some(Came::Over) => {}
+            Some(Came::Missed) => usage.missed += 1,
+            Some(Came::Waits) | None => usage.waits = usage.waits.or(Some(due)),
+            Some(Came::Away) => {
+                usage.waits = usage.waits.or(Some(due));
+                break;
             }
-            Answer::Refused { why } => note(store, event, why).await?,
-            // The others would be answered the same.
-            Answer::Away { why } => return note(store, event, why).await,
         }
     }
-    Ok(())
+    usage.failed = passed.end(()).err();
+    Ok(usage)
+}
+
+async fn one(store: &Store<'_, DeploymentPlace>, settings: &MeteringSettings, event: Held<UsageEvent>) -> Result<Came, StoreError> {
+    if event.value.is_too_late(store.app().now()) {
+        let why = event.value.last.clone().unwrap_or_else(|| NOT_SENT.to_owned());
+        end(store, &event, End::Missed { why }).await?;
+        return Ok(Came::Missed);
+    }
+    if !close(store, &event.value).await? {
+        return Ok(Came::Waits);
+    }
+    // As it stands since it was closed: somebody may have added to it after it was read.
+    let Some(event) = store.read::<UsageEvent>(PLACE, &event.value.key()).await? else { return Ok(Came::Over) };
+    match marketplace::report(store.app(), settings, &event.value).await {
+        Answer::Accepted { id, before } => end(store, &event, End::Sent { id, before }).await.map(|()| Came::Over),
+        Answer::Taken { quantity } => {
+            let why = format!("The Marketplace has another event of this hour, with the quantity {quantity}, and takes no second one.");
+            end(store, &event, End::Missed { why }).await.map(|()| Came::Missed)
+        }
+        Answer::Refused { why } => note(store, event, why).await.map(|()| Came::Waits),
+        Answer::Away { why } => note(store, event, why).await.map(|()| Came::Away),
+    }
 }
 
 /// From here on nothing is added to the event. `false`: somebody else is at it; the next sweep goes on.

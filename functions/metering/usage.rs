@@ -119,9 +119,13 @@ impl UsageEvent {
         (&self.plan, &self.dimension, &self.resource) == (&settings.plan, &settings.dimension, &settings.resource)
     }
 
-    /// Its hour is over: no client is added to it any more.
+    /// When its hour is over: no client is added to it any more.
+    pub(super) fn due(&self) -> OffsetDateTime {
+        self.hour() + Duration::hours(1)
+    }
+
     pub(super) fn is_due(&self, now: OffsetDateTime) -> bool {
-        now >= self.hour() + Duration::hours(1)
+        now >= self.due()
     }
 
     /// The Marketplace does not take it any more.

@@ -1,13 +1,24 @@
 //! What cannot be sent: said while somebody can mend it, and afterwards that it was missed.
 
-use assay::triggers::health::doctor;
+use assay::{
+    tenancy::DeploymentPlace,
+    triggers::{
+        Tick,
+        health::doctor,
+        sweep::{self, gauges::MESSAGE},
+    },
+};
 use serde_json::json;
-use time::macros::datetime;
+use time::{OffsetDateTime, macros::datetime};
 
-use super::house;
-use crate::support::{
-    TestApp,
-    marketplace::{METERED, Saying},
+use super::{house, swept_by};
+use crate::{
+    stories::put_away::damage,
+    support::{
+        TestApp,
+        lines::Lines,
+        marketplace::{METERED, Saying},
+    },
 };
 
 #[tokio::test]
@@ -103,4 +114,38 @@ async fn wrong_settings_turn_metered_billing_off_by_their_names_and_stop_nothing
     house.sweep_at(datetime!(2026-03-02 10:05 UTC)).await;
     house.sweep_at(datetime!(2026-03-02 11:00 UTC)).await;
     assert_eq!((house.marketplace.billed("2026-03"), house.doctors().await.iter().all(|finding| finding.outcome.is_ok())), (2, true));
+}
+
+/// What Azure's alerts read of it, in the line of each sweep.
+#[tokio::test]
+async fn what_waits_and_what_was_missed_are_numbers_of_the_sweeps_line() {
+    let house = house(1, &[]).await;
+    let (lines, _listening) = Lines::listen("info");
+    let gauges = async |now: OffsetDateTime| {
+        house.test.clock.set(now);
+        let tick = Tick { past_due: false, invocation_id: "c".into() };
+        house.test.faults.product(sweep::run(tick, house.test.app())).await.unwrap();
+        let line = lines.of(MESSAGE).pop().unwrap();
+        (line["usage_waits_hours"].as_u64().unwrap(), line["usage_missed"].as_u64().unwrap())
+    };
+    assert_eq!(gauges(datetime!(2026-03-02 09:10 UTC)).await, (0, 0), "its hour is not over");
+    house.marketplace.says(&[Saying::Status(503); 2]);
+    assert_eq!(gauges(datetime!(2026-03-02 10:00 UTC)).await, (0, 0));
+    assert_eq!(gauges(datetime!(2026-03-02 13:30 UTC)).await, (3, 0));
+    assert_eq!(gauges(datetime!(2026-03-03 09:15 UTC)).await, (0, 1));
+    assert_eq!(gauges(datetime!(2026-03-03 09:20 UTC)).await, (0, 0), "each is told by one sweep");
+}
+
+/// Somebody's restore, or a disk: the other hours are reported all the same.
+#[tokio::test]
+async fn an_event_that_cannot_be_read_holds_up_no_other_and_the_sweep_says_so() {
+    let house = house(1, &[]).await;
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    damage(house.test.app(), DeploymentPlace::Operations, "usage-event:2026-03-02T09").await;
+    house.adds(1).await;
+    house.test.clock.set(datetime!(2026-03-02 10:10 UTC));
+    swept_by(house.test.app()).await.unwrap_err();
+    house.test.clock.set(datetime!(2026-03-02 11:00 UTC));
+    swept_by(house.test.app()).await.unwrap_err();
+    assert_eq!((house.marketplace.billed("2026-03"), house.quantities("metering.sent").await), (1, vec![1]));
 }

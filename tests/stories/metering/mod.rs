@@ -57,7 +57,10 @@ async fn deployment(app: &App) -> Store<'_, DeploymentPlace> {
 async fn swept_by(app: &App) -> Result<(), StoreError> {
     let work = async {
         let roster = Roster::read(&DeploymentScope::of_function("sweep", "c").store(app).await?).await?;
-        metering::run(app, &roster, "c").await
+        match metering::run(app, &roster, "c").await?.failed {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     };
     Box::pin(work).await
 }
