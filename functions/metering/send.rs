@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     PLACE, Usage,
-    marketplace::{self, Answer},
+    marketplace::{self, Answer, Which},
     usage::{Month, UsageEvent},
 };
 use crate::{
@@ -61,7 +61,7 @@ async fn one(store: &Store<'_, DeploymentPlace>, settings: &MeteringSettings, ev
     // As it stands since it was closed: somebody may have added to it after it was read.
     let Some(event) = store.read::<UsageEvent>(PLACE, &event.value.key()).await? else { return Ok(Came::Over) };
     match marketplace::report(store.app(), settings, &event.value).await {
-        Answer::Accepted { id, before } => end(store, &event, End::Sent { id, before }).await.map(|()| Came::Over),
+        Answer::Accepted { id, which } => end(store, &event, End::Sent { id, which }).await.map(|()| Came::Over),
         Answer::Taken { quantity } => {
             let why = format!("The Marketplace has another event of this hour, with the quantity {quantity}, and takes no second one.");
             end(store, &event, End::Missed { why }).await.map(|()| Came::Missed)
@@ -83,7 +83,7 @@ async fn close(store: &Store<'_, DeploymentPlace>, event: &UsageEvent) -> Result
 }
 
 enum End {
-    Sent { id: Option<String>, before: bool },
+    Sent { id: Option<String>, which: Which },
     Missed { why: String },
 }
 
@@ -93,10 +93,13 @@ async fn end(store: &Store<'_, DeploymentPlace>, event: &Held<UsageEvent>, end: 
     let UsageEvent { quantity, plan, dimension, .. } = &event.value;
     let mut detail = json!({ "month": month.month, "hour": event.value.hour().unix_timestamp(), "quantity": quantity });
     let kind = match end {
-        End::Sent { id, before } => {
+        End::Sent { id, which } => {
             month.accepted += quantity;
             (detail["plan"], detail["dimension"]) = (json!(plan), json!(dimension));
-            (detail["usage_event"], detail["before"]) = (json!(id), json!(before));
+            (detail["usage_event"], detail["before"]) = (json!(id), json!(which != Which::This));
+            if which == Which::Unshown {
+                detail["unshown"] = json!(true);
+            }
             "metering.sent"
         }
         End::Missed { why } => {

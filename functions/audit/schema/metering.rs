@@ -49,6 +49,7 @@ pub(super) const METERING: Area = Area {
                 always("dimension", Text, "the dimension's id"),
                 sometimes("usage_event", Text, "the Marketplace's own id of the event"),
                 always("before", Flag, "whether the Marketplace had it already, from a try whose answer was lost"),
+                sometimes("unshown", Flag, "that the Marketplace has an event of this hour, and did not show with which quantity"),
             ],
         ),
         kind(

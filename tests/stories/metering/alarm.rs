@@ -116,6 +116,18 @@ async fn wrong_settings_turn_metered_billing_off_by_their_names_and_stop_nothing
     assert_eq!((house.marketplace.billed("2026-03"), house.doctors().await.iter().all(|finding| finding.outcome.is_ok())), (2, true));
 }
 
+/// Accepted, and with which number nobody knows: not guessed.
+#[tokio::test]
+async fn a_duplicate_that_shows_no_number_is_called_that() {
+    let house = house(2, &[]).await;
+    house.marketplace.says(&[Saying::Status(409)]);
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    let sent = house.told("metering.sent").await;
+    assert_eq!((sent.len(), &sent[0]["unshown"], &sent[0]["before"]), (1, &json!(true), &json!(true)));
+    assert_eq!(house.waiting().await, 0);
+}
+
 /// What Azure's alerts read of it, in the line of each sweep.
 #[tokio::test]
 async fn what_waits_and_what_was_missed_are_numbers_of_the_sweeps_line() {
