@@ -24,7 +24,7 @@ pub(super) async fn count(store: &Store<'_, DeploymentPlace>, settings: &Meterin
     let (month, hour) = (Month::of(now), UsageEvent::key_at(now));
     let found = store.gather(PLACE, vec![Wanted::one::<Month>(&month), Wanted::one::<UsageEvent>(&hour)]).await?;
     let (mut of_month, month_etag) = apart(found.one::<Month>(&month).await?, || Month::begun(month.clone()));
-    if not_counted(roster, &of_month).is_empty() {
+    if not_counted(roster, &of_month).is_empty() && of_month.off.is_none() {
         return Ok(());
     }
     let told = told::of(store, now).await?;
@@ -35,7 +35,7 @@ pub(super) async fn count(store: &Store<'_, DeploymentPlace>, settings: &Meterin
         let detail = json!({ "month": month, "clients": lacking });
         audit::record(&mut batch, Event::new("metering.put_back", format!("month {month}"), detail));
     }
-    of_month.read = told.next;
+    (of_month.read, of_month.off) = (told.next, None);
     let new = not_counted(roster, &of_month);
     if !new.is_empty() {
         let billable = of_month.billable(new.len(), settings.included);

@@ -6,13 +6,14 @@
 //! duplicate. So a stop at any call bills nothing twice. What it did not take within 24 hours can never be sent: that is
 //! recorded as missed, and not billed later by guessing. Nothing but the number leaves: no client's name or id.
 //!
-//! Without `ASSAY_METERING_PLAN` nothing is counted, sent or read. A month's record that was deleted or put back counts nobody
+//! Without `ASSAY_METERING_PLAN` nothing is counted or sent; that it was there before is said once ([`off`]). A month's record that was deleted or put back counts nobody
 //! again: it is compared with the log ([`told`]). Not found here: an event that waits and is deleted in the database, which
 //! bills less than the log says.
 
 mod count;
 pub mod health;
 mod marketplace;
+mod off;
 mod send;
 mod told;
 mod usage;
@@ -41,9 +42,12 @@ pub struct Usage {
 
 /// Counts the clients that are on and were not counted this month, and sends what is due. For the sweep.
 pub async fn run(app: &App, roster: &Roster, correlation: &str) -> Result<Usage, StoreError> {
-    let Ok(Some(settings)) = &app.config.metering else { return Ok(Usage::default()) };
     let store = DeploymentScope::of_function("sweep", correlation).store(app).await?;
-    let counted = count::count(&store, settings, roster).await;
+    let (counted, settings) = match &app.config.metering {
+        Ok(Some(settings)) => (count::count(&store, settings, roster).await, Ok(settings)),
+        Ok(None) => (off::say(&store).await, Err(off::EMPTIED)),
+        Err(_) => (Ok(()), Err(off::WRONG)),
+    };
     // Whatever kept somebody from being counted, what was counted is sent.
     let mut usage = send::send(&store, settings).await?;
     usage.failed = counted.err().or(usage.failed);

@@ -28,8 +28,12 @@ enum Came {
     Away,
 }
 
-/// An event that cannot be read, or whose month cannot, holds up no other.
-pub(super) async fn send(store: &Store<'_, DeploymentPlace>, settings: &MeteringSettings) -> Result<Usage, StoreError> {
+/// An event that cannot be read, or whose month cannot, holds up no other. Without settings, for that
+/// reason, nothing is sent; within the day they may be there again.
+pub(super) async fn send(
+    store: &Store<'_, DeploymentPlace>,
+    settings: Result<&MeteringSettings, &'static str>,
+) -> Result<Usage, StoreError> {
     let now = store.app().now();
     let (mut usage, mut passed) = (Usage::default(), Passed::default());
     let events = passed.all(store.all_of_each::<UsageEvent>(PLACE, "").await?)?;
@@ -49,12 +53,20 @@ pub(super) async fn send(store: &Store<'_, DeploymentPlace>, settings: &Metering
     Ok(usage)
 }
 
-async fn one(store: &Store<'_, DeploymentPlace>, settings: &MeteringSettings, event: Held<UsageEvent>) -> Result<Came, StoreError> {
+async fn one(
+    store: &Store<'_, DeploymentPlace>,
+    settings: Result<&MeteringSettings, &'static str>,
+    event: Held<UsageEvent>,
+) -> Result<Came, StoreError> {
     if event.value.is_too_late(store.app().now()) {
         let why = event.value.last.clone().unwrap_or_else(|| NOT_SENT.to_owned());
         end(store, &event, End::Missed { why }).await?;
         return Ok(Came::Missed);
     }
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(why) => return note(store, event, why).await.map(|()| Came::Waits),
+    };
     if !close(store, &event.value).await? {
         return Ok(Came::Waits);
     }

@@ -35,6 +35,9 @@ pub struct Month {
     /// Up to which entry the log was read when somebody was last counted: the next month's begin behind it.
     #[serde(default)]
     pub read: u64,
+    /// When it was found that the plan's setting was emptied; `None`: it is there, as far as that is known.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub off: Option<OffsetDateTime>,
 }
 
 impl Record for Month {
@@ -48,7 +51,7 @@ impl Record for Month {
 
 impl Month {
     pub(super) fn begun(month: String) -> Self {
-        Self { month, clients: BTreeSet::new(), closed: None, accepted: 0, missed: 0, read: 0 }
+        Self { month, clients: BTreeSet::new(), closed: None, accepted: 0, missed: 0, read: 0, off: None }
     }
 
     /// Which month this is.

@@ -37,6 +37,13 @@ pub(super) const METERING: Area = Area {
             &[MONTH, always("clients", Number, "how many were counted by the log and not by the record")],
         ),
         kind(
+            "metering.off",
+            Done,
+            "month MONTH",
+            "stopped counting clients for metered billing, because the plan's setting was emptied",
+            &[MONTH],
+        ),
+        kind(
             "metering.sent",
             Done,
             "month MONTH",

@@ -258,34 +258,37 @@ impl Looking<'_> {
         Some(Finding { untried: Some("sending is not tried".into()), ..found })
     }
 
-    /// Whether clients can be reported for metered billing, where they are, or why its settings are wrong; and a line for each month of which some never were.
-    /// Nobody can mend that, so it names no setting.
+    /// Whether clients can be reported for metered billing, where they are; why its settings are wrong, or since when they
+    /// were emptied; and a line for each month of which some clients never were reported. Nobody can mend that, so it names
+    /// no setting.
     async fn metering(&self) -> Vec<Finding> {
-        match &self.app.config.metering {
-            Ok(Some(_)) => {}
-            Ok(None) => return Vec::new(),
-            Err(wrong) => return wrong.iter().map(metering_is_off).collect(),
-        }
         let setting = Some("ASSAY_METERING_PLAN, ASSAY_METERING_RESOURCE, ASSAY_METERING_DIMENSION");
+        let is_on = !matches!(self.app.config.metering, Ok(None));
         let standing = match metering::health::standing(self.app).await {
             Ok(standing) => standing,
-            Err(error) => return vec![self.at("metered billing".into(), setting, async { Err(error.into_port()) }).await],
+            Err(error) if is_on => return vec![self.at("metered billing".into(), setting, async { Err(error.into_port()) }).await],
+            // The store has a finding of its own.
+            Err(_) => return Vec::new(),
         };
         let waits = standing.waits.as_ref().map(|(since, why)| format!(", since {}: {why}", since.format(&Rfc3339).unwrap_or_default()));
         let what = format!("metered billing{}", waits.unwrap_or_default());
         let look = self.at(what, setting, metering::health::can_report(self.app, &standing)).await;
+        let took = look.took;
+        let lines = match &self.app.config.metering {
+            Ok(Some(_)) => vec![look],
+            Ok(None) => {
+                let since = standing.off.map(|since| since.format(&Rfc3339).unwrap_or_default());
+                let untried =
+                    since.map(|since| format!("off since {since}, when ASSAY_METERING_PLAN was found emptied: no client is counted"));
+                untried.map(|untried| Finding { untried: Some(untried), ..look }).into_iter().collect()
+            }
+            Err(wrong) => wrong.iter().map(metering_is_off).collect(),
+        };
         let missed = standing.missed.into_iter().map(|(month, clients)| {
             let outcome = Err(PortError::new("metered billing", PortErrorKind::Missing).advising(MISSED));
-            Finding {
-                what: format!("metered billing of {month}, {clients} never reported"),
-                setting: None,
-                outcome,
-                untried: None,
-                took: look.took,
-            }
+            Finding { what: format!("metered billing of {month}, {clients} never reported"), setting: None, outcome, untried: None, took }
         });
-        let missed: Vec<Finding> = missed.collect();
-        [look].into_iter().chain(missed).collect()
+        lines.into_iter().chain(missed).collect()
     }
 
     /// The keys of all clients: a line for each where something is wrong and one line for all the others; and what of the

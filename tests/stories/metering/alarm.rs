@@ -161,3 +161,51 @@ async fn an_event_that_cannot_be_read_holds_up_no_other_and_the_sweep_says_so() 
     swept_by(house.test.app()).await.unwrap_err();
     assert_eq!((house.marketplace.billed("2026-03"), house.quantities("metering.sent").await), (1, vec![1]));
 }
+
+#[tokio::test]
+async fn a_plan_that_is_emptied_is_said_once_and_what_waited_is_missed_for_that_reason() {
+    let mut house = house(2, &[]).await;
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    let demo: &[(&str, &str)] = &[("ASSAY_SIGN_IN", "demo")];
+    house.test.restart_with(demo);
+    house.adds(2).await;
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    house.sweep_at(datetime!(2026-03-02 10:05 UTC)).await;
+    let found = house.doctors().await;
+    let line = found[0].to_string();
+    assert!(
+        found.len() == 1 && line.starts_with("BAD   metered billing, since 2026-03-02T09:10:00Z: ASSAY_METERING_PLAN is empty"),
+        "{line}"
+    );
+    house.sweep_at(datetime!(2026-03-03 09:15 UTC)).await;
+    house.sweep_at(datetime!(2026-03-03 09:20 UTC)).await;
+    let missed = house.told("metering.missed").await;
+    assert!(missed.len() == 1 && missed[0]["why"].as_str().unwrap().starts_with("ASSAY_METERING_PLAN is empty"), "{missed:?}");
+    assert_eq!((house.told("metering.off").await, house.marketplace.asked().len()), (vec![json!({ "month": "2026-03" })], 0));
+    let found = house.doctors().await;
+    let line = found[0].to_string();
+    assert!(line.starts_with("good  metered billing (") && line.contains("off since 2026-03-02T10:00:00Z"), "{line}");
+    assert_eq!(found[1].what, "metered billing of 2026-03, 2 never reported");
+
+    // Set again, it goes on with whom it had not counted; emptied again, that is said again.
+    house.test.restart_with(&[METERED, demo].concat());
+    house.sweep_at(datetime!(2026-03-03 10:00 UTC)).await;
+    house.sweep_at(datetime!(2026-03-03 11:00 UTC)).await;
+    assert_eq!((house.marketplace.billed("2026-03"), house.told("metering.off").await.len()), (1, 1));
+    house.test.restart_with(demo);
+    house.sweep_at(datetime!(2026-03-04 09:00 UTC)).await;
+    assert_eq!(house.told("metering.off").await.len(), 2);
+}
+
+/// By mistake, and mended within the day.
+#[tokio::test]
+async fn a_plan_that_is_emptied_for_an_hour_loses_nothing() {
+    let mut house = house(1, &[]).await;
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    let demo: &[(&str, &str)] = &[("ASSAY_SIGN_IN", "demo")];
+    house.test.restart_with(demo);
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    house.test.restart_with(&[METERED, demo].concat());
+    house.sweep_at(datetime!(2026-03-02 11:00 UTC)).await;
+    assert_eq!((house.marketplace.billed("2026-03"), house.told("metering.missed").await.len()), (1, 0));
+}

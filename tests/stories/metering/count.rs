@@ -2,8 +2,8 @@
 
 use assay::{
     connectors::demo::What,
-    metering::{self, Month},
-    tenancy::{DeploymentPlace, Held, Roster},
+    metering::Month,
+    tenancy::{DeploymentPlace, Held},
 };
 use serde_json::{Value, json};
 use time::{Duration, macros::datetime};
@@ -151,10 +151,6 @@ async fn without_a_plan_nothing_is_counted_kept_or_asked_and_no_line_says_anythi
     let marketplace = Marketplace::of(&mut test);
     let house = House { test, marketplace };
     house.adds(0).await;
-    let roster = Roster::read(&deployment(house.test.app()).await).await.unwrap();
-    let before = house.test.faults.count();
-    metering::run(house.test.app(), &roster, "c").await.unwrap();
-    assert_eq!(house.test.faults.count(), before, "nothing is read for it");
     house.sweep_at(datetime!(2026-03-02 10:10 UTC)).await;
     assert_eq!((house.marketplace.asked().len(), house.doctors().await.len()), (0, 0));
     let months: Vec<Held<Month>> = deployment(house.test.app()).await.all(DeploymentPlace::Operations, "").await.unwrap();
