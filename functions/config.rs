@@ -20,7 +20,7 @@ pub use self::{
     boundary::DataBoundary,
     entra::{EntraCredential, EntraSettings},
     mail::{AcsSettings, MailService, SmtpSettings, SmtpTls},
-    metering::MeteringSettings,
+    metering::{MeteringSettings, is_usage_id},
     settings::{SETTINGS, Setting},
     witness::WitnessSettings,
 };

@@ -15,7 +15,7 @@ pub struct MeteringSettings {
     /// The Marketplace's metering service.
     pub endpoint: Url,
     pub plan: String,
-    /// The managed application, by its ARM id.
+    /// The managed application, by its ARM id or by the `resourceUsageId` of its `billingDetails`.
     pub resource: String,
     pub dimension: String,
     /// Clients of each month that the base fee includes.
@@ -48,9 +48,9 @@ fn of_plan(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
     if !is_id(&dimension) {
         reader.fail(DIMENSION, "expected the dimension's id in Partner Center: at most 50 letters, digits, - and _");
     }
-    let is_resource = is_managed_application(&resource);
+    let is_resource = is_managed_application(&resource) || is_usage_id(&resource);
     if !is_resource {
-        let expected = "expected the managed application's id, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Solutions/applications/NAME; only a managed application has metered billing, so leave ASSAY_METERING_PLAN empty elsewhere";
+        let expected = "expected the managed application's id, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Solutions/applications/NAME, or the resourceUsageId of its billingDetails; only a managed application has metered billing, so leave ASSAY_METERING_PLAN empty elsewhere";
         reader.fail(RESOURCE, expected);
     }
     is_resource.then_some(MeteringSettings { endpoint: endpoint?, plan, resource, dimension, included })
@@ -58,6 +58,11 @@ fn of_plan(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
 
 fn is_id(text: &str) -> bool {
     (1..=50).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// A GUID as Azure writes it.
+pub fn is_usage_id(resource: &str) -> bool {
+    resource.len() == 36 && Uuid::try_parse(resource).is_ok()
 }
 
 /// ARM ids count in any case.
@@ -83,6 +88,8 @@ mod tests {
     const APP: &str =
         "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/msp/providers/Microsoft.Solutions/applications/assay";
 
+    const USAGE_ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
     fn with(changes: &[(&str, &str)]) -> Result<Option<MeteringSettings>, Vec<&'static str>> {
         let base = [("ASSAY_METERING_PLAN", "managed"), ("ASSAY_METERING_RESOURCE", APP)];
         let raw: RawConfig = base.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -97,10 +104,12 @@ mod tests {
         assert_eq!((metering.dimension.as_str(), metering.included), ("clients", 0));
         assert_eq!(metering.endpoint.as_str(), "https://marketplaceapi.microsoft.com/");
         assert_eq!(with(&[("ASSAY_METERING_RESOURCE", &APP.to_lowercase())]).map(|metering| metering.is_some()), Ok(true));
+        assert_eq!(with(&[("ASSAY_METERING_RESOURCE", USAGE_ID)]).map(|metering| metering.is_some()), Ok(true));
         for (setting, wrong) in [
             ("ASSAY_METERING_PLAN", "a plan"),
             ("ASSAY_METERING_RESOURCE", ""),
             ("ASSAY_METERING_RESOURCE", "assay"),
+            ("ASSAY_METERING_RESOURCE", "0123456789abcdef0123456789abcdef"),
             ("ASSAY_METERING_RESOURCE", &APP.replace("Solutions", "Web")),
             ("ASSAY_METERING_RESOURCE", &APP.replace("01234567", "x")),
             ("ASSAY_METERING_RESOURCE", &format!("{APP}/more")),

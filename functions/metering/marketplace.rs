@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use super::UsageEvent;
 use crate::{
     app::App,
-    config::MeteringSettings,
+    config::{MeteringSettings, is_usage_id},
     platform::ports::{HttpMethod, HttpRequest, HttpResponse, PortErrorKind},
 };
 
@@ -81,11 +81,12 @@ pub(super) async fn report(app: &App, settings: &MeteringSettings, event: &Usage
     answer
 }
 
-/// The resource is named as a managed application is, by `resourceUri`.
+/// A managed application is named by its id (`resourceUri`) or by its usage id (`resourceId`), never by both.
 fn body(event: &UsageEvent) -> String {
     let UsageEvent { at, quantity, plan, dimension, resource, .. } = event;
+    let named = if is_usage_id(resource) { "resourceId" } else { "resourceUri" };
     json!({
-        "resourceUri": resource,
+        named: resource,
         "planId": plan,
         "dimension": dimension,
         "quantity": quantity,

@@ -78,6 +78,17 @@ async fn what_the_base_fee_includes_is_counted_and_not_reported() {
 }
 
 #[tokio::test]
+async fn a_managed_application_may_be_named_by_its_usage_id() {
+    let usage_id = "89abcdef-0123-4567-89ab-cdef01234567";
+    let house = house(1, &[("ASSAY_METERING_RESOURCE", usage_id)]).await;
+    house.sweep_at(datetime!(2026-03-02 09:10 UTC)).await;
+    house.sweep_at(datetime!(2026-03-02 10:00 UTC)).await;
+    let asked = house.marketplace.asked();
+    assert_eq!((&asked[0]["resourceId"], asked[0].get("resourceUri")), (&json!(usage_id), None));
+    assert_eq!(house.marketplace.billed("2026-03"), 1);
+}
+
+#[tokio::test]
 async fn who_is_off_is_not_counted_and_who_is_switched_off_and_on_again_is_counted_once() {
     let house = house(3, &[]).await;
     house.switches(0, false).await;
