@@ -20,7 +20,7 @@ pub use self::{
     boundary::DataBoundary,
     entra::{EntraCredential, EntraSettings},
     mail::{AcsSettings, MailService, SmtpSettings, SmtpTls},
-    metering::MeteringSettings,
+    metering::{MeteringSettings, is_usage_id},
     settings::{SETTINGS, Setting},
     witness::WitnessSettings,
 };
@@ -51,8 +51,8 @@ pub struct Config {
     pub unsigned_keys_until: Option<Date>,
     /// Who cosigns the checkpoints of the logs.
     pub witness: Option<WitnessSettings>,
-    /// To whose bill clients are counted; `None`: to nobody's.
-    pub metering: Option<MeteringSettings>,
+    /// To whose bill clients are counted; `None`: to nobody's, and `Err`: to nobody's until these are mended.
+    pub metering: Result<Option<MeteringSettings>, Vec<ConfigError>>,
     pub deadline: Duration,
     pub max_concurrent: usize,
 }
@@ -231,7 +231,7 @@ pub fn check(raw: &RawConfig) -> Result<Config, Vec<ConfigError>> {
     }
     let unsigned_keys_until = reader.day("ASSAY_UNSIGNED_KEYS_UNTIL");
     let witness = witness::read(&mut reader);
-    let metering = metering::read(&mut reader);
+    let metering = metering::read(raw);
     let deadline = reader.number("ASSAY_DEADLINE_SECONDS", 1, 1700);
     let max_concurrent = reader.number("ASSAY_MAX_CONCURRENT", 1, 100_000);
     // Empty is mailbox where the mailbox stands for a mail server.

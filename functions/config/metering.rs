@@ -3,31 +3,36 @@
 use url::Url;
 use uuid::Uuid;
 
-use super::Reader;
+use super::{ConfigError, RawConfig, Reader};
 use crate::platform::cloud::CloudProfile;
+
+const PLAN: &str = "ASSAY_METERING_PLAN";
+const RESOURCE: &str = "ASSAY_METERING_RESOURCE";
+const DIMENSION: &str = "ASSAY_METERING_DIMENSION";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeteringSettings {
     /// The Marketplace's metering service.
     pub endpoint: Url,
     pub plan: String,
-    /// The managed application, by its ARM id.
+    /// The managed application, by its ARM id or by the `resourceUsageId` of its `billingDetails`.
     pub resource: String,
     pub dimension: String,
     /// Clients of each month that the base fee includes.
     pub included: u64,
 }
 
-/// `None` without a plan, or when something is wrong; the reader has the errors.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
-    const PLAN: &str = "ASSAY_METERING_PLAN";
-    const RESOURCE: &str = "ASSAY_METERING_RESOURCE";
-    const DIMENSION: &str = "ASSAY_METERING_DIMENSION";
+/// `None` without a plan. What is wrong with it is its own and not the program's: approvals and evidence go on without bills.
+pub(super) fn read(raw: &RawConfig) -> Result<Option<MeteringSettings>, Vec<ConfigError>> {
+    let mut reader = Reader { raw, errors: Vec::new() };
+    let settings = (!reader.text(PLAN).is_empty()).then(|| of_plan(&mut reader)).flatten();
+    if reader.errors.is_empty() { Ok(settings) } else { Err(reader.errors) }
+}
+
+/// `None` when something is wrong; the reader has the errors.
+fn of_plan(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
     let (plan, resource, dimension) = (reader.text(PLAN), reader.text(RESOURCE), reader.text(DIMENSION));
     let included = reader.number("ASSAY_METERING_INCLUDED", 0, 1_000_000);
-    if plan.is_empty() {
-        return None;
-    }
     let endpoint = match reader.get("ASSAY_CLOUD") {
         "public" => CloudProfile::public().metering,
         "government" => CloudProfile::government().metering,
@@ -43,9 +48,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
     if !is_id(&dimension) {
         reader.fail(DIMENSION, "expected the dimension's id in Partner Center: at most 50 letters, digits, - and _");
     }
-    let is_resource = is_managed_application(&resource);
+    let is_resource = is_managed_application(&resource) || is_usage_id(&resource);
     if !is_resource {
-        let expected = "expected the managed application's id, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Solutions/applications/NAME; only a managed application has metered billing, so leave ASSAY_METERING_PLAN empty elsewhere";
+        let expected = "expected the managed application's id, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Solutions/applications/NAME, or the resourceUsageId of its billingDetails; only a managed application has metered billing, so leave ASSAY_METERING_PLAN empty elsewhere";
         reader.fail(RESOURCE, expected);
     }
     is_resource.then_some(MeteringSettings { endpoint: endpoint?, plan, resource, dimension, included })
@@ -53,6 +58,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<MeteringSettings> {
 
 fn is_id(text: &str) -> bool {
     (1..=50).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// A GUID as Azure writes it.
+pub fn is_usage_id(resource: &str) -> bool {
+    resource.len() == 36 && Uuid::try_parse(resource).is_ok()
 }
 
 /// ARM ids count in any case.
@@ -73,15 +83,18 @@ fn is_managed_application(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{RawConfig, check};
+    use crate::config::check;
 
     const APP: &str =
         "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/msp/providers/Microsoft.Solutions/applications/assay";
 
+    const USAGE_ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
     fn with(changes: &[(&str, &str)]) -> Result<Option<MeteringSettings>, Vec<&'static str>> {
         let base = [("ASSAY_METERING_PLAN", "managed"), ("ASSAY_METERING_RESOURCE", APP)];
         let raw: RawConfig = base.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        check(&raw).map(|config| config.metering).map_err(|errors| errors.into_iter().map(|error| error.setting).collect())
+        let metering = check(&raw).expect("whatever is wrong with it, the program runs").metering;
+        metering.map_err(|errors| errors.into_iter().map(|error| error.setting).collect())
     }
 
     #[test]
@@ -91,10 +104,12 @@ mod tests {
         assert_eq!((metering.dimension.as_str(), metering.included), ("clients", 0));
         assert_eq!(metering.endpoint.as_str(), "https://marketplaceapi.microsoft.com/");
         assert_eq!(with(&[("ASSAY_METERING_RESOURCE", &APP.to_lowercase())]).map(|metering| metering.is_some()), Ok(true));
+        assert_eq!(with(&[("ASSAY_METERING_RESOURCE", USAGE_ID)]).map(|metering| metering.is_some()), Ok(true));
         for (setting, wrong) in [
             ("ASSAY_METERING_PLAN", "a plan"),
             ("ASSAY_METERING_RESOURCE", ""),
             ("ASSAY_METERING_RESOURCE", "assay"),
+            ("ASSAY_METERING_RESOURCE", "0123456789abcdef0123456789abcdef"),
             ("ASSAY_METERING_RESOURCE", &APP.replace("Solutions", "Web")),
             ("ASSAY_METERING_RESOURCE", &APP.replace("01234567", "x")),
             ("ASSAY_METERING_RESOURCE", &format!("{APP}/more")),
@@ -113,7 +128,7 @@ mod tests {
             assert_eq!(with(&[("ASSAY_CLOUD", cloud), ("ASSAY_METERING_PLAN", "")]), Ok(None), "{cloud}");
         }
         let raw = RawConfig::from([("ASSAY_CLOUD".into(), "government".into()), ("ASSAY_METERING_PLAN".into(), "managed".into())]);
-        let errors = check(&raw).expect_err("refused");
+        let errors = check(&raw).expect("it runs").metering.expect_err("refused");
         assert!(errors.iter().any(|error| error.problem.contains("in the public cloud only")), "{errors:?}");
     }
 }

@@ -170,7 +170,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ASSAY_METERING_RESOURCE",
-        meaning: "metered billing: the managed application's id, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Solutions/applications/NAME (managedBy of its resource group)",
+        meaning: "metered billing: the managed application's id, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Solutions/applications/NAME (managedBy of its resource group), or the resourceUsageId of its billingDetails",
         default: Some(""),
     },
     Setting {

@@ -1,6 +1,6 @@
 //! How metered billing does, for the doctor: whether usage can be reported, what waits, and what never was.
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::{
     PLACE,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     app::App,
     platform::ports::{PortError, PortErrorKind},
-    tenancy::{DeploymentScope, StoreError, Wanted},
+    tenancy::{DeploymentScope, Held, StoreError, Wanted},
 };
 
 /// What is there to say of it.
@@ -19,13 +19,17 @@ pub struct Standing {
     pub waits: Option<(OffsetDateTime, String)>,
     /// Months, this one or the last, with how many clients of each were never reported.
     pub missed: Vec<(String, u64)>,
+    /// Since when it is off, where it was on this month or the last.
+    pub off: Option<OffsetDateTime>,
 }
 
 const WAITS: &str = "nothing is lost yet: it is sent again every five minutes, and after 24 hours recorded as missed";
 
-/// Whether a token can be had, and nothing waits that was refused.
+/// Whether a token can be had, where it is needed, and nothing waits that was refused.
 pub async fn can_report(app: &App, standing: &Standing) -> Result<(), PortError> {
-    app.identity.metering_token().await?;
+    if let Ok(Some(_)) = app.config.metering {
+        app.identity.metering_token().await?;
+    }
     match &standing.waits {
         None => Ok(()),
         Some(_) => Err(PortError::new("metered billing", PortErrorKind::Unavailable).advising(WAITS)),
@@ -35,14 +39,14 @@ pub async fn can_report(app: &App, standing: &Standing) -> Result<(), PortError>
 pub async fn standing(app: &App) -> Result<Standing, StoreError> {
     let store = DeploymentScope::of_function("doctor", "doctor").store(app).await?;
     let now = app.now();
-    let first = now.replace_day(1).unwrap_or(now);
-    let months = [Month::of(first - Duration::days(1)), Month::of(now)];
+    let months = [Month::before(now), Month::of(now)];
     let wanted = months.iter().map(|month| Wanted::one::<Month>(month)).chain([Wanted::all::<UsageEvent>("")]).collect();
     let found = store.gather(PLACE, wanted).await?;
     let mut standing = Standing::default();
     for month in months {
-        let held = found.one::<Month>(&month).await?;
-        standing.missed.extend(held.filter(|held| held.value.missed > 0).map(|held| (month, held.value.missed)));
+        let Some(Held { value: Month { missed, off, .. }, .. }) = found.one::<Month>(&month).await? else { continue };
+        standing.missed.extend((missed > 0).then_some((month, missed)));
+        standing.off = off;
     }
     let events = found.all::<UsageEvent>("").await?;
     standing.waits = events.into_iter().find_map(|held| Some((held.value.at, held.value.last?)));

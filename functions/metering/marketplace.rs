@@ -2,7 +2,7 @@
 //!
 //! The API takes one event for each hour, resource and dimension; another of the same hour is a duplicate (409), whose
 //! answer shows the one that it has. So an event whose answer was lost is asked for again, and a duplicate of the same
-//! quantity is ours.
+//! quantity is ours; one that shows none is taken to be, and called that.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use super::UsageEvent;
 use crate::{
     app::App,
-    config::MeteringSettings,
+    config::{MeteringSettings, is_usage_id},
     platform::ports::{HttpMethod, HttpRequest, HttpResponse, PortErrorKind},
 };
 
@@ -23,14 +23,24 @@ const MOST_OF_AN_ID: usize = 64;
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
-    /// It has it: now, or from a try `before`. `id`: its own name for it.
-    Accepted { id: Option<String>, before: bool },
+    /// It has it: now, or from a try before. `id`: its own name for it.
+    Accepted { id: Option<String>, which: Which },
     /// It has an event of this hour that is not ours.
     Taken { quantity: f64 },
     /// It does not take this one.
     Refused { why: &'static str },
     /// It takes none just now, or none from us.
     Away { why: &'static str },
+}
+
+/// Which event it is that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    This,
+    /// One of the same quantity, from a try whose answer was lost.
+    Before,
+    /// One of this hour, and it does not show of which quantity.
+    Unshown,
 }
 
 const NO_TOKEN: &str = "Assay has no token for the Marketplace: see its identity (ASSAY_CREDENTIAL, ASSAY_IDENTITY).";
@@ -71,11 +81,12 @@ pub(super) async fn report(app: &App, settings: &MeteringSettings, event: &Usage
     answer
 }
 
-/// The resource is named as a managed application is, by `resourceUri`.
+/// A managed application is named by its id (`resourceUri`) or by its usage id (`resourceId`), never by both.
 fn body(event: &UsageEvent) -> String {
     let UsageEvent { at, quantity, plan, dimension, resource, .. } = event;
+    let named = if is_usage_id(resource) { "resourceId" } else { "resourceUri" };
     json!({
-        "resourceUri": resource,
+        named: resource,
         "planId": plan,
         "dimension": dimension,
         "quantity": quantity,
@@ -87,14 +98,15 @@ fn body(event: &UsageEvent) -> String {
 fn of(response: &HttpResponse, quantity: u64) -> Answer {
     let said: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     match response.status {
-        200..=299 if said["status"] == "Accepted" => Answer::Accepted { id: id_of(&said), before: false },
+        200..=299 if said["status"] == "Accepted" => Answer::Accepted { id: id_of(&said), which: Which::This },
         409 => {
             let taken = &said["additionalInfo"]["acceptedMessage"];
             let ours = f64::from(u32::try_from(quantity).unwrap_or(u32::MAX));
             match taken["quantity"].as_f64() {
                 // Clients are whole.
                 Some(other) if (other - ours).abs() >= 0.5 => Answer::Taken { quantity: other },
-                _ => Answer::Accepted { id: id_of(taken), before: true },
+                Some(_) => Answer::Accepted { id: id_of(taken), which: Which::Before },
+                None => Answer::Accepted { id: id_of(taken), which: Which::Unshown },
             }
         }
         400 => Answer::Refused {
@@ -124,17 +136,18 @@ mod tests {
     #[test]
     fn a_duplicate_is_ours_unless_it_shows_another_quantity() {
         let shown = |quantity: Value| json!({ "code": "Conflict", "additionalInfo": { "acceptedMessage": { "usageEventId": "a", "status": "Duplicate", "quantity": quantity } } });
-        let ours = |id: Option<&str>| Answer::Accepted { id: id.map(str::to_owned), before: true };
-        assert_eq!(said(409, &shown(json!(3.0))), ours(Some("a")));
-        assert_eq!(said(409, &shown(json!(3))), ours(Some("a")));
-        assert_eq!(said(409, &json!({ "code": "Conflict" })), ours(None));
+        let ours = |id: Option<&str>, which| Answer::Accepted { id: id.map(str::to_owned), which };
+        assert_eq!(said(409, &shown(json!(3.0))), ours(Some("a"), Which::Before));
+        assert_eq!(said(409, &shown(json!(3))), ours(Some("a"), Which::Before));
+        assert_eq!(said(409, &shown(Value::Null)), ours(Some("a"), Which::Unshown));
+        assert_eq!(said(409, &json!({ "code": "Conflict" })), ours(None, Which::Unshown));
         assert_eq!(said(409, &shown(json!(2.0))), Answer::Taken { quantity: 2.0 });
     }
 
     #[test]
     fn every_status_has_its_answer() {
         let accepted = json!({ "usageEventId": "b", "status": "Accepted", "quantity": 3.0 });
-        assert_eq!(said(200, &accepted), Answer::Accepted { id: Some("b".into()), before: false });
+        assert_eq!(said(200, &accepted), Answer::Accepted { id: Some("b".into()), which: Which::This });
         for status in [400, 302] {
             assert!(matches!(said(status, &Value::Null), Answer::Refused { .. }), "{status}");
         }

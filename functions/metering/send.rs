@@ -6,44 +6,81 @@
 use serde_json::json;
 
 use super::{
-    PLACE,
-    marketplace::{self, Answer},
+    PLACE, Usage,
+    marketplace::{self, Answer, Which},
     usage::{Month, UsageEvent},
 };
 use crate::{
     audit::{self, Event},
     config::MeteringSettings,
     platform::ports::Etag,
-    tenancy::{DeploymentPlace, Held, Record as _, Store, StoreError},
+    tenancy::{DeploymentPlace, Held, Passed, Record as _, Store, StoreError},
 };
 
 const NOT_SENT: &str = "Assay did not run, or could not send it, until its day was over.";
 
-pub(super) async fn send(store: &Store<'_, DeploymentPlace>, settings: &MeteringSettings) -> Result<(), StoreError> {
+/// What became of an event.
+enum Came {
+    Over,
+    Missed,
+    Waits,
+    /// And the others would be answered the same.
+    Away,
+}
+
+/// An event that cannot be read, or whose month cannot, holds up no other. Without settings, for that
+/// reason, nothing is sent; within the day they may be there again.
+pub(super) async fn send(
+    store: &Store<'_, DeploymentPlace>,
+    settings: Result<&MeteringSettings, &'static str>,
+) -> Result<Usage, StoreError> {
     let now = store.app().now();
-    for event in store.all::<UsageEvent>(PLACE, "").await? {
-        if event.value.is_too_late(now) {
-            let why = event.value.last.clone().unwrap_or_else(|| NOT_SENT.to_owned());
-            end(store, &event, End::Missed { why }).await?;
-            continue;
-        }
-        if !event.value.is_due(now) || !close(store, &event.value).await? {
-            continue;
-        }
-        // As it stands since it was closed: somebody may have added to it after it was read.
-        let Some(event) = store.read::<UsageEvent>(PLACE, &event.value.key()).await? else { continue };
-        match marketplace::report(store.app(), settings, &event.value).await {
-            Answer::Accepted { id, before } => end(store, &event, End::Sent { id, before }).await?,
-            Answer::Taken { quantity } => {
-                let why = format!("The Marketplace has another event of this hour, with the quantity {quantity}, and takes no second one.");
-                end(store, &event, End::Missed { why }).await?;
+    let (mut usage, mut passed) = (Usage::default(), Passed::default());
+    let events = passed.all(store.all_of_each::<UsageEvent>(PLACE, "").await?)?;
+    for event in events.into_iter().filter(|event| event.value.is_due(now)) {
+        let due = event.value.due();
+        match passed.by(one(store, settings, event).await)? {
+            Some(Came::Over) => {}
+            Some(Came::Missed) => usage.missed += 1,
+            Some(Came::Waits) | None => usage.waits = usage.waits.or(Some(due)),
+            Some(Came::Away) => {
+                usage.waits = usage.waits.or(Some(due));
+                break;
             }
-            Answer::Refused { why } => note(store, event, why).await?,
-            // The others would be answered the same.
-            Answer::Away { why } => return note(store, event, why).await,
         }
     }
-    Ok(())
+    usage.failed = passed.end(()).err();
+    Ok(usage)
+}
+
+async fn one(
+    store: &Store<'_, DeploymentPlace>,
+    settings: Result<&MeteringSettings, &'static str>,
+    event: Held<UsageEvent>,
+) -> Result<Came, StoreError> {
+    if event.value.is_too_late(store.app().now()) {
+        let why = event.value.last.clone().unwrap_or_else(|| NOT_SENT.to_owned());
+        end(store, &event, End::Missed { why }).await?;
+        return Ok(Came::Missed);
+    }
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(why) => return note(store, event, why).await.map(|()| Came::Waits),
+    };
+    if !close(store, &event.value).await? {
+        return Ok(Came::Waits);
+    }
+    // As it stands since it was closed: somebody may have added to it after it was read.
+    let Some(event) = store.read::<UsageEvent>(PLACE, &event.value.key()).await? else { return Ok(Came::Over) };
+    match marketplace::report(store.app(), settings, &event.value).await {
+        Answer::Accepted { id, which } => end(store, &event, End::Sent { id, which }).await.map(|()| Came::Over),
+        Answer::Taken { quantity } => {
+            let why = format!("The Marketplace has another event of this hour, with the quantity {quantity}, and takes no second one.");
+            end(store, &event, End::Missed { why }).await.map(|()| Came::Missed)
+        }
+        Answer::Refused { why } => note(store, event, why).await.map(|()| Came::Waits),
+        Answer::Away { why } => note(store, event, why).await.map(|()| Came::Away),
+    }
 }
 
 /// From here on nothing is added to the event. `false`: somebody else is at it; the next sweep goes on.
@@ -58,7 +95,7 @@ async fn close(store: &Store<'_, DeploymentPlace>, event: &UsageEvent) -> Result
 }
 
 enum End {
-    Sent { id: Option<String>, before: bool },
+    Sent { id: Option<String>, which: Which },
     Missed { why: String },
 }
 
@@ -68,10 +105,13 @@ async fn end(store: &Store<'_, DeploymentPlace>, event: &Held<UsageEvent>, end: 
     let UsageEvent { quantity, plan, dimension, .. } = &event.value;
     let mut detail = json!({ "month": month.month, "hour": event.value.hour().unix_timestamp(), "quantity": quantity });
     let kind = match end {
-        End::Sent { id, before } => {
+        End::Sent { id, which } => {
             month.accepted += quantity;
             (detail["plan"], detail["dimension"]) = (json!(plan), json!(dimension));
-            (detail["usage_event"], detail["before"]) = (json!(id), json!(before));
+            (detail["usage_event"], detail["before"]) = (json!(id), json!(which != Which::This));
+            if which == Which::Unshown {
+                detail["unshown"] = json!(true);
+            }
             "metering.sent"
         }
         End::Missed { why } => {

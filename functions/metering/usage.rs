@@ -32,6 +32,12 @@ pub struct Month {
     pub accepted: u64,
     /// Clients in events that it did not take in time.
     pub missed: u64,
+    /// Up to which entry the log was read when somebody was last counted: the next month's begin behind it.
+    #[serde(default)]
+    pub read: u64,
+    /// When it was found that the plan's setting was emptied; `None`: it is there, as far as that is known.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub off: Option<OffsetDateTime>,
 }
 
 impl Record for Month {
@@ -45,12 +51,18 @@ impl Record for Month {
 
 impl Month {
     pub(super) fn begun(month: String) -> Self {
-        Self { month, clients: BTreeSet::new(), closed: None, accepted: 0, missed: 0 }
+        Self { month, clients: BTreeSet::new(), closed: None, accepted: 0, missed: 0, read: 0, off: None }
     }
 
     /// Which month this is.
     pub fn of(at: OffsetDateTime) -> String {
         at.to_offset(UtcOffset::UTC).format(MONTH).unwrap_or_default()
+    }
+
+    /// The month before it.
+    pub(super) fn before(at: OffsetDateTime) -> String {
+        let at = at.to_offset(UtcOffset::UTC);
+        Self::of(at - Duration::days(at.day().into()))
     }
 
     /// How many of so many `more` clients are not in the base fee, which includes the first `included` of the month.
@@ -110,9 +122,13 @@ impl UsageEvent {
         (&self.plan, &self.dimension, &self.resource) == (&settings.plan, &settings.dimension, &settings.resource)
     }
 
-    /// Its hour is over: no client is added to it any more.
+    /// When its hour is over: no client is added to it any more.
+    pub(super) fn due(&self) -> OffsetDateTime {
+        self.hour() + Duration::hours(1)
+    }
+
     pub(super) fn is_due(&self, now: OffsetDateTime) -> bool {
-        now >= self.hour() + Duration::hours(1)
+        now >= self.due()
     }
 
     /// The Marketplace does not take it any more.
@@ -148,7 +164,7 @@ mod tests {
     #[test]
     fn months_and_hours_are_those_of_utc() {
         let at = datetime!(2026-04-01 01:30 +2);
-        assert_eq!(Month::of(at), "2026-03");
+        assert_eq!((Month::of(at).as_str(), Month::before(at).as_str()), ("2026-03", "2026-02"));
         assert_eq!((UsageEvent::key_at(at).as_str(), hour_of(at)), ("2026-03-31T23", datetime!(2026-03-31 23:00 UTC)));
     }
 

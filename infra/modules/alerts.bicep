@@ -65,6 +65,17 @@ var rules = [
     threshold: 0
   }
   {
+    name: 'usage'
+    severity: 2
+    every: 'PT1H'
+    // Longer than that, so that no line falls between two looks.
+    window: 'PT2H'
+    description: 'The Marketplace has not taken a number of metered billing for three hours, or for a whole day: then those clients are not on the bill. Health in Assay says why; the audit trail has each that was missed.'
+    query: 'traces | where message has "gauges" | extend line = parse_json(message) | where line.message == "gauges" | where toint(line.usage_waits_hours) > 2 or toint(line.usage_missed) > 0'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
     name: 'alarm'
     severity: 0
     every: 'PT5M'

@@ -111,6 +111,7 @@ async fn the_line_after_a_days_work_has_its_numbers_and_says_of_nobody_whose_the
     let said = json!({
         "clients": 2, "dead_letters": 1, "poisoned": 1, "checkpoint_age_seconds": 0,
         "approvals_waiting": asked.len(), "oldest_approval_hours": 0,
+        "usage_waits_hours": 0, "usage_missed": 0,
         // The two deliveries, the three devices, and how many there are.
         "taken_in_28d": 6, "refused_28d": 1, "failed_28d": 1,
         "decided_28d": 2, "overridden_28d": 1,

@@ -218,7 +218,7 @@ async fn a_record_whose_owner_does_not_open_keeps_no_page_from_anybody_and_no_cl
     let mut flow = world(World::Small).await;
     let one = nameless(&flow).await;
     assert_eq!(unread::raw_names(&flow.deployment().await, HARBOR).await.unwrap(), Vec::from_iter(one.blob.clone()));
-    damage(&flow, OwnedRecord::place(demo::CONNECTWISE, &one.record), &format!("owner:{}", one.record)).await;
+    damage(flow.app(), OwnedRecord::place(demo::CONNECTWISE, &one.record), &format!("owner:{}", one.record)).await;
     for who in [What::Owner, What::Approver] {
         assert_eq!(Browser::of(&flow, who).await.get("portal/clients").await.status, 200);
     }

@@ -1,6 +1,7 @@
 //! What people put away, and what a page may say of it: a forged message, damaged records, a link that somebody else wrote.
 
 use assay::{
+    app::App,
     audit::dead_letter,
     connectors::{
         delivery::{Handling, Quarantined},
@@ -56,13 +57,13 @@ async fn a_forged_message_cannot_be_tried_again_and_is_put_away_by_who_has_seen_
 }
 
 /// As a fault of the disk leaves it.
-pub(super) async fn damage(flow: &Flow, place: DeploymentPlace, id: &str) {
+pub(super) async fn damage(app: &App, place: DeploymentPlace, id: &str) {
     let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/{}", place.key()));
-    let held = flow.app().documents.read(&partition, id).await.unwrap().unwrap();
+    let held = app.documents.read(&partition, id).await.unwrap().unwrap();
     let mut body = held.body;
     body["sealed"] = json!("AAAA");
     let replace = Op::Replace { id: id.into(), body, if_match: held.etag };
-    assert!(matches!(flow.app().documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
+    assert!(matches!(app.documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
 }
 
 async fn is_held_back(flow: &Flow, record: &str) -> Quarantined {
@@ -88,10 +89,10 @@ async fn one_damaged_record_is_a_row_and_a_count_and_hides_no_other() {
         is_held_back(&flow, &format!("ticket:{message}")).await;
     }
     let letters = dead_letter::all(flow.app(), &operator()).await.unwrap();
-    damage(&flow, DeploymentPlace::Operations, &format!("dead-letter:{}", letters[0].id)).await;
+    damage(flow.app(), DeploymentPlace::Operations, &format!("dead-letter:{}", letters[0].id)).await;
     let ticket = is_held_back(&flow, "ticket:third").await;
     let place = DeploymentPlace::Connection(demo::CONNECTWISE, assay::tenancy::ConnectionPlace::deliveries_of(&ticket.record));
-    damage(&flow, place, &format!("quarantined:{}", ticket.key())).await;
+    damage(flow.app(), place, &format!("quarantined:{}", ticket.key())).await;
 
     let marco = Browser::of(&flow, What::Engineer).await;
     let clients = marco.get("portal/clients").await;

@@ -99,7 +99,11 @@ impl Marketplace {
         if quantity == 0 || ago.is_negative() || ago > Duration::hours(24) || text("planId") != "managed" {
             return (400, json!({ "code": "BadArgument", "message": "One or more errors have occurred." }));
         }
-        let key = (text("resourceUri"), text("dimension"), text("effectiveStartTime")[..13].to_owned());
+        let named: Vec<String> = ["resourceUri", "resourceId"].map(&text).into_iter().filter(|name| !name.is_empty()).collect();
+        let [resource] = named.as_slice() else {
+            return (400, json!({ "code": "BadArgument", "message": "One of resourceId and resourceUri." }));
+        };
+        let key = (resource.clone(), text("dimension"), text("effectiveStartTime")[..13].to_owned());
         let event =
             |status: &str, quantity: u64| json!({ "usageEventId": format!("event of {}", key.2), "status": status, "quantity": quantity });
         let mut taken = self.taken.lock().unwrap();

@@ -30,6 +30,20 @@ pub(super) const METERING: Area = Area {
             ],
         ),
         kind(
+            "metering.put_back",
+            Alarm,
+            "month MONTH",
+            "found that whom the month had counted was deleted or put back in the database, and took it from the log",
+            &[MONTH, always("clients", Number, "how many were counted by the log and not by the record")],
+        ),
+        kind(
+            "metering.off",
+            Done,
+            "month MONTH",
+            "stopped counting clients for metered billing, because the plan's setting was emptied",
+            &[MONTH],
+        ),
+        kind(
             "metering.sent",
             Done,
             "month MONTH",
@@ -42,6 +56,7 @@ pub(super) const METERING: Area = Area {
                 always("dimension", Text, "the dimension's id"),
                 sometimes("usage_event", Text, "the Marketplace's own id of the event"),
                 always("before", Flag, "whether the Marketplace had it already, from a try whose answer was lost"),
+                sometimes("unshown", Flag, "that the Marketplace has an event of this hour, and did not show with which quantity"),
             ],
         ),
         kind(

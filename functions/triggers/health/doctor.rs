@@ -43,6 +43,7 @@ const KEYS_AT_ONCE: usize = 8;
 const NOT_REACHED: &str =
     "it was not looked at to the end, because everything together took 60 seconds: mend what else is listed, and look again";
 const AWAY: &str = "nothing waits for it, and checkpoints are published without its line: ask whoever runs it";
+const OFF: &str = "no client is counted or reported until it is mended; nothing else waits for it";
 const MISSED: &str = "the Marketplace takes nothing that is older than 24 hours; whoever publishes the offer can be told, and the audit log has each (metering.missed)";
 const NOT_IN_MODE: &str = "this build is for the AWS-LC FIPS module, which is not in FIPS mode here: build it anew on this system";
 const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
@@ -257,32 +258,37 @@ impl Looking<'_> {
         Some(Finding { untried: Some("sending is not tried".into()), ..found })
     }
 
-    /// Whether clients can be reported for metered billing, where they are; and a line for each month of which some never were.
-    /// Nobody can mend that, so it names no setting.
+    /// Whether clients can be reported for metered billing, where they are; why its settings are wrong, or since when they
+    /// were emptied; and a line for each month of which some clients never were reported. Nobody can mend that, so it names
+    /// no setting.
     async fn metering(&self) -> Vec<Finding> {
-        if self.app.config.metering.is_none() {
-            return Vec::new();
-        }
         let setting = Some("ASSAY_METERING_PLAN, ASSAY_METERING_RESOURCE, ASSAY_METERING_DIMENSION");
+        let is_on = !matches!(self.app.config.metering, Ok(None));
         let standing = match metering::health::standing(self.app).await {
             Ok(standing) => standing,
-            Err(error) => return vec![self.at("metered billing".into(), setting, async { Err(error.into_port()) }).await],
+            Err(error) if is_on => return vec![self.at("metered billing".into(), setting, async { Err(error.into_port()) }).await],
+            // The store has a finding of its own.
+            Err(_) => return Vec::new(),
         };
         let waits = standing.waits.as_ref().map(|(since, why)| format!(", since {}: {why}", since.format(&Rfc3339).unwrap_or_default()));
         let what = format!("metered billing{}", waits.unwrap_or_default());
         let look = self.at(what, setting, metering::health::can_report(self.app, &standing)).await;
+        let took = look.took;
+        let lines = match &self.app.config.metering {
+            Ok(Some(_)) => vec![look],
+            Ok(None) => {
+                let since = standing.off.map(|since| since.format(&Rfc3339).unwrap_or_default());
+                let untried =
+                    since.map(|since| format!("off since {since}, when ASSAY_METERING_PLAN was found emptied: no client is counted"));
+                untried.map(|untried| Finding { untried: Some(untried), ..look }).into_iter().collect()
+            }
+            Err(wrong) => wrong.iter().map(metering_is_off).collect(),
+        };
         let missed = standing.missed.into_iter().map(|(month, clients)| {
             let outcome = Err(PortError::new("metered billing", PortErrorKind::Missing).advising(MISSED));
-            Finding {
-                what: format!("metered billing of {month}, {clients} never reported"),
-                setting: None,
-                outcome,
-                untried: None,
-                took: look.took,
-            }
+            Finding { what: format!("metered billing of {month}, {clients} never reported"), setting: None, outcome, untried: None, took }
         });
-        let missed: Vec<Finding> = missed.collect();
-        [look].into_iter().chain(missed).collect()
+        lines.into_iter().chain(missed).collect()
     }
 
     /// The keys of all clients: a line for each where something is wrong and one line for all the others; and what of the
@@ -326,6 +332,16 @@ impl Looking<'_> {
             }
         };
         if Instant::now() >= self.until { None } else { Some(self.at(format!("the key of client {id}"), None, key).await) }
+    }
+}
+
+fn metering_is_off(wrong: &ConfigError) -> Finding {
+    Finding {
+        what: format!("metered billing is off: {}", wrong.problem),
+        setting: Some(wrong.setting),
+        outcome: Err(PortError::new("metered billing", PortErrorKind::Invalid).advising(OFF)),
+        untried: None,
+        took: Duration::ZERO,
     }
 }
 

@@ -107,6 +107,7 @@ pub(super) fn waits(what: &str) -> &'static str {
         }
         "cryptography" => "nothing is done with a module that is not as it was built to be.",
         what if what.starts_with("the witness") => "nothing.",
+        what if what.starts_with("metered billing is off") => "no client is counted or reported for it; nothing else waits.",
         what if what.starts_with("metered billing of") => "nothing; these clients are not billed for that month.",
         what if what.starts_with("metered billing") => "what was counted waits for the Marketplace, at most 24 hours; nothing else does.",
         what if what.starts_with("the key of client") => {
@@ -134,7 +135,9 @@ mod tests {
         });
         let all = Container::ALL.map(|one| format!("container {}", one.name())).into_iter().chain(queues);
         let all = all.chain(BlobContainer::ALL.map(|one| format!("blob container {}", one.name())));
-        let metering = ["metered billing, since today: no answer", "metered billing of 2026-03, 2 never reported"].map(str::to_owned);
+        let metering =
+            ["metered billing is off: a plan", "metered billing, since today: no answer", "metered billing of 2026-03, 2 never reported"]
+                .map(str::to_owned);
         for what in all.chain(SigningUse::ALL.map(|usage| format!("signing key {}", usage.key()))).chain(metering) {
             assert_ne!(waits(&what), waits("what nobody knows"), "{what}");
         }

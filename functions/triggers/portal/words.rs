@@ -147,8 +147,14 @@ pub(super) fn sentence(shown: &Shown) -> String {
             text("month"),
             detail["billable"]
         ),
+        "metering.put_back" => format!(
+            "found that {} counted in {} had been taken out of the database, and took them from the log",
+            clients(&detail["clients"]),
+            text("month")
+        ),
         "metering.sent" => {
-            format!("reported {} of {} for metered billing, and the Marketplace took it", clients(&detail["quantity"]), text("month"))
+            let took = if detail["unshown"] == true { "has an event of that hour, without showing its number" } else { "took it" };
+            format!("reported {} of {} for metered billing, and the Marketplace {took}", clients(&detail["quantity"]), text("month"))
         }
         "metering.missed" => format!(
             "could not report {} of {} for metered billing, and never will: {}",
@@ -401,6 +407,18 @@ mod tests {
                 "month 2026-03",
                 json!({ "month": "2026-03", "quantity": 1 }),
                 "reported 1 client of 2026-03 for metered billing, and the Marketplace took it",
+            ),
+            (
+                "metering.sent",
+                "month 2026-03",
+                json!({ "month": "2026-03", "quantity": 2, "unshown": true }),
+                "reported 2 clients of 2026-03 for metered billing, and the Marketplace has an event of that hour, without showing its number",
+            ),
+            (
+                "metering.put_back",
+                "month 2026-03",
+                json!({ "month": "2026-03", "clients": 2 }),
+                "found that 2 clients counted in 2026-03 had been taken out of the database, and took them from the log",
             ),
             (
                 "evidence.quarantined",

@@ -13,6 +13,8 @@
 //! | `checkpoint_age_seconds` | how long the oldest recorded item or entry of any log waits for a published checkpoint, after the sweep tried; 0: none waits |
 //! | `approvals_waiting` | proposals that wait for a person's decision |
 //! | `oldest_approval_hours` | how long the oldest of them does, in whole hours; 0: none waits |
+//! | `usage_waits_hours` | how long the oldest usage event of metered billing that could be sent is not accepted, tried or not, in whole hours; 0: none waits |
+//! | `usage_missed` | usage events that this sweep recorded as missed, which are never billed |
 //! | `taken_in_28d` | records of tools that became evidence in the last 28 days |
 //! | `refused_28d` | requests that webhooks refused in that time |
 //! | `failed_28d` | messages that became dead letters in that time |
@@ -29,6 +31,7 @@ use crate::{
     analytics::lately::{Lately, WINDOW},
     audit::dead_letter::Letters,
     gate::Reminded,
+    metering::Usage,
 };
 
 /// Every figure of the line. The queries in `infra/` name no other, and leave none out.
@@ -39,6 +42,8 @@ pub const FIELDS: &[&str] = &[
     "checkpoint_age_seconds",
     "approvals_waiting",
     "oldest_approval_hours",
+    "usage_waits_hours",
+    "usage_missed",
     "taken_in_28d",
     "refused_28d",
     "failed_28d",
@@ -59,6 +64,8 @@ pub(super) struct Gauges {
     checkpoint_age: Option<u64>,
     approvals: Option<u64>,
     oldest_approval: Option<u64>,
+    usage_waits: Option<u64>,
+    usage_missed: Option<u64>,
     taken_in: Option<u64>,
     refused: Option<u64>,
     failed: Option<u64>,
@@ -97,6 +104,11 @@ impl Gauges {
         at_least(&mut self.oldest_approval, reminded.oldest.map_or(0, |since| seconds(since, now) / 3600));
     }
 
+    pub(super) fn usage(&mut self, usage: &Usage, now: OffsetDateTime) {
+        self.usage_waits = Some(usage.waits.map_or(0, |since| seconds(since, now) / 3600));
+        self.usage_missed = Some(usage.missed);
+    }
+
     /// Of one client.
     pub(super) fn lately(&mut self, lately: &Lately) {
         add(&mut self.taken_in, lately.taken_in);
@@ -124,6 +136,8 @@ impl Drop for Gauges {
             checkpoint_age_seconds = self.checkpoint_age,
             approvals_waiting = self.approvals,
             oldest_approval_hours = self.oldest_approval,
+            usage_waits_hours = self.usage_waits,
+            usage_missed = self.usage_missed,
             taken_in_28d = self.taken_in,
             refused_28d = self.refused,
             failed_28d = self.failed,

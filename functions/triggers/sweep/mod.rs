@@ -53,7 +53,12 @@ pub async fn run(tick: Tick, app: &App) -> Result<(), Failure> {
     }
     let roster = Roster::read(&store).await?;
     sweep.gauges.clients(roster.tenants_on().count());
-    sweep.step("metering", Box::pin(metering::run(app, &roster, correlation))).await;
+    if let Some(usage) = sweep.step("metering", Box::pin(metering::run(app, &roster, correlation))).await {
+        sweep.gauges.usage(&usage, app.now());
+        if let Some(error) = &usage.failed {
+            sweep.note("metering", error);
+        }
+    }
     sweep.step("sharing", Box::pin(analytics::sharing::lend_due(app, &roster, correlation))).await;
     let mut tenants = roster.tenants.clone();
     // Each run begins with another client, so that one that is cut off by its deadline leaves nobody out for good.
