@@ -136,7 +136,7 @@ async fn what_waits_and_what_was_missed_are_numbers_of_the_sweeps_line() {
     let gauges = async |now: OffsetDateTime| {
         house.test.clock.set(now);
         let tick = Tick { past_due: false, invocation_id: "c".into() };
-        house.test.faults.product(sweep::run(tick, house.test.app())).await.unwrap();
+        house.test.faults.product(Box::pin(sweep::run(tick, house.test.app()))).await.unwrap();
         let line = lines.of(MESSAGE).pop().unwrap();
         (line["usage_waits_hours"].as_u64().unwrap(), line["usage_missed"].as_u64().unwrap())
     };
