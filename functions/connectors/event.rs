@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::body;
 use crate::evidence::cui;
 
 /// A vendor's event about one record.
@@ -200,7 +201,30 @@ fn nested(text: &str) -> Option<cui::Marking> {
     if !text.trim_start().starts_with(['{', '[']) {
         return None;
     }
-    serde_json::from_str::<Value>(text).ok().as_ref().and_then(marking)
+    match body::read(text.as_bytes()) {
+        Some(value) => marking(&value),
+        None => unread(text),
+    }
+}
+
+/// The first CUI marking in what looks like JSON and cannot be read in one way: each text of it is taken for lines of its own,
+/// with what its sender escaped (RFC 8259 7) as it was before.
+pub fn unread(text: &str) -> Option<cui::Marking> {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        plain.push(match (c, (c == '\\').then(|| chars.next()).flatten()) {
+            ('"', _) | (_, Some('n' | 'r' | 'f')) => '\n',
+            (_, Some('t' | 'b')) => ' ',
+            (_, Some('u')) => {
+                let code = chars.by_ref().take(4).collect::<String>();
+                u32::from_str_radix(&code, 16).ok().and_then(char::from_u32).unwrap_or(' ')
+            }
+            (_, Some(escaped)) => escaped,
+            (c, None) => c,
+        });
+    }
+    cui::find(text).or_else(|| cui::find(&plain))
 }
 
 #[cfg(test)]
@@ -212,6 +236,20 @@ mod tests {
         let body = json!({ "Entity": "{\"notes\":[{\"text\":\"see (CUI) drawing\"}]}" });
         assert!(marking(&body).is_some());
         assert!(marking(&json!({ "Entity": "{\"summary\":\"circuit board\"}" })).is_none());
+    }
+
+    #[test]
+    fn a_marking_is_found_in_json_that_can_be_read_in_two_ways_however_it_is_escaped() {
+        for text in [
+            r#"{"Id":1,"Id":2,"Summary":"CUI\nDrawing 17"}"#,
+            r#"{"Id":1,"Id":2,"Summary":"CUI\/\/SP-CTI"}"#,
+            r#"{"Id":1,"Summary":"see \u0028CUI\u0029 drawing"} and more"#,
+            r#"{"Summary":"\u0043\u0055\u0049""#,
+        ] {
+            assert!(unread(text).is_some() && marking(&json!({ "Entity": text })).is_some(), "{text}");
+        }
+        assert_eq!(unread(r#"{"Id":1,"Id":2,"Summary":"circuit \u00e9 \uD83D board\\"}"#), None);
+        assert_eq!(marking(&json!({ "Entity": r#"{"a":"(CUI)","a":"first of two"}"# })), Some(cui::Marking::Portion));
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! A message that carries a CUI marking: what is kept of it, and what becomes of our copy of its bytes.
 //!
 //! Where no CUI may lie ([`DataBoundary::CommercialNoCui`]) it is looked for before a byte is kept, and what carries one is
-//! never stored: only the record's number, the marking and the time are. A copy that lies there all the same, because it was
-//! taken in before the boundary was set or before this release knew its marking, is destroyed as soon as it is found.
-//! Elsewhere the copy stays, sealed, until a person has it destroyed.
-
-use serde_json::Value;
+//! never stored: only the numbers of the record and its company, hashes, the marking and the time are. Nor is what cannot be
+//! read, in which a marking could hide and of which nothing is ever made. A copy that lies there all the same, because it was
+//! taken in before the boundary was set or before this release knew its marking, is destroyed when its message is worked off
+//! or its record comes again. Elsewhere the copy stays, sealed, until a person has it destroyed.
 
 use super::{
     Connection, Credentials, autotask, body, connectwise_manage,
@@ -16,6 +15,7 @@ use super::{
 };
 use crate::{
     config::DataBoundary,
+    evidence::cui::Marking,
     tenancy::{DeploymentPlace, Store, StoreError, seal::sha256},
 };
 
@@ -36,31 +36,30 @@ pub(super) struct Looked {
 
 pub(super) fn look(connection: &Connection, delivery: &DeliveryV1, raw: &[u8]) -> Looked {
     let hash = sha256(raw);
-    let (body, judged) = match body::read(raw) {
+    let (marking, record, judged) = match body::read(raw) {
         Some(body) => {
             let judged = match &connection.credentials {
                 Credentials::ConnectwiseManage { .. } => connectwise_manage::event::judge(&body, raw),
                 Credentials::Autotask { webhook_guids, .. } => autotask::event::judge(&body, webhook_guids, delivery.received_at),
             };
-            (body, judged)
+            let record = match &connection.credentials {
+                Credentials::ConnectwiseManage { .. } => connectwise_manage::event::record_key(&body),
+                Credentials::Autotask { .. } => autotask::event::record_key(&body),
+            };
+            (event::marking(&body), record, judged)
         }
-        None => (Value::String(String::from_utf8_lossy(raw).into_owned()), Judged::Reject { reason: "malformed" }),
+        None => (event::unread(&String::from_utf8_lossy(raw)), None, Judged::Reject { reason: "malformed" }),
     };
-    Looked { held_back: held_back(connection, &body, &judged, delivery, &hash), judged, hash }
+    Looked { held_back: marking.map(|marking| held_back(marking, record, &judged, delivery, &hash)), judged, hash }
 }
 
-fn held_back(connection: &Connection, body: &Value, judged: &Judged, delivery: &DeliveryV1, hash: &str) -> Option<Quarantined> {
-    let marking = event::marking(body)?;
+fn held_back(marking: Marking, record: Option<String>, judged: &Judged, delivery: &DeliveryV1, hash: &str) -> Quarantined {
     let (dedupe_key, company) = match judged {
         Judged::Event(event) => (event.dedupe_key.clone(), event.company.clone()),
         Judged::Stale { dedupe_key, .. } | Judged::Ignore { dedupe_key, .. } => (dedupe_key.clone(), None),
         Judged::Reject { .. } | Judged::Hint { .. } => (format!("body:{hash}"), None),
     };
-    let record = match &connection.credentials {
-        Credentials::ConnectwiseManage { .. } => connectwise_manage::event::record_key(body),
-        Credentials::Autotask { .. } => autotask::event::record_key(body),
-    };
-    Some(Quarantined {
+    Quarantined {
         record: record.unwrap_or_else(|| format!("delivery:{}", delivery.delivery.simple())),
         dedupe_key,
         company,
@@ -69,11 +68,11 @@ fn held_back(connection: &Connection, body: &Value, judged: &Judged, delivery: &
         at: delivery.received_at,
         handling: Handling::default(),
         never_kept: false,
-    })
+    }
 }
 
-/// For a message of which nothing is stored yet: whether it carries a marking and no CUI may lie here. What people see of it is
-/// written down then, so it may be answered.
+/// For a message of which nothing is stored yet: whether nothing may be, because no CUI may lie here and it carries a marking or
+/// cannot be read. What people see of it is written down then, so it may be answered.
 pub(super) async fn is_not_kept(
     store: &Store<'_, DeploymentPlace>,
     connection: &Connection,
@@ -83,12 +82,24 @@ pub(super) async fn is_not_kept(
     if store.app().config.boundary != Some(DataBoundary::CommercialNoCui) {
         return Ok(false);
     }
-    let looked = look(connection, delivery, raw);
-    let Some(held_back) = looked.held_back else { return Ok(false) };
-    Quarantined { blob: None, never_kept: true, ..held_back }.save(store, connection.id).await?;
+    let Looked { judged, held_back, .. } = look(connection, delivery, raw);
+    let marked = held_back.as_ref().map(|held_back| held_back.record.clone());
+    match held_back {
+        // The tool's own key is a text of the message, and could carry the marking itself.
+        Some(one) => {
+            let dedupe_key = sha256(one.dedupe_key.as_bytes());
+            Quarantined { blob: None, never_kept: true, dedupe_key, ..one }.save(store, connection.id).await?;
+        }
+        None if matches!(judged, Judged::Reject { .. }) => {}
+        None => return Ok(false),
+    }
     let mut record = Delivery::of(delivery);
-    put_down(store, connection, looked.judged, &mut record).await?;
+    put_down(store, connection, judged, &mut record).await?;
+    record.dedupe_key = record.dedupe_key.map(|key| sha256(key.as_bytes()));
     record.save(store, connection.id).await?;
+    if let Some(marked) = marked {
+        Quarantined::purge(store, connection.id, &marked, BY, |one| one.copies().next().is_some()).await?;
+    }
     Ok(true)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The API takes one event for each hour, resource and dimension; another of the same hour is a duplicate (409), whose
 //! answer shows the one that it has. So an event whose answer was lost is asked for again, and a duplicate of the same
-//! quantity is ours; one that shows none is taken to be, and called that.
+//! quantity is ours. One that shows no quantity is taken for ours too, and the log says that it was not shown.
 
 use std::time::Duration;
 

@@ -6,9 +6,9 @@
 //! duplicate. So a stop at any call bills nothing twice. What it did not take within 24 hours can never be sent: that is
 //! recorded as missed, and not billed later by guessing. Nothing but the number leaves: no client's name or id.
 //!
-//! Without `ASSAY_METERING_PLAN` nothing is counted or sent; that it was there before is said once ([`off`]). A month's record that was deleted or put back counts nobody
-//! again: it is compared with the log ([`told`]). Not found here: an event that waits and is deleted in the database, which
-//! bills less than the log says.
+//! Without `ASSAY_METERING_PLAN` nothing is counted or sent; that it was there before is said once ([`off`]). A month's record
+//! that was deleted or put back counts nobody again: it is compared with the log ([`told`]). An event that waits and is
+//! deleted in the database is not noticed, and less is billed than the log says.
 
 mod count;
 pub mod health;

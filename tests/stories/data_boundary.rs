@@ -67,6 +67,39 @@ async fn where_no_cui_may_lie_a_marked_message_is_never_kept_and_each_page_says_
     assert_eq!(end.audit["deployment evidence.quarantined"], 1);
 }
 
+/// Bytes that can be read in two ways could hide a marking from one of the two readers.
+#[tokio::test]
+async fn where_no_cui_may_lie_nothing_is_kept_of_what_cannot_be_read_and_a_marking_in_it_is_listed() {
+    let mut flow = Flow::begun(TestApp::with(NARROW), Extent::Both).await;
+    let sent = deliveries_of(demo::AUTOTASK, START).remove(0);
+    let kept = async |flow: &Flow| flow.app().blobs.list(BlobContainer::Raw, &demo::AUTOTASK.to_string(), None).await.unwrap().names.len();
+    let listed = async |flow: &Flow| Quarantined::each(&flow.deployment().await, demo::AUTOTASK).await.unwrap().0.len();
+    flow.vendor_sends(&with_body(&sent, sent.body.replacen('{', r#"{"Id":1,"Id":2,"#, 1))).await;
+    assert_eq!((kept(&flow).await, listed(&flow).await), (0, 0), "nothing is ever made of it");
+    flow.vendor_sends(&with_body(&sent, sent.body.replacen('{', r#"{"Id":1,"Id":2,"Summary":"see \u0028CUI\u0029","#, 1))).await;
+    assert_eq!((kept(&flow).await, listed(&flow).await), (0, 1));
+    flow.vendor_sends(&sent).await;
+    flow.settle().await;
+    assert_eq!((kept(&flow).await, listed(&flow).await), (1, 1), "what can be read and carries none");
+    assert_eq!(EndState::of(&flow).await.dead_letters, Vec::<String>::new());
+}
+
+/// A copy from before is not left beside what is not kept now.
+#[tokio::test]
+async fn a_copy_from_before_the_boundary_is_destroyed_when_its_record_comes_again() {
+    let mut flow = Flow::new(Extent::Small).await;
+    flow.vendor_sends(&marked()).await;
+    flow.settle().await;
+    assert_eq!(raw(&flow).await, 1);
+    flow.test.restart_with(&[NARROW[0], ("ASSAY_SIGN_IN", "demo")]);
+    flow.vendor_sends(&marked()).await;
+    assert_eq!(raw(&flow).await, 0);
+    let all = Quarantined::each(&flow.deployment().await, demo::CONNECTWISE).await.unwrap().0;
+    assert!(all.iter().all(|one| one.copies().next().is_none()), "{all:?}");
+    let page = text(&Browser::of(&flow, What::Engineer).await.get("portal/set-aside").await);
+    assert!(page.contains("Destroyed by Assay at once"), "{page}");
+}
+
 /// The tool sends until it hears that the message was taken.
 #[tokio::test]
 async fn wherever_the_look_at_a_marked_message_stops_nothing_is_kept_and_it_is_listed_once() {

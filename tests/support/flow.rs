@@ -462,12 +462,16 @@ pub fn deliveries_of(connection: ConnectionId, at: OffsetDateTime) -> Vec<Delive
     demo::deliveries(at).into_iter().filter(|delivery| delivery.connection == connection).collect()
 }
 
-/// A callback of ConnectWise with another body, signed as the tool signs it.
+/// A callback with another body, signed as its tool signs it.
 pub fn with_body(sent: &Delivery, body: String) -> Delivery {
     assert_ne!(body, sent.body);
+    let (name, signature) = match sent.connection {
+        demo::AUTOTASK => ("x-hook-signature", autotask::signature(body.as_bytes())),
+        _ => ("x-content-signature", connectwise::signature(body.as_bytes())),
+    };
     let mut headers = sent.headers.clone();
-    headers.retain(|(name, _)| *name != "x-content-signature");
-    headers.push(("x-content-signature", connectwise::signature(body.as_bytes())));
+    headers.retain(|(header, _)| *header != name);
+    headers.push((name, signature));
     Delivery { body, headers, ..sent.clone() }
 }
 
@@ -553,7 +557,7 @@ async fn seed(test: &TestApp, extent: Extent) {
     map(&store, demo::CONNECTWISE, connectwise::HARBOR, HARBOR).await;
     if extent == Extent::Both {
         connection::add(&store, &autotask).await.unwrap();
-        map(&store, demo::AUTOTASK, demo::autotask::RIDGE, RIDGE).await;
+        map(&store, demo::AUTOTASK, autotask::RIDGE, RIDGE).await;
     }
 }
 

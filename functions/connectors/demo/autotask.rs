@@ -90,8 +90,7 @@ fn ticket(id: u32, number: &str, title: &str, action: &str, sequence: u32, at: O
         "EventTime": stamp(at), "SequenceNumber": sequence, "PersonID": 30_691_780
     })
     .to_string();
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, WEBHOOK_SECRET.as_bytes());
-    let signature = format!("sha1={}", BASE64.encode(hmac::sign(&key, body.as_bytes())));
+    let signature = signature(body.as_bytes());
     Delivery {
         connector: "autotask",
         connection: AUTOTASK,
@@ -99,4 +98,10 @@ fn ticket(id: u32, number: &str, title: &str, action: &str, sequence: u32, at: O
         headers: vec![("content-type", "application/json".into()), ("x-hook-signature", signature)],
         body,
     }
+}
+
+/// `sha1=` base64(HMAC-SHA1(secret, body)), as Autotask signs callbacks.
+pub fn signature(body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, WEBHOOK_SECRET.as_bytes());
+    format!("sha1={}", BASE64.encode(hmac::sign(&key, body)))
 }
