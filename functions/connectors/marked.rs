@@ -98,7 +98,7 @@ pub(super) async fn is_not_kept(
     record.dedupe_key = record.dedupe_key.map(|key| sha256(key.as_bytes()));
     record.save(store, connection.id).await?;
     if let Some(marked) = marked {
-        Quarantined::purge(store, connection.id, &marked, BY, |one| one.copies().next().is_some()).await?;
+        Quarantined::purge(store, connection.id, &marked, BY, |_| true).await?;
     }
     Ok(true)
 }

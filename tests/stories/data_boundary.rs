@@ -103,32 +103,15 @@ async fn a_copy_from_before_the_boundary_is_destroyed_when_its_record_comes_agai
 /// The tool sends until it hears that the message was taken.
 #[tokio::test]
 async fn wherever_the_look_at_a_marked_message_stops_nothing_is_kept_and_it_is_listed_once() {
-    let mut first = Flow::begun(TestApp::with(NARROW), Extent::Small).await;
-    first.settle().await;
-    let (now, folder) = (first.app().now(), first.test.closed());
-    for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
-        let mut call = 0;
-        loop {
-            let copied = tempfile::tempdir().unwrap();
-            disk::copy(folder.path(), copied.path());
-            let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, NARROW), START);
-            let before = raw(&flow).await;
-            flow.mortal = true;
-            flow.test.faults.stop_at(call, fault);
-            flow.vendor_sends(&marked()).await;
-            let struck = flow.deaths > 0;
-            flow.test.faults.mend();
-            flow.pass(Duration::minutes(6)).await;
-            let end = EndState::of(&flow).await;
-            let listed = (held_back(&flow).await.never_kept, end.audit["deployment evidence.quarantined"]);
-            assert_eq!((raw(&flow).await, listed, end.dead_letters.len()), (before, (true, 1), 0), "{fault:?} at call {call}");
-            if !struck {
-                break;
-            }
-            call += 1;
-        }
-        assert!(call > 3, "{call} calls");
-    }
+    let calls = stopped_at_every_call(NARROW, async |flow, fault, call| {
+        let before = raw(flow).await;
+        strike(flow, fault, call);
+        flow.vendor_sends(&marked()).await;
+        let end = recovered(flow).await;
+        let listed = (held_back(flow).await.never_kept, end.audit["deployment evidence.quarantined"]);
+        assert_eq!((raw(flow).await, listed, end.dead_letters.len()), (before, (true, 1), 0), "{fault:?} at call {call}");
+    });
+    assert!(calls.await > 3);
 }
 
 #[tokio::test]
@@ -144,33 +127,49 @@ async fn a_copy_stays_until_a_person_destroys_it_where_nobody_said_that_none_may
 /// Whichever call is the last of the process, no copy stays and no row says that one does.
 #[tokio::test]
 async fn wherever_the_destruction_stops_no_copy_stays_and_nothing_says_that_one_does() {
+    let calls = stopped_at_every_call(&[], async |flow, fault, call| {
+        // Taken in, twice, before the boundary was set.
+        flow.vendor_sends(&marked()).await;
+        flow.vendor_sends(&marked()).await;
+        flow.test.restart_with(&[NARROW[0], ("ASSAY_SIGN_IN", "demo")]);
+        strike(flow, fault, call);
+        flow.pump_once("intake").await;
+        let end = recovered(flow).await;
+        let found = (raw(flow).await, held_back(flow).await.copies().count(), end.audit.get("deployment evidence.purged").copied());
+        assert_eq!((found, end.dead_letters.len()), ((0, 0, Some(1)), 0), "{fault:?} at call {call}");
+    });
+    assert!(calls.await > 8);
+}
+
+/// Has `story` told again and again on the same settled folder, its process ended one call later each time, until none is left
+/// to end it at; says how many there were.
+async fn stopped_at_every_call(settings: &[(&str, &str)], story: impl AsyncFn(&mut Flow, Fault, usize)) -> usize {
     let mut first = Flow::begun(TestApp::with(NARROW), Extent::Small).await;
     first.settle().await;
     let (now, folder) = (first.app().now(), first.test.closed());
+    let mut fewest = usize::MAX;
     for fault in [Fault::BeforeEffect, Fault::AnswerLost] {
-        let mut call = 0;
-        loop {
+        for call in 0.. {
             let copied = tempfile::tempdir().unwrap();
             disk::copy(folder.path(), copied.path());
-            let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, &[]), START);
-            // Taken in, twice, before the boundary was set.
-            flow.vendor_sends(&marked()).await;
-            flow.vendor_sends(&marked()).await;
-            flow.test.restart_with(&[NARROW[0], ("ASSAY_SIGN_IN", "demo")]);
-            flow.mortal = true;
-            flow.test.faults.stop_at(call, fault);
-            flow.pump_once("intake").await;
-            let struck = flow.deaths > 0;
-            flow.test.faults.mend();
-            flow.pass(Duration::minutes(6)).await;
-            let end = EndState::of(&flow).await;
-            let found = (raw(&flow).await, held_back(&flow).await.copies().count(), end.audit.get("deployment evidence.purged").copied());
-            assert_eq!((found, end.dead_letters.len()), ((0, 0, Some(1)), 0), "{fault:?} at call {call}");
-            if !struck {
+            let mut flow = Flow::taken_over(TestApp::on(copied, VirtualClock::at(now), 2, settings), START);
+            story(&mut flow, fault, call).await;
+            if flow.deaths == 0 {
+                fewest = fewest.min(call);
                 break;
             }
-            call += 1;
         }
-        assert!(call > 8, "{call} calls");
     }
+    fewest
+}
+
+fn strike(flow: &mut Flow, fault: Fault, call: usize) {
+    flow.mortal = true;
+    flow.test.faults.stop_at(call, fault);
+}
+
+async fn recovered(flow: &mut Flow) -> EndState {
+    flow.test.faults.mend();
+    flow.pass(Duration::minutes(6)).await;
+    EndState::of(flow).await
 }
