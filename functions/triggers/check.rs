@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Kind, TABLE, Trigger, route::Template, telemetry};
+use super::{Kind, TABLE, Trigger, host_json, route::Template, telemetry};
 use crate::config::ConfigError;
 
 /// A function as far as addresses go, whether it comes from [`TABLE`] or from a folder.
@@ -211,20 +211,29 @@ fn time_span(text: &str) -> Option<Duration> {
     }
 }
 
-/// Every reason why this build's own table, with its own `host.json` and this deadline, must not be served. A call
-/// takes at most the deadline and then `answer_time`.
-pub fn check_own(deadline: Duration, answer_time: Duration) -> Vec<ConfigError> {
-    let of_host_json = |problem| ConfigError { setting: "host.json", problem };
-    let settings = match host_settings(HOST_JSON) {
+/// Every reason why this build's table must not be served under such a `host.json`; empty when all is well.
+pub fn check_host_json(text: &str) -> Vec<String> {
+    let settings = match host_settings(text) {
         Ok(settings) => settings,
-        Err(problem) => return vec![of_host_json(problem)],
+        Err(problem) => return vec![problem],
     };
     let functions: Vec<Declared> = TABLE.iter().map(Declared::of).collect();
+    let file = serde_json::from_str(text).unwrap_or_default();
     let mut problems = check_table(&settings.route_prefix, &functions);
-    problems.extend(telemetry::check(&serde_json::from_str(HOST_JSON).unwrap_or_default()));
-    let mut reasons: Vec<ConfigError> = problems.into_iter().map(of_host_json).collect();
+    problems.extend(host_json::check(&file));
+    problems.extend(telemetry::check(&file));
+    problems
+}
+
+/// Every reason why this build must not be served with this deadline. A call takes at most the deadline and then
+/// `answer_time`.
+pub fn check_own(deadline: Duration, answer_time: Duration) -> Vec<ConfigError> {
+    let of_host_json = |problem| ConfigError { setting: "host.json", problem };
+    let mut reasons: Vec<ConfigError> = check_host_json(HOST_JSON).into_iter().map(of_host_json).collect();
     // A host time-out kills the process, and two together shut the host down: ours must fire first (measured).
-    if deadline + answer_time >= settings.function_timeout {
+    if let Ok(settings) = host_settings(HOST_JSON)
+        && deadline + answer_time >= settings.function_timeout
+    {
         let most = settings.function_timeout.saturating_sub(answer_time).as_secs();
         let problem = format!("must be less than {most}: functionTimeout of host.json, less the time to answer");
         reasons.push(ConfigError { setting: "ASSAY_DEADLINE_SECONDS", problem });

@@ -10,6 +10,7 @@
 //! an id of its own in it, and what a request without a body does is the same however often it comes, but for counters.
 
 pub mod check;
+mod host_json;
 pub mod route;
 pub mod telemetry;
 

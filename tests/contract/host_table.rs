@@ -7,7 +7,7 @@ use assay::{
     host::{body::DRAIN_TIME, package},
     triggers::{
         TABLE,
-        check::{DEFINITIONS, Declared, HOST_JSON, HttpRoute, check_own, check_table, definition, host_settings},
+        check::{DEFINITIONS, Declared, HOST_JSON, HttpRoute, check_host_json, check_own, check_table, definition, host_settings},
     },
 };
 use serde_json::{Value, json};
@@ -105,6 +105,31 @@ fn host_json_says_what_the_design_relies_on() {
     assert_eq!(host["customHandler"]["enableProxyingHttpRequest"], true);
     assert!(host_settings("{\"functionTimeout\":\"-1\"}").is_err());
     assert!(host_settings("{").is_err());
+}
+
+#[test]
+fn a_member_of_host_json_that_the_host_would_pass_over_is_refused_by_its_place() {
+    assert_eq!(check_host_json(HOST_JSON), Vec::<String>::new());
+    let refused = |from: &str, to: &str| {
+        assert!(HOST_JSON.contains(from), "{from}");
+        check_host_json(&HOST_JSON.replacen(from, to, 1)).join("; ")
+    };
+    // Each name, one after the other, misspelt.
+    let names = HOST_JSON.split('"').skip(1).step_by(2).zip(HOST_JSON.split('"').skip(2).step_by(2));
+    let names: Vec<&str> = names.filter(|(_, after)| after.starts_with(':')).map(|(name, _)| name).collect();
+    assert!(names.len() > 30, "{names:?}");
+    let of_anybody =
+        |name: &&str| HOST_JSON.contains(&format!("\"{name}\": \"None\"")) || ["default", "Host.Function.Console"].contains(name);
+    for name in names.iter().filter(|name| !of_anybody(name)) {
+        let said = refused(&format!("\"{name}\":"), &format!("\"{name}x\":"));
+        assert!(said.contains(&format!("{name}x")), "{name}: {said}");
+    }
+    for (from, to) in
+        [("\"2.0\"", "\"3.0\""), ("16", "33"), ("\"base64\"", "\"base32\""), ("\"00:00:30\"", "\"30s\""), ("\"Warning\"", "\"Warn\"")]
+    {
+        assert!(refused(from, to).contains("which the host does not take there"), "{to}: {}", refused(from, to));
+    }
+    assert!(refused("\"version\": \"2.0\",", "").contains("version is missing"));
 }
 
 #[test]

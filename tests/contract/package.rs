@@ -99,6 +99,14 @@ fn what_would_not_start_is_not_made_and_says_why() {
     let script = |files: &mut Vec<(String, Vec<u8>, u32)>| files.last_mut().unwrap().1 = b"#!/bin/sh\nexec assay\n".to_vec();
     let made_of = "what it is made of (legal/sbom.cdx.json): ";
     assert_eq!(faults(script), ["the program: it is no 64-bit ELF program", &format!("{made_of}it is of another program")]);
+    let key = format!("AccountKey={}==;", "Ab1+".repeat(22).split_at(86).0);
+    let token = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.";
+    let kept = ["-----BEGIN RSA PRIVATE KEY-----", &key, token].concat();
+    let with_secrets = |files: &mut Vec<(String, Vec<u8>, u32)>| {
+        files.iter_mut().find(|file| file.0 == OWN_LICENSE).unwrap().1.extend(kept.as_bytes());
+    };
+    let looks_like = |what| format!("{OWN_LICENSE} holds what looks like {what}; take it out, and make it useless where it was valid");
+    assert_eq!(faults(with_secrets), ["a private key", "an account's key", "a token"].map(looks_like));
     let arm = |files: &mut Vec<(String, Vec<u8>, u32)>| {
         *files = whole(&{
             let mut program = program();

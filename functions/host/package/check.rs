@@ -15,15 +15,12 @@ use super::{
     EXECUTABLE, NEWEST_GLIBC,
     bill::{self, LICENSES, OWN_LICENSE, RUST_LIBRARY, SBOM},
     elf::{self, Glibc},
-    texts,
+    secrets, texts,
     zip::{EXECUTABLE_MODE, FILE_MODE},
 };
 use crate::{
     tenancy::seal::sha256,
-    triggers::{
-        TABLE,
-        check::{Declared, HOST_JSON, check_table, host_settings},
-    },
+    triggers::check::{HOST_JSON, check_host_json},
 };
 
 /// Larger than any build of ours, far below what Azure takes (Flex Consumption and Partner Center: 1 GB).
@@ -72,14 +69,16 @@ pub enum Fault {
     Library(String),
     #[error("what it is made of ({SBOM}): {0}")]
     Bill(String),
-    #[error("functions and routes: {0}")]
+    #[error("{name} holds what looks like {looks_like}; take it out, and make it useless where it was valid")]
+    Secret { name: String, looks_like: &'static str },
+    #[error("functions, routes and host.json: {0}")]
     Table(String),
 }
 
 /// Everything that keeps it from starting.
 pub fn check(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
     let Ok(mut archive) = ZipArchive::new(Cursor::new(bytes)) else { return Err(vec![Fault::NoZip]) };
-    let mut faults = own_table();
+    let mut faults: Vec<Fault> = check_host_json(HOST_JSON).into_iter().map(Fault::Table).collect();
     if bytes.len() > MOST_BYTES {
         faults.push(Fault::TooLarge(bytes.len()));
     }
@@ -97,6 +96,9 @@ pub fn check(bytes: &[u8]) -> Result<Checked, Vec<Fault>> {
             }
             Err(problem) => faults.push(Fault::Broken { name: name.clone(), problem }),
         }
+    }
+    for (name, content) in &files {
+        faults.extend(secrets::seen(content).map(|looks_like| Fault::Secret { name: (*name).to_owned(), looks_like }));
     }
     let is_changed = |name: &str, text: &str| files.get(name).is_some_and(|content| content != text.as_bytes());
     faults.extend(texts().filter(|(name, text)| is_changed(name, text)).map(|(name, _)| Fault::Changed(name)));
@@ -129,13 +131,4 @@ fn unpacked(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<(Vec<
 fn wrong_mode(name: &str, mode: u32) -> Option<Fault> {
     let wanted = if name == EXECUTABLE { EXECUTABLE_MODE } else { FILE_MODE };
     (mode != wanted).then(|| Fault::Mode { name: name.to_owned(), mode, wanted })
-}
-
-/// What is wrong with this release's own functions.
-fn own_table() -> Vec<Fault> {
-    let functions: Vec<Declared> = TABLE.iter().map(Declared::of).collect();
-    match host_settings(HOST_JSON) {
-        Ok(settings) => check_table(&settings.route_prefix, &functions).into_iter().map(Fault::Table).collect(),
-        Err(why) => vec![Fault::Table(why)],
-    }
 }

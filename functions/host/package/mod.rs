@@ -8,6 +8,7 @@
 pub mod bill;
 mod check;
 mod elf;
+mod secrets;
 mod stage;
 mod zip;
 
