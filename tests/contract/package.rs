@@ -101,7 +101,7 @@ fn what_would_not_start_is_not_made_and_says_why() {
     assert_eq!(faults(script), ["the program: it is no 64-bit ELF program", &format!("{made_of}it is of another program")]);
     let key = format!("AccountKey={}==;", "Ab1+".repeat(22).split_at(86).0);
     let token = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.";
-    let kept = ["-----BEGIN RSA PRIVATE KEY-----", &key, token].concat();
+    let kept = [&format!("-----BEGIN RSA PRIVATE KEY-----\r\n{}\n", "MIIE".repeat(16)), &key, token].concat();
     let with_secrets = |files: &mut Vec<(String, Vec<u8>, u32)>| {
         files.iter_mut().find(|file| file.0 == OWN_LICENSE).unwrap().1.extend(kept.as_bytes());
     };

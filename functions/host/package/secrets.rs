@@ -5,13 +5,19 @@
 
 /// What it looks like.
 pub(super) fn seen(content: &[u8]) -> impl Iterator<Item = &'static str> {
-    // RFC 7468 2
-    let private_key = content.windows(16).any(|bytes| bytes == b"PRIVATE KEY-----");
+    let private_key = content.windows(64).any(is_private_key);
     let account_key = runs(content, b"+/=").any(is_account_key);
     let token = runs(content, b"-_.").any(is_token);
     [(private_key, "a private key"), (account_key, "an account's key"), (token, "a token")]
         .into_iter()
         .filter_map(|(is_there, what)| is_there.then_some(what))
+}
+
+/// RFC 7468 2: the line that says so, and one of base64 after it. The line alone stands in this very file.
+fn is_private_key(bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(b"PRIVATE KEY-----") else { return false };
+    let Some(body) = rest.strip_prefix(b"\n").or_else(|| rest.strip_prefix(b"\r\n")) else { return false };
+    body.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte))
 }
 
 /// Of storage, Cosmos DB and Service Bus: 64 bytes in base64 (RFC 4648 4), alone or behind `AccountKey=`.
