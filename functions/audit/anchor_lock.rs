@@ -16,6 +16,10 @@ use crate::{
     tenancy::{DeploymentPlace, PersonId, Record, Store, StoreError, seal::sha256},
 };
 
+/// Days that each copy is held: six years from the CMMC status date (32 CFR 170.16(c)(4), 170.17(c)(4)), and one for what was
+/// copied before it. The template's `anchorDays`.
+pub const HELD_DAYS: u32 = 2557;
+
 pub const MAX_ANSWER: usize = 4000;
 
 /// What an owner recorded.

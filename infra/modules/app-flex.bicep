@@ -68,10 +68,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         triggers: { http: { perInstanceConcurrency: 32 } }
       }
     }
+    // No ftpsState: Flex has no FTP, and refuses a site that names it (ARM 51021).
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
       // Access logs hold addresses, and addresses of webhooks and links are secrets.

@@ -3,7 +3,7 @@
 //! `assay doctor` prints it all; the handler looks again and again once it is ready, and health then names what somebody
 //! must mend; the pages show the last look of their process. It asks through the ports, as the functions do, and leaves
 //! everything as it was: a write here is one that a store allowed to write refuses because of what it names, or a blob that
-//! is deleted at once. Where nothing can be taken away (`audit`, held `anchors`) one empty probe stays.
+//! is deleted at once. Where nothing can be taken away (`audit`, held `anchors`) one small probe stays.
 
 use std::{fmt, sync::Arc, time::Duration};
 

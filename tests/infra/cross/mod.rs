@@ -1,6 +1,7 @@
 //! The code and the template agree, in both directions: settings, queues, containers, keys, roles; and neither lets the
 //! platform log addresses; what must be made first is made first. The code side is read from the code itself, never from a list kept here for it.
 
+mod flex;
 mod order;
 mod quiet;
 mod roles;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use assay::{
-    audit::dead_letter::QUEUES,
+    audit::{anchor_lock::HELD_DAYS, dead_letter::QUEUES},
     platform::{
         azure::PARTITION_KEY_PATH,
         ports::{BlobContainer, Container},
@@ -96,8 +96,7 @@ fn infra_every_blob_container_is_made_beside_the_others_and_the_copies_of_checkp
         assert_eq!(held.len(), 1, "{}: {anchors} alone is held: what a client's end deletes must be deletable", installation.at);
         assert!(held[0].name.contains(&format!("/{anchors}/")), "{}", held[0].label());
         let days = held[0].get(&["properties", "immutabilityPeriodSinceCreationInDays"]).and_then(Value::as_i64);
-        // Six years from the status date (32 CFR 170.16(c)(4), 170.17(c)(4)), and what is evidence for it was copied before it.
-        assert!(days.is_some_and(|days| days >= 7 * 365), "{}: seven years, found {days:?} days", held[0].label());
+        assert_eq!(days, Some(HELD_DAYS.into()), "{}", held[0].label());
     }
 }
 

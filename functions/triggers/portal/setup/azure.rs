@@ -2,14 +2,11 @@
 
 use crate::{
     app::App,
+    audit::anchor_lock::HELD_DAYS,
     config::{EntraSettings, StoreKind},
     platform::ports::BlobContainer,
     web::entra,
 };
-
-/// Days that each copy is held: six years from the CMMC status date (32 CFR 170.16(c)(4), 170.17(c)(4)), and one for what was
-/// copied before it.
-const DAYS: u32 = 2557;
 
 /// The name of the storage account; `None` where everything is kept in a folder.
 pub(super) fn storage_account(app: &App) -> Option<String> {
@@ -31,9 +28,11 @@ pub(super) fn lock_commands(app: &App, account: &str, has_policy: bool) -> Vec<(
         all.push(("Once, for Azure Government:".into(), "az cloud set --name AzureUSGovernment && az login".into()));
     }
     if !has_policy {
-        let create = command("create", &format!(" --period {DAYS}"));
+        let create = command("create", &format!(" --period {HELD_DAYS}"));
         all.push((
-            format!("Only where there is no policy yet: make one, for {DAYS} days (six years). It can still be changed and taken away:"),
+            format!(
+                "Only where there is no policy yet: make one, for {HELD_DAYS} days (seven years). It can still be changed and taken away:"
+            ),
             create,
         ));
     }
