@@ -37,6 +37,7 @@ param hosting string = environment().name == 'AzureUSGovernment' ? 'premium' : '
 param entraClientId string = ''
 
 @description('Optional. The directories whose people may sign in; the first is the provider\'s own.')
+@minLength(1)
 param entraDirectories array = [tenant().tenantId]
 
 @description('Optional. The object id of the person who is an owner from the first sign-in on; empty: whoever has the app role Owner.')
@@ -204,59 +205,185 @@ param _artifactsLocationSasToken string = ''
 @description('Whether this is Azure Government.')
 var isGovernment = environment().name == 'AzureUSGovernment'
 
-@description('What may stand in namePrefix.')
-var nameCharacters = 'abcdefghijklmnopqrstuvwxyz0123456789'
-
-@description('What namePrefix holds besides.')
-var foreignCharacters = filter(
-  range(0, length(namePrefix)),
-  i => !contains(nameCharacters, substring(namePrefix, i, 1))
-)
-
-@description('What is around the @ of alertEmail.')
-var mailParts = split(alertEmail, '@')
-
-@description('What every key in the own vault begins with.')
-var ownKeyStart = 'https://${ownVaultName}${environment().suffixes.keyvaultDns}/keys/'
+@description('What names are made of, however large the letters.')
+var nameSigns = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
 @description('The parts of the address of an own key: https:, nothing, host, keys, name.')
 var ownKeyParts = split(ownKeyUri, '/')
 
+@description('What was typed with a sign that it cannot have.')
+var misspelt = map(
+  filter(
+    concat(
+      [
+        { name: 'namePrefix', typed: namePrefix, signs: nameSigns }
+        { name: 'alertEmail', typed: alertEmail, signs: '${nameSigns}@._%+\'-' }
+        { name: 'mailFrom', typed: mailFrom, signs: '${nameSigns}@._%+\'-' }
+        { name: 'smtpHost', typed: smtpHost, signs: '${nameSigns}.-' }
+        { name: 'entraClientId', typed: entraClientId, signs: '0123456789abcdef-' }
+        { name: 'ownerObjectId', typed: ownerObjectId, signs: '0123456789abcdef-' }
+        { name: 'ownVaultName', typed: ownVaultName, signs: '${nameSigns}-' }
+        { name: 'ownKeyUri', typed: last(ownKeyParts), signs: '${nameSigns}-' }
+      ],
+      map(entraDirectories, id => { name: 'entraDirectories', typed: id, signs: '0123456789abcdef-' })
+    ),
+    entry =>
+      !empty(filter(range(0, length(entry.typed)), i => !contains(entry.signs, toLower(substring(entry.typed, i, 1)))))
+  ),
+  entry => entry.name
+)
+
+@description('What is no mail address by what stands around its @.')
+var wrongMails = filter(
+  [alertEmail, mailFrom],
+  typed =>
+    length(split(typed, '@')) != 2 || !contains(last(split(typed, '@')), '.') || !empty(filter(
+      ['@.', '.@', '..'],
+      signs => contains('.${typed}.', signs)
+    ))
+)
+
+@description('What is no id of Entra by the length of its parts.')
+var wrongIds = filter(
+  concat([entraClientId, ownerObjectId], entraDirectories),
+  typed => join(map(split(typed, '-'), part => string(length(part))), ' ') != '8 4 4 4 12'
+)
+
+@description('The regions of Azure Government.')
+var governmentRegions = filter(allowedLocations, region => startsWith(region, 'usgov') || startsWith(region, 'usdod'))
+
+@description('The numbers of an address as texts, so that what is none is seen before it is reckoned with.')
+var octets = map(range(0, 256), number => string(number))
+
+@description('What was typed as range or address, an address being a range of one.')
+var typedRanges = map(concat([networkPrefix], operatorAddresses), typed => contains(typed, '/') ? typed : '${typed}/32')
+
+@description('Those that are written as ranges are.')
+var writtenRanges = filter(
+  typedRanges,
+  typed =>
+    length(split(typed, '/')) == 2 && length(split(typed, '.')) == 4 && contains(
+      take(octets, 33),
+      last(split(typed, '/'))
+    ) && empty(filter(split(first(split(typed, '/')), '.'), octet => !contains(octets, octet)))
+)
+
+@description('Those that begin at their first address.')
+var ranges = filter(writtenRanges, typed => parseCidr(typed).network == first(split(typed, '/')))
+
+@description('Those of private networks (RFC 1918).')
+var privateRanges = filter(
+  ranges,
+  typed =>
+    !empty(filter(
+      ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'],
+      block =>
+        parseCidr('${first(split(typed, '/'))}/${last(split(block, '/'))}').network == first(split(block, '/')) && int(last(split(
+          typed,
+          '/'
+        ))) >= int(last(split(block, '/')))
+    ))
+)
+
+@description('Whether networkPrefix is one of them, and large enough for two /26.')
+var isNetworkRange = contains(privateRanges, networkPrefix) && contains(
+  take(octets, 25),
+  last(split(networkPrefix, '/'))
+)
+
+@description('Whether ownVaultName can be the name of a vault.')
+var isVaultName = length(ownVaultName) >= 3 && !contains(misspelt, 'ownVaultName') && !contains(
+  '0123456789-',
+  first(ownVaultName)
+) && !endsWith(ownVaultName, '-') && !contains(ownVaultName, '--')
+
+@description('What every key in the own vault begins with.')
+var ownKeyStart = 'https://${ownVaultName}${environment().suffixes.keyvaultDns}/keys/'
+
+@description('Whether ownKeyUri is the address of a key of that vault, without a version.')
+var isOwnKey = length(ownKeyParts) == 5 && startsWith(toLower(ownKeyUri), toLower(ownKeyStart)) && !empty(last(ownKeyParts)) && !contains(
+  misspelt,
+  'ownKeyUri'
+)
+
 @description('What is wrong with what was typed, and what to type instead; all of it at once.')
 var problems = filter(
   [
-    empty(foreignCharacters) && !contains('0123456789', first(namePrefix))
+    !contains(misspelt, 'namePrefix') && namePrefix == toLower(namePrefix) && !contains('0123456789', first(namePrefix))
       ? ''
       : 'namePrefix: type 3 to 10 lower-case letters and digits, a letter first, such as assay.'
     contains(allowedLocations, location)
       ? ''
       : 'location: ${location} is not among allowedLocations (${join(allowedLocations, ', ')}); type one of these, by its short name such as eastus.'
+    length(governmentRegions) == (isGovernment ? length(allowedLocations) : 0) && empty(filter(
+        allowedLocations,
+        region => region != toLower(replace(region, ' ', ''))
+      ))
+      ? ''
+      : 'allowedLocations: type regions of this cloud by their short names, such as ${isGovernment ? 'usgovvirginia' : 'eastus2'}.'
     (dataBoundary == 'gov-CUI') == isGovernment
       ? ''
-      : 'dataBoundary: gov-CUI in Azure Government and nowhere else, commercial-noCUI in any other cloud.'
+      : 'dataBoundary: type gov-CUI in Azure Government and nowhere else, commercial-noCUI in any other cloud.'
     hosting == 'flex' && isGovernment ? 'hosting: Azure Government has no Flex Consumption; type premium.' : ''
+    contains(misspelt, 'alertEmail') || contains(wrongMails, alertEmail)
+      ? 'alertEmail: type one mail address, such as alerts@example.net.'
+      : ''
+    empty(entraClientId) || (!contains(misspelt, 'entraClientId') && !contains(wrongIds, entraClientId))
+      ? ''
+      : 'entraClientId: type the application (client) id, such as 01234567-89ab-cdef-0123-456789abcdef, or leave it empty.'
+    !contains(misspelt, 'entraDirectories') && empty(filter(entraDirectories, typed => contains(wrongIds, typed)))
+      ? ''
+      : 'entraDirectories: type directory (tenant) ids, such as 01234567-89ab-cdef-0123-456789abcdef, your own first.'
+    empty(ownerObjectId) || (!contains(misspelt, 'ownerObjectId') && !contains(wrongIds, ownerObjectId))
+      ? ''
+      : 'ownerObjectId: type the object id of a person, such as 01234567-89ab-cdef-0123-456789abcdef, or leave it empty.'
+    empty(authenticationContext) || contains(map(range(1, 99), number => 'c${number}'), authenticationContext)
+      ? ''
+      : 'authenticationContext: type c1 to c99, or leave it empty.'
     mail == 'acs' && isGovernment ? 'mail: acs is for the public cloud only in this release; type smtp or none.' : ''
-    mail == 'smtp' && (empty(smtpHost) || !contains(mailFrom, '@'))
-      ? 'mail: smtp needs smtpHost, such as smtp.example.net, and mailFrom, such as assay@example.net.'
+    mail == 'smtp' && (!contains(smtpHost, '.') || contains(misspelt, 'smtpHost'))
+      ? 'smtpHost: type the name of a mail server alone, such as smtp.example.net; its port is smtpPort.'
+      : ''
+    mail == 'smtp' && (contains(misspelt, 'mailFrom') || contains(wrongMails, mailFrom))
+      ? 'mailFrom: type one mail address, such as assay@example.net.'
       : ''
     mail == 'smtp' && !empty(smtpUser) && empty(smtpPassword)
       ? 'smtpPassword: type the password of smtpUser, or leave smtpUser empty.'
       : ''
-    length(mailParts) == 2 && contains(last(mailParts), '.') && !contains(alertEmail, ' ')
+    empty(teamsWebhook) || (startsWith(teamsWebhook, 'https://') && !contains(teamsWebhook, ' '))
       ? ''
-      : 'alertEmail: type one mail address, such as alerts@example.net.'
-    empty(filter(
-        operatorAddresses,
-        address => contains(address, ':') || endsWith(address, '/31') || endsWith(address, '/32')
-      ))
+      : 'teamsWebhook: type the whole address of the workflow, which begins with https://, or leave it empty.'
+    empty(publicUrl) || (startsWith(publicUrl, 'https://') && length(split(publicUrl, '/')) == 3 && contains(
+        publicUrl,
+        '.'
+      ) && !contains(publicUrl, ' '))
       ? ''
-      : 'operatorAddresses: type public IPv4 addresses without a length, such as 203.0.113.7, or ranges up to /30.'
-    (empty(ownVaultName) && empty(ownKeyUri)) || (length(ownKeyParts) == 5 && startsWith(
-        toLower(ownKeyUri),
-        toLower(ownKeyStart)
-      ))
+      : 'publicUrl: type https:// and the name of the custom domain, such as https://assay.example.net, or leave it empty.'
+    (empty(ownVaultName) && empty(ownKeyUri)) || isVaultName
+      ? ''
+      : 'ownVaultName: type the name of the vault alone, such as contoso-keys, or leave both it and ownKeyUri empty.'
+    !isVaultName || isOwnKey
       ? ''
       : 'ownKeyUri: type the address of a key in the vault ownVaultName of this resource group, without a version: ${ownKeyStart}NAME.'
+    databaseThroughput % 1000 == 0 ? '' : 'databaseThroughput: type whole thousands, such as 4000.'
+    isNetworkRange
+      ? ''
+      : 'networkPrefix: type a private range of /24 or larger by its first address, such as 10.90.0.0/24.'
+    empty(filter(
+        operatorAddresses,
+        typed =>
+          contains(typed, '/')
+            ? !contains(ranges, typed) || contains(privateRanges, typed) || !contains(
+                skip(take(octets, 31), 16),
+                last(split(typed, '/'))
+              )
+            : !contains(ranges, '${typed}/32') || contains(privateRanges, '${typed}/32')
+      ))
+      ? ''
+      : 'operatorAddresses: type public IPv4 addresses without a length, such as 203.0.113.7, or ranges of /16 to /30 by their first address, such as 203.0.113.0/28.'
+    join(map(split(budgetStart, '-'), part => string(length(part))), ' ') == '4 2 2' && endsWith(budgetStart, '-01')
+      ? ''
+      : 'budgetStart: type the first day of a month, such as 2027-01-01.'
   ],
   problem => !empty(problem)
 )
@@ -270,8 +397,11 @@ var isMetered = !empty(meteringPlan) && contains(managedApplication, '/providers
 @description('Tags of all, with the data boundary, so that nobody has to guess what may lie here.')
 var allTags = union(tags, { 'assay-data-boundary': dataBoundary })
 
-@description('The same for the identities and the plan, on which everything else depends: where something is wrong, nothing is made.')
+@description('The same for the plan, for which everything else waits: where something is wrong, nothing is made.')
 var checkedTags = empty(problems) ? allTags : fail(join(problems, ' '))
+
+@description('The range of the network; Azure reckons with it before anything else, and would have other words.')
+var checkedPrefix = isNetworkRange ? networkPrefix : fail(join(problems, ' '))
 
 // ---- Names ----
 
@@ -349,54 +479,7 @@ resource attribution 'Microsoft.Resources/deployments@2025-04-01' = {
   }
 }
 
-module identity 'modules/identity.bicep' = {
-  name: 'assay-identity'
-  params: {
-    location: location
-    keysName: keysIdentityName
-    appName: appIdentityName
-    tags: checkedTags
-  }
-}
-
-module monitor 'modules/monitor.bicep' = {
-  name: 'assay-monitor'
-  params: {
-    location: location
-    workspaceName: '${name}-logs'
-    insightsName: '${name}-insights'
-    retentionDays: logDays
-    alertEmail: alertEmail
-    identityName: appIdentityName
-    principalId: identity.outputs.appPrincipalId
-    tags: allTags
-  }
-}
-
-module network 'modules/network.bicep' = {
-  name: 'assay-network'
-  params: {
-    location: location
-    name: '${name}-network'
-    addressPrefix: networkPrefix
-    appPrefix: cidrSubnet(networkPrefix, 26, 0)
-    endpointsPrefix: cidrSubnet(networkPrefix, 26, 1)
-    delegation: hosting == 'flex' ? 'Microsoft.App/environments' : 'Microsoft.Web/serverFarms'
-    workspaceId: monitor.outputs.workspaceId
-    tags: allTags
-  }
-}
-
-module dns 'modules/dns.bicep' = if (createDnsZones) {
-  name: 'assay-dns'
-  params: {
-    zones: map(items(zones), zone => zone.value)
-    networkId: network.outputs.networkId
-    tags: allTags
-  }
-}
-
-// What a region may lack is asked of Azure before anything is made that holds its name after it is gone, or its zones.
+// What a region may lack is asked of Azure first: everything else waits for the identities, and they for the plan.
 
 module flexPlan 'modules/plan-flex.bicep' = if (hosting == 'flex') {
   name: 'assay-plan-flex'
@@ -419,6 +502,54 @@ module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
   }
 }
 
+module identity 'modules/identity.bicep' = {
+  name: 'assay-identity'
+  params: {
+    location: location
+    keysName: keysIdentityName
+    appName: appIdentityName
+    tags: allTags
+  }
+  dependsOn: [flexPlan, premiumPlan]
+}
+
+module monitor 'modules/monitor.bicep' = {
+  name: 'assay-monitor'
+  params: {
+    location: location
+    workspaceName: '${name}-logs'
+    insightsName: '${name}-insights'
+    retentionDays: logDays
+    alertEmail: alertEmail
+    identityName: appIdentityName
+    principalId: identity.outputs.appPrincipalId
+    tags: allTags
+  }
+}
+
+module network 'modules/network.bicep' = {
+  name: 'assay-network'
+  params: {
+    location: location
+    name: '${name}-network'
+    addressPrefix: checkedPrefix
+    appPrefix: cidrSubnet(checkedPrefix, 26, 0)
+    endpointsPrefix: cidrSubnet(checkedPrefix, 26, 1)
+    delegation: hosting == 'flex' ? 'Microsoft.App/environments' : 'Microsoft.Web/serverFarms'
+    workspaceId: monitor.outputs.workspaceId
+    tags: allTags
+  }
+}
+
+module dns 'modules/dns.bicep' = if (createDnsZones) {
+  name: 'assay-dns'
+  params: {
+    zones: map(items(zones), zone => zone.value)
+    networkId: network.outputs.networkId
+    tags: allTags
+  }
+}
+
 module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName)) {
   name: 'assay-vault-encryption'
   params: {
@@ -429,7 +560,6 @@ module encryptionVault 'modules/vault-encryption.bicep' = if (empty(ownVaultName
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [flexPlan, premiumPlan]
 }
 
 module ownEncryptionKey 'modules/own-encryption-key.bicep' = if (!empty(ownVaultName)) {
@@ -440,7 +570,6 @@ module ownEncryptionKey 'modules/own-encryption-key.bicep' = if (!empty(ownVault
     identityName: keysIdentityName
     principalId: identity.outputs.keysPrincipalId
   }
-  dependsOn: [flexPlan, premiumPlan]
 }
 
 module appVault 'modules/vault-app.bicep' = {
@@ -455,7 +584,6 @@ module appVault 'modules/vault-app.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [flexPlan, premiumPlan]
 }
 
 // What ends is told only of what is made after these; so keys and secrets come after them.
@@ -831,6 +959,7 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
     startDate: budgetStart
     email: alertEmail
   }
+  dependsOn: [identity]
 }
 
 module policy 'modules/policy.bicep' = if (assignPolicies) {
@@ -839,6 +968,7 @@ module policy 'modules/policy.bicep' = if (assignPolicies) {
     location: location
     allowedLocations: allowedLocations
   }
+  dependsOn: [identity]
 }
 
 module locks 'modules/locks.bicep' = if (createLocks) {

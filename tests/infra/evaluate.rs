@@ -1,13 +1,93 @@
 //! What an expression of the compiled template comes to, for parameters and surroundings that a snapshot of Bicep cannot be
-//! told, such as who manages the resource group. Only the functions that such expressions use: any other is an error, so
-//! that nothing here is guessed.
+//! told, such as who manages the resource group; and what one of the portal's pages comes to. Only the functions that such
+//! expressions use: any other is an error, so that nothing here is guessed.
 
 use serde_json::{Value, json};
 
 use super::{
     expression::{Expr, is_expression, parse},
+    functions,
     template::property,
 };
+
+/// Whom an expression asks for what no function knows by itself.
+pub(crate) trait Surroundings {
+    /// `None`: they know no such function either.
+    fn answer(&self, function: &str, args: &[Value]) -> Option<Result<Value, String>>;
+}
+
+/// What the expression comes to.
+pub(crate) fn evaluate(expr: &Expr, around: &dyn Surroundings) -> Result<Value, String> {
+    Evaluation { around, named: None }.of(expr)
+}
+
+/// Within lambdas: with what each was called with, the innermost first.
+struct Evaluation<'a> {
+    around: &'a dyn Surroundings,
+    named: Option<Named<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'a str,
+    value: &'a Value,
+    outer: Option<&'a Named<'a>>,
+}
+
+impl Evaluation<'_> {
+    fn of(&self, expr: &Expr) -> Result<Value, String> {
+        let (name, args) = match expr {
+            Expr::Text(text) => return Ok(json!(text)),
+            Expr::Number(number) => return Ok(json!(number)),
+            Expr::Property(of, name) => {
+                let of = self.of(of)?;
+                return property(&of, name).cloned().ok_or_else(|| format!("no {name} in {of}"));
+            }
+            Expr::Index(..) => return Err(format!("not evaluated here: {expr:?}")),
+            Expr::Call(name, args) => (name.as_str(), args.as_slice()),
+        };
+        match (name, args) {
+            ("if", [asked, yes, no]) => return self.of(if truth(&self.of(asked)?)? { yes } else { no }),
+            ("map" | "filter", [list, Expr::Call(lambda, parts)]) if lambda == "lambda" => return self.each(name, list, parts),
+            ("lambdavariables", [Expr::Text(name)]) => return self.named(name),
+            _ => {}
+        }
+        let args = args.iter().map(|arg| self.of(arg)).collect::<Result<Vec<_>, _>>()?;
+        let answer = functions::call(name, &args).or_else(|| self.around.answer(name, &args));
+        answer.unwrap_or_else(|| Err(format!("not evaluated here: {name} of {}", json!(args))))
+    }
+
+    fn each(&self, what: &str, list: &Expr, lambda: &[Expr]) -> Result<Value, String> {
+        let list = self.of(list)?;
+        let (Some(list), [Expr::Text(name), body]) = (list.as_array(), lambda) else { return Err(format!("no list: {list}")) };
+        let mut found = Vec::new();
+        for value in list {
+            let named = Named { name, value, outer: self.named.as_ref() };
+            let said = Evaluation { around: self.around, named: Some(named) }.of(body)?;
+            if what == "map" {
+                found.push(said);
+            } else if truth(&said)? {
+                found.push(value.clone());
+            }
+        }
+        Ok(found.into())
+    }
+
+    fn named(&self, name: &str) -> Result<Value, String> {
+        let mut next = self.named.as_ref();
+        while let Some(named) = next {
+            if named.name == name {
+                return Ok(named.value.clone());
+            }
+            next = named.outer;
+        }
+        Err(format!("no lambda has {name}"))
+    }
+}
+
+fn truth(value: &Value) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("neither true nor false: {value}"))
+}
 
 /// Where a template is deployed, and with what.
 pub(crate) struct Place<'a> {
@@ -30,38 +110,7 @@ impl Place<'_> {
     }
 
     pub(crate) fn of(&self, expr: &Expr) -> Result<Value, String> {
-        let (name, args) = match expr {
-            Expr::Text(text) => return Ok(json!(text)),
-            Expr::Number(number) => return Ok(json!(number)),
-            Expr::Property(of, name) => {
-                let of = self.of(of)?;
-                return property(&of, name).cloned().ok_or_else(|| format!("no {name} in {of}"));
-            }
-            Expr::Index(..) => return Err(format!("not evaluated here: {expr:?}")),
-            Expr::Call(name, args) => (name.as_str(), args.as_slice()),
-        };
-        match (name, args) {
-            ("true", []) => Ok(json!(true)),
-            ("false", []) => Ok(json!(false)),
-            ("resourcegroup", []) => Ok(self.group.clone()),
-            ("environment", []) => Ok(json!({"name": self.cloud})),
-            ("parameters", [of]) => self.parameter(&self.text(of)?),
-            ("variables", [of]) => self.value(self.declared("variables", &self.text(of)?)?),
-            ("if", [asked, yes, no]) => self.of(if self.truth(asked)? { yes } else { no }),
-            ("and", all) => all.iter().try_fold(true, |so_far, one| Ok(self.truth(one)? && so_far)).map(Value::from),
-            ("not", [one]) => Ok(json!(!self.truth(one)?)),
-            ("equals", [one, other]) => Ok(json!(self.of(one)? == self.of(other)?)),
-            ("empty", [one]) => Ok(json!(self.text(one)?.is_empty())),
-            // Of texts, where case counts.
-            ("contains", [whole, part]) => Ok(json!(self.text(whole)?.contains(&self.text(part)?))),
-            ("coalesce", all) => self.first(all),
-            ("tryget", [of, name]) => Ok(property(&self.of(of)?, &self.text(name)?).cloned().unwrap_or_default()),
-            ("string", [one]) => Ok(json!(self.of(one)?.to_string())),
-            ("max", [one, other]) => Ok(json!(self.number(one)?.max(self.number(other)?))),
-            ("greater", [one, other]) => Ok(json!(self.number(one)? > self.number(other)?)),
-            ("greaterorequals", [one, other]) => Ok(json!(self.number(one)? >= self.number(other)?)),
-            _ => Err(format!("not evaluated here: {name} of {} arguments", args.len())),
-        }
+        evaluate(expr, self)
     }
 
     fn declared(&self, part: &str, name: &str) -> Result<&Value, String> {
@@ -76,29 +125,22 @@ impl Place<'_> {
         }
     }
 
-    fn first(&self, all: &[Expr]) -> Result<Value, String> {
-        for one in all {
-            let value = self.of(one)?;
-            if !value.is_null() {
-                return Ok(value);
-            }
-        }
-        Ok(Value::Null)
+    /// The names of the two clouds that we deploy to, and of their services as far as the template reads them.
+    fn environment(&self) -> Value {
+        let vaults = if self.cloud == "AzureUSGovernment" { ".vault.usgovcloudapi.net" } else { ".vault.azure.net" };
+        json!({"name": self.cloud, "suffixes": {"keyvaultDns": vaults}})
     }
+}
 
-    fn truth(&self, expr: &Expr) -> Result<bool, String> {
-        let value = self.of(expr)?;
-        value.as_bool().ok_or_else(|| format!("neither true nor false: {value}"))
-    }
-
-    fn number(&self, expr: &Expr) -> Result<i64, String> {
-        let value = self.of(expr)?;
-        value.as_i64().ok_or_else(|| format!("no number: {value}"))
-    }
-
-    fn text(&self, expr: &Expr) -> Result<String, String> {
-        let value = self.of(expr)?;
-        value.as_str().map(str::to_owned).ok_or_else(|| format!("no text: {value}"))
+impl Surroundings for Place<'_> {
+    fn answer(&self, function: &str, args: &[Value]) -> Option<Result<Value, String>> {
+        Some(match (function, args) {
+            ("resourcegroup", []) => Ok(self.group.clone()),
+            ("environment", []) => Ok(self.environment()),
+            ("parameters", [Value::String(name)]) => self.parameter(name),
+            ("variables", [Value::String(name)]) => self.declared("variables", name).and_then(|variable| self.value(variable)),
+            _ => return None,
+        })
     }
 }
 
@@ -116,12 +158,31 @@ fn infra_what_is_evaluated_is_evaluated_as_azure_does_and_what_is_not_is_an_erro
         ("[and(contains('Abc', 'A'), not(contains('Abc', 'a')), empty(''))]", json!(true)),
         ("[greater(parameters('given'), 7)]", json!(false)),
         ("[greaterOrEquals(parameters('given'), 7)]", json!(true)),
+        ("[filter(range(0, 3), lambda('i', not(equals(lambdaVariables('i'), 1))))]", json!([0, 2])),
+        (
+            "[map(createArray('a'), lambda('x', map(createArray('b'), lambda('y', concat(lambdaVariables('x'), lambdaVariables('y'))))))]",
+            json!([["ab"]]),
+        ),
+        ("[contains(createArray('eastus'), 'EastUS')]", json!(false)),
+        ("[and(startsWith('ABC', 'ab'), endsWith('ABC', 'bc'))]", json!(true)),
+        ("[concat(first(''), last(split('a/b', '/')), substring('abc', 1, 1), string(true()), string(3))]", json!("bbTrue3")),
+        ("[split('', '/')]", json!([""])),
+        ("[length('\u{e9}\u{1f600}')]", json!(3)),
+        ("[format('{0} of {1}: {0}', 1, 'x')]", json!("1 of x: 1")),
+        ("[parseCidr('172.20.3.4/12').network]", json!("172.16.0.0")),
+        ("[mod(4500, 1000)]", json!(500)),
+        ("[if(empty(createArray()), union(createObject('a', 1), createObject('a', 2, 'b', 3)), fail('no'))]", json!({"a": 2, "b": 3})),
+        ("[join(take(skip(createArray(1, 2, 3, 4), 1), 2), ', ')]", json!("2, 3")),
     ] {
         assert_eq!(value(text), Ok(expected), "{text}");
     }
-    for bad in ["[parameters('none')]", "[uniqueString('a')]", "[if('a', 1, 2)]", "[environment().suffixes]", "[createArray(1)[0]]"] {
+    for bad in ["[parameters('none')]", "[uniqueString('a')]", "[if('a', 1, 2)]", "[environment().portal]", "[createArray(1)[0]]"] {
         assert!(value(bad).is_err(), "{bad}");
     }
+    for bad in ["[int('ten')]", "[parseCidr('10.0.0.0/33')]", "[lambdaVariables('i')]", "[substring('a', 1, 1)]", "[and(true(), 'a')]"] {
+        assert!(value(bad).is_err(), "{bad}");
+    }
+    assert_eq!(value("[fail('so not')]"), Err("so not".into()));
     let elsewhere = Place { group: json!({}), ..place };
     assert_eq!(elsewhere.value(&json!("[variables('b')]")), Ok(json!("AzureCloud")));
     assert!(Place { parameters: json!({}), ..elsewhere }.value(&json!("[parameters('given')]")).is_err(), "it has no default");

@@ -1,5 +1,6 @@
 //! ARM template expressions (`[concat(parameters('a'), 'b')]`), read into a tree: for rules about who calls what, and for
-//! what an expression can become without being deployed.
+//! what an expression can become without being deployed. The portal's pages have the same ones, and lambdas of their own
+//! spelling (`(item) => item.name`), which are read as the template's.
 //!
 //! Nothing here guesses: what cannot be read is an error, and what only Azure knows stays an expression.
 
@@ -27,7 +28,7 @@ pub(crate) fn is_expression(text: &str) -> bool {
 /// The expression in `[...]`.
 pub(crate) fn parse(text: &str) -> Result<Expr, String> {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).ok_or_else(|| format!("not an expression: {text}"))?;
-    let mut reader = Reader { rest: inner, depth: 0 };
+    let mut reader = Reader { rest: inner, depth: 0, names: Vec::new() };
     let expr = reader.whole().ok_or_else(|| format!("cannot be read as an expression: {text}"))?;
     if reader.space().rest.is_empty() { Ok(expr) } else { Err(format!("cannot be read to its end: {text}")) }
 }
@@ -149,6 +150,8 @@ pub(crate) fn texts(value: &Value) -> Vec<(String, &str)> {
 struct Reader<'a> {
     rest: &'a str,
     depth: usize,
+    /// Of the lambdas around: any other bare word is an error.
+    names: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -201,7 +204,13 @@ impl Reader<'_> {
             self.rest = rest;
             return number.parse().ok().map(Expr::Number);
         }
+        if self.space().rest.starts_with('(') {
+            return self.lambda();
+        }
         let mut name = self.word()?;
+        if self.names.contains(&name) {
+            return Some(Expr::Call("lambdavariables".into(), vec![Expr::Text(name)]));
+        }
         while self.takes('.') {
             // A namespace: `sys.concat(...)`.
             name = self.word()?;
@@ -222,6 +231,18 @@ impl Reader<'_> {
             }
         }
         Some(Expr::Call(name.to_lowercase(), args))
+    }
+
+    fn lambda(&mut self) -> Option<Expr> {
+        self.takes('(');
+        let name = self.word()?;
+        if !(self.takes(')') && self.takes('=') && self.takes('>')) {
+            return None;
+        }
+        self.names.push(name.clone());
+        let body = self.whole()?;
+        self.names.pop();
+        Some(Expr::Call("lambda".into(), vec![Expr::Text(name), body]))
     }
 
     /// After the first quote; a quote in the text is two.
@@ -265,7 +286,19 @@ mod tests {
         assert_eq!(parse("[parameters('location')]").unwrap().parameter(), Some("location"));
         assert_eq!(parse("[environment().suffixes.storage]").unwrap().parameter(), None);
         assert!(parse("[createArray('a', 'b')[copyIndex()]]").is_ok());
-        for bad in ["[concat('a'", "[concat('a)]", "[a b]", "[]", "[concat(,)]", "[1]]", "[parameters]"] {
+        let page = parse("[filter(split('a', ','), (item) => empty(item.name))]").unwrap();
+        assert_eq!(page, parse("[filter(split('a', ','), lambda('item', empty(lambdaVariables('item').name)))]").unwrap());
+        for bad in [
+            "[concat(item, (item) => 1)]",
+            "[(item) = item]",
+            "[concat('a'",
+            "[concat('a)]",
+            "[a b]",
+            "[]",
+            "[concat(,)]",
+            "[1]]",
+            "[parameters]",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -9,6 +9,7 @@ mod budget;
 mod cross;
 mod evaluate;
 mod expression;
+mod functions;
 mod guide;
 mod metered;
 mod offer;
@@ -17,6 +18,7 @@ mod sign_in;
 mod sources;
 mod template;
 mod ttk;
+mod typed;
 mod types;
 
 use std::path::{Path, PathBuf};

@@ -1,9 +1,11 @@
 //! What must be made before what: Azure makes in parallel all that the template does not put in order.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::infra::{
-    COMPILED, file,
+    COMPILED,
+    evaluate::Place,
+    file,
     template::{self, property},
 };
 
@@ -40,43 +42,63 @@ fn infra_somebody_is_told_of_the_end_of_the_first_version_of_each_key_and_secret
 
     let resources = template["resources"].as_array_mut().unwrap();
     let keys = resources.iter_mut().find(|one| one["name"] == "assay-keys-app").unwrap();
-    keys["dependsOn"] = serde_json::json!(["[resourceId('Microsoft.Resources/deployments', 'assay-vault-app')]"]);
+    keys["dependsOn"] = json!(["[resourceId('Microsoft.Resources/deployments', 'assay-vault-app')]"]);
     assert_eq!(untold(&template), ["assay-keys-app"], "one that does not wait is named");
 }
 
-/// Modules that make what holds its name after it is gone, or its zones, before the plan, with which Azure says whether the
-/// region has the hosting and the zones. What is `skipped` makes nothing, and nothing waits for it.
-fn too_early(template: &Value, skipped: &[&str]) -> Vec<String> {
-    let modules: Vec<_> = modules(template).into_iter().filter(|(name, ..)| !skipped.contains(&name.as_str())).collect();
-    let makes = |made: &[String], kinds: &[&str]| made.iter().any(|kind| kinds.contains(&kind.as_str()));
+/// Modules that make something before the plan, with whose tags the template refuses what was typed wrong, and with which
+/// Azure says whether the region has the hosting and the zones. Of those that these parameters ask for: what is left out
+/// makes nothing, and nothing waits for it.
+fn too_early(template: &Value, parameters: &Value) -> Vec<String> {
+    let place = Place { template, parameters: parameters.clone(), group: json!({}), cloud: "AzureCloud" };
+    let asked = |module: &Value| module.get("condition").is_none_or(|condition| place.value(condition).unwrap() == json!(true));
+    let resources = template["resources"].as_array().expect("resources");
+    let on: Vec<_> = modules(template).into_iter().zip(resources).filter(|(_, module)| asked(module)).collect();
+    // The Marketplace's mark is empty: it makes nothing.
+    let on: Vec<_> = on.into_iter().filter(|((_, made, _), _)| !made.is_empty()).collect();
+    let checked = |module: &Value| module["properties"]["parameters"]["tags"]["value"] == "[variables('checkedTags')]";
+    let is_plan = |made: &[String]| made.iter().any(|kind| kind == "Microsoft.Web/serverfarms");
     let mut behind: Vec<&str> = Vec::new();
     // As often as there are modules, so that the longest way is walked.
-    for _ in &modules {
+    for _ in &on {
         let waits = |waits: &str| behind.iter().any(|name| waits.contains(&format!("'{name}'")));
-        let next = modules.iter().filter(|(_, made, on)| makes(made, &["Microsoft.Web/serverfarms"]) || waits(on));
-        behind = next.map(|(name, ..)| name.as_str()).collect();
+        let next = on.iter().filter(|((_, made, waits_for), module)| (is_plan(made) && checked(module)) || waits(waits_for));
+        behind = next.map(|((name, ..), _)| name.as_str()).collect();
     }
-    let lasting = ["Microsoft.KeyVault/vaults", "Microsoft.DocumentDB/databaseAccounts", "Microsoft.Storage/storageAccounts"];
-    let made = modules.iter().filter(|(_, made, _)| makes(made, &lasting));
-    made.filter(|(name, ..)| !behind.contains(&name.as_str())).map(|(name, ..)| name.clone()).collect()
+    let early = on.iter().filter(|((name, ..), _)| !behind.contains(&name.as_str()));
+    early.map(|((name, ..), _)| name.clone()).collect()
 }
 
 #[test]
-fn infra_a_region_without_the_hosting_or_zones_is_refused_before_a_vault_or_a_store_is_made() {
+fn infra_what_was_typed_wrong_or_the_region_lacks_is_refused_before_anything_is_made() {
     let mut template = template::json(&file(COMPILED)).unwrap();
-    let plans = ["assay-plan-flex", "assay-plan-premium"];
-    let made_here = ["assay-own-encryption-key"];
-    let own = ["assay-vault-encryption", "assay-keys-encryption", "assay-key-expiry-encryption"];
-    for other in plans {
-        for vault in [&made_here[..], &own] {
-            let skipped: Vec<_> = vault.iter().copied().chain([other]).collect();
-            assert_eq!(too_early(&template, &skipped), Vec::<String>::new(), "without {skipped:?}");
+    let words = "[if(empty(variables('problems')), variables('allTags'), fail(join(variables('problems'), ' ')))]";
+    assert_eq!(template["variables"]["checkedTags"], words, "what the plan's tags are");
+    let all_or_none = [true, false].map(|on| {
+        json!({"createDnsZones": on, "tellKeyExpiry": on, "assignPolicies": on, "createLocks": on, "anchorsLocked": !on, "_artifactsLocation": "",
+            "mail": if on { "smtp" } else { "acs" }, "smtpUser": "assay", "teamsWebhook": if on { "https://x" } else { "" },
+            "monthlyBudget": if on { 9 } else { 0 }})
+    });
+    let mut asked = Vec::new();
+    for some in all_or_none {
+        for (hosting, vault) in [("flex", ""), ("flex", "own"), ("premium", ""), ("premium", "own")] {
+            let mut all = some.clone();
+            all["hosting"] = json!(hosting);
+            all["ownVaultName"] = json!(vault);
+            assert_eq!(too_early(&template, &all), Vec::<String>::new(), "with {all}");
+            asked.push(all);
         }
     }
 
-    let resources = template["resources"].as_array_mut().unwrap();
-    let own_key = resources.iter_mut().find(|one| one["name"] == "assay-own-encryption-key").unwrap();
-    own_key["dependsOn"] = serde_json::json!([]);
-    let stores = ["assay-cosmos", "assay-storage-host", "assay-storage-packages", "assay-storage-evidence"];
-    assert_eq!(too_early(&template, &own), stores, "with an own vault the stores wait for its key, and that must wait");
+    let put = |template: &mut Value, name: &str, at: &str, value: Value| {
+        let module = template["resources"].as_array_mut().unwrap().iter_mut().find(|one| one["name"] == name).expect("a module");
+        *module.pointer_mut(at).unwrap() = value;
+    };
+    let good = template.clone();
+    put(&mut template, "assay-policy", "/dependsOn", json!([]));
+    assert_eq!(too_early(&template, &asked[0]), ["assay-policy"], "one that does not wait is named");
+    template = good;
+    put(&mut template, "assay-plan-flex", "/properties/parameters/tags/value", json!("[variables('allTags')]"));
+    assert!(too_early(&template, &asked[0]).len() > 20, "and all, where the plan checks nothing");
+    assert_eq!(too_early(&template, &asked[2]), Vec::<String>::new(), "but not with the other plan");
 }

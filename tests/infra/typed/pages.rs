@@ -1,0 +1,267 @@
+//! Every check of a control on the pages of the offer, evaluated as the portal does: its pattern, and its expression with
+//! what is on the page. The portal's patterns are JavaScript's; only what means the same here is taken.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::TYPED;
+use crate::infra::{
+    evaluate::{Surroundings, evaluate},
+    expression::parse,
+    file, template,
+};
+
+/// The pages as they are filled in, and the region of the first one.
+struct Page {
+    definition: Value,
+    filled: Value,
+    location: &'static str,
+}
+
+const BASICS: &str = "basics";
+
+impl Surroundings for Page {
+    fn answer(&self, function: &str, args: &[Value]) -> Option<Result<Value, String>> {
+        Some(match (function, args) {
+            ("location", []) => Ok(json!(self.location)),
+            ("basics", [Value::String(name)]) => Ok(self.filled[BASICS][name].clone()),
+            ("steps", [Value::String(name)]) => Ok(self.filled[name].clone()),
+            _ => return None,
+        })
+    }
+}
+
+impl Page {
+    /// As it comes up, with what has a default, and a box without one empty; the lists that the portal asks Azure for are two regions, of which one has
+    /// all and the other neither Flex nor zones.
+    fn fresh(definition: Value) -> Self {
+        let mut filled = json!({});
+        for (step, control) in controls(&definition) {
+            let default = &control["defaultValue"];
+            let offered = control["constraints"]["allowedValues"].as_array().into_iter().flatten();
+            let chosen = offered.filter(|one| one["label"] == *default).map(|one| one["value"].clone()).next();
+            filled[step][control["name"].as_str().unwrap()] =
+                chosen.unwrap_or_else(|| if default.is_null() { json!("") } else { default.clone() });
+        }
+        filled["data"]["locations"] = json!({"value": [
+            {"name": "eastus2", "displayName": "East US 2", "availabilityZoneMappings": [{"logicalZone": "1"}]},
+            {"name": "westus", "displayName": "West US"}]});
+        filled["data"]["flexRegions"] = json!({"value": [{"name": "East US 2"}]});
+        filled["data"]["allowedLocations"] = json!(["eastus2"]);
+        filled["people"]["alertEmail"] = json!("alerts@example.net");
+        filled["people"]["entraDirectories"] = json!(super::ID);
+        Self { definition, filled, location: "eastus2" }
+    }
+
+    fn ours() -> Self {
+        Self::fresh(template::json(&file("marketplace/createUiDefinition.json")).unwrap())
+    }
+
+    /// Types into the control of that name, wherever it is.
+    fn fill(&mut self, name: &str, value: &Value) {
+        let step = controls(&self.definition).find(|(_, control)| control["name"] == name).map(|(step, _)| step.to_owned());
+        self.filled[step.unwrap_or_else(|| panic!("no control {name}"))][name] = value.clone();
+    }
+
+    /// What was chosen beside it by the template's names; the pages have two questions more.
+    fn fill_all(&mut self, beside: &Value) {
+        for (name, value) in beside.as_object().unwrap() {
+            self.fill(name, value);
+        }
+        self.fill("ownKey", &json!(if beside["ownVaultName"].is_null() { "no" } else { "yes" }));
+    }
+
+    /// The numbers of the checks that refuse what is in the control, each with its message.
+    fn refuses(&self, name: &str) -> Vec<(usize, String)> {
+        let (step, control) = controls(&self.definition).find(|(_, control)| control["name"] == name).expect("a control");
+        let typed = &self.filled[step][name];
+        let refused = checks(control).into_iter().enumerate().filter(|(_, (check, _))| !self.holds(check, typed));
+        refused.map(|(at, (_, message))| (at, message)).collect()
+    }
+
+    fn holds(&self, check: &Check, typed: &Value) -> bool {
+        match check {
+            Check::Pattern(pattern) => portal(pattern).unwrap().is_match(typed.as_str().expect("a pattern is of a text")),
+            Check::Expression(text) => match evaluate(&parse(text).unwrap(), self) {
+                Ok(Value::Bool(holds)) => holds,
+                other => panic!("{text}: {other:?}"),
+            },
+        }
+    }
+
+    /// What the pages give the template.
+    fn outputs(&self) -> Value {
+        let all = self.definition["parameters"]["outputs"].as_object().unwrap();
+        let given = all.iter().map(|(name, text)| {
+            let value = evaluate(&parse(text.as_str().unwrap()).unwrap(), self);
+            (name.clone(), value.unwrap_or_else(|error| panic!("output {name}: {error}")))
+        });
+        given.collect()
+    }
+}
+
+enum Check {
+    Pattern(String),
+    Expression(String),
+}
+
+/// `(step, control)`
+fn controls(definition: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let parameters = &definition["parameters"];
+    let basics = parameters["basics"].as_array().into_iter().flatten().map(|control| (BASICS, control));
+    let steps = parameters["steps"].as_array().into_iter().flatten();
+    let further = steps.flat_map(|step| {
+        let elements = step["elements"].as_array().into_iter().flatten();
+        elements.map(|control| (step["name"].as_str().expect("a name"), control))
+    });
+    basics.chain(further)
+}
+
+/// Each check of a control, with its message.
+fn checks(control: &Value) -> Vec<(Check, String)> {
+    let constraints = &control["constraints"];
+    let message = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    let own = constraints["regex"].as_str().map(|pattern| (Check::Pattern(pattern.to_owned()), message(&constraints["validationMessage"])));
+    let more = constraints["validations"].as_array().into_iter().flatten().map(|one| {
+        let check = match (one["regex"].as_str(), one["isValid"].as_str()) {
+            (Some(pattern), None) => Check::Pattern(pattern.to_owned()),
+            (None, Some(text)) => Check::Expression(text.to_owned()),
+            _ => panic!("a check of neither kind: {one}"),
+        };
+        (check, message(&one["message"]))
+    });
+    own.into_iter().chain(more).collect()
+}
+
+/// A pattern of JavaScript, where it means here what it means there: anchored, and of letters, classes and numbers of them.
+/// Classes such as `\d` and `\w` hold more here, and what looks ahead or has flags is not known here.
+fn portal(pattern: &str) -> Result<Regex, String> {
+    let known = Regex::new(r"^\^(\\[.s]|[A-Za-z0-9@%:/,_'. +|()?*{}\^-]|\[\^?(\\s|[A-Za-z0-9._%+'-])+\])*\$$").unwrap();
+    if !known.is_match(pattern) || pattern.contains("(?") {
+        return Err(format!("`{pattern}` has signs of which it is not known that they mean the same in both"));
+    }
+    Regex::new(pattern).map_err(|error| error.to_string())
+}
+
+#[test]
+fn infra_a_pattern_that_means_something_else_in_the_portal_is_not_taken() {
+    for good in ["^[a-z][a-z0-9]{2,9}$", r"^https://[^\s]{12,}$", r"^([A-Za-z0-9-]+\.)+[a-z]+$", "^.{12,}$"] {
+        assert!(portal(good).is_ok(), "{good}");
+    }
+    for bad in ["[a-z]+", r"^\d+$", r"^\w+$", "^(?!10).*$", "^(?i)abc$", "^[a-z&&[^b]]$", r"^a\b$", r"^\p{L}$"] {
+        assert!(portal(bad).is_err(), "{bad}");
+    }
+}
+
+/// `(control, region of the first page, what is chosen, whether it is taken)`: what depends on what Azure has where.
+fn chosen() -> Vec<(&'static str, &'static str, Value, bool)> {
+    vec![
+        ("allowedLocations", "eastus2", json!(["eastus2", "westus"]), true),
+        ("allowedLocations", "westus", json!(["eastus2"]), false),
+        ("allowedLocations", "eastus2", json!([]), false),
+        ("hosting", "eastus2", json!("flex"), true),
+        ("hosting", "westus", json!("premium"), true),
+        ("hosting", "westus", json!("flex"), false),
+        ("zoneRedundant", "eastus2", json!(true), true),
+        ("zoneRedundant", "westus", json!(false), true),
+        ("zoneRedundant", "westus", json!(true), false),
+    ]
+}
+
+/// Types every row of the tables; what was taken though wrong or refused though good is told, and so is a check that has
+/// refused nothing.
+fn told(ours: fn() -> Page) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut page = ours();
+    let mut untried: BTreeMap<(String, usize), String> = BTreeMap::new();
+    for (_, control) in controls(&page.definition) {
+        for (at, (_, message)) in checks(control).into_iter().enumerate() {
+            untried.insert((control["name"].as_str().unwrap().to_owned(), at), message);
+        }
+    }
+    let mut good_ones = Vec::new();
+    let mut see = |page: &Page, name: &str, shown: String, good: bool, untried: &mut BTreeMap<(String, usize), String>| {
+        let refused = page.refuses(name);
+        if refused.is_empty() != good {
+            told.push(format!("{name}: {shown} is {}", if good { format!("refused: {refused:?}") } else { "taken".into() }));
+        }
+        if good {
+            good_ones.push(name.to_owned());
+        } else if let [(at, message)] = refused.as_slice() {
+            // Only where no other check would have said it.
+            untried.remove(&(name.to_owned(), *at));
+            if !["Type ", "type ", "choose", "clear"].iter().any(|word| message.contains(word)) {
+                told.push(format!("{name}: `{message}` does not say what to type"));
+            }
+        }
+    };
+    let checked: Vec<String> = untried.keys().map(|(name, _)| name.clone()).collect();
+    for row in TYPED.iter().filter(|row| checked.iter().any(|name| name == row.parameter)) {
+        if chosen().iter().any(|(name, ..)| *name == row.parameter) {
+            continue;
+        }
+        let tries = row.good.iter().map(|text| (text, true)).chain(row.wrong.iter().chain(row.wrong_on_page).map(|text| (text, false)));
+        for (text, good) in tries {
+            page = ours();
+            page.fill_all(&(row.beside)());
+            page.fill(row.parameter, &json!(text));
+            see(&page, row.parameter, format!("`{text}`"), good, &mut untried);
+        }
+    }
+    for (name, location, value, good) in chosen() {
+        page = ours();
+        page.location = location;
+        page.fill(name, &value);
+        see(&page, name, format!("{value} in {location}"), good, &mut untried);
+    }
+    told.extend(untried.keys().map(|(name, at)| format!("{name}: check {at} has refused nothing: give it a row of what it is there for")));
+    told.extend(checked.iter().filter(|name| !good_ones.contains(name)).map(|name| format!("{name}: no row of what it takes")));
+    told
+}
+
+#[test]
+fn infra_on_every_page_the_good_is_taken_and_the_wrong_refused_with_what_to_type() {
+    assert_eq!(told(Page::ours), Vec::<String>::new());
+}
+
+#[test]
+fn infra_a_check_of_a_page_that_nobody_tried_is_noticed() {
+    let more = || {
+        let mut page = Page::ours();
+        let elements = page.definition["parameters"]["steps"][0]["elements"].as_array_mut().unwrap();
+        elements.push(json!({"name": "phone", "constraints": {"regex": "^[0-9]+$", "validationMessage": "Type a number."}}));
+        page
+    };
+    let found = told(more);
+    assert!(found.iter().all(|one| one.starts_with("phone: ")) && found.len() == 2, "{found:?}");
+    let weak = || {
+        let mut page = Page::ours();
+        page.definition["parameters"]["basics"][0]["constraints"]["regex"] = json!("^[A-Za-z][a-z0-9]{2,9}$");
+        page
+    };
+    assert_eq!(told(weak), ["namePrefix: `Assay` is taken"]);
+}
+
+/// What is good on a page is what the template takes: nobody fills in six pages and is refused after them.
+#[test]
+fn infra_what_the_pages_take_the_template_takes_too() {
+    let template = template::json(&file(crate::infra::COMPILED)).unwrap();
+    let mut seen = 0;
+    for row in TYPED {
+        let asked = controls(&Page::ours().definition).any(|(_, control)| control["name"] == row.parameter && !checks(control).is_empty());
+        if !asked || chosen().iter().any(|(name, ..)| *name == row.parameter) {
+            continue;
+        }
+        for text in row.good {
+            let mut page = Page::ours();
+            page.fill_all(&(row.beside)());
+            page.fill(row.parameter, &json!(text));
+            let given = page.outputs();
+            assert_eq!(super::template::refused(&template, "AzureCloud", &given), Vec::<String>::new(), "{}: {text}", row.parameter);
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen}");
+}
