@@ -179,7 +179,12 @@ const RULES: &[Rule] = &[
     Rule {
         name: "Validations Must Have Message",
         finds: messages,
-        bad: ("/parameters/steps/0/elements/2/constraints/validations", || json!([{"isValid": "[true]"}])),
+        bad: ("/parameters/steps/0/elements/0/constraints/validations", || json!([{"isValid": "[true]"}])),
+    },
+    Rule {
+        name: "Constraints Of Its Control",
+        finds: constraints,
+        bad: ("/parameters/steps/0/elements/2/constraints/validations", || json!([{"isValid": "[true]", "message": "Choose."}])),
     },
     Rule {
         name: "Usernames Should Not Have A Default",
@@ -316,6 +321,25 @@ fn secrets(pages: &Pages<'_>) -> Vec<String> {
     told
 }
 
+/// No rule of arm-ttk: the portal passes over a constraint that a control does not have, and then refuses nothing
+/// (learn.microsoft.com and portaldocs, the page of each control).
+fn constraints(pages: &Pages<'_>) -> Vec<String> {
+    let known: &[(&str, &[&str])] = &[
+        ("CheckBox", &["required", "validationMessage"]),
+        ("DropDown", &["required", "allowedValues"]),
+        ("OptionsGroup", &["required", "allowedValues"]),
+        ("PasswordBox", &["required", "regex", "validationMessage"]),
+        ("TextBox", &["required", "regex", "validationMessage", "validations"]),
+    ];
+    let mut told = Vec::new();
+    for (path, control) in &pages.controls {
+        let of = known.iter().find(|(kind, _)| *kind == short_type(control)).map_or(&[][..], |(_, of)| of);
+        let said = control["constraints"].as_object().into_iter().flatten().map(|(name, _)| name);
+        told.extend(said.filter(|name| !of.contains(&name.as_str())).map(|name| format!("{path}: this control has no constraint {name}")));
+    }
+    told
+}
+
 fn allowed_values(pages: &Pages<'_>) -> Vec<String> {
     let mut told = Vec::new();
     for (name, output) in pages.outputs() {
@@ -362,7 +386,7 @@ fn good() -> (Value, Value) {
     let password = json!({"name": "pass", "type": "Microsoft.Common.PasswordBox", "toolTip": "Its password.", "label": {"password": "Password"},
         "constraints": {"regex": "^.{12,}$", "validationMessage": "Type 12 characters or more."}, "options": {"hideConfirmation": false}});
     let choice = json!({"name": "hosting", "type": "Microsoft.Common.DropDown", "toolTip": "Where it runs.",
-        "constraints": {"allowedValues": [{"label": "Flex", "value": "flex"}], "validations": [{"isValid": "[true]", "message": "Choose one."}]}});
+        "constraints": {"required": true, "allowedValues": [{"label": "Flex", "value": "flex"}]}});
     let user = json!({"name": "smtpUserName", "type": "Microsoft.Common.TextBox", "toolTip": "Who signs in.",
         "constraints": {"regex": "^.*$", "validationMessage": "Type a name."}});
     let definition = json!({

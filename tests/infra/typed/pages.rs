@@ -22,6 +22,46 @@ struct Page {
 
 const BASICS: &str = "basics";
 
+/// A region as Azure tells of it: by the subscription's locations, and by App Service's list of Flex Consumption, in which
+/// the mark `FCZONEREDUNDANCY` tells zones (it is the one that `az functionapp list-flexconsumption-locations` looks for).
+struct Region {
+    name: &'static str,
+    shown: &'static str,
+    cloud: &'static str,
+    zones: bool,
+    /// Whether Flex is there, and then whether in zones.
+    flex: Option<bool>,
+}
+
+const REGIONS: &[Region] = &[
+    Region { name: "eastus2", shown: "East US 2", cloud: "AzureCloud", zones: true, flex: Some(true) },
+    // Has zones since, but not of Flex.
+    Region { name: "westus", shown: "West US", cloud: "AzureCloud", zones: true, flex: Some(false) },
+    Region { name: "northcentralus", shown: "North Central US", cloud: "AzureCloud", zones: false, flex: Some(false) },
+    Region { name: "qatarcentral", shown: "Qatar Central", cloud: "AzureCloud", zones: true, flex: None },
+    Region { name: "usgovvirginia", shown: "USGov Virginia", cloud: "AzureUSGovernment", zones: true, flex: None },
+    Region { name: "usgovtexas", shown: "USGov Texas", cloud: "AzureUSGovernment", zones: false, flex: None },
+];
+
+impl Region {
+    fn is_in(&self, cloud: &str) -> bool {
+        self.cloud == cloud
+    }
+
+    fn of_subscription(&self) -> Value {
+        let mut told = json!({"name": self.name, "displayName": self.shown});
+        if self.zones {
+            told["availabilityZoneMappings"] = json!([{"logicalZone": "1"}]);
+        }
+        told
+    }
+
+    fn of_flex(&self) -> Option<Value> {
+        self.flex
+            .map(|zones| json!({"name": self.shown, "properties": {"orgDomain": if zones { "PUBLIC;FCZONEREDUNDANCY" } else { "PUBLIC" }}}))
+    }
+}
+
 impl Surroundings for Page {
     fn answer(&self, function: &str, args: &[Value]) -> Option<Result<Value, String>> {
         Some(match (function, args) {
@@ -34,29 +74,57 @@ impl Surroundings for Page {
 }
 
 impl Page {
-    /// As it comes up, with what has a default, and a box without one empty; the lists that the portal asks Azure for are two regions, of which one has
-    /// all and the other neither Flex nor zones.
-    fn fresh(definition: Value) -> Self {
-        let mut filled = json!({});
-        for (step, control) in controls(&definition) {
-            let default = &control["defaultValue"];
-            let offered = control["constraints"]["allowedValues"].as_array().into_iter().flatten();
-            let chosen = offered.filter(|one| one["label"] == *default).map(|one| one["value"].clone()).next();
-            filled[step][control["name"].as_str().unwrap()] =
-                chosen.unwrap_or_else(|| if default.is_null() { json!("") } else { default.clone() });
+    /// As it comes up in that region: what has a default with it, of a list its first, and an empty box without one.
+    fn fresh(definition: Value, region: &Region) -> Self {
+        let mut page = Self { definition, filled: json!({}), location: region.name };
+        page.filled["data"]["locations"] = json!({"value": REGIONS.iter().map(Region::of_subscription).collect::<Vec<_>>()});
+        let flex = REGIONS.iter().filter(|other| other.is_in(region.cloud)).filter_map(Region::of_flex);
+        page.filled["data"]["flexRegions"] = json!({"value": flex.collect::<Vec<_>>()});
+        for (step, control) in controls(&page.definition.clone()) {
+            let name = control["name"].as_str().unwrap();
+            if control["type"] != "Microsoft.Solutions.ArmApiControl" {
+                page.filled[step][name] = page.first(control);
+            }
         }
-        filled["data"]["locations"] = json!({"value": [
-            {"name": "eastus2", "displayName": "East US 2", "availabilityZoneMappings": [{"logicalZone": "1"}]},
-            {"name": "westus", "displayName": "West US"}]});
-        filled["data"]["flexRegions"] = json!({"value": [{"name": "East US 2"}]});
-        filled["data"]["allowedLocations"] = json!(["eastus2"]);
-        filled["people"]["alertEmail"] = json!("alerts@example.net");
-        filled["people"]["entraDirectories"] = json!(super::ID);
-        Self { definition, filled, location: "eastus2" }
+        page.filled["people"]["alertEmail"] = json!("alerts@example.net");
+        page.filled["people"]["entraDirectories"] = json!(super::ID);
+        page.filled["data"]["allowedLocations"] = json!([region.name]);
+        page
+    }
+
+    /// learn.microsoft.com, `Microsoft.Common.DropDown`: without a default, the first of the list.
+    fn first(&self, control: &Value) -> Value {
+        let offered = self.offered(control);
+        let default = &control["defaultValue"];
+        match offered.iter().find(|one| one["label"] == *default).or_else(|| offered.first().filter(|_| default.is_null())) {
+            Some(one) => one["value"].clone(),
+            None if default.is_null() => json!(""),
+            None => default.clone(),
+        }
+    }
+
+    /// What a list offers, `[{label, value}]`; of another control nothing.
+    fn offered(&self, control: &Value) -> Vec<Value> {
+        let list = &control["constraints"]["allowedValues"];
+        let list = list
+            .as_str()
+            .map_or_else(|| list.clone(), |text| evaluate(&parse(text).unwrap(), self).unwrap_or_else(|why| panic!("{text}: {why}")));
+        list.as_array().cloned().unwrap_or_default()
+    }
+
+    /// The values that the list of that name offers.
+    fn offers(&self, name: &str) -> Vec<String> {
+        let (_, control) = controls(&self.definition).find(|(_, control)| control["name"] == name).expect("a control");
+        self.offered(control).iter().map(|one| one["value"].as_str().unwrap().to_owned()).collect()
     }
 
     fn ours() -> Self {
-        Self::fresh(template::json(&file("marketplace/createUiDefinition.json")).unwrap())
+        Self::in_region("eastus2")
+    }
+
+    fn in_region(name: &str) -> Self {
+        let region = REGIONS.iter().find(|region| region.name == name).unwrap();
+        Self::fresh(template::json(&file("marketplace/createUiDefinition.json")).unwrap(), region)
     }
 
     /// Types into the control of that name, wherever it is.
@@ -155,21 +223,6 @@ fn infra_a_pattern_that_means_something_else_in_the_portal_is_not_taken() {
     }
 }
 
-/// `(control, region of the first page, what is chosen, whether it is taken)`: what depends on what Azure has where.
-fn chosen() -> Vec<(&'static str, &'static str, Value, bool)> {
-    vec![
-        ("allowedLocations", "eastus2", json!(["eastus2", "westus"]), true),
-        ("allowedLocations", "westus", json!(["eastus2"]), false),
-        ("allowedLocations", "eastus2", json!([]), false),
-        ("hosting", "eastus2", json!("flex"), true),
-        ("hosting", "westus", json!("premium"), true),
-        ("hosting", "westus", json!("flex"), false),
-        ("zoneRedundant", "eastus2", json!(true), true),
-        ("zoneRedundant", "westus", json!(false), true),
-        ("zoneRedundant", "westus", json!(true), false),
-    ]
-}
-
 /// Types every row of the tables; what was taken though wrong or refused though good is told, and so is a check that has
 /// refused nothing.
 fn told(ours: fn() -> Page) -> Vec<String> {
@@ -199,9 +252,6 @@ fn told(ours: fn() -> Page) -> Vec<String> {
     };
     let checked: Vec<String> = untried.keys().map(|(name, _)| name.clone()).collect();
     for row in TYPED.iter().filter(|row| checked.iter().any(|name| name == row.parameter)) {
-        if chosen().iter().any(|(name, ..)| *name == row.parameter) {
-            continue;
-        }
         let tries = row.good.iter().map(|text| (text, true)).chain(row.wrong.iter().chain(row.wrong_on_page).map(|text| (text, false)));
         for (text, good) in tries {
             page = ours();
@@ -209,12 +259,6 @@ fn told(ours: fn() -> Page) -> Vec<String> {
             page.fill(row.parameter, &json!(text));
             see(&page, row.parameter, format!("`{text}`"), good, &mut untried);
         }
-    }
-    for (name, location, value, good) in chosen() {
-        page = ours();
-        page.location = location;
-        page.fill(name, &value);
-        see(&page, name, format!("{value} in {location}"), good, &mut untried);
     }
     told.extend(untried.keys().map(|(name, at)| format!("{name}: check {at} has refused nothing: give it a row of what it is there for")));
     told.extend(checked.iter().filter(|name| !good_ones.contains(name)).map(|name| format!("{name}: no row of what it takes")));
@@ -251,7 +295,7 @@ fn infra_what_the_pages_take_the_template_takes_too() {
     let mut seen = 0;
     for row in TYPED {
         let asked = controls(&Page::ours().definition).any(|(_, control)| control["name"] == row.parameter && !checks(control).is_empty());
-        if !asked || chosen().iter().any(|(name, ..)| *name == row.parameter) {
+        if !asked {
             continue;
         }
         for text in row.good {
@@ -264,4 +308,56 @@ fn infra_what_the_pages_take_the_template_takes_too() {
         }
     }
     assert!(seen > 30, "only {seen}");
+}
+
+/// `(region, hosting or what the page begins with, values of: boundary, hosting, zones, mail)`
+const OFFERED: &[(&str, Option<&str>, &str, &str, &str, &str)] = &[
+    ("eastus2", None, "commercial-noCUI", "flex premium", "yes no", "acs smtp none"),
+    ("westus", None, "commercial-noCUI", "flex premium", "no", "acs smtp none"),
+    ("westus", Some("premium"), "commercial-noCUI", "flex premium", "yes no", "acs smtp none"),
+    ("northcentralus", None, "commercial-noCUI", "flex premium", "no", "acs smtp none"),
+    ("qatarcentral", None, "commercial-noCUI", "premium", "yes no", "acs smtp none"),
+    ("usgovvirginia", None, "gov-CUI", "premium", "yes no", "smtp none"),
+    ("usgovtexas", None, "gov-CUI", "premium", "no", "smtp none"),
+];
+
+#[test]
+fn infra_the_pages_offer_only_what_the_region_and_its_cloud_have_and_the_template_takes_it_there() {
+    let template = template::json(&file(crate::infra::COMPILED)).unwrap();
+    let mut seen = 0;
+    for (region, hosting, boundaries, hostings, zones, mails) in OFFERED {
+        let mut page = Page::in_region(region);
+        if let Some(hosting) = hosting {
+            page.fill("hosting", &json!(hosting));
+        }
+        let offered = ["dataBoundary", "hosting", "zoneRedundant", "mail"].map(|name| page.offers(name).join(" "));
+        assert_eq!(offered, [boundaries, hostings, zones, mails].map(|values| (*values).to_owned()), "{region} {hosting:?}");
+        let cloud = REGIONS.iter().find(|one| one.name == *region).unwrap().cloud;
+        for (zones, mail) in zones.split(' ').flat_map(|zones| mails.split(' ').map(move |mail| (zones, mail))) {
+            page.fill_all(&json!({"zoneRedundant": zones, "mail": mail, "smtpHost": "smtp.example.net", "mailFrom": "assay@example.net"}));
+            let given = page.outputs();
+            assert_eq!(given["zoneRedundant"], json!(zones == "yes"), "{region}");
+            assert_eq!(super::template::refused(&template, cloud, &given), Vec::<String>::new(), "{region}: {given}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen}");
+    let offer = template::json(&file("marketplace/createUiDefinition.json")).unwrap();
+    let lists = controls(&offer)
+        .filter(|(_, control)| control["constraints"]["allowedValues"].is_string())
+        .map(|(_, control)| control["name"].as_str().unwrap());
+    let tried = ["mail", "dataBoundary", "allowedLocations", "hosting", "zoneRedundant"];
+    assert_eq!(lists.collect::<Vec<_>>(), tried, "a list that depends on something has its column above");
+}
+
+#[test]
+fn infra_a_page_says_so_where_the_region_is_not_among_those_in_which_data_may_lie() {
+    let warns = |chosen: Value| {
+        let mut page = Page::ours();
+        page.fill("allowedLocations", &chosen);
+        let (_, warning) = controls(&page.definition).find(|(_, control)| control["name"] == "withoutRegion").unwrap();
+        evaluate(&parse(warning["visible"].as_str().unwrap()).unwrap(), &page).unwrap()
+    };
+    assert_eq!(warns(json!(["eastus2", "westus"])), json!(false));
+    assert_eq!(warns(json!(["westus"])), json!(true));
 }
