@@ -6,28 +6,28 @@ import { gzipSync } from 'node:zlib';
 const START = '/api/portal/clients';
 const ID = /[0-9a-f]{32}/g;
 const PAGE_OF_A_LIST = /^(after|before|on)$/;
+const AT_ONCE = 2; // cores of a small machine
 const MOST_BYTES = 20 * 1024; // of a page, compressed
 
 export async function crawl(person, how) {
   const kinds = new Map();
   const titles = new Map();
-  const waiting = [START];
-  const seen = new Set(waiting);
-  for (const address of waiting) {
+  const seen = new Set([START]);
+  for (const address of seen) {
     const html = await answer(person, address, titles);
     const kind = kindOf(address);
     kinds.set(kind, [...(kinds.get(kind) ?? []), { address, length: html.length }]);
-    for (const link of linksOf(html, address)) {
-      if (!seen.has(link)) waiting.push(link);
-      seen.add(link);
-    }
+    linksOf(html, address).forEach((link) => seen.add(link));
   }
   person.addresses = seen.size;
-  for (const [kind, pages] of kinds) {
-    pages.sort((a, b) => b.length - a.length);
-    const chosen = new Set([pages[0], pages.at(-1)]);
-    for (const page of chosen) await person.look(chosen.size > 1 && page === pages[0] ? `${kind}-long` : kind, page.address, how);
-  }
+  await person.inTabs([...kinds].flatMap(chosen), AT_ONCE, (tab, [title, address]) => tab.look(title, address, how));
+}
+
+/** The longest and the shortest page of a kind, each with a title. */
+function chosen([kind, pages]) {
+  pages.sort((a, b) => b.length - a.length);
+  const [longest, shortest] = [pages[0].address, pages.at(-1).address];
+  return longest === shortest ? [[kind, longest]] : [[`${kind}-long`, longest], [kind, shortest]];
 }
 
 /** The HTML at an address that must be there. */

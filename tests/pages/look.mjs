@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { faultsOfPage } from './rules.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** axe-core's script. A browser context puts it into each page that it opens. */
+export const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const AXE_RULES = {
   runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] },
   resultTypes: ['violations'],
@@ -29,7 +30,6 @@ export async function lookAt(person, title, { looks = LOOKS } = {}) {
   if (report.pictures) await takePictures(person, title, looks);
   // What is folded away must hold too.
   await page.evaluate(() => document.querySelectorAll('details').forEach((details) => { details.open = true; }));
-  await page.evaluate(AXE);
   for (const { width, scheme } of looks) {
     const look = `${width} px ${scheme}`;
     await page.setViewportSize({ width, height: HEIGHT });
@@ -37,7 +37,7 @@ export async function lookAt(person, title, { looks = LOOKS } = {}) {
     for (const [rule, faults] of Object.entries(await page.evaluate(faultsOfPage))) {
       report.check(who, rule, faults.join('; '), look);
     }
-    const { violations } = await page.evaluate((rules) => window.axe.run(document, rules), AXE_RULES);
+    const violations = await page.evaluate(async (rules) => (await window.axe.run(document, rules)).violations, AXE_RULES);
     report.check(who, 'axe', violations.map(inWords).join('; '), look);
   }
   report.check(who, 'browser', [...new Set(person.complaints.splice(0))].join('; '));

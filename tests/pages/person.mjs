@@ -1,6 +1,6 @@
 // One signed-in demo person: a browser context of their own, what the browser complained about, and what was looked at.
 
-import { lookAt } from './look.mjs';
+import { AXE, lookAt } from './look.mjs';
 
 export async function openAs(browser, base, report, role, options = {}) {
   const person = await Person.open(browser, base, report, role, options);
@@ -17,6 +17,7 @@ export class Person {
   /** `options` are those of a browser context. */
   static async open(browser, base, report, role, options = {}) {
     const context = await browser.newContext({ baseURL: base, ...options });
+    await context.addInitScript(AXE);
     return new Person(context, await context.newPage(), base, report, role);
   }
 
@@ -54,6 +55,18 @@ export class Person {
   async lookHere(title, how = {}) {
     this.pages += 1;
     this.looks += await lookAt(this, title, how);
+  }
+
+  /** Does something with each item in tabs of this person's, side by side. Only for what changes nothing in the demo. */
+  async inTabs(items, count, act) {
+    const next = items.values();
+    await Promise.all(Array.from({ length: count }, async () => {
+      const tab = new Person(this.context, await this.context.newPage(), this.base, this.report, this.role);
+      for (const item of next) await act(tab, item);
+      await tab.page.close();
+      this.pages += tab.pages;
+      this.looks += tab.looks;
+    }));
   }
 
   /** Whether something is so, as one more check of the report. `look` is a width and a scheme. */
