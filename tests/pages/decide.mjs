@@ -3,8 +3,8 @@
 import { checkAlert, PHONE } from './forms.mjs';
 import { checkStops, tabTo } from './keyboard.mjs';
 
-const TRIES = 60;
-const BETWEEN_TRIES = 500; // ms: another process carries it out
+const TRIES = 300;
+const BETWEEN_TRIES = 100; // ms: another process carries it out
 
 /** A rejection needs a reason: the page comes back and says so. */
 export async function rejectWithoutReason(person, proposal) {
