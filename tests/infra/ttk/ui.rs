@@ -333,7 +333,7 @@ fn constraints(pages: &Pages<'_>) -> Vec<String> {
     ];
     let mut told = Vec::new();
     for (path, control) in &pages.controls {
-        let of = known.iter().find(|(kind, _)| *kind == short_type(control)).map_or(&[][..], |(_, of)| of);
+        let Some((_, of)) = known.iter().find(|(kind, _)| *kind == short_type(control)) else { continue };
         let said = control["constraints"].as_object().into_iter().flatten().map(|(name, _)| name);
         told.extend(said.filter(|name| !of.contains(&name.as_str())).map(|name| format!("{path}: this control has no constraint {name}")));
     }

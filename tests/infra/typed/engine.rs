@@ -24,10 +24,24 @@ fn saying(template: &Value, cloud: &str) -> Value {
     saying["resources"] = json!([{"type": "Microsoft.ManagedIdentity/userAssignedIdentities", "apiVersion": "2024-11-30",
         "name": "[deployment().name]", "location": "eastus", "tags": {"said": "[join(variables('problems'), ' ')]"}}]);
     for parameter in saying["parameters"].as_object_mut().unwrap().values_mut() {
+        // A snapshot shows nothing of what is secure.
+        if parameter["type"] == "securestring" {
+            parameter["type"] = json!("string");
+        }
         if parameter["defaultValue"].as_str().is_some_and(|default| default.contains("environment()")) {
             parameter["defaultValue"] = place.value(&parameter["defaultValue"]).unwrap();
         }
     }
+    // The engine evaluates every variable that is there, and one of the others is to fail.
+    let all = template["variables"].as_object().unwrap();
+    let mut asked = vec!["problems"];
+    let mut at = 0;
+    while let Some(text) = asked.get(at).map(|name| all[*name].to_string()) {
+        let further: Vec<_> = all.keys().filter(|name| text.contains(&format!("variables('{name}')"))).collect();
+        asked.extend(further.into_iter().map(String::as_str));
+        at += 1;
+    }
+    saying["variables"].as_object_mut().unwrap().retain(|name, _| asked.contains(&name.as_str()));
     let text = saying.to_string().replace("environment()", "variables('cloud')");
     let mut saying: Value = serde_json::from_str(&text).unwrap();
     saying["variables"]["cloud"] = place.value(&json!("[environment()]")).unwrap();
