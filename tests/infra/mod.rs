@@ -6,6 +6,7 @@
 //! Each rule also has a test of its own in which something bad fails.
 
 mod budget;
+mod cost;
 mod cross;
 mod evaluate;
 mod expression;
