@@ -74,7 +74,7 @@ impl Policies {
 
 fn judge(id: &str, policy: &Value, resources: &[Seen], exemptions: &[Exemption]) -> Outcome {
     let mut outcome = Outcome::default();
-    let parameters = parameters_of(policy, resources);
+    let parameters = parameters_of(id, policy, resources);
     let (rule, then) = (&policy["policyRule"]["if"], &policy["policyRule"]["then"]);
     for resource in resources {
         let complied = match applies(rule, resource, &parameters) {
@@ -141,7 +141,8 @@ fn complies(rule: &Value, then: &Value, resource: &Seen, all: &[Seen], parameter
     untold.map_or(Ok(false), Err)
 }
 
-fn parameters_of(policy: &Value, resources: &[Seen]) -> Map<String, Value> {
+/// What the policy is judged with: what our own template assigns it with, else its defaults.
+fn parameters_of(id: &str, policy: &Value, resources: &[Seen]) -> Map<String, Value> {
     let mut values = Map::new();
     for (name, of) in policy["parameters"].as_object().into_iter().flatten() {
         values.insert(name.clone(), of.get("defaultValue").cloned().unwrap_or_default());
@@ -151,10 +152,14 @@ fn parameters_of(policy: &Value, resources: &[Seen]) -> Map<String, Value> {
             *unset = (*value).into();
         }
     }
-    if values.contains_key("listOfAllowedLocations") {
-        // One region for everything: the app's.
-        let app = resources.iter().find(|one| one.is("Microsoft.Web/sites"));
-        values.insert("listOfAllowedLocations".into(), app.and_then(|app| property(&app.body, "location")).into_iter().cloned().collect());
+    let of_it = |one: &&Seen| {
+        let definition = one.body.pointer("/properties/policyDefinitionId").and_then(Value::as_str);
+        one.is("Microsoft.Authorization/policyAssignments") && definition.is_some_and(|definition| definition.ends_with(id))
+    };
+    for assignment in resources.iter().filter(of_it) {
+        for (name, of) in assignment.body.pointer("/properties/parameters").and_then(Value::as_object).into_iter().flatten() {
+            values.insert(name.clone(), of["value"].clone());
+        }
     }
     values
 }

@@ -63,6 +63,9 @@ fn good() -> Value {
             "cors": {"allowedOrigins": []}}}})),
         resource("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "app/ftp", "2024-11-01", json!({"properties": {"allow": false}})),
         resource("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "app/scm", "2024-11-01", json!({"properties": {"allow": false}})),
+        resource("Microsoft.Authorization/policyAssignments", "locations", "2025-11-01", json!({"location": "eastus", "properties": {
+            "policyDefinitionId": "/providers/Microsoft.Authorization/policyDefinitions/e56962a6-4747-49cd-b67b-bf8b01975c4c",
+            "parameters": {"listOfAllowedLocations": {"value": ["eastus"]}}}})),
     ]})
 }
 
@@ -137,6 +140,30 @@ fn infra_policies_find_each_fault_that_a_template_can_have() {
         assert!(!faults.is_empty() && faults.iter().all(|fault| fault.contains("infra/exemptions.json")), "{path}: {faults:?}");
         assert!(faults.iter().any(|fault| fault.contains(told)), "{path}: {faults:?}");
         assert!(table.contains("FAILS"), "{path}");
+    }
+}
+
+/// Azure would refuse the next deployment, of the template by its own policy.
+#[test]
+fn infra_regions_that_the_template_itself_assigns_are_those_it_is_judged_by() {
+    let Some(schemas) = schemas() else { return };
+    let policies = Policies::read(&schemas);
+    let exemptions: Vec<Exemption> = serde_json::from_value(template::json(&file("exemptions.json")).unwrap()).unwrap();
+    for (name, policy) in
+        [("assay-locations", "\"Allowed locations\""), ("assay-cosmos-locations", "\"Azure Cosmos DB allowed locations\"")]
+    {
+        let faults = |change: fn(&mut Value)| {
+            let mut clouds = snapshots();
+            for (_, _, resources) in &mut clouds {
+                let assigned = resources.iter_mut().find(|one| one.name == name).unwrap();
+                change(&mut assigned.body["properties"]["parameters"]);
+            }
+            all_policies(&policies, &clouds, &exemptions).1
+        };
+        let elsewhere = faults(|parameters| parameters["listOfAllowedLocations"]["value"] = json!(["westeurope"]));
+        assert!(!elsewhere.is_empty() && elsewhere.iter().all(|fault| fault.contains(policy)), "{elsewhere:?}");
+        let unsaid = faults(|parameters| *parameters = json!({"allowedLocations": {"value": ["eastus2", "usgovvirginia"]}}));
+        assert!(unsaid.iter().any(|fault| fault.contains("cannot be judged") && fault.contains(policy)), "{unsaid:?}");
     }
 }
 
