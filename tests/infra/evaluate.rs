@@ -109,6 +109,16 @@ impl Place<'_> {
         }
     }
 
+    /// The inside of a module, with what it is given. What cannot be evaluated stays the expression that it is.
+    pub(crate) fn module(&self, name: &str) -> Result<Place<'_>, String> {
+        let all = self.template["resources"].as_array().map_or(&[][..], Vec::as_slice);
+        let module = all.iter().find(|one| one["name"] == name).ok_or_else(|| format!("no module {name}"))?;
+        let given = module["properties"]["parameters"].as_object().into_iter().flatten();
+        let value = |of: &Value| self.value(&of["value"]).unwrap_or_else(|_| of["value"].clone());
+        let parameters = given.map(|(name, of)| (name.clone(), value(of))).collect::<serde_json::Map<_, _>>().into();
+        Ok(Place { template: &module["properties"]["template"], parameters, group: self.group.clone(), cloud: self.cloud })
+    }
+
     pub(crate) fn of(&self, expr: &Expr) -> Result<Value, String> {
         evaluate(expr, self)
     }
@@ -185,6 +195,14 @@ fn infra_what_is_evaluated_is_evaluated_as_azure_does_and_what_is_not_is_an_erro
         assert!(value(bad).is_err(), "{bad}");
     }
     assert_eq!(value("[fail('so not')]"), Err("so not".into()));
+    let inner = json!({"parameters": {"a": {"defaultValue": 1}, "b": {}, "c": {"defaultValue": 3}}});
+    let parameters = json!({"a": {"value": "[parameters('given')]"}, "b": {"value": "[uniqueString('a')]"}});
+    let outer =
+        json!({"parameters": {"given": {}}, "resources": [{"name": "m", "properties": {"parameters": parameters, "template": inner}}]});
+    let module = Place { template: &outer, parameters: json!({"given": 7}), group: json!({}), cloud: "AzureCloud" };
+    let values = ["a", "b", "c"].map(|name| module.module("m").unwrap().value(&json!(format!("[parameters('{name}')]"))).unwrap());
+    assert_eq!(values, [json!(7), json!("[uniqueString('a')]"), json!(3)], "given, given by what only Azure knows, and left out");
+    assert!(module.module("none").is_err());
     let elsewhere = Place { group: json!({}), ..place };
     assert_eq!(elsewhere.value(&json!("[variables('b')]")), Ok(json!("AzureCloud")));
     assert!(Place { parameters: json!({}), ..elsewhere }.value(&json!("[parameters('given')]")).is_err(), "it has no default");

@@ -12,6 +12,7 @@ mod evaluate;
 mod expression;
 mod functions;
 mod guide;
+mod made;
 mod metered;
 mod offer;
 mod policy;

@@ -21,17 +21,14 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use time::Duration;
 
-use crate::{
-    support::{
-        browser::{Browser, hidden_of_form},
-        clock::START,
-        end_state::all,
-        faults::Fault,
-        flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
-        key_vault::{installation_of, key_uri, signing_key},
-        lines::Lines,
-    },
-    tidy::root,
+use crate::support::{
+    browser::{Browser, hidden_of_form},
+    clock::START,
+    end_state::all,
+    faults::Fault,
+    flow::{Extent, Flow, HARBOR, RIDGE, deliveries_of, person},
+    key_vault::{installation_of, key_uri, signing_key},
+    lines::Lines,
 };
 
 /// The figures of the newest line; it has nothing else in it but what every line of the handler has.
@@ -86,18 +83,6 @@ async fn a_days_work(flow: &mut Flow) {
     forged.body.push(' ');
     assert_eq!(flow.post(&forged).await.unwrap().status, 401);
     flow.test.queue.send("intake-poison", Bytes::from_static(b"a message"), Wait::ZERO).await.unwrap();
-}
-
-#[test]
-fn the_queries_of_the_template_name_every_figure_of_the_line_and_no_other() {
-    let mut named = BTreeSet::new();
-    for file in ["alerts.bicep", "workbook.json"] {
-        let text = std::fs::read_to_string(root().join("infra/modules").join(file)).unwrap();
-        let fields = text.split("line.").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
-        named.extend(fields.map(ToOwned::to_owned));
-    }
-    assert!(named.remove("message"), "which line it is");
-    assert_eq!(named, FIELDS.iter().map(ToString::to_string).collect());
 }
 
 #[tokio::test]

@@ -16,22 +16,22 @@ use super::{
 };
 
 /// One cloud's resources, as its snapshot shows them.
-struct Installation {
-    at: &'static str,
-    resources: Vec<Resource>,
+pub(super) struct Installation {
+    pub(super) at: &'static str,
+    pub(super) resources: Vec<Resource>,
 }
 
-fn installations() -> Vec<Installation> {
+pub(super) fn installations() -> Vec<Installation> {
     let read = |at: &'static str| Installation { at, resources: template::snapshot(at, &template::json(&file(at)).unwrap()).unwrap() };
     SNAPSHOTS.into_iter().map(read).collect()
 }
 
 impl Installation {
-    fn of<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Resource> {
+    pub(super) fn of<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Resource> {
         self.resources.iter().filter(move |resource| resource.is(kind))
     }
 
-    fn site(&self) -> &Resource {
+    pub(super) fn site(&self) -> &Resource {
         let mut sites = self.of("Microsoft.Web/sites");
         let site = sites.next().unwrap_or_else(|| panic!("{}: no function app", self.at));
         assert!(sites.next().is_none(), "{}: two function apps", self.at);
@@ -52,18 +52,18 @@ impl Installation {
             .unwrap_or_else(|| panic!("{}: the settings are an expression", self.at))
     }
 
-    fn setting(&self, name: &str) -> String {
+    pub(super) fn setting(&self, name: &str) -> String {
         self.settings().get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("{}: no setting {name}", self.at)).to_owned()
     }
 
     /// The resource of a type that a setting's expression reads: `reference('.../TYPE/NAME', ...)`.
-    fn read_by(&self, setting: &str, kind: &str) -> &Resource {
+    pub(super) fn read_by(&self, setting: &str, kind: &str) -> &Resource {
         let text = self.setting(setting);
         let mut found = self.of(kind).filter(|resource| text.to_lowercase().contains(&format!("{}'", resource.id.to_lowercase())));
         found.next().unwrap_or_else(|| panic!("{}: {setting} reads no {kind}: {text}", self.at))
     }
 
-    fn children<'a>(&'a self, of: &Resource, kind: &str) -> impl Iterator<Item = &'a Resource> {
+    pub(super) fn children<'a>(&'a self, of: &Resource, kind: &str) -> impl Iterator<Item = &'a Resource> {
         let within = format!("{}/", of.id.to_lowercase());
         self.of(kind).filter(move |resource| resource.id.to_lowercase().starts_with(&within))
     }
