@@ -45,7 +45,7 @@ pub(super) fn check(host_json: &Value) -> Vec<String> {
 fn walk(place: &str, value: &Value, reasons: &mut Vec<String>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
-            members.iter().for_each(|(name, value)| walk(&format!("{place}/{name}"), value, reasons))
+            members.iter().for_each(|(name, value)| walk(&format!("{place}/{name}"), value, reasons));
         }
         _ => match PLACES.iter().find(|(known, _)| is_at(known, place)) {
             Some((_, takes)) if takes(value) => {}
