@@ -62,7 +62,8 @@ fn infra_what_the_template_makes_more_of_costs_more_in_the_guides_table() {
         };
         let rise = dollars(&table(more, 0), line) - dollars(&now, line);
         let expected = prices[price]["price"].as_f64().unwrap() * 100.0;
-        assert!((rise as f64 - expected).abs() <= 1.0, "{kind}: 100 more make {line} dearer by {rise}, not {expected}");
+        let rise = f64::from(i32::try_from(rise).unwrap());
+        assert!((rise - expected).abs() <= 1.0, "{kind}: 100 more make {line} dearer by {rise}, not {expected}");
     }
     // A key that only software holds costs nothing by itself.
     let soft = |all: &mut Vec<Value>| {

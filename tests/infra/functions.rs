@@ -80,7 +80,10 @@ fn of_texts(name: &str, args: &[Value]) -> Option<Value> {
                 }
                 text = text.replace(&place, &written(arg));
             }
-            if text.contains('{') { return None } else { json!(text) }
+            if text.contains('{') {
+                return None;
+            }
+            json!(text)
         }
         _ => return None,
     })

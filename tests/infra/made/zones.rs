@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use super::{check_template, inside};
 use crate::infra::evaluate::Place;
 
-/// `(module, type, where, in zones, without)`.
-const FOLLOW: &[(&str, &str, &str, fn(bool) -> Value)] = &[
+/// `(module, type, where, in zones or without)`.
+type Follows = (&'static str, &'static str, &'static str, fn(bool) -> Value);
+
+const FOLLOW: &[Follows] = &[
     ("assay-plan-flex", "Microsoft.Web/serverfarms", "/properties/zoneRedundant", Value::from),
     ("assay-plan-premium", "Microsoft.Web/serverfarms", "/properties/zoneRedundant", Value::from),
     ("assay-plan-premium", "Microsoft.Web/serverfarms", "/sku/capacity", instances),

@@ -61,7 +61,8 @@ fn infra_azures_own_engine_refuses_what_was_typed_wrong_with_the_very_words() {
     let rows: Vec<_> = rows(&template).into_iter().filter(|row| undeclared(&template, &row.given).is_empty()).collect();
     write("rows.json", rows.iter().map(|row| row.given.clone()).collect::<Value>().to_string());
     let modules = rows.iter().enumerate().map(|(at, row)| {
-        let given = row.given.as_object().unwrap().keys().map(|name| format!("    {name}: rows[{at}].{name}\n")).collect::<String>();
+        let given = row.given.as_object().unwrap().keys().map(|name| format!("    {name}: rows[{at}].{name}\n"));
+        let given = given.collect::<Vec<_>>().concat();
         format!("module row{at} '{}.json' = {{\n  name: 'row{at}'\n  params: {{\n{given}  }}\n}}\n", row.cloud)
     });
     write("all.bicep", format!("var rows = loadJsonContent('rows.json')\n{}", modules.collect::<String>()));
