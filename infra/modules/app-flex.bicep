@@ -37,6 +37,7 @@ param tags object
 resource app 'Microsoft.Web/sites@2024-11-01' = {
   //checkov:skip=CKV_AZURE_17:vendors have no client certificates; each is verified by its own rule
   //checkov:skip=CKV_AZURE_212:an instance more is a question of cost, and zoneRedundant answers it
+  //checkov:skip=CKV_AZURE_78:Flex Consumption has no FTP and refuses a site that names it; Premium shuts it
   //checkov:skip=CKV_AZURE_213:Flex Consumption has no health check; Premium has one
   //checkov:skip=CKV_AZURE_222:vendors call in from the internet
   name: name
