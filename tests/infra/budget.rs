@@ -19,7 +19,7 @@ fn fifty_clients_cost(guide: &str) -> Vec<(&str, i64)> {
 
 fn budget(parameters: Value) -> Value {
     let template = template::json(&file(COMPILED)).unwrap();
-    let place = Place { template: &template, parameters, group: json!({}), cloud: "AzureCloud" };
+    let place = Place::public(&template, parameters);
     let module = template["resources"].as_array().unwrap().iter().find(|one| one["name"] == "assay-budget").expect("the budget");
     let made = place.value(&module["condition"]).unwrap() == json!(true);
     if made { place.value(&module["properties"]["parameters"]["amount"]["value"]).unwrap() } else { Value::Null }

@@ -100,7 +100,12 @@ pub(crate) struct Place<'a> {
     pub(crate) cloud: &'a str,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// In the public cloud, in a resource group of nobody's.
+    pub(crate) fn public(template: &'a Value, parameters: Value) -> Self {
+        Self { template, parameters, group: json!({}), cloud: "AzureCloud" }
+    }
+
     /// What a text of the template comes to: itself, where it is no expression.
     pub(crate) fn value(&self, text: &Value) -> Result<Value, String> {
         match text.as_str().filter(|text| is_expression(text)) {
@@ -199,7 +204,7 @@ fn infra_what_is_evaluated_is_evaluated_as_azure_does_and_what_is_not_is_an_erro
     let parameters = json!({"a": {"value": "[parameters('given')]"}, "b": {"value": "[uniqueString('a')]"}});
     let outer =
         json!({"parameters": {"given": {}}, "resources": [{"name": "m", "properties": {"parameters": parameters, "template": inner}}]});
-    let module = Place { template: &outer, parameters: json!({"given": 7}), group: json!({}), cloud: "AzureCloud" };
+    let module = Place::public(&outer, json!({"given": 7}));
     let values = ["a", "b", "c"].map(|name| module.module("m").unwrap().value(&json!(format!("[parameters('{name}')]"))).unwrap());
     assert_eq!(values, [json!(7), json!("[uniqueString('a')]"), json!(3)], "given, given by what only Azure knows, and left out");
     assert!(module.module("none").is_err());

@@ -50,7 +50,7 @@ fn infra_somebody_is_told_of_the_end_of_the_first_version_of_each_key_and_secret
 /// Azure says whether the region has the hosting and the zones. Of those that these parameters ask for: what is left out
 /// makes nothing, and nothing waits for it.
 fn too_early(template: &Value, parameters: &Value) -> Vec<String> {
-    let place = Place { template, parameters: parameters.clone(), group: json!({}), cloud: "AzureCloud" };
+    let place = Place::public(template, parameters.clone());
     let asked = |module: &Value| module.get("condition").is_none_or(|condition| place.value(condition).unwrap() == json!(true));
     let resources = template["resources"].as_array().expect("resources");
     let on: Vec<_> = modules(template).into_iter().zip(resources).filter(|(_, module)| asked(module)).collect();

@@ -124,7 +124,7 @@ fn infra_the_database_is_under_the_providers_key_can_be_restored_and_lies_where_
 fn tier_faults(template: &Value) -> Vec<String> {
     let mut told = Vec::new();
     for (said, days) in [(json!({}), 30), (json!({"backupDays": 7}), 7), (json!({"backupDays": 30}), 30)] {
-        let whole = Place { template, parameters: said.clone(), group: json!({}), cloud: "AzureCloud" };
+        let whole = Place::public(template, said.clone());
         let cosmos = whole.module("assay-cosmos").unwrap();
         let account = cosmos.template["resources"].as_array().unwrap().iter().find(|one| one["type"] == ACCOUNT).unwrap();
         let tier = cosmos.value(&account["properties"]["backupPolicy"]["continuousModeProperties"]["tier"]);

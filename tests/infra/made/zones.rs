@@ -32,7 +32,7 @@ fn redundancy(zones: bool) -> Value {
 fn faults(template: &Value) -> Vec<String> {
     let mut told = Vec::new();
     for (said, zones) in [(json!({}), true), (json!({"zoneRedundant": true}), true), (json!({"zoneRedundant": false}), false)] {
-        let whole = Place { template, parameters: said.clone(), group: json!({}), cloud: "AzureCloud" };
+        let whole = Place::public(template, said.clone());
         for (module, kind, path, expected) in FOLLOW {
             let module_place = whole.module(module).unwrap();
             let made = module_place.template["resources"].as_array().unwrap().iter().find(|one| one["type"] == *kind);
@@ -48,7 +48,7 @@ fn faults(template: &Value) -> Vec<String> {
 
 /// What somebody says of storage besides counts for all three accounts.
 fn chosen(template: &Value) -> Vec<String> {
-    let whole = Place { template, parameters: json!({"storageSku": "Standard_GZRS"}), group: json!({}), cloud: "AzureCloud" };
+    let whole = Place::public(template, json!({"storageSku": "Standard_GZRS"}));
     let of = |(module, _, path, _): &&(&str, &str, &str, _)| {
         let inner = whole.module(module).unwrap();
         let made = inner.template["resources"].as_array().unwrap().iter().find_map(|one| one.pointer(path));

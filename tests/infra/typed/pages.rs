@@ -1,7 +1,7 @@
 //! Every check of a control on the pages of the offer, evaluated as the portal does: its pattern, and its expression with
 //! what is on the page. The portal's patterns are JavaScript's; only what means the same here is taken.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use regex::Regex;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::infra::{
 struct Page {
     definition: Value,
     filled: Value,
-    location: &'static str,
+    region: &'static Region,
 }
 
 const BASICS: &str = "basics";
@@ -44,10 +44,6 @@ const REGIONS: &[Region] = &[
 ];
 
 impl Region {
-    fn is_in(&self, cloud: &str) -> bool {
-        self.cloud == cloud
-    }
-
     fn of_subscription(&self) -> Value {
         let mut told = json!({"name": self.name, "displayName": self.shown});
         if self.zones {
@@ -65,7 +61,7 @@ impl Region {
 impl Surroundings for Page {
     fn answer(&self, function: &str, args: &[Value]) -> Option<Result<Value, String>> {
         Some(match (function, args) {
-            ("location", []) => Ok(json!(self.location)),
+            ("location", []) => Ok(json!(self.region.name)),
             ("basics", [Value::String(name)]) => Ok(self.filled[BASICS][name].clone()),
             ("steps", [Value::String(name)]) => Ok(self.filled[name].clone()),
             _ => return None,
@@ -75,10 +71,10 @@ impl Surroundings for Page {
 
 impl Page {
     /// As it comes up in that region: what has a default with it, of a list its first, and an empty box without one.
-    fn fresh(definition: Value, region: &Region) -> Self {
-        let mut page = Self { definition, filled: json!({}), location: region.name };
+    fn fresh(definition: Value, region: &'static Region) -> Self {
+        let mut page = Self { definition, filled: json!({}), region };
         page.filled["data"]["locations"] = json!({"value": REGIONS.iter().map(Region::of_subscription).collect::<Vec<_>>()});
-        let flex = REGIONS.iter().filter(|other| other.is_in(region.cloud)).filter_map(Region::of_flex);
+        let flex = REGIONS.iter().filter(|other| other.cloud == region.cloud).filter_map(Region::of_flex);
         page.filled["data"]["flexRegions"] = json!({"value": flex.collect::<Vec<_>>()});
         for (step, control) in controls(&page.definition.clone()) {
             let name = control["name"].as_str().unwrap();
@@ -106,16 +102,13 @@ impl Page {
     /// What a list offers, `[{label, value}]`; of another control nothing.
     fn offered(&self, control: &Value) -> Vec<Value> {
         let list = &control["constraints"]["allowedValues"];
-        let list = list
-            .as_str()
-            .map_or_else(|| list.clone(), |text| evaluate(&parse(text).unwrap(), self).unwrap_or_else(|why| panic!("{text}: {why}")));
+        let list = if list.is_string() { self.value(list) } else { list.clone() };
         list.as_array().cloned().unwrap_or_default()
     }
 
     /// The values that the list of that name offers.
     fn offers(&self, name: &str) -> Vec<String> {
-        let (_, control) = controls(&self.definition).find(|(_, control)| control["name"] == name).expect("a control");
-        self.offered(control).iter().map(|one| one["value"].as_str().unwrap().to_owned()).collect()
+        self.offered(self.control(name).1).iter().map(|one| one["value"].as_str().unwrap().to_owned()).collect()
     }
 
     fn ours() -> Self {
@@ -127,10 +120,20 @@ impl Page {
         Self::fresh(template::json(&file("marketplace/createUiDefinition.json")).unwrap(), region)
     }
 
-    /// Types into the control of that name, wherever it is.
+    /// The control of that name, wherever it is, with its step.
+    fn control(&self, name: &str) -> (&str, &Value) {
+        controls(&self.definition).find(|(_, control)| control["name"] == name).unwrap_or_else(|| panic!("no control {name}"))
+    }
+
+    /// What an expression of the pages comes to.
+    fn value(&self, text: &Value) -> Value {
+        let text = text.as_str().expect("an expression");
+        evaluate(&parse(text).unwrap(), self).unwrap_or_else(|why| panic!("{text}: {why}"))
+    }
+
     fn fill(&mut self, name: &str, value: &Value) {
-        let step = controls(&self.definition).find(|(_, control)| control["name"] == name).map(|(step, _)| step.to_owned());
-        self.filled[step.unwrap_or_else(|| panic!("no control {name}"))][name] = value.clone();
+        let step = self.control(name).0.to_owned();
+        self.filled[step][name] = value.clone();
     }
 
     /// What was chosen beside it by the template's names; the pages have two questions more.
@@ -143,7 +146,7 @@ impl Page {
 
     /// The numbers of the checks that refuse what is in the control, each with its message.
     fn refuses(&self, name: &str) -> Vec<(usize, String)> {
-        let (step, control) = controls(&self.definition).find(|(_, control)| control["name"] == name).expect("a control");
+        let (step, control) = self.control(name);
         let typed = &self.filled[step][name];
         let refused = checks(control).into_iter().enumerate().filter(|(_, (check, _))| !self.holds(check, typed));
         refused.map(|(at, (_, message))| (at, message)).collect()
@@ -152,27 +155,20 @@ impl Page {
     fn holds(&self, check: &Check, typed: &Value) -> bool {
         match check {
             Check::Pattern(pattern) => portal(pattern).unwrap().is_match(typed.as_str().expect("a pattern is of a text")),
-            Check::Expression(text) => match evaluate(&parse(text).unwrap(), self) {
-                Ok(Value::Bool(holds)) => holds,
-                other => panic!("{text}: {other:?}"),
-            },
+            Check::Expression(text) => self.value(text).as_bool().unwrap_or_else(|| panic!("{text} is neither true nor false")),
         }
     }
 
     /// What the pages give the template.
     fn outputs(&self) -> Value {
         let all = self.definition["parameters"]["outputs"].as_object().unwrap();
-        let given = all.iter().map(|(name, text)| {
-            let value = evaluate(&parse(text.as_str().unwrap()).unwrap(), self);
-            (name.clone(), value.unwrap_or_else(|error| panic!("output {name}: {error}")))
-        });
-        given.collect()
+        all.iter().map(|(name, text)| (name.clone(), self.value(text))).collect()
     }
 }
 
 enum Check {
     Pattern(String),
-    Expression(String),
+    Expression(Value),
 }
 
 /// `(step, control)`
@@ -193,9 +189,9 @@ fn checks(control: &Value) -> Vec<(Check, String)> {
     let message = |of: &Value| of.as_str().unwrap_or_default().to_owned();
     let own = constraints["regex"].as_str().map(|pattern| (Check::Pattern(pattern.to_owned()), message(&constraints["validationMessage"])));
     let more = constraints["validations"].as_array().into_iter().flatten().map(|one| {
-        let check = match (one["regex"].as_str(), one["isValid"].as_str()) {
-            (Some(pattern), None) => Check::Pattern(pattern.to_owned()),
-            (None, Some(text)) => Check::Expression(text.to_owned()),
+        let check = match (one["regex"].as_str(), &one["isValid"]) {
+            (Some(pattern), Value::Null) => Check::Pattern(pattern.to_owned()),
+            (None, text @ Value::String(_)) => Check::Expression(text.clone()),
             _ => panic!("a check of neither kind: {one}"),
         };
         (check, message(&one["message"]))
@@ -227,41 +223,35 @@ fn infra_a_pattern_that_means_something_else_in_the_portal_is_not_taken() {
 /// refused nothing.
 fn told(ours: fn() -> Page) -> Vec<String> {
     let mut told = Vec::new();
-    let mut page = ours();
-    let mut untried: BTreeMap<(String, usize), String> = BTreeMap::new();
-    for (_, control) in controls(&page.definition) {
-        for (at, (_, message)) in checks(control).into_iter().enumerate() {
-            untried.insert((control["name"].as_str().unwrap().to_owned(), at), message);
-        }
-    }
-    let mut good_ones = Vec::new();
-    let mut see = |page: &Page, name: &str, shown: String, good: bool, untried: &mut BTreeMap<(String, usize), String>| {
-        let refused = page.refuses(name);
-        if refused.is_empty() != good {
-            told.push(format!("{name}: {shown} is {}", if good { format!("refused: {refused:?}") } else { "taken".into() }));
-        }
-        if good {
-            good_ones.push(name.to_owned());
-        } else if let [(at, message)] = refused.as_slice() {
-            // Only where no other check would have said it.
-            untried.remove(&(name.to_owned(), *at));
-            if !["Type ", "type ", "choose", "clear"].iter().any(|word| message.contains(word)) {
-                told.push(format!("{name}: `{message}` does not say what to type"));
-            }
-        }
-    };
-    let checked: Vec<String> = untried.keys().map(|(name, _)| name.clone()).collect();
-    for row in TYPED.iter().filter(|row| checked.iter().any(|name| name == row.parameter)) {
+    let definition = ours().definition;
+    let numbered = |control| (0..checks(control).len()).map(move |at| (control["name"].as_str().unwrap(), at));
+    let mut untried: BTreeSet<(&str, usize)> = controls(&definition).flat_map(|(_, control)| numbered(control)).collect();
+    let checked: BTreeSet<&str> = untried.iter().map(|(name, _)| *name).collect();
+    let mut good_ones = BTreeSet::new();
+    for row in TYPED.iter().filter(|row| checked.contains(row.parameter)) {
+        let name = row.parameter;
         let tries = row.good.iter().map(|text| (text, true)).chain(row.wrong.iter().chain(row.wrong_on_page).map(|text| (text, false)));
         for (text, good) in tries {
-            page = ours();
+            let mut page = ours();
             page.fill_all(&(row.beside)());
-            page.fill(row.parameter, &json!(text));
-            see(&page, row.parameter, format!("`{text}`"), good, &mut untried);
+            page.fill(name, &json!(text));
+            let refused = page.refuses(name);
+            if refused.is_empty() != good {
+                told.push(format!("{name}: `{text}` is {}", if good { format!("refused: {refused:?}") } else { "taken".into() }));
+            }
+            if good {
+                good_ones.insert(name);
+            } else if let [(at, message)] = refused.as_slice() {
+                // Only where no other check would have said it.
+                untried.remove(&(name, *at));
+                if !message.to_lowercase().contains("type ") {
+                    told.push(format!("{name}: `{message}` does not say what to type"));
+                }
+            }
         }
     }
-    told.extend(untried.keys().map(|(name, at)| format!("{name}: check {at} has refused nothing: give it a row of what it is there for")));
-    told.extend(checked.iter().filter(|name| !good_ones.contains(name)).map(|name| format!("{name}: no row of what it takes")));
+    told.extend(untried.iter().map(|(name, at)| format!("{name}: check {at} has refused nothing: give it a row of what it is there for")));
+    told.extend(checked.difference(&good_ones).map(|name| format!("{name}: no row of what it takes")));
     told
 }
 
@@ -335,12 +325,11 @@ fn infra_the_pages_offer_only_what_the_region_and_its_cloud_have_and_the_templat
         let offered = ["dataBoundary", "hosting", "zoneRedundant", "mail"].map(|name| page.offers(name).join(" "));
         assert_eq!(offered, *values, "{region} {hosting:?}");
         let [.., zones, mails] = values;
-        let cloud = REGIONS.iter().find(|one| one.name == *region).unwrap().cloud;
         for (zones, mail) in zones.split(' ').flat_map(|zones| mails.split(' ').map(move |mail| (zones, mail))) {
             page.fill_all(&json!({"zoneRedundant": zones, "mail": mail, "smtpHost": "smtp.example.net", "mailFrom": "assay@example.net"}));
             let given = page.outputs();
             assert_eq!(given["zoneRedundant"], json!(zones == "yes"), "{region}");
-            assert_eq!(super::template::refused(&template, cloud, &given), Vec::<String>::new(), "{region}: {given}");
+            assert_eq!(super::template::refused(&template, page.region.cloud, &given), Vec::<String>::new(), "{region}: {given}");
             seen += 1;
         }
     }
@@ -358,8 +347,7 @@ fn infra_a_page_says_so_where_the_region_is_not_among_those_in_which_data_may_li
     let warns = |chosen: Value| {
         let mut page = Page::ours();
         page.fill("allowedLocations", &chosen);
-        let (_, warning) = controls(&page.definition).find(|(_, control)| control["name"] == "withoutRegion").unwrap();
-        evaluate(&parse(warning["visible"].as_str().unwrap()).unwrap(), &page).unwrap()
+        page.value(&page.control("withoutRegion").1["visible"])
     };
     assert_eq!(warns(json!(["eastus2", "westus"])), json!(false));
     assert_eq!(warns(json!(["westus"])), json!(true));
