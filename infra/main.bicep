@@ -366,6 +366,15 @@ var problems = filter(
       ? ''
       : 'ownKeyUri: type the address of a key in the vault ownVaultName of this resource group, without a version: ${ownKeyStart}NAME.'
     databaseThroughput % 1000 == 0 ? '' : 'databaseThroughput: type whole thousands, such as 4000.'
+    !zoneRedundant || endsWith(storageSku, 'ZRS')
+      ? ''
+      : 'storageSku: type Standard_ZRS or Standard_GZRS, or turn zoneRedundant off: the others keep all copies in one data centre.'
+    !endsWith(storageSku, 'GRS') && !endsWith(storageSku, 'GZRS') || length(allowedLocations) > 1
+      ? ''
+      : 'storageSku: ${storageSku} keeps copies in the paired region: type that one in allowedLocations too, or take Standard_ZRS or Standard_LRS.'
+    (hosting == 'flex' ? maxInstances >= 40 : maxInstances <= 100)
+      ? ''
+      : 'maxInstances: type ${hosting == 'flex' ? '40 to 1000, which is what Flex Consumption takes' : '1 to 100, which is what Premium takes'}.'
     isNetworkRange
       ? ''
       : 'networkPrefix: type a private range of /24 or larger by its first address, such as 10.90.0.0/24.'
@@ -496,6 +505,7 @@ module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
   params: {
     location: location
     name: planName
+    // Bicep cannot see that problems refuses the rest.
     maxInstances: min(maxInstances, 100)
     zoneRedundant: zoneRedundant
     tags: checkedTags
@@ -658,6 +668,8 @@ module smtpSecret 'modules/secret.bicep' = if (mail == 'smtp' && !empty(smtpUser
   dependsOn: [appVault, appKeyExpiry]
 }
 
+// What holds data, and takes longest to make, comes after all that may still be refused.
+
 module cosmos 'modules/cosmos.bicep' = {
   name: 'assay-cosmos'
   params: {
@@ -676,7 +688,7 @@ module cosmos 'modules/cosmos.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey, appKeys, dns, communication]
 }
 
 module hostStorage 'modules/storage.bicep' = {
@@ -696,7 +708,7 @@ module hostStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey, appKeys, dns, communication]
 }
 
 module packagesStorage 'modules/storage.bicep' = {
@@ -716,7 +728,7 @@ module packagesStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey, appKeys, dns, communication]
 }
 
 module evidenceStorage 'modules/storage.bicep' = {
@@ -737,7 +749,7 @@ module evidenceStorage 'modules/storage.bicep' = {
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
   }
-  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey]
+  dependsOn: [encryptionVault, encryptionKeys, ownEncryptionKey, appKeys, dns, communication]
 }
 
 module anchors 'modules/anchors.bicep' = if (!anchorsLocked) {
@@ -818,6 +830,7 @@ module flex 'modules/app-flex.bicep' = if (hosting == 'flex') {
     identityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', appIdentityName)
     packagesUrl: '${packagesStorage.outputs.blobEndpoint}packages'
     subnetId: network.outputs.appSubnetId
+    // Bicep cannot see that problems refuses the rest.
     maxInstances: max(maxInstances, 40)
     instanceMemory: instanceMemory
     zoneRedundant: zoneRedundant

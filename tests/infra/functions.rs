@@ -21,6 +21,7 @@ pub(crate) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
         ("less", [one, other]) => json!(one.as_i64()? < other.as_i64()?),
         ("greater", [one, other]) => json!(one.as_i64()? > other.as_i64()?),
         ("greaterorequals", [one, other]) => json!(one.as_i64()? >= other.as_i64()?),
+        ("lessorequals", [one, other]) => json!(one.as_i64()? <= other.as_i64()?),
         ("min", [one, other]) => json!(one.as_i64()?.min(other.as_i64()?)),
         ("max", [one, other]) => json!(one.as_i64()?.max(other.as_i64()?)),
         ("mod", [one, other]) => json!(one.as_i64()?.checked_rem(other.as_i64()?)?),

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use zip::ZipArchive;
 
 use super::{COMPILED, file, template, ttk};
@@ -109,7 +109,29 @@ fn infra_each_plan_is_published_under_its_own_tracking_id_and_nothing_is_without
 }
 
 #[test]
-fn infra_an_offer_with_a_wrong_tracking_id_is_refused_before_anything_is_made() {
+fn infra_the_managed_plan_alone_bills_by_use_when_the_publisher_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("offer");
+    let committed = template::json(&file(COMPILED)).unwrap();
+    let template_of = |plan: &str| inside(&folder, &format!("assay-{plan}.unpublished.zip"), "mainTemplate.json");
+    let metered = |plan, dimension, included| {
+        let mut template = committed.clone();
+        for (name, value) in [("meteringPlan", json!(plan)), ("meteringDimension", json!(dimension)), ("meteringIncluded", json!(included))] {
+            template["parameters"][name]["defaultValue"] = value;
+        }
+        template
+    };
+
+    made(&folder, &["--metering-plan", "by-client", "--metering-dimension", "tenants", "--metering-included", "3"]);
+    assert_eq!(template_of("managed-application"), metered("by-client", "tenants", 3));
+    assert_eq!(template_of("solution-template"), committed, "who owns the group alone is never billed by use");
+
+    made(&folder, &["--metering-plan", "by-client"]);
+    assert_eq!(template_of("managed-application"), metered("by-client", "clients", 0), "what is not said stays as it is committed");
+}
+
+#[test]
+fn infra_an_offer_with_a_wrong_word_is_refused_before_anything_is_made() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("offer");
     let mut committed = template::json(&file(COMPILED)).unwrap();
@@ -129,6 +151,11 @@ fn infra_an_offer_with_a_wrong_tracking_id_is_refused_before_anything_is_made() 
         (vec!["--tracking-solution", SOLUTION, "--tracking-managed", &nobodys], "say the plan's own"),
         (vec!["--tracking-solution", SOLUTION, "--tracking-managed"], "wants a GUID"),
         (vec!["--program-url", "http://downloads.example.com/assay.zip"], "wants an https address"),
+        (vec!["--metering-plan", "by client"], "by client is no id of a plan"),
+        (vec!["--metering-plan", "by-client", "--metering-dimension", "clients,seats"], "clients,seats is no id of a plan or a dimension"),
+        (vec!["--metering-plan", "by-client", "--metering-included", "-1"], "wants a whole number"),
+        (vec!["--metering-included", "3"], "go with --metering-plan"),
+        (vec!["--metering-dimension", "seats"], "go with --metering-plan"),
         (vec!["--tracking-id", SOLUTION], "--tracking-id is not known"),
     ] {
         let refused = offer(&folder, &options);

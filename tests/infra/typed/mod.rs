@@ -230,6 +230,14 @@ const TYPED: &[Typed] = &[
     ),
     typed("databaseThroughput", &["1000", "4000"], &["500", "4500", "4000 RU"]),
     typed("budgetStart", &["2027-01-01"], &["2027-01-15", "01.01.2027", "2027-1-1", "January"]),
+    typed("storageSku", &["Standard_ZRS"], &["Standard_LRS", "Standard_GRS", "Standard_GZRS", "ZRS"]),
+    Typed { beside: || json!({"zoneRedundant": false}), ..typed("storageSku", &["Standard_LRS", "Standard_ZRS"], &["Standard_GRS"]) },
+    Typed {
+        beside: || json!({"allowedLocations": ["eastus2", "centralus"]}),
+        ..typed("storageSku", &["Standard_GZRS"], &["Standard_GRS"])
+    },
+    typed("maxInstances", &["40", "1000"], &["39", "1", "0", "1001"]),
+    Typed { beside: || json!({"hosting": "premium"}), ..typed("maxInstances", &["1", "100"], &["101", "0"]) },
     typed("logDays", &["90"], &["7", "1000", "a year"]),
     typed("backupDays", &["7", "30"], &["14"]),
 ];
