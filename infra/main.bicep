@@ -2,6 +2,9 @@
 // what watches them. Modules depend on each other in that order; every role is given before what needs it is made.
 // Only syntax that ARM knows as language version 1.0, because a managed application takes no other. Conditions stand on
 // modules, never on resources: tools that check Bicep lose a resource's properties there.
+//
+// It is long because every check of what was typed stands here: a module's answer is known only when things are being made
+// already, and language version 1.0 has neither imports nor functions of one's own.
 
 targetScope = 'resourceGroup'
 
