@@ -491,7 +491,15 @@ resource attribution 'Microsoft.Resources/deployments@2025-04-01' = {
   }
 }
 
-// What a region may lack is asked of Azure first: everything else waits for the identities, and they for the plan.
+// What a region or an own vault may lack is asked of Azure first: everything else waits for the identities, and they for the plan.
+
+module ownVault 'modules/own-vault.bicep' = if (!empty(ownVaultName)) {
+  name: 'assay-own-vault'
+  params: {
+    vaultName: empty(problems) ? ownVaultName : fail(join(problems, ' '))
+    keyName: last(ownKeyParts)
+  }
+}
 
 module flexPlan 'modules/plan-flex.bicep' = if (hosting == 'flex') {
   name: 'assay-plan-flex'
@@ -501,6 +509,7 @@ module flexPlan 'modules/plan-flex.bicep' = if (hosting == 'flex') {
     zoneRedundant: zoneRedundant
     tags: checkedTags
   }
+  dependsOn: [ownVault]
 }
 
 module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
@@ -513,6 +522,7 @@ module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
     zoneRedundant: zoneRedundant
     tags: checkedTags
   }
+  dependsOn: [ownVault]
 }
 
 module identity 'modules/identity.bicep' = {

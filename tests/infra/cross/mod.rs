@@ -3,6 +3,7 @@
 
 mod flex;
 mod order;
+mod own_vault;
 mod quiet;
 mod roles;
 mod settings;

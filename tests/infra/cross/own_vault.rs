@@ -1,0 +1,97 @@
+//! An own vault is looked at before anything is made: where it or its key is not there, or is not as database and storage
+//! need it, the deployment ends with nothing to take away.
+
+use serde_json::{Value, json};
+
+use crate::infra::{
+    COMPILED,
+    evaluate::{Surroundings, evaluate},
+    expression::parse,
+    file, template,
+};
+
+const MODULE: &str = "assay-own-vault";
+
+/// What Azure has, as its resource provider shows it.
+struct Azure {
+    vault: Option<Value>,
+    key: Option<Value>,
+}
+
+impl Surroundings for Azure {
+    fn answer(&self, function: &str, args: &[Value]) -> Option<Result<Value, String>> {
+        let (what, there) = match (function, args.first()?.as_str()?) {
+            ("parameters", "vaultName") => return Some(Ok(json!("contoso-keys"))),
+            ("parameters", "keyName") => return Some(Ok(json!("assay"))),
+            ("resourceid", kind) => return Some(Ok(json!(kind))),
+            ("reference", "Microsoft.KeyVault/vaults") => ("contoso-keys", &self.vault),
+            ("reference", "Microsoft.KeyVault/vaults/keys") => ("contoso-keys/assay", &self.key),
+            _ => return None,
+        };
+        Some(there.clone().ok_or_else(|| format!("ResourceNotFound: {what}")))
+    }
+}
+
+fn module(template: &Value) -> &Value {
+    template["resources"].as_array().unwrap().iter().find(|one| one["name"] == MODULE).expect("the module that looks")
+}
+
+#[test]
+fn infra_an_own_vault_that_cannot_be_used_is_refused_with_what_to_do_to_it() {
+    let template = template::json(&file(COMPILED)).unwrap();
+    let looked = module(&template).pointer("/properties/template/outputs/keyUri/value").unwrap();
+    let looked = parse(looked.as_str().unwrap()).unwrap();
+    let uri = "https://contoso-keys.vault.azure.net/keys/assay";
+    let good = || {
+        (
+            json!({"enableRbacAuthorization": true, "enablePurgeProtection": true, "networkAcls": {"bypass": "AzureServices"}}),
+            json!({"kty": "RSA-HSM", "keyUri": uri}),
+        )
+    };
+    let says = |change: fn(&mut Value, &mut Value)| {
+        let (mut vault, mut key) = good();
+        change(&mut vault, &mut key);
+        let there = |value: Value| Some(value).filter(|value| !value.is_null());
+        evaluate(&looked, &Azure { vault: there(vault), key: there(key) })
+    };
+
+    assert_eq!(says(|_, _| {}), Ok(json!(uri)));
+    assert_eq!(says(|vault, _| vault["networkAcls"] = Value::Null), Ok(json!(uri)), "a vault that never had rules lets trusted services in");
+    assert_eq!(says(|_, key| key["kty"] = json!("RSA")), Ok(json!(uri)));
+
+    let lacking: [(fn(&mut Value, &mut Value), &str); 6] = [
+        (|vault, _| *vault = Value::Null, "ResourceNotFound: contoso-keys"),
+        (|_, key| *key = Value::Null, "ResourceNotFound: contoso-keys/assay"),
+        (|_, key| key["kty"] = json!("EC-HSM"), "ownKeyUri: database and storage take RSA keys only"),
+        (|vault, _| vault["networkAcls"]["bypass"] = json!("None"), "az keyvault update -n contoso-keys --bypass AzureServices"),
+        // Azure leaves out what was never turned on.
+        (
+            |vault, _| *vault = json!({"enableRbacAuthorization": true}),
+            "az keyvault update -n contoso-keys --enable-purge-protection true",
+        ),
+        (
+            |vault, _| *vault = json!({"enablePurgeProtection": false}),
+            "az keyvault update -n contoso-keys --enable-rbac-authorization true --enable-purge-protection true",
+        ),
+    ];
+    for (change, words) in lacking {
+        let said = says(change).expect_err(words);
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn infra_an_own_vault_is_looked_at_before_the_plan_and_after_what_was_typed() {
+    let template = template::json(&file(COMPILED)).unwrap();
+    let module = module(&template);
+    assert_eq!(module.pointer("/properties/template/resources"), Some(&json!([])), "looking makes nothing");
+    assert_eq!(
+        module.pointer("/properties/parameters/vaultName/value").unwrap(),
+        "[if(empty(variables('problems')), parameters('ownVaultName'), fail(join(variables('problems'), ' ')))]",
+        "Azure is not asked for a name that can be none"
+    );
+    let plans = template["resources"].as_array().unwrap().iter().filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("assay-plan-")));
+    let waits: Vec<_> = plans.map(|plan| plan["dependsOn"].to_string()).collect();
+    assert_eq!(waits.len(), 2, "{waits:?}");
+    assert!(waits.iter().all(|waits| waits.contains(MODULE)), "{waits:?}");
+}
