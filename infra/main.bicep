@@ -70,8 +70,11 @@ param smtpUser string = ''
 @secure()
 param smtpPassword string = ''
 
-@description('Conditional. With mail smtp: the address that mails are from.')
+@description('Conditional. With mail smtp, or acs with mailDomain: the address that mails are from.')
 param mailFrom string = ''
+
+@description('Optional. With mail acs: a domain of yours, verified at the mail service of this resource group (infra/README.md); empty: Azure\'s own, from which ten mails an hour go out.')
+param mailDomain string = ''
 
 @description('Optional. The address of a Teams workflow, to which cards are posted; empty: no cards.')
 @secure()
@@ -134,23 +137,32 @@ param storageSku string = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
 @description('Optional. Whether app and database stand in several availability zones; the region must have them, and what it costs stands in infra/README.md.')
 param zoneRedundant bool = true
 
+@description('Optional. After a restore: the account that was restored, in this resource group (infra/README.md); empty: the one that is made here.')
+param databaseAccount string = ''
+
 // ---- Network ----
 
-@description('Optional. The virtual network\'s range, /24 or larger: its first /26 is the app\'s, the second the private endpoints\'.')
+@description('Optional. The virtual network\'s range, /24 or larger: its first /25 is the app\'s, the /26 after it the private endpoints\'.')
 param networkPrefix string = '10.90.0.0/24'
 
 @description('Optional. Whether private DNS zones are made here; false where the provider\'s hub has them.')
 param createDnsZones bool = true
+
+@description('Optional. Where zones are not made here: the id of the resource group that has the hub\'s, into which the names are written; empty: a policy of yours writes them.')
+param hubZonesGroup string = ''
+
+@description('Optional. The DNS servers of the network, such as a hub\'s resolver; none: Azure\'s own.')
+param dnsServers array = []
 
 @description('Optional. Public IPv4 addresses, or ranges up to /30, from which operators reach vault, database and storage themselves (assay doctor); none: only the app does.')
 param operatorAddresses array = []
 
 // ---- Size and watch ----
 
-@description('Optional. Most instances at once: 40 to 1000 on Flex, 1 to 100 on Premium.')
+@description('Optional. Most instances at once: 40 to 1000 on Flex, 1 to 100 on Premium, where some regions have 20 on Linux.')
 @minValue(1)
 @maxValue(1000)
-param maxInstances int = 40
+param maxInstances int = hosting == 'premium' ? 20 : 40
 
 @description('Optional. On Flex: megabytes of memory of an instance.')
 @allowed([512, 2048, 4096])
@@ -225,6 +237,7 @@ var misspelt = map(
         { name: 'smtpHost', typed: smtpHost, signs: '${nameSigns}.-' }
         { name: 'entraClientId', typed: entraClientId, signs: '0123456789abcdef-' }
         { name: 'ownerObjectId', typed: ownerObjectId, signs: '0123456789abcdef-' }
+        { name: 'databaseAccount', typed: databaseAccount, signs: '${nameSigns}-' }
         { name: 'ownVaultName', typed: ownVaultName, signs: '${nameSigns}-' }
         { name: 'ownKeyUri', typed: last(ownKeyParts), signs: '${nameSigns}-' }
       ],
@@ -350,6 +363,12 @@ var problems = filter(
     mail == 'smtp' && (contains(misspelt, 'mailFrom') || contains(wrongMails, mailFrom))
       ? 'mailFrom: type one mail address, such as assay@example.net.'
       : ''
+    empty(mailDomain) || (mail == 'acs' && contains(mailDomain, '.') && endsWith(mailFrom, '@${mailDomain}') && !contains(
+        misspelt,
+        'mailFrom'
+      ) && !contains(wrongMails, mailFrom))
+      ? ''
+      : 'mailDomain: with mail acs type the verified domain alone, such as example.net, and in mailFrom an address of it, such as assay@example.net; or leave it empty.'
     mail == 'smtp' && !empty(smtpUser) && empty(smtpPassword)
       ? 'smtpPassword: type the password of smtpUser, or leave smtpUser empty.'
       : ''
@@ -368,6 +387,9 @@ var problems = filter(
     !isVaultName || isOwnKey
       ? ''
       : 'ownKeyUri: type the address of a key in the vault ownVaultName of this resource group, without a version: ${ownKeyStart}NAME.'
+    empty(databaseAccount) || (!contains(misspelt, 'databaseAccount') && databaseAccount == toLower(databaseAccount))
+      ? ''
+      : 'databaseAccount: type the name of the restored account alone, such as assay-restored, or leave it empty.'
     databaseThroughput % 1000 == 0 ? '' : 'databaseThroughput: type whole thousands, such as 4000.'
     !zoneRedundant || endsWith(storageSku, 'ZRS')
       ? ''
@@ -378,6 +400,12 @@ var problems = filter(
     (hosting == 'flex' ? maxInstances >= 40 : maxInstances <= 100)
       ? ''
       : 'maxInstances: type ${hosting == 'flex' ? '40 to 1000, which is what Flex Consumption takes' : '1 to 100, which is what Premium takes'}.'
+    empty(hubZonesGroup) || (!createDnsZones && length(split(hubZonesGroup, '/')) == 5 && startsWith(
+        hubZonesGroup,
+        '/subscriptions/'
+      ) && contains(toLower(hubZonesGroup), '/resourcegroups/') && !contains(hubZonesGroup, ' '))
+      ? ''
+      : 'hubZonesGroup: type the id of a resource group, /subscriptions/ID/resourceGroups/NAME, with createDnsZones false, or leave it empty.'
     isNetworkRange
       ? ''
       : 'networkPrefix: type a private range of /24 or larger by its first address, such as 10.90.0.0/24.'
@@ -393,6 +421,9 @@ var problems = filter(
       ))
       ? ''
       : 'operatorAddresses: type public IPv4 addresses without a length, such as 203.0.113.7, or ranges of /16 to /30 by their first address, such as 203.0.113.0/28.'
+    empty(filter(items(moreSettings), setting => !startsWith(setting.key, 'ASSAY_')))
+      ? ''
+      : 'moreSettings: type settings of Assay, whose names begin with ASSAY_; the others are the host\'s, and stand in the template.'
     join(map(split(budgetStart, '-'), part => string(length(part))), ' ') == '4 2 2' && endsWith(budgetStart, '-01')
       ? ''
       : 'budgetStart: type the first day of a month, such as 2027-01-01.'
@@ -414,6 +445,9 @@ var checkedTags = empty(problems) ? allTags : fail(join(problems, ' '))
 
 @description('The range of the network; Azure reckons with it before anything else, and would have other words.')
 var checkedPrefix = isNetworkRange ? networkPrefix : fail(join(problems, ' '))
+
+@description('The own vault, of which Azure is asked before the plan is made.')
+var checkedVault = empty(problems) ? ownVaultName : fail(join(problems, ' '))
 
 // ---- Names ----
 
@@ -437,6 +471,9 @@ var encryptionVaultName = empty(ownVaultName) ? '${namePrefix}e${suffix}' : ownV
 
 @description('The vault of the app\'s own keys.')
 var appVaultName = '${namePrefix}v${suffix}'
+
+@description('The account of the database.')
+var cosmosName = empty(databaseAccount) ? name : databaseAccount
 
 @description('The three storage accounts: of the host, of the program, of the evidence.')
 var storageNames = {
@@ -496,7 +533,7 @@ resource attribution 'Microsoft.Resources/deployments@2025-04-01' = {
 module ownVault 'modules/own-vault.bicep' = if (!empty(ownVaultName)) {
   name: 'assay-own-vault'
   params: {
-    vaultName: empty(problems) ? ownVaultName : fail(join(problems, ' '))
+    vaultName: checkedVault
     keyName: last(ownKeyParts)
   }
 }
@@ -556,8 +593,10 @@ module network 'modules/network.bicep' = {
     location: location
     name: '${name}-network'
     addressPrefix: checkedPrefix
-    appPrefix: cidrSubnet(checkedPrefix, 26, 0)
-    endpointsPrefix: cidrSubnet(checkedPrefix, 26, 1)
+    // Premium wants 100 addresses, of which Azure keeps five.
+    appPrefix: cidrSubnet(checkedPrefix, 25, 0)
+    endpointsPrefix: cidrSubnet(checkedPrefix, 26, 2)
+    dnsServers: dnsServers
     delegation: hosting == 'flex' ? 'Microsoft.App/environments' : 'Microsoft.Web/serverFarms'
     workspaceId: monitor.outputs.workspaceId
     tags: allTags
@@ -687,7 +726,7 @@ module cosmos 'modules/cosmos.bicep' = {
   name: 'assay-cosmos'
   params: {
     location: location
-    name: name
+    name: cosmosName
     keysIdentityId: resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', keysIdentityName)
     encryptionKeyUri: '${encryptionVaultUri}keys/${encryptionKeyNames.cosmos}'
     identityName: appIdentityName
@@ -791,7 +830,7 @@ module storageRights 'modules/storage-rights.bicep' = {
 
 module endpoints 'modules/endpoint.bicep' = [
   for target in [
-    { name: 'cosmos', service: 'Sql', id: resourceId('Microsoft.DocumentDB/databaseAccounts', name) }
+    { name: 'cosmos', service: 'Sql', id: resourceId('Microsoft.DocumentDB/databaseAccounts', cosmosName) }
     { name: 'vault', service: 'vault', id: resourceId('Microsoft.KeyVault/vaults', appVaultName) }
     { name: 'host-blob', service: 'blob', id: resourceId('Microsoft.Storage/storageAccounts', storageNames.host) }
     { name: 'host-queue', service: 'queue', id: resourceId('Microsoft.Storage/storageAccounts', storageNames.host) }
@@ -814,8 +853,10 @@ module endpoints 'modules/endpoint.bicep' = [
       subnetId: network.outputs.endpointsSubnetId
       targetId: target.id
       service: target.service
-      createNames: createDnsZones
-      zoneId: resourceId('Microsoft.Network/privateDnsZones', zones[target.service])
+      createNames: createDnsZones || !empty(hubZonesGroup)
+      zoneId: createDnsZones
+        ? resourceId('Microsoft.Network/privateDnsZones', zones[target.service])
+        : '${hubZonesGroup}/providers/Microsoft.Network/privateDnsZones/${zones[target.service]}'
       tags: allTags
     }
     dependsOn: [dns, cosmos, appVault, hostStorage, packagesStorage, evidenceStorage]
@@ -827,6 +868,7 @@ module communication 'modules/mail.bicep' = if (mail == 'acs') {
   params: {
     name: name
     dataLocation: 'United States'
+    ownDomain: mailDomain
     identityName: appIdentityName
     principalId: identity.outputs.appPrincipalId
     workspaceId: monitor.outputs.workspaceId
@@ -910,7 +952,7 @@ var assaySettings = {
   ASSAY_ENTRA_AUTH_CONTEXT: authenticationContext
   ASSAY_MAIL: mail
   ASSAY_ACS_URL: communication.?outputs.endpoint ?? ''
-  ASSAY_MAIL_FROM: communication.?outputs.from ?? mailFrom
+  ASSAY_MAIL_FROM: mail == 'acs' && empty(mailDomain) ? communication!.outputs.from : mailFrom
   ASSAY_SMTP_HOST: smtpHost
   ASSAY_SMTP_PORT: string(smtpPort)
   ASSAY_SMTP_TLS: smtpPort == 465 ? 'implicit' : 'starttls'
@@ -1001,7 +1043,7 @@ module locks 'modules/locks.bicep' = if (createLocks) {
   name: 'assay-locks'
   params: {
     vaultNames: [encryptionVaultName, appVaultName]
-    cosmosName: name
+    cosmosName: cosmosName
     evidenceName: storageNames.evidence
   }
   // Last: what is made after a lock could not be mended by taking it away again.
@@ -1017,7 +1059,7 @@ output appName string = name
 output hostName string = settings.outputs.hostName
 
 @description('The address to register for sign-in.')
-output redirectUri string = 'https://${settings.outputs.hostName}/api/portal/signed-in'
+output redirectUri string = '${empty(publicUrl) ? 'https://${settings.outputs.hostName}' : publicUrl}/api/portal/signed-in'
 
 @description('The principal of the app\'s identity: the subject of the federated credential.')
 output appPrincipalId string = identity.outputs.appPrincipalId
@@ -1029,7 +1071,7 @@ output appVaultName string = appVaultName
 output encryptionVaultName string = encryptionVaultName
 
 @description('The database.')
-output cosmosName string = name
+output cosmosName string = cosmosName
 
 @description('The storage account of the Functions host, with the queues.')
 output hostAccountName string = storageNames.host

@@ -60,7 +60,7 @@ pub async fn tell_owners(app: &App, message: &Verified) -> Result<(), NotifyErro
         if owed.first().is_none_or(|asking| asking.identity.person() != person) {
             continue;
         }
-        let limits = pace::Limits::of(app);
+        let limits = pace::Limits::of(app, Channel::Mail);
         if app.config.delivery.service.is_some()
             && let Err(when) = pace::take(&store, (Channel::Mail, Urgency::Usual), limits).await?
         {

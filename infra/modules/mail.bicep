@@ -1,11 +1,14 @@
-// Azure Communication Services: mails to approvers and owners, from a domain that Azure manages. The app sends as itself,
-// by a role on this resource; keys are off.
+// Azure Communication Services: mails to approvers and owners, from a domain that Azure manages, or from one of the
+// provider's own once it is verified. The app sends as itself, by a role on this resource; keys are off.
 
 @description('Required. The name of the resource; the mail service is named after it.')
 param name string
 
 @description('Required. Where mails are kept while they are sent.')
 param dataLocation string
+
+@description('Required. A domain of the provider\'s own, verified at this mail service; empty: there is none.')
+param ownDomain string
 
 @description('Required. The name of the app\'s identity, for stable names of what it is given.')
 param identityName string
@@ -34,6 +37,11 @@ resource domain 'Microsoft.Communication/emailServices/domains@2025-09-01' = {
   properties: { domainManagement: 'AzureManaged', userEngagementTracking: 'Disabled' }
 }
 
+resource own 'Microsoft.Communication/emailServices/domains@2025-09-01' existing = {
+  parent: service
+  name: empty(ownDomain) ? 'none' : ownDomain
+}
+
 resource communication 'Microsoft.Communication/communicationServices@2025-09-01' = {
   name: name
   location: 'global'
@@ -42,16 +50,17 @@ resource communication 'Microsoft.Communication/communicationServices@2025-09-01
     dataLocation: dataLocation
     disableLocalAuth: true
     publicNetworkAccess: 'Enabled'
-    linkedDomains: [domain.id]
+    linkedDomains: empty(ownDomain) ? [domain.id] : [domain.id, own.id]
   }
 }
 
-// The built-in role for this may also delete the resource and read its keys; sending needs three actions.
+// The built-in role for this may also delete the resource and read its keys; sending needs three actions, and Azure has no
+// narrower ones: with Write this identity could also change the resource, whose keys the template turns off again.
 resource senderRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(communication.id, 'sender')
   properties: {
     roleName: 'Assay mail ${name}'
-    description: 'Sends mails. Reads no keys and changes nothing.'
+    description: 'Sends mails. Reads no keys and deletes nothing; Azure asks for Write on the resource to send.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]
     permissions: [

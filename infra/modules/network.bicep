@@ -20,6 +20,9 @@ param endpointsPrefix string
 @allowed(['Microsoft.App/environments', 'Microsoft.Web/serverFarms'])
 param delegation string
 
+@description('Required. The DNS servers; none: Azure\'s own.')
+param dnsServers array
+
 @description('Required. The workspace that gets the logs.')
 param workspaceId string
 
@@ -95,6 +98,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   tags: tags
   properties: {
     addressSpace: { addressPrefixes: [addressPrefix] }
+    dhcpOptions: { dnsServers: dnsServers }
     subnets: [
       {
         // No underscore: Flex Consumption takes none in this name.

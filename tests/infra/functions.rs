@@ -38,6 +38,7 @@ pub(crate) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
             let pairs = pairs.chunks(2).map(|pair| Some((pair[0].as_str()?.to_owned(), pair[1].clone())));
             Value::Object(pairs.collect::<Option<_>>()?)
         }
+        ("items", [Value::Object(all)]) => all.iter().map(|(key, value)| json!({"key": key, "value": value})).collect(),
         // Of two of a name the later one counts.
         ("union", all) => {
             let all: Vec<_> = all.iter().map(Value::as_object).collect::<Option<_>>()?;

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 use crate::support::shared;
 
 const COMPILED: &str = "marketplace/mainTemplate.json";
-const SNAPSHOTS: [&str; 2] = ["params/public.snapshot.json", "params/usgov.snapshot.json"];
+const SNAPSHOTS: [&str; 3] = ["params/public.snapshot.json", "params/usgov.snapshot.json", "params/options.snapshot.json"];
 
 /// A file of `infra/`.
 fn file(path: &str) -> PathBuf {

@@ -116,7 +116,8 @@ fn infra_the_managed_plan_alone_bills_by_use_when_the_publisher_says_so() {
     let template_of = |plan: &str| inside(&folder, &format!("assay-{plan}.unpublished.zip"), "mainTemplate.json");
     let metered = |plan, dimension, included| {
         let mut template = committed.clone();
-        for (name, value) in [("meteringPlan", json!(plan)), ("meteringDimension", json!(dimension)), ("meteringIncluded", json!(included))] {
+        for (name, value) in [("meteringPlan", json!(plan)), ("meteringDimension", json!(dimension)), ("meteringIncluded", json!(included))]
+        {
             template["parameters"][name]["defaultValue"] = value;
         }
         template

@@ -125,7 +125,7 @@ async fn work(app: &App, store: &Store<'_, ClientPlace>, tenant: TenantId, key: 
     let Posting { channel, occasion, .. } = items[0].posting.value;
     let urgency = if occasion.is_emergency() { Urgency::Emergency } else { Urgency::Usual };
     if (channel == Channel::Teams || app.config.delivery.service.is_some())
-        && let Err(when) = pace::take(&deployment, (channel, urgency), pace::Limits::of(app)).await?
+        && let Err(when) = pace::take(&deployment, (channel, urgency), pace::Limits::of(app, channel)).await?
     {
         return again(store, &items[0].posting.value, when).await;
     }

@@ -6,18 +6,39 @@ use time::{Duration, OffsetDateTime};
 
 use super::Channel;
 use crate::app::App;
+use crate::config::{Delivery, MailService};
 use crate::tenancy::{DeploymentPlace, Held, Record, Store, StoreError};
 
-/// Most notices of a channel; Azure Communication Services begins with 30 a minute and 100 an hour.
+/// Most notices of a channel; from a domain of one's own Azure Communication Services takes 30 a minute and 100 an hour to
+/// begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub per_minute: u32,
     pub per_hour: u32,
 }
 
+/// Most mails from a domain that Azure manages, of a whole subscription; nobody raises these (learn.microsoft.com, "Service
+/// limits for Azure Communication Services", Email).
+const MANAGED: Limits = Limits { per_minute: 5, per_hour: 10 };
+/// What every such domain ends with.
+const MANAGED_DOMAIN: &str = ".azurecomm.net";
+
 impl Limits {
-    pub fn of(app: &App) -> Self {
-        Self { per_minute: app.config.delivery.per_minute, per_hour: app.config.delivery.per_hour }
+    pub fn of(app: &App, channel: Channel) -> Self {
+        let Delivery { per_minute, per_hour, service, .. } = &app.config.delivery;
+        let said = Self { per_minute: *per_minute, per_hour: *per_hour };
+        match service {
+            Some(MailService::Acs(settings)) if channel == Channel::Mail => said.from_address(&settings.from),
+            _ => said,
+        }
+    }
+
+    /// What of it Azure Communication Services takes from there.
+    fn from_address(self, from: &str) -> Self {
+        if !from.to_ascii_lowercase().ends_with(MANAGED_DOMAIN) {
+            return self;
+        }
+        Self { per_minute: self.per_minute.min(MANAGED.per_minute), per_hour: self.per_hour.min(MANAGED.per_hour) }
     }
 
     /// What there is for this one.
@@ -188,6 +209,16 @@ mod tests {
         assert_eq!((taken(Urgency::Usual, later), taken(Urgency::Emergency, later)), (0, 20), "of 100 an hour");
         let few = Limits { per_minute: 1, per_hour: 4 };
         assert_eq!(few.for_one(Urgency::Usual), Limits { per_minute: 1, per_hour: 3 });
+    }
+
+    #[test]
+    fn a_domain_of_azures_own_sends_ten_an_hour_however_many_are_allowed() {
+        assert_eq!(LIMITS.from_address("DoNotReply@01234567.AzureComm.net"), Limits { per_minute: 5, per_hour: 10 });
+        assert_eq!(LIMITS.from_address("assay@northgate.example"), LIMITS);
+        assert_eq!(LIMITS.from_address("assay@azurecomm.net.example"), LIMITS);
+        let few = Limits { per_minute: 2, per_hour: 100 };
+        assert_eq!(few.from_address("DoNotReply@01234567.azurecomm.net"), Limits { per_minute: 2, per_hour: 10 });
+        assert_eq!(MANAGED.for_one(Urgency::Usual), Limits { per_minute: 4, per_hour: 8 }, "a fifth is left for emergencies");
     }
 
     #[test]

@@ -99,7 +99,7 @@ async fn mailed(store: &Store<'_, DeploymentPlace>, person: &Person, notice: &No
 
 /// Whether one more may be sent now; then it is counted.
 async fn room(store: &Store<'_, DeploymentPlace>, channel: Channel) -> Result<bool, StoreError> {
-    let limits = pace::Limits::of(store.app());
+    let limits = pace::Limits::of(store.app(), channel);
     Ok(pace::take(store, (channel, Urgency::Test), limits).await?.is_ok())
 }
 

@@ -18,7 +18,7 @@ use azure_data_cosmos::{
     AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosClientBuilder, CosmosError, CosmosRuntime, RoutingStrategy,
     SubStatusCode,
     models::ResponseHeaders,
-    options::{AvailabilityStrategy, OperationOptions, ReadConsistencyStrategy, ThrottlingRetryOptionsBuilder},
+    options::{AvailabilityStrategy, ConnectionPoolOptions, OperationOptions, ReadConsistencyStrategy, ThrottlingRetryOptionsBuilder},
 };
 use tokio::sync::OnceCell;
 
@@ -66,7 +66,7 @@ const PARTITION_FULL: u16 = 1014;
 pub struct Cosmos {
     account: AccountReference,
     database: String,
-    /// `None`: the SDK's own, shared by the process. Tests hand in the emulator's.
+    /// `None`: [`of_port_443`]. Tests hand in the emulator's.
     runtime: Option<CosmosRuntime>,
     client: OnceCell<CosmosClient>,
     containers: [OnceCell<ContainerClient>; Container::ALL.len()],
@@ -132,13 +132,21 @@ impl Cosmos {
     }
 
     async fn connect(&self) -> azure_data_cosmos::Result<CosmosClient> {
-        let mut builder = CosmosClientBuilder::new().with_default_operation_options(operation_options());
-        if let Some(runtime) = &self.runtime {
-            builder = builder.with_runtime(runtime.clone());
-        }
+        let runtime = match &self.runtime {
+            Some(runtime) => runtime.clone(),
+            None => of_port_443().await?,
+        };
+        let builder = CosmosClientBuilder::new().with_default_operation_options(operation_options()).with_runtime(runtime);
         // In the account's own order, so in the region that writes: another one may lag behind it.
         builder.build(self.account.clone(), RoutingStrategy::PreferredRegions(Vec::new())).await
     }
+}
+
+/// Without Gateway 2.0, which the SDK would try wherever the account offers it: it listens on another port, which the
+/// network's rules (infra/modules/network.bicep) let nobody use, and each process would wait for it in vain first.
+async fn of_port_443() -> azure_data_cosmos::Result<CosmosRuntime> {
+    let pool = ConnectionPoolOptions::builder().with_gateway_v2_disabled(true).build()?;
+    CosmosRuntime::builder().with_connection_pool(pool).build().await
 }
 
 fn operation_options() -> OperationOptions {

@@ -16,7 +16,7 @@ use super::{
     template::{self, Resource},
 };
 
-/// One cloud's resources, as its snapshot shows them.
+/// One cloud's resources, as its snapshot shows them; the third snapshot is nobody's installation.
 pub(super) struct Installation {
     pub(super) at: &'static str,
     pub(super) resources: Vec<Resource>,
@@ -24,7 +24,7 @@ pub(super) struct Installation {
 
 pub(super) fn installations() -> Vec<Installation> {
     let read = |at: &'static str| Installation { at, resources: template::snapshot(at, &template::json(&file(at)).unwrap()).unwrap() };
-    SNAPSHOTS.into_iter().map(read).collect()
+    SNAPSHOTS.into_iter().take(2).map(read).collect()
 }
 
 impl Installation {

@@ -56,7 +56,11 @@ fn infra_an_own_vault_that_cannot_be_used_is_refused_with_what_to_do_to_it() {
     };
 
     assert_eq!(says(|_, _| {}), Ok(json!(uri)));
-    assert_eq!(says(|vault, _| vault["networkAcls"] = Value::Null), Ok(json!(uri)), "a vault that never had rules lets trusted services in");
+    assert_eq!(
+        says(|vault, _| vault["networkAcls"] = Value::Null),
+        Ok(json!(uri)),
+        "a vault that never had rules lets trusted services in"
+    );
     assert_eq!(says(|_, key| key["kty"] = json!("RSA")), Ok(json!(uri)));
 
     let lacking: [(fn(&mut Value, &mut Value), &str); 6] = [
@@ -65,10 +69,7 @@ fn infra_an_own_vault_that_cannot_be_used_is_refused_with_what_to_do_to_it() {
         (|_, key| key["kty"] = json!("EC-HSM"), "ownKeyUri: database and storage take RSA keys only"),
         (|vault, _| vault["networkAcls"]["bypass"] = json!("None"), "az keyvault update -n contoso-keys --bypass AzureServices"),
         // Azure leaves out what was never turned on.
-        (
-            |vault, _| *vault = json!({"enableRbacAuthorization": true}),
-            "az keyvault update -n contoso-keys --enable-purge-protection true",
-        ),
+        (|vault, _| *vault = json!({"enableRbacAuthorization": true}), "az keyvault update -n contoso-keys --enable-purge-protection true"),
         (
             |vault, _| *vault = json!({"enablePurgeProtection": false}),
             "az keyvault update -n contoso-keys --enable-rbac-authorization true --enable-purge-protection true",
@@ -85,12 +86,17 @@ fn infra_an_own_vault_is_looked_at_before_the_plan_and_after_what_was_typed() {
     let template = template::json(&file(COMPILED)).unwrap();
     let module = module(&template);
     assert_eq!(module.pointer("/properties/template/resources"), Some(&json!([])), "looking makes nothing");
+    assert_eq!(module.pointer("/properties/parameters/vaultName/value").unwrap(), "[variables('checkedVault')]");
     assert_eq!(
-        module.pointer("/properties/parameters/vaultName/value").unwrap(),
+        template["variables"]["checkedVault"],
         "[if(empty(variables('problems')), parameters('ownVaultName'), fail(join(variables('problems'), ' ')))]",
         "Azure is not asked for a name that can be none"
     );
-    let plans = template["resources"].as_array().unwrap().iter().filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("assay-plan-")));
+    let plans = template["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("assay-plan-")));
     let waits: Vec<_> = plans.map(|plan| plan["dependsOn"].to_string()).collect();
     assert_eq!(waits.len(), 2, "{waits:?}");
     assert!(waits.iter().all(|waits| waits.contains(MODULE)), "{waits:?}");

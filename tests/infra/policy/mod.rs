@@ -26,7 +26,8 @@ const BEGIN: &str = "<!-- policies: begin, made by the tests -->\n";
 const END: &str = "<!-- policies: end -->\n";
 
 /// `(cloud, its snapshot, how the initiatives call it)`.
-const CLOUDS: [(&str, &str, &str); 2] = [("commercial", SNAPSHOTS[0], "pub"), ("Government", SNAPSHOTS[1], "gov")];
+const CLOUDS: [(&str, &str, &str); 3] =
+    [("commercial", SNAPSHOTS[0], "pub"), ("Government", SNAPSHOTS[1], "gov"), ("commercial, with all options", SNAPSHOTS[2], "pub")];
 
 /// Values of parameters that have no default: an initiative or an operator gives them.
 const PARAMETERS: &[(&str, u64)] = &[("minimumRSAKeySize", 3072)];

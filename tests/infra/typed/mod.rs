@@ -228,8 +228,35 @@ const TYPED: &[Typed] = &[
             "https://assay",
         ],
     ),
+    typed("databaseAccount", &["", "assay-restored"], &["Assay-restored", "assay restored", "assay.documents.azure.com"]),
     typed("databaseThroughput", &["1000", "4000"], &["500", "4500", "4000 RU"]),
     typed("budgetStart", &["2027-01-01"], &["2027-01-15", "01.01.2027", "2027-1-1", "January"]),
+    typed(
+        "moreSettings",
+        &["", "ASSAY_TEAMS"],
+        &["AzureFunctionsJobHost__logging__logLevel__Host.Results", "APPINSIGHTS_INSTRUMENTATIONKEY"],
+    ),
+    Typed {
+        beside: || json!({"mail": "acs", "mailFrom": "assay@example.net"}),
+        ..typed("mailDomain", &["", "example.net"], &["example", "example.net ", "@example.net", "contoso.com", "https://example.net"])
+    },
+    // Who types a domain says from whom mails are.
+    Typed { beside: || json!({"mail": "acs"}), ..typed("mailDomain", &[""], &["example.net"]) },
+    Typed {
+        beside: || json!({"createDnsZones": false}),
+        ..typed(
+            "hubZonesGroup",
+            &["", "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/hub-dns"],
+            &[
+                "hub-dns",
+                "/subscriptions/01234567-89ab-cdef-0123-456789abcdef",
+                "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/hub-dns/",
+                "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/hub dns",
+                "subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/hub-dns/x",
+            ],
+        )
+    },
+    typed("hubZonesGroup", &[""], &["/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/hub-dns"]),
     typed("storageSku", &["Standard_ZRS"], &["Standard_LRS", "Standard_GRS", "Standard_GZRS", "ZRS"]),
     Typed { beside: || json!({"zoneRedundant": false}), ..typed("storageSku", &["Standard_LRS", "Standard_ZRS"], &["Standard_GRS"]) },
     Typed {

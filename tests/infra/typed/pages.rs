@@ -31,21 +31,23 @@ struct Region {
     zones: bool,
     /// Whether Flex is there, and then whether in zones.
     flex: Option<bool>,
+    /// Whether Premium is there on Linux.
+    premium: bool,
 }
 
 const REGIONS: &[Region] = &[
-    Region { name: "eastus2", shown: "East US 2", cloud: "AzureCloud", zones: true, flex: Some(true) },
+    Region { name: "eastus2", shown: "East US 2", cloud: "AzureCloud", zones: true, flex: Some(true), premium: true },
     // Has zones since, but not of Flex.
-    Region { name: "westus", shown: "West US", cloud: "AzureCloud", zones: true, flex: Some(false) },
-    Region { name: "northcentralus", shown: "North Central US", cloud: "AzureCloud", zones: false, flex: Some(false) },
-    Region { name: "qatarcentral", shown: "Qatar Central", cloud: "AzureCloud", zones: true, flex: None },
-    Region { name: "usgovvirginia", shown: "USGov Virginia", cloud: "AzureUSGovernment", zones: true, flex: None },
-    Region { name: "usgovtexas", shown: "USGov Texas", cloud: "AzureUSGovernment", zones: false, flex: None },
+    Region { name: "westus", shown: "West US", cloud: "AzureCloud", zones: true, flex: Some(false), premium: true },
+    Region { name: "northcentralus", shown: "North Central US", cloud: "AzureCloud", zones: false, flex: Some(false), premium: true },
+    Region { name: "qatarcentral", shown: "Qatar Central", cloud: "AzureCloud", zones: true, flex: None, premium: true },
+    Region { name: "usgovvirginia", shown: "USGov Virginia", cloud: "AzureUSGovernment", zones: true, flex: None, premium: true },
+    Region { name: "usgovtexas", shown: "USGov Texas", cloud: "AzureUSGovernment", zones: false, flex: None, premium: false },
 ];
 
 impl Region {
     fn of_subscription(&self) -> Value {
-        let mut told = json!({"name": self.name, "displayName": self.shown});
+        let mut told = json!({"name": self.name, "displayName": self.shown, "metadata": {"regionType": "Physical"}});
         if self.zones {
             told["availabilityZoneMappings"] = json!([{"logicalZone": "1"}]);
         }
@@ -73,9 +75,14 @@ impl Page {
     /// As it comes up in that region: what has a default with it, of a list its first, and an empty box without one.
     fn fresh(definition: Value, region: &'static Region) -> Self {
         let mut page = Self { definition, filled: json!({}), region };
-        page.filled["data"]["locations"] = json!({"value": REGIONS.iter().map(Region::of_subscription).collect::<Vec<_>>()});
-        let flex = REGIONS.iter().filter(|other| other.cloud == region.cloud).filter_map(Region::of_flex);
-        page.filled["data"]["flexRegions"] = json!({"value": flex.collect::<Vec<_>>()});
+        let of_cloud = || REGIONS.iter().filter(|other| other.cloud == region.cloud);
+        let continent = json!({"name": "unitedstates", "displayName": "United States", "metadata": {"regionType": "Logical"}});
+        let locations: Vec<_> = of_cloud().map(Region::of_subscription).chain([continent]).collect();
+        let flex: Vec<_> = of_cloud().filter_map(Region::of_flex).collect();
+        let premium: Vec<_> = of_cloud().filter(|other| other.premium).map(|other| json!({"name": other.shown})).collect();
+        for (list, told) in [("locations", locations), ("flexRegions", flex), ("premiumRegions", premium)] {
+            page.filled["data"][list] = json!({"value": told});
+        }
         for (step, control) in controls(&page.definition.clone()) {
             let name = control["name"].as_str().unwrap();
             if control["type"] != "Microsoft.Solutions.ArmApiControl" {
@@ -310,7 +317,6 @@ const OFFERED: &[Offered] = &[
     ("northcentralus", None, ["commercial-noCUI", "flex premium", "no", "acs smtp none"]),
     ("qatarcentral", None, ["commercial-noCUI", "premium", "yes no", "acs smtp none"]),
     ("usgovvirginia", None, ["gov-CUI", "premium", "yes no", "smtp none"]),
-    ("usgovtexas", None, ["gov-CUI", "premium", "no", "smtp none"]),
 ];
 
 #[test]
@@ -340,6 +346,21 @@ fn infra_the_pages_offer_only_what_the_region_and_its_cloud_have_and_the_templat
         .map(|(_, control)| control["name"].as_str().unwrap());
     let tried = ["mail", "dataBoundary", "allowedLocations", "hosting", "zoneRedundant"];
     assert_eq!(lists.collect::<Vec<_>>(), tried, "a list that depends on something has its column above");
+}
+
+#[test]
+fn infra_a_region_without_any_hosting_offers_none_and_says_so() {
+    let texas = Page::in_region("usgovtexas");
+    let says = |page: &Page| page.value(&page.control("withoutHosting").1["visible"]);
+    assert_eq!((texas.offers("hosting").len(), says(&texas)), (0, json!(true)));
+    assert_eq!(says(&Page::ours()), json!(false));
+}
+
+/// Azure tells of continents too, in which nothing can be made.
+#[test]
+fn infra_data_may_lie_in_regions_and_in_no_continent() {
+    let offered = Page::in_region("usgovvirginia").offers("allowedLocations");
+    assert_eq!(offered, ["usgovvirginia", "usgovtexas"]);
 }
 
 #[test]

@@ -91,11 +91,14 @@ fn changed(cloud: &str, changes: &[Value]) -> Value {
     all
 }
 
-/// What a person typed, as the parameter file has it: a text where no number is, because Bicep takes it for one.
+/// What a person typed, as the parameter file has it: a text where no number is, because Bicep takes it for one; of an object
+/// the name.
 fn as_declared(template: &Value, name: &str, text: &str) -> Value {
     match template["parameters"][name]["type"].as_str().unwrap() {
         "array" if text.is_empty() => json!([]),
         "array" => text.split(',').collect(),
+        "object" if text.is_empty() => json!({}),
+        "object" => json!({text: "as it is"}),
         "int" => text.parse::<i64>().map_or_else(|_| json!(text), Value::from),
         _ => json!(text),
     }
