@@ -205,6 +205,9 @@ fn the_bill_names_what_the_program_is_linked_from_and_nothing_of_the_tests() {
         found["scope"].as_str().map(str::to_owned)
     };
     let library = if cfg!(feature = "fips") { "aws-lc-fips-sys" } else { "aws-lc-sys" };
+    let cryptography = if cfg!(feature = "fips") { "fips" } else { "default" };
+    let said = json!([{ "name": "assay:cryptography", "value": cryptography }]);
+    assert_eq!(sbom["metadata"]["component"]["properties"], said, "infra/offer --fips looks at it");
     for linked in ["tokio", "reqwest", library, "rust-std", "zig-libunwind", "zig-compiler-rt", "zig-glibc-start-files"] {
         assert_eq!(scope(linked).as_deref(), Some("required"), "{linked}");
         assert!(licenses.lines().any(|line| line.starts_with(&format!("{linked} "))), "{linked}");

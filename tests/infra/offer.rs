@@ -4,12 +4,14 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::Path,
     process::{Command, Output},
 };
 
+use assay::tenancy::seal::sha256;
 use serde_json::{Value, json};
-use zip::ZipArchive;
+use zip::{ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 use super::{COMPILED, file, template, ttk};
 
@@ -20,6 +22,10 @@ const MANAGED: &str = "c41e6a7d-2f38-4b0a-9e65-18d3b7f09c22";
 fn offer(folder: &Path, options: &[&str]) -> Output {
     let program = folder.with_extension("program");
     fs::write(&program, "a program").unwrap();
+    offer_of(&program, folder, options)
+}
+
+fn offer_of(program: &Path, folder: &Path, options: &[&str]) -> Output {
     Command::new(file("offer")).arg(folder).args(options).env("ASSAY_ZIP", program).output().expect("bash and Python 3")
 }
 
@@ -164,4 +170,45 @@ fn infra_an_offer_with_a_wrong_word_is_refused_before_anything_is_made() {
         assert!(!refused.status.success() && said.contains(why), "{options:?} should be refused with {why:?}: {said}");
         assert_eq!(names(&folder), Vec::<String>::new(), "{options:?}");
     }
+}
+
+/// A package as far as it says what its program is: the program, and the SHA-256 and the cryptography of the bill.
+fn package(to: &Path, of: &str, cryptography: &str) {
+    let property = json!({ "name": "assay:cryptography", "value": cryptography });
+    let own = json!({ "hashes": [{ "alg": "SHA-256", "content": sha256(of.as_bytes()) }], "properties": [property] });
+    let bill = json!({ "metadata": { "component": own } }).to_string();
+    let mut zip = ZipWriter::new(fs::File::create(to).unwrap());
+    for (name, text) in [("assay", "a program"), ("legal/sbom.cdx.json", &bill)] {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+#[test]
+fn infra_an_offer_for_where_cui_lies_takes_only_a_program_that_says_it_has_the_fips_module() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, program) = (place.path().join("offer"), place.path().join("assay.zip"));
+    let refused = |why: &str| {
+        let refused = offer_of(&program, &folder, &["--fips"]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains(why) && said.contains("infra/package --fips"), "{why:?}: {said}");
+        assert_eq!(names(&folder), Vec::<String>::new(), "{why}");
+    };
+    fs::write(&program, "a program").unwrap();
+    refused("it is no package of infra/package");
+    package(&program, "a program", "default");
+    refused("its bill of materials says default");
+    package(&program, "another program", "fips");
+    refused("its bill of materials is of another program");
+
+    package(&program, "a program", "fips");
+    let taken = offer_of(&program, &folder, &["--fips"]);
+    let said = String::from_utf8_lossy(&taken.stdout);
+    assert!(taken.status.success() && !said.contains("Azure Government"), "{said} {}", String::from_utf8_lossy(&taken.stderr));
+    let offered = fs::File::open(folder.join("assay-managed-application.unpublished.zip")).unwrap();
+    assert_eq!(ZipArchive::new(offered).unwrap().by_name("app/assay.zip").unwrap().size(), fs::metadata(&program).unwrap().len());
+
+    let without = String::from_utf8(offer(&folder, &[]).stdout).unwrap();
+    assert!(without.contains("tick Azure Government for neither plan"), "{without}");
 }

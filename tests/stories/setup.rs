@@ -8,9 +8,10 @@ use assay::{
         anchor::{self, Anchored},
         item::Item,
     },
+    config::{Config, DataBoundary},
     connectors::demo::{self, What, autotask, connectwise},
     gate::{Level, policy},
-    platform::ports::Retention,
+    platform::{ports::Retention, process::Module},
     tenancy::{
         DeploymentPlace, PersonId, Place as _, Roster, TenantId,
         directory::{Person, Standing},
@@ -351,6 +352,32 @@ async fn a_broken_vault_is_shown_on_both_pages_in_the_doctors_words_and_with_wha
     doctor::look(&app_again, false).await;
     assert!(plain(&ask(Method::Get, "portal/health", "").await).contains("are as they should be."));
     assert_eq!(stands(&ask(Method::Get, "portal/setup", "").await, "Settings and parts"), "Done");
+}
+
+/// A build of these tests has the FIPS module or not; what is missed of each is held by the doctor's own test.
+#[tokio::test]
+async fn where_cui_may_lie_a_program_without_the_fips_module_is_to_be_mended_and_no_approval_waits_for_it() {
+    let flow = Flow::new(Extent::Small).await;
+    let olivia = Browser::of(&flow, What::Owner).await;
+    for boundary in [Some(DataBoundary::GovCui), Some(DataBoundary::CommercialNoCui), None] {
+        let config = Config { boundary, ..(*flow.app().config).clone() };
+        let app = App { config: Arc::new(config), ..flow.app().clone() };
+        let look = doctor::look(&app, false).await;
+        let missed = boundary == Some(DataBoundary::GovCui) && Module::of_this_process() == Module::Plain;
+        let bad: Vec<_> = look.findings.iter().filter(|finding| finding.outcome.is_err()).map(|finding| finding.what.as_str()).collect();
+        assert_eq!(bad, if missed { vec!["the FIPS module"] } else { vec![] }, "{boundary:?}");
+        assert!(look.findings.iter().all(|finding| finding.ailment(true).is_none()), "health stays ok");
+
+        let open = async |address: &str| portal::run(olivia.request(Method::Get, address, ""), &app).await;
+        let (health, setup) = (text(&open("portal/health").await), open("portal/setup").await);
+        let parts = step(&setup, "Settings and parts");
+        for page in [&health, &parts] {
+            assert_eq!(page.contains("make the package with infra/package --fips"), missed, "{boundary:?}: {page}");
+        }
+        assert_eq!(health.contains("for SC.L2-3.13.11 nothing may be said of this program."), missed, "{health}");
+        assert_eq!(stands(&setup, "Settings and parts"), if missed { "Look here" } else { "Done" });
+        assert!(!blocking(&setup).contains(&"Settings and parts".to_owned()), "{parts}");
+    }
 }
 
 #[tokio::test]

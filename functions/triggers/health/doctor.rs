@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     app::App,
     audit::witness::{self, Witnessed},
-    config::{ConfigError, MailService, Part},
+    config::{ConfigError, DataBoundary, MailService, Part},
     gate::delivery,
     metering,
     platform::{
@@ -46,6 +46,9 @@ const AWAY: &str = "nothing waits for it, and checkpoints are published without 
 const OFF: &str = "no client is counted or reported until it is mended; nothing else waits for it";
 const MISSED: &str = "the Marketplace takes nothing that is older than 24 hours; whoever publishes the offer can be told, and the audit log has each (metering.missed)";
 const NOT_IN_MODE: &str = "this build is for the AWS-LC FIPS module, which is not in FIPS mode here: build it anew on this system";
+/// As the doctor names it where it is missed.
+const FIPS_MODULE: &str = "the FIPS module";
+const WITHOUT_FIPS: &str = "this program is built without it, and where CUI may lie (gov-CUI) SC.L2-3.13.11 asks for FIPS-validated cryptography: make the package with infra/package --fips, and install that one";
 const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
 const NO_DATA_KEY: &str = "it has no data key yet, so none of its records can be written or read: put back its key record from a backup";
 
@@ -68,6 +71,11 @@ impl Finding {
     pub fn ailment(&self, lasts: bool) -> Option<ConfigError> {
         let error = self.outcome.as_ref().err().filter(|error| lasts || error.kind.needs_mending())?;
         Some(ConfigError { setting: self.setting?, problem: format!("{}: {}; {}", self.what, error.kind, error.advice()) })
+    }
+
+    /// For owners: an ailment, or a program that does its work and ought to be another.
+    pub fn is_to_mend(&self) -> bool {
+        self.ailment(false).is_some() || (self.what == FIPS_MODULE && self.outcome.is_err())
     }
 }
 
@@ -93,13 +101,15 @@ pub async fn examine(app: &App) -> Vec<Finding> {
     if findings.len() > 1 {
         findings.extend(look.clients().await);
     }
-    findings.push(module());
+    findings.push(cryptography(Module::of_this_process(), app.config.boundary));
     findings
 }
 
 /// What all clients depend on: for a look every few minutes, which unwraps no client's key.
 pub async fn glance(app: &App) -> Vec<Finding> {
-    Looking { app, until: Instant::now() + LONGEST }.installation().await
+    let mut findings = Looking { app, until: Instant::now() + LONGEST }.installation().await;
+    findings.push(cryptography(Module::of_this_process(), app.config.boundary));
+    findings
 }
 
 /// What a look found.
@@ -345,14 +355,17 @@ fn metering_is_off(wrong: &ConfigError) -> Finding {
     }
 }
 
-/// What the process's own cryptography is, and no claim beyond it.
-fn module() -> Finding {
-    let module = Module::of_this_process();
-    let outcome = match module {
-        Module::NotInMode => Err(PortError::new("cryptography", PortErrorKind::Invalid).advising(NOT_IN_MODE)),
-        Module::Fips | Module::Plain => Ok(()),
+/// What the process's own cryptography is, and no claim beyond it. Where CUI may lie a program without the FIPS module is
+/// named (SC.L2-3.13.11); it names no setting, because everything works and health has nothing to alarm about.
+fn cryptography(module: Module, boundary: Option<DataBoundary>) -> Finding {
+    let (what, outcome) = match (module, boundary) {
+        (Module::NotInMode, _) => ("cryptography", Err(PortError::new("cryptography", PortErrorKind::Invalid).advising(NOT_IN_MODE))),
+        (Module::Plain, Some(DataBoundary::GovCui)) => {
+            (FIPS_MODULE, Err(PortError::new(FIPS_MODULE, PortErrorKind::Missing).advising(WITHOUT_FIPS)))
+        }
+        (Module::Fips | Module::Plain, _) => ("cryptography", Ok(())),
     };
-    Finding { what: "cryptography".into(), setting: None, outcome, untried: Some(module.words().into()), took: Duration::ZERO }
+    Finding { what: what.into(), setting: None, outcome, untried: Some(module.words().into()), took: Duration::ZERO }
 }
 
 async fn roster(app: &App) -> Result<Arc<Roster>, StoreError> {
@@ -418,4 +431,29 @@ async fn may_use_key(app: &App) -> Result<(), PortError> {
     app.vault.unwrap(&wrapped).await?;
     // To see a newer version is a right of its own.
     app.vault.newest_version(&own).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fips_module_is_missed_where_cui_may_lie_and_nowhere_else() {
+        let (government, commercial) = (Some(DataBoundary::GovCui), Some(DataBoundary::CommercialNoCui));
+        let missed = cryptography(Module::Plain, government);
+        let line = missed.to_string();
+        assert!(line.starts_with("BAD   the FIPS module: not there") && line.contains("infra/package --fips"), "{line}");
+        assert!(missed.is_to_mend() && missed.ailment(true).is_none(), "to be mended, and no alarm on health");
+        for (module, boundary) in
+            [(Module::Fips, government), (Module::Fips, commercial), (Module::Plain, commercial), (Module::Plain, None)]
+        {
+            let good = cryptography(module, boundary);
+            assert_eq!(good.to_string(), format!("good  cryptography (0 ms; {})", module.words()));
+            assert!(!good.is_to_mend());
+        }
+        for boundary in [government, commercial, None] {
+            let bad = cryptography(Module::NotInMode, boundary).to_string();
+            assert!(bad.starts_with("BAD   cryptography: ") && bad.contains("not in FIPS mode"), "{bad}");
+        }
+    }
 }

@@ -99,11 +99,11 @@ impl Essentials {
 
 /// What is wrong with the installation itself, and needs somebody to mend it.
 pub(super) fn bad(look: &Look) -> impl Iterator<Item = &Finding> {
-    look.findings.iter().filter(|finding| finding.ailment(false).is_some())
+    look.findings.iter().filter(|finding| finding.is_to_mend())
 }
 
 /// Parts without which people still ask and approve.
-const APPROVED_WITHOUT: [&str; 10] = [
+const APPROVED_WITHOUT: [&str; 11] = [
     "the mail server",
     "queue notify",
     "queue publish",
@@ -114,6 +114,7 @@ const APPROVED_WITHOUT: [&str; 10] = [
     "blob container anchors",
     "signing key checkpoints",
     "the witness of the logs",
+    "the FIPS module",
 ];
 
 /// An event of it was verified and is no refusal.
