@@ -5,6 +5,7 @@
 //! definitions of pages, and the `.bicep` sources. Whether these are what the sources make, `.ci/run` asks the CLI.
 //! Each rule also has a test of its own in which something bad fails.
 
+mod answers;
 mod budget;
 mod cost;
 mod cross;
