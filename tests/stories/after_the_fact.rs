@@ -24,12 +24,12 @@ async fn two_approvers(flow: &Flow) {
 }
 
 /// The field that names the approver among those who may approve alone.
-fn named() -> String {
+pub(super) fn named() -> String {
     format!("alone-{}", person(What::Approver).id)
 }
 
 /// The owner asks for another policy by this form of its page; the page of what they asked.
-async fn policy_asked(flow: &Flow, form: &str, typed: &[(&str, &str)]) -> String {
+pub(super) async fn policy_asked(flow: &Flow, form: &str, typed: &[(&str, &str)]) -> String {
     let policy = format!("portal/clients/{HARBOR}/policy");
     let owner = Browser::of(flow, What::Owner).await;
     let hidden = hidden_of(&owner.get(&policy).await, &format!("{policy}#{form}"));
@@ -43,7 +43,7 @@ async fn proposal(flow: &Flow, id: &str) -> Proposal {
 }
 
 /// Sends one of the page's forms that go to its decision.
-async fn answer(browser: &Browser<'_>, page: &str, form: &str, typed: &[(&str, &str)]) -> assay::web::Reply {
+pub(super) async fn answer(browser: &Browser<'_>, page: &str, form: &str, typed: &[(&str, &str)]) -> assay::web::Reply {
     let decide = format!("{page}/decide");
     let hidden = hidden_of(&browser.get(page).await, &format!("{decide}#{form}"));
     browser.send(hidden, &decide, typed).await

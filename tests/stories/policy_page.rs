@@ -341,7 +341,7 @@ async fn more_people_than_there_are_is_refused_and_where_access_ends_later_the_p
 }
 
 /// Asks for a change, and hands on the page of the proposal.
-async fn asked(flow: &Flow, kind: &str, typed: &[(&str, &str)]) -> String {
+pub(super) async fn asked(flow: &Flow, kind: &str, typed: &[(&str, &str)]) -> String {
     let page = format!("portal/clients/{HARBOR}/policy");
     let engineer = Browser::of(flow, What::Engineer).await;
     let form = hidden_of(&engineer.get(&format!("{page}?kind={kind}")).await, &format!("{page}#change"));

@@ -56,14 +56,20 @@ async fn a_forged_message_cannot_be_tried_again_and_is_put_away_by_who_has_seen_
     assert_eq!(dead_letter::waiting(flow.app(), &operator()).await.unwrap(), 1, "it came anew");
 }
 
-/// As a fault of the disk leaves it.
-pub(super) async fn damage(app: &App, place: DeploymentPlace, id: &str) {
+/// As a fault of the disk leaves it; what it was before.
+pub(super) async fn damage(app: &App, place: DeploymentPlace, id: &str) -> String {
+    lies_there(app, place, id, "AAAA").await
+}
+
+/// In place of what is sealed in this record, which it hands on.
+pub(super) async fn lies_there(app: &App, place: DeploymentPlace, id: &str, sealed: &str) -> String {
     let partition = Partition::reserved_for_tenancy(Container::Deployment, format!("deployment/{}", place.key()));
     let held = app.documents.read(&partition, id).await.unwrap().unwrap();
     let mut body = held.body;
-    body["sealed"] = json!("AAAA");
+    let before = std::mem::replace(&mut body["sealed"], json!(sealed));
     let replace = Op::Replace { id: id.into(), body, if_match: held.etag };
     assert!(matches!(app.documents.batch(&partition, vec![replace]).await.unwrap(), BatchOutcome::Committed(_)));
+    before.as_str().unwrap().to_owned()
 }
 
 async fn is_held_back(flow: &Flow, record: &str) -> Quarantined {

@@ -48,6 +48,7 @@ struct Judged {
 struct State {
     calls: Vec<&'static str>,
     plan: Option<Plan>,
+    behind: Option<&'static str>,
     hold: Option<(usize, Arc<Hold>)>,
 }
 
@@ -93,6 +94,11 @@ impl Faults {
     /// Counts from zero again; call number `at` (from 0) fails, the others work.
     pub fn fail_at(&self, at: usize, fault: Fault) {
         *self.0.lock().unwrap() = State { plan: Some(Plan { at, fault, dead_after: false }), ..State::default() };
+    }
+
+    /// Counts from zero again; the call after the first of this name, such as `documents.batch`, fails, the others work.
+    pub fn fail_behind(&self, call: &'static str) {
+        *self.0.lock().unwrap() = State { behind: Some(call), ..State::default() };
     }
 
     /// Counts from zero again; call number `at` fails, and so does everything after it.
@@ -161,6 +167,9 @@ impl Faults {
         let mut state = self.0.lock().unwrap();
         let number = state.calls.len();
         state.calls.push(call);
+        if state.behind.take_if(|name| *name == call).is_some() {
+            state.plan = Some(Plan { at: number + 1, fault: Fault::BeforeEffect, dead_after: false });
+        }
         let fault = match state.plan {
             Some(plan) if plan.at == number => Some(plan.fault),
             Some(plan) if plan.dead_after && number > plan.at => Some(Fault::BeforeEffect),

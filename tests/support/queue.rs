@@ -21,6 +21,7 @@ struct State {
     queues: BTreeMap<String, Vec<Message>>,
     made: u64,
     copies: Option<Copies>,
+    is_away: bool,
 }
 
 /// Queue and body of every message that was sent.
@@ -52,6 +53,11 @@ impl MemoryQueue {
         }
     }
 
+    /// Nothing can be sent meanwhile.
+    pub fn goes_away(&self, away: bool) {
+        self.state.lock().unwrap().is_away = away;
+    }
+
     /// Every message of the queue, hidden or not, in the order they were sent.
     pub fn bodies(&self, queue: &str) -> Vec<Bytes> {
         self.state.lock().unwrap().queues.get(queue).into_iter().flatten().map(|message| message.body.clone()).collect()
@@ -71,6 +77,9 @@ impl Queue for MemoryQueue {
         }
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap();
+        if state.is_away {
+            return Err(PortError::new(format!("queue {queue}"), PortErrorKind::Unavailable));
+        }
         state.made += 1;
         if let Some(copies) = &state.copies {
             copies.lock().unwrap().push((queue.to_owned(), message.clone()));

@@ -9,6 +9,7 @@ use std::{
 
 use assay::{
     audit::{chain::Hash, tlog::proof},
+    platform::ports::{HttpRequest, HttpResponse},
     tenancy::seal::hex,
 };
 use aws_lc_rs::{
@@ -17,6 +18,8 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use url::Url;
+
+use super::http::response;
 
 const NAME: &str = "witness.example/w1";
 pub const TIME: u64 = 1_772_355_600;
@@ -94,6 +97,12 @@ impl Witness {
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         tokio::spawn(warp::serve(routes).incoming(listener).run());
         url
+    }
+
+    /// The same without a connection.
+    pub fn answers(&self, request: &HttpRequest) -> HttpResponse {
+        let (status, kind, body) = self.answer(str::from_utf8(&request.body).unwrap());
+        response(status, &[("content-type", kind)], body)
     }
 
     fn answer(&self, request: &str) -> (u16, &'static str, String) {

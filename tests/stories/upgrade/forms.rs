@@ -1,7 +1,9 @@
-//! The forms in which records lie in a store: of each kind its container, its schema, and its fields with their types.
+//! The forms in which records lie in a store: of each kind its container, its schema, and its fields with their types; of a
+//! text that is one word, as those of an enum are, which word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::support::next_release::Opened;
@@ -30,10 +32,10 @@ const HEADS: &str = "the migration of the logs";
 /// A release that drops it when it writes figures costs one reading of a gauge.
 const TAKEN_IN: &str = "how much came within the last hour: it fills again";
 
-/// Fields of one kind, by path; a type each, or several.
-type Fields = BTreeMap<String, BTreeSet<&'static str>>;
+/// Fields of one kind, by path; a type or word each, or several.
+type Fields = BTreeMap<String, BTreeSet<String>>;
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Forms(BTreeMap<String, Fields>);
 
 impl Forms {
@@ -47,6 +49,16 @@ impl Forms {
             }
         }
         Self(forms)
+    }
+
+    /// The same with those of messages, what they say included.
+    pub(super) fn with(mut self, messages: &[(String, Bytes)]) -> Self {
+        for (queue, bytes) in messages {
+            let mut message: Value = serde_json::from_slice(bytes).unwrap();
+            message["body"] = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+            walk(&mut String::from("message"), &message, self.0.entry(format!("queues/{queue}")).or_default());
+        }
+        self
     }
 
     /// What stands in `newer` otherwise, a line each: a kind that moved, came or went, or a field of one that stayed.
@@ -76,8 +88,8 @@ impl Forms {
     }
 }
 
-fn words(types: Option<&BTreeSet<&'static str>>) -> String {
-    types.map_or_else(|| "not there".into(), |types| types.iter().copied().collect::<Vec<_>>().join(" or "))
+fn words(types: Option<&BTreeSet<String>>) -> String {
+    types.map_or_else(|| "not there".into(), |types| types.iter().cloned().collect::<Vec<_>>().join(" or "))
 }
 
 fn walk(path: &mut String, value: &Value, fields: &mut Fields) {
@@ -85,11 +97,12 @@ fn walk(path: &mut String, value: &Value, fields: &mut Fields) {
         Value::Null => "nothing",
         Value::Bool(_) => "a yes or no",
         Value::Number(_) => "a number",
+        Value::String(text) if is_word(text) => text,
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "fields",
     };
-    fields.entry(path.clone()).or_default().insert(kind);
+    fields.entry(path.clone()).or_default().insert(kind.to_owned());
     let end = path.len();
     let mut deeper = |name: &str, value| {
         path.push('.');
@@ -104,7 +117,13 @@ fn walk(path: &mut String, value: &Value, fields: &mut Fields) {
     }
 }
 
-/// Of a field, and not an id, a number or a day under which something is kept.
+/// Of a field, and not an id, a number or a day under which something is kept: an id has 32 characters at least.
 fn is_name(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.len() < 32
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }

@@ -1,4 +1,4 @@
-//! What happens to an MSP in a year, once each: the store that it leaves holds nearly every kind of record there is.
+//! What happens to an MSP in a year, once each, as it was lived with 0.1.0: what came since is in `seldom.rs` and `midst.rs`.
 
 use assay::{
     connectors::demo::{self, Delivery, What},
