@@ -59,7 +59,7 @@ fn infra_sign_in_asks_modules_that_the_template_has_for_what_they_say() {
 fn infra_the_guide_has_the_fips_module_built_for_where_cui_may_lie_and_looked_for_in_healths_words() {
     let text = fs::read_to_string(file("README.md")).unwrap();
     let of = |heading: &str| text.split_once(heading).unwrap_or_else(|| panic!("no {heading}")).1.split("\n### ").next().unwrap();
-    assert!(of("### In Azure Government\n").contains("`infra/package --fips --out assay.zip`"));
+    assert!(of("### In Azure Government, and on Premium\n").contains("`infra/package --fips --out assay.zip`"));
     assert!(of("### For who publishes\n").contains("infra/offer --fips "));
     let looked_for = format!("`\"cryptography\":\"{}\"`", Module::Fips.words());
     assert!(of("## Confirm once on real Azure\n").contains(&looked_for), "{looked_for}");

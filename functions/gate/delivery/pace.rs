@@ -28,13 +28,13 @@ impl Limits {
         let Delivery { per_minute, per_hour, service, .. } = &app.config.delivery;
         let said = Self { per_minute: *per_minute, per_hour: *per_hour };
         match service {
-            Some(MailService::Acs(settings)) if channel == Channel::Mail => said.from_address(&settings.from),
+            Some(MailService::Acs(settings)) if channel == Channel::Mail => said.mailed_from(&settings.from),
             _ => said,
         }
     }
 
     /// What of it Azure Communication Services takes from there.
-    fn from_address(self, from: &str) -> Self {
+    fn mailed_from(self, from: &str) -> Self {
         if !from.to_ascii_lowercase().ends_with(MANAGED_DOMAIN) {
             return self;
         }
@@ -213,11 +213,11 @@ mod tests {
 
     #[test]
     fn a_domain_of_azures_own_sends_ten_an_hour_however_many_are_allowed() {
-        assert_eq!(LIMITS.from_address("DoNotReply@01234567.AzureComm.net"), Limits { per_minute: 5, per_hour: 10 });
-        assert_eq!(LIMITS.from_address("assay@northgate.example"), LIMITS);
-        assert_eq!(LIMITS.from_address("assay@azurecomm.net.example"), LIMITS);
+        assert_eq!(LIMITS.mailed_from("DoNotReply@01234567.AzureComm.net"), Limits { per_minute: 5, per_hour: 10 });
+        assert_eq!(LIMITS.mailed_from("assay@northgate.example"), LIMITS);
+        assert_eq!(LIMITS.mailed_from("assay@azurecomm.net.example"), LIMITS);
         let few = Limits { per_minute: 2, per_hour: 100 };
-        assert_eq!(few.from_address("DoNotReply@01234567.azurecomm.net"), Limits { per_minute: 2, per_hour: 10 });
+        assert_eq!(few.mailed_from("DoNotReply@01234567.azurecomm.net"), Limits { per_minute: 2, per_hour: 10 });
         assert_eq!(MANAGED.for_one(Urgency::Usual), Limits { per_minute: 4, per_hour: 8 }, "a fifth is left for emergencies");
     }
 

@@ -12,6 +12,9 @@ use crate::infra::{
 
 const MODULE: &str = "assay-own-vault";
 
+/// What is otherwise with vault and key.
+type Change = fn(&mut Value, &mut Value);
+
 /// What Azure has, as its resource provider shows it.
 struct Azure {
     vault: Option<Value>,
@@ -48,7 +51,7 @@ fn infra_an_own_vault_that_cannot_be_used_is_refused_with_what_to_do_to_it() {
             json!({"kty": "RSA-HSM", "keyUri": uri}),
         )
     };
-    let says = |change: fn(&mut Value, &mut Value)| {
+    let says = |change: Change| {
         let (mut vault, mut key) = good();
         change(&mut vault, &mut key);
         let there = |value: Value| Some(value).filter(|value| !value.is_null());
@@ -63,7 +66,7 @@ fn infra_an_own_vault_that_cannot_be_used_is_refused_with_what_to_do_to_it() {
     );
     assert_eq!(says(|_, key| key["kty"] = json!("RSA")), Ok(json!(uri)));
 
-    let lacking: [(fn(&mut Value, &mut Value), &str); 6] = [
+    let lacking: [(Change, &str); 6] = [
         (|vault, _| *vault = Value::Null, "ResourceNotFound: contoso-keys"),
         (|_, key| *key = Value::Null, "ResourceNotFound: contoso-keys/assay"),
         (|_, key| key["kty"] = json!("EC-HSM"), "ownKeyUri: database and storage take RSA keys only"),
