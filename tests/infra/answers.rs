@@ -23,8 +23,9 @@ fn printed(deployed: &Value, settings: &Value) -> Result<String, String> {
     put("deployed.json", &deployed.to_string());
     put("settings.json", &settings.to_string());
     fs::set_permissions(folder.path().join("az"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-    let said = Command::new(file("parameters")).arg("mine").env("PATH", path).output().expect("Python 3");
+    let mut script = Command::new("bash");
+    script.args(["-c", r#"PATH=$1:$PATH exec "${@:2}""#, "bash"]).arg(folder.path()).arg(file("parameters")).arg("mine");
+    let said = script.output().expect("bash and Python 3");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     if said.status.success() { Ok(text(said.stdout)) } else { Err(text(said.stderr)) }
 }
