@@ -301,7 +301,7 @@ var privateRanges = filter(
     ))
 )
 
-@description('Whether networkPrefix is one of them, and large enough for two /26.')
+@description('Whether networkPrefix is one of them, and large enough for a /25 and a /26.')
 var isNetworkRange = contains(privateRanges, networkPrefix) && contains(
   take(octets, 25),
   last(split(networkPrefix, '/'))
@@ -387,7 +387,10 @@ var problems = filter(
     !isVaultName || isOwnKey
       ? ''
       : 'ownKeyUri: type the address of a key in the vault ownVaultName of this resource group, without a version: ${ownKeyStart}NAME.'
-    empty(databaseAccount) || (!contains(misspelt, 'databaseAccount') && databaseAccount == toLower(databaseAccount))
+    empty(databaseAccount) || (length(databaseAccount) >= 3 && length(databaseAccount) <= 44 && !contains(
+        misspelt,
+        'databaseAccount'
+      ) && databaseAccount == toLower(databaseAccount))
       ? ''
       : 'databaseAccount: type the name of the restored account alone, such as assay-restored, or leave it empty.'
     databaseThroughput % 1000 == 0 ? '' : 'databaseThroughput: type whole thousands, such as 4000.'
@@ -406,6 +409,12 @@ var problems = filter(
       ) && contains(toLower(hubZonesGroup), '/resourcegroups/') && !contains(hubZonesGroup, ' '))
       ? ''
       : 'hubZonesGroup: type the id of a resource group, /subscriptions/ID/resourceGroups/NAME, with createDnsZones false, or leave it empty.'
+    empty(filter(
+        dnsServers,
+        typed => length(split(typed, '.')) != 4 || !empty(filter(split(typed, '.'), octet => !contains(octets, octet)))
+      ))
+      ? ''
+      : 'dnsServers: type the IPv4 addresses of DNS servers, such as 10.0.0.4.'
     isNetworkRange
       ? ''
       : 'networkPrefix: type a private range of /24 or larger by its first address, such as 10.90.0.0/24.'
@@ -446,8 +455,14 @@ var checkedTags = empty(problems) ? allTags : fail(join(problems, ' '))
 @description('The range of the network; Azure reckons with it before anything else, and would have other words.')
 var checkedPrefix = isNetworkRange ? networkPrefix : fail(join(problems, ' '))
 
-@description('The own vault, of which Azure is asked before the plan is made.')
+@description('What is there already, of which Azure is asked before the plan is made: the own vault.')
 var checkedVault = empty(problems) ? ownVaultName : fail(join(problems, ' '))
+
+@description('The same, of the restored account.')
+var checkedDatabase = empty(problems) ? databaseAccount : fail(join(problems, ' '))
+
+@description('The same, of the hub\'s zones.')
+var checkedZones = empty(problems) ? hubZonesGroup : fail(join(problems, ' '))
 
 // ---- Names ----
 
@@ -528,13 +543,29 @@ resource attribution 'Microsoft.Resources/deployments@2025-04-01' = {
   }
 }
 
-// What a region or an own vault may lack is asked of Azure first: everything else waits for the identities, and they for the plan.
+// What a region may lack, and what is there already and may be named wrong, Azure is asked for first: everything else waits
+// for the identities, and they for the plan.
 
 module ownVault 'modules/own-vault.bicep' = if (!empty(ownVaultName)) {
   name: 'assay-own-vault'
   params: {
     vaultName: checkedVault
     keyName: last(ownKeyParts)
+  }
+}
+
+module restoredDatabase 'modules/restored-database.bicep' = if (!empty(databaseAccount)) {
+  name: 'assay-restored-database'
+  params: {
+    accountName: checkedDatabase
+  }
+}
+
+module hubZones 'modules/hub-zones.bicep' = if (!empty(hubZonesGroup)) {
+  name: 'assay-hub-zones'
+  params: {
+    group: checkedZones
+    zones: map(items(zones), zone => zone.value)
   }
 }
 
@@ -546,7 +577,7 @@ module flexPlan 'modules/plan-flex.bicep' = if (hosting == 'flex') {
     zoneRedundant: zoneRedundant
     tags: checkedTags
   }
-  dependsOn: [ownVault]
+  dependsOn: [ownVault, restoredDatabase, hubZones]
 }
 
 module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
@@ -559,7 +590,7 @@ module premiumPlan 'modules/plan-premium.bicep' = if (hosting == 'premium') {
     zoneRedundant: zoneRedundant
     tags: checkedTags
   }
-  dependsOn: [ownVault]
+  dependsOn: [ownVault, restoredDatabase, hubZones]
 }
 
 module identity 'modules/identity.bicep' = {
@@ -720,7 +751,7 @@ module smtpSecret 'modules/secret.bicep' = if (mail == 'smtp' && !empty(smtpUser
   dependsOn: [appVault, appKeyExpiry]
 }
 
-// What holds data, and takes longest to make, comes after all that may still be refused.
+// What holds data, and takes longest to make, comes after most of what may still be refused.
 
 module cosmos 'modules/cosmos.bicep' = {
   name: 'assay-cosmos'

@@ -64,7 +64,7 @@ fn infra_what_was_answered_on_the_pages_comes_back_as_a_parameter_file() {
         param zoneRedundant = false\n\
         param maxInstances = 40\n\
         param logDays = 90\n\
-        param moreSettings = {{ 'ASSAY_TEAMS': 'secret:teams' }}\n\
+        param moreSettings = {{ ASSAY_TEAMS: 'secret:teams' }}\n\
         param tags = {{ 'cost center': 'it' }}\n\
         param smtpPassword = readEnvironmentVariable('SMTP_PASSWORD', '')\n\
         param _artifactsLocation = ''\n"

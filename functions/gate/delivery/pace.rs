@@ -41,6 +41,10 @@ impl Limits {
         Self { per_minute: self.per_minute.min(MANAGED.per_minute), per_hour: self.per_hour.min(MANAGED.per_hour) }
     }
 
+    fn tests(self) -> u32 {
+        TESTS.min((self.per_hour / 4).max(1))
+    }
+
     /// What there is for this one.
     fn for_one(self, urgency: Urgency) -> Self {
         let Self { per_minute, per_hour } = self;
@@ -65,7 +69,7 @@ pub(in crate::gate) enum Urgency {
     Emergency,
 }
 
-/// Delivery tests of a channel in one hour.
+/// Delivery tests of a channel in one hour, at most; and of what may be sent usually a quarter.
 const TESTS: u32 = 10;
 
 /// What a channel sent in the running minute and hour.
@@ -113,7 +117,7 @@ impl Pace {
         }
         let limits = limits.for_one(urgency);
         let start_of = |unit: i64, seconds: i64| OffsetDateTime::from_unix_timestamp((unit + 1) * seconds).unwrap_or(now + Duration::HOUR);
-        if self.in_hour >= limits.per_hour || urgency == Urgency::Test && self.tests >= TESTS {
+        if self.in_hour >= limits.per_hour || urgency == Urgency::Test && self.tests >= limits.tests() {
             return Err(start_of(hour, 3600));
         }
         if self.in_minute >= limits.per_minute {
@@ -219,6 +223,16 @@ mod tests {
         let few = Limits { per_minute: 2, per_hour: 100 };
         assert_eq!(few.mailed_from("DoNotReply@01234567.azurecomm.net"), Limits { per_minute: 2, per_hour: 10 });
         assert_eq!(MANAGED.for_one(Urgency::Usual), Limits { per_minute: 4, per_hour: 8 }, "a fifth is left for emergencies");
+    }
+
+    #[test]
+    fn tests_leave_room_for_approvers_where_an_hour_holds_ten_mails() {
+        let now = datetime!(2026-11-25 09:15:40 UTC);
+        let mut pace = Pace::new(Channel::Mail);
+        let mut taken = |urgency, at| (0..20).filter(|_| pace.take(urgency, MANAGED, at).is_ok()).count();
+        assert_eq!((taken(Urgency::Test, now), taken(Urgency::Usual, now)), (2, 2), "of four a minute");
+        assert_eq!((taken(Urgency::Test, now + Duration::minutes(1)), taken(Urgency::Usual, now + Duration::minutes(1))), (0, 4));
+        assert_eq!(taken(Urgency::Emergency, now + Duration::minutes(2)), 2);
     }
 
     #[test]

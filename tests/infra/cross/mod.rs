@@ -3,11 +3,11 @@
 
 mod flex;
 mod order;
-mod own_vault;
 mod quiet;
 mod roles;
 mod settings;
 mod stores;
+mod there_already;
 
 use serde_json::Value;
 

@@ -228,7 +228,8 @@ const TYPED: &[Typed] = &[
             "https://assay",
         ],
     ),
-    typed("databaseAccount", &["", "assay-restored"], &["Assay-restored", "assay restored", "assay.documents.azure.com"]),
+    typed("databaseAccount", &["", "assay-restored"], &["Assay-restored", "assay restored", "assay.documents.azure.com", "as"]),
+    typed("dnsServers", &["", "10.0.0.4", "10.0.0.4,168.63.129.16"], &["10.0.0", "10.0.0.256", "dns.example.net", "10.0.0.4/32"]),
     typed("databaseThroughput", &["1000", "4000"], &["500", "4500", "4000 RU"]),
     typed("budgetStart", &["2027-01-01"], &["2027-01-15", "01.01.2027", "2027-1-1", "January"]),
     typed(

@@ -1,5 +1,5 @@
-//! An own vault is looked at before anything is made: where it or its key is not there, or is not as database and storage
-//! need it, the deployment ends with nothing to take away.
+//! What is there already and named by a person is looked at before anything is made: an own vault, a restored database, a
+//! hub's zones. Where it is not there, or is not as it is needed, the deployment ends with nothing to take away.
 
 use serde_json::{Value, json};
 
@@ -84,23 +84,31 @@ fn infra_an_own_vault_that_cannot_be_used_is_refused_with_what_to_do_to_it() {
     }
 }
 
+/// The module that looks at each thing that is there already: what it is told first, and by which of the template's parameters.
+const LOOKS: [(&str, &str, &str, &str); 3] = [
+    (MODULE, "vaultName", "checkedVault", "ownVaultName"),
+    ("assay-restored-database", "accountName", "checkedDatabase", "databaseAccount"),
+    ("assay-hub-zones", "group", "checkedZones", "hubZonesGroup"),
+];
+
 #[test]
-fn infra_an_own_vault_is_looked_at_before_the_plan_and_after_what_was_typed() {
+fn infra_what_is_there_already_is_looked_at_before_the_plan_and_after_what_was_typed() {
     let template = template::json(&file(COMPILED)).unwrap();
-    let module = module(&template);
-    assert_eq!(module.pointer("/properties/template/resources"), Some(&json!([])), "looking makes nothing");
-    assert_eq!(module.pointer("/properties/parameters/vaultName/value").unwrap(), "[variables('checkedVault')]");
-    assert_eq!(
-        template["variables"]["checkedVault"],
-        "[if(empty(variables('problems')), parameters('ownVaultName'), fail(join(variables('problems'), ' ')))]",
-        "Azure is not asked for a name that can be none"
-    );
-    let plans = template["resources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("assay-plan-")));
-    let waits: Vec<_> = plans.map(|plan| plan["dependsOn"].to_string()).collect();
-    assert_eq!(waits.len(), 2, "{waits:?}");
-    assert!(waits.iter().all(|waits| waits.contains(MODULE)), "{waits:?}");
+    let all = template["resources"].as_array().unwrap();
+    let plans: Vec<_> = all.iter().filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("assay-plan-"))).collect();
+    assert_eq!(plans.len(), 2, "{plans:?}");
+    for (name, told, checked, typed) in LOOKS {
+        let module = all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no module {name}"));
+        assert_eq!(module["condition"], format!("[not(empty(parameters('{typed}')))]"), "{name}: only what was named");
+        let outputs = module.pointer("/properties/template/outputs").unwrap().to_string();
+        assert_eq!(module.pointer("/properties/template/resources"), Some(&json!([])), "{name}: looking makes nothing");
+        assert!(outputs.contains("reference("), "{name}: Azure is asked for it: {outputs}");
+        assert_eq!(module.pointer(&format!("/properties/parameters/{told}/value")).unwrap(), &json!(format!("[variables('{checked}')]")));
+        assert_eq!(
+            template["variables"][checked],
+            format!("[if(empty(variables('problems')), parameters('{typed}'), fail(join(variables('problems'), ' ')))]"),
+            "{name}: Azure is not asked for a name that can be none"
+        );
+        assert!(plans.iter().all(|plan| plan["dependsOn"].to_string().contains(&format!("'{name}'"))), "{name}: {plans:?}");
+    }
 }
