@@ -97,3 +97,15 @@ async fn only_who_runs_the_tools_tests_by_a_form_of_ours_and_where_nothing_is_on
     let page = text(&Browser::of(&flow, What::Owner).await.get(PAGE).await);
     assert!(!page.contains("Send a test"), "{page}");
 }
+
+#[tokio::test]
+async fn the_page_says_how_few_mails_a_domain_of_azures_own_takes() {
+    let mail = [
+        ("ASSAY_MAIL", "acs"),
+        ("ASSAY_ACS_URL", "https://assay-mail.communication.azure.com"),
+        ("ASSAY_MAIL_FROM", "DoNotReply@01234567.azurecomm.net"),
+    ];
+    let flow = Flow::begun(TestApp::with(&mail), Extent::Small).await;
+    let page = text(&Browser::of(&flow, What::Owner).await.get(PAGE).await);
+    assert!(page.contains("At most 30 cards, and 5 mails by a service, go out in a minute, and 100 and 10 in an hour"), "{page}");
+}

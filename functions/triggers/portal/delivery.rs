@@ -6,6 +6,7 @@ use crate::{
     gate::delivery::{
         Channel,
         health::{self, ChannelHealth},
+        pace::Limits,
         preview::{MailPreview, Sample, preview},
         trial,
     },
@@ -41,7 +42,6 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
     let config = &reader.app.config;
     let known = health::all(&reader.deployment().await?).await?;
     let shown = preview(reader.app, reader.eyes()).await?;
-    let (per_minute, per_hour) = (config.delivery.per_minute, config.delivery.per_hour);
     let about = match &shown.client {
         Some(client) => format!("Of what waits for {client}, as it is sent."),
         None => "Nothing waits, so this is an example, as it is sent.".into(),
@@ -56,14 +56,19 @@ pub(super) async fn show(reader: &Reader<'_>) -> Result<Reply, Problem> {
             fields: Vec::new(),
             label: "Send a test".into(),
         }),
-        limits: format!(
-            "At most {per_minute} cards, and as many mails by a service, go out in a minute and {per_hour} in an hour; more wait. A fifth of that is kept for what cannot wait, such as that somebody approved alone in an emergency. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice."
-        ),
+        limits: limits(Channel::ALL.map(|channel| Limits::of(reader.app, channel))),
         about,
         samples: shown.samples.into_iter().map(|one| sample(config, one)).collect(),
         frame: reader.frame(Section::Connections).await?,
     };
     Ok(reply::page(200, &page))
+}
+
+fn limits([cards, mails]: [Limits; 2]) -> String {
+    format!(
+        "At most {} cards, and {} mails by a service, go out in a minute, and {} and {} in an hour; more wait. A fifth of that is kept for what cannot wait, such as that somebody approved alone in an emergency. Four that wait at once for one reader become one. Where a stop leaves open whether something was taken, it is sent again: a mail says the same then, so that its receiver can tell, but a card can stand in Teams twice.",
+        cards.per_minute, mails.per_minute, cards.per_hour, mails.per_hour
+    )
 }
 
 fn sample(config: &Config, Sample { name, when, notice, card, mail: sent }: Sample) -> SampleView {
