@@ -272,7 +272,10 @@ var governmentRegions = filter(allowedLocations, region => startsWith(region, 'u
 var octets = map(range(0, 256), number => string(number))
 
 @description('What was typed as range or address, an address being a range of one.')
-var typedRanges = map(concat([networkPrefix], operatorAddresses), typed => contains(typed, '/') ? typed : '${typed}/32')
+var typedRanges = map(
+  concat([networkPrefix], operatorAddresses, dnsServers),
+  typed => contains(typed, '/') ? typed : '${typed}/32'
+)
 
 @description('Those that are written as ranges are.')
 var writtenRanges = filter(
@@ -409,10 +412,7 @@ var problems = filter(
       ) && contains(toLower(hubZonesGroup), '/resourcegroups/') && !contains(hubZonesGroup, ' '))
       ? ''
       : 'hubZonesGroup: type the id of a resource group, /subscriptions/ID/resourceGroups/NAME, with createDnsZones false, or leave it empty.'
-    empty(filter(
-        dnsServers,
-        typed => length(split(typed, '.')) != 4 || !empty(filter(split(typed, '.'), octet => !contains(octets, octet)))
-      ))
+    empty(filter(dnsServers, typed => !contains(ranges, '${typed}/32')))
       ? ''
       : 'dnsServers: type the IPv4 addresses of DNS servers, such as 10.0.0.4.'
     isNetworkRange

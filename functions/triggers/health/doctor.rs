@@ -47,7 +47,7 @@ const OFF: &str = "no client is counted or reported until it is mended; nothing 
 const MISSED: &str = "the Marketplace takes nothing that is older than 24 hours; whoever publishes the offer can be told, and the audit log has each (metering.missed)";
 const NOT_IN_MODE: &str = "this build is for the AWS-LC FIPS module, which is not in FIPS mode here: build it anew on this system";
 /// As the doctor names it where it is missed.
-const FIPS_MODULE: &str = "the FIPS module";
+pub const FIPS_MODULE: &str = "the FIPS module";
 const WITHOUT_FIPS: &str = "this program is built without it, and where CUI may lie (gov-CUI) SC.L2-3.13.11 asks for FIPS-validated cryptography: make the package with infra/package --fips, and install that one";
 const LEFT_OUT: &str = "whom it names has no access for as long as it lies there so; put it back from a backup";
 const NO_DATA_KEY: &str = "it has no data key yet, so none of its records can be written or read: put back its key record from a backup";

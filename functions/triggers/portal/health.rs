@@ -105,7 +105,7 @@ pub(super) fn waits(what: &str) -> &'static str {
         "the mail server" => {
             "mails wait, and are sent later or by their deadline not at all; what waits for people stands under Approvals."
         }
-        "the FIPS module" => "nothing; but for SC.L2-3.13.11 nothing may be said of this program.",
+        doctor::FIPS_MODULE => "nothing; but for SC.L2-3.13.11 nothing may be said of this program.",
         "cryptography" => "nothing is done with a module that is not as it was built to be.",
         what if what.starts_with("the witness") => "nothing.",
         what if what.starts_with("metered billing is off") => "no client is counted or reported for it; nothing else waits.",
@@ -139,7 +139,7 @@ mod tests {
         let metering =
             ["metered billing is off: a plan", "metered billing, since today: no answer", "metered billing of 2026-03, 2 never reported"]
                 .map(str::to_owned);
-        let cryptography = ["cryptography", "the FIPS module"].map(str::to_owned);
+        let cryptography = ["cryptography", doctor::FIPS_MODULE].map(str::to_owned);
         let all = all.chain(cryptography);
         for what in all.chain(SigningUse::ALL.map(|usage| format!("signing key {}", usage.key()))).chain(metering) {
             assert_ne!(waits(&what), waits("what nobody knows"), "{what}");

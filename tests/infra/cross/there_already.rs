@@ -35,14 +35,15 @@ impl Surroundings for Azure {
     }
 }
 
-fn module(template: &Value) -> &Value {
-    template["resources"].as_array().unwrap().iter().find(|one| one["name"] == MODULE).expect("the module that looks")
+fn module<'a>(template: &'a Value, name: &str) -> &'a Value {
+    let all = template["resources"].as_array().unwrap();
+    all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no module {name}"))
 }
 
 #[test]
 fn infra_an_own_vault_that_cannot_be_used_is_refused_with_what_to_do_to_it() {
     let template = template::json(&file(COMPILED)).unwrap();
-    let looked = module(&template).pointer("/properties/template/outputs/keyUri/value").unwrap();
+    let looked = module(&template, MODULE).pointer("/properties/template/outputs/keyUri/value").unwrap();
     let looked = parse(looked.as_str().unwrap()).unwrap();
     let uri = "https://contoso-keys.vault.azure.net/keys/assay";
     let good = || {
@@ -98,7 +99,7 @@ fn infra_what_is_there_already_is_looked_at_before_the_plan_and_after_what_was_t
     let plans: Vec<_> = all.iter().filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("assay-plan-"))).collect();
     assert_eq!(plans.len(), 2, "{plans:?}");
     for (name, told, checked, typed) in LOOKS {
-        let module = all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no module {name}"));
+        let module = module(&template, name);
         assert_eq!(module["condition"], format!("[not(empty(parameters('{typed}')))]"), "{name}: only what was named");
         let outputs = module.pointer("/properties/template/outputs").unwrap().to_string();
         assert_eq!(module.pointer("/properties/template/resources"), Some(&json!([])), "{name}: looking makes nothing");

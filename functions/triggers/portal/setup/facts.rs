@@ -114,7 +114,7 @@ const APPROVED_WITHOUT: [&str; 11] = [
     "blob container anchors",
     "signing key checkpoints",
     "the witness of the logs",
-    "the FIPS module",
+    doctor::FIPS_MODULE,
 ];
 
 /// An event of it was verified and is no refusal.
